@@ -1,0 +1,1 @@
+"""SoLa: label-free soft landing of frozen snippet features for temporal action localisation."""

@@ -1,0 +1,1 @@
+"""Data: annotations, feature sets on disk, packing, windows, and the synthetic world."""

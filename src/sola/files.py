@@ -1,0 +1,64 @@
+"""Files that are whole or absent: everything is written beside its place, then renamed into it."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sola.errors import SolaError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that becomes `path` when the block ends well, and is removed when not.
+
+    Raises SolaError when the place cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        os.replace(aside, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> SolaError:
+    """Say that `path` cannot be written, and why."""
+    return SolaError(f"{path}: cannot be written ({error.strerror or error}); choose a place with room and write permission")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Read a JSON file; `what` names its part in the error ("annotations", "a manifest").
+
+    Raises SolaError when it is missing, unreadable or malformed.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SolaError(f"{path}: no such file; expected {what} as JSON") from None
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise SolaError(f"{path}: cannot be read as {what} ({error}); expected a UTF-8 JSON file") from None
+    except json.JSONDecodeError as error:
+        raise SolaError(
+            f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); expected {what}"
+        ) from None

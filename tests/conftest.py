@@ -1,0 +1,26 @@
+"""Shapes and types of every signature are checked while the tests run; slow tests go last."""
+
+import os
+from pathlib import Path
+
+import jaxtyping
+import pytest
+
+jaxtyping.install_import_hook("sola", "beartype.beartype")
+
+import matplotlib  # noqa: E402  (the hook must stand before anything imports sola)
+
+matplotlib.use("Agg")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real data; a test that needs it is skipped where it is absent."""
+    folder = Path(os.environ.get("SOLA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}; name its folder in SOLA_TEST_DATA")
+    return folder
