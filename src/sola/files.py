@@ -33,7 +33,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def unwritable(path: Path, error: OSError) -> SolaError:
     """Say that `path` cannot be written, and why."""
-    return SolaError(f"{path}: cannot be written ({error.strerror or error}); choose a place with room and write permission")
+    return SolaError(
+        f"{path}: cannot be written ({error.strerror or error}); choose a place with room and write permission"
+    )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,0 +1,38 @@
+# Every target does all the set-up it needs: a virtual environment in .venv, installed through constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test check bench format clean
+
+demo: $(READY)  ## the whole path on embedded synthetic data; writes demo/report.html
+	$(BIN)/sola demo --out demo --overwrite
+
+test: $(READY)  ## every test, fast ones first
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## style, types, and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## the speed and memory figures, each beside its plain definition
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/training_memory.py
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Debian's python3 comes without ensurepip, which venv needs; its package brings it.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; name one with PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq python3-venv; } \
+		|| { echo "python3-venv is needed: sudo apt-get install python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)

@@ -1,0 +1,5 @@
+"""`python -m sola`."""
+
+from sola.cli import main
+
+main()

@@ -1,0 +1,97 @@
+"""Options that several commands share, and how they open features."""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+from rich.console import Console
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
+
+from sola.cli import one_line_errors
+from sola.data.annotations import Annotations
+from sola.data.features import FeatureSet, match_videos
+from sola.errors import SolaError
+
+Features = Annotated[Positional[tuple[Path, ...]], arg(metavar="FEATURES")]
+"""One folder (or .h5) of per-video arrays, or several that are joined on channels."""
+
+Command = TypeVar("Command")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How feature files are read."""
+
+    channels_first: bool = False
+    """The arrays are [channels, time] instead of [time, channels]."""
+    skip_bad: bool = False
+    """Leave out unreadable, truncated or NaN files and count them, instead of stopping at the first."""
+    id_prefix: str | None = None
+    """What file names begin with and annotated ids do not, such as v_ (found by itself where it is common to all)."""
+
+    def open(self, sources: Sequence[Path]) -> FeatureSet:
+        """Open one feature set; SolaError when there is none."""
+        if not sources:
+            raise SolaError("FEATURES is missing: name the folder (or .h5) that holds the feature files")
+        return FeatureSet.open(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Where snippets lie in time, for features whose manifest does not say."""
+
+    fps: float | None = None
+    """Frames a second of the video that the encoder saw."""
+    stride: float | None = None
+    """Frames from one snippet to the next."""
+    window: float | None = None
+    """Frames that a snippet spans."""
+    offset: float | None = None
+    """Frame at which the first snippet begins."""
+
+    def fill(self, features: FeatureSet) -> FeatureSet:
+        """The feature set with what its manifest lacks; the manifest wins where it speaks."""
+        given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        missing = {k: v for k, v in given.items() if getattr(features.manifest, k) is None}
+        return features.with_manifest(dataclasses.replace(features.manifest, **missing)) if missing else features
+
+
+ReadingFlags = OmitArgPrefixes[Reading]
+TimingFlags = OmitArgPrefixes[Timing]
+
+
+def parse(command: type[Command], name: str, arguments: list[str], default: Any = None) -> Command:
+    """Parse the arguments of `sola <name>` into its dataclass.
+
+    Raises SolaError, one line, when they do not fit; exits 0 after --help.
+    """
+    with one_line_errors():
+        known = {} if default is None else {"default": default}
+        return tyro.cli(command, prog=f"sola {name}", args=arguments, config=(FlagCreatePairsOff,), **known)
+
+
+def say(text: str) -> None:
+    """One line for the person, on stderr: stdout is for results."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def report_skipped(features: FeatureSet) -> None:
+    """Say which files --skip-bad left out."""
+    if features.skipped:
+        video, reason = next(iter(features.skipped.items()))
+        say(f"{len(features.skipped)} bad files left out, the first: {video}: {reason}")
+
+
+def only_annotated(features: FeatureSet, annotations: Annotations, prefix: str | None) -> FeatureSet:
+    """The videos that `annotations` has; says how many matched. SolaError when none does."""
+    match = match_videos(features, annotations.videos, id_prefix=prefix)
+    say(str(match))
+    return features.only(tuple(match.videos))
+
+
+def interactive() -> bool:
+    """Whether somebody watches stderr."""
+    return sys.stderr.isatty()

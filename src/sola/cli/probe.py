@@ -1,0 +1,102 @@
+"""`sola probe`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from rich.console import Console
+from rich.progress import Progress
+from tyro.conf import arg
+
+from sola.cli.options import (
+    Features,
+    Reading,
+    ReadingFlags,
+    Timing,
+    TimingFlags,
+    only_annotated,
+    parse,
+    report_skipped,
+)
+from sola.data.annotations import Annotations, read_annotations
+from sola.data.features import FeatureSet
+from sola.errors import SolaError
+from sola.probe import probe
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """Linear evaluation: how well a linear classifier on frozen snippets tells action from background, and classes.
+
+    FEATURES stand beside every set given with --compare and beside the controls: per-video centring, moving averages,
+    slow features, whitening, and the untrained module. Trained on one subset, measured on another; p-values are from
+    a paired bootstrap over the test videos.
+    """
+
+    features: Features
+    """The raw features: a folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
+    annotations: Annotated[Path, arg(metavar="JSON")]
+    """ActivityNet's layout, which HACS and THUMOS14 share."""
+    compare: Annotated[tuple[str, ...], arg(metavar="NAME=DIR")] = ()
+    """Other features of the same videos; a name given again adds a seed to its row."""
+    solver: Literal["sgd", "ridge"] = "sgd"
+    """sgd: Table 4b (100 epochs); ridge: closed form, its penalty cross-validated over training videos."""
+    videos: int | None = None
+    """Labels of that many training videos only, drawn anew for each seed."""
+    seeds: int = 3
+    """Repetitions: the classifier's start and order, the labelled videos, the untrained modules."""
+    train_subset: str = "training"
+    """Whose labels the classifier sees."""
+    test_subset: str = "validation"
+    """On whose videos it is measured."""
+    label_key: str = "label"
+    """The annotation's field that names the class (EPIC: verb or noun)."""
+    json: bool = False
+    """Print JSON on stdout instead of a table."""
+    quiet: bool = False
+    """No progress bar."""
+    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
+    timing: TimingFlags = dataclasses.field(default_factory=Timing)
+
+
+def run(arguments: list[str]) -> None:
+    """Parse and run."""
+    options = parse(Probe, "probe", arguments)
+    annotations = read_annotations(options.annotations, options.label_key)
+
+    def opened(sources: tuple[Path, ...]) -> FeatureSet:
+        return _open(sources, options, annotations)
+
+    features = opened(options.features)
+    compare = [(name, opened((folder,))) for name, folder in map(named_folder, options.compare)]
+    with Progress(console=Console(stderr=True), disable=options.quiet, transient=True) as bar:
+        line = bar.add_task("probe", total=None)
+
+        def progress(row: str, done: int, total: int) -> None:
+            bar.update(line, description=row, completed=done, total=total)
+
+        result = probe(
+            features,
+            annotations,
+            compare=compare,
+            solver=options.solver,
+            videos=options.videos,
+            seeds=options.seeds,
+            train_subset=options.train_subset,
+            test_subset=options.test_subset,
+            progress=progress,
+        )
+    report_skipped(features)
+    if options.json:
+        print(json.dumps(result.to_json(), indent=2, allow_nan=False))
+    else:
+        Console().print(result.table())
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """Split NAME=DIR; SolaError when it is not that."""
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise SolaError(f"--compare {text}: expected NAME=DIR, such as sola=transformed/")
+    return name, Path(folder)

@@ -1,0 +1,83 @@
+"""`sola train`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, get_args
+
+import tyro
+from tyro.conf import OmitArgPrefixes
+
+from sola.cli.options import Features, Reading, ReadingFlags, only_annotated, parse, report_skipped, say
+from sola.data.annotations import read_annotations
+from sola.errors import SolaError
+from sola.recipes import RECIPES, Recipe, settle
+from sola.training import train
+from sola.training_config import TrainingConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train a SoLa module on all videos of FEATURES, without labels, and write the run to OUT.
+
+    OUT gets module.safetensors, config.json (all that repeats the run) and metrics.jsonl (a row an epoch). The recipe
+    sets every other option; `sola train --recipe hacs --help` shows what it sets, and options given beside it win.
+    """
+
+    features: Features
+    """A folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
+    out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
+    """The run's folder."""
+    config: OmitArgPrefixes[TrainingConfig]
+    recipe: Recipe = "anet"
+    """anet: as published (Table 4a); hacs: the published code's; thumos, gtea: ours; auto: chosen from the features."""
+    annotations: Path | None = None
+    """Train on the videos of one subset of these annotations only. No label is used."""
+    subset: str = "training"
+    """That subset."""
+    resume: bool = False
+    """Go on with a run that was stopped; begin it where there is none."""
+    overwrite: bool = False
+    """Start again where a run exists."""
+    quiet: bool = False
+    """No progress bar, no remarks."""
+    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
+
+
+def run(arguments: list[str]) -> None:
+    """Parse and run."""
+    recipe = RECIPES[named_recipe(arguments)]()
+    options = parse(Train, "train", arguments, Train(tyro.MISSING, tyro.MISSING, recipe))  # type: ignore[arg-type]
+    features = options.reading.open(options.features)
+    if options.annotations is not None:
+        chosen = read_annotations(options.annotations).subset(options.subset)
+        features = only_annotated(features, chosen, options.reading.id_prefix)
+    config, reasons = settle(options.config, features)
+    if not options.quiet:
+        for name, reason in reasons.items():
+            say(f"{name} = {getattr(config, name)}: {reason}")
+    train(
+        features,
+        config,
+        options.out,
+        requested={"recipe": options.recipe, **dataclasses.asdict(options.config)},
+        reasons=reasons,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    )
+    report_skipped(features)
+    if not options.quiet:
+        say(f"{options.out}: trained; next: sola transform {options.out} FEATURES --out DIR")
+
+
+def named_recipe(arguments: list[str]) -> Recipe:
+    """The recipe among raw arguments: it sets the defaults that the others are parsed against."""
+    name = "anet"
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--recipe="):
+            name = argument.removeprefix("--recipe=")
+        elif argument == "--recipe" and position + 1 < len(arguments):
+            name = arguments[position + 1]
+    if name not in RECIPES:
+        raise SolaError(f"--recipe {name}: no such recipe; expected one of {', '.join(get_args(Recipe))}")
+    return name  # type: ignore[return-value]

@@ -1,0 +1,151 @@
+"""Annotations of ActivityNet, HACS and THUMOS14, all in ActivityNet's JSON layout, as typed records."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sola.errors import SolaError
+from sola.files import read_json
+from sola.segments import Segments
+
+
+@dataclass(frozen=True)
+class VideoAnnotation:
+    """One annotated video."""
+
+    video: str
+    subset: str
+    duration: float | None
+    """Seconds; None where the file does not say (THUMOS14)."""
+    fps: float | None
+    """Frames per second; None where the file does not say."""
+    segments: Segments
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Annotated videos by id, and the class names that their labels index."""
+
+    videos: Mapping[str, VideoAnnotation]
+    classes: tuple[str, ...]
+
+    def subset(self, name: str) -> "Annotations":
+        """Return the videos of one subset, with the classes of all.
+
+        Raises SolaError naming the subsets that exist when there is none of this name.
+        """
+        chosen = {video: record for video, record in self.videos.items() if record.subset == name}
+        if not chosen:
+            counts = Counter(record.subset for record in self.videos.values())
+            known = ", ".join(f"{subset!r} ({count} videos)" for subset, count in counts.most_common())
+            raise SolaError(f"unknown subset {name!r}; the annotations have {known or 'no video at all'}")
+        return Annotations(chosen, self.classes)
+
+
+def read_annotations(path: Path, label_key: str = "label") -> Annotations:
+    """Read `{"database": {video: {"subset", "duration", "annotations": [{"segment", "label"}]}}}`.
+
+    Times (seconds) and fps may be strings; duration and fps may be missing; segments that leave the video are
+    kept as they are. `label_key` is the field that holds the class, "label" unless said ("verb", "noun").
+
+    Raises SolaError naming the file, the video and the value at fault.
+    """
+    document = read_json(path, "annotations")
+    database = document.get("database") if isinstance(document, dict) else None
+    if not isinstance(database, dict):
+        raise SolaError(f'{path}: expected {{"database": {{video: ...}}}}, the layout of ActivityNet')
+
+    records = []
+    instances: list[tuple[float, float, str]] = []
+    for video, record in database.items():
+        try:
+            subset, duration, fps, found = _video(record, label_key)
+        except _FaultError as fault:
+            raise SolaError(f"{path}: video {video!r}: {fault}") from None
+        instances += found
+        records.append((video, subset, duration, fps, len(found)))
+
+    # One array for all videos and views of it: ActivityNet's 19,228 videos would be 77,000 small arrays.
+    classes = tuple(sorted({label for _, _, label in instances}))
+    position = {label: index for index, label in enumerate(classes)}
+    everything = Segments(
+        np.array([start for start, _, _ in instances], np.float64),
+        np.array([end for _, end, _ in instances], np.float64),
+        np.array([position[label] for _, _, label in instances], np.int64),
+        np.ones(len(instances)),
+    )
+    videos = {}
+    begin = 0
+    for video, subset, duration, fps, count in records:
+        segments = everything.take(slice(begin, begin + count))
+        videos[video] = VideoAnnotation(video, subset, duration, fps, segments)
+        begin += count
+    return Annotations(videos, classes)
+
+
+class _FaultError(Exception):
+    """What is wrong with one video's record."""
+
+
+def _video(record: Any, label_key: str) -> tuple[str, float | None, float | None, list[tuple[float, float, str]]]:
+    """Return subset, duration, fps and instances (start, end, class name) of one video's record."""
+    if not isinstance(record, dict):
+        raise _FaultError(f"expected an object with subset, duration and annotations, not {_shown(record)}")
+    subset, annotations = record.get("subset"), record.get("annotations")
+    if not isinstance(subset, str):
+        raise _FaultError(f'"subset" must be a string, not {_shown(subset)}')
+    if not isinstance(annotations, list):
+        raise _FaultError(f'"annotations" must be a list of {{"segment", "label"}}, not {_shown(annotations)}')
+    instances = [_instance(annotation, label_key) for annotation in annotations]
+    return subset, _positive(record, "duration"), _positive(record, "fps"), instances
+
+
+def _positive(record: dict[str, Any], key: str) -> float | None:
+    if record.get(key) is None:
+        return None
+    number = _number(record[key], key)
+    if number <= 0:
+        raise _FaultError(f'"{key}" must be positive, not {_shown(record[key])}')
+    return number
+
+
+def _instance(annotation: Any, label_key: str) -> tuple[float, float, str]:
+    if not isinstance(annotation, dict):
+        raise _FaultError(f'expected an annotation {{"segment", "{label_key}"}}, not {_shown(annotation)}')
+    segment = annotation.get("segment")
+    if not isinstance(segment, list) or len(segment) != 2:
+        raise _FaultError(f'"segment" must be [start, end] in seconds, not {_shown(segment)}')
+    start, end = _number(segment[0], "segment"), _number(segment[1], "segment")
+    if end < start:
+        raise _FaultError(f"segment {_shown(segment)} ends before it starts")
+    if label_key not in annotation:
+        has = ", ".join(repr(key) for key in annotation)
+        raise _FaultError(f"an annotation has no {label_key!r}, only {has}; pick the class field with --label-key")
+    label = annotation[label_key]
+    if isinstance(label, bool) or not isinstance(label, str | int):
+        raise _FaultError(f"{label_key!r} must be a class name or number, not {_shown(label)}")
+    return start, end, str(label)
+
+
+def _number(value: Any, key: str) -> float:
+    """Read a finite number, which THUMOS14 and HACS also write as a string."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise _FaultError(f'"{key}" must hold finite numbers, not {_shown(value)}')
+    return number
+
+
+def _shown(value: Any) -> str:
+    """Return a value on one short line."""
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

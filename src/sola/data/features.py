@@ -1,0 +1,282 @@
+"""Snippet features on disk: FeatureSet reads them, FeatureWriter writes others in their place."""
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from jaxtyping import Float
+
+from sola.data.header import Header
+from sola.data.manifest import MANIFEST_NAME, Manifest
+from sola.data.streams import CURE, Stream, joined_header, joined_manifest, open_streams
+from sola.errors import SolaError
+from sola.files import read_json, replacing, unwritable, write_json
+
+
+class FeatureSet:
+    """Features of a set of videos, read when asked for; several streams (RGB, flow) are joined on channels."""
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        videos: Iterable[str],
+        manifest: Manifest,
+        *,
+        skip_bad: bool,
+        skipped: dict[str, str],
+    ) -> None:
+        self.streams = tuple(streams)
+        self.channels = sum(stream.channels for stream in streams)
+        self.manifest = manifest
+        self.skip_bad = skip_bad
+        """Whether a video whose file is bad is left out, as soon as it is found to be so, or refused."""
+        self.skipped = skipped
+        """Why videos were left out, by id; grows while files are read."""
+        self._videos = tuple(sorted(videos))
+
+    @classmethod
+    def open(
+        cls,
+        sources: str | Path | Sequence[str | Path],
+        *,
+        channels_first: bool = False,
+        skip_bad: bool = False,
+    ) -> "FeatureSet":
+        """Open a directory of .npy, .npz, .pt or .csv files, one .h5 archive, or several of these as streams.
+
+        The files hold [time, channels] or, with `channels_first` or a manifest that says so, [channels, time].
+
+        Raises SolaError naming the source or file at fault, with `skip_bad` only when nothing else is left.
+        """
+        paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
+        if not paths:
+            raise SolaError("no features named; expected a directory of feature files, or one .h5 archive")
+        streams, skipped = open_streams(paths, channels_first=channels_first, skip_bad=skip_bad)
+        videos = {video for stream in streams for video in stream.paths}
+        if len(skipped) == len(videos):
+            raise SolaError(f"{skipped[min(skipped)]}; none of {len(videos)} videos is left")
+        return cls(streams, videos, joined_manifest(streams), skip_bad=skip_bad, skipped=skipped)
+
+    @property
+    def videos(self) -> tuple[str, ...]:
+        """Sorted ids of the videos, without those in `skipped`."""
+        return tuple(video for video in self._videos if video not in self.skipped)
+
+    def only(self, videos: Iterable[str]) -> "FeatureSet":
+        """Return the features of these videos; `skipped` stays shared. SolaError when a video is unknown."""
+        chosen = set(videos)
+        self._check_known(chosen)
+        return FeatureSet(self.streams, chosen, self.manifest, skip_bad=self.skip_bad, skipped=self.skipped)
+
+    def with_manifest(self, manifest: Manifest) -> "FeatureSet":
+        """Return the same features with another manifest; `skipped` stays shared."""
+        return FeatureSet(self.streams, self._videos, manifest, skip_bad=self.skip_bad, skipped=self.skipped)
+
+    def header(self, video: str) -> Header:
+        """Return shape (time, channels) and dtype of a video's array, from the file's header where it has one.
+
+        Raises SolaError when the video is unknown or its file bad.
+        """
+        self._check_known([video])
+        try:
+            return joined_header(video, [stream.header(video) for stream in self.streams])
+        except SolaError as error:
+            raise self._with_cure(error) from error
+
+    def length(self, video: str) -> int:
+        """Return the number of snippets of a video. Raises SolaError as `header` does."""
+        return self.header(video).shape[0]
+
+    def read(self, video: str) -> Float[np.ndarray, "time channels"]:
+        """Return a video's array in the dtype stored (the widest of its streams), mapped where the format allows.
+
+        Raises SolaError naming the file when it is damaged, of another width, or holds NaN or infinity.
+        """
+        self._check_known([video])
+        try:
+            arrays = [stream.read(video) for stream in self.streams]
+            joined_header(video, [Header(array.shape, array.dtype) for array in arrays])
+        except SolaError as error:
+            raise self._with_cure(error) from error
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
+
+    def items(self) -> Iterator[tuple[str, Float[np.ndarray, "time channels"]]]:
+        """Yield (video, array) in order of id.
+
+        Raises SolaError at a bad file or, with `skip_bad`, when every file was bad.
+        """
+        videos = self.videos
+        for video in videos:
+            try:
+                array = self.read(video)
+            except SolaError as error:
+                self.skip(video, error)
+                continue
+            yield video, array
+        if videos and not self.videos:
+            raise SolaError(f"{self.skipped[videos[0]]}; none of {len(videos)} videos is left")
+
+    def skip(self, video: str, error: SolaError) -> None:
+        """Leave out a video that turned out to be bad; without `skip_bad`, raise its error."""
+        if not self.skip_bad:
+            raise error
+        self.skipped[video] = str(error)
+
+    def file_name(self, video: str) -> str:
+        """Return the name of the file that holds a video in the first source."""
+        return self.streams[0].relative(video).parts[0]
+
+    def _check_known(self, videos: Iterable[str]) -> None:
+        for stream in self.streams:
+            for video in videos:
+                if video not in stream.paths:
+                    raise SolaError(f"{stream.source}: no features of video {video!r}; pick one that is there")
+
+    def _with_cure(self, error: SolaError) -> SolaError:
+        return error if self.skip_bad else SolaError(f"{error}; {CURE}")
+
+
+class FeatureWriter:
+    """Writes features to a folder that can replace the one they came from: file names, format, orientation, dtype.
+
+    The folder appears, manifest and all, when the `with` block ends well. Until then the files gather in a hidden
+    one beside it: after a kill or an interrupt they are found again (`has`), after an error they are removed.
+    Joined streams are written as one, in the layout of the first.
+
+    Raises SolaError when `out` exists (unless `overwrite`), holds what is read, or cannot be written.
+    """
+
+    def __init__(self, features: FeatureSet, out: Path, manifest: Manifest, *, overwrite: bool = False) -> None:
+        self._features = features
+        self._manifest = manifest
+        self._out = out.resolve()
+        self._gathered = self._out.with_name(f".{self._out.name}.partial")
+        self._record = self._gathered / ".record.json"
+        self._overwrite = overwrite
+
+    def __enter__(self) -> "FeatureWriter":
+        sources = [stream.source.resolve() for stream in self._features.streams]
+        record = {"sources": [str(source) for source in sources], "manifest": self._manifest.to_json()}
+        if any(source.is_relative_to(self._out) for source in sources):
+            raise SolaError(f"{self._out}: holds the features that are read; choose another folder")
+        try:
+            self._check_free()
+            if self._record.is_file() and read_json(self._record, "a record") == record:
+                for unfinished in [*self._gathered.glob(".*.tmp"), *self._gathered.glob("*.h5")]:
+                    unfinished.unlink()
+            else:
+                shutil.rmtree(self._gathered, ignore_errors=True)
+                self._gathered.mkdir(parents=True)
+                write_json(self._record, record)
+        except OSError as error:
+            raise unwritable(self._out, error) from error
+        return self
+
+    def _check_free(self) -> None:
+        if not self._out.exists() or (self._out.is_dir() and not any(self._out.iterdir())):
+            return
+        if not self._overwrite:
+            raise SolaError(f"{self._out}: exists already; choose another folder, or pass --overwrite")
+        if not (self._out / MANIFEST_NAME).is_file():
+            raise SolaError(f"{self._out}: has no {MANIFEST_NAME}, so is none of ours to overwrite; remove it")
+
+    def has(self, video: str) -> bool:
+        """Tell whether a video is there already, from a writer that was interrupted."""
+        return (self._gathered / self._features.streams[0].relative(video)).is_file()
+
+    def write(self, video: str, array: Float[np.ndarray, "time channels"]) -> None:
+        """Write one video. Raises SolaError when a value does not fit the dtype of the file it came from."""
+        stream = self._features.streams[0]
+        dtype = self._features.header(video).dtype
+        with np.errstate(over="ignore"):
+            stored = array.astype(dtype, copy=False)
+        if not np.isfinite(stored).all():
+            raise SolaError(
+                f"video {video!r}: a result does not fit {dtype}, whose largest value is "
+                f"{np.finfo(dtype).max:g}, or is NaN; scale the features down or store them in a wider dtype"
+            )
+        if stream.channels_first:
+            stored = stored.T
+        relative = stream.relative(video)
+        if len(relative.parts) > 1:  # into an archive, which nobody sees before the folder appears
+            stream.format.write(self._gathered / relative, stored, stream.paths[video])
+        else:
+            with replacing(self._gathered / relative) as aside:
+                stream.format.write(aside, stored, stream.paths[video])
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            if issubclass(kind, Exception):
+                shutil.rmtree(self._gathered, ignore_errors=True)
+            return
+        replaced = self._out.with_name(f".{self._out.name}.replaced")
+        self._manifest.write(self._gathered)
+        try:
+            self._record.unlink()
+            if self._out.exists():
+                self._out.rename(replaced)
+            self._gathered.rename(self._out)
+        except OSError as failure:
+            raise unwritable(self._out, failure) from failure
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class VideoMatch:
+    """Which video with features is which annotated one."""
+
+    videos: Mapping[str, str]
+    """Annotated id by id of the features."""
+    prefix: str
+    """What one side's ids begin with and the other's do not."""
+    unmatched_features: tuple[str, ...]
+    unmatched_annotated: tuple[str, ...]
+
+    def __str__(self) -> str:
+        prefix = f" (prefix {self.prefix!r})" if self.prefix else ""
+        return (
+            f"{len(self.videos)} videos have features and annotations{prefix}, {len(self.unmatched_features)} "
+            f"only features, {len(self.unmatched_annotated)} only annotations"
+        )
+
+
+def match_videos(features: FeatureSet, annotated: Collection[str], id_prefix: str | None = None) -> VideoMatch:
+    """Match the videos of a feature set to annotated ones: by the same id, else by ids that differ by a prefix.
+
+    The prefix, such as `v_`, may stand on either side. It is `id_prefix`, or where no id is the same the one that
+    most ids agree on.
+
+    Raises SolaError when nothing matches.
+    """
+    videos = features.videos
+    matched = {video: video for video in videos if video in annotated}
+    prefix = id_prefix or ("" if matched else _likely_prefix(set(videos), set(annotated)))
+    free = set(annotated) - matched.keys()
+    for video in videos if prefix else ():
+        other = video.removeprefix(prefix) if video.startswith(prefix) else prefix + video
+        if video not in matched and other in free:
+            matched[video] = other
+            free.remove(other)
+    if not matched:
+        raise SolaError(
+            f"no video has both features and annotations: features have {next(iter(videos), 'none')!r}, "
+            f"annotations {min(annotated, default='none')!r}; name what ids begin with on one side by --id-prefix"
+        )
+    return VideoMatch(matched, prefix, tuple(v for v in videos if v not in matched), tuple(sorted(free)))
+
+
+def _likely_prefix(videos: set[str], annotated: set[str]) -> str:
+    """Return the beginning, up to a `_` or `-`, without which most ids of one side are ids of the other."""
+    votes: Counter[str] = Counter()
+    for longer, shorter in ((videos, annotated), (annotated, videos)):
+        for name in longer:
+            ends = [separator.end() for separator in re.finditer("[_-]", name)]
+            votes.update(name[:end] for end in ends if name[end:] in shorter)
+    return max(votes, key=lambda prefix: (votes[prefix], prefix), default="")

@@ -1,0 +1,87 @@
+"""One HDF5 archive of many arrays: each a dataset named by its video, or alone in a group named by it.
+
+An array's path here is `archive.h5/video`. The archive is opened for each access and not kept open, so that a
+feature set survives a fork and can be pickled.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sola.data.header import Array, Header, check_header, reading
+from sola.errors import SolaError
+from sola.files import unwritable
+
+
+def hdf5_videos(archive: Path) -> list[str]:
+    """Return the names that an archive holds at its top.
+
+    Raises SolaError when it cannot be read, or h5py is not installed.
+    """
+    with _opened(archive) as file:
+        return list(file)
+
+
+def hdf5_header(path: Path) -> Header:
+    """Return the checked header of one array."""
+    with _opened(path.parent) as file:
+        dataset = _dataset(file, path)
+        return Header(dataset.shape, dataset.dtype)
+
+
+def read_hdf5(path: Path) -> Array:
+    """Return one array as stored."""
+    with _opened(path.parent) as file:
+        array: np.ndarray[Any, Any] = _dataset(file, path)[()]
+        return array
+
+
+def write_hdf5(path: Path, array: Array, like: Path) -> None:
+    """Add an array to an archive, created where there is none, under the name that `like` has in its own."""
+    import h5py
+
+    with _opened(like.parent) as file:
+        name = _dataset(file, like).name
+    try:
+        with h5py.File(path.parent, "a") as file:
+            file[name] = array
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[Any]:
+    try:
+        import h5py
+    except ImportError:
+        raise SolaError(f"{archive}: reading .h5 needs h5py; install sola-tal[hdf5]") from None
+    with reading(archive, "an .h5 archive"), h5py.File(archive, "r") as file:
+        yield file
+
+
+def _dataset(file: Any, path: Path) -> Any:
+    """Return the dataset of a video, checked."""
+    import h5py
+
+    entry = _child(file, path.name, path)
+    if isinstance(entry, h5py.Group):
+        if len(entry) != 1:
+            raise SolaError(f"{path}: is a group of {len(entry)} entries; expected a dataset, or a group of one")
+        entry = _child(entry, next(iter(entry)), path)
+    if not isinstance(entry, h5py.Dataset) or entry.is_virtual or entry.external:
+        raise SolaError(f"{path}: holds no array of its own; expected a dataset, or a group of one")
+    if entry.shape is None:
+        raise SolaError(f"{path}: is empty")
+    check_header(Header(entry.shape, entry.dtype), path)
+    return entry
+
+
+def _child(group: Any, name: str, path: Path) -> Any:
+    import h5py
+
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise SolaError(f"{path}: is a link to elsewhere, which is not followed; store the array itself")
+    return group[name]

@@ -1,0 +1,107 @@
+"""`features.json`, the manifest beside feature files: what they are and where their snippets lie in time."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sola.errors import SolaError
+from sola.files import read_json, write_json
+
+MANIFEST_NAME = "features.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of a set of features; everything is optional.
+
+    Raises SolaError naming the key when a value has the wrong type or sign.
+    """
+
+    dim: int | None = None
+    """Channels."""
+    fps: float | None = None
+    """Frames per second of the videos the features were taken from."""
+    stride: float | None = None
+    """Frames from one snippet's start to the next one's."""
+    window: float | None = None
+    """Frames that a snippet spans."""
+    offset: float | None = None
+    """Frame at which the first snippet starts."""
+    layout: str | None = None
+    """How the files hold an array: "TC" (time, channels) or "CT"."""
+    encoder: str | None = None
+    """What the features come from."""
+    sola: Mapping[str, Any] | None = None
+    """The SoLa module that the features went through, where they did."""
+    other: Mapping[str, Any] = field(default_factory=dict)
+    """Keys that mean nothing here, kept for whoever wrote them."""
+
+    def __post_init__(self) -> None:
+        for key in ("dim", "fps", "stride", "window"):
+            value = getattr(self, key)
+            if value is not None and not 0 < value < math.inf:
+                raise SolaError(f'"{key}" must be positive, not {value}')
+        if self.offset is not None and not math.isfinite(self.offset):
+            raise SolaError(f'"offset" must be finite, not {self.offset}')
+        if self.layout not in (None, "TC", "CT"):
+            raise SolaError(f'"layout" must be "TC" or "CT", not {self.layout!r}')
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Read the manifest in `folder`; an empty one where there is none.
+
+        Raises SolaError naming the file, and the key where one is wrong.
+        """
+        path = folder / MANIFEST_NAME
+        if not path.exists():
+            return cls()
+        record = read_json(path, "a manifest")
+        if not isinstance(record, dict):
+            raise SolaError(f"{path}: expected a JSON object with keys such as dim, fps, stride, window")
+        try:
+            known = {key: _typed(key, record[key]) for key in KINDS if record.get(key) is not None}
+            return cls(**known, other={key: value for key, value in record.items() if key not in KINDS})
+        except SolaError as error:
+            raise SolaError(f"{path}: {error}; correct or remove it") from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known, as it stands in the file."""
+        known = {key: getattr(self, key) for key in KINDS}
+        return {key: value for key, value in known.items() if value is not None} | dict(self.other)
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest into `folder`, whole or not at all."""
+        write_json(folder / MANIFEST_NAME, self.to_json())
+
+
+KINDS = {
+    "dim": "a whole number",
+    "fps": "a number",
+    "stride": "a number",
+    "window": "a number",
+    "offset": "a number",
+    "layout": "a string",
+    "encoder": "a string",
+    "sola": "an object",
+}
+"""What JSON holds under each key that is known."""
+
+TYPES: dict[str, tuple[type, ...]] = {
+    "a whole number": (int,),
+    "a number": (int, float),
+    "a string": (str,),
+    "an object": (dict,),
+}
+
+
+def _typed(key: str, value: Any) -> Any:
+    """Return a value of JSON if it is of the right type, as a float where numbers are meant."""
+    kind = KINDS[key]
+    if type(value) not in TYPES[kind]:  # True is no number here
+        raise SolaError(f'"{key}" must be {kind}, not {value!r}')
+    try:
+        return float(value) if kind == "a number" else value
+    except OverflowError:
+        raise SolaError(f'"{key}" must be a number of this world, not one of {len(str(value))} digits') from None

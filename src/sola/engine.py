@@ -1,0 +1,275 @@
+"""The one training loop: device, precision, progress, log, checkpoint, resume.
+
+What is trained, on what, and how it is scored is the `Task`'s.
+"""
+
+import json
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sola.errors import SolaError
+from sola.files import replacing
+from sola.run import Run
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_STEPS = 1000
+
+Batch = TypeVar("Batch")
+Prediction = TypeVar("Prediction")
+
+
+@runtime_checkable
+class Task(Protocol[Batch, Prediction]):
+    """What the loop has to know of one kind of training; `predict` runs in the run's precision, `score` in fp32."""
+
+    model: nn.Module
+
+    def steps(self, epoch: int) -> int:
+        """Batches in that epoch."""
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """That batch, on the model's device: a function of the seed, the epoch and the step alone."""
+
+    def windows(self, batch: Batch) -> int:
+        """How many windows the batch holds."""
+
+    def predict(self, batch: Batch) -> Prediction:
+        """The model's answer."""
+
+    def score(self, prediction: Prediction, batch: Batch) -> Tensor:
+        """The loss, a scalar."""
+
+    def measures(self, prediction: Prediction) -> dict[str, float]:
+        """What else an epoch's row of the log shall say, from its last batch."""
+
+
+@dataclass
+class Progressed:
+    """How far a training has come; travels with the checkpoint."""
+
+    epoch: int = 0
+    """Epochs completed."""
+    step: int = 0
+    """Batches done of the epoch under way."""
+    total_steps: int = 0
+    loss_sum: float = 0.0
+    """Sum of loss·windows over the epoch under way."""
+    windows: int = 0
+    """Windows of the epoch under way."""
+    row: dict[str, Any] = field(default_factory=dict)
+    """The last epoch's row of the log."""
+
+
+def choose_device(device: Device) -> torch.device:
+    """The device of that name; "auto" is the GPU where there is one.
+
+    Raises SolaError when a GPU is asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SolaError("device=cuda: no CUDA GPU is visible here; use --device cpu")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_precision(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+    """The precision of that name; "auto" is bf16 where the device multiplies it in hardware, else fp32."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities = torch.cpu.get_capabilities()
+        fast = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16"))
+    return "bf16" if fast else "fp32"
+
+
+def fit(
+    task: Task[Any, Any],
+    optimizer: torch.optim.Optimizer,
+    run: Run,
+    *,
+    epochs: int,
+    device: torch.device,
+    precision: Literal["fp32", "bf16"],
+    resume: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Train `task.model` for that many epochs, going on from the run's checkpoint if `resume` and there is one.
+
+    A row an epoch goes to the log; a checkpoint is written every 30 s or 1,000 steps, whichever comes first, at the
+    end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next step.
+
+    Raises:
+        SolaError: when the checkpoint is unreadable or of another model, or the run's folder cannot be written, or
+            the loss is not finite.
+    """
+    state = Progressed()
+    if resume and run.checkpoint.is_file():
+        state = load_checkpoint(run.checkpoint, task.model, optimizer)
+        run.append({**state.row, "epoch": state.epoch, "resumed_from_epoch": state.epoch})
+    if state.epoch >= epochs:
+        return
+    clock = Clock()
+    with bar(quiet) as progress, stop_requests() as stop:
+        line = progress.add_task("", total=epochs, completed=state.epoch, what="")
+        # once for nothing, so that start-up is in no rate
+        backward(task, task.batch(state.epoch, 0), device, precision)
+        optimizer.zero_grad(set_to_none=True)
+        last_saved, saved_at = state.total_steps, time.monotonic()
+        while state.epoch < epochs:
+            steps = task.steps(state.epoch)
+            # the sum stays on the device, so that no step waits for the host
+            loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=device)
+            clock.start()
+            while state.step < steps:
+                batch = task.batch(state.epoch, state.step)
+                prediction, loss = backward(task, batch, device, precision)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                count = task.windows(batch)
+                loss_sum += loss.double() * count
+                state.step, state.total_steps = state.step + 1, state.total_steps + 1
+                state.windows += count
+                clock.count(count)
+                due = state.total_steps - last_saved >= CHECKPOINT_STEPS
+                if due or stop.is_set or time.monotonic() - saved_at >= CHECKPOINT_SECONDS:
+                    state.loss_sum = float(loss_sum)
+                    save_checkpoint(run.checkpoint, task.model, optimizer, state)
+                    last_saved, saved_at = state.total_steps, time.monotonic()
+                if stop.is_set:
+                    raise KeyboardInterrupt
+            mean = float(loss_sum) / state.windows
+            rate = clock.stop(device)
+            if not math.isfinite(mean):
+                raise SolaError(
+                    f"{run.folder}: the loss of epoch {state.epoch + 1} is {mean}; "
+                    "lower --learning-rate, or use --precision fp32"
+                )
+            row = {"epoch": state.epoch + 1, "loss": mean, **task.measures(prediction), "windows_per_s": rate}
+            run.append(row)
+            state = Progressed(epoch=state.epoch + 1, total_steps=state.total_steps, row=row)
+            what = f"loss {mean:.4f}  gate {row.get('gate', 1.0):+.3f}  {rate:,.0f} windows/s"
+            progress.update(line, completed=state.epoch, what=what)
+    save_checkpoint(run.checkpoint, task.model, optimizer, state)
+
+
+def backward(
+    task: Task[Batch, Prediction], batch: Batch, device: torch.device, precision: Literal["fp32", "bf16"]
+) -> tuple[Prediction, Tensor]:
+    """Predict in the run's precision, score in fp32, and leave the gradients in the model."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        prediction = task.predict(batch)
+    loss = task.score(prediction, batch)
+    loss.backward()
+    return prediction, loss.detach()
+
+
+def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: Progressed) -> None:
+    """Write weights, optimiser and counters as one safetensors file, whole or not at all."""
+    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    for parameter, values in optimizer.state.items():
+        tensors |= {f"optimizer/{names[id(parameter)]}/{key}": value for key, value in values.items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with replacing(path) as aside:
+        save_file(tensors, aside, metadata={"state": json.dumps(vars(state))})
+
+
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
+    """Put a checkpoint back into model and optimiser, and say how far it had come.
+
+    Raises SolaError when it is unreadable, or of another model.
+    """
+    try:
+        with safe_open(path, framework="pt") as stream:
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no mapping)
+            state = Progressed(**json.loads(stream.metadata()["state"]))
+        model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
+        for name, parameter in model.named_parameters():
+            prefix = f"optimizer/{name}/"
+            values = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            if values:
+                optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in values.items()}
+    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise SolaError(f"{path}: not a checkpoint of this run ({reason}); start again with --overwrite") from None
+    return state
+
+
+class Clock:
+    """Windows a second over the steps alone: neither start-up nor logging nor checkpoints of other epochs count."""
+
+    def __init__(self) -> None:
+        self.windows, self.began = 0, 0.0
+
+    def start(self) -> None:
+        """Begin to count."""
+        self.windows, self.began = 0, time.perf_counter()
+
+    def count(self, windows: int) -> None:
+        """So many windows more."""
+        self.windows += windows
+
+    def stop(self, device: torch.device) -> float:
+        """The rate since `start`."""
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return self.windows / max(time.perf_counter() - self.began, 1e-9)
+
+
+@dataclass
+class Stop:
+    """Whether somebody asked the run to stop."""
+
+    is_set: bool = False
+
+
+@contextmanager
+def stop_requests() -> Iterator[Stop]:
+    """Turn the first SIGINT or SIGTERM into a request, so that a step is never cut in two; a second one kills."""
+    stop = Stop()
+    handlers: dict[int, Any] = {}
+
+    def request(number: int, _frame: Any) -> None:
+        stop.is_set = True
+        signal.signal(number, handlers[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            handlers[number] = signal.signal(number, request)
+        except ValueError:  # not in the main thread: the caller handles signals
+            break
+    try:
+        yield stop
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def bar(quiet: bool) -> Progress:
+    """A progress bar on stderr: epochs, what the task says, time left."""
+    from rich.console import Console
+
+    return Progress(
+        TextColumn("epoch"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[what]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=quiet,
+    )

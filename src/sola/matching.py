@@ -1,0 +1,173 @@
+"""The task that trains SoLa: windows of a packed feature set, matched to their distance in time.
+
+Only the looked-at positions enter the loss and only the first convolution looks sideways, so their neighbourhoods are
+gathered first and go through linear layers: the result of the dense convolutions, without most of their work.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sola.data.packing import PackedFeatures
+from sola.data.windows import draw_windows, neighbourhoods
+from sola.module import SoLa
+from sola.objective import lambda_target, matching_loss, similarity_map
+from sola.training_config import TrainingConfig
+
+MEASURED = 512
+"""Gathered features that the effective rank is computed from: it can be no larger."""
+
+
+class Projector(nn.Module):
+    """g: Linear(C→H) · ReLU · Linear(H→C), on the predicting side only; not needed after training."""
+
+    def __init__(self, channels: int, hidden: int = 512) -> None:
+        super().__init__()
+        self.inner = nn.Linear(channels, hidden)
+        self.outer = nn.Linear(hidden, channels)
+
+    def forward(self, z: Float[Tensor, "*batch channels"]) -> Float[Tensor, "*batch channels"]:
+        """Project unit vectors."""
+        return cast(Tensor, self.outer(self.inner(z).relu()))
+
+
+class Matcher(nn.Module):
+    """What is trained: the module, and the projector unless it is symmetric."""
+
+    def __init__(self, module: SoLa, projector: Projector | None) -> None:
+        super().__init__()
+        self.module, self.projector = module, projector
+
+    def forward(
+        self, neighbourhood: Float[Tensor, "batch positions reach channels"]
+    ) -> tuple[Float[Tensor, "batch positions channels"], Float[Tensor, "batch positions channels"]]:
+        """Unit vectors z of the looked-at positions, and the predictions g(z)."""
+        z = F.normalize(self.module.adapt_at(neighbourhood).float(), dim=-1)
+        return z, z if self.projector is None else self.projector(z).float()
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A batch: the neighbourhoods of the looked-at positions, conditioned."""
+
+    neighbourhood: Float[Tensor, "batch positions reach channels"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The windows of one epoch in the order in which they come."""
+
+    epoch: int
+    video: Int[np.ndarray, " draws"]
+    start: Int[np.ndarray, " draws"]
+
+
+class SimilarityMatching:
+    """The engine's task: windows from packed features, matched to their distance in time."""
+
+    def __init__(self, config: TrainingConfig, packed: PackedFeatures, device: torch.device) -> None:
+        self.config, self.packed, self.device = config, packed, device
+        torch.manual_seed(config.seed)
+        channels = packed.values.shape[1]
+        module = config.module(channels)
+        projector = Projector(channels, config.projector_hidden) if config.projector == "asymmetric" else None
+        mean = video_means(packed) if module.conditioning != "none" else np.zeros((len(packed.videos), 1), np.float32)
+        if module.conditioning.endswith("scale"):
+            module.scale.fill_(root_mean_square(packed, mean if module.centres else None))
+        self.model = Matcher(module, projector).to(device)
+        self.values = torch.from_numpy(packed.values)
+        if device.type == "cuda" and self.values.nbytes < 0.8 * torch.cuda.mem_get_info(device)[0]:
+            self.values = self.values.to(device)
+        self.mean = torch.from_numpy(mean).to(device)
+        self.target = lambda_target(config.positions, cast(float, config.k)).to(device)
+        self.plan = self._draw(0)
+
+    def steps(self, epoch: int) -> int:
+        """Batches in an epoch; the last may be smaller."""
+        return math.ceil(len(self._plan(epoch).video) / self.config.batch_size)
+
+    def batch(self, epoch: int, step: int) -> Windows:
+        """Gather the neighbourhoods of one batch, as fp32, conditioned by their whole video's mean."""
+        plan, size = self._plan(epoch), self.config.batch_size
+        drawn = slice(step * size, (step + 1) * size)
+        video = plan.video[drawn]
+        c, module = self.config, self.model.module
+        index = neighbourhoods(plan.start[drawn], c.positions, cast(int, c.step), c.margin, module.reach)
+        index += self.packed.starts[video][:, None, None]
+        values = self.values[torch.from_numpy(index).to(self.values.device)].to(self.device).float()
+        if module.conditioning == "none":
+            return Windows(values)
+        mean = self.mean[torch.from_numpy(video).to(self.device)][:, None, None, :]
+        return Windows(module.condition(values, mean))
+
+    def windows(self, batch: Windows) -> int:
+        """Windows in the batch."""
+        return len(batch.neighbourhood)
+
+    def predict(self, batch: Windows) -> tuple[Tensor, Tensor]:
+        """Unit vectors and predictions."""
+        return cast(tuple[Tensor, Tensor], self.model(batch.neighbourhood))
+
+    def score(self, prediction: tuple[Tensor, Tensor], batch: Windows) -> Tensor:
+        """The config's loss on the batch's similarity maps."""
+        c = self.config
+        similarity = similarity_map(*prediction)
+        return matching_loss(similarity, self.target, c.loss, c.probability, c.temperature)
+
+    @torch.no_grad()
+    def measures(self, prediction: tuple[Tensor, Tensor]) -> dict[str, float]:
+        """The gate, and how far the features are from collapse (Table 6)."""
+        z = prediction[0].detach().flatten(0, 1)[:MEASURED].double()
+        spread, rank = collapse(z)
+        return {"gate": self.model.module.gate_value(), "feature_std": spread, "effective_rank": rank}
+
+    def _plan(self, epoch: int) -> Plan:
+        if self.plan.epoch != epoch:
+            self.plan = self._draw(epoch)
+        return self.plan
+
+    def _draw(self, epoch: int) -> Plan:
+        # seeded by the epoch, so that a resumed run draws what an undisturbed one does
+        generator = np.random.default_rng([self.config.seed, epoch])
+        c = self.config
+        return Plan(epoch, *draw_windows(self.packed.lengths, c.window, c.windows_per_video, generator))
+
+
+def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:
+    """How spread unit vectors are: their standard deviation, and their effective rank.
+
+    The standard deviation is averaged over channels and multiplied by √C: 1 where directions are uniform, 0 where all
+    are one. The effective rank is the exponential of the entropy of the centred vectors' normalised singular values
+    (Roy and Vetterli, EUSIPCO 2007), 1 where they lie on a line.
+    """
+    centred = z - z.mean(dim=0)
+    spread = float(centred.square().mean(dim=0).sqrt().mean()) * math.sqrt(z.shape[1])
+    gram = centred @ centred.T if len(z) < z.shape[1] else centred.T @ centred
+    singular = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
+    total = float(singular.sum())
+    if total < 1e-9:
+        return spread, 1.0
+    share = singular / total
+    return spread, float(torch.special.entr(share).sum().exp())
+
+
+def video_means(packed: PackedFeatures) -> Float[np.ndarray, "videos channels"]:
+    """Each video's mean over time."""
+    return np.stack([packed.video(i).mean(axis=0, dtype=np.float64) for i in range(len(packed.videos))]).astype(
+        np.float32
+    )
+
+
+def root_mean_square(packed: PackedFeatures, mean: Float[np.ndarray, "videos channels"] | None) -> float:
+    """Of all values, after each video's mean is removed if `mean` is given; 1 where all are 0."""
+    total = 0.0
+    for i in range(len(packed.videos)):
+        video = packed.video(i).astype(np.float32)
+        total += float(np.square(video if mean is None else video - mean[i], dtype=np.float64).sum())
+    return math.sqrt(total / packed.values.size) or 1.0

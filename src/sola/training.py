@@ -1,0 +1,115 @@
+"""FeatureSet → trained SoLa, without labels."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from rich.console import Console
+
+from sola.data.features import FeatureSet
+from sola.data.packing import PackedFeatures, pack
+from sola.engine import choose_device, choose_precision, fit
+from sola.errors import SolaError
+from sola.matching import SimilarityMatching
+from sola.module import WEIGHTS, SoLa
+from sola.run import Run, begin, environment, may_begin
+from sola.training_config import TrainingConfig
+
+
+def train(
+    features: FeatureSet,
+    config: TrainingConfig,
+    out: Path,
+    *,
+    requested: Mapping[str, Any] | None = None,
+    reasons: Mapping[str, str] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> SoLa:
+    """Train a SoLa module on all videos of `features` that are as long as a window, and write the run to `out`.
+
+    Args:
+        features: per-video arrays [time, channels].
+        config: with every "auto" settled (`sola.recipes.settle`).
+        out: the run's folder: config.json, metrics.jsonl, checkpoint/, and at the end module.safetensors.
+        requested: what the user asked for, if that is not `config`: a resumed run must have been asked for the same.
+        reasons: why what was "auto" became what it is; kept in config.json.
+        resume: go on from the run's checkpoint; start afresh where there is none; do nothing if it is finished.
+        overwrite: start again, whatever is there.
+        quiet: no progress bar.
+
+    Raises:
+        SolaError: for bad features, a run that exists, or no video as long as a window.
+    """
+    console = Console(stderr=True, quiet=quiet, soft_wrap=True)
+    run = Run(out)
+    wanted = requested or dataclasses.asdict(config)
+    if not may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS):
+        console.print(f"{out}: finished already, nothing to do")
+        return SoLa.from_pretrained(out)
+    device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
+    # what does not fit in memory is mapped from a file without a name, which vanishes with this process
+    packed = pack(features, int(0.6 * psutil.virtual_memory().available), existing(out))
+    short = int((packed.lengths < config.window).sum())
+    if short == len(packed.videos):
+        raise SolaError(
+            f"no video is as long as a training window: the longest has {packed.lengths.max()} snippets, the window "
+            f"{config.window} ({config.positions} positions at step {config.step} and a margin of {config.margin}); "
+            "take a smaller --step"
+        )
+    if short:
+        console.print(
+            f"{short} of {len(packed.videos)} videos are shorter than the window of {config.window} snippets: "
+            "left out of training"
+        )
+    task = SimilarityMatching(config, packed, device)
+    optimizer = torch.optim.AdamW(
+        task.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+    description = {
+        "requested": wanted,
+        "module": task.model.module.config(),
+        "training": dataclasses.asdict(config),
+        "chosen": dict(reasons or {}),
+        "features": {
+            "videos": len(packed.videos),
+            "snippets": int(packed.lengths.sum()),
+            "too_short": short,
+            "fingerprint": fingerprint(packed),
+            "manifest": features.manifest.to_json(),
+        },
+        "environment": environment(device, precision),
+    }
+    begin(run, description, resume=resume)
+    fit(
+        task,
+        optimizer,
+        run,
+        epochs=config.epochs,
+        device=device,
+        precision=precision,
+        resume=resume,
+        quiet=quiet,
+    )
+    task.model.module.save_weights(out)
+    return task.model.module.cpu().eval()
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return folder if folder.is_dir() or folder == folder.parent else existing(folder.parent)
+
+
+def fingerprint(packed: PackedFeatures) -> str:
+    """A digest of ids, lengths and every value: features with the same one are the same features."""
+    digest = hashlib.sha256(repr((packed.videos, packed.lengths.tolist(), packed.values.dtype.str)).encode())
+    for i in range(len(packed.videos)):
+        digest.update(np.ascontiguousarray(packed.video(i)).data)
+    return digest.hexdigest()

@@ -1,0 +1,108 @@
+"""FeatureSet × SoLa → FeatureSet, in the layout it came in."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors.torch import save
+
+from sola.data.features import FeatureSet, FeatureWriter
+from sola.errors import SolaError
+from sola.files import read_json
+from sola.module import SoLa
+
+PIECE = 8192
+"""Snippets that go through the convolutions at once: bounds the memory of long videos."""
+
+
+@torch.inference_mode()
+def transform_array(
+    module: SoLa, features: Float[np.ndarray, "time channels"], piece: int = PIECE
+) -> Float[np.ndarray, "time channels"]:
+    """One whole video through the module, in its own dtype.
+
+    Conditioning and smoothing see the whole video; the convolutions go over it in pieces of `piece` snippets that
+    overlap by the module's reach (two snippets at kernel size 5), which gives what they give on the whole.
+
+    Raises:
+        SolaError: when the width is not the module's.
+    """
+    if features.shape[1] != module.channels:
+        raise SolaError(f"the features have {features.shape[1]} channels, the module was trained on {module.channels}")
+    device = next(module.parameters()).device
+    whole = torch.from_numpy(np.array(features, dtype=np.float32)).to(device)[None]
+    x = module.condition(whole, whole.mean(dim=1, keepdim=True))
+    length, pieces = x.shape[1], []
+    for start in range(0, length, piece):
+        stop = min(start + piece, length)
+        before, after = min(start, module.reach), min(length - stop, module.reach)
+        adapted = module.adapt(x[:, start - before : stop + after])
+        pieces.append(adapted[:, before : before + stop - start])
+    y = module.smooth(torch.cat(pieces, dim=1))[0].cpu().numpy()
+    return y.astype(features.dtype, copy=False)
+
+
+def transform(
+    module: SoLa,
+    features: FeatureSet,
+    out: Path,
+    *,
+    origin: dict[str, Any] | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Write every video of `features` through `module` to the folder `out`, file names and format kept.
+
+    The folder appears when it is whole: until then the videos gather beside it, and a transform that was stopped goes
+    on with those that are missing. The manifest written last is the input's, with what the features went through.
+
+    Args:
+        module: a trained module.
+        features: per-video arrays [time, channels].
+        out: a folder that does not exist yet.
+        origin: what else the manifest shall say about the module (its training's config and choices).
+        overwrite: replace `out`.
+        progress: called with (videos done, videos in all).
+
+    Raises:
+        SolaError: when `out` exists, cannot be written, or the features are bad or of another width.
+    """
+    if features.channels != module.channels:
+        raise SolaError(
+            f"the features have {features.channels} channels, the module was trained on {module.channels}; "
+            "transform the features that it was trained for"
+        )
+    entry = {**(origin or {}), **describe(module)}
+    manifest = dataclasses.replace(features.manifest, dim=features.channels, sola=entry)
+    with FeatureWriter(features, out, manifest, overwrite=overwrite) as writer:
+        for done, (video, array) in enumerate(features.items(), start=1):
+            if not writer.has(video):
+                writer.write(video, transform_array(module, array))
+            progress(done, len(features.videos))
+
+
+def describe(module: SoLa) -> dict[str, Any]:
+    """What a manifest says of the module that features went through: enough to rebuild it untrained, and to know it."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    return {
+        "config": module.config(),
+        "gate": module.gate_value(),
+        "scale": float(module.scale),
+        "fingerprint": hashlib.sha256(save(weights)).hexdigest(),
+    }
+
+
+def origin_of(run: Path) -> dict[str, Any]:
+    """What a run's config tells about how its module came about, for the manifest of what it transforms."""
+    config = read_json(run / "config.json", "a run's config")
+    training = config.get("training", {})
+    return {
+        "training": training,
+        "chosen": config.get("chosen", {}),
+        "stopped_by": f"the last of {training.get('epochs', '?')} epochs: no label was looked at",
+    }

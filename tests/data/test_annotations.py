@@ -1,0 +1,151 @@
+"""Annotations of ActivityNet, HACS and THUMOS14."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sola.data.annotations import read_annotations
+from sola.errors import SolaError
+
+VIDEO = {
+    "subset": "training",
+    "duration": 20.5,
+    "fps": 25,
+    "annotations": [{"segment": [1, 4.5], "label": "jump"}, {"segment": [3, 30], "label": "dive"}],
+}
+
+
+def write(folder: Path, database: Any, **other: Any) -> Path:
+    path = folder / "annotations.json"
+    path.write_text(json.dumps({"version": "1.3", "database": database, **other}))
+    return path
+
+
+def test_activitynet_is_read_with_classes_in_order_of_name(tmp_path):
+    empty = {"subset": "testing", "duration": "7.5", "annotations": []}
+    annotations = read_annotations(write(tmp_path, {"b": VIDEO, "a": empty}, taxonomy=[]))
+    assert annotations.classes == ("dive", "jump")
+    video = annotations.videos["b"]
+    assert (video.video, video.subset, video.duration, video.fps) == ("b", "training", 20.5, 25.0)
+    assert video.segments.start.tolist() == [1, 3]
+    assert video.segments.end.tolist() == [4.5, 30]  # beyond the duration, and kept
+    assert video.segments.label.tolist() == [1, 0]
+    assert video.segments.score.tolist() == [1, 1]
+    assert annotations.videos["a"].duration == 7.5
+    assert len(annotations.videos["a"].segments) == 0
+
+
+def test_thumos_times_are_strings_and_durations_missing(tmp_path):
+    record = {"subset": "train", "annotations": [{"segment": ["18.6", "24.8"], "label": "HighJump"}]}
+    video = read_annotations(write(tmp_path, {"v": record})).videos["v"]
+    assert (video.segments.start[0], video.segments.end[0]) == (18.6, 24.8)
+    assert video.duration is None
+    assert video.fps is None
+
+
+def test_label_key_picks_the_class_field(tmp_path):
+    record = {"subset": "train", "annotations": [{"segment": [0, 1], "verb": 12, "noun": "cup"}]}
+    path = write(tmp_path, {"v": record})
+    assert read_annotations(path, "verb").classes == ("12",)
+    assert read_annotations(path, "noun").classes == ("cup",)
+    with pytest.raises(SolaError, match="'v': an annotation has no 'label', only 'segment', 'verb', 'noun'"):
+        read_annotations(path)
+
+
+def test_a_subset_keeps_the_classes_of_all(tmp_path):
+    other = {"subset": "validation", "annotations": []}
+    annotations = read_annotations(write(tmp_path, {"a": VIDEO, "b": other, "c": other}))
+    validation = annotations.subset("validation")
+    assert tuple(validation.videos) == ("b", "c")
+    assert validation.classes == annotations.classes
+
+
+def test_an_unknown_subset_is_answered_with_those_that_exist(tmp_path):
+    annotations = read_annotations(write(tmp_path, {"a": VIDEO, "b": VIDEO}))
+    with pytest.raises(SolaError, match=r"'train'.*'training' \(2 videos\)"):
+        annotations.subset("train")
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in {**VIDEO, **values}.items() if value is not ...}
+
+
+def segment(*times: Any) -> dict[str, Any]:
+    return changed(annotations=[{"segment": list(times), "label": "jump"}])
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (7, "not 7"),
+        (changed(subset=...), '"subset" must be a string, not nothing'),
+        (changed(subset=3), '"subset" must be a string, not 3'),
+        (changed(annotations=...), '"annotations" must be a list'),
+        (changed(annotations={}), '"annotations" must be a list.*not {}'),
+        (changed(annotations=["jump"]), "not 'jump'"),
+        (changed(annotations=[{"label": "jump"}]), '"segment" must be .*, not nothing'),
+        (changed(annotations=[{"segment": [1, 2], "label": 1.5}]), "'label' must be .*, not 1.5"),
+        (changed(duration=0), '"duration" must be positive, not 0'),
+        (changed(duration="long"), "\"duration\" must hold finite numbers, not 'long'"),
+        (changed(duration=True), '"duration" .* not True'),
+        (changed(fps=-25), '"fps" must be positive, not -25'),
+        (segment(1), r"not \[1\]"),
+        (segment(1, None), "not nothing"),
+        (segment(1, "end"), "not 'end'"),
+        (segment(float("nan"), 2), "not nan"),
+        (segment(0, float("inf")), "not inf"),
+        (segment(0, 10**400), "not 1000"),
+        (segment(5, 4), r"segment \[5, 4\] ends before it starts"),
+    ],
+)
+def test_a_bad_record_is_named_with_its_video_and_value(tmp_path, record, told):
+    path = write(tmp_path, {"good": VIDEO, "bad": record})
+    with pytest.raises(SolaError, match=f"^{path}: video 'bad': .*{told}") as raised:
+        read_annotations(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("document", [[], {}, {"database": []}, 3])
+def test_another_document_is_refused(tmp_path, document):
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(SolaError, match="layout of ActivityNet"):
+        read_annotations(path)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["subset", "duration", "annotations", "segment", "label", "x\n"]), inner),
+    max_leaves=12,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps({"database": {"v\n": value}}).encode()))
+def test_any_bytes_are_read_or_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "annotations.json"
+    path.write_bytes(content)
+    try:
+        read_annotations(path)
+    except SolaError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.slow
+def test_the_published_files_are_read_whole(shared_data):
+    activitynet = read_annotations(shared_data / "annotations" / "activitynet-1.3.json")
+    assert len(activitynet.videos) == 19_228
+    assert len(activitynet.classes) == 200
+    validation = activitynet.subset("validation").videos.values()
+    assert len(validation) == 4_728
+    assert sum(len(video.segments) for video in validation) == 7_293
+
+    thumos = read_annotations(shared_data / "annotations" / "thumos14.json")
+    assert len(thumos.videos) == 410
+    assert len(thumos.classes) == 20
+    assert sum(len(video.segments) for video in thumos.videos.values()) == 6_318

@@ -1,0 +1,61 @@
+"""The manifest beside feature files."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sola.data.manifest import Manifest
+from sola.errors import SolaError
+
+positive = st.none() | st.floats(1e-3, 1e3)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.builds(
+        Manifest,
+        dim=st.none() | st.integers(1, 9999),
+        fps=positive,
+        stride=positive,
+        window=positive,
+        offset=st.none() | st.floats(-9, 9),
+        layout=st.sampled_from([None, "TC", "CT"]),
+        encoder=st.none() | st.text(),
+        sola=st.none() | st.dictionaries(st.text(), st.integers()),
+        other=st.dictionaries(st.text().map("x-{}".format), st.integers() | st.text()),
+    )
+)
+def test_a_manifest_survives_a_round_trip_with_keys_that_it_does_not_know(tmp_path, manifest):
+    manifest.write(tmp_path)
+    assert Manifest.read(tmp_path) == manifest
+
+
+def test_where_there_is_none_nothing_is_known(tmp_path):
+    assert Manifest.read(tmp_path) == Manifest()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("dim", 0), ("dim", 400.0), ("dim", True), ("dim", "400"),
+        ("fps", 0), ("fps", -25), ("fps", "25"), ("fps", float("nan")), ("fps", True), ("fps", 10**400), ("fps", float("inf")),
+        ("stride", 0), ("window", -1), ("offset", float("inf")), ("offset", []),
+        ("layout", "tc"), ("encoder", 3), ("sola", "yes"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_is_named_with_file_and_key(tmp_path, key, value):
+    path = tmp_path / "features.json"
+    path.write_text(json.dumps({"other": 1, key: value}))
+    with pytest.raises(SolaError, match=f'^{path}: "{key}" must be ') as raised:
+        Manifest.read(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "7", '{"dim": }'])
+def test_what_is_no_json_object_is_named(tmp_path, content):
+    path = tmp_path / "features.json"
+    path.write_text(content)
+    with pytest.raises(SolaError, match=f"^{path}: "):
+        Manifest.read(tmp_path)

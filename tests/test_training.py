@@ -1,0 +1,287 @@
+"""Training: the step against its definition, seeds, resume to the bit, and what is refused."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sola.engine
+import torch
+from sola.data.features import FeatureSet
+from sola.data.packing import pack
+from sola.engine import backward
+from sola.errors import SolaError
+from sola.matching import SimilarityMatching, collapse
+from sola.module import SoLa
+from sola.objective import lambda_target
+from sola.run import Run
+from sola.training import train
+from sola.training_config import TrainingConfig
+from torch.nn import functional as F
+
+CPU = torch.device("cpu")
+SMALL = TrainingConfig(step=2, hidden=16, projector_hidden=8, epochs=4, batch_size=4, precision="fp32", device="cpu")
+
+
+def replaced(config: TrainingConfig, **values: object) -> TrainingConfig:
+    return TrainingConfig(**{**vars(config), **values})
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> FeatureSet:
+    """Six videos of 40 to 65 slowly changing snippets, and one too short for a window of 23."""
+    folder = tmp_path / "features"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for i, length in enumerate((40, 45, 50, 55, 60, 65, 12)):
+        walk = generator.normal(size=(length, 12)).cumsum(axis=0)
+        np.save(folder / f"video{i}.npy", walk.astype(np.float16))
+    return FeatureSet.open(folder)
+
+
+def test_a_step_is_its_definition(features: FeatureSet) -> None:
+    """Whole windows through dense convolutions, plain formulas, and AdamW: the same weights after three steps."""
+    config = replaced(SMALL, conditioning="centre+scale", learning_rate=1e-2)
+    task = SimilarityMatching(config, pack(features), CPU)
+    with torch.no_grad():
+        task.model.module.alpha.fill_(0.3)
+    plain = SimilarityMatching(config, pack(features), CPU)
+    plain.model.load_state_dict(task.model.state_dict())
+    fast_optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-2, weight_decay=0.01, fused=True)
+    slow_optimizer = torch.optim.AdamW(plain.model.parameters(), lr=1e-2, weight_decay=0.01)
+    arrays = [features.read(video).astype(np.float32) for video in features.videos]
+    residue = np.concatenate([array - array.mean(axis=0) for array in arrays])
+    scale = float(np.sqrt(np.square(residue).mean()))
+    for step in range(2):
+        backward(task, task.batch(0, step), CPU, "fp32")
+        fast_optimizer.step()
+        fast_optimizer.zero_grad()
+
+        drawn = slice(4 * step, 4 * step + 4)
+        losses = []
+        for video, start in zip(task.plan.video[drawn], task.plan.start[drawn], strict=True):
+            window = (arrays[video] - arrays[video].mean(axis=0))[start : start + 23] / scale
+            z = plain.model.module.adapt(torch.from_numpy(window)[None])[0][4 : 4 + 15 : 2]
+            z = z / z.norm(dim=1, keepdim=True)
+            g = plain.model.projector(z)
+            for i in range(8):
+                for j in range(8):
+                    cosine = torch.dot(z[i].detach(), g[j] / g[j].norm())
+                    target = lambda_target(8, 16.0)[i, j]
+                    losses.append(F.binary_cross_entropy((1 + cosine) / 2, target))
+        torch.stack(losses).mean().backward()
+        slow_optimizer.step()
+        slow_optimizer.zero_grad()
+    for (name, got), expected in zip(task.model.named_parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=0, msg=name)
+
+
+def weights(run: Path) -> bytes:
+    return (run / "module.safetensors").read_bytes()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(features: FeatureSet, tmp_path: Path) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        train(features, replaced(SMALL, seed=seed), tmp_path / name, quiet=True)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
+
+
+def test_training_lowers_the_loss_and_opens_the_gate(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, replaced(SMALL, epochs=40, learning_rate=1e-3), tmp_path / "run", quiet=True)
+    rows = Run(tmp_path / "run").rows()
+    assert rows[-1]["loss"] < 0.97 * rows[0]["loss"]
+    assert abs(rows[-1]["gate"]) > 1e-3
+
+
+@pytest.mark.parametrize("projector", ["symmetric", "asymmetric"])
+@pytest.mark.parametrize("loss", ["similarity_matching", "nt_xent", "softened_inside", "softened_outside"])
+def test_every_objective_trains(features: FeatureSet, tmp_path: Path, loss: str, projector: str) -> None:
+    config = replaced(SMALL, loss=loss, projector=projector, probability="exponential", form="direct", epochs=2)
+    module = train(features, config, tmp_path / "run", quiet=True)
+    assert all(parameter.isfinite().all() for parameter in module.parameters())
+
+
+def test_bf16_goes_the_way_of_fp32(features: FeatureSet, tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16"):
+        train(features, replaced(SMALL, precision=precision), tmp_path / precision, quiet=True)
+    losses = [[row["loss"] for row in Run(tmp_path / name).rows()] for name in ("fp32", "bf16")]
+    assert losses[0] == pytest.approx(losses[1], rel=2e-2)
+
+
+def test_the_log_has_a_full_row_an_epoch(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    expected = {"epoch", "loss", "gate", "windows_per_s", "feature_std", "effective_rank"}
+    assert all(set(row) == expected for row in rows)
+
+
+def test_the_config_repeats_the_run(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, replaced(SMALL, seed=5), tmp_path / "run", quiet=True)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    train(features, TrainingConfig(**config["training"]), tmp_path / "again", quiet=True)
+    assert weights(tmp_path / "run") == weights(tmp_path / "again")
+
+
+def test_what_was_trained_is_what_is_loaded(features: FeatureSet, tmp_path: Path) -> None:
+    module = train(features, replaced(SMALL, conditioning="scale"), tmp_path / "run", quiet=True)
+    x = torch.randn(1, 30, 12, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(SoLa.from_pretrained(tmp_path / "run")(x), module(x))
+
+
+class Interrupted(Exception):
+    """Stands for a machine that goes down."""
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5, 7])
+def test_resumed_after_any_step_it_ends_in_the_same_bits(
+    features: FeatureSet, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(features, SMALL, tmp_path / "whole", quiet=True)
+    monkeypatch.setattr(sola.engine, "CHECKPOINT_STEPS", 1)
+    monkeypatch.setattr(SimilarityMatching, "windows", fails_after(steps))
+    with pytest.raises(Interrupted):
+        train(features, SMALL, tmp_path / "cut", quiet=True)
+    monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighbourhood))
+    train(features, SMALL, tmp_path / "cut", resume=True, quiet=True)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    losses = [[row["loss"] for row in Run(tmp_path / name).rows()] for name in ("whole", "cut")]
+    assert losses[0] == losses[1]
+
+
+def fails_after(steps: int) -> object:
+    done = iter(range(steps))
+
+    def windows(self: SimilarityMatching, batch: object) -> int:
+        if next(done, None) is None:
+            raise Interrupted
+        return len(batch.neighbourhood)
+
+    return windows
+
+
+def test_resume_says_so_in_the_log_and_repeats_at_most_one_interval(
+    features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps an epoch, a checkpoint every three: stopped after the fifth, it goes on from the third."""
+    monkeypatch.setattr(sola.engine, "CHECKPOINT_STEPS", 3)
+    monkeypatch.setattr(SimilarityMatching, "windows", fails_after(5))
+    with pytest.raises(Interrupted):
+        train(features, SMALL, tmp_path / "run", quiet=True)
+    monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighbourhood))
+    train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row.get("resumed_from_epoch") for row in rows] == [None, None, 1, None, None, None]
+    assert [row["epoch"] for row in rows] == [1, 2, 1, 2, 3, 4]
+
+
+def test_resume_of_nothing_begins(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
+    train(features, SMALL, tmp_path / "other", quiet=True)
+    assert weights(tmp_path / "run") == weights(tmp_path / "other")
+
+
+def test_resume_of_a_finished_run_changes_nothing(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "run").rglob("*.*")}
+    train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
+    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "run").rglob("*.*")}
+
+
+def test_resume_with_another_config_is_refused(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    with pytest.raises(SolaError, match=r"was begun with requested step=2, now it is 1"):
+        train(features, replaced(SMALL, step=1), tmp_path / "run", resume=True, quiet=True)
+
+
+def test_resume_on_other_features_is_refused(
+    features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sola.engine, "CHECKPOINT_STEPS", 1)
+    monkeypatch.setattr(SimilarityMatching, "windows", fails_after(2))
+    with pytest.raises(Interrupted):
+        train(features, SMALL, tmp_path / "run", quiet=True)
+    with pytest.raises(SolaError, match=r"was begun with features videos=7, now it is 6"):
+        train(features.only(features.videos[:6]), SMALL, tmp_path / "run", resume=True, quiet=True)
+
+
+def test_an_existing_run_is_not_touched_unless_told_to(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    before = weights(tmp_path / "run")
+    with pytest.raises(SolaError, match=r"exists already; go on with --resume"):
+        train(features, replaced(SMALL, seed=1), tmp_path / "run", quiet=True)
+    assert weights(tmp_path / "run") == before
+    train(features, replaced(SMALL, seed=1), tmp_path / "run", overwrite=True, quiet=True)
+    assert weights(tmp_path / "run") != before
+
+
+def test_a_strangers_folder_is_not_overwritten(features: FeatureSet, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").write_text("ten years")
+    with pytest.raises(SolaError, match=r"exists and is no run of sola's"):
+        train(features, SMALL, tmp_path / "home", overwrite=True, quiet=True)
+
+
+def test_short_videos_are_counted_and_left_out(features: FeatureSet, tmp_path: Path, capsys: object) -> None:
+    train(features, SMALL, tmp_path / "run")
+    assert "1 of 7 videos are shorter than the window of 23 snippets" in capsys.readouterr().err
+
+
+def test_no_video_as_long_as_the_window_is_refused_and_leaves_nothing(features: FeatureSet, tmp_path: Path) -> None:
+    with pytest.raises(SolaError, match=r"the longest has 65 snippets, the window 79"):
+        train(features, replaced(SMALL, step=10), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [({"step": 0}, "step=0"), ({"epochs": 0}, "epochs=0"), ({"learning_rate": -1.0}, "learning_rate=-1.0"),
+     ({"k": float("nan")}, "k=nan"), ({"margin": 1}, "margin=1"), ({"positions": 1}, "positions=1")],
+)  # fmt: skip
+def test_a_value_out_of_range_is_named(values: dict[str, object], named: str) -> None:
+    with pytest.raises(SolaError, match=named):
+        TrainingConfig(**values)
+
+
+def test_a_diverged_loss_is_told(features: FeatureSet, tmp_path: Path) -> None:
+    config = replaced(SMALL, learning_rate=1e30, gate="linear", epochs=20)
+    with pytest.raises(SolaError, match=r"lower --learning-rate"):
+        train(features, config, tmp_path / "run", quiet=True)
+
+
+def test_collapse_measures_of_known_sets() -> None:
+    axes = torch.cat([torch.eye(4), -torch.eye(4)]).double()
+    assert collapse(axes) == (pytest.approx(1.0), pytest.approx(4.0))
+    assert collapse(torch.ones(5, 4).double() / 2) == (pytest.approx(0.0), pytest.approx(1.0))
+    line = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).double()
+    assert collapse(line)[1] == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+def test_killed_three_times_it_ends_in_the_same_bits(features: FeatureSet, tmp_path: Path) -> None:
+    """SIGKILL from outside, at moments that fall where they fall."""
+    options = ["--step", "2", "--hidden", "64", "--epochs", "4000", "--batch-size", "2", "--quiet"]
+
+    def command(run: str) -> list[str]:
+        source = str(tmp_path / "features")
+        return [sys.executable, "-m", "sola", "train", source, "--out", str(tmp_path / run), *options, "--resume"]
+
+    subprocess.run(command("whole"), check=True)
+    for _ in range(3):
+        process = subprocess.Popen(command("killed"))
+        checkpoint = tmp_path / "killed" / "checkpoint" / "checkpoint.safetensors"
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (tmp_path / "killed" / "module.safetensors").exists(), "it finished before it was killed"
+    subprocess.run(command("killed"), check=True)
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    log = (tmp_path / "killed" / "metrics.jsonl").read_text()
+    assert log.count("resumed_from_epoch") == 3
