@@ -14,13 +14,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from sola.data.packing import PackedFeatures
 from sola.engine import backward, choose_precision
 from sola.matching import SimilarityMatching
 from sola.objective import lambda_target
 from sola.training_config import TrainingConfig
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 CPU = torch.device("cpu")
 CHANNELS, LENGTH, VIDEOS = 400, 150, 1024

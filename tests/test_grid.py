@@ -104,5 +104,5 @@ def test_the_duration_comes_last():
 
 
 def test_without_any_of_them_the_video_is_named():
-    with pytest.raises(SolaError, match="video 'a'.*--fps"):
+    with pytest.raises(SolaError, match=r"video 'a'.*--fps"):
         resolve_grid("a", 50, stride=8.0)

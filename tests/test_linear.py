@@ -101,7 +101,9 @@ def test_ridge_chooses_a_larger_penalty_for_noise():
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     planted = np.where(features[:, 0] > 0, 0, BACKGROUND)
     noise = generator.integers(-1, 1, size=200)
-    sizes = [np.linalg.norm(fit_ridge(features, labels, 1, lengths=[40] * 5).weight[:, 0]) for labels in (planted, noise)]
+    sizes = [
+        np.linalg.norm(fit_ridge(features, labels, 1, lengths=[40] * 5).weight[:, 0]) for labels in (planted, noise)
+    ]
     assert sizes[1] < 0.1 * sizes[0]
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sola.engine
 import torch
+from torch.nn import functional as F
+
+import sola.engine
 from sola.data.features import FeatureSet
 from sola.data.packing import pack
 from sola.engine import backward
@@ -21,7 +23,6 @@ from sola.objective import lambda_target
 from sola.run import Run
 from sola.training import train
 from sola.training_config import TrainingConfig
-from torch.nn import functional as F
 
 CPU = torch.device("cpu")
 SMALL = TrainingConfig(step=2, hidden=16, projector_hidden=8, epochs=4, batch_size=4, precision="fp32", device="cpu")
@@ -133,18 +134,18 @@ def test_what_was_trained_is_what_is_loaded(features: FeatureSet, tmp_path: Path
     assert torch.equal(SoLa.from_pretrained(tmp_path / "run")(x), module(x))
 
 
-class Interrupted(Exception):
+class PowerCutError(Exception):
     """Stands for a machine that goes down."""
 
 
-@pytest.mark.parametrize("steps", [1, 3, 5, 7])
+@pytest.mark.parametrize("steps", [1, 2, 3, 6, 7])
 def test_resumed_after_any_step_it_ends_in_the_same_bits(
     features: FeatureSet, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(features, SMALL, tmp_path / "whole", quiet=True)
     monkeypatch.setattr(sola.engine, "CHECKPOINT_STEPS", 1)
     monkeypatch.setattr(SimilarityMatching, "windows", fails_after(steps))
-    with pytest.raises(Interrupted):
+    with pytest.raises(PowerCutError):
         train(features, SMALL, tmp_path / "cut", quiet=True)
     monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighbourhood))
     train(features, SMALL, tmp_path / "cut", resume=True, quiet=True)
@@ -158,7 +159,7 @@ def fails_after(steps: int) -> object:
 
     def windows(self: SimilarityMatching, batch: object) -> int:
         if next(done, None) is None:
-            raise Interrupted
+            raise PowerCutError
         return len(batch.neighbourhood)
 
     return windows
@@ -170,7 +171,7 @@ def test_resume_says_so_in_the_log_and_repeats_at_most_one_interval(
     """Two steps an epoch, a checkpoint every three: stopped after the fifth, it goes on from the third."""
     monkeypatch.setattr(sola.engine, "CHECKPOINT_STEPS", 3)
     monkeypatch.setattr(SimilarityMatching, "windows", fails_after(5))
-    with pytest.raises(Interrupted):
+    with pytest.raises(PowerCutError):
         train(features, SMALL, tmp_path / "run", quiet=True)
     monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighbourhood))
     train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
@@ -203,7 +204,7 @@ def test_resume_on_other_features_is_refused(
 ) -> None:
     monkeypatch.setattr(sola.engine, "CHECKPOINT_STEPS", 1)
     monkeypatch.setattr(SimilarityMatching, "windows", fails_after(2))
-    with pytest.raises(Interrupted):
+    with pytest.raises(PowerCutError):
         train(features, SMALL, tmp_path / "run", quiet=True)
     with pytest.raises(SolaError, match=r"was begun with features videos=7, now it is 6"):
         train(features.only(features.videos[:6]), SMALL, tmp_path / "run", resume=True, quiet=True)
@@ -264,7 +265,7 @@ def test_collapse_measures_of_known_sets() -> None:
 @pytest.mark.slow
 def test_killed_three_times_it_ends_in_the_same_bits(features: FeatureSet, tmp_path: Path) -> None:
     """SIGKILL from outside, at moments that fall where they fall."""
-    options = ["--step", "2", "--hidden", "64", "--epochs", "4000", "--batch-size", "2", "--quiet"]
+    options = ["--step", "2", "--hidden", "64", "--epochs", "2000", "--batch-size", "2", "--quiet"]
 
     def command(run: str) -> list[str]:
         source = str(tmp_path / "features")

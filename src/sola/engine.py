@@ -37,7 +37,9 @@ Prediction = TypeVar("Prediction")
 class Task(Protocol[Batch, Prediction]):
     """What the loop has to know of one kind of training; `predict` runs in the run's precision, `score` in fp32."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """All that is trained."""
 
     def steps(self, epoch: int) -> int:
         """Batches in that epoch."""
@@ -73,6 +75,18 @@ class Progressed:
     """Windows of the epoch under way."""
     row: dict[str, Any] = field(default_factory=dict)
     """The last epoch's row of the log."""
+
+
+@dataclass
+class Saved:
+    """When the last checkpoint was written."""
+
+    step: int
+    time: float = field(default_factory=time.monotonic)
+
+    def is_old(self, state: Progressed) -> bool:
+        """Whether the next one is due."""
+        return state.total_steps - self.step >= CHECKPOINT_STEPS or time.monotonic() - self.time >= CHECKPOINT_SECONDS
 
 
 def choose_device(device: Device) -> torch.device:
@@ -129,7 +143,7 @@ def fit(
         # once for nothing, so that start-up is in no rate
         backward(task, task.batch(state.epoch, 0), device, precision)
         optimizer.zero_grad(set_to_none=True)
-        last_saved, saved_at = state.total_steps, time.monotonic()
+        saved = Saved(state.total_steps)
         while state.epoch < epochs:
             steps = task.steps(state.epoch)
             # the sum stays on the device, so that no step waits for the host
@@ -145,13 +159,13 @@ def fit(
                 state.step, state.total_steps = state.step + 1, state.total_steps + 1
                 state.windows += count
                 clock.count(count)
-                due = state.total_steps - last_saved >= CHECKPOINT_STEPS
-                if due or stop.is_set or time.monotonic() - saved_at >= CHECKPOINT_SECONDS:
+                # at an epoch's last step the row comes first: a checkpoint stands before a step or before an epoch
+                if state.step < steps and (stop.is_set or saved.is_old(state)):
                     state.loss_sum = float(loss_sum)
                     save_checkpoint(run.checkpoint, task.model, optimizer, state)
-                    last_saved, saved_at = state.total_steps, time.monotonic()
-                if stop.is_set:
-                    raise KeyboardInterrupt
+                    saved = Saved(state.total_steps)
+                    if stop.is_set:
+                        raise KeyboardInterrupt
             mean = float(loss_sum) / state.windows
             rate = clock.stop(device)
             if not math.isfinite(mean):
@@ -164,6 +178,11 @@ def fit(
             state = Progressed(epoch=state.epoch + 1, total_steps=state.total_steps, row=row)
             what = f"loss {mean:.4f}  gate {row.get('gate', 1.0):+.3f}  {rate:,.0f} windows/s"
             progress.update(line, completed=state.epoch, what=what)
+            if stop.is_set or saved.is_old(state):
+                save_checkpoint(run.checkpoint, task.model, optimizer, state)
+                saved = Saved(state.total_steps)
+                if stop.is_set and state.epoch < epochs:
+                    raise KeyboardInterrupt
     save_checkpoint(run.checkpoint, task.model, optimizer, state)
 
 
@@ -174,7 +193,7 @@ def backward(
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         prediction = task.predict(batch)
     loss = task.score(prediction, batch)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     return prediction, loss.detach()
 
 
@@ -242,11 +261,11 @@ class Stop:
 def stop_requests() -> Iterator[Stop]:
     """Turn the first SIGINT or SIGTERM into a request, so that a step is never cut in two; a second one kills."""
     stop = Stop()
-    handlers: dict[int, Any] = {}
+    handlers: dict[signal.Signals, Any] = {}
 
     def request(number: int, _frame: Any) -> None:
         stop.is_set = True
-        signal.signal(number, handlers[number])
+        signal.signal(number, handlers[signal.Signals(number)])
 
     for number in (signal.SIGINT, signal.SIGTERM):
         try:

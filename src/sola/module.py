@@ -92,7 +92,7 @@ class SoLa(nn.Module):
 
     def gate_value(self) -> float:
         """What f is multiplied with: tanh(α) or α; 1 for the direct form, which has no gate."""
-        return 1.0 if self.alpha is None else float(self._gate(self.alpha))
+        return 1.0 if self.alpha is None else float(self._gate(self.alpha.detach()))
 
     def forward(self, features: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
         """Transform whole videos of equal length."""

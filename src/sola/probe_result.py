@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rich.markup import escape
 from rich.table import Table
 
 from sola.stats import LEVEL, Difference, Summary
@@ -110,7 +111,7 @@ class ProbeResult:
         if against_best:
             table.add_column("p, best control", justify="right", no_wrap=True)
         for row, following in zip(self.rows, (*self.rows[1:], None), strict=True):
-            name = f"{row.name} (best control)" if row.name == best else row.name
+            name = escape(f"{row.name} (best control)" if row.name == best else row.name)
             cells = [_percent(getattr(row, metric)) for metric in METRICS]
             cells.append(_verdict(row.versus_raw))
             if against_best:

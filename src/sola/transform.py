@@ -80,10 +80,11 @@ def transform(
     entry = {**(origin or {}), **describe(module)}
     manifest = dataclasses.replace(features.manifest, dim=features.channels, sola=entry)
     with FeatureWriter(features, out, manifest, overwrite=overwrite) as writer:
+        total = len(features.videos)
         for done, (video, array) in enumerate(features.items(), start=1):
             if not writer.has(video):
                 writer.write(video, transform_array(module, array))
-            progress(done, len(features.videos))
+            progress(done, total)
 
 
 def describe(module: SoLa) -> dict[str, Any]:

@@ -40,7 +40,8 @@ def test_where_there_is_none_nothing_is_known(tmp_path):
     ("key", "value"),
     [
         ("dim", 0), ("dim", 400.0), ("dim", True), ("dim", "400"),
-        ("fps", 0), ("fps", -25), ("fps", "25"), ("fps", float("nan")), ("fps", True), ("fps", 10**400), ("fps", float("inf")),
+        ("fps", 0), ("fps", -25), ("fps", "25"), ("fps", float("nan")), ("fps", True),
+        ("fps", 10**400), ("fps", float("inf")),
         ("stride", 0), ("window", -1), ("offset", float("inf")), ("offset", []),
         ("layout", "tc"), ("encoder", 3), ("sola", "yes"),
     ],

@@ -70,7 +70,8 @@ def parse(command: type[Command], name: str, arguments: list[str], default: Any 
     """
     with one_line_errors():
         known = {} if default is None else {"default": default}
-        return tyro.cli(command, prog=f"sola {name}", args=arguments, config=(FlagCreatePairsOff,), **known)
+        parsed: Command = tyro.cli(command, prog=f"sola {name}", args=arguments, config=(FlagCreatePairsOff,), **known)
+        return parsed
 
 
 def say(text: str) -> None:

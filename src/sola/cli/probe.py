@@ -15,12 +15,12 @@ from sola.cli.options import (
     ReadingFlags,
     Timing,
     TimingFlags,
-    only_annotated,
     parse,
     report_skipped,
+    say,
 )
-from sola.data.annotations import Annotations, read_annotations
-from sola.data.features import FeatureSet
+from sola.data.annotations import read_annotations
+from sola.data.features import match_videos
 from sola.errors import SolaError
 from sola.probe import probe
 
@@ -64,12 +64,10 @@ def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Probe, "probe", arguments)
     annotations = read_annotations(options.annotations, options.label_key)
-
-    def opened(sources: tuple[Path, ...]) -> FeatureSet:
-        return _open(sources, options, annotations)
-
-    features = opened(options.features)
-    compare = [(name, opened((folder,))) for name, folder in map(named_folder, options.compare)]
+    features = options.timing.fill(options.reading.open(options.features))
+    compare = [(name, options.reading.open((folder,))) for name, folder in map(named_folder, options.compare)]
+    if not options.quiet:
+        say(str(match_videos(features, annotations.videos, options.reading.id_prefix)))
     with Progress(console=Console(stderr=True), disable=options.quiet, transient=True) as bar:
         line = bar.add_task("probe", total=None)
 
@@ -85,6 +83,7 @@ def run(arguments: list[str]) -> None:
             seeds=options.seeds,
             train_subset=options.train_subset,
             test_subset=options.test_subset,
+            id_prefix=options.reading.id_prefix,
             progress=progress,
         )
     report_skipped(features)

@@ -46,7 +46,7 @@ class Train:
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     recipe = RECIPES[named_recipe(arguments)]()
-    options = parse(Train, "train", arguments, Train(tyro.MISSING, tyro.MISSING, recipe))  # type: ignore[arg-type]
+    options = parse(Train, "train", arguments, Train(tyro.MISSING, tyro.MISSING, recipe))
     features = options.reading.open(options.features)
     if options.annotations is not None:
         chosen = read_annotations(options.annotations).subset(options.subset)

@@ -118,6 +118,7 @@ class FeatureSet:
                 self.skip(video, error)
                 continue
             yield video, array
+            del array  # or two files would be in memory while the next is read
         if videos and not self.videos:
             raise SolaError(f"{self.skipped[videos[0]]}; none of {len(videos)} videos is left")
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def _npz_member(path: Path) -> Iterator[tuple[zipfile.ZipInfo, BufferedIOBase]]:
             keys = ", ".join(repr(name.removesuffix(".npy")) for name in names) or "nothing"
             raise SolaError(f"{path}: holds {keys[:200]}; expected a single array, or one with the key 'features'")
         with archive.open(names[0]) as member:
-            yield archive.getinfo(names[0]), member
+            yield archive.getinfo(names[0]), cast(BufferedIOBase, member)
 
 
 def _npz_header(path: Path) -> Header:
@@ -126,8 +126,8 @@ def _write_npz(path: Path, array: Array, like: Path) -> None:
 # .pt: a tensor, or a dict that holds one
 
 
-def _load_tensor(path: Path) -> tuple[str | None, "torch.Tensor"]:
-    """Return the tensor, mapped into memory where the file allows, and its key if it is in a dict."""
+def _load_tensor(path: Path) -> tuple[Any, "torch.Tensor"]:
+    """Return the tensor, mapped into memory where possible, and before it its key if it is in a dict."""
     import torch
 
     with reading(path, "a .pt file of tensors (weights_only)"):

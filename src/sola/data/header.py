@@ -27,7 +27,7 @@ def check_header(header: Header, path: str | Path) -> None:
     """Raise SolaError, naming `path`, unless the array is [time, channels], not empty, of float16, 32 or 64."""
     if header.dtype.hasobject:
         raise SolaError(f"{path}: holds pickled Python objects, which are never loaded; save a plain float array")
-    if header.dtype not in (np.float16, np.float32, np.float64):
+    if header.dtype.newbyteorder("=") not in (np.float16, np.float32, np.float64):
         raise SolaError(f"{path}: holds {header.dtype}; expected float16, float32 or float64")
     if len(header.shape) != 2:
         raise SolaError(

@@ -76,32 +76,27 @@ class Manifest:
         write_json(folder / MANIFEST_NAME, self.to_json())
 
 
-KINDS = {
-    "dim": "a whole number",
-    "fps": "a number",
-    "stride": "a number",
-    "window": "a number",
-    "offset": "a number",
-    "layout": "a string",
-    "encoder": "a string",
-    "sola": "an object",
+WHOLE, NUMBER = ("a whole number", (int,)), ("a number", (int, float))
+STRING, OBJECT = ("a string", (str,)), ("an object", (dict,))
+KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "dim": WHOLE,
+    "fps": NUMBER,
+    "stride": NUMBER,
+    "window": NUMBER,
+    "offset": NUMBER,
+    "layout": STRING,
+    "encoder": STRING,
+    "sola": OBJECT,
 }
-"""What JSON holds under each key that is known."""
-
-TYPES: dict[str, tuple[type, ...]] = {
-    "a whole number": (int,),
-    "a number": (int, float),
-    "a string": (str,),
-    "an object": (dict,),
-}
+"""What JSON holds under each key that is known, in words and in types."""
 
 
 def _typed(key: str, value: Any) -> Any:
     """Return a value of JSON if it is of the right type, as a float where numbers are meant."""
-    kind = KINDS[key]
-    if type(value) not in TYPES[kind]:  # True is no number here
+    kind, types = KINDS[key]
+    if type(value) not in types:  # and True is no number
         raise SolaError(f'"{key}" must be {kind}, not {value!r}')
     try:
-        return float(value) if kind == "a number" else value
+        return float(value) if KINDS[key] is NUMBER else value
     except OverflowError:
-        raise SolaError(f'"{key}" must be a number of this world, not one of {len(str(value))} digits') from None
+        raise SolaError(f'"{key}" must be a finite number, not one of {len(str(value))} digits') from None

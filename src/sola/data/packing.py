@@ -62,6 +62,7 @@ def pack(features: FeatureSet, memory_limit: int | None = None, folder: Path | N
         values[starts[-1] : stop] = array
         videos.append(video)
         starts.append(stop)
+        del array  # or two files would be in memory while the next is read
     return PackedFeatures(values[: starts[-1]], np.array(starts, np.int64), tuple(videos))
 
 

@@ -1,0 +1,168 @@
+"""Figures: arrays in, matplotlib figures out; nothing here reads, trains or measures."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy import ndarray
+
+from sola.segments import Segments
+
+INK, GREY = "#1a1c23", "#8b90a0"
+KINDS = {"raw": "#8b90a0", "control": "#c9a227", "compared": "#2f6fde"}
+"""Colour of a row by its kind: readable in grey and with red-green blindness."""
+PALETTE = ("#2f6fde", "#d1495b", "#2a9d8f", "#c9a227", "#7d5ba6", "#e07a5f", "#4f772d", "#3d5a80", "#9c6644", "#6d6875")
+
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+
+def similarity_maps(
+    maps: Mapping[str, Float[ndarray, "time time"]],
+    segments: Segments | None,
+    classes: Sequence[str],
+    seconds: tuple[float, float],
+    unit: str = "seconds",
+) -> Figure:
+    """Cosine similarity of every snippet with every other, a panel a feature set, annotated segments above each.
+
+    `seconds` is where the first snippet begins and the last one ends, in `unit`.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.1 * len(maps), 4.4))
+        grid = figure.subplots(2, len(maps), squeeze=False, height_ratios=[1, 14], sharex="col")
+        for column, (name, values) in enumerate(maps.items()):
+            band, axes = grid[0, column], grid[1, column]
+            low, high = seconds
+            image = axes.imshow(values, cmap="magma", vmin=-1, vmax=1, extent=(low, high, high, low), aspect="auto")
+            axes.set_xlabel(unit)
+            if column == 0:
+                axes.set_ylabel(unit)
+            _segment_band(band, segments, classes)
+            band.set_title(name)
+        figure.colorbar(image, ax=grid[1, :].tolist(), label="cosine similarity", fraction=0.04, pad=0.02)
+    return figure
+
+
+def similarity_distance(
+    curves: Mapping[str, tuple[Float[ndarray, " distances"], Float[ndarray, " distances"]]],
+    unit: str = "snippets",
+) -> Figure:
+    """Mean cosine similarity against the distance in time, a line a feature set."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 3.4))
+        axes = figure.subplots()
+        for colour, (name, (distance, similarity)) in zip(_colours(len(curves)), curves.items(), strict=True):
+            axes.plot(distance, similarity, label=name, color=colour, linewidth=1.8)
+        axes.axhline(0, color=GREY, linewidth=0.6)
+        axes.set_xlabel(f"temporal distance ({unit})")
+        axes.set_ylabel("mean cosine similarity")
+        axes.legend()
+    return figure
+
+
+def metric_bars(rows: Sequence[Mapping[str, Any]], metric: str, title: str, best_control: str | None) -> Figure:
+    """One metric of every row of a probe, as dots with the spread over seeds; the best control is a line across."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 0.6 + 0.24 * len(rows)))
+        axes = figure.subplots()
+        for position, row in enumerate(reversed(rows)):
+            colour = KINDS[row["kind"]]
+            value = row[metric]
+            axes.errorbar(
+                value["mean"],
+                position,
+                xerr=value["std"],
+                fmt="o",
+                color=colour,
+                ecolor=colour,
+                capsize=3,
+                markersize=5,
+            )
+            if row["name"] == best_control:
+                axes.axvline(value["mean"], color=colour, linewidth=0.8, linestyle="--", zorder=0)
+        axes.set_yticks(range(len(rows)), [row["name"] for row in reversed(rows)])
+        for label, row in zip(axes.get_yticklabels(), reversed(rows), strict=True):
+            label.set_fontweight("bold" if row["kind"] == "compared" else "normal")
+        axes.grid(axis="x", color=GREY, alpha=0.25)
+        axes.set_title(title)
+    return figure
+
+
+def training_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Loss, gate, spread and effective rank over the epochs of one or several runs."""
+    panels = {
+        "loss": "loss",
+        "gate": "gate",
+        "feature_std": "spread of the features (1 = even)",
+        "effective_rank": "effective rank",
+    }
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 4.6))
+        for axes, (key, title) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+            for colour, (name, rows) in zip(_colours(len(runs)), runs.items(), strict=True):
+                axes.plot([row["epoch"] for row in rows], [row[key] for row in rows], color=colour, label=name)
+            axes.set_title(title)
+            axes.set_xlabel("epoch")
+        figure.axes[0].legend()
+    return figure
+
+
+def png(figure: Figure, dpi: int = 150) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    # no time stamp: the same figure is the same file
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def embedded(figure: Figure) -> str:
+    """The figure as the address of an image that is inside the page itself."""
+    return "data:image/png;base64," + base64.b64encode(png(figure)).decode()
+
+
+def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str]) -> None:
+    axes.set_ylim(0, 1)
+    axes.set_yticks([])
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(bottom=False, labelbottom=False)
+    if segments is None:
+        return
+    for start, end, label in zip(segments.start, segments.end, segments.label, strict=True):
+        colour = PALETTE[label % len(PALETTE)]
+        axes.add_patch(Rectangle((start, 0), end - start, 1, color=colour, linewidth=0))
+    present = sorted(set(segments.label.tolist()))
+    names = [Rectangle((0, 0), 1, 1, color=PALETTE[label % len(PALETTE)]) for label in present]
+    if present and len(present) <= 6:
+        axes.legend(
+            names,
+            [classes[label] for label in present],
+            loc="lower left",
+            bbox_to_anchor=(0, 1.9),
+            ncols=3,
+            fontsize=7,
+            handlelength=1,
+        )
+
+
+def _colours(count: int) -> list[str]:
+    """Grey for the first line, which is the raw features; then the palette."""
+    return [GREY, *(PALETTE * (1 + count // len(PALETTE)))][:count]

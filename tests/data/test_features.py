@@ -1,0 +1,466 @@
+"""Feature sets: directories, archives and streams, what is refused in them, and writing in their place."""
+
+import contextlib
+import dataclasses
+import json
+import pickle
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sola.data.features import FeatureSet, FeatureWriter, match_videos
+from sola.data.header import Header
+from sola.data.manifest import Manifest
+from sola.errors import SolaError
+
+VIDEOS = ("a", "b", "c")
+
+
+def array(length: int = 9, channels: int = 4, seed: int = 0, dtype: type = np.float16) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((length, channels)).astype(dtype)
+
+
+def make(folder: Path, suffix: str = ".npy", transposed: bool = False, dtype: type = np.float16) -> Path:
+    """Write a folder of three videos of 9, 10 and 11 snippets and 4 channels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, video in enumerate(VIDEOS):
+        values = expected(i, dtype)
+        values = values.T if transposed else values
+        path = folder / f"{video}{suffix}"
+        if suffix == ".npy":
+            np.save(path, values)
+        elif suffix == ".npz":
+            np.savez(path, features=values)
+        elif suffix == ".pt":
+            torch.save(torch.tensor(values), path)
+        elif suffix == ".csv":
+            names = ",".join(f"f{column}" for column in range(values.shape[1]))
+            np.savetxt(path, values, delimiter=",", fmt="%.9g", header=names, comments="")
+        else:
+            with h5py.File(folder / "all.h5", "a") as file:
+                file[video] = values
+    return folder
+
+
+def expected(i: int, dtype: type = np.float16) -> np.ndarray:
+    return array(9 + i, seed=i, dtype=dtype)
+
+
+def refuse(source: Path | list[Path], told: str, **options: bool) -> None:
+    with pytest.raises(SolaError, match=told) as raised:
+        list(FeatureSet.open(source, **options).items())
+    assert "\n" not in str(raised.value)
+
+
+def spoil(folder: Path, content: bytes | np.ndarray) -> Path:
+    """Replace the second video by something bad."""
+    path = folder / "b.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    return path
+
+
+with_nan = expected(1)
+with_nan[7, 2] = np.nan
+BAD = {
+    "empty": (b"", r"is empty"),
+    "garbage": (b"no array at all", "cannot be read as a .npy file"),
+    "truncated": (b"\x93NUMPY\x01\x00v\x00{'descr': '<f2', 'fortran_order': False, 'shape': (10, 4), }".ljust(127)
+                  + b"\n1234", "is truncated: its header promises 80 bytes of values, 4 are there"),
+    "pickled": (pickle.dumps([1, 2]), "cannot be read as a .npy file"),
+    "objects": (np.array([[None]]), "pickled Python objects"),
+    "0-d": (np.float16(1), r"0-d array of shape \(\)"),
+    "1-d": (np.zeros(4, np.float16), "1-d array"),
+    "3-d": (np.zeros((2, 3, 4), np.float16), "3-d array"),
+    "no snippet": (np.zeros((0, 4), np.float16), "empty array"),
+    "integers": (np.zeros((5, 4), np.int32), "holds int32"),
+    "width": (np.zeros((5, 3), np.float16), "has 3 channels; expected 4, as 2 of 3 files have"),
+    "nan": (with_nan, "NaN or infinity, first in snippet 7"),
+    "infinity": (np.full((5, 4), np.inf, np.float16), "NaN or infinity, first in snippet 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "told"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_named_with_its_fault_and_the_cure(tmp_path, content, told):
+    path = spoil(make(tmp_path), content)
+    refuse(tmp_path, f"^{path}: .*{told}.*--skip-bad")
+
+
+@pytest.mark.parametrize(("content", "told"), BAD.values(), ids=BAD)
+def test_skip_bad_leaves_a_bad_file_out_and_tells_why(tmp_path, content, told):
+    path = spoil(make(tmp_path), content)
+    features = FeatureSet.open(tmp_path, skip_bad=True)
+    assert [video for video, _ in features.items()] == ["a", "c"]
+    assert features.videos == ("a", "c")
+    assert list(features.skipped) == ["b"]
+    assert features.skipped["b"].startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("fault", BAD.keys() - {"nan", "infinity"})
+def test_all_but_bad_values_is_found_when_a_folder_of_npy_is_opened(tmp_path, fault):
+    spoil(make(tmp_path), BAD[fault][0])
+    with pytest.raises(SolaError, match=BAD[fault][1]):
+        FeatureSet.open(tmp_path)
+
+
+def test_what_items_finds_is_told_to_the_whole_set(tmp_path):
+    spoil(make(tmp_path), with_nan)
+    features = FeatureSet.open(tmp_path, skip_bad=True)
+    assert features.skipped == {}
+    assert [video for video, _ in features.only(["a", "b"]).items()] == ["a"]
+    assert list(features.skipped) == ["b"]
+
+
+def test_skip_bad_is_no_use_when_nothing_is_left(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    refuse(tmp_path, "none of 1 videos is left", skip_bad=True)
+    np.save(tmp_path / "a.npy", np.full((2, 2), np.nan))
+    refuse(tmp_path, "none of 1 videos is left", skip_bad=True)
+
+
+# what is found, and where
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".csv", ".h5"])
+@pytest.mark.parametrize("channels_first", [False, True])
+def test_every_format_gives_time_by_channels(tmp_path, suffix, channels_first):
+    dtype = np.float32 if suffix == ".csv" else np.float16
+    features = FeatureSet.open(make(tmp_path, suffix, channels_first, dtype), channels_first=channels_first)
+    assert features.videos == VIDEOS
+    assert features.channels == 4
+    for i, (video, values) in enumerate(features.items()):
+        np.testing.assert_array_equal(values, expected(i, dtype))
+        assert values.dtype == dtype
+        assert features.length(video) == 9 + i
+        assert features.header(video) == Header(values.shape, values.dtype)
+
+
+def test_an_archive_can_be_named_itself(tmp_path):
+    features = FeatureSet.open(make(tmp_path, ".h5") / "all.h5")
+    assert features.videos == VIDEOS
+    assert features.file_name("b") == "all.h5"
+
+
+def test_other_files_are_ignored(tmp_path):
+    make(tmp_path)
+    for name in (".d.npy", ".a.npy.7.tmp", "features.json", "log.txt", "other.json"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "folder.npy").mkdir()
+    assert FeatureSet.open(tmp_path).videos == VIDEOS
+
+
+def test_big_endian_files_are_read_as_native(tmp_path):
+    np.save(tmp_path / "a.npy", array(dtype=np.dtype(">f4")))
+    values = FeatureSet.open(tmp_path).read("a")
+    assert values.dtype.isnative
+    np.testing.assert_array_equal(values, array(dtype=np.float32))
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    refuse(tmp_path / "nowhere", f"^{tmp_path}/nowhere: no such directory")
+
+
+def test_an_empty_folder_is_named_and_the_right_one_suggested(tmp_path):
+    refuse(tmp_path, f"^{tmp_path}: holds no feature files .*; name their folder")
+    make(tmp_path / "features")
+    refuse(tmp_path, f"did you mean {tmp_path}/features?")
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path):
+    refuse(make(tmp_path) / "a.npy", "a.npy: is a file; expected a directory")
+
+
+def test_mixed_formats_are_refused(tmp_path):
+    refuse(make(make(tmp_path), ".csv"), "mixes formats, such as a.csv and a.npy")
+
+
+def test_two_archives_are_refused(tmp_path):
+    make(tmp_path, ".h5")
+    with h5py.File(tmp_path / "more.h5", "w"):
+        pass
+    refuse(tmp_path, "holds 2 .h5 archives; name the one")
+    refuse(tmp_path / "more.h5", "holds no video")
+
+
+def test_the_manifest_says_which_width_is_right(tmp_path):
+    make(tmp_path)
+    (tmp_path / "features.json").write_text('{"dim": 5}')
+    refuse(tmp_path, "a.npy: has 4 channels; expected 5, as features.json says")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".pt"])
+def test_a_wrong_width_that_no_header_tells_is_found_when_read(tmp_path, suffix):
+    make(tmp_path, suffix, dtype=np.float32)
+    wide = array(channels=6, dtype=np.float32)
+    np.savetxt(tmp_path / "b.csv", wide, delimiter=",") if suffix == ".csv" else torch.save(
+        torch.tensor(wide), tmp_path / "b.pt"
+    )
+    refuse(tmp_path, f"b{suffix}: has 6 channels; expected 4")
+    features = FeatureSet.open(tmp_path, skip_bad=True)
+    assert [video for video, _ in features.items()] == ["a", "c"]
+
+
+def test_files_that_lie_the_other_way_are_recognised(tmp_path):
+    refuse(make(tmp_path, transposed=True), "pass --channels-first")
+
+
+def test_the_manifest_can_say_that_channels_come_first(tmp_path):
+    make(tmp_path, transposed=True)
+    (tmp_path / "features.json").write_text('{"layout": "CT"}')
+    np.testing.assert_array_equal(FeatureSet.open(tmp_path).read("a"), expected(0))
+    (tmp_path / "features.json").write_text('{"layout": "TC"}')
+    refuse(tmp_path, "drop --channels-first", channels_first=True)
+
+
+def test_an_unknown_video_is_named(tmp_path):
+    features = FeatureSet.open(make(tmp_path))
+    with pytest.raises(SolaError, match="no features of video 'z'"):
+        features.only(["a", "z"])
+
+
+def test_only_and_with_manifest_restrict_and_replace(tmp_path):
+    features = FeatureSet.open(make(tmp_path))
+    assert features.only(["c", "a"]).videos == ("a", "c")
+    assert features.with_manifest(Manifest(fps=25.0)).manifest.fps == 25
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".h5"])
+def test_a_set_can_be_pickled(tmp_path, suffix):
+    features = FeatureSet.open(make(tmp_path, suffix))
+    features.read("a")
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(features)).read("a"), expected(0))
+
+
+# several streams
+
+
+def test_streams_are_joined_on_channels_in_the_widest_dtype(tmp_path):
+    rgb, flow = make(tmp_path / "rgb"), make(tmp_path / "flow", ".npz", transposed=True, dtype=np.float32)
+    (flow / "features.json").write_text('{"layout": "CT", "fps": 25, "encoder": "TVL1"}')
+    features = FeatureSet.open([rgb, flow])
+    assert features.channels == 8
+    assert features.manifest == Manifest(dim=8, fps=25.0)
+    for i, (video, values) in enumerate(features.items()):
+        joined = np.concatenate([expected(i).astype(np.float32), expected(i, np.float32)], axis=1)
+        np.testing.assert_array_equal(values, joined)
+        assert features.header(video) == Header((9 + i, 8), np.dtype(np.float32))
+
+
+def test_streams_of_unequal_length_are_named(tmp_path):
+    sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
+    np.save(sources[1] / "b.npy", array(12))
+    with pytest.raises(SolaError, match="video 'b': its streams have 10 and 12 snippets"):
+        FeatureSet.open(sources)
+    assert FeatureSet.open(sources, skip_bad=True).videos == ("a", "c")
+
+
+def test_unequal_lengths_that_no_header_tells_are_found_when_read(tmp_path):
+    sources = [make(tmp_path / "rgb"), make(tmp_path / "flow", ".csv", dtype=np.float32)]
+    np.savetxt(sources[1] / "b.csv", array(12), delimiter=",")
+    refuse(sources, "video 'b': its streams have 10 and 12 snippets")
+
+
+def test_videos_that_a_stream_lacks_are_counted(tmp_path):
+    sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
+    (sources[1] / "a.npy").unlink()
+    (sources[1] / "b.npy").unlink()
+    with pytest.raises(SolaError, match="flow: lacks 2 of 3 videos that other sources have, the first 'a'"):
+        FeatureSet.open(sources)
+    features = FeatureSet.open(sources, skip_bad=True)
+    assert features.videos == ("c",)
+    assert features.skipped["b"] == f"{sources[1]}: lacks this video"
+
+
+def test_streams_that_disagree_on_time_are_refused(tmp_path):
+    sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
+    for source, stride in zip(sources, (8, 16), strict=True):
+        (source / "features.json").write_text(json.dumps({"stride": stride}))
+    with pytest.raises(SolaError, match=r"features\.json says stride 16, another source's 8"):
+        FeatureSet.open(sources)
+
+
+# writing
+
+
+def write(features: FeatureSet, out: Path, overwrite: bool = False) -> None:
+    manifest = dataclasses.replace(features.manifest, sola={"gate": 0.5})
+    with FeatureWriter(features, out, manifest, overwrite=overwrite) as writer:
+        for video, values in features.items():
+            writer.write(video, values.astype(np.float32))
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".csv", ".h5"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_what_is_written_can_replace_what_was_read(tmp_path, suffix, transposed):
+    dtype = np.float32 if suffix == ".csv" else np.float16
+    source, out = make(tmp_path / "in", suffix, transposed, dtype), tmp_path / "deep" / "out"
+    write(FeatureSet.open(source, channels_first=transposed), out)
+
+    assert {path.name for path in out.iterdir()} == {path.name for path in source.iterdir()} | {"features.json"}
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    written = FeatureSet.open(out)  # the manifest says how the arrays lie
+    assert written.manifest.sola == {"gate": 0.5}
+    for i, (video, values) in enumerate(written.items()):
+        np.testing.assert_array_equal(values, expected(i, dtype))
+        assert values.dtype == dtype
+        assert written.file_name(video) == FeatureSet.open(source, channels_first=transposed).file_name(video)
+
+
+def test_joined_streams_are_written_as_one(tmp_path):
+    features = FeatureSet.open([make(tmp_path / "rgb", ".csv", dtype=np.float32), make(tmp_path / "flow")])
+    write(features, tmp_path / "out")
+    written = FeatureSet.open(tmp_path / "out")
+    assert written.file_name("a") == "a.csv"
+    for video, values in features.items():
+        np.testing.assert_array_equal(written.read(video), values)
+
+
+def test_a_result_that_does_not_fit_is_refused_and_leaves_nothing(tmp_path):
+    features = FeatureSet.open(make(tmp_path / "in"))
+
+    def scaled_up() -> None:
+        with FeatureWriter(features, tmp_path / "out", features.manifest) as writer:
+            writer.write("a", expected(0))
+            writer.write("b", np.full((10, 4), 7e4, np.float32))
+
+    with pytest.raises(SolaError, match="video 'b': a result does not fit float16, whose largest value is 65504"):
+        scaled_up()
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def interrupted(features: FeatureSet, out: Path) -> None:
+    """Write one video and be interrupted at the second."""
+    with contextlib.suppress(KeyboardInterrupt), FeatureWriter(features, out, features.manifest) as writer:
+        writer.write("a", expected(0))
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_writer_is_gone_on_with(tmp_path):
+    features, out = FeatureSet.open(make(tmp_path / "in")), tmp_path / "out"
+    interrupted(features, out)
+    assert not out.exists()
+    (tmp_path / ".out.partial" / ".b.npy.7.tmp").touch()  # what a kill leaves of the file being written
+
+    with FeatureWriter(features, out, features.manifest) as writer:
+        assert [writer.has(video) for video in VIDEOS] == [True, False, False]
+        writer.write("b", expected(1))
+        writer.write("c", expected(2))
+    assert {path.name for path in out.iterdir()} == {"a.npy", "b.npy", "c.npy", "features.json"}
+
+
+def test_what_another_module_wrote_is_not_gone_on_with(tmp_path):
+    features, out = FeatureSet.open(make(tmp_path / "in")), tmp_path / "out"
+    interrupted(features, out)
+    with FeatureWriter(features, out, Manifest(sola={"gate": 1.0})) as writer:
+        assert not writer.has("a")
+
+
+def test_a_place_that_is_taken_is_kept_unless_told(tmp_path):
+    features = FeatureSet.open(make(tmp_path / "in"))
+    out = make(tmp_path / "out")
+    with pytest.raises(SolaError, match=f"{out}: exists already.*--overwrite"):
+        write(features, out)
+    with pytest.raises(SolaError, match=r"has no features\.json, so is none of ours to overwrite"):
+        write(features, out, overwrite=True)
+    (out / "features.json").write_text("{}")
+    (out / "z.npy").touch()
+    write(features, out, overwrite=True)
+    assert FeatureSet.open(out).manifest.sola == {"gate": 0.5}
+    assert not (out / "z.npy").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
+
+
+def test_an_empty_folder_is_free(tmp_path):
+    (tmp_path / "out").mkdir()
+    write(FeatureSet.open(make(tmp_path / "in")), tmp_path / "out")
+    assert FeatureSet.open(tmp_path / "out").videos == VIDEOS
+
+
+@pytest.mark.parametrize("name", ["in", "."])
+def test_the_features_that_are_read_are_never_replaced(tmp_path, name):
+    source = make(tmp_path / "in")
+    (source / "features.json").write_text("{}")
+    with pytest.raises(SolaError, match="holds the features that are read"):
+        write(FeatureSet.open(source), tmp_path / name, overwrite=True)
+    assert (source / "a.npy").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SolaError, match=f"^{tmp_path}/file/out: cannot be written"):
+        write(FeatureSet.open(make(tmp_path / "in")), tmp_path / "file" / "out")
+
+
+# matching
+
+
+def named(folder: Path, *videos: str) -> FeatureSet:
+    folder.mkdir(exist_ok=True)
+    for video in videos:
+        np.save(folder / f"{video}.npy", np.ones((1, 1), np.float16))
+    return FeatureSet.open(folder)
+
+
+def test_the_same_ids_match_and_no_prefix_is_guessed_beside_them(tmp_path):
+    match = match_videos(named(tmp_path, "a", "v_b"), ["a", "b"])
+    assert match.videos == {"a": "a"}
+    assert match.unmatched_features == ("v_b",)
+    assert match.unmatched_annotated == ("b",)
+    assert str(match) == "1 videos have features and annotations, 1 only features, 1 only annotations"
+
+
+@pytest.mark.parametrize("prefix", ["v_", "video_", "test-set_"])
+def test_a_prefix_of_file_names_is_found(tmp_path, prefix):
+    match = match_videos(named(tmp_path, *(f"{prefix}{video}" for video in ("-a_b", "_c-d", "x"))), ["-a_b", "_c-d"])
+    assert match.videos == {f"{prefix}-a_b": "-a_b", f"{prefix}_c-d": "_c-d"}
+    assert match.prefix == prefix
+    assert "prefix" in str(match)
+
+
+def test_a_prefix_of_annotated_ids_is_found(tmp_path):
+    match = match_videos(named(tmp_path, "a", "b"), ["v_a", "v_b", "v_c"])
+    assert match.videos == {"a": "v_a", "b": "v_b"}
+    assert match.unmatched_annotated == ("v_c",)
+
+
+def test_a_prefix_that_is_given_is_used_beside_the_same_ids(tmp_path):
+    match = match_videos(named(tmp_path, "a", "xb", "xa"), ["a", "b"], id_prefix="x")
+    assert match.videos == {"a": "a", "xb": "b"}
+
+
+@pytest.mark.parametrize("annotated", [["q"], []])
+def test_no_match_is_answered_with_an_example_of_each_side(tmp_path, annotated):
+    with pytest.raises(SolaError, match=f"'a', annotations '{(annotated or ['none'])[0]}'.*--id-prefix"):
+        match_videos(named(tmp_path, "a"), annotated)
+
+
+ids = st.sets(st.text("ab_-", min_size=1, max_size=5), min_size=1, max_size=5)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(videos=ids, annotated=ids, prefix=st.sampled_from([None, "a_", "b"]))
+def test_a_match_pairs_each_video_once_and_forgets_none(tmp_path_factory, videos, annotated, prefix):
+    features = named(tmp_path_factory.mktemp("named"), *videos)
+    try:
+        match = match_videos(features, annotated, prefix)
+    except SolaError:
+        assert not videos & annotated
+        return
+    assert len(set(match.videos.values())) == len(match.videos)
+    assert set(match.videos) | set(match.unmatched_features) == videos
+    assert set(match.videos.values()) | set(match.unmatched_annotated) == annotated
+    assert all(match.videos[video] == video for video in videos & annotated)
+
+
+def test_gtea_is_opened_and_matched(shared_data):
+    features = FeatureSet.open(shared_data / "gtea" / "split1" / "features")
+    assert len(features.videos) == 28
+    assert features.channels == 128
+    assert features.read(features.videos[0]).dtype == np.float16
