@@ -14,7 +14,7 @@ def window_length(positions: int, step: int, margin: int) -> int:
 
 def draw_windows(
     lengths: Int[np.ndarray, " videos"], window: int, per_video: int, generator: np.random.Generator
-) -> tuple[Int[np.ndarray, " draws"], Int[np.ndarray, "draws"]]:
+) -> tuple[Int[np.ndarray, " draws"], Int[np.ndarray, " draws"]]:
     """Draw `per_video` windows from each video that holds one, in random order: (video, first snippet) of each."""
     eligible = np.flatnonzero(lengths >= window)
     video = generator.permutation(np.repeat(eligible, per_video))
