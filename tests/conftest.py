@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import jaxtyping
 import pytest
 
-jaxtyping.install_import_hook("sola", "beartype.beartype")
+jaxtyping.install_import_hook("sola", "typechecking.check")
 
 import matplotlib  # noqa: E402  (the hook must stand before anything imports sola)
 

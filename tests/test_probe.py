@@ -126,10 +126,10 @@ def test_figures_are_those_of_scikit_learn_on_the_test_videos(weak):
     assert row.class_accuracy.mean == pytest.approx(right.mean(), abs=1e-6)
 
 
-def test_training_figures_never_count(planted, tmp_path):
+def test_training_figures_never_count(tmp_path):
     """A test set of shuffled features scores at chance, whatever is learnt in training."""
     generator = np.random.default_rng(0)
-    world = World(tmp_path / "copy", strength=3.0, test=30)
+    world = World(tmp_path, strength=3.0, test=30)
     for name, record in world.database.items():
         if record["subset"] == "validation":
             noise = generator.normal(size=(LENGTH, CHANNELS)).astype(np.float32)
@@ -220,13 +220,21 @@ def test_few_labels_are_drawn_per_seed_and_alike_for_every_row(weak):
     assert raw.roc_auc.std > 0
 
 
-def test_a_draw_without_both_kinds_is_drawn_again(weak, tmp_path):
-    world = World(tmp_path / "gaps", strength=1.0)
+def test_a_draw_without_both_kinds_is_drawn_again(tmp_path):
+    world = World(tmp_path, strength=1.0)
     for name in sorted(world.database)[1:12]:
         world.database[name]["annotations"] = []
     ids = {name: name for name in world.raw.videos}
     train = label_videos(world.raw, ids, world.annotations, "training")
     assert [train.draw(1, seed) for seed in range(5)] == [(0,)] * 5
+
+
+def test_a_draw_that_cannot_hold_both_kinds_is_refused(tmp_path):
+    world = World(tmp_path, strength=1.0)
+    for index, name in enumerate(sorted(world.database)[:12]):
+        world.database[name]["annotations"] = [{"segment": [0, 10], "label": "class 0"}] if index % 2 else []
+    with pytest.raises(SolaError, match="no 1 videos with both"):
+        probe(world.raw, world.annotations, videos=1, controls=False)
 
 
 def test_labels_of_all_videos_are_the_full_mode(weak):
@@ -266,8 +274,8 @@ def test_the_untrained_controls_resemble_the_compared_module(weak):
     assert result.settings["compared"]["SoLa"][0]["config"]["smoothing"] == 5
 
 
-def test_videos_without_annotation_are_ignored(weak, tmp_path):
-    world = World(tmp_path / "more", strength=0.3)
+def test_videos_without_annotation_are_ignored(tmp_path):
+    world = World(tmp_path, strength=0.3)
     before = probe(world.raw, world.annotations, solver="ridge", controls=False)
     np.save(world.folder / "raw" / "stranger.npy", np.zeros((5, CHANNELS), np.float32))
     after = probe(world.raw, world.annotations, solver="ridge", controls=False)

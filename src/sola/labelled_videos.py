@@ -60,7 +60,7 @@ class LabelledVideos:
             chosen = np.sort(generator.choice(len(self.videos), size=count, replace=False)).tolist()
             if self.take(chosen).has_both_kinds():
                 return tuple(chosen)
-        raise SolaError(f"{count} labelled videos never hold both action and background; ask for more videos")
+        raise SolaError(f"no {count} videos with both action and background in {DRAWS} draws; ask for labels of more")
 
     def has_both_kinds(self) -> bool:
         """Whether there are action and background snippets."""

@@ -122,9 +122,11 @@ class ProbeResult:
     def _caption(self) -> str:
         s = self.settings
         labels = "all labels" if s["videos"] is None else f"labels of {s['videos']} videos"
+        floor = s["p_values"]["smallest"]
+        held = f" (of so few none is below {floor:.3f})" if floor >= 0.001 else ""
         return (
             f"{s['solver']}, {labels}, {s['seeds']} seed{'s' if s['seeds'] > 1 else ''}, "
-            f"{s['test_videos']} test videos; p: paired bootstrap over them, Holm-corrected"
+            f"{s['test_videos']} test videos; p: paired bootstrap over them{held}, Holm-corrected"
         )
 
 

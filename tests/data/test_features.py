@@ -211,6 +211,12 @@ def test_files_that_lie_the_other_way_are_recognised(tmp_path):
     refuse(make(tmp_path, transposed=True), "pass --channels-first")
 
 
+def test_files_of_one_length_are_not_taken_to_lie_the_other_way(tmp_path):
+    for video, channels in (("a", 4), ("b", 3), ("c", 4)):
+        np.save(tmp_path / f"{video}.npy", array(100, channels))
+    refuse(tmp_path, "has 3 channels; expected 4, as 2 of 3 files have; repair")
+
+
 def test_the_manifest_can_say_that_channels_come_first(tmp_path):
     make(tmp_path, transposed=True)
     (tmp_path / "features.json").write_text('{"layout": "CT"}')
@@ -335,9 +341,12 @@ def test_a_result_that_does_not_fit_is_refused_and_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+MANIFEST = Manifest(sola={"sizes": (1, 2)})
+
+
 def interrupted(features: FeatureSet, out: Path) -> None:
     """Write one video and be interrupted at the second."""
-    with contextlib.suppress(KeyboardInterrupt), FeatureWriter(features, out, features.manifest) as writer:
+    with contextlib.suppress(KeyboardInterrupt), FeatureWriter(features, out, MANIFEST) as writer:
         writer.write("a", expected(0))
         raise KeyboardInterrupt
 
@@ -348,7 +357,7 @@ def test_an_interrupted_writer_is_gone_on_with(tmp_path):
     assert not out.exists()
     (tmp_path / ".out.partial" / ".b.npy.7.tmp").touch()  # what a kill leaves of the file being written
 
-    with FeatureWriter(features, out, features.manifest) as writer:
+    with FeatureWriter(features, out, MANIFEST) as writer:
         assert [writer.has(video) for video in VIDEOS] == [True, False, False]
         writer.write("b", expected(1))
         writer.write("c", expected(2))

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +69,7 @@ def refused(path: Path, suffix: str, told: str, *, by_header: bool = True) -> No
     for look in (FORMATS[suffix].header, FORMATS[suffix].read)[0 if by_header else 1 :]:
         with pytest.raises(SolaError, match=told) as raised:
             look(path)
-        assert str(raised.value).startswith(f"{path}: ")
+        assert str(raised.value).startswith((f"{path}: ", f"{path.parent}: "))
         assert "\n" not in str(raised.value)
 
 
@@ -286,6 +287,12 @@ def test_a_group_of_one_dataset_is_a_video_and_a_link_out_is_not(tmp_path):
         assert "group/features" in file
     refused(archive / "pair", ".h5", "group of 2 entries")
     refused(archive / "elsewhere", ".h5", "link to elsewhere")
+
+
+def test_without_h5py_the_extra_is_named(tmp_path, monkeypatch):
+    path = save_h5(tmp_path / "a.h5", ARRAY)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    refused(path, ".h5", r"a\.h5: reading .h5 needs h5py; install sola-tal\[hdf5\]")
 
 
 # any bytes at all

@@ -2,9 +2,9 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import tyro
 from rich.console import Console
@@ -63,14 +63,13 @@ ReadingFlags = OmitArgPrefixes[Reading]
 TimingFlags = OmitArgPrefixes[Timing]
 
 
-def parse(command: type[Command], name: str, arguments: list[str], default: Any = None) -> Command:
+def parse(command: Callable[..., Command], name: str, arguments: list[str]) -> Command:
     """Parse the arguments of `sola <name>` into its dataclass.
 
     Raises SolaError, one line, when they do not fit; exits 0 after --help.
     """
     with one_line_errors():
-        known = {} if default is None else {"default": default}
-        parsed: Command = tyro.cli(command, prog=f"sola {name}", args=arguments, config=(FlagCreatePairsOff,), **known)
+        parsed: Command = tyro.cli(command, prog=f"sola {name}", args=arguments, config=(FlagCreatePairsOff,))
         return parsed
 
 

@@ -27,7 +27,6 @@ class Train:
     """A folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """The run's folder."""
-    config: OmitArgPrefixes[TrainingConfig]
     recipe: Recipe = "anet"
     """anet: as published (Table 4a); hacs: the published code's; thumos, gtea: ours; auto: chosen from the features."""
     annotations: Path | None = None
@@ -46,12 +45,19 @@ class Train:
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     recipe = RECIPES[named_recipe(arguments)]()
-    options = parse(Train, "train", arguments, Train(tyro.MISSING, tyro.MISSING, recipe))
+
+    def command(
+        options: OmitArgPrefixes[Train], config: OmitArgPrefixes[TrainingConfig] = recipe
+    ) -> tuple[Train, TrainingConfig]:
+        return options, config
+
+    command.__doc__ = Train.__doc__
+    options, wanted = parse(command, "train", arguments)
     features = options.reading.open(options.features)
     if options.annotations is not None:
         chosen = read_annotations(options.annotations).subset(options.subset)
         features = only_annotated(features, chosen, options.reading.id_prefix)
-    config, reasons = settle(options.config, features)
+    config, reasons = settle(wanted, features)
     if not options.quiet:
         for name, reason in reasons.items():
             say(f"{name} = {getattr(config, name)}: {reason}")
@@ -59,7 +65,7 @@ def run(arguments: list[str]) -> None:
         features,
         config,
         options.out,
-        requested={"recipe": options.recipe, **dataclasses.asdict(options.config)},
+        requested={"recipe": options.recipe, **dataclasses.asdict(wanted)},
         reasons=reasons,
         resume=options.resume,
         overwrite=options.overwrite,

@@ -1,5 +1,6 @@
 """Snippet features on disk: FeatureSet reads them, FeatureWriter writes others in their place."""
 
+import json
 import re
 import shutil
 from collections import Counter
@@ -162,7 +163,8 @@ class FeatureWriter:
 
     def __enter__(self) -> "FeatureWriter":
         sources = [stream.source.resolve() for stream in self._features.streams]
-        record = {"sources": [str(source) for source in sources], "manifest": self._manifest.to_json()}
+        description = {"sources": [str(source) for source in sources], "manifest": self._manifest.to_json()}
+        record = json.loads(json.dumps(description))  # as it is read back: a tuple is a list
         if any(source.is_relative_to(self._out) for source in sources):
             raise SolaError(f"{self._out}: holds the features that are read; choose another folder")
         try:

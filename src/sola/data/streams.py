@@ -131,7 +131,10 @@ def joined_manifest(streams: Sequence[Stream]) -> Manifest:
 
 def _open_stream(source: Path, *, channels_first: bool) -> tuple[Stream, dict[str, str]]:
     """Open one source, and return with it what is wrong in it, by video."""
-    suffix, paths = _find(source)
+    try:
+        suffix, paths = _find(source)
+    except OSError as error:
+        raise SolaError(f"{source}: cannot be listed ({error.strerror}); check its permissions") from None
     manifest = Manifest.read(source.parent if source.is_file() else source)
     if channels_first and manifest.layout == "TC":
         raise SolaError(f'{source}: {MANIFEST_NAME} says layout "TC" (time, channels); drop --channels-first')
@@ -152,11 +155,14 @@ def _open_stream(source: Path, *, channels_first: bool) -> tuple[Stream, dict[st
     else:
         channels, count = max(widths.items(), key=lambda item: item[1], default=(0, 0))
         reason = f"as {count} of {len(headers)} files have"
-    for video, header in list(headers.items()):
-        if header.shape[1] != channels:
-            hint = _orientation_hint(headers, channels, header)
-            faults[video] = f"{paths[video]}: has {header.shape[1]} channels; expected {channels}, {reason}{hint}"
-            del headers[video]
+    misfits = {video: header for video, header in headers.items() if header.shape[1] != channels}
+    equally_long = len({header.shape[0] for header in headers.values()}) == 1
+    for video, header in misfits.items():
+        # The other way round, arrays are as long as others are wide, or all equally long and of many widths.
+        turned = header.shape[0] == channels or (equally_long and 2 * len(misfits) > len(headers))
+        hint = " (if the arrays are [channels, time], pass --channels-first)" if turned else ""
+        faults[video] = f"{paths[video]}: has {header.shape[1]} channels; expected {channels}, {reason}{hint}"
+    headers = {video: header for video, header in headers.items() if video not in misfits}
     return Stream(source, FORMATS[suffix], paths, headers, channels, channels_first, manifest), faults
 
 
@@ -191,11 +197,8 @@ def _archived(archive: Path) -> dict[str, Path]:
 
 
 def _feature_files(folder: Path) -> list[Path]:
-    try:
-        found = [path for path in folder.iterdir() if path.suffix in FORMATS and path.name[0] != "."]
-        return sorted(path for path in found if path.is_file())
-    except OSError as error:
-        raise SolaError(f"{folder}: cannot be listed ({error.strerror}); check its permissions") from None
+    found = [path for path in folder.iterdir() if path.suffix in FORMATS and path.name[0] != "."]
+    return sorted(path for path in found if path.is_file())
 
 
 def _suggestion(folder: Path) -> str:
@@ -206,11 +209,3 @@ def _suggestion(folder: Path) -> str:
 
 def _oriented(header: Header, channels_first: bool) -> Header:
     return Header(header.shape[::-1], header.dtype) if channels_first else header
-
-
-def _orientation_hint(headers: dict[str, Header], channels: int, header: Header) -> str:
-    """Recognise arrays that lie the other way round: as long as others are wide, or all equally long."""
-    lengths = {other.shape[0] for other in headers.values()}
-    if header.shape[0] == channels or (len(headers) > 1 and len(lengths) == 1):
-        return " (if the arrays are [channels, time], pass --channels-first)"
-    return ""

@@ -180,9 +180,9 @@ class _Laws:
 
     def __init__(self, world: SyntheticWorld, generator: np.random.Generator) -> None:
         self._world = world
-        # what actions share, and what each class has of its own; background lies around zero
-        shared = generator.normal(size=STATE)
-        self._prototypes = np.sqrt(0.5) * (shared + generator.normal(size=(world.classes, STATE)))
+        # half of an action is what all actions share, half its class's own; background lies around zero
+        shared, own = _unit(generator.normal(size=STATE)), _unit(generator.normal(size=(world.classes, STATE)))
+        self._prototypes = np.sqrt(0.5) * (shared + own)
         self._scene = _mixing(SCENE, HIDDEN, generator)
         self._state = _mixing(STATE, HIDDEN, generator)
         self._nuisance = [_mixing(NUISANCE, HIDDEN, generator) for _ in world.nuisance]
@@ -213,6 +213,12 @@ class _Laws:
         prototype = np.where(action[:, None], self._prototypes[timeline.label], 0.0)
         states: np.ndarray = prototype + np.where(action, 0.5, 0.7)[:, None] * own
         return states
+
+
+def _unit(vectors: Float[np.ndarray, "*vectors state"]) -> Float[np.ndarray, "*vectors state"]:
+    """Scale vectors to a root mean square of 1, so that worlds of different seeds are equally hard."""
+    unit: np.ndarray = vectors / np.sqrt(np.mean(vectors**2, axis=-1, keepdims=True))
+    return unit
 
 
 def _mixing(rows: int, columns: int, generator: np.random.Generator) -> Float[np.ndarray, "rows columns"]:
