@@ -18,7 +18,7 @@ from sola.controls import (
 )
 from sola.errors import SolaError
 from sola.module import SoLa
-from sola.transform import describe
+from sola.transformation import describe
 
 
 def walks(seed=0, videos=4, channels=6):

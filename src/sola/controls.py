@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from sola.errors import SolaError
 from sola.module import SoLa
-from sola.transform import transform_array
+from sola.transformation import transform_array
 
 Transform = Callable[[Float[np.ndarray, "time channels"]], Float[np.ndarray, "time features"]]
 """What a control does to a video; float32 stays float32."""

@@ -64,3 +64,5 @@ def read_json(path: Path, what: str) -> Any:
         raise SolaError(
             f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); expected {what}"
         ) from None
+    except ValueError as error:  # a whole number of thousands of digits
+        raise SolaError(f"{path}: cannot be read as {what} ({error})") from None

@@ -22,7 +22,7 @@ from sola.cli.options import (
 from sola.data.annotations import read_annotations
 from sola.data.features import match_videos
 from sola.errors import SolaError
-from sola.probe import probe
+from sola.linear_evaluation import probe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 from sola.cli.options import Features, Reading, ReadingFlags, parse, report_skipped, say
 from sola.engine import Device, choose_device
 from sola.module import SoLa
-from sola.transform import origin_of, transform
+from sola.transformation import origin_of, transform
 
 
 @dataclasses.dataclass(frozen=True)

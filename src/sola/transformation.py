@@ -44,7 +44,8 @@ def transform_array(
         adapted = module.adapt(x[:, start - before : stop + after])
         pieces.append(adapted[:, before : before + stop - start])
     y = module.smooth(torch.cat(pieces, dim=1))[0].cpu().numpy()
-    return y.astype(features.dtype, copy=False)
+    with np.errstate(over="ignore"):  # whoever writes the result says which video did not fit
+        return y.astype(features.dtype, copy=False)
 
 
 def transform(

@@ -12,17 +12,17 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from sola import probe as probe_module
+import sola.linear_evaluation
 from sola.controls import NAMES
 from sola.data.annotations import read_annotations
 from sola.data.features import FeatureSet
 from sola.errors import SolaError
 from sola.labelled_videos import label_videos
 from sola.linear import fit_ridge
+from sola.linear_evaluation import probe
 from sola.module import SoLa
-from sola.probe import probe
 from sola.stats import smallest_p
-from sola.transform import transform
+from sola.transformation import transform
 
 CHANNELS = 8
 LENGTH = 50
@@ -140,13 +140,13 @@ def test_training_figures_never_count(tmp_path):
 
 def test_controls_are_fitted_on_the_training_videos_alone(weak, monkeypatch):
     seen = []
-    fit = probe_module.fit_controls
+    fit = sola.linear_evaluation.fit_controls
 
     def watched(videos, untrained):
         seen.extend(np.array(video) for video in videos)
         return fit(seen, untrained)
 
-    monkeypatch.setattr(probe_module, "fit_controls", watched)
+    monkeypatch.setattr(sola.linear_evaluation, "fit_controls", watched)
     probe(weak.raw, weak.annotations, solver="ridge", videos=3)
     expected = [weak.raw.read(name) for name in sorted(weak.labels)[:12]]
     assert len(seen) == len(expected)
