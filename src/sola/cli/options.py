@@ -1,7 +1,6 @@
 """Options that several commands share, and how they open features."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -85,13 +84,9 @@ def report_skipped(features: FeatureSet) -> None:
         say(f"{len(features.skipped)} bad files left out, the first: {video}: {reason}")
 
 
-def only_annotated(features: FeatureSet, annotations: Annotations, prefix: str | None) -> FeatureSet:
+def only_annotated(features: FeatureSet, annotations: Annotations, prefix: str | None, quiet: bool) -> FeatureSet:
     """The videos that `annotations` has; says how many matched. SolaError when none does."""
     match = match_videos(features, annotations.videos, id_prefix=prefix)
-    say(str(match))
+    if not quiet:
+        say(str(match))
     return features.only(tuple(match.videos))
-
-
-def interactive() -> bool:
-    """Whether somebody watches stderr."""
-    return sys.stderr.isatty()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from tyro.conf import arg
 
@@ -23,6 +24,9 @@ from sola.data.annotations import read_annotations
 from sola.data.features import match_videos
 from sola.errors import SolaError
 from sola.linear_evaluation import probe
+
+WIDTH = 128
+"""Columns of a terminal that the table needs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +76,7 @@ def run(arguments: list[str]) -> None:
         line = bar.add_task("probe", total=None)
 
         def progress(row: str, done: int, total: int) -> None:
-            bar.update(line, description=row, completed=done, total=total)
+            bar.update(line, description=escape(row), completed=done, total=total)
 
         result = probe(
             features,
@@ -90,7 +94,8 @@ def run(arguments: list[str]) -> None:
     if options.json:
         print(json.dumps(result.to_json(), indent=2, allow_nan=False))
     else:
-        Console().print(result.table())
+        # narrower, and the figures would be cut; a file or a pipe has no width of its own
+        Console(width=max(WIDTH, Console().width)).print(result.table())
 
 
 def named_folder(text: str) -> tuple[str, Path]:

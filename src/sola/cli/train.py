@@ -56,7 +56,7 @@ def run(arguments: list[str]) -> None:
     features = options.reading.open(options.features)
     if options.annotations is not None:
         chosen = read_annotations(options.annotations).subset(options.subset)
-        features = only_annotated(features, chosen, options.reading.id_prefix)
+        features = only_annotated(features, chosen, options.reading.id_prefix, options.quiet)
     config, reasons = settle(wanted, features)
     if not options.quiet:
         for name, reason in reasons.items():
