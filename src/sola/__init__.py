@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sola.errors import SolaError
     from sola.grid import SnippetGrid
     from sola.inspection import inspect
-    from sola.module import SoLa
     from sola.linear_evaluation import probe
+    from sola.module import SoLa
     from sola.recipes import RECIPES, settle
     from sola.segments import Segments
     from sola.suggestion import suggest

@@ -66,3 +66,27 @@ def read_json(path: Path, what: str) -> Any:
         ) from None
     except ValueError as error:  # a whole number of thousands of digits
         raise SolaError(f"{path}: cannot be read as {what} ({error})") from None
+
+
+def must_be_free(path: Path, *, overwrite: bool, mark: str) -> None:
+    """Raise SolaError if there is something at `path`, unless `overwrite` and it is a folder that holds our `mark`."""
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not overwrite:
+        raise SolaError(f"{path}: exists already; choose another folder, or pass --overwrite")
+    if not (path / mark).is_file():
+        raise SolaError(f"{path}: has no {mark}, so is none of ours to overwrite; remove it")
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool, mark: str) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` when the block ends well, in the place of one that holds `mark`.
+
+    Raises SolaError when `path` is not free (see `must_be_free`), or cannot be written.
+    """
+    must_be_free(path, overwrite=overwrite, mark=mark)
+    with replacing(path) as aside:
+        aside.mkdir()
+        yield aside
+        if path.is_dir():
+            shutil.rmtree(path)

@@ -57,7 +57,7 @@ def settle(config: TrainingConfig, features: FeatureSet) -> tuple[TrainingConfig
     open_names = [name for name in ("step", "k", "conditioning", "smoothing") if getattr(config, name) == "auto"]
     if not open_names:
         return config, {}
-    from sola.inspection import suggest
+    from sola.suggestion import suggest
 
     suggestion = suggest(features, seed=config.seed)
     chosen = {

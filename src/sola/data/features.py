@@ -16,7 +16,7 @@ from sola.data.header import Header
 from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.data.streams import CURE, Stream, joined_header, joined_manifest, open_streams
 from sola.errors import SolaError
-from sola.files import read_json, replacing, unwritable, write_json
+from sola.files import must_be_free, read_json, replacing, unwritable, write_json
 
 
 class FeatureSet:
@@ -168,7 +168,7 @@ class FeatureWriter:
         if any(source.is_relative_to(self._out) for source in sources):
             raise SolaError(f"{self._out}: holds the features that are read; choose another folder")
         try:
-            self._check_free()
+            must_be_free(self._out, overwrite=self._overwrite, mark=MANIFEST_NAME)
             if self._record.is_file() and read_json(self._record, "a record") == record:
                 for unfinished in [*self._gathered.glob(".*.tmp"), *self._gathered.glob("*.h5")]:
                     unfinished.unlink()
@@ -179,14 +179,6 @@ class FeatureWriter:
         except OSError as error:
             raise unwritable(self._out, error) from error
         return self
-
-    def _check_free(self) -> None:
-        if not self._out.exists() or (self._out.is_dir() and not any(self._out.iterdir())):
-            return
-        if not self._overwrite:
-            raise SolaError(f"{self._out}: exists already; choose another folder, or pass --overwrite")
-        if not (self._out / MANIFEST_NAME).is_file():
-            raise SolaError(f"{self._out}: has no {MANIFEST_NAME}, so is none of ours to overwrite; remove it")
 
     def has(self, video: str) -> bool:
         """Tell whether a video is there already, from a writer that was interrupted."""

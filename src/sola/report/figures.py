@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -18,6 +18,9 @@ INK, GREY = "#1a1c23", "#8b90a0"
 KINDS = {"raw": "#8b90a0", "control": "#c9a227", "compared": "#2f6fde"}
 """Colour of a row by its kind: readable in grey and with red-green blindness."""
 PALETTE = ("#2f6fde", "#d1495b", "#2a9d8f", "#c9a227", "#7d5ba6", "#e07a5f", "#4f772d", "#3d5a80", "#9c6644", "#6d6875")
+
+Line = tuple[Num[ndarray, " points"], Num[ndarray, " points"]]
+"""x and y of one line."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -37,20 +40,20 @@ STYLE: dict[Any, Any] = {
 def similarity_maps(
     maps: Mapping[str, Float[ndarray, "time time"]],
     segments: Segments | None,
+    extent: tuple[float, float],
+    unit: str,
     classes: Sequence[str],
-    seconds: tuple[float, float],
-    unit: str = "seconds",
 ) -> Figure:
     """Cosine similarity of every snippet with every other, a panel a feature set, annotated segments above each.
 
-    `seconds` is where the first snippet begins and the last one ends, in `unit`.
+    `extent` is where the first snippet begins and the last one ends, in `unit` ("seconds" or "snippets").
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.1 * len(maps), 4.4))
         grid = figure.subplots(2, len(maps), squeeze=False, height_ratios=[1, 14], sharex="col")
         for column, (name, values) in enumerate(maps.items()):
             band, axes = grid[0, column], grid[1, column]
-            low, high = seconds
+            low, high = extent
             image = axes.imshow(values, cmap="magma", vmin=-1, vmax=1, extent=(low, high, high, low), aspect="auto")
             axes.set_xlabel(unit)
             if column == 0:
@@ -61,19 +64,34 @@ def similarity_maps(
     return figure
 
 
-def similarity_distance(
-    curves: Mapping[str, tuple[Float[ndarray, " distances"], Float[ndarray, " distances"]]],
-    unit: str = "snippets",
-) -> Figure:
-    """Mean cosine similarity against the distance in time, a line a feature set."""
+def similarity_distance(whole: Mapping[str, Line], windows: Mapping[str, Line]) -> Figure:
+    """Mean cosine similarity against the distance in snippets, a line a feature set: whole videos, and windows."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 3.4))
+        figure = Figure(figsize=(8.4, 3.2))
+        for axes, curves, title in zip(
+            figure.subplots(1, 2, sharey=True), (whole, windows), ("whole videos", "sampled windows"), strict=True
+        ):
+            for colour, (name, (distance, similarity)) in zip(_colours(len(curves)), curves.items(), strict=True):
+                axes.plot(distance, similarity, label=name, color=colour, linewidth=1.8)
+            axes.axhline(0, color=GREY, linewidth=0.6)
+            axes.set_xlabel("temporal distance (snippets)")
+            axes.set_title(title)
+        figure.axes[0].set_ylabel("mean cosine similarity")
+        figure.axes[0].legend()
+    return figure
+
+
+def obedience(shares: Mapping[str, Line]) -> Figure:
+    """Share of windows in which near snippets are more alike than far ones, against the window's length."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 3.2))
         axes = figure.subplots()
-        for colour, (name, (distance, similarity)) in zip(_colours(len(curves)), curves.items(), strict=True):
-            axes.plot(distance, similarity, label=name, color=colour, linewidth=1.8)
-        axes.axhline(0, color=GREY, linewidth=0.6)
-        axes.set_xlabel(f"temporal distance ({unit})")
-        axes.set_ylabel("mean cosine similarity")
+        for colour, (name, (length, share)) in zip(_colours(len(shares)), shares.items(), strict=True):
+            axes.plot(length, share, label=name, color=colour, marker="o", markersize=4, linewidth=1.8)
+        axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
+        axes.set_xscale("log", base=2)
+        axes.set_xlabel("window (snippets)")
+        axes.set_ylabel("windows that obey")
         axes.legend()
     return figure
 

@@ -1,0 +1,150 @@
+"""`sola inspect`."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from tyro.conf import arg
+
+from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, parse, report_skipped, say
+from sola.controls import centre
+from sola.data.annotations import VideoAnnotation, read_annotations
+from sola.data.features import FeatureSet, match_videos
+from sola.errors import SolaError
+from sola.files import new_folder, write_json
+from sola.grid import resolve_grid
+from sola.inspection import Video, compare, cosine_map
+from sola.module import SoLa
+from sola.report.figures import obedience, png, similarity_distance, similarity_maps
+from sola.segments import Segments
+from sola.suggestion import suggest
+from sola.transformation import origin_of, transform_array
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspect:
+    """Look at FEATURES: how alike snippets are by their distance, where windows obey the method's assumption.
+
+    OUT gets inspection.json and pictures: similarity against distance, the share of windows that obey, and similarity
+    maps of a few videos with their annotated segments. With --run, all of it also after the module of that run.
+    """
+
+    features: Features
+    """A folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
+    out: Annotated[Path, arg(metavar="DIR")]
+    """The folder to write."""
+    run: Annotated[Path | None, arg(metavar="RUN")] = None
+    """A finished run of `sola train`: inspect before and after its module."""
+    annotations: Annotated[Path | None, arg(metavar="JSON")] = None
+    """Draw the segments of these annotations above the similarity maps."""
+    step: int | None = None
+    """Snippets between two positions of a window (default: the run's, else the suggested one)."""
+    videos: Annotated[tuple[str, ...], arg(metavar="ID")] = ()
+    """Videos whose maps are drawn (default: three, spread over the set)."""
+    max_videos: int = 200
+    """Videos that the curves are taken from, spread over the set."""
+    seed: int = 0
+    """Of the windows drawn."""
+    overwrite: bool = False
+    """Replace OUT."""
+    json: bool = False
+    """Print inspection.json on stdout."""
+    quiet: bool = False
+    """No remarks."""
+    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
+    timing: TimingFlags = dataclasses.field(default_factory=Timing)
+
+
+def run(arguments: list[str]) -> None:
+    """Parse and run."""
+    options = parse(Inspect, "inspect", arguments)
+    features = options.timing.fill(options.reading.open(options.features))
+    module = None if options.run is None else SoLa.from_pretrained(options.run)
+    if module is not None and module.channels != features.channels:
+        raise SolaError(f"the features have {features.channels} channels, the run's module {module.channels}")
+    annotated, classes = _annotated(options, features)
+    suggestion = suggest(features, seed=options.seed)
+    step = options.step or _step_of(options.run) or suggestion.step
+    if step < 1:
+        raise SolaError(f"step={step}: expected a whole number of at least 1")
+
+    views: dict[str, Callable[[Video], Video]] = {"raw": np.asarray, "centred": centre}
+    if module is not None:
+        views["after SoLa"] = partial(transform_array, module)
+    arrays = [np.array(features.read(video)) for video in _spread(features.videos, options.max_videos)]
+    found = compare(arrays, views, step=step, seed=options.seed)
+    suggested = {name: getattr(suggestion, name) for name in ("step", "k", "centre", "smoothing")}
+    result = {
+        "suggested": suggested,
+        "reasons": dict(suggestion.reasons),
+        "step": step,
+        "views": {name: inspection.to_json() for name, inspection in found.items()},
+    }
+    with new_folder(options.out, overwrite=options.overwrite, mark="inspection.json") as folder:
+        whole = {name: (i.whole.distance, i.whole.similarity) for name, i in found.items()}
+        drawn = {name: (i.windows.distance, i.windows.similarity) for name, i in found.items()}
+        (folder / "similarity_distance.png").write_bytes(png(similarity_distance(whole, drawn)))
+        shares = {name: (i.obedience.length, i.obedience.share) for name, i in found.items()}
+        (folder / "obedience.png").write_bytes(png(obedience(shares)))
+        for video in options.videos or _spread(features.videos, 3):
+            maps = {name: cosine_map(view(features.read(video))) for name, view in views.items()}
+            figure = similarity_maps(maps, *_extent(video, features, annotated.get(video)), classes=classes)
+            (folder / f"similarity_map_{video.replace('/', '_')}.png").write_bytes(png(figure))
+        write_json(folder / "inspection.json", result)
+    report_skipped(features)
+    if options.json:
+        print(json.dumps(result, indent=2, allow_nan=False))
+    elif not options.quiet:
+        for name, value in suggested.items():
+            say(f"suggested {name}: {value}. {suggestion.reasons.get(name, '')}")
+        say(f"{options.out}: written")
+
+
+def _annotated(options: Inspect, features: FeatureSet) -> tuple[dict[str, VideoAnnotation], Sequence[str]]:
+    """Annotations by the id of the features, and the names of the classes."""
+    unknown = [video for video in options.videos if video not in features.videos]
+    if unknown:
+        raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {features.videos[0]})")
+    if options.annotations is None:
+        return {}, ()
+    annotations = read_annotations(options.annotations)
+    match = match_videos(features, annotations.videos, id_prefix=options.reading.id_prefix)
+    return {video: annotations.videos[other] for video, other in match.videos.items()}, annotations.classes
+
+
+def _extent(
+    video: str, features: FeatureSet, annotation: VideoAnnotation | None
+) -> tuple[Segments | None, tuple[float, float], str]:
+    """The segments of a video, where its first snippet begins and its last one ends, and in which unit."""
+    length, manifest = features.length(video), features.manifest
+    if annotation is None:
+        return None, (0.0, float(length)), "snippets"
+    grid = resolve_grid(
+        video,
+        length,
+        fps=manifest.fps,
+        stride=manifest.stride,
+        window=manifest.window,
+        offset=manifest.offset,
+        annotation_fps=annotation.fps,
+        duration=annotation.duration,
+    )
+    return annotation.segments, (grid.seconds(-0.5), grid.seconds(length - 0.5)), "seconds"
+
+
+def _step_of(run: Path | None) -> int | None:
+    """The step that the run was trained at; None without a run or for a module that was not trained here."""
+    if run is None:
+        return None
+    step = origin_of(run)["training"].get("step")
+    return step if isinstance(step, int) else None
+
+
+def _spread(videos: Sequence[str], count: int) -> list[str]:
+    """At most `count` of the videos, evenly spaced."""
+    positions = np.linspace(0, len(videos) - 1, min(count, len(videos))).round().astype(int)
+    return [videos[position] for position in np.unique(positions)]
