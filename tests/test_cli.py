@@ -101,6 +101,15 @@ def test_probe_prints_the_keys_that_others_read(world: Path, run: Path, tmp_path
             assert row[metric]["mean"] == pytest.approx(np.mean(row[metric]["values"]))
 
 
+@pytest.mark.parametrize("flags", [["--compare", "a=RAW", "b=RAW"], ["--compare", "a=RAW", "--compare", "b=RAW"]])
+def test_several_sets_are_compared_after_one_flag_or_several(flags: list[str], world: Path, capsys: object) -> None:
+    flags = [flag.replace("RAW", str(world / "features")) for flag in flags]
+    capsys.readouterr()
+    annotations = ["--annotations", world / "annotations.json"]
+    assert sola("probe", world / "features", *annotations, *flags, "--solver", "ridge", "--seeds", "1", "--json") == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)["rows"]][-2:] == ["a", "b"]
+
+
 def test_train_takes_the_videos_of_a_subset(world: Path, tmp_path: Path) -> None:
     annotations = ["--annotations", world / "annotations.json", "--subset", "training"]
     assert sola("train", world / "features", *annotations, "--out", tmp_path / "run", *TRAIN) == 0

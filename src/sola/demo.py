@@ -12,7 +12,7 @@ from sola.data.annotations import Annotations, read_annotations
 from sola.data.features import FeatureSet
 from sola.data.synthetic import SyntheticWorld, write
 from sola.files import write_json
-from sola.inspection import compare, cosine_map
+from sola.inspection import Video, compare, cosine_map
 from sola.linear_evaluation import probe
 from sola.module import SoLa
 from sola.probe_result import ProbeResult
@@ -92,7 +92,11 @@ def _page(
 ) -> Page:
     module = SoLa.from_pretrained(out / "runs" / "auto-0")
     config, reasons = settled["SoLa, auto"]
-    views = {"raw": np.asarray, "centred": centre, "after SoLa": partial(transform_array, module)}
+    views: dict[str, Callable[[Video], Video]] = {
+        "raw": np.asarray,
+        "centred": centre,
+        "after SoLa": partial(transform_array, module),
+    }
     validation = annotations.subset("validation")
     step = config.step
     assert isinstance(step, int)

@@ -136,7 +136,7 @@ class SimilarityMatching:
         # seeded by the epoch, so that a resumed run draws what an undisturbed one does
         generator = np.random.default_rng([self.config.seed, epoch])
         c = self.config
-        return Plan(epoch, *draw_windows(self.packed.lengths, c.window, c.windows_per_video, generator))
+        return Plan(epoch, *draw_windows(self.packed.lengths, c.window, cast(int, c.windows_per_video), generator))
 
 
 def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psutil
@@ -45,8 +45,9 @@ def train(
         quiet: no progress bar.
 
     Raises:
-        SolaError: for bad features, a run that exists, or no video as long as a window.
+        SolaError: for bad features, an open "auto", a run that exists, or no video as long as a window.
     """
+    config.must_be_settled()
     console = Console(stderr=True, quiet=quiet, soft_wrap=True)
     run = Run(out)
     wanted = requested or dataclasses.asdict(config)
@@ -92,7 +93,7 @@ def train(
         task,
         optimizer,
         run,
-        epochs=config.epochs,
+        epochs=cast(int, config.epochs),
         device=device,
         precision=precision,
         resume=resume,

@@ -45,10 +45,10 @@ class TrainingConfig:
     """n: the similarity map is n × n."""
     margin: int = 4
     """Snippets of a window before its first and after its last position."""
-    windows_per_video: int = 1
-    """Windows drawn from each video in an epoch."""
-    epochs: int = 500
-    """Times that every video is visited."""
+    windows_per_video: int | Literal["auto"] = 1
+    """Windows drawn from each video in an epoch ("auto": as many as make a batch)."""
+    epochs: int | Literal["auto"] = 500
+    """Times that every video is visited ("auto": about 500 batches in all)."""
     batch_size: int = 256
     """Windows in a batch."""
     learning_rate: float = 1e-4
@@ -83,6 +83,12 @@ class TrainingConfig:
             raise SolaError(f"weight_decay={self.weight_decay}: expected a number of at least 0")
         if self.seed < 0:
             raise SolaError(f"seed={self.seed}: expected a whole number of at least 0")
+
+    def must_be_settled(self) -> None:
+        """Raise SolaError if a value still is "auto"."""
+        for name, value in vars(self).items():
+            if value == "auto" and name not in ("precision", "device"):
+                raise SolaError(f"{name}=auto: only features can tell; pass the config through sola.settle first")
 
     @property
     def window(self) -> int:

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
-from tyro.conf import arg
+from tyro.conf import UseAppendAction, arg
 
 from sola.cli.options import (
     Features,
@@ -42,8 +43,8 @@ class Probe:
     """The raw features: a folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
     annotations: Annotated[Path, arg(metavar="JSON")]
     """ActivityNet's layout, which HACS and THUMOS14 share."""
-    compare: Annotated[tuple[str, ...], arg(metavar="NAME=DIR")] = ()
-    """Other features of the same videos; a name given again adds a seed to its row."""
+    compare: Annotated[tuple[tuple[str, ...], ...], UseAppendAction, arg(metavar="NAME=DIR ...")] = ()
+    """Other features of the same videos, one or several; a name given again adds a seed to its row."""
     solver: Literal["sgd", "ridge"] = "sgd"
     """sgd: Table 4b (100 epochs); ridge: closed form, its penalty cross-validated over training videos."""
     videos: int | None = None
@@ -69,7 +70,7 @@ def run(arguments: list[str]) -> None:
     options = parse(Probe, "probe", arguments)
     annotations = read_annotations(options.annotations, options.label_key)
     features = options.timing.fill(options.reading.open(options.features))
-    compare = [(name, options.reading.open((folder,))) for name, folder in map(named_folder, options.compare)]
+    compare = [(name, options.reading.open((folder,))) for name, folder in map(named_folder, chain(*options.compare))]
     if not options.quiet:
         say(str(match_videos(features, annotations.videos, options.reading.id_prefix)))
     with Progress(console=Console(stderr=True), disable=options.quiet, transient=True) as bar:

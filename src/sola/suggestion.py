@@ -1,0 +1,169 @@
+"""Settings for a training, chosen from the features alone: no label is looked at."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from sola.data.features import FeatureSet
+from sola.data.windows import window_length
+from sola.errors import SolaError
+from sola.timescale import Timescale, measure
+
+SNIPPETS = 40_000
+"""Snippets read in all, and at most this many videos' worth of `PIECE`: bounds time and memory."""
+PIECE = 1024
+"""Longest piece read of a video."""
+SHORTEST = 16
+"""Shorter videos tell nothing of time."""
+REACH = 2.0
+"""Spans of a window, first to last position, in time scales."""
+PUBLISHED_STEP, PUBLISHED_K = 8, 16.0
+"""Table 4a, taken where the features give no reason for another."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What to train with, and why."""
+
+    step: int
+    """s: snippets between two positions of a window."""
+    k: float
+    """K of the target."""
+    centre: bool
+    """Whether to remove each video's mean before the module."""
+    smoothing: int
+    """Snippets of the moving average after the module, odd; 1 is none."""
+    reasons: Mapping[str, str]
+    """One sentence each for "step", "k", "conditioning" (centring and scaling) and "smoothing"."""
+
+
+def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: int = 4) -> Suggestion:
+    """Suggest step, K, centring and smoothing for features [time, channels] of untrimmed videos, without labels.
+
+    The *step*: windows of `positions` snippets span twice the time scale of the content, which is the geometric mean
+    of the scale at which the features jump and of the decorrelation time of the directions that jump (`timescale`).
+    The factor 2 is calibrated: synthetic worlds of other knobs than the default's train best, with their labels as
+    judge, at a window of about one action length and the time scale there is half of it; on GTEA (15 features a
+    second, actions of 2 to 3 s) it gives windows of about 3 s. Where nothing jumps, the decorrelation time of slow
+    directions is taken; where nothing lasts, the published step. The window fits into four videos of five.
+
+    *K* is 16 unless the step could not be as wished: λ = sigmoid(K / distance²) is halfway between 1 and ½ at a distance
+    of √(K / ln 3) positions, which is 3.8 of 7 at K = 16, so a K four times as large stands for twice the step.
+
+    *Centring*: where more than half of the energy of a video's snippets is in their mean, cosines cannot fall to what
+    the target asks for. *Smoothing*: the odd number of snippets nearest below a third of the time scale, 9 at most.
+
+    Deterministic given `seed`; reads at most 40,000 snippets; the same for features times a constant.
+
+    Raises SolaError for bad files, as reading does.
+    """
+    generator = np.random.default_rng(seed)
+    pieces, lengths = _sample(features, generator)
+    fits = _longest_step(lengths, positions, margin)
+    lively = [piece for piece in pieces if len(piece) >= SHORTEST and np.ptp(piece, axis=0).any()]
+    time = measure(lively, generator) if lively else None
+    scale, why = _time_scale(time)
+    step, wanted, step_reason = _step(scale, why, fits, positions, margin)
+    k, k_reason = _k(step, wanted)
+    centre, centre_reason = _centring(pieces)
+    smoothing, smoothing_reason = _smoothing(scale, time)
+    reasons = {
+        "step": step_reason,
+        "k": k_reason,
+        "conditioning": centre_reason,
+        "smoothing": smoothing_reason,
+    }
+    return Suggestion(step, k, centre, smoothing, reasons)
+
+
+def _sample(
+    features: FeatureSet, generator: np.random.Generator
+) -> tuple[list[Float[np.ndarray, "_ channels"]], list[int]]:
+    """Read a random piece of each of enough videos, float64; also the whole lengths of these videos."""
+    pieces: list[Float[np.ndarray, "_ channels"]] = []
+    lengths: list[int] = []
+    total = 0
+    for video in generator.permutation(features.videos):
+        try:
+            array = features.read(video)
+        except SolaError as error:
+            features.skip(video, error)
+            continue
+        start = int(generator.integers(max(len(array) - PIECE, 0) + 1))
+        pieces.append(np.asarray(array[start : start + PIECE], np.float64))
+        lengths.append(len(array))
+        total += len(pieces[-1])
+        if total >= SNIPPETS:
+            break
+    return pieces, lengths
+
+
+def _longest_step(lengths: list[int], positions: int, margin: int) -> int:
+    """The longest step whose window fits into four of five videos; 0 where none does."""
+    length = int(np.quantile(lengths, 0.2, method="lower"))
+    return max((length - window_length(positions, 0, margin)) // (positions - 1), 0)
+
+
+def _time_scale(time: Timescale | None) -> tuple[float | None, str]:
+    """The time scale in snippets, None where there is none, and what it was read from."""
+    if time is None:
+        return None, "no video is long enough and changes enough to tell how fast the features change"
+    if time.evidence > 3 and time.jump_scale > 0 and time.jumping > 0:
+        scale = math.sqrt(time.jump_scale * time.jumping)
+        return scale, f"the features change by jumps, on a scale of about {scale:.1f} snippets"
+    if time.persistence > 0.05 and time.slow > 0:
+        return time.slow, f"the features show no jumps, but directions that last about {time.slow:.1f} snippets"
+    return None, "the features look like white noise in time: nothing in them lasts longer than a snippet"
+
+
+def _step(scale: float | None, why: str, fits: int, positions: int, margin: int) -> tuple[int, float, str]:
+    """The step, the step that was wished for, and the reason."""
+    wanted = PUBLISHED_STEP if scale is None else REACH * scale / (positions - 1)
+    step = max(min(round(wanted), fits), 1)
+    span = (positions - 1) * step
+    if scale is None:
+        reason = f"{why}, so the published step {PUBLISHED_STEP} stands"
+    else:
+        reason = f"{why}, and a window should span about twice that: {span} snippets at step {step}"
+    if fits < 1:
+        shortest = window_length(positions, 1, margin)
+        reason += f"; but most videos are shorter than the shortest window of {shortest} snippets"
+    elif fits < round(wanted):
+        reason += f"; step {round(wanted)} is not taken because its windows do not fit into most videos"
+    return step, wanted, reason
+
+
+def _k(step: int, wanted: float) -> tuple[float, str]:
+    """K, and the reason."""
+    ratio = wanted / step
+    if 0.6 < ratio < 1.7:
+        return PUBLISHED_K, "the published 16: the target falls halfway 3.8 positions apart, in the middle of the map"
+    k = float(np.clip(2.0 ** round(math.log2(PUBLISHED_K * ratio**2)), 4, 64))
+    return (
+        k,
+        f"a step of {wanted:.2g} was wished for and is {step}, so the target falls halfway {math.sqrt(k / math.log(3)):.1f} positions apart instead of 3.8",
+    )
+
+
+def _centring(pieces: list[Float[np.ndarray, "_ channels"]]) -> tuple[bool, str]:
+    """Whether to remove each video's mean, and the reason."""
+    energy = sum(float(np.square(piece).sum()) for piece in pieces)
+    constant = sum(len(piece) * float(np.square(piece.mean(axis=0)).sum()) for piece in pieces)
+    share = constant / energy if energy > 0 else 0.0
+    centre = share > 0.5
+    verdict = "so it is removed" if centre else "so it is left in"
+    return centre, f"{share:.0%} of the energy of a video's snippets is the same throughout the video, {verdict}"
+
+
+def _smoothing(scale: float | None, time: Timescale | None) -> tuple[int, str]:
+    """Width of the moving average, and the reason."""
+    if scale is None or time is None:
+        return 1, "nothing in the features lasts, so an average over time has nothing to keep"
+    if time.white < 0.05:
+        return 1, f"only {time.white:.0%} of the slow directions is white noise, so there is nothing to average away"
+    width = max(min(2 * ((math.floor(scale / 3) + 1) // 2) - 1, 9), 1)
+    kept = f"a third of the time scale of {scale:.1f} snippets"
+    return width, f"{time.white:.0%} of the slow directions is white noise, averaged over the odd width below {kept}"
