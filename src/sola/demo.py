@@ -129,8 +129,8 @@ def _page(
                 "One video, before and after",
                 [
                     "Each square compares every moment of one validation video with every other: bright is alike. "
-                    "Raw features are alike all over, since the scene never changes. Coloured bars are the annotated "
-                    "actions.",
+                    "Raw features are alike all over, since the scene never changes: mind the scale under each square. "
+                    "Coloured bars are the annotated actions.",
                 ],
                 [Picture(picture, f"Cosine similarity within {shown}.", "Three similarity maps of one video.")],
             ),

@@ -13,13 +13,13 @@ from sola.errors import SolaError
 from sola.timescale import Timescale, measure
 
 SNIPPETS = 40_000
-"""Snippets read in all, and at most this many videos' worth of `PIECE`: bounds time and memory."""
+"""Snippets read in all: bounds time and memory."""
 PIECE = 1024
 """Longest piece read of a video."""
 SHORTEST = 16
 """Shorter videos tell nothing of time."""
-REACH = 2.0
-"""Spans of a window, first to last position, in time scales."""
+REACH = 2.75
+"""Time scales that a window spans from its first to its last position."""
 PUBLISHED_STEP, PUBLISHED_K = 8, 16.0
 """Table 4a, taken where the features give no reason for another."""
 
@@ -43,22 +43,22 @@ class Suggestion:
 def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: int = 4) -> Suggestion:
     """Suggest step, K, centring and smoothing for features [time, channels] of untrimmed videos, without labels.
 
-    The *step*: windows of `positions` snippets span twice the time scale of the content, which is the geometric mean
+    *Step*: windows of `positions` snippets span 2.75 times the time scale of the content, which is the geometric mean
     of the scale at which the features jump and of the decorrelation time of the directions that jump (`timescale`).
-    The factor 2 is calibrated: synthetic worlds of other knobs than the default's train best, with their labels as
-    judge, at a window of about one action length and the time scale there is half of it; on GTEA (15 features a
-    second, actions of 2 to 3 s) it gives windows of about 3 s. Where nothing jumps, the decorrelation time of slow
-    directions is taken; where nothing lasts, the published step. The window fits into four videos of five.
+    Where nothing jumps it is the decorrelation time of slow directions; where nothing lasts, the published step. The
+    window fits into four videos of five. The 2.75 is calibrated on synthetic worlds of other knobs than the default's
+    and on GTEA, so that windows span one to two mean actions: with 16 snippets an action it gives steps of 3 or 4, with
+    64 (and nuisance that lasts 40) steps of 4 to 7; on GTEA, where an action lasts 2 to 3 s, 4 s.
 
-    *K* is 16 unless the step could not be as wished: λ = sigmoid(K / distance²) is halfway between 1 and ½ at a distance
-    of √(K / ln 3) positions, which is 3.8 of 7 at K = 16, so a K four times as large stands for twice the step.
+    *K*: 16, unless the step could not be as called for. λ = sigmoid(K / distance²) is halfway between 1 and ½ at a
+    distance of √(K / ln 3) positions, 3.8 of 7 at K = 16; so four times the K does what twice the step would.
 
-    *Centring*: where more than half of the energy of a video's snippets is in their mean, cosines cannot fall to what
-    the target asks for. *Smoothing*: the odd number of snippets nearest below a third of the time scale, 9 at most.
+    *Centring*: where more than half of the energy of a video's snippets is in their mean, for then cosines cannot fall
+    to what the target asks for. *Smoothing*: the greatest odd number up to a third of the time scale, 9 at most.
 
-    Deterministic given `seed`; reads at most 40,000 snippets; the same for features times a constant.
+    Deterministic given `seed`; unchanged when the features are multiplied by a constant; reads 40,000 snippets at most.
 
-    Raises SolaError for bad files, as reading does.
+    Raises SolaError for bad files, as reading them does.
     """
     generator = np.random.default_rng(seed)
     pieces, lengths = _sample(features, generator)
@@ -67,7 +67,7 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
     time = measure(lively, generator) if lively else None
     scale, why = _time_scale(time)
     step, wanted, step_reason = _step(scale, why, fits, positions, margin)
-    k, k_reason = _k(step, wanted)
+    k, k_reason = _k(scale, step, wanted)
     centre, centre_reason = _centring(pieces)
     smoothing, smoothing_reason = _smoothing(scale, time)
     reasons = {
@@ -114,38 +114,40 @@ def _time_scale(time: Timescale | None) -> tuple[float | None, str]:
     if time.evidence > 3 and time.jump_scale > 0 and time.jumping > 0:
         scale = math.sqrt(time.jump_scale * time.jumping)
         return scale, f"the features change by jumps, on a scale of about {scale:.1f} snippets"
-    if time.persistence > 0.05 and time.slow > 0:
+    if time.persistence > 0.05 + 2 / math.sqrt(time.snippets) and time.slow > 0:
         return time.slow, f"the features show no jumps, but directions that last about {time.slow:.1f} snippets"
-    return None, "the features look like white noise in time: nothing in them lasts longer than a snippet"
+    return None, "the features look like white noise in time, nothing in them lasts longer than a snippet"
 
 
 def _step(scale: float | None, why: str, fits: int, positions: int, margin: int) -> tuple[int, float, str]:
     """The step, the step that was wished for, and the reason."""
     wanted = PUBLISHED_STEP if scale is None else REACH * scale / (positions - 1)
     step = max(min(round(wanted), fits), 1)
-    span = (positions - 1) * step
     if scale is None:
-        reason = f"{why}, so the published step {PUBLISHED_STEP} stands"
+        reason = f"{why}, so the published step of {PUBLISHED_STEP} is taken"
     else:
-        reason = f"{why}, and a window should span about twice that: {span} snippets at step {step}"
+        reason = f"{why}; windows that span {REACH} times that have a step of {max(round(wanted), 1)}"
     if fits < 1:
         shortest = window_length(positions, 1, margin)
-        reason += f"; but most videos are shorter than the shortest window of {shortest} snippets"
+        reason += f", but most videos are shorter than the shortest window of {shortest} snippets"
     elif fits < round(wanted):
-        reason += f"; step {round(wanted)} is not taken because its windows do not fit into most videos"
+        reason += f", but windows that fit into most videos have a step of at most {fits}"
     return step, wanted, reason
 
 
-def _k(step: int, wanted: float) -> tuple[float, str]:
+def _k(scale: float | None, step: int, wanted: float) -> tuple[float, str]:
     """K, and the reason."""
     ratio = wanted / step
-    if 0.6 < ratio < 1.7:
-        return PUBLISHED_K, "the published 16: the target falls halfway 3.8 positions apart, in the middle of the map"
+    if scale is None or 0.6 < ratio < 1.7:
+        return PUBLISHED_K, f"the published K: its target falls halfway {_halfway(PUBLISHED_K)} positions apart"
     k = float(np.clip(2.0 ** round(math.log2(PUBLISHED_K * ratio**2)), 4, 64))
-    return (
-        k,
-        f"a step of {wanted:.2g} was wished for and is {step}, so the target falls halfway {math.sqrt(k / math.log(3)):.1f} positions apart instead of 3.8",
-    )
+    wish = f"a step of {wanted:.1f} was called for and {step} is taken"
+    return k, f"{wish}, so the target falls halfway {_halfway(k)} positions apart instead of {_halfway(PUBLISHED_K)}"
+
+
+def _halfway(k: float) -> str:
+    """Distance at which λ is halfway between 1 and ½, in positions."""
+    return f"{math.sqrt(k / math.log(3)):.1f}"
 
 
 def _centring(pieces: list[Float[np.ndarray, "_ channels"]]) -> tuple[bool, str]:
@@ -166,4 +168,4 @@ def _smoothing(scale: float | None, time: Timescale | None) -> tuple[int, str]:
         return 1, f"only {time.white:.0%} of the slow directions is white noise, so there is nothing to average away"
     width = max(min(2 * ((math.floor(scale / 3) + 1) // 2) - 1, 9), 1)
     kept = f"a third of the time scale of {scale:.1f} snippets"
-    return width, f"{time.white:.0%} of the slow directions is white noise, averaged over the odd width below {kept}"
+    return width, f"{time.white:.0%} of the slow directions is white noise, and {width} is the odd width up to {kept}"

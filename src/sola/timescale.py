@@ -32,6 +32,8 @@ JUMPING = 2
 """Jumping directions among them."""
 SURROGATES = 4
 """Surrogates of each video."""
+FEW, PART = 8, 256
+"""Fewer videos than that are cut into parts of about that many snippets, to tell what is certain from what is not."""
 SCALES = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362)
 """Lags and lengths of adjacent stretches, in snippets; those up to a third of the videos' median length are used."""
 
@@ -44,6 +46,8 @@ class Timescale:
     """Decorrelation time of the slow directions."""
     persistence: float
     """Correlation of the slow directions from one snippet to the next, less what shuffled snippets give."""
+    snippets: int
+    """Snippets measured."""
     white: float
     """Share of the slow directions' variance that is white noise."""
     jumping: float
@@ -51,7 +55,8 @@ class Timescale:
     jump_scale: float
     """Length of adjacent stretches whose differences jump most; 0 where there is no sign of jumps."""
     evidence: float
-    """Third largest excess over the scales, in standard errors over videos: three scales exceed at least that."""
+    """Third largest excess over the scales, in standard errors over videos: three scales exceed at least that; 0
+    where there are too few videos to tell."""
     scale: Int[np.ndarray, " scales"]
     """Lengths of adjacent stretches."""
     excess: Float[np.ndarray, " scales"]
@@ -60,23 +65,28 @@ class Timescale:
 
 def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescale:
     """Read the time scales of videos [time, channels], none constant, each of 16 snippets at least."""
+    if len(videos) < FEW:
+        videos = [part for video in videos for part in np.array_split(video, max(len(video) // PART, 1))]
     centred = _principal([video - video.mean(axis=0) for video in videos])
     directions = _slow_directions(centred)
     shuffled = [generator.permutation(video) for video in centred]
-    chance = _persistence([video @ _slow_directions(shuffled) for video in shuffled])
+    by_chance = _slow_directions(shuffled)
+    chance = _persistence([video @ by_chance for video in shuffled])
     signals = [video @ directions for video in centred]
     length = float(np.median([len(signal) for signal in signals]))
     scales = np.array([scale for scale in SCALES if scale <= max(length / 3, 1)])
     slow, white = _decorrelation(signals, scales)
 
     surrogates = [[_surrogate(signal, generator) for signal in signals] for _ in range(SURROGATES)]
-    excess, error, energy = np.zeros(len(scales)), np.ones(len(scales)), np.zeros(len(scales))
+    excess, error, energy = np.zeros(len(scales)), np.full(len(scales), np.inf), np.zeros(len(scales))
     cumulant = np.zeros((directions.shape[1],) * 2)
     for index, scale in enumerate(scales):
         jumps = _differences(signals, scale)
         drifts = [_differences(surrogate, scale) for surrogate in surrogates]
         over = _burstiness(jumps) - np.mean([_burstiness(drift) for drift in drifts], axis=0)
-        excess[index], error[index] = over.mean(), over.std() / np.sqrt(len(over)) + 1e-12
+        excess[index] = over.mean()
+        if len(over) > 3:
+            error[index] = over.std(ddof=1) / np.sqrt(len(over))
         # white noise leaves 2 / d of its variance in the difference of two means of d snippets
         power = np.mean([np.square(jump).sum(axis=1).mean() for jump in jumps])
         energy[index] = max(power - 2 * white * len(directions.T) / scale, 0.0)
@@ -89,6 +99,7 @@ def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescal
     return Timescale(
         slow=slow,
         persistence=_persistence(signals) - chance,
+        snippets=sum(len(video) for video in centred),
         white=white,
         jumping=jumping,
         jump_scale=jump_scale,

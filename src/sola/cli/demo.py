@@ -8,6 +8,7 @@ from rich.console import Console
 from tyro.conf import arg
 
 from sola.cli.options import parse, say
+from sola.cli.probe import WIDTH
 from sola.data.synthetic import SyntheticWorld
 from sola.demo import demo
 from sola.files import new_folder
@@ -34,5 +35,5 @@ def run(arguments: list[str]) -> None:
     options = parse(Demo, "demo", arguments)
     with new_folder(options.out, overwrite=options.overwrite, mark="report.html") as folder:
         result = demo(folder, world=SyntheticWorld(), seeds=options.seeds, few=5, say=say)
-    Console(width=128).print(result.table())
+    Console(width=max(WIDTH, Console().width)).print(result.table())
     say(f"open {options.out / 'report.html'}")

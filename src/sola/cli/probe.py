@@ -26,7 +26,7 @@ from sola.data.features import match_videos
 from sola.errors import SolaError
 from sola.linear_evaluation import probe
 
-WIDTH = 128
+WIDTH = 150
 """Columns of a terminal that the table needs."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
+import numpy as np
 from jaxtyping import Float, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -46,21 +47,27 @@ def similarity_maps(
 ) -> Figure:
     """Cosine similarity of every snippet with every other, a panel a feature set, annotated segments above each.
 
-    `extent` is where the first snippet begins and the last one ends, in `unit` ("seconds" or "snippets").
+    `extent` is where the first snippet begins and the last one ends, in `unit` ("seconds" or "snippets"). Every panel
+    has its own range of colours, from the 1st to the 99th percentile off the diagonal: where all is alike, small
+    differences are all there is to see.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.1 * len(maps), 4.4))
+        figure = Figure(figsize=(3.9 * len(maps), 4.6))
         grid = figure.subplots(2, len(maps), squeeze=False, height_ratios=[1, 14], sharex="col")
         for column, (name, values) in enumerate(maps.items()):
             band, axes = grid[0, column], grid[1, column]
             low, high = extent
-            image = axes.imshow(values, cmap="magma", vmin=-1, vmax=1, extent=(low, high, high, low), aspect="auto")
+            off_diagonal = values[~np.eye(len(values), dtype=bool)]
+            least, most = np.percentile(off_diagonal, [1, 99]) if off_diagonal.size else (-1, 1)
+            image = axes.imshow(
+                values, cmap="magma", vmin=least, vmax=most, extent=(low, high, high, low), aspect="auto"
+            )
+            figure.colorbar(image, ax=axes, location="bottom", fraction=0.04, pad=0.02, aspect=40)
             axes.set_xlabel(unit)
             if column == 0:
                 axes.set_ylabel(unit)
-            _segment_band(band, segments, classes)
+            _segment_band(band, segments, classes, legend=column == 0)
             band.set_title(name)
-        figure.colorbar(image, ax=grid[1, :].tolist(), label="cosine similarity", fraction=0.04, pad=0.02)
     return figure
 
 
@@ -156,7 +163,7 @@ def embedded(figure: Figure) -> str:
     return "data:image/png;base64," + base64.b64encode(png(figure)).decode()
 
 
-def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str]) -> None:
+def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str], *, legend: bool) -> None:
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     for side in ("left", "bottom"):
@@ -169,13 +176,13 @@ def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str])
         axes.add_patch(Rectangle((start, 0), end - start, 1, color=colour, linewidth=0))
     present = sorted(set(segments.label.tolist()))
     names = [Rectangle((0, 0), 1, 1, color=PALETTE[label % len(PALETTE)]) for label in present]
-    if present and len(present) <= 6:
+    if legend and present and len(present) <= 6:
         axes.legend(
             names,
             [classes[label] for label in present],
             loc="lower left",
             bbox_to_anchor=(0, 1.9),
-            ncols=3,
+            ncols=6,
             fontsize=7,
             handlelength=1,
         )
