@@ -265,7 +265,7 @@ def test_collapse_measures_of_known_sets() -> None:
 @pytest.mark.slow
 def test_killed_three_times_it_ends_in_the_same_bits(features: FeatureSet, tmp_path: Path) -> None:
     """SIGKILL from outside, at moments that fall where they fall."""
-    options = ["--step", "2", "--hidden", "64", "--epochs", "2000", "--batch-size", "2", "--quiet"]
+    options = ["--step", "2", "--hidden", "64", "--epochs", "700", "--batch-size", "2", "--quiet"]
 
     def command(run: str) -> list[str]:
         source = str(tmp_path / "features")

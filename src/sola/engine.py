@@ -26,8 +26,9 @@ from sola.run import Run
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
 
-CHECKPOINT_SECONDS = 30.0
-CHECKPOINT_STEPS = 1000
+CHECKPOINT_SECONDS = 10.0
+CHECKPOINT_STEPS = 250
+"""A checkpoint is written when either has passed: so much is lost at most."""
 
 Batch = TypeVar("Batch")
 Prediction = TypeVar("Prediction")
@@ -124,8 +125,8 @@ def fit(
 ) -> None:
     """Train `task.model` for that many epochs, going on from the run's checkpoint if `resume` and there is one.
 
-    A row an epoch goes to the log; a checkpoint is written every 30 s or 1,000 steps, whichever comes first, at the
-    end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next step.
+    A row an epoch goes to the log; a checkpoint is written at the start, every 10 s or 250 steps, whichever comes
+    first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next step.
 
     Raises:
         SolaError: when the checkpoint is unreadable or of another model, or the run's folder cannot be written, or
@@ -143,6 +144,8 @@ def fit(
         # once for nothing, so that start-up is in no rate
         backward(task, task.batch(state.epoch, 0), device, precision)
         optimizer.zero_grad(set_to_none=True)
+        if state.total_steps == 0:  # from here on a killed run has something to go on from
+            save_checkpoint(run.checkpoint, task.model, optimizer, state)
         saved = Saved(state.total_steps)
         while state.epoch < epochs:
             steps = task.steps(state.epoch)

@@ -111,12 +111,12 @@ def _time_scale(time: Timescale | None) -> tuple[float | None, str]:
     """The time scale in snippets, None where there is none, and what it was read from."""
     if time is None:
         return None, "no video is long enough and changes enough to tell how fast the features change"
-    if time.evidence > 3 and time.jump_scale > 0 and time.jumping > 0:
+    if time.persistence < 0.05 + 2 / math.sqrt(time.snippets):
+        return None, "the features look like white noise in time, nothing in them lasts longer than a snippet"
+    if time.evidence > 3 and time.jump_scale > 0:
         scale = math.sqrt(time.jump_scale * time.jumping)
         return scale, f"the features change by jumps, on a scale of about {scale:.1f} snippets"
-    if time.persistence > 0.05 + 2 / math.sqrt(time.snippets) and time.slow > 0:
-        return time.slow, f"the features show no jumps, but directions that last about {time.slow:.1f} snippets"
-    return None, "the features look like white noise in time, nothing in them lasts longer than a snippet"
+    return time.slow, f"the features show no jumps, but directions that last about {time.slow:.1f} snippets"
 
 
 def _step(scale: float | None, why: str, fits: int, positions: int, margin: int) -> tuple[int, float, str]:

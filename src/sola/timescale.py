@@ -80,7 +80,7 @@ def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescal
     surrogates = [[_surrogate(signal, generator) for signal in signals] for _ in range(SURROGATES)]
     excess, error, energy = np.zeros(len(scales)), np.full(len(scales), np.inf), np.zeros(len(scales))
     cumulant = np.zeros((directions.shape[1],) * 2)
-    for index, scale in enumerate(scales):
+    for index, scale in enumerate(scales.tolist()):
         jumps = _differences(signals, scale)
         drifts = [_differences(surrogate, scale) for surrogate in surrogates]
         over = _burstiness(jumps) - np.mean([_burstiness(drift) for drift in drifts], axis=0)
@@ -152,7 +152,7 @@ def _decorrelation(signals: Sequence[Signal], lags: Int[np.ndarray, " lags"]) ->
             for lag in lags
         ]
     )
-    best, found = np.inf, (0.0, 1.0)
+    best, found = np.inf, (float(lags[0]), 1.0)
     for time in np.geomspace(0.5, 2.0 * lags[-1], 100):
         shape = np.stack([np.ones(len(lags)), 1 - np.exp(-lags / time)], axis=1)
         noise, signal = np.linalg.lstsq(shape, variogram, rcond=None)[0]

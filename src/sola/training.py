@@ -75,6 +75,7 @@ def train(
         task.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     description = {
+        "sources": [str(stream.source) for stream in features.streams],
         "requested": wanted,
         "module": task.model.module.config(),
         "training": dataclasses.asdict(config),

@@ -65,7 +65,11 @@ def run(arguments: list[str]) -> None:
         features,
         config,
         options.out,
-        requested={"recipe": options.recipe, **dataclasses.asdict(wanted)},
+        requested={
+            "recipe": options.recipe,
+            "subset": None if options.annotations is None else options.subset,
+            **dataclasses.asdict(wanted),
+        },
         reasons=reasons,
         resume=options.resume,
         overwrite=options.overwrite,
