@@ -8,8 +8,9 @@ READY := .venv/.ready
 demo: $(READY)  ## the whole path on embedded synthetic data; writes demo/report.html
 	$(BIN)/sola demo --out demo --overwrite
 
+# the tests' arrays are so small that a second thread only waits for the first
 test: $(READY)  ## every test, fast ones first
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 check: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/ruff check

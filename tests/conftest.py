@@ -3,9 +3,6 @@
 import os
 from pathlib import Path
 
-# the tests' models are so small that a second thread only waits; set before torch counts its threads
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import jaxtyping
 import pytest
 

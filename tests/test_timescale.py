@@ -4,9 +4,9 @@ import pytest
 from sola.timescale import measure
 
 
-def videos(generator, count=40, length=200, channels=12, *, hold=None, drift=None, noise=1.0):
-    """White noise with, in one weak direction, a signal held for `hold` snippets on average or drifting on `drift`."""
-    direction = generator.normal(size=channels)
+def videos(generator, count=40, length=200, channels=4, *, hold=None, drift=None, noise=0.5):
+    """White noise and, in one direction, a unit signal held for `hold` snippets on average or drifting on `drift`."""
+    direction = np.full(channels, channels**-0.5)
     made = []
     for _ in range(count):
         signal = np.zeros(length)
@@ -32,7 +32,7 @@ def test_white_noise_does_not_last():
 
 @pytest.mark.parametrize("drift", [3.0, 12.0])
 def test_the_decorrelation_time_of_a_gaussian_drift_is_found_and_no_jumps(drift):
-    time = measure(videos(np.random.default_rng(0), drift=drift, channels=1, noise=0.5), np.random.default_rng(1))
+    time = measure(videos(np.random.default_rng(0), drift=drift, channels=1), np.random.default_rng(1))
     assert time.slow == pytest.approx(drift, rel=0.25)
     assert time.white == pytest.approx(0.2, abs=0.1)
     assert time.evidence < 3
@@ -47,9 +47,10 @@ def test_jumps_are_told_from_drift_and_their_scale_follows_the_length_of_segment
 
 def test_a_weak_direction_counts_as_much_as_a_strong_one():
     generator = np.random.default_rng(0)
-    weak = [video * np.r_[np.full(11, 30.0), 1.0] for video in videos(generator, channels=12, hold=10)]
-    time = measure(weak, np.random.default_rng(1))
-    assert time.evidence > 3
+    strong_noise = [
+        np.hstack([video, 30 * generator.normal(size=(len(video), 4))]) for video in videos(generator, hold=20)
+    ]
+    assert measure(strong_noise, np.random.default_rng(1)).evidence > 3
 
 
 def test_the_readings_do_not_depend_on_the_scale_of_the_features():
@@ -61,7 +62,7 @@ def test_the_readings_do_not_depend_on_the_scale_of_the_features():
 
 
 def test_a_single_video_is_cut_into_parts_to_tell_what_is_certain():
-    time = measure(videos(np.random.default_rng(0), count=1, length=3000, hold=10), np.random.default_rng(1))
+    time = measure(videos(np.random.default_rng(0), count=1, length=4000, hold=20), np.random.default_rng(1))
     assert time.evidence > 3
 
 

@@ -12,8 +12,8 @@ from sola.data.windows import window_length
 from sola.errors import SolaError
 from sola.timescale import Timescale, measure
 
-SNIPPETS = 40_000
-"""Snippets read in all: bounds time and memory."""
+SNIPPETS, VALUES = 40_000, 2**25
+"""Snippets, and values of wide features, read in all: bounds time and memory."""
 PIECE = 1024
 """Longest piece read of a video."""
 SHORTEST = 16
@@ -46,19 +46,19 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
     *Step*: windows of `positions` snippets span 2.75 times the time scale of the content, which is the geometric mean
     of the scale at which the features jump and of the decorrelation time of the directions that jump (`timescale`).
     Where nothing jumps it is the decorrelation time of slow directions; where nothing lasts, the published step. The
-    window fits into four videos of five. The 2.75 is calibrated on synthetic worlds of other knobs than the default's
-    and on GTEA, so that windows span one to two mean actions: with 16 snippets an action it gives steps of 3 or 4, with
-    64 (and nuisance that lasts 40) steps of 4 to 7; on GTEA, where an action lasts 2 to 3 s, 4 s.
+    window fits into four videos of five. The 2.75 is calibrated on synthetic worlds of other seeds, nuisance, noise and
+    length than the default's, and on GTEA, so that windows span about one to two actions: 21 snippets where an action
+    takes 16; less than one, 28 to 42, where it takes 64 and few fit into a video; 5 s on GTEA, where it takes 2 to 3 s.
 
     *K*: 16, unless the step could not be as called for. λ = sigmoid(K / distance²) is halfway between 1 and ½ at a
     distance of √(K / ln 3) positions, 3.8 of 7 at K = 16; so four times the K does what twice the step would.
 
     *Centring*: where more than half of the energy of a video's snippets is in their mean, for then cosines cannot fall
-    to what the target asks for. *Smoothing*: the greatest odd number up to a third of the time scale, 9 at most.
+    to what the target asks for. *Smoothing*: the greatest odd number up to half of the time scale, 9 at most.
 
     Deterministic given `seed`; unchanged when the features are multiplied by a constant; reads 40,000 snippets at most.
 
-    Raises SolaError for bad files, as reading them does.
+    Raises SolaError for bad files, as reading them does, or when none is left.
     """
     generator = np.random.default_rng(seed)
     pieces, lengths = _sample(features, generator)
@@ -96,8 +96,10 @@ def _sample(
         pieces.append(np.asarray(array[start : start + PIECE], np.float64))
         lengths.append(len(array))
         total += len(pieces[-1])
-        if total >= SNIPPETS:
+        if total >= min(SNIPPETS, VALUES // features.channels):
             break
+    if not pieces:
+        raise SolaError(f"none of {len(features.skipped)} feature files is readable; there is nothing to suggest from")
     return pieces, lengths
 
 
@@ -111,7 +113,7 @@ def _time_scale(time: Timescale | None) -> tuple[float | None, str]:
     """The time scale in snippets, None where there is none, and what it was read from."""
     if time is None:
         return None, "no video is long enough and changes enough to tell how fast the features change"
-    if time.persistence < 0.05 + 2 / math.sqrt(time.snippets):
+    if time.persistence < max(0.02, 4 * time.persistence_error):
         return None, "the features look like white noise in time, nothing in them lasts longer than a snippet"
     if time.evidence > 3 and time.jump_scale > 0:
         scale = math.sqrt(time.jump_scale * time.jumping)
@@ -166,6 +168,6 @@ def _smoothing(scale: float | None, time: Timescale | None) -> tuple[int, str]:
         return 1, "nothing in the features lasts, so an average over time has nothing to keep"
     if time.white < 0.05:
         return 1, f"only {time.white:.0%} of the slow directions is white noise, so there is nothing to average away"
-    width = max(min(2 * ((math.floor(scale / 3) + 1) // 2) - 1, 9), 1)
-    kept = f"a third of the time scale of {scale:.1f} snippets"
+    width = max(min(2 * ((math.floor(scale / 2) + 1) // 2) - 1, 9), 1)
+    kept = f"half the time scale of {scale:.1f} snippets"
     return width, f"{time.white:.0%} of the slow directions is white noise, and {width} is the odd width up to {kept}"

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
+import scipy.optimize
 from jaxtyping import Float, Int
 
 Video = Float[np.ndarray, "_ channels"]
@@ -34,6 +35,8 @@ SURROGATES = 4
 """Surrogates of each video."""
 FEW, PART = 8, 256
 """Fewer videos than that are cut into parts of about that many snippets, to tell what is certain from what is not."""
+TINY = 1e-300
+"""Keeps a still stretch, whose differences are all zero, from being divided by zero."""
 SCALES = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362)
 """Lags and lengths of adjacent stretches, in snippets; those up to a third of the videos' median length are used."""
 
@@ -46,8 +49,8 @@ class Timescale:
     """Decorrelation time of the slow directions."""
     persistence: float
     """Correlation of the slow directions from one snippet to the next, less what shuffled snippets give."""
-    snippets: int
-    """Snippets measured."""
+    persistence_error: float
+    """Standard error of that where nothing lasts."""
     white: float
     """Share of the slow directions' variance that is white noise."""
     jumping: float
@@ -86,7 +89,7 @@ def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescal
         over = _burstiness(jumps) - np.mean([_burstiness(drift) for drift in drifts], axis=0)
         excess[index] = over.mean()
         if len(over) > 3:
-            error[index] = over.std(ddof=1) / np.sqrt(len(over))
+            error[index] = over.std(ddof=1) / np.sqrt(len(over)) + 1e-12
         # white noise leaves 2 / d of its variance in the difference of two means of d snippets
         power = np.mean([np.square(jump).sum(axis=1).mean() for jump in jumps])
         energy[index] = max(power - 2 * white * len(directions.T) / scale, 0.0)
@@ -99,7 +102,7 @@ def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescal
     return Timescale(
         slow=slow,
         persistence=_persistence(signals) - chance,
-        snippets=sum(len(video) for video in centred),
+        persistence_error=1 / np.sqrt(directions.shape[1] * sum(len(signal) for signal in signals)),
         white=white,
         jumping=jumping,
         jump_scale=jump_scale,
@@ -109,7 +112,7 @@ def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescal
     )
 
 
-def _principal(videos: Sequence[Video]) -> list[Video]:
+def _principal(videos: Sequence[Video]) -> list[Float[np.ndarray, "_ kept"]]:
     """Scale centred videos to a variance of 1 in all, and keep their `WIDEST` first principal components."""
     total = sum(len(video) for video in videos)
     covariance = sum(video.T @ video for video in videos) / total
@@ -155,9 +158,8 @@ def _decorrelation(signals: Sequence[Signal], lags: Int[np.ndarray, " lags"]) ->
     best, found = np.inf, (float(lags[0]), 1.0)
     for time in np.geomspace(0.5, 2.0 * lags[-1], 100):
         shape = np.stack([np.ones(len(lags)), 1 - np.exp(-lags / time)], axis=1)
-        noise, signal = np.linalg.lstsq(shape, variogram, rcond=None)[0]
-        error = float(np.square(shape @ (noise, signal) - variogram).sum())
-        if noise >= 0 and signal > 0 and error < best:
+        (noise, signal), error = scipy.optimize.nnls(shape, variogram)
+        if signal > 0 and error < best:
             best, found = error, (float(time), float(noise / (noise + signal)))
     return found
 
@@ -187,9 +189,9 @@ def _burstiness(differences: Sequence[Signal]) -> Float[np.ndarray, " videos"]:
     """
     covariance = sum(d.T @ d for d in differences) / sum(len(d) for d in differences)
     values, vectors = np.linalg.eigh(covariance)
-    whitening = vectors / np.sqrt(np.maximum(values, 1e-9 * values[-1]))
+    whitening = vectors / np.sqrt(np.maximum(values, 1e-9 * values[-1] + TINY))
     norms = [np.square(d @ whitening).sum(axis=1) for d in differences]
-    return len(values) * np.array([np.square(norm / norm.mean()).mean() for norm in norms])
+    return len(values) * np.array([np.square(norm / (norm.mean() + TINY)).mean() for norm in norms])
 
 
 def _cumulant(differences: Sequence[Signal]) -> Float[np.ndarray, "directions directions"]:
@@ -200,6 +202,6 @@ def _cumulant(differences: Sequence[Signal]) -> Float[np.ndarray, "directions di
     moment = np.zeros_like(covariance)
     for d in differences:
         norm = np.square(d).sum(axis=1)
-        moment += (d * (norm / norm.mean() * power)[:, None]).T @ d
-    cumulant: np.ndarray = (moment / count - 2 * covariance @ covariance - power * covariance) / power**2
+        moment += (d * (norm / (norm.mean() + TINY) * power)[:, None]).T @ d
+    cumulant: np.ndarray = (moment / count - 2 * covariance @ covariance - power * covariance) / (power**2 + TINY)
     return cumulant

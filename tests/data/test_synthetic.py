@@ -94,7 +94,7 @@ def test_the_state_is_constant_between_boundaries_and_jumps_at_them():
 
 @pytest.mark.parametrize("length", [4.0, 16.0])
 def test_actions_are_as_long_as_asked(length):
-    world = SyntheticWorld(training_videos=30, validation_videos=1, length=800, action_length=length, repetition=0.0, channels=4)
+    world = SyntheticWorld(training_videos=30, length=800, action_length=length, repetition=0.0, channels=4)
     annotations = generate(world, 0)[1]
     lengths = np.concatenate([(v.segments.end - v.segments.start)[1:-1] * 4 for v in annotations.videos.values()])
     assert lengths.mean() == pytest.approx(length, rel=0.2)

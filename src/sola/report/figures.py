@@ -20,7 +20,7 @@ KINDS = {"raw": "#8b90a0", "control": "#c9a227", "compared": "#2f6fde"}
 """Colour of a row by its kind: readable in grey and with red-green blindness."""
 PALETTE = ("#2f6fde", "#d1495b", "#2a9d8f", "#c9a227", "#7d5ba6", "#e07a5f", "#4f772d", "#3d5a80", "#9c6644", "#6d6875")
 
-Line = tuple[Num[ndarray, " points"], Num[ndarray, " points"]]
+Line = tuple[Num[ndarray, " _"], Num[ndarray, " _"]]
 """x and y of one line."""
 
 STYLE: dict[Any, Any] = {
