@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+
 from sola.cli import main
 from sola.data.synthetic import SyntheticWorld, write
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from sola.data.synthetic import SyntheticWorld
 from sola.demo import demo
 from sola.report.figures import embedded, metric_bars, obedience, png, similarity_distance, similarity_maps

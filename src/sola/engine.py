@@ -126,7 +126,8 @@ def fit(
     """Train `task.model` for that many epochs, going on from the run's checkpoint if `resume` and there is one.
 
     A row an epoch goes to the log; a checkpoint is written at the start, every 10 s or 250 steps, whichever comes
-    first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next step.
+    first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next
+    step.
 
     Raises:
         SolaError: when the checkpoint is unreadable or of another model, or the run's folder cannot be written, or
