@@ -11,6 +11,7 @@ from sola.controls import centre
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.features import FeatureSet
 from sola.data.synthetic import SyntheticWorld, write
+from sola.errors import SolaError
 from sola.files import write_json
 from sola.inspection import Video, compare, cosine_map
 from sola.linear_evaluation import probe
@@ -22,7 +23,7 @@ from sola.report.page import Page, Picture, Section, probe_table
 from sola.run import Run
 from sola.training import train
 from sola.training_config import TrainingConfig
-from sola.transformation import origin_of, transform, transform_array
+from sola.transformation import transform, transform_array
 
 RUNS: dict[str, Recipe] = {"SoLa, published": "anet", "SoLa, auto": "auto"}
 """Rows of the table, and the recipe of each."""
@@ -40,6 +41,9 @@ def demo(out: Path, *, world: SyntheticWorld, seeds: int, few: int, say: Say) ->
         few: labelled videos of the few-label probe.
         say: told what is going on.
     """
+    for name, value in (("seeds", seeds), ("few", few)):
+        if value < 1:
+            raise SolaError(f"{name}={value}: expected a whole number of at least 1")
     say("a synthetic world: features of untrimmed videos whose boundaries are known")
     write(world, out / "world", seed=0)
     annotations = read_annotations(out / "world" / "annotations.json")
@@ -79,7 +83,7 @@ def _soften(
     run = out / "runs" / f"{recipe}-{seed}"
     config = TrainingConfig(**{**vars(config), "seed": seed})
     module = train(learnt_from, config, run, reasons=reasons)
-    transform(module, features, out / "features" / run.name, origin=origin_of(run))
+    transform(module, features, out / "features" / run.name)
     return FeatureSet.open(out / "features" / run.name)
 
 

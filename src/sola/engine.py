@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -57,8 +58,8 @@ class Task(Protocol[Batch, Prediction]):
     def score(self, prediction: Prediction, batch: Batch) -> Tensor:
         """The loss, a scalar."""
 
-    def measures(self, prediction: Prediction) -> dict[str, float]:
-        """What else an epoch's row of the log shall say, from its last batch."""
+    def measures(self, epoch: int) -> dict[str, float]:
+        """What else that epoch's row of the log shall say."""
 
 
 @dataclass
@@ -155,7 +156,7 @@ def fit(
             clock.start()
             while state.step < steps:
                 batch = task.batch(state.epoch, state.step)
-                prediction, loss = backward(task, batch, device, precision)
+                loss = backward(task, batch, device, precision)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 count = task.windows(batch)
@@ -177,7 +178,7 @@ def fit(
                     f"{run.folder}: the loss of epoch {state.epoch + 1} is {mean}; "
                     "lower --learning-rate, or use --precision fp32"
                 )
-            row = {"epoch": state.epoch + 1, "loss": mean, **task.measures(prediction), "windows_per_s": rate}
+            row = {"epoch": state.epoch + 1, "loss": mean, **task.measures(state.epoch), "windows_per_s": rate}
             run.append(row)
             state = Progressed(epoch=state.epoch + 1, total_steps=state.total_steps, row=row)
             what = f"loss {mean:.4f}  gate {row.get('gate', 1.0):+.3f}  {rate:,.0f} windows/s"
@@ -192,13 +193,13 @@ def fit(
 
 def backward(
     task: Task[Batch, Prediction], batch: Batch, device: torch.device, precision: Literal["fp32", "bf16"]
-) -> tuple[Prediction, Tensor]:
-    """Predict in the run's precision, score in fp32, and leave the gradients in the model."""
+) -> Tensor:
+    """Predict in the run's precision, score in fp32, leave the gradients in the model, and return the loss."""
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         prediction = task.predict(batch)
     loss = task.score(prediction, batch)
     loss.backward()  # type: ignore[no-untyped-call]
-    return prediction, loss.detach()
+    return loss.detach()
 
 
 def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: Progressed) -> None:
@@ -284,15 +285,14 @@ def stop_requests() -> Iterator[Stop]:
 
 
 def bar(quiet: bool) -> Progress:
-    """A progress bar on stderr: epochs, what the task says, time left."""
-    from rich.console import Console
-
+    """A progress bar on stderr, where somebody watches: epochs, what the task says, time left."""
+    console = Console(stderr=True)
     return Progress(
         TextColumn("epoch"),
         MofNCompleteColumn(),
         BarColumn(),
         TextColumn("{task.fields[what]}"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
+        console=console,
+        disable=quiet or not console.is_terminal,
     )

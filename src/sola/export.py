@@ -1,5 +1,6 @@
 """The module for other runtimes: one ONNX file, any number of videos of any length."""
 
+import copy
 import logging
 import warnings
 from pathlib import Path
@@ -33,7 +34,7 @@ def export_onnx(module: SoLa, path: Path) -> None:
         with warnings.catch_warnings(), replacing(path) as aside:
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                module.cpu().eval(),
+                copy.deepcopy(module).cpu().eval(),
                 (example,),
                 aside,
                 input_names=["features"],

@@ -17,10 +17,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises SolaError when the place cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path = path.absolute()
+    aside = path.with_name(f".{path.name or 'root'}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
+        if aside.is_file():  # safetensors writes for its owner alone
+            aside.chmod(0o666 & ~_umask())
         os.replace(aside, path)
     except OSError as error:
         raise unwritable(path, error) from error
@@ -30,6 +33,12 @@ def replacing(path: Path) -> Iterator[Path]:
         else:
             with suppress(OSError):  # it may never have been there
                 aside.unlink()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def unwritable(path: Path, error: OSError) -> SolaError:
@@ -69,23 +78,27 @@ def read_json(path: Path, what: str) -> Any:
         raise SolaError(f"{path}: cannot be read as {what} ({error})") from None
 
 
-def must_be_free(path: Path, *, overwrite: bool, mark: str) -> None:
-    """Raise SolaError if there is something at `path`, unless `overwrite` and it is a folder that holds our `mark`."""
+def must_be_free(path: Path, *, overwrite: bool, mark: str, key: str) -> None:
+    """Raise SolaError if there is something at `path`, unless `overwrite` and we wrote it.
+
+    We did if it is a folder that holds a JSON object called `mark` with that `key`.
+    """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not overwrite:
         raise SolaError(f"{path}: exists already; choose another folder, or pass --overwrite")
-    if not (path / mark).is_file():
-        raise SolaError(f"{path}: has no {mark}, so is none of ours to overwrite; remove it")
+    record = read_json(path / mark, "what we write") if (path / mark).is_file() else None
+    if not isinstance(record, dict) or key not in record:
+        raise SolaError(f"{path}: has no {mark} of ours, so is not ours to overwrite; choose another folder")
 
 
 @contextmanager
-def new_folder(path: Path, *, overwrite: bool, mark: str) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `path` when the block ends well, in the place of one that holds `mark`.
+def new_folder(path: Path, *, overwrite: bool, mark: str, key: str) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` when the block ends well, in the place of one that we wrote.
 
     Raises SolaError when `path` is not free (see `must_be_free`), or cannot be written.
     """
-    must_be_free(path, overwrite=overwrite, mark=mark)
+    must_be_free(path, overwrite=overwrite, mark=mark, key=key)
     with replacing(path) as aside:
         aside.mkdir()
         yield aside

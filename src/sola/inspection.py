@@ -108,10 +108,17 @@ def unit_vectors(features: Video) -> Video:
     return unit
 
 
-def cosine_map(features: Video) -> Float[np.ndarray, "time time"]:
-    """Cosine similarity of every snippet of a video with every other."""
+def cosine_map(features: Video, side: int = 1000) -> Float[np.ndarray, "side side"]:
+    """Cosine similarity of every snippet of a video with every other.
+
+    Of a video of more than `side` snippets, stretches of equal length are averaged first: the map has at most that many
+    rows, and hours of video cost no more than minutes.
+    """
+    if len(features) > side:
+        bounds = np.linspace(0, len(features), side, endpoint=False).astype(int)
+        features = np.add.reduceat(features.astype(np.float32), bounds, axis=0)
     unit = unit_vectors(features)
-    similarity: Float[np.ndarray, "time time"] = unit @ unit.T
+    similarity: Float[np.ndarray, "side side"] = unit @ unit.T
     return similarity
 
 

@@ -73,10 +73,11 @@ class SimilarityMatching:
 
     def __init__(self, config: TrainingConfig, packed: PackedFeatures, device: torch.device) -> None:
         self.config, self.packed, self.device = config, packed, device
-        torch.manual_seed(config.seed)
         channels = packed.values.shape[1]
-        module = config.module(channels)
-        projector = Projector(channels, config.projector_hidden) if config.projector == "asymmetric" else None
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay the caller's
+            torch.manual_seed(config.seed)
+            module = config.module(channels)
+            projector = Projector(channels, config.projector_hidden) if config.projector == "asymmetric" else None
         mean = video_means(packed) if module.conditioning != "none" else np.zeros((len(packed.videos), 1), np.float32)
         if module.conditioning.endswith("scale"):
             module.scale.fill_(root_mean_square(packed, mean if module.centres else None))
@@ -121,10 +122,11 @@ class SimilarityMatching:
         return matching_loss(similarity, self.target, c.loss, c.probability, c.temperature)
 
     @torch.no_grad()
-    def measures(self, prediction: tuple[Tensor, Tensor]) -> dict[str, float]:
-        """The gate, and how far the features are from collapse (Table 6)."""
-        z = prediction[0].detach().flatten(0, 1)[:MEASURED].double()
-        spread, rank = collapse(z)
+    def measures(self, epoch: int) -> dict[str, float]:
+        """The gate, and how far the features of the epoch's first windows are from collapse (Table 6)."""
+        windows = MEASURED // self.config.positions
+        z, _ = self.predict(Windows(self.batch(epoch, 0).neighbourhood[:windows]))
+        spread, rank = collapse(z.flatten(0, 1).double())
         return {"gate": self.model.module.gate_value(), "feature_std": spread, "effective_rank": rank}
 
     def _plan(self, epoch: int) -> Plan:

@@ -46,6 +46,8 @@ class SoLa(nn.Module):
     """
 
     scale: Tensor
+    origin: Mapping[str, Any]
+    """How the module came about, where that is known: what a manifest tells of it beside its config."""
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class SoLa(nn.Module):
         ):
             if text not in get_args(allowed):
                 raise SolaError(f"{name}={text!r}: expected one of {', '.join(get_args(allowed))}")
+        self.origin = {}
         self.channels, self.hidden, self.kernel_size = channels, hidden, kernel_size
         self.form, self.gate, self.conditioning, self.smoothing = form, gate, conditioning, smoothing
         self.conv1 = nn.Conv1d(channels, hidden, kernel_size, padding=kernel_size // 2)
@@ -187,6 +190,7 @@ class SoLa(nn.Module):
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise SolaError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG} ({reason})") from None
+        module.origin = origin_of(config)
         return module.eval()
 
     def push_to_hub(self, repo_id: str, *, private: bool = False) -> str:
@@ -212,6 +216,18 @@ class SoLa(nn.Module):
         if self.alpha is None:
             return response.to(x.dtype)
         return x + self._gate(self.alpha) * response.to(x.dtype)
+
+
+def origin_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's config tells of how its module came about; nothing where it is no run's."""
+    training, chosen = config.get("training"), config.get("chosen")
+    if not isinstance(training, Mapping):
+        return {}
+    return {
+        "training": dict(training),
+        "chosen": dict(chosen) if isinstance(chosen, Mapping) else {},
+        "stopped_by": f"the last of {training.get('epochs', '?')} epochs: no label was looked at",
+    }
 
 
 def _from_hub(source: str, revision: str | None) -> Path:

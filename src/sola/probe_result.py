@@ -126,7 +126,8 @@ class ProbeResult:
         held = f" (of so few none is below {floor:.3f})" if floor >= 0.001 else ""
         return (
             f"{s['solver']}, {labels}, {s['seeds']} seed{'s' if s['seeds'] > 1 else ''}, "
-            f"{s['test_videos']} test videos; p: paired bootstrap over them{held}, Holm-corrected"
+            f"{s['test_videos']} test videos; p: of ROC-AUC, paired bootstrap over them{held}, "
+            "Holm-corrected; the best control is the best on these same videos"
         )
 
 

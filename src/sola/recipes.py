@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from sola.data.features import FeatureSet
+from sola.errors import SolaError
 from sola.suggestion import suggest
 from sola.training_config import TrainingConfig
 
@@ -98,7 +99,13 @@ def settle(config: TrainingConfig, features: FeatureSet) -> tuple[TrainingConfig
 
 def _length(config: TrainingConfig, features: FeatureSet, reasons: dict[str, str]) -> TrainingConfig:
     """Settle how much is drawn from a video, and how often; adds the reasons."""
-    videos = max(sum(features.length(video) >= config.window for video in features.videos), 1)
+    videos = 0
+    for video in features.videos:
+        try:
+            videos += features.length(video) >= config.window
+        except SolaError as error:
+            features.skip(video, error)
+    videos = max(videos, 1)
     if config.windows_per_video == "auto":
         config = dataclasses.replace(config, windows_per_video=math.ceil(config.batch_size / videos))
         reasons["windows_per_video"] = f"{videos} videos are as long as a window, and a batch holds {config.batch_size}"

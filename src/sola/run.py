@@ -41,26 +41,36 @@ class Run:
         return self.folder / "checkpoint" / "checkpoint.safetensors"
 
     def exists(self) -> bool:
-        """Whether there is anything in the folder."""
-        return self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir()))
+        """Whether there is anything in the folder, but for what a kill may have left half-written."""
+        if not self.folder.is_dir():
+            return self.folder.exists()
+        return any(not path.match(".*.tmp") for path in self.folder.iterdir())
 
     def is_run(self) -> bool:
         """Whether the folder holds a run, finished or not, and no stranger's files."""
-        return self.config.is_file()
+        if not self.config.is_file():
+            return False
+        config = read_json(self.config, "a run's config")
+        return isinstance(config, dict) and "requested" in config
 
     def clear(self) -> None:
         """Remove what a run writes, and nothing else; SolaError when it cannot be."""
         try:
             for name in ("module.safetensors", "metrics.jsonl", "checkpoint/checkpoint.safetensors"):
                 (self.folder / name).unlink(missing_ok=True)
+            for left in (*self.folder.glob(".*.tmp"), *self.folder.glob("checkpoint/.*.tmp")):
+                left.unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.folder, error) from error
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one row to the log in a single write."""
         try:
-            with self.log.open("ab") as stream:
-                stream.write((json.dumps(row, allow_nan=False) + "\n").encode())
+            with self.log.open("a+b") as stream:
+                # a machine that went down may have left a line cut short: it ends here
+                stream.seek(max(stream.seek(0, os.SEEK_END) - 1, 0))
+                torn = stream.read(1) not in (b"", b"\n")
+                stream.write(("\n" * torn + json.dumps(row, allow_nan=False) + "\n").encode())
         except OSError as error:
             raise unwritable(self.log, error) from error
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from sola.data.features import FeatureSet
 from sola.data.packing import PackedFeatures, pack
 from sola.engine import choose_device, choose_precision, fit
 from sola.errors import SolaError
+from sola.files import read_json
 from sola.matching import SimilarityMatching
 from sola.module import WEIGHTS, SoLa
 from sola.run import Run, begin, environment, may_begin
@@ -28,6 +29,7 @@ def train(
     *,
     requested: Mapping[str, Any] | None = None,
     reasons: Mapping[str, str] | None = None,
+    remarks: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
@@ -40,6 +42,7 @@ def train(
         out: the run's folder: config.json, metrics.jsonl, checkpoint/, and at the end module.safetensors.
         requested: what the user asked for, if that is not `config`: a resumed run must have been asked for the same.
         reasons: why what was "auto" became what it is; kept in config.json.
+        remarks: lines for the person, said once it is sure that training begins.
         resume: go on from the run's checkpoint; start afresh where there is none; do nothing if it is finished.
         overwrite: start again, whatever is there.
         quiet: no progress bar.
@@ -65,16 +68,11 @@ def train(
             f"{config.window} ({config.positions} positions at step {config.step} and a margin of {config.margin}); "
             "take a smaller --step"
         )
-    if short:
-        console.print(
-            f"{short} of {len(packed.videos)} videos are shorter than the window of {config.window} snippets: "
-            "left out of training"
-        )
     task = SimilarityMatching(config, packed, device)
     optimizer = torch.optim.AdamW(
         task.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
-    description = {
+    description: dict[str, Any] = {
         "sources": [str(stream.source) for stream in features.streams],
         "requested": wanted,
         "module": task.model.module.config(),
@@ -89,6 +87,8 @@ def train(
         },
         "environment": environment(device, precision),
     }
+    for remark in (*remarks, *_remarks(run, packed, config, description["environment"])):
+        console.print(remark, markup=False, highlight=False)
     begin(run, description, resume=resume)
     fit(
         task,
@@ -101,12 +101,34 @@ def train(
         quiet=quiet,
     )
     task.model.module.save_weights(out)
-    return task.model.module.cpu().eval()
+    return SoLa.from_pretrained(out)
 
 
 def existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     return folder if folder.is_dir() or folder == folder.parent else existing(folder.parent)
+
+
+def _remarks(run: Run, packed: PackedFeatures, config: TrainingConfig, environment: Mapping[str, Any]) -> list[str]:
+    """What somebody would want to know before an hour of training."""
+    lengths = packed.lengths
+    said = [
+        f"{len(lengths)} videos of {lengths.min()} to {lengths.max()} snippets, {packed.values.shape[1]} channels; "
+        f"a window is {config.window} snippets"
+    ]
+    short = int((lengths < config.window).sum())
+    if short:
+        said.append(
+            f"{short} of {len(lengths)} videos are shorter than the window of {config.window} snippets: left out"
+        )
+    if run.checkpoint.is_file() and run.is_run():
+        before = read_json(run.config, "a run's config").get("environment", {})
+        changed = [
+            f"{name} {before[name]}, now {now}" for name, now in environment.items() if before.get(name, now) != now
+        ]
+        if changed:
+            said.append(f"begun with {'; '.join(changed)}: the result may differ in its last bits")
+    return said
 
 
 def fingerprint(packed: PackedFeatures) -> str:

@@ -1,5 +1,6 @@
 """FeatureSet × SoLa → FeatureSet, in the layout it came in."""
 
+import copy
 import dataclasses
 import hashlib
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from safetensors.torch import save
 
 from sola.data.features import FeatureSet, FeatureWriter
 from sola.errors import SolaError
-from sola.files import read_json
 from sola.module import SoLa
 
 PIECE = 8192
@@ -34,8 +34,10 @@ def transform_array(
     """
     if features.shape[1] != module.channels:
         raise SolaError(f"the features have {features.shape[1]} channels, the module was trained on {module.channels}")
-    device = next(module.parameters()).device
-    whole = torch.from_numpy(np.array(features, dtype=np.float32)).to(device)[None]
+    exact = np.float64 if features.dtype == np.float64 else np.float32
+    if exact is np.float64 and module.scale.dtype != torch.float64:
+        module = copy.deepcopy(module).double()
+    whole = torch.from_numpy(np.array(features, dtype=exact)).to(module.scale.device)[None]
     x = module.condition(whole, whole.mean(dim=1, keepdim=True))
     length, pieces = x.shape[1], []
     for start in range(0, length, piece):
@@ -53,7 +55,6 @@ def transform(
     features: FeatureSet,
     out: Path,
     *,
-    origin: dict[str, Any] | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -66,7 +67,6 @@ def transform(
         module: a trained module.
         features: per-video arrays [time, channels].
         out: a folder that does not exist yet.
-        origin: what else the manifest shall say about the module (its training's config and choices).
         overwrite: replace `out`.
         progress: called with (videos done, videos in all).
 
@@ -78,13 +78,12 @@ def transform(
             f"the features have {features.channels} channels, the module was trained on {module.channels}; "
             "transform the features that it was trained for"
         )
-    entry = {**(origin or {}), **describe(module)}
-    manifest = dataclasses.replace(features.manifest, dim=features.channels, sola=entry)
+    manifest = dataclasses.replace(features.manifest, dim=features.channels, sola=describe(module))
     with FeatureWriter(features, out, manifest, overwrite=overwrite) as writer:
-        total = len(features.videos)
-        for done, (video, array) in enumerate(features.items(), start=1):
-            if not writer.has(video):
-                writer.write(video, transform_array(module, array))
+        missing = features.only(video for video in features.videos if not writer.has(video))
+        there, total = len(features.videos) - len(missing.videos), len(features.videos)
+        for done, (video, array) in enumerate(missing.items(), start=there + 1):
+            writer.write(video, transform_array(module, array))
             progress(done, total)
 
 
@@ -92,19 +91,9 @@ def describe(module: SoLa) -> dict[str, Any]:
     """What a manifest says of the module that features went through: enough to rebuild it untrained, and to know it."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     return {
+        **module.origin,
         "config": module.config(),
         "gate": module.gate_value(),
         "scale": float(module.scale),
         "fingerprint": hashlib.sha256(save(weights)).hexdigest(),
-    }
-
-
-def origin_of(run: Path) -> dict[str, Any]:
-    """What a run's config tells about how its module came about, for the manifest of what it transforms."""
-    config = read_json(run / "config.json", "a run's config")
-    training = config.get("training", {})
-    return {
-        "training": training,
-        "chosen": config.get("chosen", {}),
-        "stopped_by": f"the last of {training.get('epochs', '?')} epochs: no label was looked at",
     }

@@ -376,9 +376,12 @@ def test_a_place_that_is_taken_is_kept_unless_told(tmp_path):
     out = make(tmp_path / "out")
     with pytest.raises(SolaError, match=f"{out}: exists already.*--overwrite"):
         write(features, out)
-    with pytest.raises(SolaError, match=r"has no features\.json, so is none of ours to overwrite"):
+    with pytest.raises(SolaError, match=r"has no features\.json of ours, so is not ours to overwrite"):
         write(features, out, overwrite=True)
-    (out / "features.json").write_text("{}")
+    (out / "features.json").write_text('{"fps": 25}')  # a user's own features
+    with pytest.raises(SolaError, match="not ours to overwrite"):
+        write(features, out, overwrite=True)
+    (out / "features.json").write_text('{"sola": {}}')
     (out / "z.npy").touch()
     write(features, out, overwrite=True)
     assert FeatureSet.open(out).manifest.sola == {"gate": 0.5}

@@ -33,7 +33,7 @@ class Demo:
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Demo, "demo", arguments)
-    with new_folder(options.out, overwrite=options.overwrite, mark="report.html") as folder:
+    with new_folder(options.out, overwrite=options.overwrite, mark="probe.json", key="all labels") as folder:
         result = demo(folder, world=SyntheticWorld(), seeds=options.seeds, few=5, say=say)
     Console(width=max(WIDTH, Console().width)).print(result.table())
     say(f"open {options.out / 'report.html'}")

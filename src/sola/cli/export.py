@@ -6,9 +6,8 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from sola.cli.options import parse, say
+from sola.cli.options import load_run, parse, say
 from sola.export import export_onnx
-from sola.module import SoLa
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,5 +23,5 @@ class Export:
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Export, "export", arguments)
-    export_onnx(SoLa.from_pretrained(options.run), options.onnx)
+    export_onnx(load_run(options.run), options.onnx)
     say(f"{options.onnx}: written")

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from tyro.conf import arg
 
-from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, parse, report_skipped, say
+from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, load_run, parse, report_skipped, say
 from sola.controls import centre
 from sola.data.annotations import VideoAnnotation, read_annotations
 from sola.data.features import FeatureSet, match_videos
@@ -22,7 +22,7 @@ from sola.module import SoLa
 from sola.report.figures import obedience, png, similarity_distance, similarity_maps
 from sola.segments import Segments
 from sola.suggestion import suggest
-from sola.transformation import origin_of, transform_array
+from sola.transformation import transform_array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +41,13 @@ class Inspect:
     """A finished run of `sola train`: inspect before and after its module."""
     annotations: Annotated[Path | None, arg(metavar="JSON")] = None
     """Draw the segments of these annotations above the similarity maps."""
+    label_key: str = "label"
+    """The annotation's field that names the class (EPIC: verb or noun)."""
     step: int | None = None
     """Snippets between two positions of a window (default: the run's, else the suggested one)."""
     videos: Annotated[tuple[str, ...], arg(metavar="ID")] = ()
     """Videos whose maps are drawn (default: three, spread over the set)."""
-    max_videos: int = 200
+    max_videos: int = 100
     """Videos that the curves are taken from, spread over the set."""
     seed: int = 0
     """Of the windows drawn."""
@@ -62,20 +64,24 @@ class Inspect:
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Inspect, "inspect", arguments)
+    for name, least in (("max_videos", 1), ("seed", 0), ("step", 1)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise SolaError(f"{name}={value}: expected a whole number of at least {least}")
     features = options.timing.fill(options.reading.open(options.features))
-    module = None if options.run is None else SoLa.from_pretrained(options.run)
+    module = None if options.run is None else load_run(options.run)
     if module is not None and module.channels != features.channels:
         raise SolaError(f"the features have {features.channels} channels, the run's module {module.channels}")
     annotated, classes = _annotated(options, features)
     suggestion = suggest(features, seed=options.seed)
-    step = options.step or _step_of(options.run) or suggestion.step
-    if step < 1:
-        raise SolaError(f"step={step}: expected a whole number of at least 1")
+    step = options.step or _step_of(module) or suggestion.step
 
     views: dict[str, Callable[[Video], Video]] = {"raw": np.asarray, "centred": centre}
     if module is not None:
         views["after SoLa"] = partial(transform_array, module)
-    arrays = [np.array(features.read(video)) for video in _spread(features.videos, options.max_videos)]
+    sample = features.only(_spread(features.videos, options.max_videos))
+    arrays = [np.array(array) for _, array in sample.items()]
+    drawn = features.only(options.videos or _spread(sample.videos, 3))
     found = compare(arrays, views, step=step, seed=options.seed)
     suggested = {name: getattr(suggestion, name) for name in ("step", "k", "centre", "smoothing")}
     result = {
@@ -84,14 +90,14 @@ def run(arguments: list[str]) -> None:
         "step": step,
         "views": {name: inspection.to_json() for name, inspection in found.items()},
     }
-    with new_folder(options.out, overwrite=options.overwrite, mark="inspection.json") as folder:
+    with new_folder(options.out, overwrite=options.overwrite, mark="inspection.json", key="suggested") as folder:
         whole = {name: (i.whole.distance, i.whole.similarity) for name, i in found.items()}
-        drawn = {name: (i.windows.distance, i.windows.similarity) for name, i in found.items()}
-        (folder / "similarity_distance.png").write_bytes(png(similarity_distance(whole, drawn)))
+        sampled = {name: (i.windows.distance, i.windows.similarity) for name, i in found.items()}
+        (folder / "similarity_distance.png").write_bytes(png(similarity_distance(whole, sampled)))
         shares = {name: (i.obedience.length, i.obedience.share) for name, i in found.items()}
         (folder / "obedience.png").write_bytes(png(obedience(shares)))
-        for video in options.videos or _spread(features.videos, 3):
-            maps = {name: cosine_map(view(features.read(video))) for name, view in views.items()}
+        for video, array in drawn.items():
+            maps = {name: cosine_map(view(array)) for name, view in views.items()}
             figure = similarity_maps(maps, *_extent(video, features, annotated.get(video)), classes=classes)
             (folder / f"similarity_map_{video.replace('/', '_')}.png").write_bytes(png(figure))
         write_json(folder / "inspection.json", result)
@@ -111,7 +117,7 @@ def _annotated(options: Inspect, features: FeatureSet) -> tuple[dict[str, VideoA
         raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {features.videos[0]})")
     if options.annotations is None:
         return {}, ()
-    annotations = read_annotations(options.annotations)
+    annotations = read_annotations(options.annotations, options.label_key)
     match = match_videos(features, annotations.videos, id_prefix=options.reading.id_prefix)
     return {video: annotations.videos[other] for video, other in match.videos.items()}, annotations.classes
 
@@ -136,12 +142,10 @@ def _extent(
     return annotation.segments, (grid.seconds(-0.5), grid.seconds(length - 0.5)), "seconds"
 
 
-def _step_of(run: Path | None) -> int | None:
-    """The step that the run was trained at; None without a run or for a module that was not trained here."""
-    if run is None:
-        return None
-    step = origin_of(run)["training"].get("step")
-    return step if isinstance(step, int) else None
+def _step_of(module: SoLa | None) -> int | None:
+    """The step that a module was trained at; None without a module or for one that was not trained here."""
+    step = module.origin.get("training", {}).get("step") if module is not None else None
+    return step if isinstance(step, int) and step > 0 else None
 
 
 def _spread(videos: Sequence[str], count: int) -> list[str]:

@@ -7,12 +7,13 @@ from typing import Annotated, TypeVar
 
 import tyro
 from rich.console import Console
+from rich.progress import Progress
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
 
 from sola.cli import one_line_errors
-from sola.data.annotations import Annotations
-from sola.data.features import FeatureSet, match_videos
+from sola.data.features import FeatureSet
 from sola.errors import SolaError
+from sola.module import SoLa
 
 Features = Annotated[Positional[tuple[Path, ...]], arg(metavar="FEATURES")]
 """One folder (or .h5) of per-video arrays, or several that are joined on channels."""
@@ -72,6 +73,19 @@ def parse(command: Callable[..., Command], name: str, arguments: list[str]) -> C
         return parsed
 
 
+def load_run(run: Path) -> SoLa:
+    """The module of a finished run; SolaError when there is no such folder, before any hub is asked."""
+    if not run.is_dir():
+        raise SolaError(f"{run}: no such folder; expected a finished run of `sola train`")
+    return SoLa.from_pretrained(run)
+
+
+def stderr_bar(quiet: bool) -> Progress:
+    """A progress bar on stderr where somebody watches, gone when it is done: an error is the only line left."""
+    console = Console(stderr=True)
+    return Progress(console=console, disable=quiet or not console.is_terminal, transient=True)
+
+
 def say(text: str) -> None:
     """One line for the person, on stderr: stdout is for results."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
@@ -82,11 +96,3 @@ def report_skipped(features: FeatureSet) -> None:
     if features.skipped:
         video, reason = next(iter(features.skipped.items()))
         say(f"{len(features.skipped)} bad files left out, the first: {video}: {reason}")
-
-
-def only_annotated(features: FeatureSet, annotations: Annotations, prefix: str | None, quiet: bool) -> FeatureSet:
-    """The videos that `annotations` has; says how many matched. SolaError when none does."""
-    match = match_videos(features, annotations.videos, id_prefix=prefix)
-    if not quiet:
-        say(str(match))
-    return features.only(tuple(match.videos))

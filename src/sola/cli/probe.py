@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress
 from tyro.conf import UseAppendAction, arg
 
 from sola.cli.options import (
@@ -20,6 +19,7 @@ from sola.cli.options import (
     parse,
     report_skipped,
     say,
+    stderr_bar,
 )
 from sola.data.annotations import read_annotations
 from sola.data.features import match_videos
@@ -71,9 +71,7 @@ def run(arguments: list[str]) -> None:
     annotations = read_annotations(options.annotations, options.label_key)
     features = options.timing.fill(options.reading.open(options.features))
     compare = [(name, options.reading.open((folder,))) for name, folder in map(named_folder, chain(*options.compare))]
-    if not options.quiet:
-        say(str(match_videos(features, annotations.videos, options.reading.id_prefix)))
-    with Progress(console=Console(stderr=True), disable=options.quiet, transient=True) as bar:
+    with stderr_bar(options.quiet) as bar:
         line = bar.add_task("probe", total=None)
 
         def progress(row: str, done: int, total: int) -> None:
@@ -92,6 +90,8 @@ def run(arguments: list[str]) -> None:
             progress=progress,
         )
     report_skipped(features)
+    if not options.quiet:
+        say(str(match_videos(features, annotations.videos, options.reading.id_prefix)))
     if options.json:
         print(json.dumps(result.to_json(), indent=2, allow_nan=False))
     else:

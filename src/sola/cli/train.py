@@ -7,10 +7,13 @@ from typing import Annotated, get_args
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from sola.cli.options import Features, Reading, ReadingFlags, only_annotated, parse, report_skipped, say
+from sola.cli.options import Features, Reading, ReadingFlags, parse, report_skipped, say
 from sola.data.annotations import read_annotations
+from sola.data.features import match_videos
 from sola.errors import SolaError
+from sola.module import WEIGHTS
 from sola.recipes import RECIPES, Recipe, settle
+from sola.run import Run, may_begin
 from sola.training import train
 from sola.training_config import TrainingConfig
 
@@ -31,8 +34,10 @@ class Train:
     """anet: as published (Table 4a); hacs: the published code's; thumos, gtea: ours; auto: chosen from the features."""
     annotations: Path | None = None
     """Train on the videos of one subset of these annotations only. No label is used."""
-    subset: str = "training"
-    """That subset."""
+    subset: str | None = None
+    """That subset (default: training)."""
+    label_key: str = "label"
+    """The annotation's field that names the class (EPIC: verb or noun); no label is used, but each must have one."""
     resume: bool = False
     """Go on with a run that was stopped; begin it where there is none."""
     overwrite: bool = False
@@ -53,24 +58,35 @@ def run(arguments: list[str]) -> None:
 
     command.__doc__ = Train.__doc__
     options, wanted = parse(command, "train", arguments)
+    if options.subset is not None and options.annotations is None:
+        raise SolaError(f"--subset {options.subset}: which videos that is, --annotations must say")
+    requested = {
+        "recipe": options.recipe,
+        "features": [str(path.absolute()) for path in options.features],
+        "annotations": None if options.annotations is None else str(options.annotations.absolute()),
+        "subset": options.subset,
+        **dataclasses.asdict(wanted),
+    }
+    if not may_begin(Run(options.out), requested, resume=options.resume, overwrite=options.overwrite, product=WEIGHTS):
+        if not options.quiet:
+            say(f"{options.out}: finished already, nothing to do")
+        return
     features = options.reading.open(options.features)
+    remarks = []
     if options.annotations is not None:
-        chosen = read_annotations(options.annotations).subset(options.subset)
-        features = only_annotated(features, chosen, options.reading.id_prefix, options.quiet)
+        annotations = read_annotations(options.annotations, options.label_key).subset(options.subset or "training")
+        match = match_videos(features, annotations.videos, id_prefix=options.reading.id_prefix)
+        features = features.only(tuple(match.videos))
+        remarks.append(str(match))
     config, reasons = settle(wanted, features)
-    if not options.quiet:
-        for name, reason in reasons.items():
-            say(f"{name} = {getattr(config, name)}: {reason}")
+    remarks += [f"{name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()]
     train(
         features,
         config,
         options.out,
-        requested={
-            "recipe": options.recipe,
-            "subset": None if options.annotations is None else options.subset,
-            **dataclasses.asdict(wanted),
-        },
+        requested=requested,
         reasons=reasons,
+        remarks=remarks,
         resume=options.resume,
         overwrite=options.overwrite,
         quiet=options.quiet,

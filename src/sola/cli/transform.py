@@ -4,14 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-from rich.progress import Progress
 from tyro.conf import Positional, arg
 
-from sola.cli.options import Features, Reading, ReadingFlags, parse, report_skipped, say
+from sola.cli.options import Features, Reading, ReadingFlags, load_run, parse, report_skipped, say, stderr_bar
 from sola.engine import Device, choose_device
-from sola.module import SoLa
-from sola.transformation import origin_of, transform
+from sola.transformation import transform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,15 +36,14 @@ class Transform:
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Transform, "transform", arguments)
-    module = SoLa.from_pretrained(options.run).to(choose_device(options.device))
+    module = load_run(options.run).to(choose_device(options.device))
     features = options.reading.open(options.features)
-    with Progress(console=Console(stderr=True), disable=options.quiet) as progress:
+    with stderr_bar(options.quiet) as progress:
         line = progress.add_task("transform", total=len(features.videos))
         transform(
             module,
             features,
             options.out,
-            origin=origin_of(options.run),
             overwrite=options.overwrite,
             progress=lambda done, total: progress.update(line, completed=done, total=total),
         )

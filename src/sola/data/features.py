@@ -163,12 +163,18 @@ class FeatureWriter:
 
     def __enter__(self) -> "FeatureWriter":
         sources = [stream.source.resolve() for stream in self._features.streams]
-        description = {"sources": [str(source) for source in sources], "manifest": self._manifest.to_json()}
+        # files of other size or time are other files, whatever they are called
+        states = {video: [s.state(video) for s in self._features.streams] for video in self._features.videos}
+        description = {
+            "sources": [str(source) for source in sources],
+            "states": states,
+            "manifest": self._manifest.to_json(),
+        }
         record = json.loads(json.dumps(description))  # as it is read back: a tuple is a list
         if any(source.is_relative_to(self._out) for source in sources):
             raise SolaError(f"{self._out}: holds the features that are read; choose another folder")
         try:
-            must_be_free(self._out, overwrite=self._overwrite, mark=MANIFEST_NAME)
+            must_be_free(self._out, overwrite=self._overwrite, mark=MANIFEST_NAME, key="sola")
             if self._record.is_file() and read_json(self._record, "a record") == record:
                 for unfinished in [*self._gathered.glob(".*.tmp"), *self._gathered.glob("*.h5")]:
                     unfinished.unlink()

@@ -37,6 +37,12 @@ class Stream:
         path = self.paths[video]
         return path.relative_to(path.parent.parent if path.parent.is_file() else path.parent)
 
+    def state(self, video: str) -> list[int]:
+        """Return size and time of change (nanoseconds) of the file or archive that holds a video."""
+        path = self.paths[video]
+        found = (path if path.exists() else self.source).stat()
+        return [found.st_size, found.st_mtime_ns]
+
     def header(self, video: str) -> Header:
         """Return shape (time, channels) and dtype of a video's array. Raises SolaError when the file is bad."""
         if video not in self.headers:

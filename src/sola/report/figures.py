@@ -96,7 +96,8 @@ def obedience(shares: Mapping[str, Line]) -> Figure:
         for colour, (name, (length, share)) in zip(_colours(len(shares)), shares.items(), strict=True):
             axes.plot(length, share, label=name, color=colour, marker="o", markersize=4, linewidth=1.8)
         axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
-        axes.set_xscale("log", base=2)
+        if any(len(length) for length, _ in shares.values()):
+            axes.set_xscale("log", base=2)
         axes.set_xlabel("window (snippets)")
         axes.set_ylabel("windows that obey")
         axes.legend()
