@@ -288,3 +288,78 @@ def test_features_of_another_width_are_not_transformed(run: Path, tmp_path: Path
 )
 def test_a_bad_argument_is_one_line(arguments: list[str], named: str, capsys: object) -> None:
     assert named in refused(capsys, *arguments)
+
+
+# --- what must not be lost ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", ["{}", '{"model_type": "bert"}'])
+def test_a_folder_with_somebody_elses_config_is_not_overwritten(
+    content: str, world: Path, tmp_path: Path, capsys: object
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(content)
+    line = refused(capsys, "train", world / "features", "--out", tmp_path / "model", *TRAIN, "--overwrite")
+    assert "is no run of sola's" in line
+    assert (tmp_path / "model" / "config.json").read_text() == content
+
+
+def test_a_subset_without_annotations_is_refused(world: Path, tmp_path: Path, capsys: object) -> None:
+    line = refused(capsys, "train", world / "features", "--out", tmp_path / "run", *TRAIN, "--subset", "training")
+    assert "--annotations" in line
+
+
+def test_a_finished_run_is_not_taken_for_one_on_other_features(
+    run: Path, world: Path, tmp_path: Path, capsys: object
+) -> None:
+    other = shutil.copytree(world / "features", tmp_path / "other")
+    assert "begun with requested features" in refused(capsys, "train", other, "--out", run, *TRAIN, "--resume")
+
+
+def test_a_resumed_transform_takes_the_files_as_they_are_now(
+    world: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after three videos; one of them is replaced before it is called again."""
+    from sola.data.features import FeatureWriter
+
+    features = shutil.copytree(world / "features", tmp_path / "features")
+    written, write_one = [], FeatureWriter.write
+
+    def dies(self: FeatureWriter, video: str, array: np.ndarray) -> None:
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        write_one(self, video, array)
+        written.append(video)
+
+    monkeypatch.setattr(FeatureWriter, "write", dies)
+    assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 130
+    monkeypatch.setattr(FeatureWriter, "write", write_one)
+    np.save(features / f"{written[0]}.npy", np.zeros((33, 16), np.float16))
+    assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 0
+    assert np.load(tmp_path / "out" / f"{written[0]}.npy").shape == (33, 16)
+
+
+def test_an_untrained_adapter_keeps_float64_to_the_bit(tmp_path: Path) -> None:
+    from sola.module import SoLa
+
+    (tmp_path / "features").mkdir()
+    values = np.random.default_rng(0).normal(size=(20, 16))
+    np.save(tmp_path / "features" / "a.npy", values)
+    SoLa(16, hidden=8).save_pretrained(tmp_path / "untrained")
+    assert sola("transform", tmp_path / "untrained", tmp_path / "features", "--out", tmp_path / "out", "--quiet") == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "a.npy"), values)
+
+
+def test_auto_and_inspect_skip_bad_files_wherever_they_turn_up(world: Path, tmp_path: Path) -> None:
+    features = shutil.copytree(world / "features", tmp_path / "features")
+    _nan(features)
+    auto = ["--recipe", "auto", "--epochs", "1", "--hidden", "16", "--skip-bad", "--quiet"]
+    assert sola("train", features, "--out", tmp_path / "run", *auto) == 0
+    assert sola("inspect", features, "--out", tmp_path / "look", "--skip-bad", "--quiet") == 0
+
+
+def test_what_is_written_may_be_read_by_others(run: Path) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in (run / "module.safetensors", run / "config.json"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask

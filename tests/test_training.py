@@ -180,6 +180,23 @@ def test_resume_says_so_in_the_log_and_repeats_at_most_one_interval(
     assert [row["epoch"] for row in rows] == [1, 2, 1, 2, 3, 4]
 
 
+def test_a_log_line_cut_short_takes_no_other_with_it(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.append({"epoch": 1, "loss": 2.0})
+    with run.log.open("a") as stream:
+        stream.write('{"epoch": 2, "lo')
+    run.append({"epoch": 2, "loss": 1.0})
+    assert [row["loss"] for row in run.rows()] == [2.0, 1.0]
+
+
+def test_training_leaves_the_callers_random_numbers_alone(features: FeatureSet, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_resume_of_nothing_begins(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
     train(features, SMALL, tmp_path / "other", quiet=True)

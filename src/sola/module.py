@@ -181,7 +181,8 @@ class SoLa(nn.Module):
         if not isinstance(config, Mapping) or not isinstance(config.get("module"), Mapping):
             raise SolaError(f'{folder / CONFIG}: no "module" entry; expected the config of a `sola train` run')
         try:
-            module = cls(**config["module"])
+            with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
+                module = cls(**config["module"])
             module.load_state_dict(load_file(folder / WEIGHTS))
         except TypeError as error:
             raise SolaError(f'{folder / CONFIG}: the "module" entry is not a SoLa module\'s ({error})') from None
