@@ -20,7 +20,7 @@ from sola.module import SoLa
 from sola.objective import lambda_target, matching_loss, similarity_map
 from sola.training_config import TrainingConfig
 
-MEASURED = 512
+MEASURED = 256
 """Gathered features that the effective rank is computed from: it can be no larger."""
 
 
@@ -95,8 +95,10 @@ class SimilarityMatching:
 
     def batch(self, epoch: int, step: int) -> Windows:
         """Gather the neighbourhoods of one batch, as fp32, conditioned by their whole video's mean."""
-        plan, size = self._plan(epoch), self.config.batch_size
-        drawn = slice(step * size, (step + 1) * size)
+        size = self.config.batch_size
+        return self._gather(self._plan(epoch), slice(step * size, (step + 1) * size))
+
+    def _gather(self, plan: Plan, drawn: slice) -> Windows:
         video = plan.video[drawn]
         c, module = self.config, self.model.module
         index = neighbourhoods(plan.start[drawn], c.positions, cast(int, c.step), c.margin, module.reach)
@@ -124,8 +126,8 @@ class SimilarityMatching:
     @torch.no_grad()
     def measures(self, epoch: int) -> dict[str, float]:
         """The gate, and how far the features of the epoch's first windows are from collapse (Table 6)."""
-        windows = MEASURED // self.config.positions
-        z, _ = self.predict(Windows(self.batch(epoch, 0).neighbourhood[:windows]))
+        windows = self._gather(self._plan(epoch), slice(0, math.ceil(MEASURED / self.config.positions)))
+        z = F.normalize(self.model.module.adapt_at(windows.neighbourhood), dim=-1)
         spread, rank = collapse(z.flatten(0, 1).double())
         return {"gate": self.model.module.gate_value(), "feature_std": spread, "effective_rank": rank}
 

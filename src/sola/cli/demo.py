@@ -24,7 +24,7 @@ class Demo:
 
     out: Annotated[Path, arg(metavar="DIR")] = Path("demo")
     """The folder to write."""
-    seeds: int = 3
+    seeds: int = 2
     """Modules trained with each recipe."""
     overwrite: bool = False
     """Replace OUT."""

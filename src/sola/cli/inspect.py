@@ -106,7 +106,7 @@ def run(arguments: list[str]) -> None:
         print(json.dumps(result, indent=2, allow_nan=False))
     elif not options.quiet:
         for name, value in suggested.items():
-            say(f"suggested {name}: {value}. {suggestion.reasons.get(name, '')}")
+            say(f"suggested {name}: {value}. {suggestion.reasons['conditioning' if name == 'centre' else name]}")
         say(f"{options.out}: written")
 
 
