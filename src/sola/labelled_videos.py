@@ -8,8 +8,8 @@ from jaxtyping import Float, Int
 
 from sola.data.annotations import Annotations
 from sola.data.features import FeatureSet
+from sola.data.timing import snippet_grid
 from sola.errors import SolaError
-from sola.grid import resolve_grid
 from sola.linear import BACKGROUND
 
 Read = Callable[[str], Float[np.ndarray, "time channels"]]
@@ -113,16 +113,7 @@ def label_videos(features: FeatureSet, ids: Mapping[str, str], annotations: Anno
             features.skip(ids[video], error)
             continue
         record = records[video]
-        grid = resolve_grid(
-            video,
-            length,
-            fps=manifest.fps,
-            stride=manifest.stride,
-            window=manifest.window,
-            offset=manifest.offset,
-            annotation_fps=record.fps,
-            duration=record.duration,
-        )
+        grid = snippet_grid(video, length, manifest, record)
         videos.append(video)
         labels.append(grid.covered(record.segments, length))
     if not videos:

@@ -14,9 +14,9 @@ from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlag
 from sola.controls import centre
 from sola.data.annotations import VideoAnnotation, read_annotations
 from sola.data.features import FeatureSet, match_videos
+from sola.data.timing import snippet_grid
 from sola.errors import SolaError
 from sola.files import new_folder, write_json
-from sola.grid import resolve_grid
 from sola.inspection import Video, compare, cosine_map
 from sola.module import SoLa
 from sola.report.figures import obedience, png, similarity_distance, similarity_maps
@@ -129,16 +129,7 @@ def _extent(
     length, manifest = features.length(video), features.manifest
     if annotation is None:
         return None, (0.0, float(length)), "snippets"
-    grid = resolve_grid(
-        video,
-        length,
-        fps=manifest.fps,
-        stride=manifest.stride,
-        window=manifest.window,
-        offset=manifest.offset,
-        annotation_fps=annotation.fps,
-        duration=annotation.duration,
-    )
+    grid = snippet_grid(video, length, manifest, annotation)
     return annotation.segments, (grid.seconds(-0.5), grid.seconds(length - 0.5)), "seconds"
 
 
