@@ -87,7 +87,7 @@ def train(
         },
         "environment": environment(device, precision),
     }
-    for remark in (*remarks, *_remarks(run, packed, config, description["environment"])):
+    for remark in (*remarks, *_remarks(run, packed, config, short, description["environment"])):
         console.print(remark, markup=False, highlight=False)
     begin(run, description, resume=resume)
     fit(
@@ -109,14 +109,15 @@ def existing(folder: Path) -> Path:
     return folder if folder.is_dir() or folder == folder.parent else existing(folder.parent)
 
 
-def _remarks(run: Run, packed: PackedFeatures, config: TrainingConfig, environment: Mapping[str, Any]) -> list[str]:
+def _remarks(
+    run: Run, packed: PackedFeatures, config: TrainingConfig, short: int, environment: Mapping[str, Any]
+) -> list[str]:
     """What somebody would want to know before an hour of training."""
     lengths = packed.lengths
     said = [
         f"{len(lengths)} videos of {lengths.min()} to {lengths.max()} snippets, {packed.values.shape[1]} channels; "
         f"a window is {config.window} snippets"
     ]
-    short = int((lengths < config.window).sum())
     if short:
         said.append(
             f"{short} of {len(lengths)} videos are shorter than the window of {config.window} snippets: left out"
