@@ -60,10 +60,6 @@ class Timescale:
     evidence: float
     """Third largest excess over the scales, in standard errors over videos: three scales exceed at least that; 0
     where there are too few videos to tell."""
-    scale: Int[np.ndarray, " scales"]
-    """Lengths of adjacent stretches."""
-    excess: Float[np.ndarray, " scales"]
-    """By how much the differences at each scale jump more than the surrogates'."""
 
 
 def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescale:
@@ -107,8 +103,6 @@ def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescal
         jumping=jumping,
         jump_scale=jump_scale,
         evidence=float(np.sort(excess / error)[-3:][0]),
-        scale=scales,
-        excess=excess,
     )
 
 
