@@ -21,6 +21,7 @@ check: $(READY)  ## style, types, and the direction of imports
 bench: $(READY)  ## the speed and memory figures, each beside its plain definition
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/training_memory.py
+	$(BIN)/python benchmarks/suppression.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix

@@ -2,7 +2,8 @@
 
 Data flows one way, and the files are read in that order: `data.features` (arrays on disk) → `module` (what they go
 through) → `objective` (what it is trained on) → `matching`, `engine`, `training` → `transformation` (better features) →
-`linear_evaluation`, `inspection` (what they are worth) → `report`.
+`linear_evaluation`, `inspection` (what they are worth) → `heads` (features to segments) → `postprocess` →
+`metrics`, `evaluation` (what the segments are worth) → `report`.
 """
 
 from importlib import import_module
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sola.data.annotations import Annotations, read_annotations
+    from sola.data.detections import read_detections, write_detections
     from sola.data.features import FeatureSet
     from sola.data.synthetic import SyntheticWorld
     from sola.errors import SolaError
+    from sola.evaluation import evaluate_detections, evaluate_proposals
     from sola.grid import SnippetGrid
     from sola.inspection import inspect
     from sola.linear_evaluation import probe
@@ -34,14 +37,18 @@ __all__ = [
     "SolaError",
     "SyntheticWorld",
     "TrainingConfig",
+    "evaluate_detections",
+    "evaluate_proposals",
     "inspect",
     "probe",
     "read_annotations",
+    "read_detections",
     "settle",
     "suggest",
     "train",
     "transform",
     "transform_array",
+    "write_detections",
 ]
 
 _HOME = {
@@ -54,14 +61,18 @@ _HOME = {
     "SolaError": "errors",
     "SyntheticWorld": "data.synthetic",
     "TrainingConfig": "training_config",
+    "evaluate_detections": "evaluation",
+    "evaluate_proposals": "evaluation",
     "inspect": "inspection",
     "probe": "linear_evaluation",
     "read_annotations": "data.annotations",
+    "read_detections": "data.detections",
     "settle": "recipes",
     "suggest": "suggestion",
     "train": "training",
     "transform": "transformation",
     "transform_array": "transformation",
+    "write_detections": "data.detections",
 }
 
 

@@ -10,7 +10,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from sola.controls import NAMES, Transform, UntrainedModule, fit_controls
 from sola.data.annotations import Annotations
-from sola.data.features import FeatureSet, match_videos
+from sola.data.features import FeatureSet
+from sola.data.identifiers import match_videos
 from sola.errors import SolaError
 from sola.labelled_videos import LabelledVideos, Read, label_videos
 from sola.linear import BACKGROUND, LinearClassifier, fit_ridge, fit_sgd
@@ -276,7 +277,7 @@ def _through(raw: Read, transform: Transform) -> Read:
 
 def _feature_ids(features: FeatureSet, annotations: Annotations, id_prefix: str | None) -> dict[str, str]:
     """Id in the features by annotated id."""
-    matched = match_videos(features, annotations.videos, id_prefix).videos
+    matched = match_videos(features.videos, annotations.videos, id_prefix).videos
     return {annotated: video for video, annotated in matched.items()}
 
 

@@ -1,5 +1,6 @@
 """Segments of one video: start, end, label and score as arrays, and the overlap between segments."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,35 @@ class Segments:
     def take(self, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> "Segments":
         """Return the segments that a NumPy index picks: positions, a mask or a slice."""
         return Segments(self.start[index], self.end[index], self.label[index], self.score[index])
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentTable(Segments):
+    """Segments of many videos in one table: what the metrics work on."""
+
+    video: Int[np.ndarray, " n"]
+    """Index of the video that the segment lies in; the ids are kept beside the table."""
+
+    @classmethod
+    def empty(cls) -> "SegmentTable":
+        """Return no segments."""
+        return cls.joined([])
+
+    @classmethod
+    def joined(cls, videos: Sequence[Segments]) -> "SegmentTable":
+        """Return the segments of video 0, then those of video 1, and so on."""
+        every = [Segments.empty(), *videos]
+        return cls(
+            np.concatenate([one.start for one in every]),
+            np.concatenate([one.end for one in every]),
+            np.concatenate([one.label for one in every]),
+            np.concatenate([one.score for one in every]),
+            np.repeat(np.arange(len(videos)), [len(one) for one in videos]),
+        )
+
+    def take(self, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> "SegmentTable":
+        """Return the rows that a NumPy index picks: positions, a mask or a slice."""
+        return SegmentTable(self.start[index], self.end[index], self.label[index], self.score[index], self.video[index])
 
 
 def temporal_iou(

@@ -10,10 +10,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from sola.data.features import FeatureSet, FeatureWriter, match_videos
+from sola.data.features import FeatureSet, FeatureWriter
 from sola.data.header import Header
 from sola.data.manifest import Manifest
 from sola.errors import SolaError
@@ -408,67 +406,6 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SolaError, match=f"^{tmp_path}/file/out: cannot be written"):
         write(FeatureSet.open(make(tmp_path / "in")), tmp_path / "file" / "out")
-
-
-# matching
-
-
-def named(folder: Path, *videos: str) -> FeatureSet:
-    folder.mkdir(exist_ok=True)
-    for video in videos:
-        np.save(folder / f"{video}.npy", np.ones((1, 1), np.float16))
-    return FeatureSet.open(folder)
-
-
-def test_the_same_ids_match_and_no_prefix_is_guessed_beside_them(tmp_path):
-    match = match_videos(named(tmp_path, "a", "v_b"), ["a", "b"])
-    assert match.videos == {"a": "a"}
-    assert match.unmatched_features == ("v_b",)
-    assert match.unmatched_annotated == ("b",)
-    assert str(match) == "1 videos have features and annotations, 1 only features, 1 only annotations"
-
-
-@pytest.mark.parametrize("prefix", ["v_", "video_", "test-set_"])
-def test_a_prefix_of_file_names_is_found(tmp_path, prefix):
-    match = match_videos(named(tmp_path, *(f"{prefix}{video}" for video in ("-a_b", "_c-d", "x"))), ["-a_b", "_c-d"])
-    assert match.videos == {f"{prefix}-a_b": "-a_b", f"{prefix}_c-d": "_c-d"}
-    assert match.prefix == prefix
-    assert "prefix" in str(match)
-
-
-def test_a_prefix_of_annotated_ids_is_found(tmp_path):
-    match = match_videos(named(tmp_path, "a", "b"), ["v_a", "v_b", "v_c"])
-    assert match.videos == {"a": "v_a", "b": "v_b"}
-    assert match.unmatched_annotated == ("v_c",)
-
-
-def test_a_prefix_that_is_given_is_used_beside_the_same_ids(tmp_path):
-    match = match_videos(named(tmp_path, "a", "xb", "xa"), ["a", "b"], id_prefix="x")
-    assert match.videos == {"a": "a", "xb": "b"}
-
-
-@pytest.mark.parametrize("annotated", [["q"], []])
-def test_no_match_is_answered_with_an_example_of_each_side(tmp_path, annotated):
-    with pytest.raises(SolaError, match=f"'a', annotations '{(annotated or ['none'])[0]}'.*--id-prefix"):
-        match_videos(named(tmp_path, "a"), annotated)
-
-
-ids = st.sets(st.text("ab_-", min_size=1, max_size=5), min_size=1, max_size=5)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
-@given(videos=ids, annotated=ids, prefix=st.sampled_from([None, "a_", "b"]))
-def test_a_match_pairs_each_video_once_and_forgets_none(tmp_path_factory, videos, annotated, prefix):
-    features = named(tmp_path_factory.mktemp("named"), *videos)
-    try:
-        match = match_videos(features, annotated, prefix)
-    except SolaError:
-        assert not videos & annotated
-        return
-    assert len(set(match.videos.values())) == len(match.videos)
-    assert set(match.videos) | set(match.unmatched_features) == videos
-    assert set(match.videos.values()) | set(match.unmatched_annotated) == annotated
-    assert all(match.videos[video] == video for video in videos & annotated)
 
 
 def test_gtea_is_opened_and_matched(shared_data):

@@ -7,7 +7,7 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import arg
 
-from sola.cli.options import parse, say
+from sola.cli.console import parse, say
 from sola.cli.probe import WIDTH
 from sola.data.synthetic import SyntheticWorld
 from sola.demo import demo

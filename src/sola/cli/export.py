@@ -6,7 +6,8 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from sola.cli.options import load_run, parse, say
+from sola.cli.console import parse, say
+from sola.cli.options import load_run
 from sola.export import export_onnx
 
 

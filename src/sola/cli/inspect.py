@@ -10,10 +10,12 @@ from typing import Annotated
 import numpy as np
 from tyro.conf import arg
 
-from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, load_run, parse, report_skipped, say
+from sola.cli.console import parse, say
+from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, load_run, report_skipped
 from sola.controls import centre
 from sola.data.annotations import VideoAnnotation, read_annotations
-from sola.data.features import FeatureSet, match_videos
+from sola.data.features import FeatureSet
+from sola.data.identifiers import match_videos
 from sola.data.timing import snippet_grid
 from sola.errors import SolaError
 from sola.files import new_folder, write_json
@@ -118,7 +120,7 @@ def _annotated(options: Inspect, features: FeatureSet) -> tuple[dict[str, VideoA
     if options.annotations is None:
         return {}, ()
     annotations = read_annotations(options.annotations, options.label_key)
-    match = match_videos(features, annotations.videos, id_prefix=options.reading.id_prefix)
+    match = match_videos(features.videos, annotations.videos, id_prefix=options.reading.id_prefix)
     return {video: annotations.videos[other] for video, other in match.videos.items()}, annotations.classes
 
 

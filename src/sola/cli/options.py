@@ -1,24 +1,19 @@
 """Options that several commands share, and how they open features."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-import tyro
-from rich.console import Console
-from rich.progress import Progress
-from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from sola.cli import one_line_errors
+from sola.cli.console import say
 from sola.data.features import FeatureSet
 from sola.errors import SolaError
 from sola.module import SoLa
 
 Features = Annotated[Positional[tuple[Path, ...]], arg(metavar="FEATURES")]
 """One folder (or .h5) of per-video arrays, or several that are joined on channels."""
-
-Command = TypeVar("Command")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,32 +58,11 @@ ReadingFlags = OmitArgPrefixes[Reading]
 TimingFlags = OmitArgPrefixes[Timing]
 
 
-def parse(command: Callable[..., Command], name: str, arguments: list[str]) -> Command:
-    """Parse the arguments of `sola <name>` into its dataclass.
-
-    Raises SolaError, one line, when they do not fit; exits 0 after --help.
-    """
-    with one_line_errors():
-        parsed: Command = tyro.cli(command, prog=f"sola {name}", args=arguments, config=(FlagCreatePairsOff,))
-        return parsed
-
-
 def load_run(run: Path) -> SoLa:
     """The module of a finished run; SolaError when there is no such folder, before any hub is asked."""
     if not run.is_dir():
         raise SolaError(f"{run}: no such folder; expected a finished run of `sola train`")
     return SoLa.from_pretrained(run)
-
-
-def stderr_bar(quiet: bool) -> Progress:
-    """A progress bar on stderr where somebody watches, gone when it is done: an error is the only line left."""
-    console = Console(stderr=True)
-    return Progress(console=console, disable=quiet or not console.is_terminal, transient=True)
-
-
-def say(text: str) -> None:
-    """One line for the person, on stderr: stdout is for results."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
 
 
 def report_skipped(features: FeatureSet) -> None:

@@ -10,19 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from tyro.conf import UseAppendAction, arg
 
-from sola.cli.options import (
-    Features,
-    Reading,
-    ReadingFlags,
-    Timing,
-    TimingFlags,
-    parse,
-    report_skipped,
-    say,
-    stderr_bar,
-)
+from sola.cli.console import parse, say, stderr_bar
+from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
 from sola.data.annotations import read_annotations
-from sola.data.features import match_videos
+from sola.data.identifiers import match_videos
 from sola.errors import SolaError
 from sola.linear_evaluation import probe
 
@@ -91,7 +82,7 @@ def run(arguments: list[str]) -> None:
         )
     report_skipped(features)
     if not options.quiet:
-        say(str(match_videos(features, annotations.videos, options.reading.id_prefix)))
+        say(str(match_videos(features.videos, annotations.videos, options.reading.id_prefix)))
     if options.json:
         print(json.dumps(result.to_json(), indent=2, allow_nan=False))
     else:

@@ -7,9 +7,10 @@ from typing import Annotated, get_args
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from sola.cli.options import Features, Reading, ReadingFlags, parse, report_skipped, say
+from sola.cli.console import parse, say
+from sola.cli.options import Features, Reading, ReadingFlags, report_skipped
 from sola.data.annotations import read_annotations
-from sola.data.features import match_videos
+from sola.data.identifiers import match_videos
 from sola.errors import SolaError
 from sola.module import WEIGHTS
 from sola.recipes import RECIPES, Recipe, settle
@@ -75,7 +76,7 @@ def run(arguments: list[str]) -> None:
     remarks = []
     if options.annotations is not None:
         annotations = read_annotations(options.annotations, options.label_key).subset(options.subset or "training")
-        match = match_videos(features, annotations.videos, id_prefix=options.reading.id_prefix)
+        match = match_videos(features.videos, annotations.videos, id_prefix=options.reading.id_prefix)
         features = features.only(tuple(match.videos))
         remarks.append(str(match))
     config, reasons = settle(wanted, features)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from sola.cli.options import Features, Reading, ReadingFlags, load_run, parse, report_skipped, say, stderr_bar
+from sola.cli.console import parse, say, stderr_bar
+from sola.cli.options import Features, Reading, ReadingFlags, load_run, report_skipped
 from sola.engine import Device, choose_device
 from sola.transformation import transform
 

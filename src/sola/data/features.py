@@ -1,11 +1,8 @@
 """Snippet features on disk: FeatureSet reads them, FeatureWriter writes others in their place."""
 
 import json
-import re
 import shutil
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -227,57 +224,3 @@ class FeatureWriter:
         except OSError as failure:
             raise unwritable(self._out, failure) from failure
         shutil.rmtree(replaced, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class VideoMatch:
-    """Which video with features is which annotated one."""
-
-    videos: Mapping[str, str]
-    """Annotated id by id of the features."""
-    prefix: str
-    """What one side's ids begin with and the other's do not."""
-    unmatched_features: tuple[str, ...]
-    unmatched_annotated: tuple[str, ...]
-
-    def __str__(self) -> str:
-        prefix = f" (prefix {self.prefix!r})" if self.prefix else ""
-        return (
-            f"{len(self.videos)} videos have features and annotations{prefix}, {len(self.unmatched_features)} "
-            f"only features, {len(self.unmatched_annotated)} only annotations"
-        )
-
-
-def match_videos(features: FeatureSet, annotated: Collection[str], id_prefix: str | None = None) -> VideoMatch:
-    """Match the videos of a feature set to annotated ones: by the same id, else by ids that differ by a prefix.
-
-    The prefix, such as `v_`, may stand on either side. It is `id_prefix`, or where no id is the same the one that
-    most ids agree on.
-
-    Raises SolaError when nothing matches.
-    """
-    videos = features.videos
-    matched = {video: video for video in videos if video in annotated}
-    prefix = id_prefix or ("" if matched else _likely_prefix(set(videos), set(annotated)))
-    free = set(annotated) - matched.keys()
-    for video in videos if prefix else ():
-        other = video.removeprefix(prefix) if video.startswith(prefix) else prefix + video
-        if video not in matched and other in free:
-            matched[video] = other
-            free.remove(other)
-    if not matched:
-        raise SolaError(
-            f"no video has both features and annotations: features have {next(iter(videos), 'none')!r}, "
-            f"annotations {min(annotated, default='none')!r}; name what ids begin with on one side by --id-prefix"
-        )
-    return VideoMatch(matched, prefix, tuple(v for v in videos if v not in matched), tuple(sorted(free)))
-
-
-def _likely_prefix(videos: set[str], annotated: set[str]) -> str:
-    """Return the beginning, up to a `_` or `-`, without which most ids of one side are ids of the other."""
-    votes: Counter[str] = Counter()
-    for longer, shorter in ((videos, annotated), (annotated, videos)):
-        for name in longer:
-            ends = [separator.end() for separator in re.finditer("[_-]", name)]
-            votes.update(name[:end] for end in ends if name[end:] in shorter)
-    return max(votes, key=lambda prefix: (votes[prefix], prefix), default="")

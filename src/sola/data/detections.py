@@ -1,0 +1,215 @@
+"""Detections and proposals as files: ActivityNet's JSON, and THUMOS14's text or CSV."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+import numpy as np
+
+from sola.errors import SolaError
+from sola.files import replacing
+from sola.segments import Segments, SegmentTable
+
+Format = Literal["auto", "activitynet", "thumos"]
+"""ActivityNet's JSON or THUMOS14's lines; "auto" goes by the name: .txt, .csv and .tsv are lines."""
+
+UNLABELLED = ""
+"""The class of proposals that come without a label."""
+
+THUMOS14_CLASSES: Mapping[str, str] = {
+    "7": "BaseballPitch",
+    "9": "BasketballDunk",
+    "12": "Billiards",
+    "21": "CleanAndJerk",
+    "22": "CliffDiving",
+    "23": "CricketBowling",
+    "24": "CricketShot",
+    "26": "Diving",
+    "31": "FrisbeeCatch",
+    "33": "GolfSwing",
+    "36": "HammerThrow",
+    "40": "HighJump",
+    "45": "JavelinThrow",
+    "51": "LongJump",
+    "68": "PoleVault",
+    "79": "Shotput",
+    "85": "SoccerPenalty",
+    "92": "TennisSwing",
+    "93": "ThrowDiscus",
+    "97": "VolleyballSpiking",
+}
+"""Numbers of the 20 detection classes among UCF101's, by which THUMOS14's own lines name them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Detections of many videos in seconds, the video ids and the class names that their columns index."""
+
+    videos: tuple[str, ...]
+    classes: tuple[str, ...]
+    table: SegmentTable
+
+
+class _Found(msgspec.Struct, gc=False):
+    """A detection; a proposal may come without a label."""
+
+    segment: tuple[float, float]
+    score: float
+    label: str | int | None = None
+
+
+class _Text(msgspec.Struct, gc=False):
+    """A detection whose numbers may be strings, as THUMOS14's and HACS's tools write them."""
+
+    segment: tuple[float | str, float | str]
+    score: float | str
+    label: str | int | None = None
+
+
+class _File(msgspec.Struct):
+    """ActivityNet's layout; whatever else stands beside the results is not ours."""
+
+    results: dict[str, msgspec.Raw]
+
+
+_FILE = msgspec.json.Decoder(_File)
+_FOUND = msgspec.json.Decoder(list[_Found])
+_TEXTS = msgspec.json.Decoder(list[_Text])
+
+Columns = tuple[list[float], list[float], list[float], list[str]]
+"""Starts, ends, scores and labels of one video."""
+T = TypeVar("T")
+
+
+def read_detections(path: Path, format: Format = "auto") -> Detections:
+    """Read `{"results": {video: [{"segment": [start, end], "label", "score"}]}}`, or lines of
+    `video start end class score` parted by blanks, tabs or commas, with or without a header; times in seconds.
+
+    The order of the file is kept. Segments that leave the video or end before they start are kept as they are.
+
+    Raises SolaError naming the file, the video or line, and the value at fault: missing or malformed, not a number,
+    not finite.
+    """
+    if format == "auto":
+        format = "thumos" if path.suffix.lower() in (".txt", ".csv", ".tsv") else "activitynet"
+    rows = _read_json(path) if format == "activitynet" else _read_lines(path)
+    videos: list[str] = []
+    classes: dict[str, int] = {}
+    columns: list[tuple[np.ndarray, ...]] = []
+    for video, (start, end, score, labels) in rows:
+        label = [classes.setdefault(name, len(classes)) for name in labels]
+        column = tuple(np.array(values, np.float64) for values in (start, end, score))
+        if not all(np.isfinite(values).all() for values in column):
+            raise SolaError(f"{path}: video {video!r}: segments and scores must be finite numbers, not NaN or infinite")
+        columns.append((*column, np.array(label, np.int64), np.full(len(label), len(videos))))
+        videos.append(video)
+    if not columns:
+        return Detections((), (), SegmentTable.empty())
+    starts, ends, scores, label_index, video_index = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return Detections(tuple(videos), tuple(classes), SegmentTable(starts, ends, label_index, scores, video_index))
+
+
+def write_detections(path: Path, detections: Mapping[str, Segments], classes: Sequence[str]) -> None:
+    """Write segments in seconds, by video, as ActivityNet's JSON, whole or not at all.
+
+    Raises SolaError when the place cannot be written, or a number is not finite.
+    """
+    results = {}
+    for video, segments in detections.items():
+        columns = (segments.start, segments.end, segments.score)
+        if not all(np.isfinite(column).all() for column in columns):
+            raise SolaError(f"{path}: video {video!r}: a detection is not finite; nothing is written")
+        results[video] = [
+            {"segment": [start, end], "label": classes[label], "score": score}
+            for start, end, score, label in zip(*(c.tolist() for c in (*columns, segments.label)), strict=True)
+        ]
+    with replacing(path) as aside:
+        aside.write_bytes(msgspec.json.encode({"version": "sola", "external_data": {}, "results": results}))
+
+
+def _read_json(path: Path) -> Iterator[tuple[str, Columns]]:
+    """Yield every video's columns; only one video at a time is held as Python objects."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise SolaError(f"{path}: no such file; expected detections as JSON") from None
+    except OSError as error:
+        raise SolaError(f"{path}: cannot be read as detections ({error.strerror or error})") from None
+    for video, raw in _decode(path, content, _FILE, '{"results": {video: [...]}}').results.items():
+        yield video, _columns(path, video, raw)
+
+
+def _columns(path: Path, video: str, raw: msgspec.Raw) -> Columns:
+    """Read one video's detections."""
+    try:
+        found = _FOUND.decode(raw)
+    except msgspec.ValidationError:
+        try:
+            texts = _decode(f"{path}: video {video!r}", raw, _TEXTS, '[{"segment", "label", "score"}]')
+            return (
+                [float(one.segment[0]) for one in texts],
+                [float(one.segment[1]) for one in texts],
+                [float(one.score) for one in texts],
+                [_name(one.label) for one in texts],
+            )
+        except ValueError as error:
+            raise SolaError(f"{path}: video {video!r}: {error}; expected seconds and scores as numbers") from None
+    return (
+        [one.segment[0] for one in found],
+        [one.segment[1] for one in found],
+        [one.score for one in found],
+        [_name(one.label) for one in found],
+    )
+
+
+def _name(label: str | int | None) -> str:
+    if isinstance(label, str):
+        return label
+    return UNLABELLED if label is None else str(label)
+
+
+def _decode(where: Path | str, content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], expected: str) -> T:
+    """Decode JSON of a known shape; SolaError saying where it is not."""
+    try:
+        return decoder.decode(content)
+    except msgspec.ValidationError as error:
+        raise SolaError(f"{where}: {_lower(str(error))}; expected {expected}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = str(error).removeprefix("JSON is malformed: ")
+        hint = " (NaN and Infinity are no JSON)" if "invalid character" in message else ""
+        raise SolaError(f"{where}: malformed JSON: {_lower(message)}{hint}; expected {expected}") from None
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _read_lines(path: Path) -> Iterator[tuple[str, Columns]]:
+    """Yield every video's columns, in the order in which the videos first come."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SolaError(f"{path}: no such file; expected lines of video start end class score") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SolaError(f"{path}: cannot be read as lines of text ({error})") from None
+    videos: dict[str, Columns] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        cells = [cell.strip() for cell in line.split(",")] if "," in line else line.split()
+        try:
+            video, start, end, label, score = cells
+            values = float(start), float(end), float(score)
+        except ValueError:
+            if number == 1 and len(cells) == 5:  # a header
+                continue
+            raise SolaError(
+                f"{path}: line {number}: {line[:60]!r}; expected five cells, video start end class score, in seconds"
+            ) from None
+        column = videos.setdefault(video, ([], [], [], []))
+        for values_so_far, value in zip(column[:3], values, strict=True):
+            values_so_far.append(value)
+        column[3].append(THUMOS14_CLASSES.get(label, label))
+    yield from videos.items()

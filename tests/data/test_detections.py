@@ -1,0 +1,151 @@
+"""Detections as files: both formats, and everything that is wrong with a file."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sola.data.detections import read_detections, write_detections
+from sola.errors import SolaError
+from sola.segments import Segments
+
+number = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def write(path, results) -> None:
+    path.write_text(json.dumps({"version": "x", "results": results, "external_data": {}}))
+
+
+def one(**changes) -> dict:
+    return {"segment": [1.5, 2], "label": "jump", "score": 0.5} | changes
+
+
+def test_activitynet_json_is_read_in_its_order(tmp_path):
+    write(tmp_path / "p.json", {"b": [one(), one(label="run", segment=["3", 4.0])], "empty": [], "a": [one(score=1)]})
+    read = read_detections(tmp_path / "p.json")
+    assert read.videos == ("b", "empty", "a")
+    assert read.classes == ("jump", "run")
+    assert read.table.video.tolist() == [0, 0, 2]
+    assert read.table.start.tolist() == [1.5, 3.0, 1.5]
+    assert read.table.end.tolist() == [2, 4, 2]
+    assert read.table.label.tolist() == [0, 1, 0]
+    assert read.table.score.tolist() == [0.5, 0.5, 1]
+
+
+def test_proposals_need_no_label(tmp_path):
+    write(tmp_path / "p.json", {"a": [{"segment": [0, 1], "score": 1}]})
+    assert read_detections(tmp_path / "p.json").classes == ("",)
+
+
+def test_labels_may_be_numbers(tmp_path):
+    write(tmp_path / "p.json", {"a": [one(label=7), one(label="7")]})
+    assert read_detections(tmp_path / "p.json").classes == ("7",)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.txt", "v1 1.5 2 jump .5\nv2\t3  4 run 1\n\nv1 0 1 run 0.25\n"),
+        ("p.csv", "video,start,end,class,score\nv1,1.5,2,jump,.5\nv2, 3,4,run,1\nv1,0,1,run,0.25\n"),
+        ("p.csv", "\ufeffv1,1.5,2,jump,.5\r\nv2,3,4,run,1\r\nv1,0,1,run,0.25\r\n"),
+    ],
+)
+def test_thumos_lines_are_read_with_or_without_a_header(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    read = read_detections(tmp_path / name)
+    assert read.videos == ("v1", "v2")
+    assert read.table.video.tolist() == [0, 0, 1]
+    assert [read.classes[label] for label in read.table.label] == ["jump", "run", "run"]
+    assert read.table.score.tolist() == [0.5, 0.25, 1]
+
+
+def test_thumos_numbers_of_classes_are_named(tmp_path):
+    (tmp_path / "p.txt").write_text("v 0 1 7 1\nv 0 1 97 1\nv 0 1 1000 1\n")
+    assert read_detections(tmp_path / "p.txt").classes == ("BaseballPitch", "VolleyballSpiking", "1000")
+
+
+def test_the_format_can_be_said(tmp_path):
+    (tmp_path / "p.json").write_text("v 0 1 jump 1\n")
+    assert read_detections(tmp_path / "p.json", "thumos").videos == ("v",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "malformed JSON: input data was truncated"),
+        ('{"results": {"a": [', "malformed JSON"),
+        ('{"results": ' + "[" * 100_000, "p.json: "),
+        ("[]", "expected `object`, got `array`"),
+        ('{"database": {}}', "required field `results`"),
+        ('{"results": {"a": 3}}', "video 'a': expected `array`, got `int`"),
+        ('{"results": {"a": [{"segment": [1, 2], "score": NaN}]}}', "NaN and Infinity are no JSON"),
+        ('{"results": {"a": [{"segment": [1, 2], "score": "nan"}]}}', "video 'a': segments and scores must be finite"),
+        ('{"results": {"a": [{"segment": [1, 1e999], "score": 1}]}}', "video 'a': number out of range"),
+        ('{"results": {"a": [{"segment": [1], "score": 1}]}}', "length 2 - at `$[0].segment`"),
+        (
+            '{"results": {"a": [{"segment": [1, "x"], "score": 1}]}}',
+            "video 'a': could not convert string to float: 'x'",
+        ),
+        ('{"results": {"a": [{"segment": [1, 2]}]}}', "required field `score`"),
+        ('{"results": {"a": [{"segment": [1, 2], "score": true}]}}', "got `bool` - at `$[0].score`"),
+    ],
+)
+def test_what_is_wrong_with_json_is_said_in_a_line(tmp_path, text, said):
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(SolaError) as error:
+        read_detections(tmp_path / "p.json")
+    assert str(error.value).startswith(str(tmp_path / "p.json"))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("v 0 1 jump 1\nv 0 1 jump\n", "line 2: 'v 0 1 jump'; expected five cells"),
+        ("v 0 1 jump 1\nv 0 x jump 1\n", "line 2"),
+        ("one two three\n", "line 1"),
+        ("v 0 inf jump 1\n", "video 'v': segments and scores must be finite"),
+    ],
+)
+def test_what_is_wrong_with_lines_is_said_in_a_line(tmp_path, text, said):
+    (tmp_path / "p.txt").write_text(text)
+    with pytest.raises(SolaError) as error:
+        read_detections(tmp_path / "p.txt")
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["missing.json", "missing.txt", "."])
+def test_a_file_that_is_none_is_named(tmp_path, name):
+    with pytest.raises(SolaError, match=r"no such file|cannot be read"):
+        read_detections(tmp_path / name)
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5), st.lists(st.tuples(number, number, st.integers(0, 1), number), max_size=4), max_size=4
+    )
+)
+def test_what_is_written_is_read_again(tmp_path_factory, videos):
+    path = tmp_path_factory.mktemp("written") / "p.json"
+    segments = {}
+    for video, rows in videos.items():
+        start, end, label, score = (
+            (np.array(column) for column in zip(*rows, strict=True)) if rows else np.empty((4, 0))
+        )
+        segments[video] = Segments(start * 1.0, end * 1.0, label.astype(int), score * 1.0)
+    write_detections(path, segments, ("jump", 'r"un'))
+    read = read_detections(path)
+    assert read.videos == tuple(videos)
+    for index, rows in enumerate(videos.values()):
+        mine = read.table.take(read.table.video == index)
+        named = [("jump", 'r"un').index(read.classes[label]) for label in mine.label]
+        assert list(zip(mine.start, mine.end, named, mine.score, strict=True)) == rows
+
+
+def test_what_is_not_finite_is_not_written(tmp_path):
+    bad = Segments(np.array([0.0]), np.array([np.nan]), np.array([0]), np.array([1.0]))
+    with pytest.raises(SolaError, match="video 'a': a detection is not finite"):
+        write_detections(tmp_path / "p.json", {"a": bad}, ("jump",))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,170 @@
+"""`sola evaluate` as it is called: the figures, what is odd about the input, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sola.cli import main
+
+ANNOTATIONS = {
+    "database": {
+        "v_a": {"subset": "validation", "duration": 30, "annotations": [{"segment": [0, 10], "label": "jump"}]},
+        "v_b": {"subset": "validation", "duration": 30, "annotations": [{"segment": [5, 25], "label": "run"}]},
+        "v_t": {"subset": "training", "duration": 30, "annotations": [{"segment": [5, 25], "label": "fly"}]},
+        "v_e": {"subset": "testing", "duration": 30, "annotations": []},
+    }
+}
+
+
+def found(*rows: tuple[float, float, str, float]) -> list[dict]:
+    return [{"segment": [start, end], "label": label, "score": score} for start, end, label, score in rows]
+
+
+@pytest.fixture
+def annotations(tmp_path) -> Path:
+    (tmp_path / "a.json").write_text(json.dumps(ANNOTATIONS))
+    return tmp_path / "a.json"
+
+
+@pytest.fixture
+def evaluate(tmp_path, annotations, capsys):
+    """Call the command on predictions: its exit code, stdout, stderr."""
+
+    def call(what: str, results: dict, *flags: str) -> tuple[int, str, str]:
+        (tmp_path / "p.json").write_text(json.dumps({"results": results}))
+        with pytest.raises(SystemExit) as stop:
+            main(["evaluate", what, str(tmp_path / "p.json"), "--annotations", str(annotations), *flags])
+        out, err = capsys.readouterr()
+        return stop.value.code or 0, out, err
+
+    return call
+
+
+GOOD = {"a": found((0, 10, "jump", 0.9), (12, 20, "jump", 0.4)), "b": found((5, 21, "run", 0.8))}
+
+
+def test_detections_as_json(evaluate):
+    code, out, err = evaluate("detections", GOOD, "--json", "--tiou", ".5,.95")
+    values = json.loads(out)
+    assert code == 0
+    assert err == ""
+    assert values["mAP"] == {"0.50": 1.0, "0.95": 0.5}
+    assert values["average_mAP"] == 0.75
+    assert values["per_class"] == {"jump": 1.0, "run": 0.5}
+    assert (values["predictions"], values["instances"], values["warnings"]) == (3, 2, [])
+    assert set(values["seconds"]) == {"read", "evaluate"}
+
+
+def test_proposals_as_json(evaluate):
+    code, out, _ = evaluate(
+        "proposals", {"a": [{"segment": [0, 10], "score": 1}], "b": found((5, 21, "?", 0.8))}, "--json"
+    )
+    values = json.loads(out)
+    assert code == 0
+    assert values["AR"]["100"] == pytest.approx(0.85)  # of ten thresholds, b's .8 reaches seven
+    assert set(values["AR"]) == {"1", "5", "10", "100"}
+    assert 84 < values["AUC"] <= 85
+    assert (values["predictions"], values["instances"]) == (2, 2)
+
+
+def test_tables_for_people(evaluate, tmp_path):
+    figure = tmp_path / "errors.png"
+    code, out, err = evaluate("detections", GOOD, "--top", "1", "5", "--diagnosis", str(figure))
+    assert code == 0
+    assert "Recall@5x" in out
+    assert "background" in out
+    assert "XL" in out
+    assert "3 predictions, 2 instances" in err
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    code, out, _ = evaluate("proposals", GOOD)
+    assert code == 0
+    assert "AR@100" in out
+
+
+def test_a_diagnosis_as_json_adds_up(evaluate, tmp_path):
+    _, out, _ = evaluate("detections", GOOD, "--json", "--diagnosis", str(tmp_path / "errors.svg"))
+    values = json.loads(out)
+    assert values["diagnosis"]["background"]["count"] == 1
+    assert [one["instances"] for one in values["per_length"].values()] == [2, 0, 0, 0, 0]
+
+
+def test_what_is_odd_is_counted_and_evaluated(evaluate):
+    odd = {
+        "a": found((-1, 10, "jump", 0.9), (4, 3, "jump", 0.8), (0, 31, "swim", 0.7)),
+        "elsewhere": found((0, 1, "jump", 0.9)),
+    }
+    _, out, _ = evaluate("detections", odd, "--json", "--tiou", ".5")
+    values = json.loads(out)
+    assert values["mAP"] == {"0.50": 0.5}
+    lost, missing, unknown, inverted, outside = values["warnings"]
+    assert lost.startswith("1 video of the predictions (such as 'elsewhere')")
+    assert "their 1 predictions are false positives" in lost
+    assert missing.startswith("1 video of 2 annotated ones have no prediction (such as 'v_b')")
+    assert unknown.startswith("1 predictions have labels that the annotations lack ('swim')")
+    assert inverted.startswith("1 predictions end before they start")
+    assert outside.startswith("2 predictions reach outside their video")
+
+
+def test_no_prediction_is_nothing_found(evaluate):
+    _, out, _ = evaluate("detections", {}, "--json")
+    values = json.loads(out)
+    assert values["average_mAP"] == 0
+    assert values["warnings"] == ["there is no prediction"]
+
+
+def test_thumos_lines(tmp_path, annotations, capsys):
+    (tmp_path / "p.txt").write_text("a 0 10 jump 0.9\nb 5 25 run 0.9\n")
+    with pytest.raises(SystemExit):
+        main(["evaluate", "detections", str(tmp_path / "p.txt"), "--annotations", str(annotations), "--json"])
+    assert json.loads(capsys.readouterr().out)["average_mAP"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("results", "flags", "said"),
+    [
+        (GOOD, ["--subset", "nope"], "unknown subset 'nope'; the annotations have 'validation' (2 videos)"),
+        (GOOD, ["--dataset", "thumos14"], "unknown subset 'test'"),
+        (GOOD, ["--subset", "testing"], "the 1 annotated videos have no instance"),
+        (GOOD, ["--tiou", "half"], "--tiou half: expected FIRST:LAST:STEP"),
+        (GOOD, ["--tiou", "0,.5"], "each in (0, 1]"),
+        (GOOD, ["--top", "0"], "--top 0: expected whole numbers"),
+        (GOOD, ["--diagnosis", "errors.doc"], "errors.doc: cannot be written as a figure"),
+        ({"q": found((0, 1, "jump", 1))}, [], "no video has both predictions and annotations"),
+        ({"a": found((0, 1, "hop", 1))}, [], "no label of the predictions (such as 'hop') is a class"),
+        ({"a": [{"segment": [0, 1], "score": 1}]}, [], "use `sola evaluate proposals`"),
+        ({"a": [{"segment": [0, "x"], "score": 1}]}, [], "could not convert string"),
+    ],
+)
+def test_bad_input_is_one_line(evaluate, results, flags, said):
+    code, out, err = evaluate("detections", results, *flags)
+    assert code == 2
+    assert out == ""
+    (line,) = err.splitlines()
+    assert said in line
+
+
+@pytest.mark.parametrize(("arguments", "code"), [([], 2), (["--help"], 0), (["nonsense"], 2)])
+def test_the_two_commands_are_told(arguments, code, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", *arguments])
+    assert (stop.value.code or 0) == code
+    out, err = capsys.readouterr()
+    assert "detections" in out + err
+    assert "proposals" in out + err
+
+
+def test_the_whole_of_activitynet_found_is_found(shared_data, tmp_path, capsys):
+    path = shared_data / "annotations" / "activitynet-1.3.json"
+    database = json.loads(path.read_text())["database"]
+    results = {
+        video: [{**annotation, "score": 1.0} for annotation in record["annotations"]]
+        for video, record in database.items()
+        if record["subset"] == "validation"
+    }
+    (tmp_path / "p.json").write_text(json.dumps({"results": results}))
+    with pytest.raises(SystemExit):
+        main(["evaluate", "detections", str(tmp_path / "p.json"), "--annotations", str(path), "--json"])
+    values = json.loads(capsys.readouterr().out)
+    assert values["average_mAP"] == 1.0
+    assert values["instances"] == 7293
