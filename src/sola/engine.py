@@ -7,7 +7,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,12 @@ Precision = Literal["auto", "fp32", "bf16"]
 CHECKPOINT_SECONDS = 10.0
 CHECKPOINT_STEPS = 250
 """A checkpoint is written when either has passed: so much is lost at most."""
+
+TOLD = ("loss", "gate", "validation_loss")
+"""What the bar shows of an epoch's row."""
+
+Schedule = Callable[[int, int], float]
+"""Share of the learning rate by epoch and step."""
 
 Batch = TypeVar("Batch")
 Prediction = TypeVar("Prediction")
@@ -121,10 +127,13 @@ def fit(
     epochs: int,
     device: torch.device,
     precision: Literal["fp32", "bf16"],
+    schedule: Schedule = lambda epoch, step: 1.0,
     resume: bool = False,
     quiet: bool = False,
 ) -> None:
     """Train `task.model` for that many epochs, going on from the run's checkpoint if `resume` and there is one.
+
+    `schedule` says for each epoch and step, both from 0, what share of the optimiser's learning rate is taken.
 
     A row an epoch goes to the log; a checkpoint is written at the start, every 10 s or 250 steps, whichever comes
     first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next
@@ -141,6 +150,7 @@ def fit(
     if state.epoch >= epochs:
         return
     clock = Clock()
+    full_rates = [group["lr"] for group in optimizer.param_groups]
     with bar(quiet) as progress, stop_requests() as stop:
         line = progress.add_task("", total=epochs, completed=state.epoch, what="")
         # once for nothing, so that start-up is in no rate
@@ -157,6 +167,8 @@ def fit(
             while state.step < steps:
                 batch = task.batch(state.epoch, state.step)
                 loss = backward(task, batch, device, precision)
+                for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
+                    group["lr"] = rate * schedule(state.epoch, state.step)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 count = task.windows(batch)
@@ -181,7 +193,8 @@ def fit(
             row = {"epoch": state.epoch + 1, "loss": mean, **task.measures(state.epoch), "windows_per_s": rate}
             run.append(row)
             state = Progressed(epoch=state.epoch + 1, total_steps=state.total_steps, row=row)
-            what = f"loss {mean:.4f}  gate {row.get('gate', 1.0):+.3f}  {rate:,.0f} windows/s"
+            told = "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in TOLD if name in row)
+            what = f"{told}  {rate:,.0f} windows/s"
             progress.update(line, completed=state.epoch, what=what)
             if stop.is_set or saved.is_old(state):
                 save_checkpoint(run.checkpoint, task.model, optimizer, state)

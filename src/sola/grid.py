@@ -61,6 +61,10 @@ class SnippetGrid:
         """Return the fractional index of the snippet centred at `seconds`: the inverse of `seconds`."""
         return (seconds * self.fps - self.window / 2 - self.offset) / self.stride
 
+    def edge(self, index: float) -> float:
+        """Return where the stretch of a snippet begins, in seconds: midway between its centre and the one before it."""
+        return self.seconds(index - 0.5)
+
     def covered(self, segments: Segments, length: int) -> Int[np.ndarray, " length"]:
         """Return the class index of each of `length` snippets, -1 for background.
 

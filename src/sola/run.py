@@ -18,6 +18,9 @@ import torch
 from sola.errors import SolaError
 from sola.files import read_json, unwritable, write_json
 
+PRODUCTS = ("module.safetensors", "localizer.safetensors", "best.safetensors")
+"""Weights that some kind of training leaves in its folder."""
+
 
 @dataclass
 class Run:
@@ -56,7 +59,7 @@ class Run:
     def clear(self) -> None:
         """Remove what a run writes, and nothing else; SolaError when it cannot be."""
         try:
-            for name in ("module.safetensors", "metrics.jsonl", "checkpoint/checkpoint.safetensors"):
+            for name in (*PRODUCTS, "metrics.jsonl", "checkpoint/checkpoint.safetensors"):
                 (self.folder / name).unlink(missing_ok=True)
             for left in (*self.folder.glob(".*.tmp"), *self.folder.glob("checkpoint/.*.tmp")):
                 left.unlink(missing_ok=True)

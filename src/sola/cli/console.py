@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import tyro
 from rich.console import Console
@@ -51,3 +51,16 @@ def stderr_bar(quiet: bool) -> Progress:
 def say(text: str) -> None:
     """One line for the person, on stderr: stdout is for results."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def named(arguments: list[str], flag: str, kind: object, default: str) -> str:
+    """The value of a flag among raw arguments that sets the defaults that the others are parsed against."""
+    name = default
+    for position, argument in enumerate(arguments):
+        if argument.startswith(f"--{flag}="):
+            name = argument.removeprefix(f"--{flag}=")
+        elif argument == f"--{flag}" and position + 1 < len(arguments):
+            name = arguments[position + 1]
+    if name not in get_args(kind):
+        raise SolaError(f"--{flag} {name}: no such {flag}; expected one of {', '.join(get_args(kind))}")
+    return name

@@ -2,12 +2,12 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from sola.cli.console import parse, say
+from sola.cli.console import named, parse, say
 from sola.cli.options import Features, Reading, ReadingFlags, report_skipped
 from sola.data.annotations import read_annotations
 from sola.data.identifiers import match_videos
@@ -50,7 +50,7 @@ class Train:
 
 def run(arguments: list[str]) -> None:
     """Parse and run."""
-    recipe = RECIPES[named_recipe(arguments)]()
+    recipe = RECIPES[named(arguments, "recipe", Recipe, "anet")]()  # type: ignore[index]
 
     def command(
         options: OmitArgPrefixes[Train], config: OmitArgPrefixes[TrainingConfig] = recipe
@@ -95,16 +95,3 @@ def run(arguments: list[str]) -> None:
     report_skipped(features)
     if not options.quiet:
         say(f"{options.out}: trained; next: sola transform {options.out} FEATURES --out DIR")
-
-
-def named_recipe(arguments: list[str]) -> Recipe:
-    """The recipe among raw arguments: it sets the defaults that the others are parsed against."""
-    name = "anet"
-    for position, argument in enumerate(arguments):
-        if argument.startswith("--recipe="):
-            name = argument.removeprefix("--recipe=")
-        elif argument == "--recipe" and position + 1 < len(arguments):
-            name = arguments[position + 1]
-    if name not in RECIPES:
-        raise SolaError(f"--recipe {name}: no such recipe; expected one of {', '.join(get_args(Recipe))}")
-    return name  # type: ignore[return-value]

@@ -25,6 +25,13 @@ class VideoAnnotation:
     fps: float | None
     """Frames per second; None where the file does not say."""
     segments: Segments
+    features_share: float = 1.0
+    """Of the duration, what features cover: feature_frame/duration_frame, where the file has them (BMN, G-TAD)."""
+
+    @property
+    def features_duration(self) -> float | None:
+        """Seconds that features cover, as far as the file knows."""
+        return None if self.duration is None else self.duration * self.features_share
 
 
 @dataclass(frozen=True)
@@ -65,10 +72,12 @@ def read_annotations(path: Path, label_key: str = "label") -> Annotations:
     for video, record in database.items():
         try:
             subset, duration, fps, found = _video(record, label_key)
+            frames, feature_frames = _positive(record, "duration_frame"), _positive(record, "feature_frame")
         except _FaultError as fault:
             raise SolaError(f"{path}: video {video!r}: {fault}") from None
         instances += found
-        records.append((video, subset, duration, fps, len(found)))
+        share = feature_frames / frames if frames and feature_frames else 1.0
+        records.append((video, subset, duration, fps, share, len(found)))
 
     # One array for all videos and views of it: ActivityNet's 19,228 videos would be 77,000 small arrays.
     classes = tuple(sorted({label for _, _, label in instances}))
@@ -81,9 +90,9 @@ def read_annotations(path: Path, label_key: str = "label") -> Annotations:
     )
     videos = {}
     begin = 0
-    for video, subset, duration, fps, count in records:
+    for video, subset, duration, fps, share, count in records:
         segments = everything.take(slice(begin, begin + count))
-        videos[video] = VideoAnnotation(video, subset, duration, fps, segments)
+        videos[video] = VideoAnnotation(video, subset, duration, fps, segments, share)
         begin += count
     return Annotations(videos, classes)
 

@@ -58,13 +58,18 @@ class Manifest:
         if not path.exists():
             return cls()
         record = read_json(path, "a manifest")
-        if not isinstance(record, dict):
-            raise SolaError(f"{path}: expected a JSON object with keys such as dim, fps, stride, window")
         try:
-            known = {key: _typed(key, record[key]) for key in KINDS if record.get(key) is not None}
-            return cls(**known, other={key: value for key, value in record.items() if key not in KINDS})
+            return cls.of(record)
         except SolaError as error:
             raise SolaError(f"{path}: {error}; correct or remove it") from None
+
+    @classmethod
+    def of(cls, record: Any) -> "Manifest":
+        """Return the manifest that JSON holds, the inverse of `to_json`; SolaError naming a key that is wrong."""
+        if not isinstance(record, dict):
+            raise SolaError("expected a JSON object with keys such as dim, fps, stride, window")
+        known = {key: _typed(key, record[key]) for key in KINDS if record.get(key) is not None}
+        return cls(**known, other={key: value for key, value in record.items() if key not in KINDS})
 
     def to_json(self) -> dict[str, Any]:
         """Return what is known, as it stands in the file."""

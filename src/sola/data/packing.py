@@ -1,5 +1,6 @@
 """All features in one array, so that training gathers windows by index."""
 
+import math
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def pack(features: FeatureSet, memory_limit: int | None = None, folder: Path | N
         lengths.append(header.shape[0])
         dtypes.add(header.dtype)
     shape = (sum(lengths), features.channels)
-    values = _allocate(shape, np.result_type(*dtypes or {np.dtype(np.float32)}), memory_limit, folder)
+    values = allocate(shape, np.result_type(*dtypes or {np.dtype(np.float32)}), memory_limit, folder)
 
     videos, starts = [], [0]
     for video, array in features.items():
@@ -66,10 +67,12 @@ def pack(features: FeatureSet, memory_limit: int | None = None, folder: Path | N
     return PackedFeatures(values[: starts[-1]], np.array(starts, np.int64), tuple(videos))
 
 
-def _allocate(
-    shape: tuple[int, int], dtype: np.dtype[Any], memory_limit: int | None, folder: Path | None
-) -> Float[np.ndarray, "total channels"]:
-    size = shape[0] * shape[1] * dtype.itemsize
+def allocate(shape: tuple[int, ...], dtype: np.dtype[Any], memory_limit: int | None, folder: Path | None) -> np.ndarray:
+    """Return an array with nothing in it yet; above `memory_limit` bytes it is mapped from an unnamed file in `folder`.
+
+    Raises SolaError when there is no folder, or none with room.
+    """
+    size = math.prod(shape) * dtype.itemsize
     if memory_limit is None or size <= memory_limit:
         return np.empty(shape, dtype)
     if folder is None:

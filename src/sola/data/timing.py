@@ -5,7 +5,7 @@ from sola.data.manifest import Manifest
 from sola.grid import SnippetGrid, resolve_grid
 
 
-def snippet_grid(video: str, length: int, manifest: Manifest, annotation: VideoAnnotation) -> SnippetGrid:
+def snippet_grid(video: str, length: int, manifest: Manifest, annotation: VideoAnnotation | None) -> SnippetGrid:
     """The grid of a video of `length` snippets: what the manifest says, else what its annotation does.
 
     Raises SolaError naming the video when neither says enough.
@@ -17,6 +17,6 @@ def snippet_grid(video: str, length: int, manifest: Manifest, annotation: VideoA
         stride=manifest.stride,
         window=manifest.window,
         offset=manifest.offset,
-        annotation_fps=annotation.fps,
-        duration=annotation.duration,
+        annotation_fps=annotation.fps if annotation else None,
+        duration=annotation.features_duration if annotation else None,
     )

@@ -1,0 +1,149 @@
+"""BMN's boundary-matching layer against its plain definition: a dense sampling mask, then Conv3d and ReLU.
+
+T = 100, C = 128 → 512, 32 × 3 places a proposal, one video, forward and backward with the gradient of the features.
+Ours leaves out the cells that do not exist: their features are one vector, ReLU(bias).
+Time: both in turns in this process, on two threads. Memory: each in a process of its own, the highest resident set of
+one step above that with model, gradients, input and upstream gradient in place.
+
+    python benchmarks/boundary_matching.py [--rounds 7] [--channels 128]
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sola.heads.boundary_map import ProposalMap
+from sola.heads.boundary_matching import BoundaryMatching, sampling_weights
+
+LENGTH, HIDDEN, SAMPLES, POINTS = 100, 512, 32, 3
+NAMES = ("plain", "ours")
+
+
+class Plain(nn.Module):
+    """The layer as the paper describes it and the published programs compute it."""
+
+    mask: Tensor
+
+    def __init__(self, channels: int, length: int) -> None:
+        super().__init__()
+        proposals = ProposalMap(length)
+        self.shape = SAMPLES, *proposals.shape
+        cell, sample, snippet, weight = sampling_weights(
+            proposals, samples=SAMPLES, points=POINTS, context=0.5, end_inclusive=False
+        )
+        cells = proposals.shape[0] * proposals.shape[1]
+        mask = torch.zeros(length * SAMPLES * cells)
+        mask.index_add_(
+            0,
+            torch.from_numpy((snippet * SAMPLES + sample) * cells + cell),
+            torch.from_numpy(weight.astype("float32")),
+        )
+        self.register_buffer("mask", mask.view(length, SAMPLES * cells))
+        self.conv = nn.Conv3d(channels, HIDDEN, (SAMPLES, 1, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.conv(torch.matmul(features, self.mask).unflatten(2, self.shape)).squeeze(2).relu_()
+
+
+def prepared(name: str, channels: int, length: int = LENGTH) -> tuple[nn.Module, Callable[[], Tensor]]:
+    """A layer with every gradient allocated, and one step of it."""
+    torch.manual_seed(0)
+    layer: nn.Module
+    if name == "ours":
+        layer = BoundaryMatching(channels, HIDDEN, ProposalMap(length), samples=SAMPLES, points=POINTS)
+    else:
+        layer = Plain(channels, length)
+    features = torch.randn(1, channels, length, requires_grad=True)
+    with torch.no_grad():
+        upstream = torch.randn_like(layer(features))
+    for tensor in (features, *layer.parameters()):
+        tensor.grad = torch.zeros_like(tensor)
+
+    def step() -> Tensor:
+        out: Tensor = layer(features)
+        out.backward(upstream)
+        return out.detach()
+
+    return layer, step
+
+
+def equal(channels: int) -> float:
+    """The largest difference between both outputs, with the same weights, over the cells that exist."""
+    (plain, step_plain), (ours, step_ours) = (prepared(name, channels) for name in NAMES)
+    ours.load_state_dict({name: value for name, value in plain.state_dict().items() if name != "mask"})
+    valid = torch.from_numpy(ProposalMap(LENGTH).valid)
+    return float((step_plain()[:, :, valid] - step_ours().transpose(1, 2)).abs().max())
+
+
+def milliseconds(channels: int, rounds: int) -> dict[str, float]:
+    """Median time of a step of each, taken in turns after one warm-up."""
+    steps = {name: prepared(name, channels)[1] for name in NAMES}
+    times: dict[str, list[float]] = {name: [] for name in NAMES}
+    for _ in range(rounds + 1):
+        for name, step in steps.items():
+            begun = time.perf_counter()
+            step()
+            times[name].append(1000 * (time.perf_counter() - begun))
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
+
+
+def resident(field: str) -> int:
+    """A line of this process's memory status, in bytes."""
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def measure_memory(name: str, channels: int) -> None:
+    """Print the bytes of one step above what stood before it (run in a process of its own)."""
+    torch.set_num_threads(2)
+    prepared(name, channels, 4)[1]()  # libraries and threads
+    _layer, step = prepared(name, channels)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = resident("VmRSS")
+    step()
+    print(resident("VmHWM") - before)
+
+
+def peak(name: str, channels: int) -> int:
+    """Bytes of one step, from a process whose freed memory goes back to the system at once."""
+    command = [sys.executable, __file__, "--channels", str(channels), "--memory-of", name]
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--channels", type=int, default=128)
+    parser.add_argument("--memory-of", choices=NAMES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.memory_of:
+        measure_memory(options.memory_of, options.channels)
+        return
+    torch.set_num_threads(2)
+    difference = equal(options.channels)
+    times = milliseconds(options.channels, options.rounds)
+    peaks = {name: peak(name, options.channels) for name in NAMES}
+    figures = {
+        "largest_difference": difference,
+        "milliseconds": {name: round(value, 1) for name, value in times.items()},
+        "times_faster": round(times["plain"] / times["ours"], 1),
+        "peak_MiB": {name: round(value / 2**20, 1) for name, value in peaks.items()},
+        "times_less_memory": round(peaks["plain"] / peaks["ours"], 1),
+    }
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

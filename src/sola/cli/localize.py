@@ -1,0 +1,199 @@
+"""`sola localize train` and `sola localize predict`."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from sola.cli.console import named, parse, say, stderr_bar, subcommand
+from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
+from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
+from sola.data.detections import UNLABELLED, write_detections
+from sola.data.features import FeatureSet
+from sola.data.identifiers import match_videos
+from sola.engine import Device
+from sola.errors import SolaError
+from sola.localization import name_proposals, propose, train_localizer
+from sola.localizer import WEIGHTS, Localizer, described
+from sola.localizer_config import HeadName, LocalizerConfig
+from sola.localizer_recipes import LOCALIZER_RECIPES, LocalizerRecipe
+from sola.postprocess import VideoScores, read_classifier, thumos14_layout
+from sola.run import Run, may_begin
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalizeTrain:
+    """Train a head that finds actions on features, raw or transformed, and write the run to OUT.
+
+    OUT gets localizer.safetensors, config.json and metrics.jsonl. Head and recipe set every other option;
+    `sola localize train --head gtad --recipe thumos --help` shows what they set, and options given beside them win.
+    """
+
+    features: Features
+    """A folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
+    annotations: Annotated[Path, arg(metavar="JSON")]
+    """ActivityNet's layout, which HACS and THUMOS14 share."""
+    out: Annotated[Path, arg(metavar="RUN")]
+    """The run's folder."""
+    recipe: LocalizerRecipe = "anet"
+    """anet: as published; hacs, thumos, gtea: what is not published is ours."""
+    subset: str = "training"
+    """Whose instances are learnt."""
+    validation: str | None = None
+    """A subset whose loss picks the epoch that is kept; without, the last is. Its figures are then tuned on it."""
+    label_key: str = "label"
+    """The annotation's field that names the class (EPIC: verb or noun)."""
+    resume: bool = False
+    """Go on with a run that was stopped; begin it where there is none."""
+    overwrite: bool = False
+    """Start again where a run exists."""
+    quiet: bool = False
+    """No progress bar, no remarks."""
+    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
+    timing: TimingFlags = dataclasses.field(default_factory=Timing)
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalizePredict:
+    """Find actions with a trained localiser, and write them as ActivityNet's JSON.
+
+    The features must have gone through what those that it was trained on went through.
+    """
+
+    run: Annotated[Positional[Path], arg(metavar="RUN")]
+    """A finished run of `sola localize train`."""
+    features: Features
+    """A folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
+    out: Annotated[Path, arg(metavar="JSON")]
+    """The detections: segments in seconds, labels, scores."""
+    proposals: Annotated[Path | None, arg(metavar="JSON")] = None
+    """Also write the class-agnostic proposals, for `sola evaluate proposals`."""
+    annotations: Annotated[Path | None, arg(metavar="JSON")] = None
+    """Only the videos of one subset of these annotations; they may also say when snippets are."""
+    subset: str | None = None
+    """That subset (default: validation)."""
+    classifier: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Scores of an external classifier of whole videos: CUHK's or ActivityNet's JSON, or UntrimmedNet's .npy."""
+    combine: Literal["product", "sqrt"] = "product"
+    """How a proposal's score and its class's become one."""
+    overwrite: bool = False
+    """Replace files that exist."""
+    device: Device = "auto"
+    """The GPU where there is one, or as named."""
+    quiet: bool = False
+    """No progress bar, no remarks."""
+    label_key: str = "label"
+    """The annotation's field that names the class."""
+    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
+    timing: TimingFlags = dataclasses.field(default_factory=Timing)
+
+
+def run(arguments: list[str]) -> None:
+    """Parse and run."""
+    subcommand(
+        arguments,
+        "localize",
+        {"train": (train, "train a head on features and annotations"), "predict": (predict, "find actions with it")},
+    )
+
+
+def train(arguments: list[str]) -> None:
+    """Train."""
+    head = named(arguments, "head", HeadName, "bmn")
+    recipe = LOCALIZER_RECIPES[head, named(arguments, "recipe", LocalizerRecipe, "anet")]()  # type: ignore[index]
+
+    def command(
+        options: OmitArgPrefixes[LocalizeTrain], config: OmitArgPrefixes[LocalizerConfig] = recipe
+    ) -> tuple[LocalizeTrain, LocalizerConfig]:
+        return options, config
+
+    command.__doc__ = LocalizeTrain.__doc__
+    options, config = parse(command, "localize train", arguments)
+    requested = {
+        "recipe": options.recipe,
+        "features": [str(path.absolute()) for path in options.features],
+        "annotations": str(options.annotations.absolute()),
+        "subset": options.subset,
+        "validation": options.validation,
+        **described(config),
+    }
+    if not may_begin(Run(options.out), requested, resume=options.resume, overwrite=options.overwrite, product=WEIGHTS):
+        if not options.quiet:
+            say(f"{options.out}: finished already, nothing to do")
+        return
+    annotations = read_annotations(options.annotations, options.label_key)
+    features = options.timing.fill(options.reading.open(options.features))
+    train_localizer(
+        features,
+        annotations,
+        config,
+        options.out,
+        train_subset=options.subset,
+        validation_subset=options.validation,
+        id_prefix=options.reading.id_prefix,
+        requested=requested,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+    )
+    report_skipped(features)
+    if not options.quiet:
+        say(f"{options.out}: trained; next: sola localize predict {options.out} FEATURES --out detections.json")
+
+
+def predict(arguments: list[str]) -> None:
+    """Predict."""
+    options = parse(LocalizePredict, "localize predict", arguments)
+    if options.subset is not None and options.annotations is None:
+        raise SolaError(f"--subset {options.subset}: which videos that is, --annotations must say")
+    for path in filter(None, (options.out, options.proposals)):
+        if path.exists() and not options.overwrite:
+            raise SolaError(f"{path}: exists already; choose another file, or pass --overwrite")
+    localizer = Localizer.load(options.run)
+    features = options.timing.fill(options.reading.open(options.features))
+    annotations = None
+    if options.annotations is not None:
+        annotations = read_annotations(options.annotations, options.label_key).subset(options.subset or "validation")
+    records = videos_of(features, annotations, options.reading.id_prefix)
+    scores = None
+    if options.classifier is not None:
+        videos = [id_ if record is None else record.video for id_, record in records.items()]
+        scores = read_scores(options.classifier, videos, localizer.classes)
+    elif localizer.classifier is None:
+        raise SolaError(f"{options.run}: has no snippet classifier; name a file of class scores with --classifier")
+    with stderr_bar(options.quiet) as bar:
+        line = bar.add_task("predict", total=len(records))
+        proposals = propose(
+            localizer,
+            features,
+            records,
+            device=options.device,
+            progress=lambda done, total: bar.update(line, completed=done, total=total),
+        )
+    detections = name_proposals(localizer, features, records, proposals, scores=scores, combine=options.combine)
+    write_detections(options.out, detections, localizer.classes)
+    if options.proposals is not None:
+        write_detections(options.proposals, proposals, (UNLABELLED,))
+    report_skipped(features)
+    if not options.quiet:
+        say(f"{options.out}: {sum(map(len, detections.values()))} detections in {len(detections)} videos")
+
+
+def videos_of(
+    features: FeatureSet, annotations: Annotations | None, id_prefix: str | None
+) -> Mapping[str, VideoAnnotation | None]:
+    """The videos to be predicted, by their id in the features."""
+    if annotations is None:
+        return dict.fromkeys(features.videos)
+    matched = match_videos(features.videos, annotations.videos, id_prefix).videos
+    return {ours: annotations.videos[theirs] for ours, theirs in matched.items()}
+
+
+def read_scores(path: Path, videos: list[str], classes: tuple[str, ...]) -> VideoScores:
+    """Class scores of these videos; an array is taken for UntrimmedNet's, of all test videos of THUMOS14."""
+    if path.suffix == ".npy":
+        rows, columns = thumos14_layout()
+        return read_classifier(path, videos=videos, classes=classes, rows=rows, columns=columns)
+    return read_classifier(path, videos=videos, classes=classes)

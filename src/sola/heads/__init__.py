@@ -1,0 +1,1 @@
+"""Heads: temporal action localisers that take snippet features, raw or transformed, and never know which."""

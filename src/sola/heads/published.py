@@ -1,0 +1,48 @@
+"""Checkpoints of published programs: their weights under their names, and an error that says what does not fit."""
+
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sola.errors import SolaError
+
+
+def published_weights(path: Path | str) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint `{"state_dict": …}` or of a bare state dict, without `module.` before the names.
+
+    Nothing is unpickled but tensors and plain containers.
+
+    Raises:
+        SolaError: when the file is no such checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        raise SolaError(
+            f"{path}: not a PyTorch checkpoint, or one that holds more than weights; nothing else is unpickled"
+        ) from None
+    except OSError as error:
+        raise SolaError(f"{path}: cannot be read ({error.strerror or error}); expected a checkpoint") from None
+    weights = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise SolaError(f'{path}: expected a state dict, alone or under "state_dict"')
+    return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
+
+
+def check_names(path: Path | str, found: Iterable[str], expected: Iterable[str], what: str) -> None:
+    """Refuse weights with names missing or left over.
+
+    Raises:
+        SolaError: which names those are.
+    """
+    found, expected = set(found), set(expected)
+    faults = []
+    for problem, names in {"lacks": expected - found, "has the unexpected": found - expected}.items():
+        if names:
+            listed = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            faults.append(f"it {problem} {listed}")
+    if faults:
+        raise SolaError(f"{path}: not the weights of {what}: {'; '.join(faults)}")

@@ -1,0 +1,108 @@
+"""A trained localiser: its head, the classifier that names what it finds, and the features that it stands on."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from sola.data.manifest import Manifest
+from sola.errors import SolaError
+from sola.files import read_json, replacing
+from sola.heads.bmn import BMN
+from sola.heads.gtad import GTAD
+from sola.localizer_config import LocalizerConfig
+from sola.snippet_classifier import SnippetClassifier
+
+WEIGHTS = "localizer.safetensors"
+CHAIN = ("encoder", "fps", "stride", "window", "offset", "dim")
+"""What of a manifest the features of a localiser have to agree in, where both say it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Localizer:
+    """A head with everything that it takes to run it on more features of the same kind."""
+
+    head: BMN | GTAD
+    config: LocalizerConfig
+    classes: tuple[str, ...]
+    manifest: Manifest
+    """Of the features that it was trained on."""
+    classifier: SnippetClassifier | None
+
+    @classmethod
+    def load(cls, run: Path) -> "Localizer":
+        """Load what `sola localize train` left in a run's folder.
+
+        Raises SolaError when it is no finished run of it.
+        """
+        if not run.is_dir():
+            raise SolaError(f"{run}: no such folder; expected a finished run of `sola localize train`")
+        if not (run / WEIGHTS).is_file():
+            raise SolaError(f"{run}: holds no {WEIGHTS}; expected a finished run of `sola localize train`")
+        record = read_json(run / "config.json", "a run's config")
+        try:
+            config = LocalizerConfig(**record["training"])
+            classes = tuple(record["classes"])
+            channels = int(record["features"]["channels"])
+            manifest = Manifest.of(record["features"]["manifest"])
+            tensors = load_file(run / WEIGHTS)
+            with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
+                head = config.build(channels)
+            head.load_state_dict({n.removeprefix("head/"): t for n, t in tensors.items() if n.startswith("head/")})
+        except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+            reason = " ".join(str(error).split())
+            raise SolaError(f"{run}: not a run of `sola localize train` ({reason}); train it again") from None
+        classifier = None
+        if "classifier/weight" in tensors:
+            weight, bias = tensors["classifier/weight"].numpy(), tensors["classifier/bias"].numpy()
+            classifier = SnippetClassifier(weight, bias)
+        return cls(head.eval(), config, classes, manifest, classifier)
+
+    def save_weights(self, run: Path) -> None:
+        """Write the weights of head and classifier into a run's folder, whole or not at all."""
+        tensors = {f"head/{name}": value.cpu().contiguous() for name, value in self.head.state_dict().items()}
+        if self.classifier is not None:
+            tensors["classifier/weight"] = contiguous(self.classifier.weight)
+            tensors["classifier/bias"] = contiguous(self.classifier.bias)
+        with replacing(run / WEIGHTS) as aside:
+            save_file(tensors, aside)
+
+    def must_stand_on(self, manifest: Manifest) -> None:
+        """Raise SolaError, naming the difference, when features with this manifest went through another chain."""
+        for key in CHAIN:
+            before, now = getattr(self.manifest, key), getattr(manifest, key)
+            if None not in (before, now) and before != now:
+                raise SolaError(
+                    f"the features have {key}={now}, the localizer was trained on features with {key}={before}; "
+                    "predict on features of the same encoder and settings"
+                )
+        before, now = told(self.manifest.sola), told(manifest.sola)
+        if before != now:
+            raise SolaError(
+                f"the features went through {now}, the localizer was trained on features that went through {before}; "
+                "bring them to the same state with `sola transform`, or name the other features"
+            )
+
+
+def told(sola: Mapping[str, Any] | None) -> str:
+    """The module that features went through, in words that differ when it does."""
+    return "no SoLa module" if sola is None else f"the SoLa module {str(sola.get('fingerprint'))[:12]}"
+
+
+def contiguous(values: Float[ndarray, "*shape"]) -> torch.Tensor:
+    """A tensor of its own."""
+    return torch.from_numpy(values.copy())
+
+
+def described(config: LocalizerConfig) -> dict[str, Any]:
+    """A config as plain values."""
+    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return values

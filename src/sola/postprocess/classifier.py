@@ -1,0 +1,263 @@
+"""Class labels for proposals that have none: an external video classifier, or a snippet classifier inside each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sola.errors import SolaError
+from sola.files import read_json
+from sola.grid import SnippetGrid
+from sola.segments import Segments
+
+PREFIX = "v_"
+"""What ActivityNet's files put before a video's id, or leave out."""
+
+THUMOS14_NUMBERS = {
+    7: "BaseballPitch",
+    9: "BasketballDunk",
+    12: "Billiards",
+    21: "CleanAndJerk",
+    22: "CliffDiving",
+    23: "CricketBowling",
+    24: "CricketShot",
+    26: "Diving",
+    31: "FrisbeeCatch",
+    33: "GolfSwing",
+    36: "HammerThrow",
+    40: "HighJump",
+    45: "JavelinThrow",
+    51: "LongJump",
+    68: "PoleVault",
+    79: "Shotput",
+    85: "SoccerPenalty",
+    92: "TennisSwing",
+    93: "ThrowDiscus",
+    97: "VolleyballSpiking",
+}
+"""THUMOS14's twenty classes of actions by their number, from 1, among the 101 of UCF-101 (its detclasslist.txt)."""
+
+
+@dataclass(frozen=True, eq=False)
+class VideoScores:
+    """One row of class scores a video."""
+
+    videos: tuple[str, ...]
+    classes: tuple[str, ...]
+    scores: Float[np.ndarray, "videos classes"]
+
+    def of(self, video: str) -> Float[np.ndarray, " classes"]:
+        """Return a video's row; raises SolaError when there is none."""
+        if video not in self.videos:
+            raise SolaError(f"video {video!r}: no class scores; name it when reading the classifier's file")
+        row: np.ndarray = self.scores[self.videos.index(video)]
+        return row
+
+
+def thumos14_layout(videos: int = 1574) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the rows and columns of UntrimmedNet's `uNet_test.npy`, for `read_classifier`.
+
+    Row i is test video i+1 of all, column j is UCF-101's class j+1, named by its number where THUMOS14 does not
+    annotate it. Source: how G-TAD and OpenTAD index the file.
+    """
+    rows = tuple(f"video_test_{number:07d}" for number in range(1, videos + 1))
+    return rows, tuple(THUMOS14_NUMBERS.get(number, str(number)) for number in range(1, 102))
+
+
+def read_classifier(
+    path: Path,
+    *,
+    videos: Sequence[str],
+    classes: Sequence[str],
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    logits: bool = False,
+) -> VideoScores:
+    """Read the class scores of `videos`, ordered as `classes`, from a file of any of three layouts.
+
+    `{"results": {video: [score, …]}, "class": [name, …]}` (CUHK's for ActivityNet; "classes" will do, and so
+    will a row within a row, as TCANet's for HACS); `{"results": {video: [{"label", "score"}, …]}}`, where a class not
+    listed has score 0; and `.npy` of [videos, classes]. `rows` and `columns` name what the file itself does not
+    name: the rows of an array, and the columns of an array or of a JSON file without names. By default they are
+    `videos` and `classes`. A JSON file's video ids may have ActivityNet's `v_` or lack it. `logits` takes the softmax
+    over all the file's classes.
+
+    Raises SolaError when a video or class is missing, a size is wrong, or a score is not finite or (but for
+    logits) negative.
+    """
+    if path.suffix == ".npy":
+        named = tuple(columns if columns is not None else classes)
+        table = _array_rows(path, videos, tuple(rows if rows is not None else videos), named)
+    else:
+        named, table = _json_rows(path, videos, columns if columns is not None else classes)
+    if not np.isfinite(table).all():
+        bad = int(np.flatnonzero(~np.isfinite(table).all(1))[0])
+        raise SolaError(f"{path}: video {videos[bad]!r} has a score that is not finite; expected numbers")
+    if logits:
+        table = np.exp(table - table.max(1, keepdims=True))
+        table /= table.sum(1, keepdims=True)
+    elif (table < 0).any():
+        bad = int(np.flatnonzero((table < 0).any(1))[0])
+        raise SolaError(f"{path}: video {videos[bad]!r} has a negative score; pass logits=True if these are logits")
+    column = _positions(path, "class", named, classes)
+    return VideoScores(tuple(videos), tuple(classes), table[:, column])
+
+
+def _array_rows(
+    path: Path, videos: Sequence[str], rows: tuple[str, ...], columns: tuple[str, ...]
+) -> Float[np.ndarray, "videos columns"]:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise SolaError(f"{path}: no such file; expected class scores as .npy") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise SolaError(f"{path}: cannot be read as a .npy array of numbers ({error})") from None
+    if values.shape != (len(rows), len(columns)) or values.dtype.kind not in "fiu":
+        raise SolaError(
+            f"{path}: {values.dtype} of shape {values.shape}; expected numbers of shape ({len(rows)}, {len(columns)}), "
+            "a row a video and a column a class; pass rows= and columns= that name all of the file's"
+        )
+    table: np.ndarray = values[_positions(path, "video", rows, videos)].astype(np.float64)
+    return table
+
+
+def _json_rows(
+    path: Path, videos: Sequence[str], columns: Sequence[str]
+) -> tuple[tuple[str, ...], Float[np.ndarray, "videos columns"]]:
+    """The names of the columns, and a row for each of `videos`."""
+    content = read_json(path, "class scores")
+    results = content.get("results") if isinstance(content, dict) else None
+    if not isinstance(results, dict):
+        raise SolaError(f'{path}: no object "results"; expected {{"results": {{video: scores}}}}')
+    names = content.get("class", content.get("classes", list(columns)))
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise SolaError(f'{path}: "class" is not a list of names; expected one a column')
+    at = {name: position for position, name in enumerate(names)}
+    table = np.zeros((len(videos), len(names)))
+    for row, video in zip(table, videos, strict=True):
+        key = next((key for key in (video, PREFIX + video, video.removeprefix(PREFIX)) if key in results), None)
+        if key is None:
+            raise SolaError(f"{path}: no video {video!r} in its results; expected every video asked for")
+        value = results[key]
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+            value = value[0]
+        if not isinstance(value, list):
+            raise SolaError(f"{path}: video {video!r} has no list of scores")
+        if value and isinstance(value[0], dict):
+            _fill(path, video, row, value, at)
+            continue
+        if len(value) != len(names):
+            raise SolaError(f"{path}: video {video!r} has {len(value)} scores; expected {len(names)}, one a class")
+        row[:] = [_number(path, video, score) for score in value]
+    return tuple(names), table
+
+
+def _fill(path: Path, video: str, row: Float[np.ndarray, " columns"], value: list[Any], at: dict[str, int]) -> None:
+    """Write the scores of [{"label", "score"}, …] into a row of zeros."""
+    for entry in value:
+        if not (isinstance(entry, dict) and "label" in entry and "score" in entry):
+            raise SolaError(f'{path}: video {video!r} has an entry without "label" and "score"')
+        if entry["label"] not in at:
+            raise SolaError(f"{path}: video {video!r} has the label {entry['label']!r}, which is none of the classes")
+        row[at[entry["label"]]] = _number(path, video, entry["score"])
+
+
+def _number(path: Path, video: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SolaError(f"{path}: video {video!r} has the score {value!r}; expected a number")
+    return float(value)
+
+
+def _positions(path: Path, what: str, names: Sequence[str], wanted: Sequence[str]) -> Int[np.ndarray, " wanted"]:
+    at = {name: position for position, name in enumerate(names)}
+    missing = [name for name in wanted if name not in at]
+    if missing:
+        raise SolaError(f"{path}: no {what} {missing[0]!r} ({len(missing)} missing); expected every {what} asked for")
+    return np.array([at[name] for name in wanted], np.int64)
+
+
+def share_of_top_two(class_scores: Float[np.ndarray, "*n classes"]) -> Float[np.ndarray, "*n classes"]:
+    """Return the scores divided by the sum of the two best, p/(p₁ + p₂), as G-TAD labels HACS with `top=1`.
+
+    Scores that are all 0 stay so. Raises SolaError with fewer than two classes.
+
+    >>> share_of_top_two(np.array([0.6, 0.1, 0.2]))
+    array([0.75 , 0.125, 0.25 ])
+    """
+    if class_scores.shape[-1] < 2:
+        raise SolaError("the two best classes of fewer than two; expected two classes or more")
+    best = np.partition(class_scores, -2, axis=-1)[..., -2:].sum(-1, keepdims=True)
+    share: np.ndarray = np.divide(class_scores, best, out=np.zeros(class_scores.shape), where=best > 0)
+    return share
+
+
+def fuse(
+    proposals: Segments,
+    class_scores: Float[np.ndarray, "n classes"] | Float[np.ndarray, " classes"],
+    *,
+    top: int,
+    combine: Literal["product", "sqrt"] = "product",
+) -> Segments:
+    """Return every proposal once for each of its `top` best classes, labelled by the class's index.
+
+    `class_scores` is one row for the video, or one a proposal. The new score is proposal·class ("product": G-TAD,
+    BMN, OpenTAD) or its square root ("sqrt": ActionFormer). First come all proposals with their best class, then all
+    with their second; of equal classes the lower index.
+
+    Raises SolaError when `top` is not in 1 … classes, the rows are not as many as the proposals, or a score is
+    negative or not finite.
+
+    >>> proposal = Segments(np.array([1.0]), np.array([2.0]), np.array([0]), np.array([0.5]))
+    >>> labelled = fuse(proposal, np.array([0.1, 0.5, 0.4]), top=2)
+    >>> labelled.label, labelled.score
+    (array([1, 2]), array([0.25, 0.2 ]))
+    """
+    n, classes = len(proposals), class_scores.shape[-1]
+    if not 1 <= top <= classes:
+        raise SolaError(f"top must be 1 to {classes}, the number of classes, not {top}")
+    if class_scores.ndim == 2 and len(class_scores) != n:
+        raise SolaError(f"{len(class_scores)} rows of class scores for {n} proposals; expected one, or one a proposal")
+    for what, scores in (("a proposal's", proposals.score), ("a class's", class_scores)):
+        if not (np.isfinite(scores) & (scores >= 0)).all():
+            raise SolaError(f"{what} score is negative or not finite; expected 0 or more")
+    best = np.argsort(-class_scores, axis=-1, kind="stable")[..., :top]
+    score = np.take_along_axis(class_scores, best, axis=-1)
+    label = np.broadcast_to(best, (n, top)).T.ravel().astype(np.int64)
+    fused = (np.broadcast_to(score, (n, top)) * proposals.score.astype(np.float64)[:, None]).T.ravel()
+    if combine == "sqrt":
+        fused = np.sqrt(fused)
+    return Segments(np.tile(proposals.start, top), np.tile(proposals.end, top), label, fused)
+
+
+def snippet_class_scores(
+    proposals: Segments, probabilities: Float[np.ndarray, "snippets classes"], grid: SnippetGrid
+) -> Float[np.ndarray, "n classes"]:
+    """Return the mean class probability of the snippets whose centre lies in each proposal (start ≤ centre < end).
+
+    A proposal that holds no centre takes the snippet centred nearest its middle. For `fuse`, one row a proposal.
+
+    Raises SolaError when there are no snippets or a probability is not finite.
+
+    >>> proposals = Segments(np.array([0.0, 2.6]), np.array([2.0, 2.7]), np.array([0, 0]), np.ones(2))
+    >>> snippet_class_scores(proposals, np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), SnippetGrid(fps=1))
+    array([[0.75, 0.25],
+           [0.  , 1.  ]])
+    """
+    length = len(probabilities)
+    if length == 0:
+        raise SolaError("class probabilities of no snippets; expected one row a snippet")
+    if not np.isfinite(probabilities).all():
+        raise SolaError("a snippet's class probability is not finite; expected numbers")
+    centres = grid.seconds(np.arange(length))
+    first = np.searchsorted(centres, proposals.start)
+    stop = np.searchsorted(centres, proposals.end)
+    nearest = np.floor(grid.index((proposals.start + proposals.end) / 2) + 0.5).clip(0, length - 1).astype(np.int64)
+    holds_none = stop <= first
+    first = np.where(holds_none, nearest, first)
+    stop = np.where(holds_none, nearest + 1, stop)
+    until = np.concatenate([np.zeros((1, probabilities.shape[1])), probabilities.cumsum(0, np.float64)])
+    mean: np.ndarray = (until[stop] - until[first]) / (stop - first)[:, None]
+    return mean
