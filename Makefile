@@ -22,6 +22,8 @@ bench: $(READY)  ## the speed and memory figures, each beside its plain definiti
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/training_memory.py
 	$(BIN)/python benchmarks/suppression.py
+	$(BIN)/python benchmarks/boundary_matching.py
+	$(BIN)/python benchmarks/graph_alignment.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix

@@ -10,16 +10,9 @@ one step above that with model, gradients, input and upstream gradient in place.
 
 import argparse
 import json
-import os
-import re
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from measuring import Step, milliseconds, prepared, print_memory, printed_by
 from torch import Tensor, nn
 
 from sola.heads.boundary_map import ProposalMap
@@ -55,71 +48,23 @@ class Plain(nn.Module):
         return self.conv(torch.matmul(features, self.mask).unflatten(2, self.shape)).squeeze(2).relu_()
 
 
-def prepared(name: str, channels: int, length: int = LENGTH) -> tuple[nn.Module, Callable[[], Tensor]]:
-    """A layer with every gradient allocated, and one step of it."""
+def built(name: str, channels: int, length: int = LENGTH) -> tuple[nn.Module, Step]:
+    """A layer and one step of it."""
     torch.manual_seed(0)
     layer: nn.Module
     if name == "ours":
         layer = BoundaryMatching(channels, HIDDEN, ProposalMap(length), samples=SAMPLES, points=POINTS)
     else:
         layer = Plain(channels, length)
-    features = torch.randn(1, channels, length, requires_grad=True)
-    with torch.no_grad():
-        upstream = torch.randn_like(layer(features))
-    for tensor in (features, *layer.parameters()):
-        tensor.grad = torch.zeros_like(tensor)
-
-    def step() -> Tensor:
-        out: Tensor = layer(features)
-        out.backward(upstream)
-        return out.detach()
-
-    return layer, step
+    return layer, prepared(layer, torch.randn(1, channels, length))
 
 
 def equal(channels: int) -> float:
     """The largest difference between both outputs, with the same weights, over the cells that exist."""
-    (plain, step_plain), (ours, step_ours) = (prepared(name, channels) for name in NAMES)
+    (plain, step_plain), (ours, step_ours) = (built(name, channels) for name in NAMES)
     ours.load_state_dict({name: value for name, value in plain.state_dict().items() if name != "mask"})
     valid = torch.from_numpy(ProposalMap(LENGTH).valid)
     return float((step_plain()[:, :, valid] - step_ours().transpose(1, 2)).abs().max())
-
-
-def milliseconds(channels: int, rounds: int) -> dict[str, float]:
-    """Median time of a step of each, taken in turns after one warm-up."""
-    steps = {name: prepared(name, channels)[1] for name in NAMES}
-    times: dict[str, list[float]] = {name: [] for name in NAMES}
-    for _ in range(rounds + 1):
-        for name, step in steps.items():
-            begun = time.perf_counter()
-            step()
-            times[name].append(1000 * (time.perf_counter() - begun))
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
-
-
-def resident(field: str) -> int:
-    """A line of this process's memory status, in bytes."""
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return 1024 * int(found[1])
-
-
-def measure_memory(name: str, channels: int) -> None:
-    """Print the bytes of one step above what stood before it (run in a process of its own)."""
-    torch.set_num_threads(2)
-    prepared(name, channels, 4)[1]()  # libraries and threads
-    _layer, step = prepared(name, channels)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    before = resident("VmRSS")
-    step()
-    print(resident("VmHWM") - before)
-
-
-def peak(name: str, channels: int) -> int:
-    """Bytes of one step, from a process whose freed memory goes back to the system at once."""
-    command = [sys.executable, __file__, "--channels", str(channels), "--memory-of", name]
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
-    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
 
 
 def main() -> None:
@@ -128,13 +73,15 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=128)
     parser.add_argument("--memory-of", choices=NAMES, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.memory_of:
-        measure_memory(options.memory_of, options.channels)
-        return
     torch.set_num_threads(2)
+    if options.memory_of:
+        built(options.memory_of, options.channels, 4)[1]()  # libraries and threads
+        print_memory(built(options.memory_of, options.channels)[1])
+        return
     difference = equal(options.channels)
-    times = milliseconds(options.channels, options.rounds)
-    peaks = {name: peak(name, options.channels) for name in NAMES}
+    times = milliseconds({name: built(name, options.channels)[1] for name in NAMES}, options.rounds)
+    width = str(options.channels)
+    peaks = {name: printed_by(__file__, "--channels", width, "--memory-of", name) for name in NAMES}
     figures = {
         "largest_difference": difference,
         "milliseconds": {name: round(value, 1) for name, value in times.items()},

@@ -10,17 +10,11 @@ one step above that with model, gradients, input and upstream gradient in place.
 
 import argparse
 import json
-import os
-import re
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import Step, milliseconds, prepared, print_memory, printed_by
 from torch import Tensor, nn
 
 from sola.heads.alignment import SubgraphAlignment, alignment_weights
@@ -86,28 +80,16 @@ class Head(nn.Module):
 MODELS: dict[str, Callable[[int], nn.Module]] = {"plain": Plain, "ours": Ours, "whole_head": Head}
 
 
-def prepared(name: str, length: int = LENGTH) -> tuple[nn.Module, Callable[[], Tensor]]:
-    """A model with every gradient allocated, and one step of it."""
+def built(name: str, length: int = LENGTH) -> tuple[nn.Module, Step]:
+    """A model and one step of it."""
     torch.manual_seed(0)
     model = MODELS[name](length)
-    channels = FEATURES if name == "whole_head" else CHANNELS
-    features = torch.randn(1, channels, length, requires_grad=True)
-    with torch.no_grad():
-        upstream = torch.randn_like(model(features))
-    for tensor in (features, *model.parameters()):
-        tensor.grad = torch.zeros_like(tensor)
-
-    def step() -> Tensor:
-        out: Tensor = model(features)
-        out.backward(upstream)
-        return out.detach()
-
-    return model, step
+    return model, prepared(model, torch.randn(1, FEATURES if name == "whole_head" else CHANNELS, length))
 
 
 def equal() -> float:
     """The largest difference between both outputs, with the same weights, over the cells that exist."""
-    (plain, step_plain), (ours, step_ours) = prepared("plain"), prepared("ours")
+    (plain, step_plain), (ours, step_ours) = built("plain"), built("ours")
     by_bin = plain.conv.weight.detach().view(HIDDEN, CHANNELS, -1).permute(2, 0, 1)
     ours.layer.load_state_dict(
         {"weight": by_bin[:BINS], "context_weight": by_bin[BINS:], "bias": plain.conv.bias.detach()}
@@ -116,55 +98,19 @@ def equal() -> float:
     return float((step_plain()[:, :, valid] - step_ours()[:, :-1].transpose(1, 2)).abs().max())
 
 
-def milliseconds(rounds: int) -> dict[str, float]:
-    """Median time of a step of each, taken in turns after one warm-up."""
-    steps = {name: prepared(name)[1] for name in MODELS}
-    times: dict[str, list[float]] = {name: [] for name in MODELS}
-    for _ in range(rounds + 1):
-        for name, step in steps.items():
-            begun = time.perf_counter()
-            step()
-            times[name].append(1000 * (time.perf_counter() - begun))
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
-
-
-def resident(field: str) -> int:
-    """A line of this process's memory status, in bytes."""
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return 1024 * int(found[1])
-
-
-def measure_memory(name: str) -> None:
-    """Print the bytes of one step above what stood before it (run in a process of its own)."""
-    torch.set_num_threads(2)
-    prepared(name, 4)[1]()  # libraries and threads
-    _model, step = prepared(name)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    before = resident("VmRSS")
-    step()
-    print(resident("VmHWM") - before)
-
-
-def peak(name: str) -> int:
-    """Bytes of one step, from a process whose freed memory goes back to the system at once."""
-    command = [sys.executable, __file__, "--memory-of", name]
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
-    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--memory-of", choices=list(MODELS), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.memory_of:
-        measure_memory(options.memory_of)
-        return
     torch.set_num_threads(2)
+    if options.memory_of:
+        built(options.memory_of, 4)[1]()  # libraries and threads
+        print_memory(built(options.memory_of)[1])
+        return
     difference = equal()
-    times = milliseconds(options.rounds)
-    peaks = {name: peak(name) for name in MODELS}
+    times = milliseconds({name: built(name)[1] for name in MODELS}, options.rounds)
+    peaks = {name: printed_by(__file__, "--memory-of", name) for name in MODELS}
     figures = {
         "largest_difference": difference,
         "milliseconds": {name: round(value, 1) for name, value in times.items()},

@@ -4,7 +4,7 @@ Settings are those of the recipes, the last epoch is taken: nothing is chosen on
 which is the one that linear evaluation finds best on these very videos, and that favours it. Three modules and three
 heads; seed i of the head stands on seed i of the module. What is done already is not done again.
 
-    python benchmarks/gtea_localization.py GTEA/split1 --out OUT [--head bmn] [--seeds 3] [--control "centred, average 17"]
+    python benchmarks/gtea_localization.py GTEA/split1 --out OUT [--head bmn] [--seeds 3] [--control "average 17"]
 """
 
 import argparse

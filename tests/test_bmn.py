@@ -352,6 +352,15 @@ def test_a_reference_checkpoint_loads_with_the_choices_of_its_program(layout: st
         assert torch.equal(layer.bias, weights[f"{theirs}.bias"])
 
 
+@pytest.mark.parametrize("by_duration", [None, True])
+def test_a_checkpoint_without_its_mask_is_what_the_arguments_say(by_duration: bool | None, tmp_path: Path) -> None:
+    weights = reference_weights(5, "start_end")
+    del weights["sample_mask"]
+    torch.save(weights, tmp_path / "bmn.pth.tar")
+    head = BMN.from_reference(tmp_path / "bmn.pth.tar", length=7, by_duration=by_duration)
+    assert head.proposals == ProposalMap(7, None, "duration_start" if by_duration else "start_end")
+
+
 def test_missing_and_unexpected_weights_are_named(tmp_path: Path) -> None:
     weights = reference_weights(3, "start_end")
     weights["extra.weight"] = weights.pop("x_1d_e.2.bias")

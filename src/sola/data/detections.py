@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 import msgspec
 import numpy as np
 
+from sola.data.thumos14 import NUMBERS
 from sola.errors import SolaError
 from sola.files import replacing
 from sola.segments import Segments, SegmentTable
@@ -17,30 +18,6 @@ Format = Literal["auto", "activitynet", "thumos"]
 
 UNLABELLED = ""
 """The class of proposals that come without a label."""
-
-THUMOS14_CLASSES: Mapping[str, str] = {
-    "7": "BaseballPitch",
-    "9": "BasketballDunk",
-    "12": "Billiards",
-    "21": "CleanAndJerk",
-    "22": "CliffDiving",
-    "23": "CricketBowling",
-    "24": "CricketShot",
-    "26": "Diving",
-    "31": "FrisbeeCatch",
-    "33": "GolfSwing",
-    "36": "HammerThrow",
-    "40": "HighJump",
-    "45": "JavelinThrow",
-    "51": "LongJump",
-    "68": "PoleVault",
-    "79": "Shotput",
-    "85": "SoccerPenalty",
-    "92": "TennisSwing",
-    "93": "ThrowDiscus",
-    "97": "VolleyballSpiking",
-}
-"""Numbers of the 20 detection classes among UCF101's, by which THUMOS14's own lines name them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,5 +188,5 @@ def _read_lines(path: Path) -> Iterator[tuple[str, Columns]]:
         column = videos.setdefault(video, ([], [], [], []))
         for values_so_far, value in zip(column[:3], values, strict=True):
             values_so_far.append(value)
-        column[3].append(THUMOS14_CLASSES.get(label, label))
+        column[3].append(NUMBERS.get(int(label), label) if label.isdecimal() else label)
     yield from videos.items()

@@ -184,25 +184,45 @@ class BMN(nn.Module):
         )
 
     @classmethod
-    def from_reference(cls, path: Path | str, *, points: int = 3, context: float = 0.5) -> "BMN":
+    def from_reference(
+        cls,
+        path: Path | str,
+        *,
+        length: int = 100,
+        by_duration: bool | None = None,
+        points: int = 3,
+        context: float = 0.5,
+    ) -> "BMN":
         """Load a checkpoint of JJBOY's program or of mmaction2's, with every choice of that program.
 
-        Their layers have the same names. Widths come from the weights; T, and whose program it is, from the sampling
-        mask that both keep beside them, which is compared with ours. `points` and `context` as for the head.
+        Their layers have the same names, and widths come from the weights. The sampling mask that both keep beside them
+        tells T and whose program it is, and is compared with ours; it is not loaded. In a file without it, `length`
+        and `by_duration` tell.
+
+        Args:
+            path: the checkpoint; read with weights_only.
+            length: T, where the file has no mask.
+            by_duration: whether the map is mmaction2's [duration, start] or JJBOY's [start, end]; None is as the file's
+                masks say, and JJBOY's where there is none.
+            points: places in a bin.
+            context: reach of the sampled window beyond either end, as a share of the proposal's length.
 
         Raises:
             SolaError: when the file is no such checkpoint; names that are missing or left over are told.
         """
         weights = published_weights(path)
-        weights.pop("bm_mask", None)  # mmaction2's mask of the cells that exist
+        existing = weights.pop("bm_mask", None)  # mmaction2's mask of the cells that exist
+        mask = weights.pop("sample_mask", None)
         layers = [f"{layer}.{kind}" for layer in LAYERS for kind in KINDS]
-        check_names(path, weights, [*layers, "sample_mask"], "BMN as JJBOY or mmaction2 writes it")
-        mask = weights.pop("sample_mask")
+        check_names(path, weights, layers, "BMN as JJBOY or mmaction2 writes it")
         try:
-            length, samples = len(mask), weights["x_3d_p.0.weight"].shape[2]
-            mask = mask.view(length, samples, length, length)
-            # the lower left corner is the longest proposal by duration, and no proposal by start and end
-            by_duration = length == 1 or bool(mask[:, :, -1, 0].any())
+            samples = weights["x_3d_p.0.weight"].shape[2]
+            if mask is not None:
+                length = len(mask)
+                mask = mask.view(length, samples, length, length)
+            if by_duration is None:
+                # the lower left corner is the longest proposal by duration, and no proposal by start and end
+                by_duration = existing is not None if mask is None else bool(length == 1 or mask[:, :, -1, 0].any())
             with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
                 head = cls(
                     weights["x_1d_b.0.weight"].shape[1] * GROUPS,
@@ -222,16 +242,17 @@ class BMN(nn.Module):
                 )
             names = {f"{ours}.{kind}": f"{theirs}.{kind}" for theirs, ours in LAYERS.items() for kind in KINDS}
             head.load_state_dict({ours: weights[theirs] for ours, theirs in names.items()})
-        except (IndexError, TypeError, RuntimeError) as error:
+        except (IndexError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise SolaError(f"{path}: weights whose shapes are not BMN's ({reason})") from None
-        sampled = head.matching.sampling.dense()  # [cell, sample, snippet]
-        expected = sampled.new_zeros(length * length, samples, length).index_copy(0, head.existing, sampled)
-        if not torch.allclose(mask.flatten(2).permute(2, 1, 0), expected, atol=1e-5):
-            raise SolaError(
-                f"{path}: its sample_mask is not that of {points} points and context {context}; pass the values it "
-                "was made with"
-            )
+        if mask is not None:
+            sampled = head.matching.sampling.dense()  # [cell, sample, snippet]
+            expected = sampled.new_zeros(length * length, samples, length).index_copy(0, head.existing, sampled)
+            if not torch.allclose(mask.flatten(2).permute(2, 1, 0), expected, atol=1e-5):
+                raise SolaError(
+                    f"{path}: its sample_mask is not that of {points} points and context {context}; pass the values it "
+                    "was made with"
+                )
         return head.eval()
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from sola.data.thumos14 import NUMBERS
 from sola.errors import SolaError
 from sola.files import read_json
 from sola.grid import SnippetGrid
@@ -15,30 +16,6 @@ from sola.segments import Segments
 
 PREFIX = "v_"
 """What ActivityNet's files put before a video's id, or leave out."""
-
-THUMOS14_NUMBERS = {
-    7: "BaseballPitch",
-    9: "BasketballDunk",
-    12: "Billiards",
-    21: "CleanAndJerk",
-    22: "CliffDiving",
-    23: "CricketBowling",
-    24: "CricketShot",
-    26: "Diving",
-    31: "FrisbeeCatch",
-    33: "GolfSwing",
-    36: "HammerThrow",
-    40: "HighJump",
-    45: "JavelinThrow",
-    51: "LongJump",
-    68: "PoleVault",
-    79: "Shotput",
-    85: "SoccerPenalty",
-    92: "TennisSwing",
-    93: "ThrowDiscus",
-    97: "VolleyballSpiking",
-}
-"""THUMOS14's twenty classes of actions by their number, from 1, among the 101 of UCF-101 (its detclasslist.txt)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +41,7 @@ def thumos14_layout(videos: int = 1574) -> tuple[tuple[str, ...], tuple[str, ...
     annotate it. Source: how G-TAD and OpenTAD index the file.
     """
     rows = tuple(f"video_test_{number:07d}" for number in range(1, videos + 1))
-    return rows, tuple(THUMOS14_NUMBERS.get(number, str(number)) for number in range(1, 102))
+    return rows, tuple(NUMBERS.get(number, str(number)) for number in range(1, 102))
 
 
 def read_classifier(
