@@ -3,33 +3,26 @@
 What is trained, on what, and how it is scored is the `Task`'s.
 """
 
-import json
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
+from sola.checkpoint import Progressed, Saved, load_checkpoint, save_checkpoint
 from sola.errors import SolaError
-from sola.files import replacing
 from sola.run import Run
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
-
-CHECKPOINT_SECONDS = 10.0
-CHECKPOINT_STEPS = 250
-"""A checkpoint is written when either has passed: so much is lost at most."""
 
 TOLD = ("loss", "gate", "validation_loss")
 """What the bar shows of an epoch's row."""
@@ -68,35 +61,6 @@ class Task(Protocol[Batch, Prediction]):
         """What else that epoch's row of the log shall say."""
 
 
-@dataclass
-class Progressed:
-    """How far a training has come; travels with the checkpoint."""
-
-    epoch: int = 0
-    """Epochs completed."""
-    step: int = 0
-    """Batches done of the epoch under way."""
-    total_steps: int = 0
-    loss_sum: float = 0.0
-    """Sum of loss·windows over the epoch under way."""
-    windows: int = 0
-    """Windows of the epoch under way."""
-    row: dict[str, Any] = field(default_factory=dict)
-    """The last epoch's row of the log."""
-
-
-@dataclass
-class Saved:
-    """When the last checkpoint was written."""
-
-    step: int
-    time: float = field(default_factory=time.monotonic)
-
-    def is_old(self, state: Progressed) -> bool:
-        """Whether the next one is due."""
-        return state.total_steps - self.step >= CHECKPOINT_STEPS or time.monotonic() - self.time >= CHECKPOINT_SECONDS
-
-
 def choose_device(device: Device) -> torch.device:
     """The device of that name; "auto" is the GPU where there is one.
 
@@ -128,12 +92,15 @@ def fit(
     device: torch.device,
     precision: Literal["fp32", "bf16"],
     schedule: Schedule = lambda epoch, step: 1.0,
+    clip_norm: float | None = None,
+    average: AveragedModel | None = None,
     resume: bool = False,
     quiet: bool = False,
 ) -> None:
     """Train `task.model` for that many epochs, going on from the run's checkpoint if `resume` and there is one.
 
-    `schedule` says for each epoch and step, both from 0, what share of the optimiser's learning rate is taken.
+    `schedule` says for each epoch and step, from 0, what share of the optimiser's learning rate is taken. Gradients
+    are clipped to a norm of `clip_norm`. `average` follows the model after every step.
 
     A row an epoch goes to the log; a checkpoint is written at the start, every 10 s or 250 steps, whichever comes
     first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next
@@ -145,7 +112,7 @@ def fit(
     """
     state = Progressed()
     if resume and run.checkpoint.is_file():
-        state = load_checkpoint(run.checkpoint, task.model, optimizer)
+        state = load_checkpoint(run.checkpoint, task.model, optimizer, average)
         run.append({**state.row, "epoch": state.epoch, "resumed_from_epoch": state.epoch})
     if state.epoch >= epochs:
         return
@@ -154,10 +121,13 @@ def fit(
     with bar(quiet) as progress, stop_requests() as stop:
         line = progress.add_task("", total=epochs, completed=state.epoch, what="")
         # once for nothing, so that start-up is in no rate
+        buffers = {name: buffer.clone() for name, buffer in task.model.named_buffers()}
         backward(task, task.batch(state.epoch, 0), device, precision)
         optimizer.zero_grad(set_to_none=True)
+        for name, buffer in task.model.named_buffers():
+            buffer.copy_(buffers[name])
         if state.total_steps == 0:  # from here on a killed run has something to go on from
-            save_checkpoint(run.checkpoint, task.model, optimizer, state)
+            save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
         saved = Saved(state.total_steps)
         while state.epoch < epochs:
             steps = task.steps(state.epoch)
@@ -169,8 +139,12 @@ def fit(
                 loss = backward(task, batch, device, precision)
                 for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
                     group["lr"] = rate * schedule(state.epoch, state.step)
+                if clip_norm is not None:
+                    nn.utils.clip_grad_norm_(task.model.parameters(), clip_norm)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
+                if average is not None:
+                    average.update_parameters(task.model)
                 count = task.windows(batch)
                 loss_sum += loss.double() * count
                 state.step, state.total_steps = state.step + 1, state.total_steps + 1
@@ -179,7 +153,7 @@ def fit(
                 # at an epoch's last step the row comes first: a checkpoint stands before a step or before an epoch
                 if state.step < steps and (stop.is_set or saved.is_old(state)):
                     state.loss_sum = float(loss_sum)
-                    save_checkpoint(run.checkpoint, task.model, optimizer, state)
+                    save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
                     saved = Saved(state.total_steps)
                     if stop.is_set:
                         raise KeyboardInterrupt
@@ -197,11 +171,11 @@ def fit(
             what = f"{told}  {rate:,.0f} windows/s"
             progress.update(line, completed=state.epoch, what=what)
             if stop.is_set or saved.is_old(state):
-                save_checkpoint(run.checkpoint, task.model, optimizer, state)
+                save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
                 saved = Saved(state.total_steps)
                 if stop.is_set and state.epoch < epochs:
                     raise KeyboardInterrupt
-    save_checkpoint(run.checkpoint, task.model, optimizer, state)
+    save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
 
 
 def backward(
@@ -213,38 +187,6 @@ def backward(
     loss = task.score(prediction, batch)
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.detach()
-
-
-def save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: Progressed) -> None:
-    """Write weights, optimiser and counters as one safetensors file, whole or not at all."""
-    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    for parameter, values in optimizer.state.items():
-        tensors |= {f"optimizer/{names[id(parameter)]}/{key}": value for key, value in values.items()}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with replacing(path) as aside:
-        save_file(tensors, aside, metadata={"state": json.dumps(vars(state))})
-
-
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progressed:
-    """Put a checkpoint back into model and optimiser, and say how far it had come.
-
-    Raises SolaError when it is unreadable, or of another model.
-    """
-    try:
-        with safe_open(path, framework="pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no mapping)
-            state = Progressed(**json.loads(stream.metadata()["state"]))
-        model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
-        for name, parameter in model.named_parameters():
-            prefix = f"optimizer/{name}/"
-            values = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-            if values:
-                optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in values.items()}
-    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise SolaError(f"{path}: not a checkpoint of this run ({reason}); start again with --overwrite") from None
-    return state
 
 
 class Clock:

@@ -78,6 +78,11 @@ def read_json(path: Path, what: str) -> Any:
         raise SolaError(f"{path}: cannot be read as {what} ({error})") from None
 
 
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return folder if folder.is_dir() or folder == folder.parent else existing(folder.parent)
+
+
 def must_be_free(path: Path, *, overwrite: bool, mark: str, key: str) -> None:
     """Raise SolaError if there is something at `path`, unless `overwrite` and we wrote it.
 

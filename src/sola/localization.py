@@ -17,11 +17,12 @@ from sola.data.identifiers import match_videos
 from sola.data.timing import snippet_grid
 from sola.engine import Device, choose_device, choose_precision, fit
 from sola.errors import SolaError
+from sola.files import existing
 from sola.heads.base import Placement
 from sola.localization_task import ProposalTraining
 from sola.localizer import WEIGHTS, Localizer, described
 from sola.localizer_config import LocalizerConfig
-from sola.postprocess import VideoScores, fuse, snippet_class_scores, suppress
+from sola.postprocess import VideoScores, fuse, share_of_top_two, snippet_class_scores, suppress
 from sola.run import Run, begin, environment, may_begin
 from sola.segments import Segments
 from sola.snippet_classifier import fit_snippet_classifier
@@ -75,10 +76,10 @@ def train_localizer(
         return Localizer.load(out)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
-    clips = clips_of(features, annotations, train_subset, config, id_prefix)
+    clips = clips_of(features, annotations, train_subset, config, id_prefix, existing(out))
     validation = None
     if validation_subset is not None:
-        validation = clips_of(features, annotations, validation_subset, config, id_prefix)
+        validation = clips_of(features, annotations, validation_subset, config, id_prefix, existing(out))
     description: dict[str, Any] = {
         "sources": [str(stream.source) for stream in features.streams],
         "requested": wanted,
@@ -131,9 +132,14 @@ def train_localizer(
 
 
 def clips_of(
-    features: FeatureSet, annotations: Annotations, subset: str, config: LocalizerConfig, id_prefix: str | None
+    features: FeatureSet,
+    annotations: Annotations,
+    subset: str,
+    config: LocalizerConfig,
+    id_prefix: str | None,
+    folder: Path,
 ) -> Clips:
-    """Cut the clips of a subset that hold instances.
+    """Cut the clips of a subset that hold instances; what does not fit in memory is mapped from a file in `folder`.
 
     Raises SolaError for an unknown subset, or one without features or instances.
     """
@@ -143,7 +149,7 @@ def clips_of(
     if not records:
         raise SolaError(f"subset {subset!r}: none of its {len(wanted.videos)} videos has features")
     limit = int(0.4 * psutil.virtual_memory().available)
-    return cut(features, records, config.clipping(), keep_empty=False, memory_limit=limit, folder=Path.cwd())
+    return cut(features, records, config.clipping(), keep_empty=False, memory_limit=limit, folder=folder)
 
 
 @torch.inference_mode()
@@ -222,6 +228,8 @@ def name_proposals(
             array = features.read(id_)
             grid = snippet_grid(id_, len(array), features.manifest, record)
             chances = snippet_class_scores(proposals[video], classifier.probabilities(array), grid)
+        if localizer.config.class_score == "share":
+            chances = share_of_top_two(chances)
         detections = fuse(proposals[video], chances, top=top, combine=combine)
         named[video] = detections.take(np.argsort(-detections.score, kind="stable"))
     return named

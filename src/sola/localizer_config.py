@@ -58,6 +58,8 @@ class LocalizerConfig:
     """Proposals of a video that are kept."""
     top: int = 2
     """Classes that each kept proposal is given."""
+    class_score: Literal["probability", "share"] = "probability"
+    """What a class counts: its probability, or that over the sum of the two best ones (G-TAD on HACS)."""
     classifier_epochs: int = 100
     """Of the snippet classifier that names proposals; 0 is none."""
     seed: int = 0

@@ -57,6 +57,7 @@ def gtad_hacs() -> LocalizerConfig:
         suppression="gaussian",
         sigma=0.8,
         top=1,
+        class_score="share",
     )
 
 

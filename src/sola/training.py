@@ -15,7 +15,7 @@ from sola.data.features import FeatureSet
 from sola.data.packing import PackedFeatures, pack
 from sola.engine import choose_device, choose_precision, fit
 from sola.errors import SolaError
-from sola.files import read_json
+from sola.files import existing, read_json
 from sola.matching import SimilarityMatching
 from sola.module import WEIGHTS, SoLa
 from sola.run import Run, begin, environment, may_begin
@@ -102,11 +102,6 @@ def train(
     )
     task.model.module.save_weights(out)
     return SoLa.from_pretrained(out)
-
-
-def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
-    return folder if folder.is_dir() or folder == folder.parent else existing(folder.parent)
 
 
 def _remarks(
