@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-import sola.engine
+import sola.checkpoint
 from sola.data.features import FeatureSet
 from sola.data.packing import pack
 from sola.engine import backward
@@ -143,7 +143,7 @@ def test_resumed_after_any_step_it_ends_in_the_same_bits(
     features: FeatureSet, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(features, SMALL, tmp_path / "whole", quiet=True)
-    monkeypatch.setattr(sola.engine, "CHECKPOINT_STEPS", 1)
+    monkeypatch.setattr(sola.checkpoint, "CHECKPOINT_STEPS", 1)
     monkeypatch.setattr(SimilarityMatching, "windows", fails_after(steps))
     with pytest.raises(PowerCutError):
         train(features, SMALL, tmp_path / "cut", quiet=True)
@@ -169,7 +169,7 @@ def test_resume_says_so_in_the_log_and_repeats_at_most_one_interval(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two steps an epoch, a checkpoint every three: stopped after the fifth, it goes on from the third."""
-    monkeypatch.setattr(sola.engine, "CHECKPOINT_STEPS", 3)
+    monkeypatch.setattr(sola.checkpoint, "CHECKPOINT_STEPS", 3)
     monkeypatch.setattr(SimilarityMatching, "windows", fails_after(5))
     with pytest.raises(PowerCutError):
         train(features, SMALL, tmp_path / "run", quiet=True)
@@ -219,7 +219,7 @@ def test_resume_with_another_config_is_refused(features: FeatureSet, tmp_path: P
 def test_resume_on_other_features_is_refused(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sola.engine, "CHECKPOINT_STEPS", 1)
+    monkeypatch.setattr(sola.checkpoint, "CHECKPOINT_STEPS", 1)
     monkeypatch.setattr(SimilarityMatching, "windows", fails_after(2))
     with pytest.raises(PowerCutError):
         train(features, SMALL, tmp_path / "run", quiet=True)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from sola.data.annotations import VideoAnnotation
 from sola.data.features import FeatureSet
+from sola.data.header import Header
 from sola.data.packing import allocate
 from sola.data.timing import snippet_grid
 from sola.errors import SolaError
@@ -110,17 +111,17 @@ def cut(
         progress: called with (videos done, videos in all).
 
     Raises:
-        SolaError: for a bad file, a video that nothing times, or when there is no clip.
+        SolaError: for a bad file, a video that nothing times, or when there is no clip to train on.
     """
-    lengths: dict[str, int] = {}
+    headers: dict[str, Header] = {}
     for id_ in records:
         try:
-            lengths[id_] = features.length(id_)
+            headers[id_] = features.header(id_)
         except SolaError as error:
             features.skip(id_, error)
     plans = []
-    for id_, snippets in lengths.items():
-        record = records[id_]
+    for id_, header in headers.items():
+        record, snippets = records[id_], header.shape[0]
         grid = snippet_grid(id_, snippets, features.manifest, record)
         for first in clipping.starts(snippets):
             placement = clipping.placement(first, snippets, grid)
@@ -128,9 +129,10 @@ def cut(
             instances = _instances(segments, placement, clipping.length)
             if keep_empty or len(instances):
                 plans.append((id_, first, placement, instances))
-    if not plans:
+    if not plans and not keep_empty:
         raise SolaError(f"none of {len(records)} videos gives a clip with an instance in it: nothing to train on")
-    values: np.ndarray | None = None
+    dtype = np.result_type(*{header.dtype for header in headers.values()} or {np.dtype(np.float32)})
+    values = allocate((len(plans), clipping.length, features.channels), dtype, memory_limit, folder)
     done = 0
     clips: list[tuple[int, Placement, Tensor]] = []
     names: dict[str, int] = {}
@@ -143,9 +145,6 @@ def cut(
         except SolaError as error:
             features.skip(id_, error)
             continue
-        if values is None:
-            shape = (len(plans), clipping.length, array.shape[1])
-            values = allocate(shape, array.dtype, memory_limit, folder)
         record = records[id_]
         position = names.setdefault(id_ if record is None else record.video, len(names))
         for index in own:
@@ -157,7 +156,7 @@ def cut(
             clips.append((position, plans[index][2], plans[index][3]))
         done += 1
         progress(done, len(by_video))
-    if values is None:
+    if not clips and not keep_empty:
         raise SolaError(f"none of {len(records)} videos can be read")
     return Clips(
         values[: len(clips)],

@@ -70,9 +70,9 @@ def train_localizer(
     """
     console = Console(stderr=True, quiet=quiet, soft_wrap=True)
     run = Run(out)
-    wanted = requested or described(config)
+    wanted = requested or {"subset": train_subset, "validation": validation_subset, **described(config)}
     if not may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS):
-        console.print(f"{out}: finished already, nothing to do")
+        console.print(f"{out}: finished already, nothing to do", markup=False, highlight=False)
         return Localizer.load(out)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
@@ -91,6 +91,7 @@ def train_localizer(
             "videos": len(clips.videos),
             "channels": clips.values.shape[2],
             "fingerprint": fingerprint(clips),
+            "validation_fingerprint": None if validation is None else fingerprint(validation),
             "manifest": features.manifest.to_json(),
         },
         "environment": environment(device, precision),
@@ -99,6 +100,14 @@ def train_localizer(
     console.print(
         f"{len(clips)} clips of {len(clips.videos)} videos with {instances} instances, {clips.values.shape[2]} channels"
     )
+    classifier = None
+    if config.classifier_epochs and annotations.classes:  # before the head: what it refuses is refused at once
+        ids = {
+            theirs: ours for ours, theirs in match_videos(features.videos, annotations.videos, id_prefix).videos.items()
+        }
+        classifier = fit_snippet_classifier(
+            features, ids, annotations, train_subset, seed=config.seed, epochs=config.classifier_epochs
+        )
     begin(run, description, resume=resume)
     task = ProposalTraining(config, clips, out, device, validation)
     optimizer = torch.optim.Adam(
@@ -117,15 +126,8 @@ def train_localizer(
     )
     best = task.take_best()
     if best is not None:
-        console.print(f"kept epoch {best} of {config.epochs}, the one of the lowest loss on {validation_subset!r}")
-    classifier = None
-    if config.classifier_epochs and annotations.classes:
-        ids = {
-            theirs: ours for ours, theirs in match_videos(features.videos, annotations.videos, id_prefix).videos.items()
-        }
-        classifier = fit_snippet_classifier(
-            features, ids, annotations, train_subset, seed=config.seed, epochs=config.classifier_epochs
-        )
+        told = f"kept epoch {best} of {config.epochs}, the one of the lowest loss on {validation_subset!r}"
+        console.print(told, markup=False, highlight=False)
     localizer = Localizer(task.model.eval(), config, annotations.classes, features.manifest, classifier)
     localizer.save_weights(out)
     return Localizer.load(out)
@@ -193,6 +195,8 @@ def propose(
         kept = [in_seconds(one, clips.placements[clip[0]], config.length) for one, clip in zip(kept, own, strict=True)]
         found.update(zip(clips.videos, kept, strict=True))
         progress(min(begin_ + VIDEOS_AT_A_TIME, len(ids)), len(ids))
+    if ids and not found:
+        raise SolaError(f"{features.skipped[ids[0]]}; none of {len(ids)} videos is left")
     return found
 
 
@@ -210,11 +214,16 @@ def name_proposals(
     The classes are those of `scores`, an external classifier of whole videos, in the order of `localizer.classes`, or
     else of the localiser's own snippet classifier.
 
-    Raises SolaError when there is neither, or a video has no scores.
+    Raises SolaError when there is neither, a video has no scores, or they are of other classes.
     """
     classifier = localizer.classifier
     if scores is None and classifier is None:
         raise SolaError("the localizer has no snippet classifier: name a file of class scores with --classifier")
+    if scores is not None and scores.classes != localizer.classes:
+        raise SolaError(
+            f"scores of {len(scores.classes)} classes that are not the localizer's {len(localizer.classes)}, or in "
+            "another order; pass classes=localizer.classes to read_classifier"
+        )
     top = min(localizer.config.top, len(localizer.classes))
     named = {}
     for id_, record in records.items():

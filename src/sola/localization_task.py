@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from sola.files import replacing
 from sola.heads.boundary_map import MapPrediction, MapTargets
 from sola.heads.boundary_map_loss import BoundaryMapLoss
 from sola.localizer_config import LocalizerConfig
+from sola.run import Run
 
 BEST = "best.safetensors"
 """In the run's folder: the weights of the epoch of the lowest validation loss so far."""
@@ -45,7 +48,7 @@ class ProposalTraining:
         validation: Clips | None = None,
     ) -> None:
         self.config, self.clips, self.device, self.validation = config, clips, device, validation
-        self.best = folder / BEST
+        self.run, self.best = Run(folder), folder / BEST
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay the caller's
             torch.manual_seed(config.seed)
             self.model = config.build(clips.values.shape[2]).to(device)
@@ -90,12 +93,15 @@ class ProposalTraining:
         if self.validation is None:
             return {}
         loss = self.validation_loss(self.validation)
-        before = best_so_far(self.best)
-        if loss < before:
+        if not math.isfinite(loss):
+            raise SolaError(f"the validation loss of epoch {epoch + 1} is {loss}; lower --learning-rate")
+        if loss < best_so_far(self.best):
             with replacing(self.best) as aside:
                 weights = {name: value.cpu().contiguous() for name, value in self.model.state_dict().items()}
                 save_file(weights, aside, metadata={"best": json.dumps({"epoch": epoch + 1, "loss": loss})})
-        return {"validation_loss": loss, "best_validation_loss": min(loss, before)}
+        # by the log: the weights may be of an epoch that a resumed run repeats, and has not come to yet
+        before = [row["validation_loss"] for row in self.run.rows() if row["epoch"] <= epoch]
+        return {"validation_loss": loss, "best_validation_loss": min([loss, *before])}
 
     @torch.inference_mode()
     def validation_loss(self, clips: Clips) -> float:
@@ -113,17 +119,25 @@ class ProposalTraining:
         """Load the best epoch's weights into the model and return which it was; None where nothing was validated."""
         if self.validation is None or not self.best.is_file():
             return None
-        self.model.load_state_dict(load_file(self.best))
-        with safe_open(self.best, framework="pt") as stream:
-            return int(json.loads(stream.metadata()["best"])["epoch"])
+        with damage_told(self.best):
+            self.model.load_state_dict(load_file(self.best))
+            with safe_open(self.best, framework="pt") as stream:
+                return int(json.loads(stream.metadata()["best"])["epoch"])
 
 
 def best_so_far(path: Path) -> float:
     """The lowest validation loss that a run has kept weights of; infinite where there are none."""
     if not path.is_file():
         return math.inf
+    with damage_told(path), safe_open(path, framework="pt") as stream:
+        return float(json.loads(stream.metadata()["best"])["loss"])
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Raise SolaError where the best weights of a run cannot be read."""
     try:
-        with safe_open(path, framework="pt") as stream:
-            return float(json.loads(stream.metadata()["best"])["loss"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise SolaError(f"{path}: not the best weights of this run ({error}); start again with --overwrite") from None
+        yield
+    except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise SolaError(f"{path}: not the best weights of this run ({reason}); start again with --overwrite") from None

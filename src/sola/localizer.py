@@ -57,13 +57,15 @@ class Localizer:
             with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
                 head = config.build(channels)
             head.load_state_dict({n.removeprefix("head/"): t for n, t in tensors.items() if n.startswith("head/")})
-        except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError) as error:
+            classifier = None
+            if "classifier/weight" in tensors:
+                weight, bias = tensors["classifier/weight"].numpy(), tensors["classifier/bias"].numpy()
+                if weight.shape != (channels, len(classes)) or bias.shape != (len(classes),):
+                    raise ValueError(f"a classifier of shape {weight.shape}, not ({channels}, {len(classes)})")
+                classifier = SnippetClassifier(weight, bias)
+        except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError, SolaError) as error:
             reason = " ".join(str(error).split())
             raise SolaError(f"{run}: not a run of `sola localize train` ({reason}); train it again") from None
-        classifier = None
-        if "classifier/weight" in tensors:
-            weight, bias = tensors["classifier/weight"].numpy(), tensors["classifier/bias"].numpy()
-            classifier = SnippetClassifier(weight, bias)
         return cls(head.eval(), config, classes, manifest, classifier)
 
     def save_weights(self, run: Path) -> None:
