@@ -1,42 +1,36 @@
-"""Train a localiser on features and annotations, and run one: features in, proposals and detections out."""
+"""FeatureSet × annotations → trained localiser."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
 from rich.console import Console
 
+from sola.actionformer_config import ActionFormerConfig
+from sola.boundary_map_config import BoundaryMapConfig
 from sola.clips import Clips, cut
-from sola.data.annotations import Annotations, VideoAnnotation
+from sola.data.annotations import Annotations
 from sola.data.features import FeatureSet
 from sola.data.identifiers import match_videos
-from sola.data.timing import snippet_grid
-from sola.engine import Device, choose_device, choose_precision, fit
+from sola.engine import choose_device, choose_precision, fit
 from sola.errors import SolaError
 from sola.files import existing
-from sola.heads.base import Placement
-from sola.localization_task import ProposalTraining
 from sola.localizer import WEIGHTS, Localizer, described
 from sola.localizer_config import LocalizerConfig
-from sola.postprocess import VideoScores, fuse, share_of_top_two, snippet_class_scores, suppress
+from sola.point_training import PointTraining
+from sola.proposal_training import ProposalTraining
 from sola.run import Run, begin, environment, may_begin
-from sola.segments import Segments
 from sola.snippet_classifier import fit_snippet_classifier
-
-VIDEOS_AT_A_TIME = 64
-"""Videos whose maps are in memory together while predicting."""
-
-Progress = Callable[[int, int], None]
 
 
 def train_localizer(
     features: FeatureSet,
     annotations: Annotations,
-    config: LocalizerConfig,
+    config: BoundaryMapConfig | ActionFormerConfig,
     out: Path,
     *,
     train_subset: str = "training",
@@ -47,7 +41,7 @@ def train_localizer(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> Localizer:
-    """Train a boundary-map head on one subset, and write the run to `out`.
+    """Train a head on one subset, and write the run to `out`.
 
     With `validation_subset` the weights of the epoch of the lowest loss on it are kept, else those of the last epoch.
     Figures on a subset that chose the epoch are figures that were tuned on it.
@@ -89,7 +83,7 @@ def train_localizer(
         "features": {
             "clips": len(clips),
             "videos": len(clips.videos),
-            "channels": clips.values.shape[2],
+            "channels": clips.values.shape[1],
             "fingerprint": fingerprint(clips),
             "validation_fingerprint": None if validation is None else fingerprint(validation),
             "manifest": features.manifest.to_json(),
@@ -98,39 +92,52 @@ def train_localizer(
     }
     instances = sum(map(len, clips.instances))
     console.print(
-        f"{len(clips)} clips of {len(clips.videos)} videos with {instances} instances, {clips.values.shape[2]} channels"
+        f"{len(clips)} clips of {len(clips.videos)} videos with {instances} instances, {clips.values.shape[1]} channels"
     )
     classifier = None
-    if config.classifier_epochs and annotations.classes:  # before the head: what it refuses is refused at once
-        ids = {
-            theirs: ours for ours, theirs in match_videos(features.videos, annotations.videos, id_prefix).videos.items()
-        }
+    if config.classifier_epochs and annotations.classes and not config.knows_classes:
+        # before the head: what it refuses is refused at once
+        matched = match_videos(features.videos, annotations.videos, id_prefix).videos
+        ids = {theirs: ours for ours, theirs in matched.items()}
         classifier = fit_snippet_classifier(
             features, ids, annotations, train_subset, seed=config.seed, epochs=config.classifier_epochs
         )
     begin(run, description, resume=resume)
-    task = ProposalTraining(config, clips, out, device, validation)
-    optimizer = torch.optim.Adam(
-        task.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
+    task = task_of(config, clips, len(annotations.classes), out, device, validation)
     fit(
         task,
-        optimizer,
+        task.optimizer(),
         run,
         epochs=config.epochs,
         device=device,
         precision=precision,
-        schedule=lambda epoch, step: config.rate(epoch),
+        schedule=task.rate,
+        clip_norm=task.clip_norm,
+        average=task.average,
         resume=resume,
         quiet=quiet,
     )
-    best = task.take_best()
+    head, best = task.finished_head()
     if best is not None:
         told = f"kept epoch {best} of {config.epochs}, the one of the lowest loss on {validation_subset!r}"
         console.print(told, markup=False, highlight=False)
-    localizer = Localizer(task.model.eval(), config, annotations.classes, features.manifest, classifier)
+    localizer = Localizer(head, config, annotations.classes, features.manifest, classifier)
     localizer.save_weights(out)
     return Localizer.load(out)
+
+
+def task_of(
+    config: BoundaryMapConfig | ActionFormerConfig,
+    clips: Clips,
+    classes: int,
+    folder: Path,
+    device: torch.device,
+    validation: Clips | None,
+) -> ProposalTraining | PointTraining:
+    """The task that trains the head of this config."""
+    if isinstance(config, ActionFormerConfig):
+        return PointTraining(config, clips, classes, folder, device, validation)
+    return ProposalTraining(config, clips, folder, device, validation)
 
 
 def clips_of(
@@ -154,125 +161,11 @@ def clips_of(
     return cut(features, records, config.clipping(), keep_empty=False, memory_limit=limit, folder=folder)
 
 
-@torch.inference_mode()
-def propose(
-    localizer: Localizer,
-    features: FeatureSet,
-    records: Mapping[str, VideoAnnotation | None],
-    *,
-    device: Device = "auto",
-    progress: Progress = lambda done, total: None,
-) -> dict[str, Segments]:
-    """Return each video's class-agnostic proposals in seconds, after suppression, best first.
-
-    Clips of a video are merged before the suppression. `records` are the videos by their id in `features`, with the
-    annotation where there is one: it may say when snippets are, and names the video.
-
-    Raises SolaError when the features went through another chain than the localiser's, or a file is bad.
-    """
-    localizer.must_stand_on(features.manifest)
-    config, ids = localizer.config, list(records)
-    found: dict[str, Segments] = {}
-    if features.channels != localizer.head.channels:
-        raise SolaError(
-            f"the features have {features.channels} channels, the localizer was trained on {localizer.head.channels}"
-        )
-    where = choose_device(device)
-    head = localizer.head.to(where)
-    for begin_ in range(0, len(ids), VIDEOS_AT_A_TIME):
-        chunk = {id_: records[id_] for id_ in ids[begin_ : begin_ + VIDEOS_AT_A_TIME]}
-        clips = cut(features, chunk, config.clipping(), keep_empty=True)
-        relative = in_clip_lengths(clips, config.length)
-        decoded: list[Segments] = []
-        for start in range(0, len(clips), config.batch_size):
-            index = np.arange(start, min(start + config.batch_size, len(clips)))
-            prediction = head(clips.batch(index, where))
-            # in lengths of a clip, in which the candidates of all whole videos are the same: suppression knows that
-            decoded += head.decode(prediction, [relative[i] for i in index])
-        own = [np.flatnonzero(clips.video == video) for video in range(len(clips.videos))]
-        merged = [joined([decoded[i] for i in clip]) for clip in own]
-        kept = suppress(merged, config.decay(), keep=config.keep, class_aware=False, durations=[1.0] * len(merged))
-        kept = [in_seconds(one, clips.placements[clip[0]], config.length) for one, clip in zip(kept, own, strict=True)]
-        found.update(zip(clips.videos, kept, strict=True))
-        progress(min(begin_ + VIDEOS_AT_A_TIME, len(ids)), len(ids))
-    if ids and not found:
-        raise SolaError(f"{features.skipped[ids[0]]}; none of {len(ids)} videos is left")
-    return found
-
-
-def name_proposals(
-    localizer: Localizer,
-    features: FeatureSet,
-    records: Mapping[str, VideoAnnotation | None],
-    proposals: Mapping[str, Segments],
-    *,
-    scores: VideoScores | None = None,
-    combine: Literal["product", "sqrt"] = "product",
-) -> dict[str, Segments]:
-    """Return detections: every proposal with each of the likeliest classes, best first.
-
-    The classes are those of `scores`, an external classifier of whole videos, in the order of `localizer.classes`, or
-    else of the localiser's own snippet classifier.
-
-    Raises SolaError when there is neither, a video has no scores, or they are of other classes.
-    """
-    classifier = localizer.classifier
-    if scores is None and classifier is None:
-        raise SolaError("the localizer has no snippet classifier: name a file of class scores with --classifier")
-    if scores is not None and scores.classes != localizer.classes:
-        raise SolaError(
-            f"scores of {len(scores.classes)} classes that are not the localizer's {len(localizer.classes)}, or in "
-            "another order; pass classes=localizer.classes to read_classifier"
-        )
-    top = min(localizer.config.top, len(localizer.classes))
-    named = {}
-    for id_, record in records.items():
-        video = id_ if record is None else record.video
-        if video not in proposals:
-            continue
-        if scores is not None:
-            chances = scores.of(video)
-        else:
-            assert classifier is not None
-            array = features.read(id_)
-            grid = snippet_grid(id_, len(array), features.manifest, record)
-            chances = snippet_class_scores(proposals[video], classifier.probabilities(array), grid)
-        if localizer.config.class_score == "share":
-            chances = share_of_top_two(chances)
-        detections = fuse(proposals[video], chances, top=top, combine=combine)
-        named[video] = detections.take(np.argsort(-detections.score, kind="stable"))
-    return named
-
-
-def joined(clips: list[Segments]) -> Segments:
-    """The segments of several clips as one."""
-    columns = (np.concatenate([getattr(one, name) for one in clips]) for name in ("start", "end", "label", "score"))
-    return Segments(*columns)
-
-
-def in_clip_lengths(clips: Clips, length: int) -> list[Placement]:
-    """Where each clip lies in its video, the video's first clip being [0, 1]."""
-    _, first = np.unique(clips.video, return_index=True)
-    placements = []
-    for video, placement in zip(clips.video, clips.placements, strict=True):
-        base = clips.placements[first[video]]
-        shift = (placement.origin - base.origin) / (base.unit * length)
-        placements.append(Placement(shift, placement.unit / base.unit / length))
-    return placements
-
-
-def in_seconds(segments: Segments, base: Placement, length: int) -> Segments:
-    """Segments in lengths of the clip `base`, in seconds."""
-    scale = base.unit * length
-    return Segments(
-        base.origin + scale * segments.start, base.origin + scale * segments.end, segments.label, segments.score
-    )
-
-
 def fingerprint(clips: Clips) -> str:
     """A digest of every value, where the clips lie, and their instances."""
     digest = hashlib.sha256(repr((clips.videos, clips.placements, clips.values.dtype.str)).encode())
     for i in range(len(clips)):
-        digest.update(np.ascontiguousarray(clips.values[i]).data)
+        digest.update(np.ascontiguousarray(clips.clip(i)).data)
         digest.update(clips.instances[i].numpy().tobytes())
+        digest.update(clips.labels[i].numpy().tobytes())
     return digest.hexdigest()

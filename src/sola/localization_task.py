@@ -1,43 +1,59 @@
-"""The task that trains a boundary-map head: clips in random order, scored by the map's loss, validated every epoch."""
+"""What all trainings of heads have in common: clips in random order, validated every epoch, the best epoch kept."""
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from sola.clips import Clips
 from sola.errors import SolaError
 from sola.files import replacing
-from sola.heads.boundary_map import MapPrediction, MapTargets
-from sola.heads.boundary_map_loss import BoundaryMapLoss
 from sola.localizer_config import LocalizerConfig
 from sola.run import Run
 
 BEST = "best.safetensors"
 """In the run's folder: the weights of the epoch of the lowest validation loss so far."""
 
+Targets = TypeVar("Targets")
+Prediction = TypeVar("Prediction")
+Head = TypeVar("Head", bound=nn.Module)
+
 
 @dataclass(frozen=True)
-class ClipBatch:
+class ClipBatch(Generic[Targets]):
     """A batch on the model's device."""
 
     features: Float[Tensor, "batch channels time"]
-    targets: MapTargets
+    targets: Targets
     seed: tuple[int, ...]
-    """Of the cells that the regression draws."""
+    """Of whatever the step draws."""
 
 
-class ProposalTraining:
-    """The engine's task: clips, their targets, and after every epoch the loss on validation clips."""
+class LocalizationTask(ABC, Generic[Targets, Prediction, Head]):
+    """The engine's task but for what a head's clips, targets and loss are.
+
+    Args:
+        config: of the training.
+        clips: that are learnt.
+        folder: the run's, for the weights of the best epoch.
+        device: of the model.
+        validation: clips whose loss picks the epoch; None keeps the last.
+        model: all that is trained.
+        head: the part of it that is a head.
+        average: what follows the model and is evaluated in its place, if anything is.
+    """
 
     def __init__(
         self,
@@ -45,48 +61,65 @@ class ProposalTraining:
         clips: Clips,
         folder: Path,
         device: torch.device,
-        validation: Clips | None = None,
+        validation: Clips | None,
+        model: nn.Module,
+        head: Head,
+        average: AveragedModel | None = None,
     ) -> None:
         self.config, self.clips, self.device, self.validation = config, clips, device, validation
         self.run, self.best = Run(folder), folder / BEST
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay the caller's
-            torch.manual_seed(config.seed)
-            self.model = config.build(clips.values.shape[2]).to(device)
-        self.loss = BoundaryMapLoss(self.model.proposals)
+        self.model, self.head, self.average = model, head, average
         self.order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    @abstractmethod
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser of the model, at its full learning rate."""
+
+    @abstractmethod
+    def rate(self, epoch: int, step: int) -> float:
+        """Share of the learning rate at that step."""
+
+    @property
+    def clip_norm(self) -> float | None:
+        """Norm to which gradients are clipped; None is not."""
+        return None
+
+    @abstractmethod
+    def training_batch(self, index: np.ndarray, seed: tuple[int, ...]) -> ClipBatch[Targets]:
+        """These clips, augmented from the seed, and their targets."""
+
+    @abstractmethod
+    def validation_batch(self, clips: Clips, index: np.ndarray) -> ClipBatch[Targets]:
+        """These clips as they are, and their targets."""
+
+    @abstractmethod
+    def predict(self, batch: ClipBatch[Targets]) -> Prediction:
+        """The head's answer."""
+
+    @abstractmethod
+    def score(self, prediction: Prediction, batch: ClipBatch[Targets]) -> Tensor:
+        """The loss, a scalar."""
+
+    @abstractmethod
+    def evaluated_head(self) -> Head:
+        """The head whose weights are judged and kept."""
 
     def steps(self, epoch: int) -> int:
         """Batches in an epoch; the last may be smaller."""
         return math.ceil(len(self.clips) / self.config.batch_size)
 
-    def batch(self, epoch: int, step: int) -> ClipBatch:
+    def batch(self, epoch: int, step: int) -> ClipBatch[Targets]:
         """That batch of the epoch's order, which is drawn from the seed."""
         if self.order[0] != epoch:
             generator = np.random.default_rng((self.config.seed, epoch))
             self.order = epoch, generator.permutation(len(self.clips))
         size = self.config.batch_size
         index = self.order[1][step * size : (step + 1) * size]
-        return self.batch_of(self.clips, index, (self.config.seed, epoch, step))
+        return self.training_batch(index, (self.config.seed, epoch, step))
 
-    def batch_of(self, clips: Clips, index: np.ndarray, seed: tuple[int, ...]) -> ClipBatch:
-        """These clips and their targets."""
-        targets = self.model.targets([clips.instances[i] for i in index.tolist()])
-        return ClipBatch(clips.batch(index, self.device), targets.to(self.device), seed)
-
-    def windows(self, batch: ClipBatch) -> int:
+    def windows(self, batch: ClipBatch[Targets]) -> int:
         """Clips in the batch."""
         return len(batch.features)
-
-    def predict(self, batch: ClipBatch) -> MapPrediction:
-        """Maps and boundaries."""
-        prediction: MapPrediction = self.model(batch.features)
-        return prediction
-
-    def score(self, prediction: MapPrediction, batch: ClipBatch) -> Tensor:
-        """The map's loss."""
-        state = np.random.SeedSequence(batch.seed).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(state) >> 1)
-        return self.loss(prediction, batch.targets, generator).total
 
     def measures(self, epoch: int) -> dict[str, float]:
         """The loss on the validation clips, where there are some; the weights are kept if it is the lowest so far."""
@@ -97,7 +130,7 @@ class ProposalTraining:
             raise SolaError(f"the validation loss of epoch {epoch + 1} is {loss}; lower --learning-rate")
         if loss < best_so_far(self.best):
             with replacing(self.best) as aside:
-                weights = {name: value.cpu().contiguous() for name, value in self.model.state_dict().items()}
+                weights = {name: value.cpu().contiguous() for name, value in self.evaluated_head().state_dict().items()}
                 save_file(weights, aside, metadata={"best": json.dumps({"epoch": epoch + 1, "loss": loss})})
         # by the log: the weights may be of an epoch that a resumed run repeats, and has not come to yet
         before = [row["validation_loss"] for row in self.run.rows() if row["epoch"] <= epoch]
@@ -105,24 +138,34 @@ class ProposalTraining:
 
     @torch.inference_mode()
     def validation_loss(self, clips: Clips) -> float:
-        """Mean loss over batches of clips in their order, in fp32."""
+        """Mean loss over batches of clips in their order, in fp32, of the weights that would be kept."""
+        trained, self.head = self.head, self.evaluated_head()
         self.model.eval()
+        self.head.eval()
         size, total = self.config.batch_size, 0.0
         for start in range(0, len(clips), size):
             index = np.arange(start, min(start + size, len(clips)))
-            batch = self.batch_of(clips, index, (start,))  # every epoch is judged on the same cells
+            batch = self.validation_batch(clips, index)
             total += float(self.score(self.predict(batch), batch)) * len(index)
+        self.head = trained
         self.model.train()
         return total / len(clips)
 
-    def take_best(self) -> int | None:
-        """Load the best epoch's weights into the model and return which it was; None where nothing was validated."""
+    def finished_head(self) -> tuple[Head, int | None]:
+        """The head to keep, and the epoch that it is of where validation chose it."""
+        head = self.evaluated_head()
         if self.validation is None or not self.best.is_file():
-            return None
+            return head.eval(), None
         with damage_told(self.best):
-            self.model.load_state_dict(load_file(self.best))
+            head.load_state_dict(load_file(self.best))
             with safe_open(self.best, framework="pt") as stream:
-                return int(json.loads(stream.metadata()["best"])["epoch"])
+                return head.eval(), int(json.loads(stream.metadata()["best"])["epoch"])
+
+
+def seed_of(values: tuple[int, ...]) -> int:
+    """One number of 63 bits that follows from several."""
+    state: Any = np.random.SeedSequence(values).generate_state(1, np.uint64)[0]
+    return int(state) >> 1
 
 
 def best_so_far(path: Path) -> float:

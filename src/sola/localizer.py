@@ -13,9 +13,12 @@ from numpy import ndarray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from sola.actionformer_config import ActionFormerConfig
+from sola.boundary_map_config import BoundaryMapConfig
 from sola.data.manifest import Manifest
 from sola.errors import SolaError
 from sola.files import read_json, replacing
+from sola.heads.actionformer.model import ActionFormer
 from sola.heads.bmn import BMN
 from sola.heads.gtad import GTAD
 from sola.localizer_config import LocalizerConfig
@@ -26,11 +29,19 @@ CHAIN = ("encoder", "fps", "stride", "window", "offset", "dim")
 """What of a manifest the features of a localiser have to agree in, where both say it."""
 
 
+CONFIGS: Mapping[str, type[BoundaryMapConfig] | type[ActionFormerConfig]] = {
+    "bmn": BoundaryMapConfig,
+    "gtad": BoundaryMapConfig,
+    "actionformer": ActionFormerConfig,
+}
+"""The config of each head."""
+
+
 @dataclass(frozen=True, eq=False)
 class Localizer:
     """A head with everything that it takes to run it on more features of the same kind."""
 
-    head: BMN | GTAD
+    head: ActionFormer | BMN | GTAD
     config: LocalizerConfig
     classes: tuple[str, ...]
     manifest: Manifest
@@ -49,13 +60,13 @@ class Localizer:
             raise SolaError(f"{run}: holds no {WEIGHTS}; expected a finished run of `sola localize train`")
         record = read_json(run / "config.json", "a run's config")
         try:
-            config = LocalizerConfig(**record["training"])
+            config = CONFIGS[record["training"]["head"]](**record["training"])
             classes = tuple(record["classes"])
             channels = int(record["features"]["channels"])
             manifest = Manifest.of(record["features"]["manifest"])
             tensors = load_file(run / WEIGHTS)
             with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
-                head = config.build(channels)
+                head = config.build(channels, len(classes))
             head.load_state_dict({n.removeprefix("head/"): t for n, t in tensors.items() if n.startswith("head/")})
             classifier = None
             if "classifier/weight" in tensors:

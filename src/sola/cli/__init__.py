@@ -15,7 +15,7 @@ COMMANDS: Mapping[str, str] = {
     "transform": "write transformed features in the layout they came in",
     "probe": "linear evaluation: feature sets side by side, with controls",
     "inspect": "similarity maps, similarity against distance, a suggested step and K",
-    "localize": "train a head that finds actions (BMN, G-TAD), and run it",
+    "localize": "train a head that finds actions (BMN, G-TAD, ActionFormer), and run it",
     "evaluate": "detection mAP, proposal recall, and where the error comes from",
     "export": "the module as ONNX, for other runtimes",
 }

@@ -5,22 +5,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from sola.actionformer_config import ActionFormerConfig
+from sola.boundary_map_config import BoundaryMapConfig
 from sola.cli.console import named, parse, say, stderr_bar, subcommand
 from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
 from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.detections import UNLABELLED, write_detections
 from sola.data.features import FeatureSet
 from sola.data.identifiers import match_videos
+from sola.detection import detect, name_proposals
 from sola.engine import Device
 from sola.errors import SolaError
-from sola.localization import name_proposals, propose, train_localizer
+from sola.explanation import explain
+from sola.localization import train_localizer
 from sola.localizer import WEIGHTS, Localizer, described
-from sola.localizer_config import HeadName, LocalizerConfig
-from sola.localizer_recipes import LOCALIZER_RECIPES, LocalizerRecipe
+from sola.localizer_recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
 from sola.postprocess import VideoScores, read_classifier, thumos14_layout
 from sola.run import Run, may_begin
+from sola.segments import Segments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +50,8 @@ class LocalizeTrain:
     """A subset whose loss picks the epoch that is kept; without, the last is. Its figures are then tuned on it."""
     label_key: str = "label"
     """The annotation's field that names the class (EPIC: verb or noun)."""
+    explain: Annotated[str | None, arg(metavar="VIDEO")] = None
+    """Train nothing: say how this video gets from frames to seconds to the head's units and back."""
     resume: bool = False
     """Go on with a run that was stopped; begin it where there is none."""
     overwrite: bool = False
@@ -104,9 +111,12 @@ def train(arguments: list[str]) -> None:
     head = named(arguments, "head", HeadName, "bmn")
     recipe = LOCALIZER_RECIPES[head, named(arguments, "recipe", LocalizerRecipe, "anet")]()  # type: ignore[index]
 
+    kind = type(recipe)  # whose fields are the flags: heads have different ones
+
     def command(
-        options: OmitArgPrefixes[LocalizeTrain], config: OmitArgPrefixes[LocalizerConfig] = recipe
-    ) -> tuple[LocalizeTrain, LocalizerConfig]:
+        options: OmitArgPrefixes[LocalizeTrain],
+        config: OmitArgPrefixes[kind] = recipe,  # type: ignore[valid-type]
+    ) -> tuple[LocalizeTrain, BoundaryMapConfig | ActionFormerConfig]:
         return options, config
 
     command.__doc__ = LocalizeTrain.__doc__
@@ -119,6 +129,9 @@ def train(arguments: list[str]) -> None:
         "validation": options.validation,
         **described(config),
     }
+    if options.explain is not None:
+        print(explained(options, config))
+        return
     if not may_begin(Run(options.out), requested, resume=options.resume, overwrite=options.overwrite, product=WEIGHTS):
         if not options.quiet:
             say(f"{options.out}: finished already, nothing to do")
@@ -143,6 +156,19 @@ def train(arguments: list[str]) -> None:
         say(f"{options.out}: trained; next: sola localize predict {options.out} FEATURES --out detections.json")
 
 
+def explained(options: LocalizeTrain, config: BoundaryMapConfig | ActionFormerConfig) -> str:
+    """What --explain says."""
+    annotations = read_annotations(options.annotations, options.label_key)
+    features = options.timing.fill(options.reading.open(options.features))
+    matched = match_videos(features.videos, annotations.videos, options.reading.id_prefix).videos
+    for ours, theirs in matched.items():
+        if options.explain in (ours, theirs):
+            return explain(features, ours, annotations.videos[theirs], config.clipping())
+    raise SolaError(
+        f"--explain {options.explain}: no such video; expected one of {len(matched)}, such as {min(matched)}"
+    )
+
+
 def predict(arguments: list[str]) -> None:
     """Predict."""
     options = parse(LocalizePredict, "localize predict", arguments)
@@ -159,26 +185,35 @@ def predict(arguments: list[str]) -> None:
     records = videos_of(features, annotations, options.reading.id_prefix)
     scores = None
     if options.classifier is not None:
+        if localizer.config.knows_classes:
+            raise SolaError(f"--classifier {options.classifier}: the head of {options.run} knows the classes by itself")
         videos = [id_ if record is None else record.video for id_, record in records.items()]
         scores = read_scores(options.classifier, videos, localizer.classes)
-    elif localizer.classifier is None:
+    elif localizer.classifier is None and not localizer.config.knows_classes:
         raise SolaError(f"{options.run}: has no snippet classifier; name a file of class scores with --classifier")
     with stderr_bar(options.quiet) as bar:
         line = bar.add_task("predict", total=len(records))
-        proposals = propose(
+        found = detect(
             localizer,
             features,
             records,
             device=options.device,
             progress=lambda done, total: bar.update(line, completed=done, total=total),
         )
-    detections = name_proposals(localizer, features, records, proposals, scores=scores, combine=options.combine)
+    detections = found
+    if not localizer.config.knows_classes:
+        detections = name_proposals(localizer, features, records, found, scores=scores, combine=options.combine)
     write_detections(options.out, detections, localizer.classes)
     if options.proposals is not None:
-        write_detections(options.proposals, proposals, (UNLABELLED,))
+        write_detections(options.proposals, {video: unnamed(one) for video, one in found.items()}, (UNLABELLED,))
     report_skipped(features)
     if not options.quiet:
         say(f"{options.out}: {sum(map(len, detections.values()))} detections in {len(detections)} videos")
+
+
+def unnamed(segments: Segments) -> Segments:
+    """The same segments, all of class 0."""
+    return dataclasses.replace(segments, label=np.zeros_like(segments.label))
 
 
 def videos_of(

@@ -1,0 +1,172 @@
+"""Trained localiser × FeatureSet → segments: proposals or detections, in seconds."""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+import torch
+
+from sola.clips import Clips, cut
+from sola.data.annotations import VideoAnnotation
+from sola.data.features import FeatureSet
+from sola.data.timing import snippet_grid
+from sola.engine import Device, choose_device
+from sola.errors import SolaError
+from sola.heads.actionformer.model import ActionFormer
+from sola.heads.base import Placement
+from sola.heads.bmn import BMN
+from sola.heads.gtad import GTAD
+from sola.localizer import Localizer
+from sola.localizer_config import LocalizerConfig
+from sola.postprocess import VideoScores, fuse, share_of_top_two, snippet_class_scores, suppress, vote
+from sola.segments import Segments
+
+VIDEOS_AT_A_TIME = 64
+"""Videos whose candidates are in memory together."""
+
+Progress = Callable[[int, int], None]
+
+
+@torch.inference_mode()
+def detect(
+    localizer: Localizer,
+    features: FeatureSet,
+    records: Mapping[str, VideoAnnotation | None],
+    *,
+    device: Device = "auto",
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Segments]:
+    """Return what the head finds in each video, in seconds, after suppression, best first.
+
+    Detections with classes, or where the head knows none, class-agnostic proposals (label 0) for `name_proposals`.
+    Clips of a video are merged before the suppression. `records` are the videos by their id in `features`, with the
+    annotation where there is one: it may say when snippets are, and names the video.
+
+    Raises SolaError when the features went through another chain than the localiser's, or a file is bad.
+    """
+    localizer.must_stand_on(features.manifest)
+    config, head, ids = localizer.config, localizer.head, list(records)
+    if features.channels != head.channels:
+        raise SolaError(f"the features have {features.channels} channels, the localizer was trained on {head.channels}")
+    where = choose_device(device)
+    head.to(where)
+    found: dict[str, Segments] = {}
+    for begin in range(0, len(ids), VIDEOS_AT_A_TIME):
+        chunk = {id_: records[id_] for id_ in ids[begin : begin + VIDEOS_AT_A_TIME]}
+        clips = cut(features, chunk, config.clipping(), keep_empty=True)
+        # in lengths of a clip, in which the candidates of all whole videos are the same: suppression knows that
+        decoded = candidates(head, clips, in_clip_lengths(clips), config.batch_size, where)
+        own = [np.flatnonzero(clips.video == video) for video in range(len(clips.videos))]
+        merged = [joined([decoded[i] for i in clip]) for clip in own]
+        for video, kept, clip in zip(clips.videos, refined(merged, config), own, strict=True):
+            found[video] = in_seconds(kept, clips.placements[clip[0]], int(clips.lengths[clip[0]]))
+        progress(min(begin + VIDEOS_AT_A_TIME, len(ids)), len(ids))
+    if ids and not found:
+        raise SolaError(f"{features.skipped[ids[0]]}; none of {len(ids)} videos is left")
+    return found
+
+
+def candidates(
+    head: ActionFormer | BMN | GTAD, clips: Clips, placements: list[Placement], batch: int, device: torch.device
+) -> list[Segments]:
+    """All segments that the head decodes from each clip, before any suppression."""
+    decoded: list[Segments] = []
+    if isinstance(head, ActionFormer):
+        for i, placement in enumerate(placements):
+            array = torch.from_numpy(np.ascontiguousarray(clips.clip(i))).to(device).float()
+            decoded += head.decode(head(*head.pad([array.T])), [placement])
+        return decoded
+    for start in range(0, len(clips), batch):
+        index = np.arange(start, min(start + batch, len(clips)))
+        decoded += head.decode(head(clips.batch(index, device)), [placements[i] for i in index])
+    return decoded
+
+
+def refined(videos: list[Segments], config: LocalizerConfig) -> list[Segments]:
+    """Suppressed, voted on and cut to the video as the config says; in lengths of a clip."""
+    kept = suppress(
+        videos,
+        config.decay(),
+        keep=config.keep,
+        min_score=config.min_score,
+        class_aware=config.knows_classes,
+        durations=[1.0] * len(videos),
+    )
+    if config.voting:
+        kept = [
+            vote(one, every, iou=config.voting, weight=config.voting_weight)
+            for one, every in zip(kept, videos, strict=True)
+        ]
+    if config.inside_video:
+        kept = [Segments(one.start.clip(0, 1), one.end.clip(0, 1), one.label, one.score) for one in kept]
+        kept = [one.take(one.end > one.start) for one in kept]
+    return kept
+
+
+def name_proposals(
+    localizer: Localizer,
+    features: FeatureSet,
+    records: Mapping[str, VideoAnnotation | None],
+    proposals: Mapping[str, Segments],
+    *,
+    scores: VideoScores | None = None,
+    combine: Literal["product", "sqrt"] = "product",
+) -> dict[str, Segments]:
+    """Return detections: every proposal with each of the likeliest classes, best first.
+
+    The classes are those of `scores`, an external classifier of whole videos, in the order of `localizer.classes`, or
+    else of the localiser's own snippet classifier.
+
+    Raises SolaError when there is neither, a video has no scores, or they are of other classes.
+    """
+    classifier = localizer.classifier
+    if scores is None and classifier is None:
+        raise SolaError("the localizer has no snippet classifier: name a file of class scores with --classifier")
+    if scores is not None and scores.classes != localizer.classes:
+        raise SolaError(
+            f"scores of {len(scores.classes)} classes that are not the localizer's {len(localizer.classes)}, or in "
+            "another order; pass classes=localizer.classes to read_classifier"
+        )
+    top = min(localizer.config.top, len(localizer.classes))
+    named = {}
+    for id_, record in records.items():
+        video = id_ if record is None else record.video
+        if video not in proposals:
+            continue
+        if scores is not None:
+            chances = scores.of(video)
+        else:
+            assert classifier is not None
+            array = features.read(id_)
+            grid = snippet_grid(id_, len(array), features.manifest, record)
+            chances = snippet_class_scores(proposals[video], classifier.probabilities(array), grid)
+        if localizer.config.class_score == "share":
+            chances = share_of_top_two(chances)
+        detections = fuse(proposals[video], chances, top=top, combine=combine)
+        named[video] = detections.take(np.argsort(-detections.score, kind="stable"))
+    return named
+
+
+def joined(clips: list[Segments]) -> Segments:
+    """The segments of several clips as one."""
+    columns = (np.concatenate([getattr(one, name) for one in clips]) for name in ("start", "end", "label", "score"))
+    return Segments(*columns)
+
+
+def in_clip_lengths(clips: Clips) -> list[Placement]:
+    """Where each clip lies in its video, the video's first clip being [0, 1]."""
+    _, first = np.unique(clips.video, return_index=True)
+    placements = []
+    for video, placement, length in zip(clips.video, clips.placements, clips.lengths.tolist(), strict=True):
+        base = clips.placements[first[video]]
+        shift = (placement.origin - base.origin) / (base.unit * length)
+        placements.append(Placement(shift, placement.unit / base.unit / length))
+    return placements
+
+
+def in_seconds(segments: Segments, base: Placement, length: int) -> Segments:
+    """Segments in lengths of the clip `base`, in seconds."""
+    scale = base.unit * length
+    return Segments(
+        base.origin + scale * segments.start, base.origin + scale * segments.end, segments.label, segments.score
+    )

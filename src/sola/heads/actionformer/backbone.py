@@ -1,0 +1,98 @@
+"""ActionFormer's network: convolutions, transformer blocks, and a pyramid that halves the time from level to level."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sola.errors import SolaError
+from sola.heads.actionformer.blocks import TemporalConvolution, TransformerBlock
+
+Level = tuple[Tensor, Tensor | None]
+"""Features [batch, time, channels] and mask [batch, time] of a level of the pyramid."""
+
+
+class PyramidBackbone(nn.Module):
+    """Features of a clip at each level of the pyramid (ActionFormer, section 3.2).
+
+    Args:
+        channels: of the features.
+        width: of the network.
+        windows: what a snippet attends to, one entry for each level; see `TransformerBlock`.
+        heads: of the attention.
+        convolutions: in front of the transformer.
+        stem: transformer blocks of the first level.
+        positions: snippets of a table of sinusoid positions that is added to what the transformer gets; None is none.
+        dropout: see `TransformerBlock`.
+        drop_path: see `TransformerBlock`.
+
+    Raises:
+        SolaError: for a value out of range.
+    """
+
+    position: Tensor | None
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        windows: Sequence[int | None],
+        *,
+        heads: int = 4,
+        convolutions: int = 2,
+        stem: int = 2,
+        positions: int | None = None,
+        dropout: float = 0.0,
+        drop_path: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if convolutions < 1 or stem < 0 or channels < 1:
+            raise SolaError(
+                f"channels={channels}, convolutions={convolutions}, stem={stem}: expected at least 1, 1 and 0"
+            )
+        if not windows:
+            raise SolaError("windows is empty: expected one entry for each level of the pyramid")
+        self.convolutions = nn.ModuleList(
+            TemporalConvolution(width if index else channels, width, 3, bias=None) for index in range(convolutions)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(convolutions))
+        table = None if positions is None else sinusoid_positions(positions, width) * width**-0.5
+        self.register_buffer("position", table, persistent=False)
+
+        def block(window: int | None, stride: int) -> TransformerBlock:
+            return TransformerBlock(width, heads, stride=stride, window=window, dropout=dropout, drop_path=drop_path)
+
+        self.stem = nn.ModuleList(block(windows[0], 1) for _ in range(stem))
+        self.branch = nn.ModuleList(block(window, 2) for window in windows[1:])
+
+    def forward(self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None) -> list[Level]:
+        """Return the levels, finest first; `time` is a multiple of 2^(levels - 1)."""
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = norm(convolution(x, mask)).relu_()
+        if self.position is not None:
+            position = self._positions(x.shape[1])
+            x = x + (position if mask is None else position * mask[:, :, None])
+        for block in self.stem:
+            x, mask = block(x, mask)
+        levels: list[Level] = [(x, mask)]
+        for block in self.branch:
+            x, mask = block(x, mask)
+            levels.append((x, mask))
+        return levels
+
+    def _positions(self, time: int) -> Float[Tensor, "time width"]:
+        """As many rows of the table; for a longer clip the table is stretched."""
+        assert self.position is not None
+        if time <= len(self.position):
+            return self.position[:time]
+        return F.interpolate(self.position.T[None], time, mode="linear")[0].T
+
+
+def sinusoid_positions(length: int, width: int) -> Float[Tensor, "length width"]:
+    """sin (even channels) and cos (odd ones) of t / 10000^(2⌊c/2⌋/width) (Vaswani et al., 2017, section 3.5)."""
+    channel = torch.arange(width)
+    rate = 10000.0 ** (-2 * channel.div(2, rounding_mode="floor").double() / width)
+    angle = torch.arange(length)[:, None] * rate
+    return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).float()

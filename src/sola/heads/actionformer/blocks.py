@@ -1,0 +1,206 @@
+"""The layers of ActionFormer: masked convolutions along time, and the transformer block that may halve the time.
+
+Inside the network features are [batch, time, channels]. A mask is True at valid snippets; None says that all are.
+As in the published program, a convolution's output is set to zero in the padding, and the normalisation after it then
+puts its bias there. So the last snippets of a clip see whether padding follows them, though not how much of it.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from sola.errors import SolaError
+from sola.heads.actionformer.attention import global_attention, local_attention
+
+SCALE = 1e-4
+"""What the residual branches are multiplied with at first (LayerScale; Touvron et al., ICCV 2021)."""
+
+
+class TemporalConvolution(nn.Conv1d):
+    """A convolution of odd kernel size along time with zeros beyond the ends; any bias starts from one value.
+
+    Args:
+        channels: in.
+        filters: channels out.
+        kernel_size: snippets.
+        stride: snippets from one output to the next; output i lies at snippet stride·i.
+        groups: of channels; `channels` makes it a depthwise one.
+        bias: what its bias starts from; None is no bias.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: float | None = 0.0,
+    ) -> None:
+        super().__init__(
+            channels,
+            filters,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=bias is not None,
+        )
+        if self.bias is not None and bias is not None:
+            nn.init.constant_(self.bias, bias)
+
+    def forward(  # type: ignore[override]
+        self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
+    ) -> Float[Tensor, "batch out filters"]:
+        """Convolve, and set what the mask of the output leaves out to zero."""
+        # channels stay last in memory: as an image of one row
+        image = x.transpose(1, 2).unsqueeze(2)
+        out = F.conv2d(
+            image,
+            self.weight.unsqueeze(2),
+            self.bias,
+            stride=(1, self.stride[0]),
+            padding=(0, self.padding[0]),  # type: ignore[arg-type]
+            groups=self.groups,
+        )
+        return masked(out.squeeze(2).transpose(1, 2), mask)
+
+
+def masked(
+    x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None
+) -> Float[Tensor, "batch time channels"]:
+    """Set the padding to zero, in place."""
+    return x if mask is None else x.mul_(mask[:, :, None])
+
+
+class NeighbourhoodProjection(nn.Module):
+    """Queries, keys or values: a depthwise convolution of three snippets, a normalisation and a linear layer.
+
+    Args:
+        channels: in and out.
+        stride: of the convolution.
+    """
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.convolution = TemporalConvolution(channels, channels, 3, stride=stride, groups=channels, bias=None)
+        self.norm = nn.LayerNorm(channels)
+        self.linear = _linear(channels, channels)
+
+    def forward(
+        self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
+    ) -> Float[Tensor, "batch out channels"]:
+        """Project; `mask` is that of the output."""
+        projected: Tensor = self.linear(self.norm(self.convolution(x, mask)))
+        return projected
+
+
+class TransformerBlock(nn.Module):
+    """Attention and a two-layer perceptron, each on normalised features and added to what comes in (section 3.2).
+
+    Queries, keys and values pass a depthwise convolution of three snippets and a normalisation first; with a stride of
+    2 these convolutions halve the time, and what the attention is added to is a maximum over three snippets.
+
+    Args:
+        channels: in and out.
+        heads: of the attention.
+        stride: snippets in for one snippet out, 1 or 2.
+        window: snippets that one attends to, an odd number; None is all.
+        dropout: after the attention and after both layers of the perceptron.
+        drop_path: probability that a clip goes without a branch while training.
+
+    Raises:
+        SolaError: for a value out of range.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int = 4,
+        *,
+        stride: int = 1,
+        window: int | None = 19,
+        dropout: float = 0.0,
+        drop_path: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if heads < 1 or channels < 1 or channels % heads:
+            raise SolaError(f"heads={heads}: expected a number that divides the {channels} channels")
+        if window is not None and (window < 1 or window % 2 == 0):
+            raise SolaError(f"window={window}: expected an odd number of snippets, or None for all of them")
+        for name, value in {"dropout": dropout, "drop_path": drop_path}.items():
+            if not 0 <= value < 1:
+                raise SolaError(f"{name}={value}: expected a probability below 1")
+        self.heads, self.stride, self.window = heads, stride, window
+        self.dropout, self.drop_path = dropout, drop_path
+        self.attention_norm = nn.LayerNorm(channels)
+        self.query = NeighbourhoodProjection(channels, stride)
+        self.key = NeighbourhoodProjection(channels, stride)
+        self.value = NeighbourhoodProjection(channels, stride)
+        self.projection = _linear(channels, channels)
+        self.attention_scale = nn.Parameter(torch.full((channels,), SCALE))
+        self.perceptron_norm = nn.LayerNorm(channels)
+        self.expansion = _linear(channels, 4 * channels)
+        self.contraction = _linear(4 * channels, channels)
+        self.perceptron_scale = nn.Parameter(torch.full((channels,), SCALE))
+
+    def forward(
+        self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None
+    ) -> tuple[Float[Tensor, "batch out channels"], Bool[Tensor, "batch out"] | None]:
+        """Return the features, zero in the padding, and their mask; `time` is a multiple of the stride."""
+        after = mask if mask is None else mask[:, :: self.stride]
+        attended = self._attend(self.attention_norm(x), after)
+        x = self._add(self._skip(x, after), attended, self.attention_scale)
+        hidden = self.expansion(self.perceptron_norm(x))
+        if torch.is_grad_enabled():
+            # what the activation gives is four times as wide as x, and cheap to have again
+            out = checkpoint(self._contract, hidden, use_reentrant=False, preserve_rng_state=self.dropout > 0)
+        else:
+            out = self._contract(hidden)
+        return self._add(x, masked(out, after), self.perceptron_scale), after
+
+    def _attend(
+        self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
+    ) -> Float[Tensor, "batch out channels"]:
+        query, key, value = (
+            project(x, mask).unflatten(2, (self.heads, -1)) for project in (self.query, self.key, self.value)
+        )
+        if self.window is None:
+            out = global_attention(query, key, value, mask)
+        else:
+            out = local_attention(query, key, value, mask, self.window)
+        return masked(F.dropout(self.projection(out.flatten(2)), self.dropout, self.training), mask)
+
+    def _skip(
+        self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
+    ) -> Float[Tensor, "batch out channels"]:
+        if self.stride == 1:
+            return x if mask is None else x * mask[:, :, None]
+        image = F.max_pool2d(x.transpose(1, 2).unsqueeze(2), (1, 3), (1, self.stride), (0, 1))
+        return masked(image.squeeze(2).transpose(1, 2), mask)
+
+    def _contract(self, hidden: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch time channels"]:
+        out = self.contraction(F.dropout(F.gelu(hidden), self.dropout, self.training))
+        return F.dropout(out, self.dropout, self.training)
+
+    def _add(
+        self,
+        x: Float[Tensor, "batch time channels"],
+        branch: Float[Tensor, "batch time channels"],
+        scale: Float[Tensor, " channels"],
+    ) -> Float[Tensor, "batch time channels"]:
+        """x + scale·branch; while training a clip's branch is left out at random, and the others stand for it."""
+        factor = scale
+        if self.training and self.drop_path:
+            kept = torch.rand(len(x), 1, 1, device=x.device) >= self.drop_path
+            factor = scale * kept / (1 - self.drop_path)
+        return torch.addcmul(x, branch.to(x.dtype), factor)
+
+
+def _linear(channels: int, filters: int) -> nn.Linear:
+    linear = nn.Linear(channels, filters)
+    nn.init.zeros_(linear.bias)
+    return linear
