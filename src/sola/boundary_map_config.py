@@ -1,16 +1,18 @@
 """All that the training of BMN or G-TAD is determined by, beside features and annotations."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from sola.clips import Clipping
 from sola.errors import SolaError
 from sola.heads.bmn import BMN
+from sola.heads.boundary_map import ProposalMap
 from sola.heads.gtad import GTAD
 from sola.localizer_config import LocalizerConfig
 from sola.postprocess import Gaussian, WidthAdaptive
 
 BoundaryMapHead = Literal["bmn", "gtad"]
+MapSuppression = Literal["width_adaptive", "gaussian"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class BoundaryMapConfig(LocalizerConfig):
     """Of G-TAD's convolutions over the map."""
     decay_every: int = 7
     """Epochs after which the learning rate is divided by ten, again and again."""
-    suppression: Literal["width_adaptive", "gaussian"] = "width_adaptive"
+    suppression: MapSuppression = "width_adaptive"
     """Soft-NMS: BMN's, whose threshold grows with the width, or Gaussian."""
     sigma: float = 0.4
     """How fast scores decay: exp(-tIoU²/sigma)."""
@@ -48,6 +50,10 @@ class BoundaryMapConfig(LocalizerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name, known in (("head", BoundaryMapHead), ("suppression", MapSuppression)):
+            if getattr(self, name) not in get_args(known):
+                raise SolaError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(get_args(known))}")
+        ProposalMap(self.length, self.max_duration)  # which refuses what it cannot work with
         if self.decay_every < 1:
             raise SolaError(f"decay_every={self.decay_every}: expected a whole number of at least 1")
 

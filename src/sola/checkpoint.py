@@ -88,7 +88,13 @@ def load_checkpoint(
             prefix = f"optimizer/{name}/"
             values = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
             if values:
-                optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in values.items()}
+                # in the parameter's order in memory, which the fused steps take for granted
+                optimizer.state[parameter] = {
+                    key: torch.empty_like(parameter).copy_(value)
+                    if value.shape == parameter.shape
+                    else value.to(parameter.device)
+                    for key, value in values.items()
+                }
     except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise SolaError(f"{path}: not a checkpoint of this run ({reason}); start again with --overwrite") from None

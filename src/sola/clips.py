@@ -73,6 +73,8 @@ class Clips:
     """Row at which each clip begins, and at last the total."""
     videos: tuple[str, ...]
     """Ids, as the annotations have them where there are some."""
+    extents: tuple[tuple[float, float], ...]
+    """Seconds at which each video's features begin and end."""
     video: Int[np.ndarray, " clips"]
     """Index of each clip's video."""
     placements: tuple[Placement, ...]
@@ -156,6 +158,7 @@ def cut(
     values = allocate((total, features.channels), dtype, memory_limit, folder)
     bounds, video = [0], []
     names: list[str] = []
+    extents: list[tuple[float, float]] = []
     made: list[_Plan] = []
     for done, (id_, own) in enumerate(plans.items(), 1):
         try:
@@ -173,6 +176,8 @@ def cut(
             made.append(plan)
         record = records[id_]
         names.append(id_ if record is None else record.video)
+        grid = snippet_grid(id_, len(array), features.manifest, record)
+        extents.append((grid.edge(0), grid.edge(len(array))))
         progress(done, len(plans))
     if not made and not keep_empty:
         raise SolaError(f"none of {len(records)} videos can be read")
@@ -180,6 +185,7 @@ def cut(
         values[: bounds[-1]],
         np.array(bounds, np.int64),
         tuple(names),
+        tuple(extents),
         np.array(video, np.int64),
         tuple(plan.placement for plan in made),
         tuple(plan.instances for plan in made),

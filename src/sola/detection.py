@@ -58,8 +58,10 @@ def detect(
         decoded = candidates(head, clips, in_clip_lengths(clips), config.batch_size, where)
         own = [np.flatnonzero(clips.video == video) for video in range(len(clips.videos))]
         merged = [joined([decoded[i] for i in clip]) for clip in own]
-        for video, kept, clip in zip(clips.videos, refined(merged, config), own, strict=True):
-            found[video] = in_seconds(kept, clips.placements[clip[0]], int(clips.lengths[clip[0]]))
+        refined_ = refined(merged, config)
+        for video, kept, clip, extent in zip(clips.videos, refined_, own, clips.extents, strict=True):
+            placed = in_seconds(kept, clips.placements[clip[0]], int(clips.lengths[clip[0]]))
+            found[video] = cut_to(placed, *extent) if config.inside_video else placed
         progress(min(begin + VIDEOS_AT_A_TIME, len(ids)), len(ids))
     if ids and not found:
         raise SolaError(f"{features.skipped[ids[0]]}; none of {len(ids)} videos is left")
@@ -83,7 +85,7 @@ def candidates(
 
 
 def refined(videos: list[Segments], config: LocalizerConfig) -> list[Segments]:
-    """Suppressed, voted on and cut to the video as the config says; in lengths of a clip."""
+    """Suppressed and voted on as the config says; in lengths of a clip."""
     kept = suppress(
         videos,
         config.decay(),
@@ -97,10 +99,13 @@ def refined(videos: list[Segments], config: LocalizerConfig) -> list[Segments]:
             vote(one, every, iou=config.voting, weight=config.voting_weight)
             for one, every in zip(kept, videos, strict=True)
         ]
-    if config.inside_video:
-        kept = [Segments(one.start.clip(0, 1), one.end.clip(0, 1), one.label, one.score) for one in kept]
-        kept = [one.take(one.end > one.start) for one in kept]
     return kept
+
+
+def cut_to(segments: Segments, begin: float, end: float) -> Segments:
+    """What of the segments lies between two times; those of which nothing does are dropped."""
+    cut_ = Segments(segments.start.clip(begin, end), segments.end.clip(begin, end), segments.label, segments.score)
+    return cut_.take(cut_.end > cut_.start)
 
 
 def name_proposals(

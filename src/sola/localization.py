@@ -23,7 +23,7 @@ from sola.localizer import WEIGHTS, Localizer, described
 from sola.localizer_config import LocalizerConfig
 from sola.point_training import PointTraining
 from sola.proposal_training import ProposalTraining
-from sola.run import Run, begin, environment, may_begin
+from sola.run import Run, begin, environment, may_begin, must_agree
 from sola.snippet_classifier import fit_snippet_classifier
 
 
@@ -64,8 +64,12 @@ def train_localizer(
     """
     console = Console(stderr=True, quiet=quiet, soft_wrap=True)
     run = Run(out)
-    wanted = requested or {"subset": train_subset, "validation": validation_subset, **described(config)}
-    if not may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS):
+    wanted = requested or described(config)
+    subsets = {"train": train_subset, "validation": validation_subset}
+    work = may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS)
+    if resume and run.is_run():
+        must_agree(run, "subsets", subsets)
+    if not work:
         console.print(f"{out}: finished already, nothing to do", markup=False, highlight=False)
         return Localizer.load(out)
     device = choose_device(config.device)
@@ -78,7 +82,7 @@ def train_localizer(
         "sources": [str(stream.source) for stream in features.streams],
         "requested": wanted,
         "training": described(config),
-        "subsets": {"train": train_subset, "validation": validation_subset},
+        "subsets": subsets,
         "classes": list(annotations.classes),
         "features": {
             "clips": len(clips),
@@ -102,8 +106,8 @@ def train_localizer(
         classifier = fit_snippet_classifier(
             features, ids, annotations, train_subset, seed=config.seed, epochs=config.classifier_epochs
         )
-    begin(run, description, resume=resume)
     task = task_of(config, clips, len(annotations.classes), out, device, validation)
+    begin(run, description, resume=resume)
     fit(
         task,
         task.optimizer(),

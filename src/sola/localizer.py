@@ -106,8 +106,12 @@ class Localizer:
 
 
 def told(sola: Mapping[str, Any] | None) -> str:
-    """The module that features went through, in words that differ when it does."""
-    return "no SoLa module" if sola is None else f"the SoLa module {str(sola.get('fingerprint'))[:12]}"
+    """The modules that features went through, in words that differ when they do."""
+    if sola is None:
+        return "no SoLa module"
+    name = f"the SoLa module {str(sola.get('fingerprint'))[:12]}"
+    before = sola.get("after")
+    return f"{told(before)} and {name}" if isinstance(before, Mapping) else name
 
 
 def contiguous(values: Float[ndarray, "*shape"]) -> torch.Tensor:

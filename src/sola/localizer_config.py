@@ -33,8 +33,8 @@ class LocalizerConfig(ABC):
     """tIoU from which candidates draw a kept segment's boundaries towards theirs; 0 is no voting."""
     voting_weight: Literal["score", "score_iou"] = "score_iou"
     """What a candidate's vote weighs."""
-    inside_video: bool = False
-    """Segments are cut to the video in the end."""
+    inside_video: bool = True
+    """Segments are cut to what the video's features cover, in the end."""
     top: int = 2
     """Classes that each kept proposal is given, where the head knows none."""
     class_score: Literal["probability", "share"] = "probability"

@@ -113,7 +113,6 @@ def actionformer_thumos() -> ActionFormerConfig:
         min_score=0.001,
         keep=200,
         voting=0.7,
-        inside_video=True,
     )
 
 
@@ -142,7 +141,6 @@ def actionformer_anet() -> ActionFormerConfig:
         min_score=0.001,
         keep=100,
         voting=0.9,
-        inside_video=True,
     )
 
 
@@ -171,7 +169,6 @@ def actionformer_gtea() -> ActionFormerConfig:
         min_score=0.001,
         keep=200,
         voting=0.7,
-        inside_video=True,
     )
 
 

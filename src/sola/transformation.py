@@ -78,7 +78,10 @@ def transform(
             f"the features have {features.channels} channels, the module was trained on {module.channels}; "
             "transform the features that it was trained for"
         )
-    manifest = dataclasses.replace(features.manifest, dim=features.channels, sola=describe(module))
+    description = describe(module)
+    if features.manifest.sola is not None:  # what they had gone through already
+        description["after"] = dict(features.manifest.sola)
+    manifest = dataclasses.replace(features.manifest, dim=features.channels, sola=description)
     with FeatureWriter(features, out, manifest, overwrite=overwrite) as writer:
         missing = features.only(video for video in features.videos if not writer.has(video))
         there, total = len(features.videos) - len(missing.videos), len(features.videos)

@@ -174,6 +174,8 @@ def predict(arguments: list[str]) -> None:
     options = parse(LocalizePredict, "localize predict", arguments)
     if options.subset is not None and options.annotations is None:
         raise SolaError(f"--subset {options.subset}: which videos that is, --annotations must say")
+    if options.proposals is not None and options.proposals.absolute() == options.out.absolute():
+        raise SolaError(f"--proposals {options.proposals}: is --out too; name another file")
     for path in filter(None, (options.out, options.proposals)):
         if path.exists() and not options.overwrite:
             raise SolaError(f"{path}: exists already; choose another file, or pass --overwrite")
