@@ -17,8 +17,8 @@ from sola.clips import Clips
 from sola.data.annotations import read_annotations
 from sola.engine import backward, choose_precision
 from sola.heads.base import Placement
-from sola.localization_task import ProposalTraining
 from sola.localizer_recipes import LOCALIZER_RECIPES
+from sola.proposal_training import ProposalTraining
 
 CPU = torch.device("cpu")
 CHANNELS, LENGTH = 400, 100
@@ -32,8 +32,12 @@ def noise(annotations: Path, videos: int) -> Clips:
     for record, placement in zip(records, placements, strict=True):
         pair = np.stack([placement.units(record.segments.start), placement.units(record.segments.end)], axis=1)
         instances.append(torch.from_numpy(pair.clip(0, LENGTH)).float())
-    values = np.random.default_rng(0).standard_normal((len(records), LENGTH, CHANNELS), np.float32).astype(np.float16)
-    return Clips(values, tuple(r.video for r in records), np.arange(len(records)), placements, tuple(instances))
+    values = np.random.default_rng(0).standard_normal((len(records) * LENGTH, CHANNELS), np.float32).astype(np.float16)
+    names = tuple(record.video for record in records)
+    extents = tuple((0.0, LENGTH * placement.unit) for placement in placements)
+    labels = tuple(torch.from_numpy(record.segments.label) for record in records)
+    bounds = np.arange(len(records) + 1) * LENGTH
+    return Clips(values, bounds, names, extents, np.arange(len(records)), placements, tuple(instances), labels)
 
 
 def main() -> None:
@@ -46,7 +50,7 @@ def main() -> None:
     config = LOCALIZER_RECIPES[options.head, "anet"]()
     clips = noise(options.annotations, options.videos)
     task = ProposalTraining(config, clips, Path(), CPU)
-    optimizer = torch.optim.Adam(task.model.parameters(), lr=config.learning_rate, fused=True)
+    optimizer = task.optimizer()
     precision = choose_precision("auto", CPU)
     backward(task, task.batch(0, 0), CPU, precision)  # once for nothing
     began = time.perf_counter()

@@ -97,7 +97,7 @@ class Clips:
 
     def batch(self, index: Int[np.ndarray, " batch"], device: torch.device) -> Float[Tensor, "batch channels length"]:
         """Features of clips of equal length, float32."""
-        values = torch.from_numpy(np.stack([self.clip(i) for i in index]))
+        values = torch.from_numpy(np.stack([self.clip(i) for i in index.tolist()]))
         return values.to(device).float().transpose(1, 2)
 
 

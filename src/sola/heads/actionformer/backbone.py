@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sola.errors import SolaError
-from sola.heads.actionformer.blocks import TemporalConvolution, TransformerBlock
+from sola.heads.actionformer.blocks import TemporalConvolution, TransformerBlock, recomputed
 
 Level = tuple[Tensor, Tensor | None]
 """Features [batch, time, channels] and mask [batch, time] of a level of the pyramid."""
@@ -69,8 +69,8 @@ class PyramidBackbone(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None) -> list[Level]:
         """Return the levels, finest first; `time` is a multiple of 2^(levels - 1)."""
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = norm(convolution(x, mask)).relu_()
+        x = convolved(self.convolutions, self.norms, x, mask)
+        x = self.norms[-1](x).relu_()
         if self.position is not None:
             position = self._positions(x.shape[1])
             x = x + (position if mask is None else position * mask[:, :, None])
@@ -88,6 +88,28 @@ class PyramidBackbone(nn.Module):
         if time <= len(self.position):
             return self.position[:time]
         return F.interpolate(self.position.T[None], time, mode="linear")[0].T
+
+
+def convolved(
+    convolutions: nn.ModuleList,
+    norms: nn.ModuleList,
+    x: Float[Tensor, "batch time _"],
+    mask: Bool[Tensor, "batch time"] | None,
+    gaps: Int[Tensor, " gaps"] | None = None,
+) -> Float[Tensor, "batch time _"]:
+    """Convolutions with a normalisation and ReLU between every two of them; what is at `gaps` is zero for each."""
+
+    def layers(x: Tensor, mask: Tensor | None, norm: nn.Module, convolution: nn.Module) -> Tensor:
+        x = norm(x)
+        if gaps is not None:
+            x = x.index_fill_(1, gaps, 0)
+        out: Tensor = convolution(x.relu_(), mask)
+        return out
+
+    x = convolutions[0](x, mask)
+    for norm, convolution in zip(norms, convolutions[1:], strict=False):
+        x = recomputed(layers, x, mask, norm, convolution)
+    return x
 
 
 def sinusoid_positions(length: int, width: int) -> Float[Tensor, "length width"]:

@@ -5,6 +5,9 @@ As in the published program, a convolution's output is set to zero in the paddin
 puts its bias there. So the last snippets of a clip see whether padding follows them, though not how much of it.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -20,6 +23,8 @@ SCALE = 1e-4
 
 class TemporalConvolution(nn.Conv1d):
     """A convolution of odd kernel size along time with zeros beyond the ends; any bias starts from one value.
+
+    One of kernel size 1 is a linear layer; oneDNN multiplies such matrices faster than what a linear layer calls.
 
     Args:
         channels: in.
@@ -41,29 +46,30 @@ class TemporalConvolution(nn.Conv1d):
         bias: float | None = 0.0,
     ) -> None:
         super().__init__(
-            channels,
-            filters,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            bias=bias is not None,
+            channels, filters, kernel_size, stride, padding=kernel_size // 2, groups=groups, bias=bias is not None
         )
         if self.bias is not None and bias is not None:
             nn.init.constant_(self.bias, bias)
 
-    def forward(  # type: ignore[override]
-        self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
+    def forward(
+        self,
+        x: Float[Tensor, "batch time channels"],
+        mask: Bool[Tensor, "batch out"] | None = None,
+        scale: Float[Tensor, " filters"] | None = None,
     ) -> Float[Tensor, "batch out filters"]:
-        """Convolve, and set what the mask of the output leaves out to zero."""
+        """Convolve, multiply each filter with its scale, and set what the mask of the output leaves out to zero."""
+        weight, bias = self.weight, self.bias
+        if scale is not None:
+            # on the weights, so that the unscaled output need not be kept for the scale's gradient
+            weight = weight * scale[:, None, None]
+            bias = bias if bias is None else bias * scale
         # channels stay last in memory: as an image of one row
-        image = x.transpose(1, 2).unsqueeze(2)
         out = F.conv2d(
-            image,
-            self.weight.unsqueeze(2),
-            self.bias,
+            x.transpose(1, 2).unsqueeze(2),
+            weight.unsqueeze(2),
+            bias,
             stride=(1, self.stride[0]),
-            padding=(0, self.padding[0]),  # type: ignore[arg-type]
+            padding=(0, self.kernel_size[0] // 2),
             groups=self.groups,
         )
         return masked(out.squeeze(2).transpose(1, 2), mask)
@@ -74,6 +80,17 @@ def masked(
 ) -> Float[Tensor, "batch time channels"]:
     """Set the padding to zero, in place."""
     return x if mask is None else x.mul_(mask[:, :, None])
+
+
+def recomputed(layers: Callable[..., Tensor], *inputs: Any, random: bool = False) -> Tensor:
+    """Call layers so that their gradient has everything but the inputs computed again, up to the last layer's input.
+
+    For layers of which only the last is dear: it is not computed again. `random` says that they draw numbers.
+    """
+    if not torch.is_grad_enabled():
+        return layers(*inputs)
+    out: Tensor = checkpoint(layers, *inputs, use_reentrant=False, preserve_rng_state=random)
+    return out
 
 
 class NeighbourhoodProjection(nn.Module):
@@ -88,7 +105,7 @@ class NeighbourhoodProjection(nn.Module):
         super().__init__()
         self.convolution = TemporalConvolution(channels, channels, 3, stride=stride, groups=channels, bias=None)
         self.norm = nn.LayerNorm(channels)
-        self.linear = _linear(channels, channels)
+        self.linear = TemporalConvolution(channels, channels, 1)
 
     def forward(
         self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
@@ -140,39 +157,49 @@ class TransformerBlock(nn.Module):
         self.query = NeighbourhoodProjection(channels, stride)
         self.key = NeighbourhoodProjection(channels, stride)
         self.value = NeighbourhoodProjection(channels, stride)
-        self.projection = _linear(channels, channels)
+        self.projection = TemporalConvolution(channels, channels, 1)
         self.attention_scale = nn.Parameter(torch.full((channels,), SCALE))
         self.perceptron_norm = nn.LayerNorm(channels)
-        self.expansion = _linear(channels, 4 * channels)
-        self.contraction = _linear(4 * channels, channels)
+        self.expansion = TemporalConvolution(channels, 4 * channels, 1)
+        self.contraction = TemporalConvolution(4 * channels, channels, 1)
         self.perceptron_scale = nn.Parameter(torch.full((channels,), SCALE))
 
     def forward(
         self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None
     ) -> tuple[Float[Tensor, "batch out channels"], Bool[Tensor, "batch out"] | None]:
         """Return the features, zero in the padding, and their mask; `time` is a multiple of the stride."""
-        after = mask if mask is None else mask[:, :: self.stride]
+        after = None if mask is None else mask[:, :: self.stride]
         attended = self._attend(self.attention_norm(x), after)
-        x = self._add(self._skip(x, after), attended, self.attention_scale)
+        x = self._skip(x, after) + self._dropped(attended)
         hidden = self.expansion(self.perceptron_norm(x))
-        if torch.is_grad_enabled():
-            # what the activation gives is four times as wide as x, and cheap to have again
-            out = checkpoint(self._contract, hidden, use_reentrant=False, preserve_rng_state=self.dropout > 0)
-        else:
-            out = self._contract(hidden)
-        return self._add(x, masked(out, after), self.perceptron_scale), after
+        # what the activation gives is four times as wide as x
+        out = recomputed(self._contract, hidden, after, random=self.dropout > 0)
+        return x + self._dropped(out), after
 
     def _attend(
         self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
     ) -> Float[Tensor, "batch out channels"]:
-        query, key, value = (
-            project(x, mask).unflatten(2, (self.heads, -1)) for project in (self.query, self.key, self.value)
-        )
+        projected = (recomputed(project, x, mask) for project in (self.query, self.key, self.value))
+        query, key, value = (x.view(*x.shape[:2], self.heads, -1) for x in projected)
         if self.window is None:
             out = global_attention(query, key, value, mask)
         else:
             out = local_attention(query, key, value, mask, self.window)
-        return masked(F.dropout(self.projection(out.flatten(2)), self.dropout, self.training), mask)
+        out = self.projection(out.flatten(2), mask, self.attention_scale)
+        return F.dropout(out, self.dropout, self.training)
+
+    def _contract(
+        self, hidden: Float[Tensor, "batch time hidden"], mask: Bool[Tensor, "batch time"] | None
+    ) -> Float[Tensor, "batch time channels"]:
+        hidden = F.dropout(F.gelu(hidden), self.dropout, self.training)
+        return F.dropout(self.contraction(hidden, mask, self.perceptron_scale), self.dropout, self.training)
+
+    def _dropped(self, branch: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
+        """While training, leave a clip's branch out at random; the others stand for it."""
+        if not self.training or not self.drop_path:
+            return branch
+        kept = torch.rand(len(branch), 1, 1, device=branch.device) >= self.drop_path
+        return branch * (kept.to(branch.dtype) / (1 - self.drop_path))
 
     def _skip(
         self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
@@ -181,26 +208,3 @@ class TransformerBlock(nn.Module):
             return x if mask is None else x * mask[:, :, None]
         image = F.max_pool2d(x.transpose(1, 2).unsqueeze(2), (1, 3), (1, self.stride), (0, 1))
         return masked(image.squeeze(2).transpose(1, 2), mask)
-
-    def _contract(self, hidden: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch time channels"]:
-        out = self.contraction(F.dropout(F.gelu(hidden), self.dropout, self.training))
-        return F.dropout(out, self.dropout, self.training)
-
-    def _add(
-        self,
-        x: Float[Tensor, "batch time channels"],
-        branch: Float[Tensor, "batch time channels"],
-        scale: Float[Tensor, " channels"],
-    ) -> Float[Tensor, "batch time channels"]:
-        """x + scale·branch; while training a clip's branch is left out at random, and the others stand for it."""
-        factor = scale
-        if self.training and self.drop_path:
-            kept = torch.rand(len(x), 1, 1, device=x.device) >= self.drop_path
-            factor = scale * kept / (1 - self.drop_path)
-        return torch.addcmul(x, branch.to(x.dtype), factor)
-
-
-def _linear(channels: int, filters: int) -> nn.Linear:
-    linear = nn.Linear(channels, filters)
-    nn.init.zeros_(linear.bias)
-    return linear

@@ -63,7 +63,7 @@ class PublishedLayout(NamedTuple):
             for index in range(2):
                 yield f"{ours}.convolutions.{index}.weight", f"{theirs}.head.{index}.conv.weight"
                 yield from _both(f"{ours}.norms.{index}", f"{theirs}.norm.{index}")
-            yield from _both(f"{ours}.output", f"{theirs}.{output}.conv")
+            yield from _both(f"{ours}.convolutions.2", f"{theirs}.{output}.conv")
 
     def scales(self) -> list[str]:
         """Give the published names of the offsets' scale at each level."""
