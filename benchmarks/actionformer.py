@@ -1,20 +1,19 @@
 """ActionFormer's training step at the THUMOS14 settings, beside plain full attention and the authors' code.
 
 2304 snippets, batch 2, 2048 channels, 20 classes: padding, targets, forward, loss and backward, without an optimizer.
-`plain` is our network with attention by its definition: a matrix time × time of scores under a band mask. The authors'
-code runs in the same turns where SOLA_ACTIONFORMER_REFERENCE names a clone of it. Time: all in turns in this process,
-on two threads. Memory: each in a process of its own, the highest resident set of that process as a whole, and for ours
-at 1, 2 and 4 times the length what a step takes above the process with model and gradients in place. Last, one call on
-43,200 snippets: a video of three hours with four features a second.
+`ours_bfloat16` is ours under autocast; `plain` is ours with attention by its definition, a matrix time × time of scores
+under a band mask. The authors' code runs in the same turns where SOLA_ACTIONFORMER_REFERENCE names a clone of it. Time:
+the shortest step of each, in turns in this process, on --threads threads. Memory: each in a process of its own, the
+highest resident set of that process, and what a step takes above the process with model and gradients in place; for
+ours at 1, 2 and 4 times the length too. Last, one call on 43,200 snippets: three hours at four features a second.
 
-    python benchmarks/actionformer.py [--rounds 5]
+    python benchmarks/actionformer.py [--rounds 5] [--threads 2]
 """
 
 import argparse
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import time
@@ -57,6 +56,16 @@ def full_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
     score = torch.einsum("bqhc,bkhc->bhqk", query, key) * query.shape[-1] ** -0.5
     share = score.masked_fill(~allowed[:, None], -torch.inf).softmax(dim=-1)
     return torch.einsum("bhqk,bkhc->bqhc", share, value)
+
+
+def half(length: int = LENGTH) -> Step:
+    step = ours(length)
+
+    def in_half_precision() -> float:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return step()
+
+    return in_half_precision
 
 
 def ours(length: int = LENGTH) -> Step:
@@ -133,6 +142,7 @@ def three_hours(length: int = THREE_HOURS) -> Step:
 
 PREPARE: dict[str, Callable[[int], Step]] = {
     "ours": ours,
+    "ours_bfloat16": half,
     "plain": plain,
     "authors": authors,
     "three_hours": three_hours,
@@ -140,7 +150,7 @@ PREPARE: dict[str, Callable[[int], Step]] = {
 
 
 def seconds(names: list[str], rounds: int) -> dict[str, float]:
-    """Median time of a step of each, taken in turns after one warm-up."""
+    """Shortest time of a step of each, taken in turns after one warm-up."""
     steps = {name: PREPARE[name](LENGTH) for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds + 1):
@@ -148,7 +158,7 @@ def seconds(names: list[str], rounds: int) -> dict[str, float]:
             begun = time.perf_counter()
             step()
             times[name].append(time.perf_counter() - begun)
-    return {name: round(statistics.median(values[1:]), 3) for name, values in times.items()}
+    return {name: round(min(values[1:]), 3) for name, values in times.items()}
 
 
 def resident(field: str) -> int:
@@ -171,7 +181,10 @@ def measure_memory(name: str, length: int) -> None:
 def memory(name: str, length: int) -> dict[str, float]:
     """GiB of a process's peak and of one step above what stood before it, and the seconds of that first step."""
     command = [sys.executable, __file__, "--memory-of", name, str(length)]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
+    # freed memory goes back to the system at once
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+    found = json.loads(ended.stdout.splitlines()[-1])
     return {
         "peak_GiB": round(found["peak"] / 2**30, 3),
         "step_GiB": round(found["above"] / 2**30, 3),
@@ -182,13 +195,14 @@ def memory(name: str, length: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory-of", nargs=2, metavar=("NAME", "LENGTH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
     if options.memory_of:
         measure_memory(options.memory_of[0], int(options.memory_of[1]))
         return
-    names = ["ours", "plain", *(["authors"] if CLONE else [])]
+    names = ["ours", "ours_bfloat16", "plain", *(["authors"] if CLONE else [])]
     figures = {
         "seconds": seconds(names, options.rounds),
         "memory": {name: memory(name, LENGTH) for name in names},

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from sola import FeatureSet, read_annotations, settle, train, transform
-from sola.controls import centre, moving_average
+from sola.controls import UntrainedModule, centre, moving_average
 from sola.data.annotations import Annotations
 from sola.data.features import FeatureWriter
 from sola.detection import detect, name_proposals
@@ -31,12 +31,16 @@ TIOU = {"mAP .1:.1:.5": thresholds(0.1, 0.5, 0.1), "mAP .3:.1:.7": thresholds(0.
 RESAMPLES = 1000
 
 
-def control(features: FeatureSet, name: str, out: Path) -> FeatureSet:
-    """Features through "average W", "centred" or "centred, average W"."""
+def control(features: FeatureSet, name: str, seed: int, out: Path) -> FeatureSet:
+    """Features through "average W", "centred", "centred, average W" or "untrained direct"."""
     if not out.is_dir():
         with FeatureWriter(features, out, features.manifest) as writer:
             for video, values in features.items():
-                changed = centre(values) if name.startswith("centred") else values
+                changed = values
+                if name == "untrained direct":
+                    changed = UntrainedModule(features.channels).direct(seed)(values)
+                if name.startswith("centred"):
+                    changed = centre(values)
                 if "average" in name:
                     changed = moving_average(changed, int(name.rsplit(" ", 1)[1]))
                 writer.write(video, changed.astype(values.dtype))
@@ -90,17 +94,18 @@ def main() -> None:
     options = parser.parse_args()
     annotations = read_annotations(options.split / "annotations.json")
     raw = FeatureSet.open(options.split / "features")
-    fixed = {"raw": raw, options.control: control(raw, options.control, options.out / "control")}
+    fixed = ("raw", options.control)
     videos = sorted(annotations.subset("validation").videos)
     seeds = range(options.seeds)
     found = {}
     for name in (*fixed, "SoLa, published", "SoLa, auto"):
         for seed in seeds:
             recipe = {"SoLa, published": "anet", "SoLa, auto": "auto"}.get(name)
-            features = fixed.get(name)
-            if recipe is not None:
+            features = raw
+            if name == options.control:
+                features = control(raw, name, seed, options.out / f"control{seed}")
+            elif recipe is not None:
                 features = softened(raw, annotations, recipe, seed, options.out / f"{recipe}{seed}")
-            assert features is not None
             folder = options.out / options.head / f"{name} {seed}"
             began = time.perf_counter()
             found[name, seed] = localized(features, annotations, options.head, seed, folder)

@@ -55,13 +55,13 @@ def compare(time: int, window: int | None, mask: Tensor | None, batch: int = 2) 
 
 @pytest.mark.parametrize(
     ("time", "window"),
-    [(1, 1), (9, 1), (5, 7), (7, 3), (31, 19), (32, 19), (33, 5), (40, 71), (50, 81), (12, None)],
+    [(1, 1), (9, 1), (5, 7), (7, 3), (31, 19), (32, 19), (33, 5), (36, 71), (12, None)],
 )
 def test_attention_equals_its_definition_with_gradients(time: int, window: int | None) -> None:
     compare(time, window, None)
 
 
-@pytest.mark.parametrize(("time", "window"), [(1, 1), (6, 7), (33, 5), (40, 9), (50, 81), (12, None)])
+@pytest.mark.parametrize(("time", "window"), [(1, 1), (6, 7), (33, 5), (40, 9), (36, 71), (12, None)])
 def test_attention_equals_its_definition_on_padded_clips(time: int, window: int | None) -> None:
     valid = torch.tensor([time, max(1, time // 3)])
     compare(time, window, torch.arange(time) < valid[:, None])

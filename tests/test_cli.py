@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calling import refused, sola
 
-from sola.cli import COMMANDS, main
+from sola.cli import COMMANDS
 from sola.data.synthetic import SyntheticWorld, write
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80, channels=16, action_length=10)
@@ -35,24 +36,6 @@ def run(world: Path) -> Path:
     out = world.parent / "run"
     assert sola("train", world / "features", "--out", out, *TRAIN) == 0
     return out
-
-
-def sola(*arguments: object) -> int:
-    """Call the command in this process; its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        main([str(argument) for argument in arguments])
-    return stop.value.code or 0
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Call the command, which must exit with 2 after one line on stderr and nothing on stdout; the line."""
-    capsys.readouterr()
-    assert sola(*arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    (line,) = err.splitlines()
-    assert line.startswith("sola: ")
-    return line
 
 
 def digest(folder: Path) -> dict[str, str]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from calling import refused, sola
 
 from sola.boundary_map_config import BoundaryMapConfig, BoundaryMapHead
-from sola.cli import main
 from sola.data.annotations import read_annotations
 from sola.data.detections import read_detections
 from sola.data.features import FeatureSet
@@ -32,24 +32,6 @@ SMALL = [
     "--max-duration", "4", "--epochs", "1", "--classifier-epochs", "2", "--precision", "fp32", "--device", "cpu",
     "--quiet",
 ]  # fmt: skip
-
-
-def sola(*arguments: object) -> int:
-    """Call the command in this process; its exit code."""
-    with pytest.raises(SystemExit) as stop:
-        main([str(argument) for argument in arguments])
-    return stop.value.code or 0
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Call the command, which must exit with 2 after one line on stderr and nothing on stdout; the line."""
-    capsys.readouterr()
-    assert sola(*arguments) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    (line,) = err.splitlines()
-    assert line.startswith("sola: ")
-    return line
 
 
 def trained(features: Path, annotations: Path, out: Path, *more: object) -> Path:

@@ -24,7 +24,7 @@ SCALE = 1e-4
 class TemporalConvolution(nn.Conv1d):
     """A convolution of odd kernel size along time with zeros beyond the ends; any bias starts from one value.
 
-    One of kernel size 1 is a linear layer; oneDNN multiplies such matrices faster than what a linear layer calls.
+    One of kernel size 1 is a linear layer: on a CPU, convolutions are the faster way to the same product.
 
     Args:
         channels: in.
