@@ -37,11 +37,9 @@ def error_figure(result: DetectionResult) -> Figure:
         errors.set_xlabel("share of the error, % (how many)")
         errors.set_title(f"at tIoU {threshold_name(diagnosis.tiou)}, mAP {100 * diagnosis.mean_ap:.1f} %")
 
-        names = [
-            f"{one.name}\n{f'> {one.low:g}' if one.high == float('inf') else f'≤ {one.high:g}'} s"
-            for one in result.lengths
-        ]
-        bars = lengths.bar(names, [100 * (one.mean or 0.0) for one in result.lengths], color=PALETTE[0])
+        spans = [f"> {one.low:g}" if one.high == float("inf") else f"≤ {one.high:g}" for one in result.lengths]
+        names = [f"{one.name}\n{span} s\n({one.instances})" for one, span in zip(result.lengths, spans, strict=True)]
+        lengths.bar(names, [100 * (one.mean or 0.0) for one in result.lengths], color=PALETTE[0])
         lengths.axhline(100 * result.average_precision.mean, color=GREY, linestyle="--", linewidth=1)
         lengths.set_ylabel("average mAP, %")
         lengths.set_xlabel("instance length (how many instances)")
