@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from calling import refused
+from calling import sola as command
 
 import sola.checkpoint
 from sola.actionformer_config import ActionFormerConfig
@@ -257,3 +259,27 @@ def test_it_learns_an_easy_world(tmp_path):
     mean = average_precision(truth, predicted, [0.3]).mean
     chance = average_precision(truth, shuffled, [0.3]).mean
     assert mean >= 3 * chance, (mean, chance)
+
+
+def test_the_commands_one_after_the_other(tmp_path, capsys):
+    write(WORLD, tmp_path / "world", seed=0)
+    features, annotations = tmp_path / "world" / "features", tmp_path / "world" / "annotations.json"
+    flags = ["--length", "64", "--width", "16", "--levels", "3", "--attention-window", "5", "--epochs", "2"]
+    flags += ["--warmup-epochs", "1", "--precision", "fp32", "--quiet"]
+    run, found, proposals = tmp_path / "run", tmp_path / "found.json", tmp_path / "proposals.json"
+    train = ["localize", "train", features, "--annotations", annotations, "--out", run, "--head", "actionformer"]
+    assert command(*train, "--recipe", "thumos", *flags) == 0
+    assert not (run / "best.safetensors").exists()
+    predict = ["localize", "predict", run, features, "--annotations", annotations, "--quiet"]
+    assert command(*predict, "--out", found, "--proposals", proposals) == 0
+    capsys.readouterr()
+    assert command("evaluate", "detections", found, "--annotations", annotations, "--json") == 0
+    assert 0 <= json.loads(capsys.readouterr().out)["average_mAP"] <= 1
+    assert command("evaluate", "proposals", proposals, "--annotations", annotations, "--json") == 0
+    capsys.readouterr()
+    scores = tmp_path / "scores.json"
+    scores.write_text("{}")
+    line = refused(capsys, *predict, "--out", tmp_path / "again.json", "--classifier", scores)
+    assert "knows the classes by itself" in line
+    line = refused(capsys, *predict, "--out", tmp_path / "same.json", "--proposals", tmp_path / "same.json")
+    assert "is --out too" in line
