@@ -71,7 +71,7 @@ def _band(
         mask = torch.ones(batch, time, dtype=torch.bool, device=device)
     # beyond a clip's ends lie another clip's snippets, or none
     exists = F.pad(mask, (reach, -time % block + reach), value=False).unfold(1, block + 2 * reach, block)
-    # a query that no key is left to keeps itself: its softmax must not be NaN
+    # a query that no key is left to keeps itself: not every backend of PyTorch makes its softmax finite
     return ((offset.abs() <= reach) & (exists[:, :, None] | (offset == 0))).flatten(0, 1)[:, None]
 
 
