@@ -1,7 +1,7 @@
 """Checkpoints of published programs: their weights under their names, and an error that says what does not fit."""
 
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,10 +10,10 @@ from torch import Tensor
 from sola.errors import SolaError
 
 
-def published_weights(path: Path | str) -> dict[str, Tensor]:
+def published_weights(path: Path | str, entries: Sequence[str] = ("state_dict",)) -> dict[str, Tensor]:
     """Read the weights of a checkpoint `{"state_dict": …}` or of a bare state dict, without `module.` before the names.
 
-    Nothing is unpickled but tensors and plain containers.
+    Of `entries` the first that the checkpoint has is read. Nothing is unpickled but tensors and plain containers.
 
     Raises:
         SolaError: when the file is no such checkpoint.
@@ -26,9 +26,12 @@ def published_weights(path: Path | str) -> dict[str, Tensor]:
         ) from None
     except OSError as error:
         raise SolaError(f"{path}: cannot be read ({error.strerror or error}); expected a checkpoint") from None
-    weights = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
+    weights, entry = None, entries[-1]
+    if isinstance(checkpoint, Mapping):
+        entry = next((name for name in entries if checkpoint.get(name) is not None), entry)
+        weights = checkpoint.get(entry, checkpoint)
     if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise SolaError(f'{path}: expected a state dict, alone or under "state_dict"')
+        raise SolaError(f'{path}: expected a state dict, alone or under "{entry}"')
     return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
 
 

@@ -14,8 +14,9 @@ from sola.errors import SolaError
 from sola.heads.actionformer.backbone import PyramidBackbone
 from sola.heads.actionformer.outputs import PointLayers, in_a_row, of_levels
 from sola.heads.actionformer.points import PointPrediction, PointPyramid, PointTargets
-from sola.heads.actionformer.published import published_layout, published_state
+from sola.heads.actionformer.published import published_layout
 from sola.heads.base import Placement
+from sola.heads.published import published_weights
 from sola.segments import Segments
 
 PRIOR = 0.01
@@ -241,7 +242,7 @@ class ActionFormer(nn.Module):
         Raises:
             SolaError: when the file is no such checkpoint.
         """
-        state = published_state(path)
+        state = published_weights(path, ("state_dict_ema", "state_dict"))
         layout = published_layout(path, state)
         activitynet = layout.width == ACTIVITYNET_WIDTH
         if windows is None:

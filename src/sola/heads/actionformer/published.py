@@ -9,25 +9,9 @@ import torch
 from torch import Tensor
 
 from sola.errors import SolaError
-from sola.heads.published import check_names, published_weights
+from sola.heads.published import check_names
 
 WHAT = "ActionFormer's published program"
-
-
-def published_state(path: Path | str) -> dict[str, Tensor]:
-    """Read a checkpoint's weights, the averaged ones under `state_dict_ema` where it has them.
-
-    Raises:
-        SolaError: when the file is no checkpoint of weights.
-    """
-    state = published_weights(path)
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    averaged = checkpoint.get("state_dict_ema")
-    if averaged is None:
-        return state
-    if not isinstance(averaged, Mapping) or not all(isinstance(value, Tensor) for value in averaged.values()):
-        raise SolaError(f'{path}: expected a state dict under "state_dict_ema"')
-    return {name.removeprefix("module."): tensor for name, tensor in averaged.items()}
 
 
 class PublishedLayout(NamedTuple):
