@@ -2,8 +2,8 @@
 
 Data flows one way, and the files are read in that order: `data.features` (arrays on disk) → `module` (what they go
 through) → `objective` (what it is trained on) → `matching`, `engine`, `training` → `transformation` (better features) →
-`linear_evaluation`, `inspection` (what they are worth) → `heads` (features to segments) → `postprocess` →
-`metrics`, `evaluation` (what the segments are worth) → `report`.
+`linear_evaluation`, `inspection` (what they are worth) → `clips`, `heads`, `localization` (a trained localiser) →
+`postprocess`, `detection` (segments) → `metrics`, `evaluation` (what they are worth) → `report`.
 """
 
 from importlib import import_module
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from sola.data.detections import read_detections, write_detections
     from sola.data.features import FeatureSet
     from sola.data.synthetic import SyntheticWorld
+    from sola.detection import detect, name_proposals
     from sola.errors import SolaError
     from sola.evaluation import evaluate_detections, evaluate_proposals
     from sola.grid import SnippetGrid
     from sola.inspection import inspect
     from sola.linear_evaluation import probe
+    from sola.localization import train_localizer
+    from sola.localizer import Localizer
+    from sola.localizer_recipes import LOCALIZER_RECIPES
     from sola.module import SoLa
     from sola.recipes import RECIPES, settle
     from sola.segments import Segments
@@ -28,48 +32,58 @@ if TYPE_CHECKING:
     from sola.transformation import transform, transform_array
 
 __all__ = [
+    "LOCALIZER_RECIPES",
     "RECIPES",
     "Annotations",
     "FeatureSet",
+    "Localizer",
     "Segments",
     "SnippetGrid",
     "SoLa",
     "SolaError",
     "SyntheticWorld",
     "TrainingConfig",
+    "detect",
     "evaluate_detections",
     "evaluate_proposals",
     "inspect",
+    "name_proposals",
     "probe",
     "read_annotations",
     "read_detections",
     "settle",
     "suggest",
     "train",
+    "train_localizer",
     "transform",
     "transform_array",
     "write_detections",
 ]
 
 _HOME = {
+    "LOCALIZER_RECIPES": "localizer_recipes",
     "RECIPES": "recipes",
     "Annotations": "data.annotations",
     "FeatureSet": "data.features",
+    "Localizer": "localizer",
     "Segments": "segments",
     "SnippetGrid": "grid",
     "SoLa": "module",
     "SolaError": "errors",
     "SyntheticWorld": "data.synthetic",
     "TrainingConfig": "training_config",
+    "detect": "detection",
     "evaluate_detections": "evaluation",
     "evaluate_proposals": "evaluation",
     "inspect": "inspection",
+    "name_proposals": "detection",
     "probe": "linear_evaluation",
     "read_annotations": "data.annotations",
     "read_detections": "data.detections",
     "settle": "recipes",
     "suggest": "suggestion",
     "train": "training",
+    "train_localizer": "localization",
     "transform": "transformation",
     "transform_array": "transformation",
     "write_detections": "data.detections",
