@@ -17,7 +17,7 @@ from sola.clips import cut
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.features import FeatureSet
 from sola.data.synthetic import SyntheticWorld, write
-from sola.detection import detect
+from sola.detection import detect, name_proposals
 from sola.errors import SolaError
 from sola.localization import train_localizer
 from sola.localizer import Localizer
@@ -283,3 +283,18 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
     assert "knows the classes by itself" in line
     line = refused(capsys, *predict, "--out", tmp_path / "same.json", "--proposals", tmp_path / "same.json")
     assert "is --out too" in line
+
+
+@pytest.mark.parametrize("combine", ["product", "sqrt"])
+def test_without_classes_its_proposals_are_named_twice(world, tmp_path, combine):
+    features, annotations = world
+    config = replace(SMALL, multi_class=False, classifier_epochs=2, voting=0.9, keep=20)
+    localizer = train_localizer(features, annotations, config, tmp_path / "run", quiet=True)
+    records = dict(annotations.subset("validation").videos)
+    proposals = detect(localizer, features, records)
+    assert all((one.label == 0).all() for one in proposals.values())
+    named = name_proposals(localizer, features, records, proposals, combine=combine)
+    for video, segments in named.items():
+        assert len(segments) == 2 * len(proposals[video]) > 0
+        assert (np.diff(segments.score) <= 0).all()
+        assert len(set(segments.label.tolist())) > 1
