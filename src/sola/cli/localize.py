@@ -127,6 +127,7 @@ def train(arguments: list[str]) -> None:
         "annotations": str(options.annotations.absolute()),
         "subset": options.subset,
         "validation": options.validation,
+        "label_key": options.label_key,
         **described(config),
     }
     if options.explain is not None:
