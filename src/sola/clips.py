@@ -141,11 +141,13 @@ def cut(
         except SolaError as error:
             features.skip(id_, error)
     plans: dict[str, list[_Plan]] = {}
+    covered: dict[str, tuple[float, float]] = {}
     for id_, header in headers.items():
         record, snippets = records[id_], header.shape[0]
         grid = snippet_grid(id_, snippets, features.manifest, record)
         segments = Segments.empty() if record is None else record.segments
         units = clipping.units(snippets)
+        covered[id_] = grid.edge(0), grid.edge(snippets)
         for first in clipping.starts(snippets):
             placement = clipping.placement(first, snippets, grid)
             instances, labels = _instances(segments, placement, units)
@@ -176,8 +178,7 @@ def cut(
             made.append(plan)
         record = records[id_]
         names.append(id_ if record is None else record.video)
-        grid = snippet_grid(id_, len(array), features.manifest, record)
-        extents.append((grid.edge(0), grid.edge(len(array))))
+        extents.append(covered[id_])
         progress(done, len(plans))
     if not made and not keep_empty:
         raise SolaError(f"none of {len(records)} videos can be read")

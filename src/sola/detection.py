@@ -1,6 +1,6 @@
 """Trained localiser × FeatureSet → segments: proposals or detections, in seconds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from sola.heads.gtad import GTAD
 from sola.localizer import Localizer
 from sola.localizer_config import LocalizerConfig
 from sola.postprocess import VideoScores, fuse, share_of_top_two, snippet_class_scores, suppress, vote
-from sola.segments import Segments
+from sola.segments import Segments, SegmentTable
 
 VIDEOS_AT_A_TIME = 64
 """Videos whose candidates are in memory together."""
@@ -57,7 +57,7 @@ def detect(
         # in lengths of a clip, in which the candidates of all whole videos are the same: suppression knows that
         decoded = candidates(head, clips, in_clip_lengths(clips), config.batch_size, where)
         own = [np.flatnonzero(clips.video == video) for video in range(len(clips.videos))]
-        merged = [joined([decoded[i] for i in clip]) for clip in own]
+        merged = [SegmentTable.joined([decoded[i] for i in clip]) for clip in own]
         refined_ = refined(merged, config)
         for video, kept, clip, extent in zip(clips.videos, refined_, own, clips.extents, strict=True):
             placed = in_seconds(kept, clips.placements[clip[0]], int(clips.lengths[clip[0]]))
@@ -84,7 +84,7 @@ def candidates(
     return decoded
 
 
-def refined(videos: list[Segments], config: LocalizerConfig) -> list[Segments]:
+def refined(videos: Sequence[Segments], config: LocalizerConfig) -> list[Segments]:
     """Suppressed and voted on as the config says; in lengths of a clip."""
     kept = suppress(
         videos,
@@ -150,12 +150,6 @@ def name_proposals(
         detections = fuse(proposals[video], chances, top=top, combine=combine)
         named[video] = detections.take(np.argsort(-detections.score, kind="stable"))
     return named
-
-
-def joined(clips: list[Segments]) -> Segments:
-    """The segments of several clips as one."""
-    columns = (np.concatenate([getattr(one, name) for one in clips]) for name in ("start", "end", "label", "score"))
-    return Segments(*columns)
 
 
 def in_clip_lengths(clips: Clips) -> list[Placement]:

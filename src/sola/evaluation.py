@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from sola.data.annotations import Annotations
-from sola.data.detections import Detections
+from sola.data.detections import UNLABELLED, Detections
 from sola.data.identifiers import match_videos
 from sola.errors import SolaError
 from sola.metrics.average_precision import AveragePrecision, LengthBin, average_precision_by_length, of_matching
 from sola.metrics.average_recall import AverageRecall, average_recall
 from sola.metrics.diagnosis import Diagnosis, diagnose
 from sola.metrics.matching import match
-from sola.metrics.protocol import ACTIVITYNET, Protocol, counted
+from sola.metrics.protocol import ACTIVITYNET, Protocol
 from sola.metrics.top_recall import TopRecall, top_recall
 from sola.segments import SegmentTable
 
@@ -165,7 +165,7 @@ def evaluate_proposals(
     """
     joined = join(proposals, annotations, labelled=False, id_prefix=id_prefix)
     curve = average_recall(joined.truth, joined.predictions, tiou, protocol)
-    return ProposalResult(curve, len(proposals.table), len(counted(joined.truth, protocol)), joined.warnings)
+    return ProposalResult(curve, len(proposals.table), curve.instances, joined.warnings)
 
 
 def join(detections: Detections, annotations: Annotations, *, labelled: bool, id_prefix: str | None) -> Joined:
@@ -210,7 +210,7 @@ def _labels(detections: Detections, annotations: Annotations, warnings: list[str
     position = {name: index for index, name in enumerate(annotations.classes)}
     unknown = [name for name in detections.classes if name not in position]
     if len(unknown) == len(detections.classes):
-        found = "no label" if unknown == [""] else f"such as {unknown[0]!r}"
+        found = "no label" if unknown == [UNLABELLED] else f"such as {unknown[0]!r}"
         raise SolaError(
             f"no label of the predictions ({found}) is a class of the annotations (such as "
             f"{annotations.classes[0]!r}); without classes, use `sola evaluate proposals`, or name the field of the "

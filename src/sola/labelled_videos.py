@@ -10,6 +10,7 @@ from sola.data.annotations import Annotations
 from sola.data.features import FeatureSet
 from sola.data.timing import snippet_grid
 from sola.errors import SolaError
+from sola.inspection import unit_vectors
 from sola.linear import BACKGROUND
 
 Read = Callable[[str], Float[np.ndarray, "time channels"]]
@@ -84,8 +85,7 @@ class LabelledVideos:
                 )
             if stacked is None:
                 stacked = np.empty((sum(self.lengths), values.shape[1]), np.float32)
-            norm = np.linalg.norm(values, axis=1, keepdims=True)
-            np.divide(values, np.where(norm > 0, norm, 1), out=stacked[start : start + length])
+            stacked[start : start + length] = unit_vectors(values)
             start += length
         assert stacked is not None, "no video"
         return stacked

@@ -1,5 +1,6 @@
 """FeatureSet × annotations → trained localiser."""
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from sola.data.identifiers import match_videos
 from sola.engine import choose_device, choose_precision, fit
 from sola.errors import SolaError
 from sola.files import existing
-from sola.localizer import WEIGHTS, Localizer, described
+from sola.localizer import WEIGHTS, Localizer
 from sola.localizer_config import LocalizerConfig
 from sola.point_training import PointTraining
 from sola.proposal_training import ProposalTraining
@@ -64,7 +65,7 @@ def train_localizer(
     """
     console = Console(stderr=True, quiet=quiet, soft_wrap=True)
     run = Run(out)
-    wanted = requested or described(config)
+    wanted = requested or dataclasses.asdict(config)
     subsets = {"train": train_subset, "validation": validation_subset}
     work = may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS)
     if resume and run.is_run():
@@ -81,7 +82,7 @@ def train_localizer(
     description: dict[str, Any] = {
         "sources": [str(stream.source) for stream in features.streams],
         "requested": wanted,
-        "training": described(config),
+        "training": dataclasses.asdict(config),
         "subsets": subsets,
         "classes": list(annotations.classes),
         "features": {

@@ -1,7 +1,5 @@
 """A trained localiser: its head, the classifier that names what it finds, and the features that it stands on."""
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,9 +115,3 @@ def told(sola: Mapping[str, Any] | None) -> str:
 def contiguous(values: Float[ndarray, "*shape"]) -> torch.Tensor:
     """A tensor of its own."""
     return torch.from_numpy(values.copy())
-
-
-def described(config: LocalizerConfig) -> dict[str, Any]:
-    """A config as plain values."""
-    values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
-    return values

@@ -1,6 +1,7 @@
 """Named settings of localisers: which figures are published, and which are ours."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal
 
 from sola.actionformer_config import ActionFormerConfig
@@ -17,7 +18,7 @@ def bmn_anet() -> BoundaryMapConfig:
 
 def bmn_hacs() -> BoundaryMapConfig:
     """BMN on HACS. Nothing is published: those of ActivityNet, which has videos of the same length."""
-    return BoundaryMapConfig()
+    return bmn_anet()
 
 
 def bmn_thumos() -> BoundaryMapConfig:
@@ -49,24 +50,14 @@ def gtad_anet() -> BoundaryMapConfig:
 
 def gtad_hacs() -> BoundaryMapConfig:
     """G-TAD on HACS, as published: batches of 32 at 5e-4. One class a proposal, as the authors name them."""
-    return BoundaryMapConfig(
-        head="gtad",
-        candidates_only=True,
-        epochs=10,
-        learning_rate=5e-4,
-        batch_size=32,
-        decay_every=5,
-        suppression="gaussian",
-        sigma=0.8,
-        top=1,
-        class_score="share",
-    )
+    return replace(gtad_anet(), learning_rate=5e-4, batch_size=32, top=1, class_score="share")
 
 
 def gtad_thumos() -> BoundaryMapConfig:
     """G-TAD on THUMOS14: its windows (256 snippets, proposals up to 64); the rest is ActivityNet's, at 4e-4."""
-    return BoundaryMapConfig(
-        head="gtad",
+    return replace(
+        gtad_anet(),
+        candidates_only=False,
         length=256,
         span=256,
         hop=128,
@@ -74,30 +65,16 @@ def gtad_thumos() -> BoundaryMapConfig:
         bins=16,
         context_bins=16,
         kernel_size=3,
-        epochs=10,
         batch_size=8,
         learning_rate=4e-4,
-        decay_every=5,
-        suppression="gaussian",
-        sigma=0.8,
         keep=200,
     )
 
 
 def gtad_gtea() -> BoundaryMapConfig:
     """G-TAD on GTEA. Nothing is published: the windows of `bmn_gtea`, at a rate at which so few clips train well."""
-    return BoundaryMapConfig(
-        head="gtad",
-        candidates_only=True,
-        length=96,
-        span=384,
-        hop=192,
-        max_duration=40,
-        epochs=8,
-        learning_rate=1e-3,
-        decay_every=5,
-        suppression="gaussian",
-        sigma=0.8,
+    return replace(
+        gtad_anet(), length=96, span=384, hop=192, max_duration=40, epochs=8, learning_rate=1e-3, decay_every=5
     )
 
 
@@ -154,21 +131,16 @@ def actionformer_gtea() -> ActionFormerConfig:
 
     A unit is four snippets (0.27 s), so that a video has 145 to 480; a quarter of THUMOS14's width.
     """
-    return ActionFormerConfig(
+    return replace(
+        actionformer_thumos(),
         pace=4,
         length=512,
         width=128,
         attention_window=9,
         epochs=30,
         warmup_epochs=3,
-        batch_size=2,
         learning_rate=1e-3,
-        weight_decay=0.05,
         average=0.99,
-        sigma=0.5,
-        min_score=0.001,
-        keep=200,
-        voting=0.7,
     )
 
 

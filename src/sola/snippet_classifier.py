@@ -10,6 +10,7 @@ from scipy.special import softmax
 from sola.data.annotations import Annotations
 from sola.data.features import FeatureSet
 from sola.errors import SolaError
+from sola.inspection import unit_vectors
 from sola.labelled_videos import label_videos
 from sola.linear import fit_sgd
 
@@ -23,10 +24,7 @@ class SnippetClassifier:
 
     def probabilities(self, features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time classes"]:
         """Probability of each class for each snippet."""
-        values = features.astype(np.float32)
-        norm = np.linalg.norm(values, axis=1, keepdims=True)
-        scores = values / np.where(norm > 0, norm, 1) @ self.weight + self.bias
-        chances: np.ndarray = softmax(scores, axis=1)
+        chances: np.ndarray = softmax(unit_vectors(features) @ self.weight + self.bias, axis=1)
         return chances
 
 

@@ -21,7 +21,7 @@ from sola.engine import Device
 from sola.errors import SolaError
 from sola.explanation import explain
 from sola.localization import train_localizer
-from sola.localizer import WEIGHTS, Localizer, described
+from sola.localizer import WEIGHTS, Localizer
 from sola.localizer_recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
 from sola.postprocess import VideoScores, read_classifier, thumos14_layout
 from sola.run import Run, may_begin
@@ -128,7 +128,7 @@ def train(arguments: list[str]) -> None:
         "subset": options.subset,
         "validation": options.validation,
         "label_key": options.label_key,
-        **described(config),
+        **dataclasses.asdict(config),
     }
     if options.explain is not None:
         print(explained(options, config))

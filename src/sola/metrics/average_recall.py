@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from sola.errors import SolaError
-from sola.metrics.overlaps import overlaps, places, ranking
-from sola.metrics.protocol import ACTIVITYNET, Protocol, checked, counted
+from sola.metrics.overlaps import first_places, overlaps, places, ranking
+from sola.metrics.protocol import ACTIVITYNET, Protocol, checked, to_be_found
 from sola.segments import SegmentTable
 
 POINTS = 100
@@ -23,6 +23,8 @@ class AverageRecall:
     number: Float[np.ndarray, " points"]
     """AN: average number of proposals a video, ascending."""
     recall: Float[np.ndarray, "thresholds points"]
+    instances: int
+    """That were to be found."""
 
     @property
     def average(self) -> Float[np.ndarray, " points"]:
@@ -66,12 +68,10 @@ def average_recall(
     Raises SolaError when there is no instance, or a threshold outside (0, 1].
     """
     tiou = checked(tiou)
-    truth = counted(truth, protocol)
-    if len(truth) == 0:
-        raise SolaError("no ground truth: recall needs at least one instance")
+    truth = to_be_found(truth, protocol)
     videos = np.unique(truth.video)
     share = np.arange(1, POINTS + 1) / 100.0
-    nothing = AverageRecall(tiou, share * maximum, np.zeros((len(tiou), POINTS)))
+    nothing = AverageRecall(tiou, share * maximum, np.zeros((len(tiou), POINTS)), len(truth))
     if len(proposals) == 0:
         return nothing
 
@@ -87,8 +87,6 @@ def average_recall(
     near = overlaps(truth, proposals, by_class=False, at_least=min(tiou), empty_union=0.0)
     recall = np.empty((len(tiou), POINTS))
     for i, threshold in enumerate(tiou):
-        enough = near.tiou >= threshold
-        first = np.full(len(truth), np.iinfo(np.int64).max)  # place of the best-scored proposal that finds it
-        np.minimum.at(first, near.truth[enough], rank[near.prediction[enough]])
+        first = first_places(near, rank, threshold, len(truth))
         recall[i] = (first[:, None] < cutoff).sum(axis=0) / len(truth)
-    return AverageRecall(tiou, share * (float(total) / len(videos)), recall)
+    return AverageRecall(tiou, share * (float(total) / len(videos)), recall, len(truth))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sola.metrics.overlaps import Overlaps, no_length_match, overlaps, places, ranking
-from sola.metrics.protocol import Protocol, checked, counted
+from sola.metrics.protocol import Protocol, checked, to_be_found
 from sola.segments import SegmentTable
 
 
@@ -31,9 +31,11 @@ def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float],
 
     An instance is taken once; a prediction whose best instance is taken gets the next best that reaches the threshold.
     Equal scores keep the order of the table, equal overlaps the order of the instances.
+
+    Raises SolaError when there is no instance, or a threshold outside (0, 1].
     """
     tiou = checked(tiou)
-    truth = counted(truth, protocol)
+    truth = to_be_found(truth, protocol)
     order = ranking(predictions.score, predictions.label)
     near = overlaps(truth, predictions, by_class=True, at_least=min(tiou), empty_union=no_length_match(protocol))
     pairs = _as_they_choose(near, order)

@@ -114,6 +114,16 @@ def _tiou(
     return tiou
 
 
+def first_places(
+    near: Overlaps, place: Int[np.ndarray, " n"], threshold: float, instances: int
+) -> Int[np.ndarray, " instances"]:
+    """Return for each instance the place of the first prediction that reaches the threshold; beyond all where none."""
+    enough = near.tiou >= threshold
+    first = np.full(instances, np.iinfo(np.int64).max)
+    np.minimum.at(first, near.truth[enough], place[near.prediction[enough]])
+    return first
+
+
 def no_length_match(protocol: Protocol) -> float:
     """What 0/0 counts as when detections are matched: `official` takes its nan for the best overlap of all."""
     return np.inf if protocol == "official" else 0.0

@@ -59,6 +59,14 @@ THUMOS14 = Dataset(thresholds(0.3, 0.7, 0.1), (3.0, 6.0, 12.0, 18.0), "test")
 DATASETS: Mapping[str, Dataset] = {"activitynet": ACTIVITYNET, "hacs": HACS, "thumos14": THUMOS14}
 
 
+def to_be_found(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
+    """Return the instances that the protocol counts; SolaError when there is none."""
+    truth = counted(truth, protocol)
+    if len(truth) == 0:
+        raise SolaError("no ground truth: there must be at least one instance to be found")
+    return truth
+
+
 def counted(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
     """Return the instances that the protocol counts.
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from sola.errors import SolaError
-from sola.metrics.overlaps import groups, overlaps, places, ranking
-from sola.metrics.protocol import Protocol, checked, counted
+from sola.metrics.overlaps import first_places, groups, overlaps, places, ranking
+from sola.metrics.protocol import Protocol, checked, to_be_found
 from sola.segments import SegmentTable
 
 
@@ -42,9 +41,7 @@ def top_recall(
     Raises SolaError when there is no instance, or a threshold outside (0, 1].
     """
     tiou = checked(tiou)
-    truth = counted(truth, protocol)
-    if len(truth) == 0:
-        raise SolaError("no ground truth: recall needs at least one instance")
+    truth = to_be_found(truth, protocol)
     truth_group, group = groups(truth, predictions, by_class=True)
     _, inverse, count = np.unique(truth_group, return_inverse=True, return_counts=True)
     rank = places(ranking(predictions.score, group), group)
@@ -53,9 +50,7 @@ def top_recall(
     classes = np.flatnonzero(instances)
     recall = np.empty((len(tiou), len(k)))
     for i, threshold in enumerate(tiou):
-        enough = near.tiou >= threshold
-        first = np.full(len(truth), np.iinfo(np.int64).max)
-        np.minimum.at(first, near.truth[enough], rank[near.prediction[enough]])
+        first = first_places(near, rank, threshold, len(truth))
         for j, factor in enumerate(k):
             found = np.bincount(truth.label[first < factor * count[inverse]], minlength=len(instances))
             recall[i, j] = (found[classes] / instances[classes]).mean()
