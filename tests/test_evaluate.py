@@ -1,6 +1,9 @@
 """`sola evaluate` as it is called: the figures, what is odd about the input, and what is refused."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -168,3 +171,16 @@ def test_the_whole_of_activitynet_found_is_found(shared_data, tmp_path, capsys):
     values = json.loads(capsys.readouterr().out)
     assert values["average_mAP"] == 1.0
     assert values["instances"] == 7293
+
+
+def test_a_reader_that_has_gone_is_no_fault_to_be_told(tmp_path, annotations):
+    (tmp_path / "p.json").write_text(json.dumps({"results": GOOD}))
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "sola", "evaluate", "detections", tmp_path / "p.json", "--json"]
+    process = subprocess.Popen(
+        [*command, "--annotations", annotations], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
+    )
+    process.stdout.close()  # as `| head -1` does, only sooner
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    process.wait()

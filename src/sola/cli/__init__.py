@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a subcommand and exit: 0 when it is done, 2 for bad input, 1 for a fault of ours, 130 when interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        sys.exit(dispatch(arguments))
+        code = dispatch(arguments)
+        sys.stdout.flush()  # here, where a reader that has gone is no surprise
+        sys.exit(code)
     except SolaError as error:
         sys.exit(complain(str(error), 2))
     except KeyboardInterrupt:
