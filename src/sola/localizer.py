@@ -95,12 +95,25 @@ class Localizer:
                     f"the features have {key}={now}, the localizer was trained on features with {key}={before}; "
                     "predict on features of the same encoder and settings"
                 )
+        before, now = made(self.manifest), made(manifest)
+        if None not in (before, now) and before != now:
+            raise SolaError(
+                f"the features come from another {self.manifest.encoder} than the localizer's, or from frames that are "
+                "cut otherwise; predict on features of the same encoder and settings"
+            )
         before, now = told(self.manifest.sola), told(manifest.sola)
         if before != now:
             raise SolaError(
                 f"the features went through {now}, the localizer was trained on features that went through {before}; "
                 "bring them to the same state with `sola transform`, or name the other features"
             )
+
+
+def made(manifest: Manifest) -> tuple[Any, Any] | None:
+    """What of an extraction from video makes features what they are, besides what every manifest says."""
+    if manifest.extraction is None:
+        return None
+    return manifest.extraction.get("identity"), manifest.extraction.get("framing")
 
 
 def told(sola: Mapping[str, Any] | None) -> str:

@@ -191,7 +191,7 @@ class SoLa(nn.Module):
         except RuntimeError as error:
             reason = " ".join(str(error).split())
             raise SolaError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG} ({reason})") from None
-        module.origin = origin_of(config)
+        module.origin = {**origin_of(config), "run": str(folder.resolve() if Path(source).is_dir() else source)}
         return module.eval()
 
     def push_to_hub(self, repo_id: str, *, private: bool = False) -> str:

@@ -11,12 +11,15 @@ from sola.errors import SolaError
 
 COMMANDS: Mapping[str, str] = {
     "demo": "the whole path on embedded synthetic data; writes demo/report.html",
+    "extract": "video files in, snippet features out",
     "train": "train a SoLa module on a folder of features; needs no labels",
     "transform": "write transformed features in the layout they came in",
     "probe": "linear evaluation: feature sets side by side, with controls",
     "inspect": "similarity maps, similarity against distance, a suggested step and K",
     "localize": "train a head that finds actions (BMN, G-TAD, ActionFormer), and run it",
+    "predict": "video files in, detections and a picture of each out",
     "evaluate": "detection mAP, proposal recall, and where the error comes from",
+    "handover": "features and annotations as ActionFormer and OpenTAD read them",
     "export": "the module as ONNX, for other runtimes",
 }
 """Each is `sola.cli.<name>`, imported when it is called, so that `sola --help` does not wait for torch."""

@@ -33,6 +33,8 @@ class Manifest:
     """How the files hold an array: "TC" (time, channels) or "CT"."""
     encoder: str | None = None
     """What the features come from."""
+    extraction: Mapping[str, Any] | None = None
+    """How `sola extract` made them from video, where it did."""
     sola: Mapping[str, Any] | None = None
     """The SoLa module that the features went through, where they did."""
     other: Mapping[str, Any] = field(default_factory=dict)
@@ -91,6 +93,7 @@ KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "offset": NUMBER,
     "layout": STRING,
     "encoder": STRING,
+    "extraction": OBJECT,
     "sola": OBJECT,
 }
 """What JSON holds under each key that is known, in words and in types."""

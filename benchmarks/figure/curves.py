@@ -1,0 +1,55 @@
+"""Smooth motion: cycles through key poses, poses held in turn, and noise that is a function of time."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from scipy.interpolate import PchipInterpolator
+
+
+class Cycle:
+    """A closed path through key poses, each at its phase in [0, 1); velocity is 0 at the turning points."""
+
+    def __init__(self, keys: Mapping[float, Float[np.ndarray, " pose"]]) -> None:
+        phases = np.array(sorted(keys))
+        poses = np.stack([keys[phase] for phase in phases.tolist()])
+        around = np.concatenate([phases + turn for turn in (-1, 0, 1)])
+        self._path = PchipInterpolator(around, np.concatenate([poses] * 3), axis=0)
+
+    def __call__(self, phase: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames pose"]:
+        """Return the poses at phases counted in cycles."""
+        found: Float[np.ndarray, "frames pose"] = self._path(np.mod(phase, 1.0))
+        return found
+
+
+class Noise:
+    """Smooth noise of several channels: sums of sines with random frequencies, so that any time can be asked for."""
+
+    def __init__(self, channels: int, slowest: float, fastest: float, generator: np.random.Generator) -> None:
+        waves = 5
+        self._frequency = 2 * np.pi * np.exp(generator.uniform(np.log(slowest), np.log(fastest), (waves, channels)))
+        self._phase = generator.uniform(0, 2 * np.pi, (waves, channels))
+        self._scale = np.sqrt(2 / waves)
+
+    def __call__(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames channels"]:
+        """Return values of mean 0 and variance 1, at times in seconds (frequencies were in hertz)."""
+        return self._scale * np.sin(seconds[:, None, None] * self._frequency + self._phase).sum(axis=1)
+
+
+def smooth_step(value: Float[np.ndarray, " frames"]) -> Float[np.ndarray, " frames"]:
+    """Return 0 below -1/2, 1 above 1/2, and a smooth rise between."""
+    share = np.clip(value + 0.5, 0.0, 1.0)
+    return share * share * (3 - 2 * share)
+
+
+def shares(
+    seconds: Float[np.ndarray, " frames"], borders: Sequence[float], widths: Sequence[float]
+) -> Float[np.ndarray, "frames stretches"]:
+    """Return how much of each stretch between borders shows at each time; each row sums to 1.
+
+    A border of width w (seconds) is crossed from w/2 before it to w/2 after it: at the border both show by half.
+    """
+    steps = [np.ones_like(seconds)]
+    steps += [smooth_step((seconds - border) / width) for border, width in zip(borders, widths, strict=True)]
+    steps.append(np.zeros_like(seconds))
+    return -np.diff(np.stack(steps, axis=1), axis=1)

@@ -1,0 +1,113 @@
+"""`sola extract`."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from tyro.conf import Positional, arg
+
+from sola.cli.console import parse, say, stderr_bar
+from sola.engine import Device, choose_device
+from sola.video.extraction import DType, extract
+from sola.video.extraction_log import ExtractionLog
+from sola.video.files import find_videos
+from sola.video.loading import DEFAULT_ENCODER, load_encoder
+
+Videos = Annotated[Positional[tuple[Path, ...]], arg(metavar="VIDEOS")]
+"""Video files, or folders of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Extract:
+    """Write the features of every video to OUT, one .npy [time, channels] each, with a manifest that says how.
+
+    An extraction that was stopped goes on when it is called again, and more videos are added.
+    """
+
+    videos: Videos
+    """Video files, or folders of them (with the folders in them)."""
+    out: Annotated[Path, arg(metavar="FEATURES")]
+    """The folder to write."""
+    encoder: str = DEFAULT_ENCODER
+    """efficientnet-lite0 (needs no network); a folder or hub id of VideoMAE, TimeSformer, V-JEPA 2, CLIP or DINOv2; or
+    module:function (file.py:function) that returns an encoder of your own."""
+    fps: float | None = None
+    """Frames a second that the encoder is shown (default: the encoder's own)."""
+    window: int | None = None
+    """Frames that a snippet spans (default: the encoder's own)."""
+    stride: int | None = None
+    """Frames from one snippet to the next (default: the encoder's own)."""
+    whole_frame: bool = False
+    """Squash the whole frame to the encoder's size, where else its centre is cut out."""
+    dtype: DType = "float16"
+    """Of the stored features."""
+    batch: int | None = None
+    """Snippets that are encoded at once (default: 64 frames)."""
+    jobs: int = 2
+    """Videos that are decoded at once."""
+    skip_bad: bool = False
+    """Leave out files that cannot be decoded, and count them, instead of stopping at the first."""
+    overwrite: bool = False
+    """Begin again where OUT holds features of other settings."""
+    device: Device = "auto"
+    """The GPU where there is one, or as named."""
+    quiet: bool = False
+    """No progress bar, no remarks."""
+
+
+def run(arguments: list[str]) -> None:
+    """Parse and run."""
+    options = parse(Extract, "extract", arguments)
+    videos = find_videos(options.videos)
+    encoder = load_encoder(options.encoder, choose_device(options.device), window=options.window)
+    framing = dataclasses.replace(encoder.framing, short_side=None) if options.whole_frame else encoder.framing
+    with extraction_bar(options.quiet) as bar:
+        line = bar.add_task("extract", total=len(videos), rate="")
+        features = extract(
+            videos,
+            encoder,
+            options.out,
+            fps=options.fps,
+            stride=options.stride,
+            framing=framing,
+            dtype=options.dtype,
+            batch=options.batch,
+            jobs=options.jobs,
+            source=options.encoder,
+            skip_bad=options.skip_bad,
+            overwrite=options.overwrite,
+            progress=lambda done, snippets: bar.update(line, completed=done, rate=rate(bar, line, snippets)),
+        )
+    tell(features.videos, videos, options)
+
+
+def extraction_bar(quiet: bool) -> Progress:
+    """A bar over videos, with features a second and the time left."""
+    bar = stderr_bar(quiet)
+    bar.columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.1f}/{task.total:.0f} videos {task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("left,"),
+        TimeElapsedColumn(),
+    )
+    return bar
+
+
+def rate(bar: Progress, line: TaskID, snippets: int) -> str:
+    """How fast it goes."""
+    seconds = bar.tasks[line].elapsed
+    return f"{snippets / seconds:.0f} features/s" if seconds else ""
+
+
+def tell(extracted: Sequence[str], videos: Mapping[str, Path], options: Extract) -> None:
+    """Say what is there now, and what was left out."""
+    if len(extracted) < len(videos):
+        log = ExtractionLog(options.out)
+        first = next(video for video in videos if video not in extracted)
+        say(f"{len(videos) - len(extracted)} bad files left out, the first: {log.reason(first)}")
+    if not options.quiet:
+        say(f"{options.out}: {len(extracted)} videos; next: sola train {options.out} --recipe auto --out RUN")

@@ -1,0 +1,118 @@
+"""`sola predict`."""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from sola.cli.console import parse, say, stderr_bar
+from sola.data.detections import UNLABELLED, write_detections
+from sola.engine import Device, choose_device
+from sola.errors import SolaError
+from sola.localizer import Localizer
+from sola.prediction import predict, rebuild_chain
+from sola.report.timeline import write_timeline
+from sola.segments import Segments
+from sola.video.extraction_log import ExtractionLog
+from sola.video.files import find_videos
+from sola.video.key_frames import key_frames
+
+Videos = Annotated[Positional[tuple[Path, ...]], arg(metavar="VIDEOS")]
+KEY_FRAMES = 8
+"""In a picture."""
+KEY_FRAME_HEIGHT = 144
+"""Pixels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Predict:
+    """Find actions in video files with a trained localiser.
+
+    Rebuilds the chain that the localiser stands on (encoder, SoLa modules if any, head) from what its run says, or says
+    what is missing. Writes the detections as ActivityNet's JSON, and a picture of every video. When it was stopped, it
+    goes on with the videos that are missing.
+    """
+
+    videos: Videos
+    """Video files, or folders of them (with the folders in them)."""
+    localizer: Annotated[Path, arg(metavar="RUN")]
+    """A finished run of `sola localize train` on features of `sola extract`."""
+    out: Annotated[Path, arg(metavar="JSON")]
+    """The detections: segments in seconds after the first frame, labels, scores."""
+    pictures: Annotated[Path | None, arg(metavar="DIR")] = None
+    """Where a picture of each video goes (default: a folder called like OUT without its .json)."""
+    no_pictures: bool = False
+    """Draw none."""
+    encoder: str | None = None
+    """The encoder, where it is not to be had under the name it had when the features were extracted."""
+    sola: Annotated[tuple[Path, ...], arg(metavar="RUN")] = ()
+    """Where the SoLa modules are, when their runs were moved."""
+    batch: int | None = None
+    """Snippets that are encoded at once (default: 64 frames)."""
+    jobs: int = 2
+    """Videos that are decoded at once."""
+    skip_bad: bool = False
+    """Leave out files that cannot be decoded, and count them, instead of stopping at the first."""
+    overwrite: bool = False
+    """Replace files that exist."""
+    device: Device = "auto"
+    """The GPU where there is one, or as named."""
+    quiet: bool = False
+    """No progress bar, no remarks."""
+
+
+def run(arguments: list[str]) -> None:
+    """Parse and run."""
+    options = parse(Predict, "predict", arguments)
+    pictures = None if options.no_pictures else options.pictures or options.out.with_suffix("")
+    if pictures == options.out:
+        raise SolaError(f"--out {options.out}: needs a suffix, such as .json; its pictures go to the name without")
+    for path in filter(None, (options.out, pictures)):
+        if path.exists() and not options.overwrite:
+            raise SolaError(f"{path}: exists already; choose another place, or pass --overwrite")
+    videos = find_videos(options.videos)
+    localizer = Localizer.load(options.localizer)
+    chain = rebuild_chain(localizer, choose_device(options.device), encoder=options.encoder, modules=options.sola)
+    workspace = options.out.absolute().with_name(f".{options.out.name}.partial")
+    with stderr_bar(options.quiet) as bar:
+        lines = {step: bar.add_task(step, total=None, visible=False) for step in ("extract", "transform", "detect")}
+        found = predict(
+            videos,
+            chain,
+            workspace,
+            jobs=options.jobs,
+            batch=options.batch,
+            skip_bad=options.skip_bad,
+            device=options.device,
+            progress=lambda step, done, total: bar.update(lines[step], completed=done, total=total, visible=True),
+        )
+        log = ExtractionLog(workspace / "features")
+        classes = localizer.classes or (UNLABELLED,)
+        if pictures is not None:
+            draw(pictures, videos, found, log, classes)
+    write_detections(options.out, found, classes)
+    shutil.rmtree(workspace, ignore_errors=True)
+    left_out = [video for video in videos if video not in found]
+    if left_out:
+        say(f"{len(left_out)} bad files left out, the first: {log.reason(left_out[0])}")
+    if not options.quiet:
+        also = "" if pictures is None else f", pictures in {pictures}"
+        say(f"{options.out}: {sum(map(len, found.values()))} detections in {len(found)} videos{also}")
+
+
+def draw(
+    folder: Path,
+    videos: Mapping[str, Path],
+    found: Mapping[str, Segments],
+    log: ExtractionLog,
+    classes: tuple[str, ...],
+) -> None:
+    """Draw every video's timeline."""
+    for video, detections in found.items():
+        duration = log.seconds(video)
+        middles = [(number + 0.5) * duration / KEY_FRAMES for number in range(KEY_FRAMES)]
+        frames = key_frames(videos[video], middles, KEY_FRAME_HEIGHT)
+        write_timeline(folder / f"{video}.png", video, duration, frames, detections, classes)

@@ -1,0 +1,145 @@
+"""The data sets' part of a configuration, as ActionFormer and OpenTAD read it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+FEATURES, ANNOTATIONS, CLASSES = "features", "annotations.json", "category_idx.txt"
+"""What the files are called in the folder."""
+LEVELS, ATTENTION = 6, 19
+"""Pyramid levels and attention window of the authors' configurations for videos of many lengths (THUMOS14, EPIC)."""
+MULTIPLE = (1 << (LEVELS - 1)) * (ATTENTION // 2) * 2
+"""What ActionFormer's max_seq_len has to be a multiple of with these: 576."""
+LONGEST = 4 * MULTIPLE
+"""Snippets of a training clip at most: 2304, as they have it."""
+BUFFER = 6
+"""Times max_seq_len that a video may be long by default (max_buffer_len_factor)."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What both configurations say."""
+
+    folder: Path
+    """Where the files will be; it stands in both, so they have to be written anew when it moves."""
+    channels: int
+    classes: int
+    stride: int
+    """Frames of the clock."""
+    first: int
+    """Frames of the clock."""
+    longest: int
+    """Snippets of the longest video."""
+    train_subset: str
+    test_subset: str
+
+    @property
+    def clip_length(self) -> int:
+        """Snippets of a training clip: the whole of the longest video, within reason."""
+        return min(_multiple(self.longest), LONGEST)
+
+
+def actionformer_yaml(data: DataSet) -> str:
+    """Return a configuration of ActionFormer's: its data set, and of its network what depends on the data."""
+    factor = max(BUFFER, -(-_multiple(data.longest) // data.clip_length))
+    subsets = data.train_subset.lower(), data.test_subset.lower()  # it makes those of the file so
+    train, test, annotations, features = (
+        _quoted(text) for text in (*subsets, data.folder / ANNOTATIONS, data.folder / FEATURES)
+    )
+    return f"""\
+# For ActionFormer (libs/datasets/anet.py): python train.py THIS_FILE --output NAME
+# What is not here is its default (libs/core/config.py).
+dataset_name: anet  # mAP at tIoU 0.5:0.05:0.95; thumos reads the same files, and measures at 0.3:0.1:0.7
+train_split: [{train}]
+val_split: [{test}]
+dataset:
+  json_file: {annotations}
+  feat_folder: {features}
+  file_prefix: null  # files are called by the ids of the annotations
+  file_ext: .npy
+  num_classes: {data.classes}
+  input_dim: {data.channels}
+  # the centre of snippet i lies at (i * feat_stride + num_frames / 2) / fps seconds
+  feat_stride: {data.stride}
+  num_frames: {2 * data.first}
+  default_fps: null  # each video's own, from json_file
+  downsample_rate: 1
+  trunc_thresh: 0.5
+  crop_ratio: [0.9, 1.0]
+  max_seq_len: {data.clip_length}  # longest video: {data.longest} snippets
+  force_upsampling: false  # it would move snippets in time
+model:
+  n_mha_win_size: {ATTENTION}
+  max_buffer_len_factor: {factor}.0
+output_folder: ./ckpt/
+"""
+
+
+def opentad_py(data: DataSet) -> str:
+    """Return a data set of OpenTAD's, for `_base_` of one of its configurations."""
+    return f"""\
+# For OpenTAD (opentad/datasets/anet.py): put this file in place of the data set in _base_, and give the model
+#   projection: in_channels={data.channels}, max_seq_len={data.clip_length}; rpn_head: num_classes={data.classes}
+# Videos keep their lengths, so batch_size=1 in solver.val and solver.test.
+annotation_path = {_quoted(data.folder / ANNOTATIONS)}
+class_map = {_quoted(data.folder / CLASSES)}
+data_path = {_quoted(data.folder / FEATURES)}
+trunc_len = {data.clip_length}  # longest video: {data.longest} snippets
+
+dataset = dict(
+    train=dict(
+{_data_set(data, "train")}
+    ),
+    val=dict(
+{_data_set(data, "val")}
+    ),
+    test=dict(
+{_data_set(data, "test")}
+    ),
+)
+
+evaluation = dict(
+    type="mAP",
+    subset={_quoted(data.test_subset)},
+    tiou_thresholds=[0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95],
+    ground_truth_filename=annotation_path,
+)
+"""
+
+
+def _data_set(data: DataSet, part: str) -> str:
+    """Return the arguments of one data set."""
+    subset = data.train_subset if part == "train" else data.test_subset
+    instances = "" if part == "test" else ', "gt_segments", "gt_labels"'
+    crop = '\n    dict(type="RandomTrunc", trunc_len=trunc_len, trunc_thresh=0.5, crop_ratio=[0.9, 1.0]),'
+    lines = f"""\
+type="AnetPaddingDataset",
+ann_file=annotation_path,
+subset_name=[{_quoted(subset)}],  # a list: in a string it would look for a part of the word
+class_map=class_map,
+data_path=data_path,
+filter_gt={part != "test"},
+test_mode={part == "test"},
+class_agnostic=False,
+# the centre of snippet i lies at (i * feature_stride * sample_stride + offset_frames) / fps seconds
+feature_stride={data.stride},
+sample_stride=1,
+offset_frames={data.first},
+fps=-1,  # each video's own: frame / duration of annotation_path
+pipeline=[
+    dict(type="LoadFeats", feat_format="npy"),
+    dict(type="ConvertToTensor", keys=["feats"{instances}]),{crop if part == "train" else ""}
+    dict(type="Rearrange", keys=["feats"], ops="t c -> c t"),
+    dict(type="Collect", inputs="feats", keys=["masks"{instances}]),
+],"""
+    return "\n".join(" " * 8 + line for line in lines.splitlines())
+
+
+def _quoted(text: str | Path) -> str:
+    """Return a string as JSON has it, which YAML and Python read alike."""
+    return json.dumps(str(text), ensure_ascii=False)
+
+
+def _multiple(snippets: int) -> int:
+    """Round up to what ActionFormer can cut into windows at every level."""
+    return -(-snippets // MULTIPLE) * MULTIPLE

@@ -1,0 +1,83 @@
+"""Decoded frames of any size → the frames that an encoder takes."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jaxtyping import UInt8
+
+from sola.errors import SolaError
+from sola.video.errors import BadVideo
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+Interpolation = Literal["bilinear", "bicubic", "area", "lanczos"]
+
+MOST_OBLONG = 64
+"""Times that one side of a frame may be as long as the other: beyond, the header is taken to be damaged. The whole
+frame is scaled before its centre is cut out, which would take gigabytes."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a decoded frame of any size becomes the one that an encoder takes, upright and as RGB.
+
+    Raises SolaError when a size is not positive, or the shorter side is cut to more than it has.
+    """
+
+    height: int
+    """Pixels."""
+    width: int
+    """Pixels."""
+    short_side: int | None = None
+    """The shorter side is scaled to this many pixels, and the centre cut out; None squashes the whole frame."""
+    interpolation: Interpolation = "bicubic"
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width) < 1:
+            raise SolaError(f"a frame of {self.height}×{self.width} pixels; expected at least 1×1")
+        if self.short_side is not None and self.short_side < max(self.height, self.width):
+            raise SolaError(
+                f"a frame of {self.height}×{self.width} pixels cannot be cut out of one whose shorter side has "
+                f"{self.short_side}"
+            )
+
+    def __call__(self, frame: "VideoFrame") -> UInt8[np.ndarray, "{self.height} {self.width} 3"]:
+        """Return a decoded frame, turned upright where the file says that it lies on its side, scaled and cut.
+
+        Raises BadVideo when it is of a kind that cannot be converted.
+        """
+        if max(frame.height, frame.width) > MOST_OBLONG * min(frame.height, frame.width):
+            raise BadVideo(f"a frame of {frame.height}×{frame.width} pixels; expected one that is less oblong")
+        turned = round(frame.rotation / 90) % 4  # in quarters, anticlockwise
+        height, width = self._scaled(*((frame.height, frame.width) if turned % 2 == 0 else (frame.width, frame.height)))
+        top, left = (height - self.height) // 2, (width - self.width) // 2
+        if turned % 2:
+            scaled = np.rot90(self._rgb(frame, width, height), turned)
+        else:
+            scaled = np.rot90(self._rgb(frame, height, width), turned)
+        return np.ascontiguousarray(scaled[top : top + self.height, left : left + self.width])
+
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width before the centre is cut out."""
+        if self.short_side is None:
+            return self.height, self.width
+        scale = self.short_side / min(height, width)
+        return max(round(height * scale), self.short_side), max(round(width * scale), self.short_side)
+
+    def _rgb(self, frame: "VideoFrame", height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
+        """The whole frame, as it lies in the file, at another size: scaled while it is converted, which is cheap."""
+        from av import FFmpegError
+
+        try:
+            return frame.to_ndarray(
+                format="rgb24", height=height, width=width, interpolation=self.interpolation.upper()
+            )
+        except (FFmpegError, ValueError) as error:
+            raise BadVideo(f"a frame of format {frame.format.name} cannot be converted ({error})") from None
+
+
+def turns(frame: "VideoFrame") -> int:
+    """Return by how many quarters, anticlockwise, a frame has to be turned to stand upright."""
+    return int(frame.rotation) // 90 % 4

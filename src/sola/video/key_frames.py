@@ -1,0 +1,55 @@
+"""Single pictures of a video, at given times."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import UInt8
+
+from sola.video.decoding import opened, shown_frames
+from sola.video.framing import Framing, turns
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+MICROSECONDS = 1_000_000
+"""FFmpeg's unit of time for a whole container."""
+
+
+def key_frames(path: Path, seconds: Sequence[float], height: int) -> list[UInt8[np.ndarray, "{height} _width 3"]]:
+    """Return the pictures on show at these seconds after the first frame, `height` pixels high, upright and whole.
+
+    Beyond the end that is the last picture. Decodes from the nearest place that can be jumped to, or from the beginning
+    where the file jumps wrong.
+
+    Raises BadVideo as `shown_frames` does.
+    """
+    return [_whole(_frame_at(path, time), height) for time in seconds]
+
+
+def _frame_at(path: Path, seconds: float) -> "VideoFrame":
+    from av import FFmpegError
+
+    with opened(path) as (container, stream), suppress(FFmpegError):
+        first = next((frame.time for frame in container.decode(stream)), None)
+        if first is not None:
+            container.seek(int((first + seconds) * MICROSECONDS), backward=True)
+            best = None
+            for frame in container.decode(stream):
+                if frame.time is None or frame.time > first + seconds:
+                    break
+                best = frame
+            if best is not None:
+                return best
+    for shown in shown_frames(path):
+        if seconds < shown.end:
+            break
+    return shown.frame
+
+
+def _whole(frame: "VideoFrame", height: int) -> UInt8[np.ndarray, "{height} _width 3"]:
+    """A frame at its own proportions."""
+    across, up = (frame.height, frame.width) if turns(frame) % 2 else (frame.width, frame.height)
+    return Framing(height, max(1, round(height * across / up)))(frame)

@@ -1,0 +1,330 @@
+"""Frames and the time they are on show, in every container that people have, and what is refused."""
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rendering import CODECS, TONES, corners, emptied, picture, render, song
+
+from sola.errors import SolaError
+from sola.video.decoding import LONGEST_GAP, Shown, read_header, shown_frames
+from sola.video.errors import BadVideo
+
+SUFFIXES = sorted(CODECS)
+
+
+def starts(path: Path) -> list[float]:
+    return [shown.start for shown in shown_frames(path)]
+
+
+def refusal(path: Path) -> str:
+    """The one line with which a file is refused; it names the file."""
+    with pytest.raises(BadVideo) as caught:
+        list(shown_frames(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def real(name: str) -> Path:
+    """One of OpenCV's sample videos, beside the one that SOLA_TREE_AVI names."""
+    path = Path(os.environ.get("SOLA_TREE_AVI", "")).parent / name
+    if not path.is_file():
+        pytest.skip(f"no {name}; name OpenCV's tree.avi in SOLA_TREE_AVI")
+    return path
+
+
+def follow_each_other(frames: list[Shown]) -> bool:
+    ends = [shown.end for shown in frames]
+    return [shown.start for shown in frames] == [0.0, *ends[:-1]] and all(s.start < s.end for s in frames)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_frame_of_a_steady_video_is_on_show_for_as_long(suffix: str, tmp_path: Path) -> None:
+    frames = list(shown_frames(render(tmp_path / f"a{suffix}", count=41, rate=20)))
+    assert follow_each_other(frames)
+    np.testing.assert_allclose([shown.end for shown in frames], np.arange(1, 42) / 20, atol=2e-3)
+
+
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), 25, 60])
+def test_the_rates_of_television(rate: Fraction | int, tmp_path: Path) -> None:
+    frames = list(shown_frames(render(tmp_path / "a.mp4", count=70, rate=rate)))
+    np.testing.assert_allclose([shown.end for shown in frames], np.arange(1, 71) / float(rate), atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm", ".mov"])
+def test_a_variable_rate_is_told_by_the_time_stamps(suffix: str, tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.15, 0.5, 1.0, 3.0, 3.1, 8.0]
+    path = render(tmp_path / f"a{suffix}", times=times)
+    assert follow_each_other(list(shown_frames(path)))
+    np.testing.assert_allclose(starts(path), times, atol=1e-3)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_time_begins_with_the_first_frame_and_sound_before_it_does_not_matter(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".avi":
+        pytest.skip("an .avi has no stamp to begin with: the frame missing at its beginning is one shown for long")
+    sound = 10.0 if suffix in TONES else 0.0
+    frames = list(shown_frames(render(tmp_path / f"a{suffix}", times=np.arange(40) / 20, first=5.0, sound=sound)))
+    assert len(frames) == 40
+    np.testing.assert_allclose([frames[0].start, frames[-1].end], [0, 2], atol=2e-2)
+
+
+def test_when_the_first_frame_comes_does_not_change_by_a_bit_when_the_others_do(tmp_path: Path) -> None:
+    times = np.arange(60) / 24
+    late = starts(render(tmp_path / "late.mkv", times=times, first=7.0))
+    assert late == starts(render(tmp_path / "a.mkv", times=times))
+
+
+@pytest.mark.parametrize("suffix", sorted({*TONES, ".avi", ".mpg"}))
+def test_sound_may_go_on_after_the_pictures(suffix: str, tmp_path: Path) -> None:
+    frames = list(shown_frames(render(tmp_path / f"a{suffix}", sound=6.0)))
+    assert len(frames) == 40
+    assert frames[-1].end == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_frames_that_are_stored_in_another_order_come_in_the_order_of_show(suffix: str, tmp_path: Path) -> None:
+    options = {"preset": "fast", "bf": "3"}
+    pictures = [np.full((64, 96, 3), 20 + 5 * number, np.uint8) for number in range(40)]
+    frames = list(shown_frames(render(tmp_path / f"a{suffix}", pictures=pictures, options=options)))
+    levels = [shown.frame.to_ndarray(format="gray").mean() for shown in frames]
+    assert len(frames) == 40
+    assert (np.diff(levels) > 2).all()
+
+
+def test_frames_whose_time_stamps_are_out_of_order_are_left_out(tmp_path: Path) -> None:
+    """H.264 in .avi has only the stamps of storage: some frames come too late by one or two."""
+    frames = list(shown_frames(render(tmp_path / "a.avi", codec="libx264", options={"preset": "fast", "bf": "2"})))
+    assert 25 < len(frames) <= 40
+    assert follow_each_other(frames)
+    assert frames[-1].end == pytest.approx(2.0)
+
+
+def test_a_real_file_with_frames_out_of_order() -> None:
+    frames = list(shown_frames(real("Megamind_bugy.avi")))
+    assert follow_each_other(frames)
+    assert len(frames) > 150
+    assert frames[-1].end == pytest.approx(9.0, abs=0.1)
+
+
+def test_a_real_file_of_variable_rate() -> None:
+    frames = list(shown_frames(real("tree.avi")))
+    assert follow_each_other(frames)
+    assert len(frames) == 68
+    assert frames[-1].end == pytest.approx(29.6, abs=0.1)
+
+
+def joined(out: Path, *parts: Path) -> Path:
+    """A transport stream may simply be continued by another one."""
+    out.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return out
+
+
+def test_time_stamps_that_jump_far_back_are_refused(tmp_path: Path) -> None:
+    part = render(tmp_path / "a.ts", count=60)
+    assert "time stamps jump back from 2.9" in refusal(joined(tmp_path / "b.ts", part, part))
+
+
+def test_time_stamps_that_jump_back_a_little_leave_frames_out(tmp_path: Path) -> None:
+    part = render(tmp_path / "a.ts", count=14)
+    tail = render(tmp_path / "c.ts", count=40)
+    frames = list(shown_frames(joined(tmp_path / "b.ts", part, tail)))
+    assert follow_each_other(frames)
+    assert frames[-1].end == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("gap", "fits"), [(LONGEST_GAP - 1, True), (LONGEST_GAP + 1, False)])
+def test_a_frame_may_be_on_show_for_two_minutes_but_not_longer(gap: float, fits: bool, tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mkv", times=[0, 0.5, 0.5 + gap, 1 + gap])
+    if fits:
+        np.testing.assert_allclose(starts(path), [0, 0.5, 0.5 + gap, 1 + gap])
+    else:
+        assert "time stamps jump from 0.50 s to 121.50 s" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".webm"])
+def test_a_single_frame_is_a_video(suffix: str, tmp_path: Path) -> None:
+    (only,) = shown_frames(render(tmp_path / f"a{suffix}", count=1, rate=10))
+    assert (only.start, only.end) == (0.0, pytest.approx(0.1))
+
+
+def test_a_raw_stream_without_duration(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.m2v", codec="mpeg2video")
+    assert read_header(path).duration is None
+    assert len(starts(path)) == 40
+
+
+def test_a_stream_without_time_stamps_is_refused(tmp_path: Path) -> None:
+    assert "has no time stamp" in refusal(render(tmp_path / "a.h264", codec="libx264"))
+
+
+@pytest.mark.parametrize("muxing", [{"movflags": "frag_keyframe+empty_moov"}, {"movflags": "faststart"}])
+def test_other_layouts_of_mp4(muxing: dict[str, str], tmp_path: Path) -> None:
+    assert len(starts(render(tmp_path / "a.mp4", muxing=muxing))) == 40
+
+
+def test_a_recording_whose_header_was_never_completed(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mkv", muxing={"live": "1"})
+    assert read_header(path).duration is None
+    assert len(starts(path)) == 40
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.85])
+@pytest.mark.parametrize("sound", [0.0, 10.0])
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".flv"])
+def test_a_file_that_is_cut_short_is_refused(suffix: str, sound: float, share: float, tmp_path: Path) -> None:
+    muxing = {"movflags": "faststart"} if suffix in (".mp4", ".mov") else None
+    path = render(tmp_path / f"a{suffix}", count=200, sound=sound, muxing=muxing)
+    path.write_bytes(path.read_bytes()[: round(path.stat().st_size * share)])
+    assert "is cut short" in refusal(path)
+
+
+def test_an_mp4_without_its_index_is_refused(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mp4")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "cannot be read as a video (" in refusal(path)
+
+
+def test_an_avi_that_is_cut_within_a_frame_is_refused(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.avi", count=200)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "is cut short" in refusal(path)
+
+
+def test_the_last_few_hundredths_may_be_missing(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mkv", count=800)
+    path.write_bytes(path.read_bytes()[: round(path.stat().st_size * 0.97)])
+    assert 750 < len(starts(path)) < 800
+
+
+def test_damage_in_the_middle_is_decoded_or_refused(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mp4", muxing={"movflags": "faststart"})
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 200] = bytes(200)
+    path.write_bytes(bytes(data))
+    try:
+        frames = list(shown_frames(path))
+    except BadVideo:
+        refusal(path)
+    else:
+        assert follow_each_other(frames)
+
+
+TEXT = b"#!/usr/bin/env python\n# hello world, this is no video\n" * 60
+
+
+@pytest.mark.parametrize(
+    "suffix", [*SUFFIXES, ".txt", ".md", ".py", ".bin", ".ans", ".nfo", ".srt", ".sub", ".csv", ".yuv"]
+)
+@pytest.mark.parametrize("content", [TEXT, b""], ids=["text", "empty"])
+def test_text_and_nothing_are_refused(content: bytes, suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    refusal(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".mp4"])
+def test_a_still_picture_is_refused_whatever_it_is_called(suffix: str, tmp_path: Path) -> None:
+    Image.fromarray(picture(0)).save(tmp_path / f"a{suffix}", format={".jpg": "JPEG", ".bmp": "BMP"}.get(suffix, "PNG"))
+    assert ", not a video" in refusal(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize(("name", "cover"), [("a.mp3", False), ("a.m4a", False), ("a.mp3", True)])
+def test_a_song_is_refused_even_with_a_picture_on_its_cover(name: str, cover: bool, tmp_path: Path) -> None:
+    assert "holds sound alone" in refusal(song(tmp_path / name, cover=cover))
+
+
+def test_a_container_without_frames_is_refused(tmp_path: Path) -> None:
+    assert "no frame of it decodes" in refusal(emptied(render(tmp_path / "a.avi")))
+
+
+def test_a_codec_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    assert "a codec that is not known" in refusal(path)
+    with pytest.raises(BadVideo):
+        read_header(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nreal.ts\n#EXT-X-ENDLIST\n"),
+        ("a.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nreal.ts\n#EXT-X-ENDLIST\n"),
+        ("a.mp4", "ffconcat version 1.0\nfile real.ts\n"),
+        (
+            "a.sdp",
+            "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+        ),
+    ],
+)
+def test_a_file_that_names_others_is_not_followed(name: str, text: str, tmp_path: Path) -> None:
+    render(tmp_path / "real.ts")
+    (tmp_path / name).write_text(text)
+    refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["12:30.mp4", "http:a.mp4", "a%03d.mp4", "-i.mp4", "é ü.mp4", "a\nb.mp4", "pipe:.mp4"])
+def test_any_file_name_will_do(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.move(render(tmp_path / "plain.mp4"), tmp_path / name)
+    assert len(starts(Path(name))) == 40
+
+
+def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.mp4"))
+    shutil.move(render(tmp_path / "plain.mp4"), path)
+    assert len(starts(path)) == 40
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "folder"])
+def test_what_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "a.mp4")
+    assert "no such file" in refusal(tmp_path / "a.mp4")
+
+
+def test_the_header(tmp_path: Path) -> None:
+    header = read_header(render(tmp_path / "a.mp4", pictures=[corners()] * 20, rate=10))
+    assert (header.codec, header.height, header.width, header.duration) == ("h264", 64, 96, pytest.approx(2.0))
+
+
+def test_two_sizes_in_one_file(tmp_path: Path) -> None:
+    first = render(tmp_path / "a.ts", count=20)
+    second = render(tmp_path / "b.ts", times=np.arange(20) / 20, first=1.0, pictures=[corners(96, 64)] * 20)
+    sizes = {(s.frame.height, s.frame.width) for s in shown_frames(joined(tmp_path / "c.ts", first, second))}
+    assert sizes == {(64, 96), (96, 64)}
+
+
+def test_a_file_is_closed_when_nobody_wants_more_frames(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mp4")
+
+    def is_open() -> bool:
+        return any(os.path.realpath(f"/proc/self/fd/{number}") == str(path) for number in os.listdir("/proc/self/fd"))
+
+    frames = shown_frames(path)
+    next(frames)
+    assert is_open()
+    frames.close()
+    assert not is_open()
+
+
+def test_without_pyav_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    with pytest.raises(SolaError, match="needs PyAV"):
+        list(shown_frames(tmp_path / "a.mp4"))
+
+
+def test_nothing_is_printed_by_ffmpeg(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = render(tmp_path / "a.mkv", count=100)
+    path.write_bytes(path.read_bytes()[:3000])
+    capfd.readouterr()
+    with warnings.catch_warnings():
+        refusal(path)
+    assert capfd.readouterr() == ("", "")

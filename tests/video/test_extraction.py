@@ -1,0 +1,676 @@
+"""From files to features: the values, what is kept and what is made again, and how all of it stops."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from calling import refused, sola
+from quadrants import Quadrants, by_definition
+from rendering import corners, render, song, turned
+
+from sola.data.features import FeatureSet
+from sola.data.manifest import Manifest
+from sola.errors import SolaError
+from sola.grid import resolve_grid
+from sola.video.decoding import shown_frames
+from sola.video.errors import BadVideo
+from sola.video.extraction import extract
+from sola.video.extraction_log import LOG_NAME, ExtractionLog
+from sola.video.framing import Framing
+from sola.video.snippets import offset_of
+
+HERE = Path(__file__).parent
+OWN = f"{HERE / 'quadrants.py'}:quick"
+SLOW = f"{HERE / 'quadrants.py'}:slow"
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Six videos, of every kind."""
+    folder = tmp_path_factory.mktemp("clips")
+    times = np.sort(np.random.default_rng(0).uniform(0, 12, 50))
+    return {
+        "avi": render(folder / "avi.avi", count=55, rate=15),
+        "mkv": render(folder / "mkv.mkv", times=times - times[0]),
+        "mp4": render(folder / "mp4.mp4", count=100, rate=25, options={"preset": "fast", "bf": "2"}),
+        "sound": render(folder / "sound.mp4", count=30, sound=4.0),
+        "turned": turned(render(folder / "turned.mp4", pictures=[corners()] * 25), 90),
+        "webm": render(folder / "webm.webm", count=70, rate=30),
+    }
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = render(tmp_path_factory.mktemp("bad") / "bad.mkv", count=200)
+    path.write_bytes(path.read_bytes()[:6000])
+    return path
+
+
+def slowly(path: Path, encoder: Quadrants, fps: float, stride: int, framing: Framing) -> np.ndarray:
+    """Decode everything, pick the frame on show at (k + ½) / fps, cut windows, and encode each by itself."""
+    shown = [(one.start, one.end, framing(one.frame)) for one in shown_frames(path)]
+    frames = []
+    while (time := (len(frames) + 0.5) / fps) < shown[-1][1]:
+        frames.append(next(array for start, end, array in shown if start <= time < end))
+    frames = frames or [shown[-1][2]]
+    features = []
+    for snippet in range(-(-len(frames) // stride)):
+        begin = offset_of(encoder.window, stride) + snippet * stride
+        window = [frames[min(max(k, 0), len(frames) - 1)] for k in range(begin, begin + encoder.window)]
+        features.append(by_definition(np.stack(window)[None])[0])
+    return np.stack(features)
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "fps", "framing", "batch"),
+    [
+        (1, 1, 4.0, Framing(16, 24), None),
+        (1, 1, 25.0, Framing(16, 16, 20, "bilinear"), 7),
+        (16, 2, 8.0, Framing(16, 24), 3),
+        (3, 7, 10.0, Framing(12, 12, 12, "area"), 1),
+        (4, 4, 100.0, Framing(8, 8), 64),
+    ],
+)
+def test_features_are_those_of_a_slow_direct_loop(
+    window: int, stride: int, fps: float, framing: Framing, batch: int | None, clips: dict[str, Path], tmp_path: Path
+) -> None:
+    encoder = Quadrants(window=window, stride=stride, fps=fps, framing=framing)
+    features = extract(clips, encoder, tmp_path / "f", dtype="float32", batch=batch)
+    assert features.videos == tuple(clips)
+    for video, path in clips.items():
+        np.testing.assert_array_equal(features.read(video), slowly(path, encoder, fps, stride, framing), err_msg=video)
+
+
+def test_what_the_caller_says_goes_before_what_the_encoder_asks_for(clips: dict[str, Path], tmp_path: Path) -> None:
+    encoder, framing = Quadrants(window=5), Framing(10, 10, 12)
+    features = extract(
+        {"mp4": clips["mp4"]}, encoder, tmp_path / "f", dtype="float32", fps=12.5, stride=3, framing=framing
+    )
+    np.testing.assert_array_equal(features.read("mp4"), slowly(clips["mp4"], encoder, 12.5, 3, framing))
+
+
+def test_stored_in_half_precision_unless_asked(clips: dict[str, Path], tmp_path: Path) -> None:
+    half = extract(clips, Quadrants(), tmp_path / "half").read("mp4")
+    whole = extract(clips, Quadrants(), tmp_path / "whole", dtype="float32").read("mp4")
+    assert half.dtype == np.float16
+    np.testing.assert_array_equal(half, whole.astype(np.float16))
+
+
+@pytest.mark.parametrize(
+    ("fps", "window", "stride"), [(4.0, 1, 1), (20.0, 16, 2), (10.0, 5, 3), (5.0, 4, 4), (20.0, 1, 8)]
+)
+def test_the_grid_of_the_manifest_says_when_a_snippet_was_on_show(
+    fps: float, window: int, stride: int, tmp_path: Path
+) -> None:
+    """Every frame is brighter than the one before it, and a snippet as bright as what is on show at its centre."""
+    pictures = [np.full((32, 32, 3), 20 + 2 * n, np.uint8) for n in range(110)]
+    path = render(tmp_path / "a.mkv", pictures=pictures, codec="ffv1")
+    features = extract({"a": path}, Quadrants(window=window), tmp_path / "f", fps=fps, stride=stride, dtype="float32")
+    found = Manifest.read(tmp_path / "f")
+    array = features.read("a")
+    grid = resolve_grid("a", len(array), fps=found.fps, stride=found.stride, window=found.window, offset=found.offset)
+    centres = grid.seconds(np.arange(len(array)))
+    frames = [((one.start + one.end) / 2, Framing(16, 24)(one.frame).mean()) for one in shown_frames(path)]
+    middles, levels = np.array(frames).T
+    assert (np.diff(levels) > 0.5).all()
+    seen = np.interp(array.mean(1), levels, middles)
+    inside = (centres > window / fps) & (centres < 5.5 - window / fps)
+    assert inside.sum() >= 3
+    np.testing.assert_allclose(seen[inside], centres[inside], atol=0.5 / 20 + 0.012)  # half a frame, and rounding
+    assert abs(grid.edge(0)) <= 0.5 / fps
+    assert abs(grid.edge(len(array)) - 5.5) <= (stride + 0.5) / fps
+
+
+def test_the_manifest(clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(window=4), tmp_path / "f", stride=2, fps=8.0, source="mine.py:build")
+    record = json.loads((tmp_path / "f" / "features.json").read_text())
+    made_with = record["extraction"].pop("made_with")
+    assert set(made_with) == {"sola-tal", "av", "torch"}
+    assert record == {
+        "dim": 12,
+        "fps": 8.0,
+        "stride": 2.0,
+        "window": 4.0,
+        "offset": -1.0,
+        "encoder": "quadrants",
+        "extraction": {
+            "encoder": "mine.py:build",
+            "identity": "quadrants",
+            "licence": "CC0-1.0",
+            "framing": {"height": 16, "width": 24, "short_side": None, "interpolation": "bicubic"},
+            "dtype": "float16",
+        },
+    }
+
+
+def test_the_log_says_what_each_was_made_from(clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+    rows = {row["video"]: row for row in map(json.loads, (tmp_path / "f" / LOG_NAME).read_text().splitlines())}
+    assert set(rows) == set(clips)
+    row = rows["mp4"]
+    assert row["file"] == str(clips["mp4"])
+    assert (row["bytes"], row["frames"], row["snippets"]) == (clips["mp4"].stat().st_size, 100, 16)
+    assert row["seconds"] == pytest.approx(4.0)
+
+
+TREE = [number * 29.35 / 67 for number in range(68)]
+"""Seconds: a rate of 2.3 where the header says 15."""
+
+
+def every_frame_once(path: Path, out: Path) -> Quadrants:
+    """Encode, and see that 118 snippets come of 68 frames, none of them encoded twice."""
+    encoder = Quadrants()
+    features = extract({"tree": path}, encoder, out, dtype="float32")
+    assert features.length("tree") == 118
+    np.testing.assert_array_equal(features.read("tree"), slowly(path, encoder, 4.0, 1, encoder.framing))
+    assert ExtractionLog(out).rows["tree"]["frames"] == 68
+    middles = (np.arange(118) + 0.5) / 4
+    assert sum(encoder.batches) == sum(
+        bool(((middles >= s.start) & (middles < s.end)).any()) for s in shown_frames(path)
+    )
+    return encoder
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+def test_a_slow_video_of_variable_rate_has_every_frame_encoded_once(suffix: str, tmp_path: Path) -> None:
+    encoder = every_frame_once(render(tmp_path / f"tree{suffix}", rate=15, times=TREE), tmp_path / "f")
+    assert sum(encoder.batches) == 68
+
+
+def test_the_real_video_of_variable_rate(tmp_path: Path) -> None:
+    """Its last frame is on show for 0.07 s at the end, which no snippet has its middle in."""
+    path = Path(os.environ.get("SOLA_TREE_AVI", "."))
+    if not path.is_file():
+        pytest.skip("name OpenCV's tree.avi in SOLA_TREE_AVI")
+    assert sum(every_frame_once(path, tmp_path / "f").batches) == 67
+
+
+# what is kept, and what is made again
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOG_NAME}
+
+
+def test_what_is_there_is_kept(clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "f").iterdir()}
+    again = Quadrants()
+    assert extract(clips, again, tmp_path / "f").videos == tuple(clips)
+    assert again.batches == []
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "f").iterdir()} == before
+
+
+def test_videos_are_added(clips: dict[str, Path], tmp_path: Path) -> None:
+    some = dict(list(clips.items())[:2])
+    extract(some, Quadrants(), tmp_path / "f")
+    kept = (tmp_path / "f" / "avi.npy").stat().st_mtime_ns
+    assert extract(clips, Quadrants(), tmp_path / "f").videos == tuple(clips)
+    assert (tmp_path / "f" / "avi.npy").stat().st_mtime_ns == kept
+    extract(clips, Quadrants(), tmp_path / "at_once")
+    assert contents(tmp_path / "f") == contents(tmp_path / "at_once")
+
+
+def test_only_the_videos_asked_for_are_returned(clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+    assert extract({"mp4": clips["mp4"]}, Quadrants(), tmp_path / "f").videos == ("mp4",)
+
+
+def test_a_file_that_changed_is_made_again(tmp_path: Path) -> None:
+    videos = {name: render(tmp_path / f"{name}.mp4", count=20) for name in "ab"}
+    extract(videos, Quadrants(), tmp_path / "f", dtype="float32")
+    before = (tmp_path / "f" / "b.npy").stat().st_mtime_ns
+    render(videos["a"], pictures=[corners()] * 60)
+    features = extract(videos, Quadrants(), tmp_path / "f", dtype="float32")
+    np.testing.assert_array_equal(features.read("a"), slowly(videos["a"], Quadrants(), 4.0, 1, Framing(16, 24)))
+    assert (tmp_path / "f" / "b.npy").stat().st_mtime_ns == before
+
+
+def test_features_that_were_removed_are_made_again(clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+    before = contents(tmp_path / "f")
+    (tmp_path / "f" / "mkv.npy").unlink()
+    extract(clips, Quadrants(), tmp_path / "f")
+    assert contents(tmp_path / "f") == before
+
+
+@pytest.mark.parametrize("cut", [1, 20])
+def test_a_log_whose_last_line_was_cut_short_goes_on(cut: int, clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(), tmp_path / "f", jobs=1)
+    log = tmp_path / "f" / LOG_NAME
+    log.write_bytes(log.read_bytes()[:-cut])
+    for asked in ([] if cut == 1 else [1], []):
+        again = Quadrants()
+        extract(clips, again, tmp_path / "f")
+        assert bool(again.batches) == bool(asked)
+
+
+@pytest.mark.parametrize(
+    "line", ["", "{", "[]", "3", '"x"', "null", '{"video": ["a"]}', '{"video": "mp4"}', "\x00\xff"]
+)
+def test_a_log_with_nonsense_in_it_is_read_as_far_as_it_goes(line: str, clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+    log = tmp_path / "f" / LOG_NAME
+    log.write_text(log.read_text() + line + "\n")
+    assert extract(clips, Quadrants(), tmp_path / "f").videos == tuple(clips)
+
+
+OTHER: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({}, {"fps": 5.0}, "fps 4.0, now it is 5.0"),
+    ({}, {"stride": 2}, "stride 1.0, now it is 2.0"),
+    ({}, {"dtype": "float32"}, "dtype float16, now it is float32"),
+    ({}, {"framing": Framing(16, 16)}, "framing"),
+    ({"window": 3}, {}, "window 1.0, now it is 3.0"),
+    ({"identity": "other"}, {}, "identity quadrants, now it is other"),
+]
+
+
+@pytest.mark.parametrize(("encoder", "settings", "words"), OTHER)
+def test_other_settings_are_refused_and_overwritten_when_asked(
+    encoder: dict[str, Any], settings: dict[str, Any], words: str, clips: dict[str, Path], tmp_path: Path
+) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+    before = contents(tmp_path / "f")
+    with pytest.raises(SolaError, match=f"was extracted with {words}.*--overwrite"):
+        extract(clips, Quadrants(**encoder), tmp_path / "f", **settings)
+    assert contents(tmp_path / "f") == before
+    few = {"mp4": clips["mp4"]}
+    features = extract(few, Quadrants(**encoder), tmp_path / "f", **settings, overwrite=True)
+    assert features.videos == FeatureSet.open(tmp_path / "f").videos == ("mp4",)
+    extract(few, Quadrants(**encoder), tmp_path / "new", **settings)
+    assert contents(tmp_path / "f") == contents(tmp_path / "new")
+
+
+def test_overwriting_with_the_same_settings_keeps_what_is_there(clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+    again = Quadrants()
+    extract(clips, again, tmp_path / "f", overwrite=True)
+    assert again.batches == []
+
+
+def test_an_overwriting_that_was_stopped_before_anything_was_made_can_go_on(
+    clips: dict[str, Path], tmp_path: Path
+) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+
+    class Stopping(Quadrants):
+        def __call__(self, frames: np.ndarray) -> np.ndarray:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract(clips, Stopping(), tmp_path / "f", fps=5.0, overwrite=True)
+    extract(clips, Quadrants(), tmp_path / "f", fps=5.0)
+    extract(clips, Quadrants(), tmp_path / "new", fps=5.0)
+    assert contents(tmp_path / "f") == contents(tmp_path / "new")
+
+
+def test_a_newer_release_of_a_library_is_no_other_setting(clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+    manifest = Manifest.read(tmp_path / "f")
+    replace(manifest, extraction={**manifest.extraction, "made_with": {"av": "1"}, "encoder": "moved"}).write(
+        tmp_path / "f"
+    )
+    again = Quadrants()
+    extract(clips, again, tmp_path / "f")
+    assert again.batches == []
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("what", ["file", "folder", "features", "notes"])
+def test_what_is_not_ours_is_left_alone(what: str, overwrite: bool, clips: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "f"
+    if what == "file":
+        out.write_text("mine")
+    else:
+        out.mkdir()
+        name = {"folder": "a.txt", "features": "a.npy", "notes": "features.json"}[what]
+        (out / name).write_text('{"fps": 3}')
+    with pytest.raises(SolaError, match="was not made by `sola extract`; choose another folder"):
+        extract(clips, Quadrants(), out, overwrite=overwrite)
+    assert out.is_file() or len(list(out.iterdir())) == 1
+
+
+def test_what_a_killed_run_left_is_cleared_away(clips: dict[str, Path], tmp_path: Path) -> None:
+    extract(clips, Quadrants(), tmp_path / "f")
+    (tmp_path / "f" / ".mp4.npy.12345.tmp").write_bytes(b"half")
+    extract(clips, Quadrants(), tmp_path / "f")
+    assert not list((tmp_path / "f").glob(".*"))
+
+
+# several at once
+
+
+def test_how_many_are_decoded_at_once_changes_nothing(clips: dict[str, Path], tmp_path: Path) -> None:
+    for jobs in (1, 3, 50):
+        extract(clips, Quadrants(window=5, stride=2, fps=15.0), tmp_path / str(jobs), jobs=jobs, batch=4)
+    assert contents(tmp_path / "1") == contents(tmp_path / "3") == contents(tmp_path / "50")
+
+
+def test_progress_rises_to_the_end(clips: dict[str, Path], tmp_path: Path) -> None:
+    told: list[tuple[float, int]] = []
+    features = extract(
+        clips, Quadrants(), tmp_path / "f", progress=lambda done, snippets: told.append((done, snippets))
+    )
+    assert told[-1] == (6.0, sum(features.length(video) for video in clips))
+    assert max(done for done, _ in told) <= 6.0
+    assert [snippets for _, snippets in told] == sorted(snippets for _, snippets in told)
+    told.clear()
+    extract(clips, Quadrants(), tmp_path / "f", progress=lambda done, snippets: told.append((done, snippets)))
+    assert told in ([], [(6.0, 0)])
+
+
+# what is bad
+
+
+def test_a_bad_file_ends_it_and_what_was_done_stays(clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadVideo, match="is cut short") as caught:
+        extract({**clips, "zz": bad}, Quadrants(), tmp_path / "f", jobs=1)
+    assert str(bad) in str(caught.value)
+    assert set(contents(tmp_path / "f")) == {"features.json", *(f"{video}.npy" for video in clips)}
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_bad_files_are_left_out_when_asked(jobs: int, clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    videos = {"a": bad, **clips, "s": song(tmp_path / "s.mp3"), "t": text}
+    features = extract(videos, Quadrants(), tmp_path / "f", jobs=jobs, skip_bad=True)
+    assert features.videos == tuple(clips)
+    log = ExtractionLog(tmp_path / "f")
+    assert "is cut short" in log.reason("a")
+    assert "holds sound alone" in log.reason("s")
+    assert str(text) in log.reason("t")
+    assert not list((tmp_path / "f").glob(".*"))
+
+
+def test_a_bad_file_that_was_repaired_is_taken_up(clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    path.write_bytes(bad.read_bytes())
+    videos = {"a": path, "mp4": clips["mp4"]}
+    assert extract(videos, Quadrants(), tmp_path / "f", skip_bad=True).videos == ("mp4",)
+    render(path)
+    assert extract(videos, Quadrants(), tmp_path / "f", skip_bad=True).videos == ("a", "mp4")
+
+
+def test_a_file_that_became_bad_leaves_no_features_of_what_it_was(
+    clips: dict[str, Path], bad: Path, tmp_path: Path
+) -> None:
+    path = render(tmp_path / "a.mkv")
+    videos = {"a": path, "mp4": clips["mp4"]}
+    extract(videos, Quadrants(), tmp_path / "f")
+    path.write_bytes(bad.read_bytes())
+    assert extract(videos, Quadrants(), tmp_path / "f", skip_bad=True).videos == ("mp4",)
+    assert FeatureSet.open(tmp_path / "f").videos == ("mp4",)
+
+
+def test_a_frame_that_cannot_be_framed_is_told_with_its_file(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.avi", pictures=[np.zeros((2, 2000, 3), np.uint8)] * 3, codec="ffv1")
+    with pytest.raises(BadVideo, match=r"a\.avi: .*less oblong"):
+        extract({"a": path}, Quadrants(), tmp_path / "f")
+
+
+def test_none_is_left(bad: Path, tmp_path: Path) -> None:
+    with pytest.raises(SolaError, match=r"is cut short.*none of 2 videos is left"):
+        extract({"a": bad, "b": bad}, Quadrants(), tmp_path / "f", skip_bad=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"fps": 0.0}, "fps must be positive, not 0"),
+        ({"fps": float("nan")}, "fps must be positive, not nan"),
+        ({"fps": float("inf")}, "fps must be positive"),
+        ({"stride": 0}, "stride must be positive"),
+        ({"batch": 0}, "batch must be positive"),
+        ({"jobs": -1}, "jobs must be positive"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, Any], words: str, clips: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(SolaError, match=words):
+        extract(clips, Quadrants(), tmp_path / "f", **settings)
+    assert not (tmp_path / "f").exists()
+
+
+class Wrong(Quadrants):
+    """An encoder that gives something else, from its third batch on."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def __call__(self, frames: np.ndarray) -> np.ndarray:
+        features = super().__call__(frames)
+        if len(self.batches) < 3:
+            return features
+        if self.kind == "error":
+            raise RuntimeError("the encoder's own")
+        if self.kind == "interrupt":
+            raise KeyboardInterrupt
+        return {
+            "short": features[1:],
+            "narrow": features[:, 1:],
+            "flat": features.ravel(),
+            "nan": features * np.float32(np.nan),
+            "large": features * np.float32(1e6),
+        }[self.kind]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize(
+    ("kind", "error", "words"),
+    [
+        ("narrow", SolaError, r"encoder quadrants: gave features of shape \(2, 11\); expected \(2, 12\)"),
+        ("short", SolaError, r"gave features of shape \(1, 12\)"),
+        ("nan", SolaError, "a feature is NaN"),
+        ("large", SolaError, "beyond float16's largest value 65504; try --dtype float32"),
+        ("error", RuntimeError, "the encoder's own"),
+        ("interrupt", KeyboardInterrupt, "^$"),
+    ],
+)
+def test_an_encoder_that_fails_ends_it_with_nothing_half_written(
+    kind: str, error: type[BaseException], words: str, jobs: int, clips: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=words) as caught:
+        extract(clips, Wrong(kind), tmp_path / "f", batch=2, jobs=jobs)
+    if error is SolaError:
+        assert any(str(path) in str(caught.value) for path in clips.values())
+    assert not list((tmp_path / "f").glob(".*"))
+    for path in (tmp_path / "f").glob("*.npy"):
+        assert len(np.load(path)) > 0
+
+
+def test_a_folder_that_cannot_be_written(clips: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SolaError, match="cannot be written"):
+        extract(clips, Quadrants(), tmp_path / "file" / "f")
+
+
+# the command
+
+
+def test_the_command(clips: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = clips["mp4"].parent
+    assert sola("extract", folder, "--out", tmp_path / "f", "--encoder", OWN) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"{tmp_path / 'f'}: 6 videos; next: sola train {tmp_path / 'f'} --recipe auto --out RUN\n"
+    extract(clips, Quadrants(), tmp_path / "direct", source=OWN)
+    assert contents(tmp_path / "f") == contents(tmp_path / "direct")
+
+
+def test_the_command_with_the_encoder_of_the_package(clips: dict[str, Path], tmp_path: Path) -> None:
+    assert sola("extract", clips["avi"], "--out", tmp_path / "f", "--fps", 1, "--window", 2, "--quiet") == 0
+    array = FeatureSet.open(tmp_path / "f").read("avi")
+    assert array.shape == (4, 1280)
+    assert array.std() > 0.05
+
+
+def test_the_whole_frame(clips: dict[str, Path], tmp_path: Path) -> None:
+    assert sola("extract", clips["avi"], "--out", tmp_path / "f", "--fps", 1, "--whole-frame", "--quiet") == 0
+    framing = Manifest.read(tmp_path / "f").extraction["framing"]
+    assert (framing["height"], framing["short_side"]) == (224, None)
+
+
+def test_the_command_counts_what_it_left_out(
+    clips: dict[str, Path], bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("extract", clips["mp4"], bad, "--out", tmp_path / "f", "--encoder", OWN)
+    assert "bad.mkv: is cut short" in refused(capsys, *arguments)
+    assert sola(*arguments, "--skip-bad", "--quiet") == 0
+    assert capsys.readouterr().err.startswith(f"1 bad files left out, the first: {bad}: is cut short")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "VIDEOS"),
+        (("gone.mp4",), "gone.mp4: no such file or folder"),
+        (("empty",), "empty: holds no videos"),
+        (("text.mp4",), "text.mp4: cannot be read as a video"),
+        (("a.mp4", "sub/a.avi"), "would be video 'a'"),
+        (("a.mp4", "--encoder", "nobody"), "nobody: no such encoder"),
+        (("a.mp4", "--encoder", "gone.py:x"), "gone.py: no such file"),
+        (("a.mp4", "--fps", "0"), "fps must be positive"),
+        (("a.mp4", "--fps", "-3"), "fps must be positive"),
+        (("a.mp4", "--fps", "nan"), "fps must be positive"),
+        (("a.mp4", "--fps", "fast"), "fast"),
+        (("a.mp4", "--window", "0"), "window of 0 frames"),
+        (("a.mp4", "--stride", "0"), "stride must be positive"),
+        (("a.mp4", "--batch", "0"), "batch must be positive"),
+        (("a.mp4", "--jobs", "0"), "jobs must be positive"),
+        (("a.mp4", "--dtype", "int8"), "int8"),
+        (("a.mp4", "--device", "tpu"), "tpu"),
+        (("a.mp4", "--out", "text.mp4"), "text.mp4: exists and was not made by"),
+        (("a.mp4", "--out", "text.mp4/f"), "cannot be written"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: tuple[str, ...],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    render(tmp_path / "a.mp4", count=5)
+    (tmp_path / "sub").mkdir()
+    render(tmp_path / "sub" / "a.avi", count=5)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mp4").write_text("no video")
+    out = () if "--out" in arguments else ("--out", "f")
+    own = () if "--encoder" in arguments else ("--encoder", OWN)
+    assert words in refused(capsys, "extract", *arguments, *out, *own)
+
+
+def test_an_out_is_needed(clips: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--out" in refused(capsys, "extract", clips["mp4"])
+
+
+# killed, interrupted
+
+
+def start(clips: Path, out: Path, *more: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", "from sola.cli import main; main()", "extract", str(clips), "--out", str(out)]
+    return subprocess.Popen(
+        [*command, "--batch", "1", *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def wait_for_features(out: Path, process: "subprocess.Popen[bytes]", count: int) -> None:
+    end = time.monotonic() + 60
+    while len(list(out.glob("*.npy"))) < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def finish(process: "subprocess.Popen[bytes]") -> None:
+    _, complaint = process.communicate(timeout=120)
+    assert process.returncode == 0, complaint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "3"])
+def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
+    jobs: str, clips: dict[str, Path], tmp_path: Path
+) -> None:
+    folder, out = clips["mp4"].parent, tmp_path / "f"
+    for done in (1, 3):
+        process = start(folder, out, "--encoder", SLOW, "--jobs", jobs)
+        wait_for_features(out, process, done)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        for path in out.glob("*.npy"):
+            assert np.load(path).shape[1] == 12, "whole files only"
+    assert len(list(out.glob("*.npy"))) < len(clips)
+    kept = {
+        path: path.stat().st_mtime_ns
+        for path in out.glob("*.npy")
+        if ExtractionLog(out).has(path.stem, clips[path.stem])
+    }
+    assert kept
+    finish(start(folder, out, "--encoder", SLOW, "--jobs", jobs))
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    finish(start(folder, tmp_path / "undisturbed", "--encoder", SLOW))
+    assert contents(out) == contents(tmp_path / "undisturbed")
+
+
+@pytest.mark.slow
+def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(clips: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "f"
+    process = start(clips["mp4"].parent, out, "--encoder", SLOW)
+    wait_for_features(out, process, 1)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    assert stdout == b""
+    assert stderr.decode().startswith("sola: interrupted")
+    assert len(stderr.splitlines()) == 1
+    assert not list(out.glob(".*"))
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from sola.video.extraction import extract
+from quadrants import Quadrants
+extract({"a": Path(sys.argv[1])}, Quadrants(window=4, fps=25.0), Path(sys.argv[2]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_memory_does_not_grow_with_the_length_of_a_video(suffix: str, tmp_path: Path) -> None:
+    peaks = []
+    for seconds in (10, 300):
+        path = render(tmp_path / f"{seconds}{suffix}", count=25 * seconds, rate=25)
+        command = [sys.executable, "-c", PEAK, str(path), str(tmp_path / f"{seconds}")]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(HERE)}
+        )
+        peaks.append(int(done.stdout))
+    assert np.load(tmp_path / "300" / "a.npy", mmap_mode="r").shape == (7500, 12)
+    assert peaks[1] - peaks[0] < 60, f"{peaks} MiB"

@@ -1,0 +1,82 @@
+"""Which files are meant."""
+
+from pathlib import Path
+
+import pytest
+
+from sola.errors import SolaError
+from sola.video.files import SUFFIXES, find_videos
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_folders_are_searched_through_and_through(tmp_path: Path) -> None:
+    touch(tmp_path / "b.mp4", tmp_path / "x" / "a.MKV", tmp_path / "x" / "y" / "c.webm", tmp_path / "x" / "notes.txt")
+    found = find_videos([tmp_path])
+    assert list(found) == ["a", "b", "c"]
+    assert found["c"] == tmp_path / "x" / "y" / "c.webm"
+
+
+def test_hidden_files_and_folders_that_are_called_like_videos_are_left(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4", tmp_path / "._a.mp4", tmp_path / ".b.mp4", tmp_path / "c.mp4" / "d.txt")
+    assert find_videos([tmp_path]) == {"a": tmp_path / "a.mp4"}
+
+
+def test_a_file_that_is_named_may_be_called_anything(tmp_path: Path) -> None:
+    touch(tmp_path / "clip", tmp_path / "my.holiday.data")
+    assert find_videos([tmp_path / "clip", tmp_path / "my.holiday.data"]) == {
+        "clip": tmp_path / "clip",
+        "my.holiday": tmp_path / "my.holiday.data",
+    }
+
+
+def test_the_same_file_twice_is_one_video(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4")
+    (tmp_path / "linked").symlink_to(tmp_path)
+    assert list(find_videos([tmp_path / "a.mp4", tmp_path, tmp_path / "linked" / "a.mp4"])) == ["a"]
+
+
+@pytest.mark.parametrize("names", [("a.mp4", "a.avi"), ("x/a.mp4", "y/a.mp4")])
+def test_two_files_of_one_name_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in names))
+    with pytest.raises(SolaError, match=r"would be video 'a', and so would .*; rename one of them"):
+        find_videos([tmp_path])
+
+
+def test_none_named() -> None:
+    with pytest.raises(SolaError, match="VIDEOS is missing"):
+        find_videos([])
+
+
+def test_a_source_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SolaError, match=r"a\.mp4: no such file or folder"):
+        find_videos([tmp_path / "a.mp4"])
+
+
+@pytest.mark.parametrize("inside", [(), ("notes.txt",), ("c.mp4/notes.txt",)])
+def test_a_folder_without_videos(inside: tuple[str, ...], tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in inside))
+    with pytest.raises(SolaError, match="holds no videos"):
+        find_videos([tmp_path])
+
+
+def test_links_that_lead_nowhere_are_left(tmp_path: Path) -> None:
+    touch(tmp_path / "a.mp4")
+    (tmp_path / "b.mp4").symlink_to(tmp_path / "gone.mp4")
+    assert list(find_videos([tmp_path])) == ["a"]
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    touch(tmp_path / "x" / "a.mp4")
+    (tmp_path / "x" / "up").symlink_to(tmp_path)
+    assert list(find_videos([tmp_path])) == ["a"]
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_suffixes_in_either_case(suffix: str, tmp_path: Path) -> None:
+    touch(tmp_path / f"a{suffix.upper()}", tmp_path / f"b{suffix}")
+    assert list(find_videos([tmp_path])) == ["a", "b"]

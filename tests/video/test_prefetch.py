@@ -1,0 +1,106 @@
+"""Working ahead in a thread: the same items, the same errors, and no thread left."""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sola.video.prefetch import prefetched
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+@given(items=st.lists(st.none() | st.integers()), depth=st.integers(1, 5))
+@settings(deadline=None)
+def test_the_items_in_their_order(items: list[int | None], depth: int) -> None:
+    assert list(prefetched(items, depth)) == items
+
+
+def test_no_more_than_the_depth_is_made_ahead() -> None:
+    made: list[int] = []
+    items = prefetched((made.append(k) or k for k in range(100)), 3)
+    assert next(items) == 0
+    time.sleep(0.3)
+    assert len(made) <= 1 + 3 + 1  # taken, waiting, and the one that finds no place
+    items.close()
+
+
+def test_nothing_is_made_before_it_is_asked_for() -> None:
+    made: list[int] = []
+    items = prefetched((made.append(k) or k for k in range(9)), 3)
+    items.close()
+    time.sleep(0.05)
+    assert made == []
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), MemoryError(), GeneratorExit()])
+def test_what_is_raised_there_is_raised_here_after_the_items_before_it(error: BaseException) -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise error
+
+    ahead = prefetched(items(), 2)
+    assert [next(ahead) for _ in range(5)] == list(range(5))
+    with pytest.raises(type(error)) as caught:
+        next(ahead)
+    assert caught.value is error
+
+
+def test_a_source_that_cannot_begin() -> None:
+    with pytest.raises(TypeError):
+        list(prefetched(3, 2))  # type: ignore[arg-type]
+
+
+def test_closing_ends_the_thread_even_when_nobody_takes() -> None:
+    items = prefetched(itertools.count(), 1)
+    next(items)
+    began = time.monotonic()
+    items.close()
+    assert time.monotonic() - began < 1.0
+
+
+def test_an_error_of_whoever_takes_ends_the_thread() -> None:
+    def take() -> None:
+        for item in prefetched(itertools.count(), 4):
+            if item == 20:
+                raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        take()
+
+
+def test_the_source_is_let_go_when_closed() -> None:
+    ended = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            yield from itertools.count()
+        finally:
+            ended.set()
+
+    ahead = prefetched(items(), 2)
+    next(ahead)
+    ahead.close()
+    del ahead
+    assert ended.wait(2.0)
+
+
+def test_both_sides_work_at_once() -> None:
+    def items() -> Iterator[int]:
+        for k in range(6):
+            time.sleep(0.1)
+            yield k
+
+    began = time.monotonic()
+    for _ in prefetched(items(), 2):
+        time.sleep(0.1)
+    assert time.monotonic() - began < 1.05  # one after the other it would be 1.2 s

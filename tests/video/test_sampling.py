@@ -1,0 +1,127 @@
+"""A steady rate out of frames that are on show for any time, against the sentence that defines it."""
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from rendering import render
+
+from sola.video.decoding import Shown, shown_frames
+from sola.video.framing import Framing
+from sola.video.sampling import sampled
+
+TINY = Framing(2, 2)
+
+
+def stream(lengths: list[Fraction]) -> list[Shown]:
+    """Frames on show for so long, of which number n has the red of n."""
+    frames, begin = [], Fraction(0)
+    for number, length in enumerate(lengths):
+        array = np.zeros((2, 2, 3), np.uint8)
+        array[..., 0] = number
+        frame = av.VideoFrame.from_ndarray(array, format="rgb24")
+        frames.append(Shown(frame, float(begin), float(begin + length)))
+        begin += length
+    return frames
+
+
+def numbers(shown: list[Shown], fps: float) -> list[int]:
+    return [int(array[0, 0, 0]) for array in sampled(shown, fps, TINY)]
+
+
+def by_definition(lengths: list[Fraction], fps: Fraction) -> list[int]:
+    """Frame k is the one on show at (k + ½) / fps; at least one."""
+    edges = np.cumsum([Fraction(0), *lengths])
+    found = []
+    for k in range(math.ceil(sum(lengths) * fps) + 2):
+        time = (k + Fraction(1, 2)) / fps
+        found += [number for number in range(len(lengths)) if edges[number] <= time < edges[number + 1]]
+    return found or [len(lengths) - 1]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 500).map(lambda n: Fraction(n, 128)), min_size=1, max_size=30),
+    fps=st.sampled_from([Fraction(1, 4), Fraction(1), Fraction(2), Fraction(4), Fraction(8), Fraction(64)]),
+)
+@example([Fraction(1, 8)] * 12, Fraction(4))
+@example([Fraction(1, 8)], Fraction(4))
+@settings(deadline=None)
+def test_frames_are_those_on_show_in_the_middle_of_each_stretch(lengths: list[Fraction], fps: Fraction) -> None:
+    """Binary fractions, that floats have exactly: frames change where a stretch has its middle, too."""
+    assert numbers(stream(lengths), float(fps)) == by_definition(lengths, fps)
+
+
+@pytest.mark.parametrize(
+    "rate", [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(60)]
+)
+def test_at_the_videos_own_rate_every_frame_comes_once(rate: Fraction) -> None:
+    assert numbers(stream([1 / rate] * 250), float(rate)) == list(range(250))
+
+
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25), Fraction(30)])
+@pytest.mark.parametrize("times", [2, 3])
+def test_at_a_multiple_of_its_rate_every_frame_comes_as_often(rate: Fraction, times: int) -> None:
+    assert numbers(stream([1 / rate] * 100), float(rate) * times) == [n for n in range(100) for _ in range(times)]
+
+
+def test_a_frame_that_stays_comes_as_the_same_array() -> None:
+    arrays = list(sampled(stream([Fraction(1), Fraction(1, 4), Fraction(1)]), 4.0, TINY))
+    assert [int(array[0, 0, 0]) for array in arrays] == [0] * 4 + [1] + [2] * 4
+    assert len({id(array) for array in arrays}) == 3
+
+
+def test_a_frame_that_is_not_wanted_is_not_scaled() -> None:
+    asked = []
+
+    class Counting(Framing):
+        def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+            asked.append(frame)
+            return super().__call__(frame)
+
+    assert len(list(sampled(stream([Fraction(1, 60)] * 120), 4.0, Counting(2, 2)))) == len(asked) == 8
+
+
+def test_frames_are_taken_as_they_are_needed() -> None:
+    taken = 0
+
+    def counted() -> Iterator[Shown]:
+        nonlocal taken
+        for one in stream([Fraction(1)] * 5):
+            taken += 1
+            yield one
+
+    frames = sampled(counted(), 1.0, TINY)
+    next(frames)
+    assert taken == 1
+
+
+@pytest.mark.parametrize("fps", [1e-6, 0.01, 0.5])
+def test_a_short_video_has_a_frame_at_any_rate(fps: float) -> None:
+    assert numbers(stream([Fraction(1, 25)] * 3), fps) == [2]
+
+
+def test_a_video_that_begins_late_is_sampled_as_one_that_does_not(tmp_path: Path) -> None:
+    """At 24 frames a second every fourth of a second's middle falls where two frames meet: not a bit may be off."""
+    times = np.arange(96) / 24
+
+    def sampled_of(path: Path) -> list[int]:
+        starts = []
+        for shown in shown_frames(path):
+            starts.append((round(shown.start * 24), shown))
+        index = {id(shown.frame): number for number, shown in starts}
+
+        class Numbering(Framing):
+            def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+                return np.full((2, 2, 3), index[id(frame)], np.uint8)
+
+        return [int(a[0, 0, 0]) for a in sampled((shown for _, shown in starts), 4.0, Numbering(2, 2))]
+
+    plain = sampled_of(render(tmp_path / "a.mp4", count=96, rate=24))
+    late = sampled_of(render(tmp_path / "b.ts", times=times, rate=24, first=7.0))
+    assert plain == late == [3 + 6 * k for k in range(16)]
