@@ -16,7 +16,7 @@ FRAMES_AT_ONCE = 32
 
 
 def features_of(video: Video, encoder: Encoder) -> Float[np.ndarray, "time channels"]:
-    """The features of one video: what `sola extract` gives for it, had it been written without loss at `encoder.fps`."""
+    """The features of one video: what `sola extract` would give for it, were it written without loss."""
     frames = int(np.ceil(video.duration * encoder.fps - 0.5)) or 1
     seconds = (np.arange(frames) + 0.5) / encoder.fps
     pictures = video.frames(seconds, (encoder.framing.height, encoder.framing.width))

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SolaError as error:
         sys.exit(complain(str(error), 2))
     except KeyboardInterrupt:
-        sys.exit(complain("interrupted; --resume goes on with a training, a transform goes on by itself", 130))
+        sys.exit(complain("interrupted; called again, a training goes on with --resume, all else by itself", 130))
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
