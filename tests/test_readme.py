@@ -27,6 +27,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 def test_the_commands_run(folder: Path) -> None:
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("sola ")]
+    # the features are there already; tests/test_own_videos.py begins with videos
+    commands = [command for command in commands if not command.startswith("sola extract")]
     assert len(commands) >= 4
     for command in commands:
         with pytest.raises(SystemExit) as stop:

@@ -648,7 +648,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
 @pytest.mark.slow
 def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(clips: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "f"
-    process = start(clips["mp4"].parent, out, "--encoder", SLOW)
+    # a second or more of waiting a clip, so that the interrupt comes before the end on a busy machine too
+    process = start(clips["mp4"].parent, out, "--encoder", SLOW, "--fps", "20", "--batch", "1", "--jobs", "1")
     wait_for_features(out, process, 1)
     began = time.monotonic()
     process.send_signal(signal.SIGINT)

@@ -1,0 +1,146 @@
+"""Trains the small clip network on trimmed clips, where every frame shows the action, and writes its weights.
+
+cd benchmarks && python -m figure.pretraining OUT.safetensors [--work FOLDER] [--seed 0]
+
+Draws 4,800 clips for training and 960 others (other people, viewpoints, rooms) to be tested on, of all classes and
+levels, and says how many of the others are recognised. Clips that lie in the work folder are not drawn again: empty it
+when what is drawn has changed. The same seed on the same machine gives the same file; other processors round
+otherwise, and give other weights of about the same accuracy.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, UInt8
+from safetensors.torch import save_file
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import OneCycleLR
+
+from figure.clip_network import SIDE, WINDOW, ClipNetwork
+from figure.trimmed import CLASSES, clips
+from figure.video import LEVELS
+from sola.files import replacing
+
+CLIPS, OTHERS = 4800, 960
+"""Multiples of classes times levels, so that each pair of them is drawn equally often."""
+FRAMES = 24
+"""Frames drawn of each clip, 3 seconds: training takes any window of them."""
+RATE = 8.0
+"""Frames a second."""
+EPOCHS, BATCH, PEAK, DECAY = 16, 32, 2e-3, 0.02
+"""Passes over the clips, clips a step, highest rate of learning, decay of weights (AdamW)."""
+SMOOTHING = 0.1
+"""Of labels: a window of one second may show a moment that classes share."""
+
+Clips = UInt8[np.ndarray, "clips frames height width 3"]
+
+
+def drawn(count: int, seed: int, work: Path, frames: int = FRAMES) -> tuple[Clips, Int64[np.ndarray, " clips"]]:
+    """Return trimmed clips and their labels; pictures are kept in a file of the work folder, and read from there.
+
+    Raises SolaError when the file cannot be written.
+    """
+    path = work / f"clips-{count}-{frames}-{seed}.npy"
+    if not path.is_file():
+        with replacing(path) as aside:
+            pictures = np.lib.format.open_memmap(aside, "w+", np.uint8, (count, frames, SIDE, SIDE, 3))
+            for index, clip in enumerate(clips(count, seed)):
+                pictures[index] = clip.frames(frames, RATE, (SIDE, SIDE))
+            pictures.flush()
+    return np.load(path, mmap_mode="r"), np.arange(count) % len(CLASSES)
+
+
+def augmented(
+    clips: UInt8[np.ndarray, "batch frames height width 3"], generator: np.random.Generator
+) -> Float32[np.ndarray, "batch window height width 3"]:
+    """Return a window of each clip, at random mirrored, brighter or darker, of another contrast and tint."""
+    count, frames = clips.shape[:2]
+    begin = generator.integers(frames - WINDOW + 1, size=count)
+    windows = np.stack([clip[first : first + WINDOW] for clip, first in zip(clips, begin, strict=True)])
+    mirrored = generator.random(count) < 0.5
+    windows[mirrored] = windows[mirrored, :, :, ::-1]
+    per_clip = (count, 1, 1, 1, 1)
+    contrast = generator.uniform(0.75, 1.25, per_clip) * generator.uniform(0.9, 1.1, (count, 1, 1, 1, 3))
+    shift = generator.uniform(-30, 30, per_clip)
+    changed = windows.astype(np.float32)
+    changed *= contrast.astype(np.float32)
+    changed += (shift + 127.5 * (1 - contrast)).astype(np.float32)
+    return np.clip(changed, 0, 255, out=changed)
+
+
+def trained(
+    clips: Clips, labels: Int64[np.ndarray, " clips"], seed: int = 0, epochs: int = EPOCHS, batch: int = BATCH
+) -> ClipNetwork:
+    """Train a network on windows of clips; one seed gives one network, on one machine and number of threads."""
+    generator = np.random.default_rng((seed, 2))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ClipNetwork(len(CLASSES)).train()
+        optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK, weight_decay=DECAY)
+        steps = len(clips) // batch
+        schedule = OneCycleLR(optimizer, PEAK, total_steps=epochs * steps)
+        # half the time where a processor knows this format; elsewhere it would take longer
+        brief = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+        for epoch in range(epochs):
+            began, losses = time.monotonic(), 0.0
+            order = generator.permutation(len(clips))[: steps * batch].reshape(steps, batch)
+            for chosen in order:
+                windows = torch.from_numpy(augmented(clips[chosen], generator))
+                with torch.autocast("cpu", torch.bfloat16, enabled=brief):
+                    scores = network(windows)
+                loss = F.cross_entropy(scores.float(), torch.from_numpy(labels[chosen]), label_smoothing=SMOOTHING)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                losses += loss.item()
+            print(
+                f"epoch {epoch + 1}/{epochs}: loss {losses / steps:.3f}, {time.monotonic() - began:.0f} s", flush=True
+            )
+    return network
+
+
+@torch.inference_mode()
+def recognised(network: ClipNetwork, clips: Clips, labels: Int64[np.ndarray, " clips"]) -> list[float]:
+    """Share of the clips of each level whose class scores highest in the window in their middle."""
+    network.eval()
+    begin = (clips.shape[1] - WINDOW) // 2
+    windows = clips[:, begin : begin + WINDOW]
+    guesses = [network(torch.from_numpy(np.array(windows[at : at + BATCH]))) for at in range(0, len(clips), BATCH)]
+    right = torch.cat(guesses).argmax(dim=1).numpy() == labels
+    levels = np.arange(len(clips)) // len(CLASSES) % len(LEVELS)
+    return [float(right[levels == level].mean()) for level in LEVELS]
+
+
+def write(network: ClipNetwork, path: Path) -> None:
+    """Write the weights, whole or not at all. Raises SolaError when they cannot be written."""
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(path) as aside:
+        save_file(weights, aside)
+
+
+def main() -> None:
+    """Draw, train, test and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--work", type=Path, help="where the clips are kept, 1.7 GB; a temporary folder by default")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    torch.set_num_threads(1)  # sums in the same order, whatever the machine
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        work = given.work or Path(folder)
+        network = trained(*drawn(CLIPS, given.seed, work), seed=given.seed)
+        shares = recognised(network, *drawn(OTHERS, given.seed + 1, work))
+    for level, share in zip(LEVELS, shares, strict=True):
+        print(f"level {level}: {share:.1%} of other clips recognised")
+    write(network, given.out)
+
+
+if __name__ == "__main__":
+    main()
