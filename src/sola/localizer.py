@@ -88,7 +88,10 @@ class Localizer:
 
     def must_stand_on(self, manifest: Manifest) -> None:
         """Raise SolaError, naming the difference, when features with this manifest went through another chain."""
+        extracted = None not in (made(self.manifest), made(manifest))  # then digests tell, and a folder may have moved
         for key in CHAIN:
+            if key == "encoder" and extracted:
+                continue
             before, now = getattr(self.manifest, key), getattr(manifest, key)
             if None not in (before, now) and before != now:
                 raise SolaError(

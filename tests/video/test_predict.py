@@ -162,6 +162,14 @@ def test_another_encoder_is_refused(world: Path, tmp_path: Path, capsys: pytest.
     assert "is not the one" in refused(capsys, *arguments)
 
 
+def test_an_encoder_that_was_renamed_is_known_by_its_identity(world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "plain", tmp_path / "plain")
+    config = json.loads((tmp_path / "plain" / "config.json").read_text())
+    config["features"]["manifest"]["encoder"] = "what its folder was called"
+    (tmp_path / "plain" / "config.json").write_text(json.dumps(config))
+    assert sola(*predict(world, tmp_path / "plain", tmp_path / "out.json")) == 0
+
+
 def test_joined_features_are_refused(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     localize(world / "features", tmp_path / "joined", world / "softened")
     line = refused(capsys, *predict(world, tmp_path / "joined", tmp_path / "out.json"))

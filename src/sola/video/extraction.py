@@ -199,4 +199,4 @@ def settings(manifest: Manifest) -> dict[str, Any]:
     extraction = dict(manifest.extraction or {})
     extraction.pop("made_with", None)
     extraction.pop("encoder", None)  # a folder may have moved: the identity tells
-    return {name: getattr(manifest, name) for name in ("encoder", "fps", "window", "stride", "dim")} | extraction
+    return {name: getattr(manifest, name) for name in ("fps", "window", "stride", "dim")} | extraction
