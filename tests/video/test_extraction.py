@@ -389,10 +389,10 @@ def test_a_bad_file_ends_it_and_what_was_done_stays(clips: dict[str, Path], bad:
 def test_a_bad_file_ends_the_others_soon(tmp_path: Path) -> None:
     (tmp_path / "z.mp4").write_text("no video")
     videos = {"long": render(tmp_path / "long.mp4", count=400), "z": tmp_path / "z.mp4"}
-    began = time.monotonic()
+    encoder = Quadrants(pause=0.02)
     with pytest.raises(BadVideo, match=r"z\.mp4"):
-        extract(videos, Quadrants(pause=0.02), tmp_path / "f", fps=20.0, batch=1)
-    assert time.monotonic() - began < 4.0  # by itself the long one takes 8 s
+        extract(videos, encoder, tmp_path / "f", fps=20.0, batch=1)
+    assert sum(encoder.batches) < 400  # the long one was left before its end
     assert set(contents(tmp_path / "f")) == {"features.json"}
 
 
@@ -651,10 +651,9 @@ def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(clips: dict[st
     # a second or more of waiting a clip, so that the interrupt comes before the end on a busy machine too
     process = start(clips["mp4"].parent, out, "--encoder", SLOW, "--fps", "20", "--batch", "1", "--jobs", "1")
     wait_for_features(out, process, 1)
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
-    assert time.monotonic() - began < 5
+    stdout, stderr = process.communicate(timeout=120)
+    assert len(list(out.glob("*.npy"))) < len(clips)
     assert process.returncode == 130
     assert stdout == b""
     assert stderr.decode().startswith("sola: interrupted")

@@ -7,6 +7,9 @@ from contextlib import suppress
 
 from sola.video.decoding import Shown
 
+INTERRUPTIBLE = 0.2
+"""Seconds after which an interrupt is seen at the latest."""
+
 Progress = Callable[[float, int], None]
 """Called with (videos done, with the share of those under way; snippets written)."""
 
@@ -66,7 +69,10 @@ def run_all(one: Callable[[str], None], videos: list[str], jobs: int, tally: Tal
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
         futures: list[Future[None]] = [pool.submit(one, video) for video in videos]
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
+            pending = set(futures)
+            # in turns: an interrupt that reaches another thread wakes nobody who waits for a lock
+            while pending and not any(future.exception() for future in futures if future.done()):
+                _, pending = wait(pending, timeout=INTERRUPTIBLE, return_when=FIRST_EXCEPTION)
         finally:
             tally.left = not all(future.done() and future.exception() is None for future in futures)
             for future in futures:
