@@ -597,7 +597,11 @@ def test_an_out_is_needed(clips: dict[str, Path], capsys: pytest.CaptureFixture[
 
 
 def start(clips: Path, out: Path, *more: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-c", "from sola.cli import main; main()", "extract", str(clips), "--out", str(out)]
+    # whoever runs the tests in the background has interrupts ignored, and so would this process
+    script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from sola.cli import main; main()"
+    )
+    command = [sys.executable, "-c", script, "extract", str(clips), "--out", str(out)]
     return subprocess.Popen(
         [*command, "--batch", "1", *more],
         stdout=subprocess.PIPE,
