@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 from sola.cli.console import parse, say, stderr_bar
+from sola.cli.options import Decoding, DecodingFlags, Videos
 from sola.engine import Device, choose_device
 from sola.video.extraction import DType, extract
 from sola.video.extraction_log import ExtractionLog
 from sola.video.files import find_videos
 from sola.video.loading import DEFAULT_ENCODER, load_encoder
-
-Videos = Annotated[Positional[tuple[Path, ...]], arg(metavar="VIDEOS")]
-"""Video files, or folders of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,18 +41,13 @@ class Extract:
     """Squash the whole frame to the encoder's size, where else its centre is cut out."""
     dtype: DType = "float16"
     """Of the stored features."""
-    batch: int | None = None
-    """Snippets that are encoded at once (default: 64 frames)."""
-    jobs: int = 2
-    """Videos that are decoded at once."""
-    skip_bad: bool = False
-    """Leave out files that cannot be decoded, and count them, instead of stopping at the first."""
     overwrite: bool = False
     """Begin again where OUT holds features of other settings."""
     device: Device = "auto"
     """The GPU where there is one, or as named."""
     quiet: bool = False
     """No progress bar, no remarks."""
+    decoding: DecodingFlags = dataclasses.field(default_factory=Decoding)
 
 
 def run(arguments: list[str]) -> None:
@@ -73,10 +66,10 @@ def run(arguments: list[str]) -> None:
             stride=options.stride,
             framing=framing,
             dtype=options.dtype,
-            batch=options.batch,
-            jobs=options.jobs,
+            batch=options.decoding.batch,
+            jobs=options.decoding.jobs,
             source=options.encoder,
-            skip_bad=options.skip_bad,
+            skip_bad=options.decoding.skip_bad,
             overwrite=options.overwrite,
             progress=lambda done, snippets: bar.update(line, completed=done, rate=rate(bar, line, snippets)),
         )

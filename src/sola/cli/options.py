@@ -15,6 +15,21 @@ from sola.module import SoLa
 Features = Annotated[Positional[tuple[Path, ...]], arg(metavar="FEATURES")]
 """One folder (or .h5) of per-video arrays, or several that are joined on channels."""
 
+Videos = Annotated[Positional[tuple[Path, ...]], arg(metavar="VIDEOS")]
+"""Video files, or folders of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+    """How video files are worked through."""
+
+    batch: int | None = None
+    """Snippets that are encoded at once (default: 64 frames)."""
+    jobs: int = 2
+    """Videos that are decoded at once."""
+    skip_bad: bool = False
+    """Leave out files that cannot be decoded, and count them, instead of stopping at the first."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
@@ -54,6 +69,7 @@ class Timing:
         return features.with_manifest(dataclasses.replace(features.manifest, **missing)) if missing else features
 
 
+DecodingFlags = OmitArgPrefixes[Decoding]
 ReadingFlags = OmitArgPrefixes[Reading]
 TimingFlags = OmitArgPrefixes[Timing]
 

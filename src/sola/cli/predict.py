@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 from sola.cli.console import parse, say, stderr_bar
+from sola.cli.options import Decoding, DecodingFlags, Videos
 from sola.data.detections import UNLABELLED, write_detections
 from sola.engine import Device, choose_device
 from sola.errors import SolaError
@@ -20,7 +21,6 @@ from sola.video.extraction_log import ExtractionLog
 from sola.video.files import find_videos
 from sola.video.key_frames import key_frames
 
-Videos = Annotated[Positional[tuple[Path, ...]], arg(metavar="VIDEOS")]
 KEY_FRAMES = 8
 """In a picture."""
 KEY_FRAME_HEIGHT = 144
@@ -50,18 +50,13 @@ class Predict:
     """The encoder, where it is not to be had under the name it had when the features were extracted."""
     sola: Annotated[tuple[Path, ...], arg(metavar="RUN")] = ()
     """Where the SoLa modules are, when their runs were moved."""
-    batch: int | None = None
-    """Snippets that are encoded at once (default: 64 frames)."""
-    jobs: int = 2
-    """Videos that are decoded at once."""
-    skip_bad: bool = False
-    """Leave out files that cannot be decoded, and count them, instead of stopping at the first."""
     overwrite: bool = False
     """Replace files that exist."""
     device: Device = "auto"
     """The GPU where there is one, or as named."""
     quiet: bool = False
     """No progress bar, no remarks."""
+    decoding: DecodingFlags = dataclasses.field(default_factory=Decoding)
 
 
 def run(arguments: list[str]) -> None:
@@ -83,9 +78,9 @@ def run(arguments: list[str]) -> None:
             videos,
             chain,
             workspace,
-            jobs=options.jobs,
-            batch=options.batch,
-            skip_bad=options.skip_bad,
+            jobs=options.decoding.jobs,
+            batch=options.decoding.batch,
+            skip_bad=options.decoding.skip_bad,
             device=options.device,
             progress=lambda step, done, total: bar.update(lines[step], completed=done, total=total, visible=True),
         )
