@@ -88,9 +88,10 @@ class Localizer:
 
     def must_stand_on(self, manifest: Manifest) -> None:
         """Raise SolaError, naming the difference, when features with this manifest went through another chain."""
-        extracted = None not in (made(self.manifest), made(manifest))  # then digests tell, and a folder may have moved
+        ours, theirs = made(self.manifest), made(manifest)
+        extracted = None not in (ours, theirs)
         for key in CHAIN:
-            if key == "encoder" and extracted:
+            if key == "encoder" and extracted:  # digests tell: a folder may have moved
                 continue
             before, now = getattr(self.manifest, key), getattr(manifest, key)
             if None not in (before, now) and before != now:
@@ -98,8 +99,7 @@ class Localizer:
                     f"the features have {key}={now}, the localizer was trained on features with {key}={before}; "
                     "predict on features of the same encoder and settings"
                 )
-        before, now = made(self.manifest), made(manifest)
-        if None not in (before, now) and before != now:
+        if extracted and ours != theirs:
             raise SolaError(
                 f"the features come from another {self.manifest.encoder} than the localizer's, or from frames that are "
                 "cut otherwise; predict on features of the same encoder and settings"

@@ -50,13 +50,11 @@ class Framing:
         """
         if max(frame.height, frame.width) > MOST_OBLONG * min(frame.height, frame.width):
             raise BadVideo(f"a frame of {frame.height}×{frame.width} pixels; expected one that is less oblong")
-        turned = round(frame.rotation / 90) % 4  # in quarters, anticlockwise
+        turned = turns(frame)
         height, width = self._scaled(*((frame.height, frame.width) if turned % 2 == 0 else (frame.width, frame.height)))
         top, left = (height - self.height) // 2, (width - self.width) // 2
-        if turned % 2:
-            scaled = np.rot90(self._rgb(frame, width, height), turned)
-        else:
-            scaled = np.rot90(self._rgb(frame, height, width), turned)
+        lying = (width, height) if turned % 2 else (height, width)
+        scaled = np.rot90(self._rgb(frame, *lying), turned)
         return np.ascontiguousarray(scaled[top : top + self.height, left : left + self.width])
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
@@ -79,5 +77,5 @@ class Framing:
 
 
 def turns(frame: "VideoFrame") -> int:
-    """Return by how many quarters, anticlockwise, a frame has to be turned to stand upright."""
-    return int(frame.rotation) // 90 % 4
+    """Return by how many quarters, anticlockwise, a frame has to be turned to stand upright: the nearest number."""
+    return round(frame.rotation / 90) % 4

@@ -69,10 +69,11 @@ def run_all(one: Callable[[str], None], videos: list[str], jobs: int, tally: Tal
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
         futures: list[Future[None]] = [pool.submit(one, video) for video in videos]
         try:
+            done: set[Future[None]] = set()
             pending = set(futures)
             # in turns: an interrupt that reaches another thread wakes nobody who waits for a lock
-            while pending and not any(future.exception() for future in futures if future.done()):
-                _, pending = wait(pending, timeout=INTERRUPTIBLE, return_when=FIRST_EXCEPTION)
+            while pending and not any(future.exception() for future in done):
+                done, pending = wait(pending, timeout=INTERRUPTIBLE, return_when=FIRST_EXCEPTION)
         finally:
             tally.left = not all(future.done() and future.exception() is None for future in futures)
             for future in futures:
