@@ -13,12 +13,11 @@ pytest.importorskip("cv2", reason="drawing the figure needs opencv-python-headle
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # benchmarks are scripts, not an installed package
 
 from figure import pretraining
-from figure.actions import ACTIONS
 from figure.clip_encoder import ClipEncoder
 from figure.clip_network import CHANNELS, SIDE, WINDOW, ClipNetwork
 from figure.features import features_of, write_features
 from figure.timeline import Piece
-from figure.trimmed import clips
+from figure.trimmed import KNOWN, clips, known
 from figure.video import Video
 from figure.world import VideoSpec, videos
 
@@ -44,7 +43,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a network whose normalisation has seen something, so that folding it matters."""
     path = tmp_path_factory.mktemp("weights") / "clip.safetensors"
     torch.manual_seed(0)
-    network = ClipNetwork(len(ACTIONS))
+    network = ClipNetwork(len(KNOWN))
     for step in range(3):
         network(torch.from_numpy(noise(4)) // (step + 1))
     pretraining.write(network, path)
@@ -103,21 +102,27 @@ class TestPretraining:
         assert windows.max() <= 255
 
     def test_clips_are_drawn_once_and_kept(self, tmp_path: Path) -> None:
-        pictures, labels = pretraining.drawn(3, 0, tmp_path, frames=9)
-        expected = np.stack([clip.frames(9, 8.0, (SIDE, SIDE)) for clip in clips(3, 0)])
+        path, chosen = tmp_path / "clips.npy", known(clips(6, 0))
+        pictures, labels = pretraining.drawn(chosen, path, frames=9)
+        expected = np.stack([clip.frames(9, 8.0, (SIDE, SIDE)) for clip in list(clips(6, 0))[::2]])
         np.testing.assert_array_equal(pictures, expected)
         assert labels.tolist() == [0, 1, 2]
         kept = next(tmp_path.iterdir())
         written = kept.stat().st_mtime_ns
-        np.testing.assert_array_equal(pretraining.drawn(3, 0, tmp_path, frames=9)[0], expected)
+        np.testing.assert_array_equal(pretraining.drawn(chosen, path, frames=9)[0], expected)
         assert kept.stat().st_mtime_ns == written
 
-    def test_a_network_that_recognises_a_level_is_said_to(self) -> None:
+    def test_a_network_that_always_says_one_class_is_right_where_it_is_that(self) -> None:
         network, pictures = ClipNetwork(16), noise(48, WINDOW + 2)
         torch.nn.init.zeros_(network.classifier.weight)
         network.classifier.bias.data[:] = torch.arange(16) == 3
-        assert pretraining.recognised(network, pictures, np.arange(48) % 16) == [1 / 16] * 3
-        assert pretraining.recognised(network, pictures, np.repeat([3, 0, 3], 16)) == [1.0, 0.0, 1.0]
+        assert pretraining.recognised(network, pictures, np.arange(48) % 16) == 1 / 16
+        assert pretraining.recognised(network, pictures, np.full(48, 3)) == 1
+
+    def test_half_of_the_classes_are_known_at_the_levels_that_are_asked_for(self) -> None:
+        chosen = known(clips(2 * 16 * 3, 0), (1,))
+        assert [clip.level for clip in chosen] == [1] * 16
+        assert [clip.what for clip in chosen] == [*KNOWN, *KNOWN]
 
 
 class TestEncoder:
@@ -139,7 +144,7 @@ class TestEncoder:
     def test_features_are_those_of_the_network_that_was_written(self, encoder: ClipEncoder, weights: Path) -> None:
         from safetensors.torch import load_file
 
-        network = ClipNetwork(len(ACTIONS))
+        network = ClipNetwork(len(KNOWN))
         network.load_state_dict(load_file(weights))
         with torch.inference_mode():
             expected = network.eval().features(torch.from_numpy(noise(3))).numpy()

@@ -9,8 +9,8 @@ from jaxtyping import Float32, UInt8
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from figure.actions import ACTIONS
 from figure.clip_network import CHANNELS, SIDE, WINDOW, ClipNetwork
+from figure.trimmed import KNOWN
 from sola.errors import SolaError
 from sola.video.framing import Framing
 
@@ -34,7 +34,7 @@ class ClipEncoder:
 
     def __init__(self, weights: Path, device: torch.device) -> None:
         self.device = device
-        self.network = ClipNetwork(len(ACTIONS))
+        self.network = ClipNetwork(len(KNOWN))
         make = f"write it with: python -m figure.pretraining {weights}"
         try:
             content = weights.read_bytes()

@@ -1,6 +1,6 @@
 """Trimmed clips of single performances, to train an encoder on that is then frozen."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,10 @@ from figure.video import LEVELS, Video
 
 CLASSES = tuple(ACTIONS)
 """Names of the classes; a clip's label is a place in this list."""
+KNOWN = CLASSES[::2]
+"""Classes that the clip network is trained on: every second one, for a frozen encoder has not seen every action."""
+KNOWN_LEVELS = LEVELS[:2]
+"""Levels it is trained on: a moving camera and distractors are new to it."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +29,25 @@ class Clip:
     who: Person
     seed: tuple[int, ...]
 
+    @property
+    def what(self) -> str:
+        """Name of the class."""
+        return CLASSES[self.label]
+
     def frames(
         self, count: int = 16, rate: float = 8.0, size: tuple[int, int] = (128, 128)
     ) -> UInt8[np.ndarray, "frames height width 3"]:
         """Draw `count` frames at `rate` frames a second, from somewhere within a longer performance."""
         generator = np.random.default_rng(self.seed)
-        begin = generator.uniform(0, ACTIONS[CLASSES[self.label]].period / self.tempo)
+        begin = generator.uniform(0, ACTIONS[self.what].period / self.tempo)
         length = begin + count / rate
-        video = Video(
-            (Piece(0.0, length, CLASSES[self.label], self.tempo),), self.who, "trimmed", self.level, generator
-        )
+        video = Video((Piece(0.0, length, self.what, self.tempo),), self.who, "trimmed", self.level, generator)
         return np.stack(list(video.frames(begin + np.arange(count) / rate, size)))
+
+
+def known(clips: Iterable[Clip], levels: tuple[int, ...] = KNOWN_LEVELS) -> list[Clip]:
+    """Keep the clips of classes the network is trained on, at some levels."""
+    return [clip for clip in clips if clip.what in KNOWN and clip.level in levels]
 
 
 def clips(count: int, seed: int = 0, levels: tuple[int, ...] = LEVELS) -> Iterator[Clip]:
