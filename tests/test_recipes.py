@@ -29,6 +29,12 @@ def test_anet_is_table_4a() -> None:
     assert (c.form, c.loss, c.projector, c.kernel_size) == ("adapter", "similarity_matching", "asymmetric", 5)
 
 
+def test_auto_trains_the_published_adapter_on_dropped_values() -> None:
+    c = RECIPES["auto"]()
+    assert (c.form, c.loss, c.kernel_size, c.positions) == ("adapter", "similarity_matching", 5, 8)
+    assert (c.dropout, c.projector) == (0.8, "symmetric")
+
+
 def test_hacs_is_the_published_codes() -> None:
     c = RECIPES["hacs"]()
     assert (c.step, c.hidden, c.epochs, c.window) == (2, 512, 150, 23)
@@ -37,8 +43,10 @@ def test_hacs_is_the_published_codes() -> None:
 def test_auto_settles_everything_and_says_why(features: FeatureSet) -> None:
     config, reasons = settle(RECIPES["auto"](), features)
     config.must_be_settled()
-    assert set(reasons) == {"step", "k", "conditioning", "smoothing", "windows_per_video", "epochs"}
-    assert config.windows_per_video == 26  # ten videos, a batch of 256
+    assert set(reasons) == {"step", "k", "smoothing", "windows_per_video", "epochs"}
+    assert config.windows_per_video == 103  # ten videos, eight batches of 128
+    assert config.epochs == 89  # of nine batches, the last of which is small
+    assert config.conditioning == "centre+scale"
 
 
 def test_what_was_given_is_not_chosen(features: FeatureSet) -> None:

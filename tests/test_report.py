@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sola.data.synthetic import SyntheticWorld
+from sola.data.synthetic import SyntheticWorld, write
 from sola.demo import demo
 from sola.report.figures import embedded, metric_bars, obedience, png, similarity_distance, similarity_maps
 from sola.report.page import Page, Picture, Section, Table
@@ -72,11 +72,13 @@ def test_an_embedded_figure_is_an_image_address() -> None:
 @pytest.mark.slow
 def test_the_demo_goes_the_whole_path(tmp_path: Path) -> None:
     world = SyntheticWorld(training_videos=8, validation_videos=5, length=110, channels=16, action_length=10)
+    write(world, tmp_path / "data")
     said: list[str] = []
-    result = demo(tmp_path, world=world, seeds=1, few=3, say=said.append)
+    result = demo(tmp_path, heading="SoLa on a small world", seeds=1, few=3, say=said.append)
     assert [row.name for row in result.rows if row.kind == "compared"] == ["SoLa, published", "SoLa, auto"]
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     shown = f"{100 * result.row('raw').roc_auc.mean:.1f} %"
     assert shown in html
+    assert "SoLa on a small world" in html
     assert min(size((tmp_path / "picture.png").read_bytes())) > 300
     assert said

@@ -17,7 +17,7 @@ from sola.data.features import FeatureSet
 from sola.data.packing import pack
 from sola.engine import backward
 from sola.errors import SolaError
-from sola.matching import SimilarityMatching, collapse
+from sola.matching import SimilarityMatching, collapse, dropped
 from sola.module import SoLa
 from sola.objective import lambda_target
 from sola.run import Run
@@ -142,13 +142,14 @@ class PowerCutError(Exception):
 def test_resumed_after_any_step_it_ends_in_the_same_bits(
     features: FeatureSet, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(features, SMALL, tmp_path / "whole", quiet=True)
+    config = replaced(SMALL, dropout=0.5)
+    train(features, config, tmp_path / "whole", quiet=True)
     monkeypatch.setattr(sola.checkpoint, "CHECKPOINT_STEPS", 1)
     monkeypatch.setattr(SimilarityMatching, "windows", fails_after(steps))
     with pytest.raises(PowerCutError):
-        train(features, SMALL, tmp_path / "cut", quiet=True)
+        train(features, config, tmp_path / "cut", quiet=True)
     monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighbourhood))
-    train(features, SMALL, tmp_path / "cut", resume=True, quiet=True)
+    train(features, config, tmp_path / "cut", resume=True, quiet=True)
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     losses = [[row["loss"] for row in Run(tmp_path / name).rows()] for name in ("whole", "cut")]
     assert losses[0] == losses[1]
@@ -303,3 +304,22 @@ def test_killed_three_times_it_ends_in_the_same_bits(features: FeatureSet, tmp_p
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
     log = (tmp_path / "killed" / "metrics.jsonl").read_text()
     assert log.count("resumed_from_epoch") == 3
+
+
+def test_dropout_zeroes_its_share_and_keeps_the_sum() -> None:
+    x = torch.ones(200, 100)
+    kept = dropped(x, 0.8, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(kept.unique(), torch.tensor([0.0, 5.0]))
+    assert float((kept == 0).float().mean()) == pytest.approx(0.8, abs=0.01)
+
+
+def test_each_step_drops_other_values_and_the_same_again(features: FeatureSet) -> None:
+    task = SimilarityMatching(replaced(SMALL, dropout=0.5), pack(features), CPU)
+    first, again, next_epoch = (task.batch(epoch, 0).neighbourhood == 0 for epoch in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, next_epoch)
+
+
+def test_without_dropout_nothing_is_dropped(features: FeatureSet) -> None:
+    task = SimilarityMatching(SMALL, pack(features), CPU)
+    assert (task.batch(0, 0).neighbourhood != 0).all()

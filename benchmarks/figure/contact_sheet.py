@@ -69,7 +69,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     sheet = np.concatenate([of_classes(given.seed), of_videos(given.seed)])
-    encoded = cv2.imencode(given.out.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1]
+    quality = (cv2.IMWRITE_JPEG_QUALITY, 70)  # other formats look past it
+    encoded = cv2.imencode(given.out.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), quality)[1]
     with replacing(given.out) as aside:
         aside.write_bytes(encoded.tobytes())
 

@@ -94,9 +94,15 @@ class SimilarityMatching:
         return math.ceil(len(self._plan(epoch).video) / self.config.batch_size)
 
     def batch(self, epoch: int, step: int) -> Windows:
-        """Gather the neighbourhoods of one batch, as fp32, conditioned by their whole video's mean."""
-        size = self.config.batch_size
-        return self._gather(self._plan(epoch), slice(step * size, (step + 1) * size))
+        """Gather the neighbourhoods of one batch, as fp32, conditioned by their whole video's mean, values dropped."""
+        size, share = self.config.batch_size, self.config.dropout
+        windows = self._gather(self._plan(epoch), slice(step * size, (step + 1) * size))
+        if not share:
+            return windows
+        # seeded by epoch and step, so that a resumed run drops what an undisturbed one does
+        entropy = np.random.SeedSequence([self.config.seed, epoch, step]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator(self.device).manual_seed(int(entropy >> np.uint64(1)))
+        return Windows(dropped(windows.neighbourhood, share, generator))
 
     def _gather(self, plan: Plan, drawn: slice) -> Windows:
         video = plan.video[drawn]
@@ -141,6 +147,16 @@ class SimilarityMatching:
         generator = np.random.default_rng([self.config.seed, epoch])
         c = self.config
         return Plan(epoch, *draw_windows(self.packed.lengths, c.window, cast(int, c.windows_per_video), generator))
+
+
+def dropped(x: Float[Tensor, "*shape"], share: float, generator: torch.Generator) -> Float[Tensor, "*shape"]:
+    """Zero a share of the values at random, and divide the others by what is left, so that sums stay as they were.
+
+    Values that change from snippet to snippet for no reason of the video's can then not be told from the noise of
+    dropping; what the module matches has to be said by many channels, over several snippets.
+    """
+    kept = torch.empty_like(x).bernoulli_(1 - share, generator=generator)
+    return x * kept / (1 - share)
 
 
 def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:

@@ -20,6 +20,8 @@ SHORTEST = 16
 """Shorter videos tell nothing of time."""
 REACH = 2.75
 """Time scales that a window spans from its first to its last position."""
+WIDEST = 17
+"""Snippets of the widest moving average."""
 PUBLISHED_STEP, PUBLISHED_K = 8, 16.0
 """Table 4a, taken where the features give no reason for another."""
 
@@ -71,7 +73,7 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
     step, wanted, step_reason = _step(scale, why, fits, positions, margin)
     k, k_reason = _k(scale, step, wanted)
     centre, centre_reason = _centring(pieces)
-    smoothing, smoothing_reason = _smoothing(scale, time)
+    smoothing, smoothing_reason = _smoothing(scale)
     reasons = {
         "step": step_reason,
         "k": k_reason,
@@ -164,12 +166,9 @@ def _centring(pieces: list[Float[np.ndarray, "_ channels"]]) -> tuple[bool, str]
     return centre, f"{share:.0%} of the energy of a video's snippets is the same throughout the video, {verdict}"
 
 
-def _smoothing(scale: float | None, time: Timescale | None) -> tuple[int, str]:
+def _smoothing(scale: float | None) -> tuple[int, str]:
     """Width of the moving average, and the reason."""
-    if scale is None or time is None:
+    if scale is None:
         return 1, "nothing in the features lasts, so an average over time has nothing to keep"
-    if time.white < 0.05:
-        return 1, f"only {time.white:.0%} of the slow directions is white noise, so there is nothing to average away"
-    width = max(min(2 * ((math.floor(scale / 2) + 1) // 2) - 1, 9), 1)
-    kept = f"half the time scale of {scale:.1f} snippets"
-    return width, f"{time.white:.0%} of the slow directions is white noise, and {width} is the odd width up to {kept}"
+    width = min(max(2 * round((scale - 1) / 2) + 1, 1), WIDEST)
+    return width, f"the odd width next to the time scale of {scale:.1f} snippets"

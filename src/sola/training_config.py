@@ -41,6 +41,8 @@ class TrainingConfig:
     """A projector on one side of the similarity map, or none (Table 6)."""
     projector_hidden: int = 512
     """Hidden channels of the projector."""
+    dropout: float = 0.0
+    """Share of the values zeroed in what the module sees in training (ours; 0 as published)."""
     positions: int = 8
     """n: the similarity map is n × n."""
     margin: int = 4
@@ -79,6 +81,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if value != "auto" and not (value > 0 and math.isfinite(value)):
                 raise SolaError(f"{name}={value}: expected a number above 0")
+        if not 0 <= self.dropout < 1:
+            raise SolaError(f"dropout={self.dropout}: expected a share of at least 0 and below 1")
         if not (self.weight_decay >= 0 and math.isfinite(self.weight_decay)):
             raise SolaError(f"weight_decay={self.weight_decay}: expected a number of at least 0")
         if self.seed < 0:
