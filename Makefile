@@ -5,7 +5,7 @@ READY := .venv/.ready
 
 .PHONY: demo test check bench format clean
 
-demo: $(READY)  ## the whole path on embedded synthetic data; writes demo/report.html
+demo: $(READY)  ## the whole path on features that come with the package; writes demo/report.html
 	$(BIN)/sola demo --out demo --overwrite
 
 # the tests' arrays are so small that a second thread only waits for the first

@@ -130,9 +130,9 @@ def _page(
             Section(
                 "One video, before and after",
                 [
-                    "Each square compares every moment of one validation video with every other: bright is alike. "
-                    "Raw features are alike all over, since the scene never changes: mind the scale under each square. "
-                    "Coloured bars are the annotated actions.",
+                    "Each square compares every moment of one validation video with every other: bright is alike, the "
+                    "scale stands below. Features that knew where actions begin and end would show a bright block for "
+                    "each and nothing else. Coloured bars are the annotated actions.",
                 ],
                 [Picture(picture, f"Cosine similarity within {shown}.", "Three similarity maps of one video.")],
             ),

@@ -58,7 +58,7 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
     distance of √(K / ln 3) positions, 3.8 of 7 at K = 16; so four times the K does what twice the step would.
 
     *Centring*: where more than half of the energy of a video's snippets is in their mean, for then cosines cannot fall
-    to what the target asks for. *Smoothing*: the greatest odd number up to half of the time scale, 9 at most.
+    to what the target asks for. *Smoothing*: the odd number next to the time scale, 17 at most.
 
     Deterministic given `seed`; unchanged when the features are multiplied by a constant; reads 40,000 snippets at most.
 

@@ -48,9 +48,9 @@ class TrainingConfig:
     margin: int = 4
     """Snippets of a window before its first and after its last position."""
     windows_per_video: int | Literal["auto"] = 1
-    """Windows drawn from each video in an epoch ("auto": as many as make a batch)."""
+    """Windows drawn from each video in an epoch ("auto": as many as make eight batches)."""
     epochs: int | Literal["auto"] = 500
-    """Times that every video is visited ("auto": about 500 batches in all)."""
+    """Times that every video is visited ("auto": about 800 batches in all)."""
     batch_size: int = 256
     """Windows in a batch."""
     learning_rate: float = 1e-4
