@@ -7,11 +7,15 @@ videos, and every figure is of the validation videos: the test part is not read.
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn import functional as F
@@ -24,7 +28,7 @@ from sola.files import read_json, write_json
 from sola.inspection import inspect, variance_within
 from sola.linear_evaluation import probe
 from sola.module import SoLa
-from sola.report.figures import png, similarity_distance
+from sola.report.figures import PALETTE, STYLE, png
 
 FEW, DRAWS = 5, 10
 BATCHES, BATCH, DROPOUT, RATE = 800, 256, 0.3, 5e-4
@@ -90,6 +94,24 @@ def facts(folder: Path) -> dict[str, object]:
     return found
 
 
+def similarity_curves(known: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Mean similarity against distance in snippets, a panel an encoder, a line a set."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.2))
+        encoders = sorted({name.rsplit("-", 1)[1] for name in known})
+        for axes, encoder in zip(
+            figure.subplots(1, len(encoders), sharey=True, squeeze=False)[0], encoders, strict=True
+        ):
+            for colour, name in zip(PALETTE, sorted(n for n in known if n.endswith(f"-{encoder}")), strict=False):
+                axes.plot(known[name]["distance"], known[name]["similarity"], label=name, color=colour, linewidth=1.8)
+            axes.set_title(encoder)
+            axes.set_xlabel("temporal distance (snippets)")
+            axes.legend()
+        figure.axes[0].set_ylabel("mean cosine similarity")
+        figure.axes[0].set_ylim(0, 1)
+    return figure
+
+
 def main() -> None:
     """Measure all sets, those that are measured already excepted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -104,8 +126,7 @@ def main() -> None:
             known[name] = facts(given.out / name)
             write_json(path, known)
             print(name, {key: value for key, value in known[name].items() if isinstance(value, float)}, flush=True)
-    curves = {name: (np.array(f["distance"]), np.array(f["similarity"])) for name, f in known.items()}
-    (given.out / "similarity.png").write_bytes(png(similarity_distance(curves, {})))
+    (given.out / "similarity.png").write_bytes(png(similarity_curves(known)))
 
 
 if __name__ == "__main__":
