@@ -25,8 +25,8 @@ from jaxtyping import Float, Int
 Video = Float[np.ndarray, "_ channels"]
 Signal = Float[np.ndarray, "_ directions"]
 
-WIDEST = 512
-"""Principal components kept of wider features: bounds the time of what follows."""
+WIDEST = 128
+"""Principal components kept of wider features: with more, the slow directions are found in noise and look slower."""
 SLOW = 16
 """Slow directions looked at."""
 JUMPING = 2
