@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from sola.checkpoint import Progressed, Saved, load_checkpoint, save_checkpoint
 from sola.errors import SolaError
 from sola.run import Run
+from sola.tracking import Track, tracking
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -95,6 +96,7 @@ def fit(
     clip_norm: float | None = None,
     average: AveragedModel | None = None,
     resume: bool = False,
+    track: Track | None = None,
     quiet: bool = False,
 ) -> None:
     """Train `task.model` for that many epochs, going on from the run's checkpoint if `resume` and there is one.
@@ -102,13 +104,13 @@ def fit(
     `schedule` says for each epoch and step, from 0, what share of the optimiser's learning rate is taken. Gradients
     are clipped to a norm of `clip_norm`. `average` follows the model after every step.
 
-    A row an epoch goes to the log; a checkpoint is written at the start, every 10 s or 250 steps, whichever comes
-    first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next
-    step.
+    A row an epoch goes to the log, and to where `track` says; a checkpoint is written at the start, every 10 s or 250
+    steps, whichever comes first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises
+    KeyboardInterrupt at the next step.
 
     Raises:
         SolaError: when the checkpoint is unreadable or of another model, or the run's folder cannot be written, or
-            the loss is not finite.
+            the loss is not finite, or what `track` needs is not installed.
     """
     state = Progressed()
     if resume and run.checkpoint.is_file():
@@ -118,7 +120,7 @@ def fit(
         return
     clock = Clock()
     full_rates = [group["lr"] for group in optimizer.param_groups]
-    with bar(quiet) as progress, stop_requests() as stop:
+    with tracking(run, track, state.epoch) as tell, bar(quiet) as progress, stop_requests() as stop:
         line = progress.add_task("", total=epochs, completed=state.epoch, what="")
         # once for nothing, so that start-up is in no rate
         buffers = {name: buffer.clone() for name, buffer in task.model.named_buffers()}
@@ -166,6 +168,7 @@ def fit(
                 )
             row = {"epoch": state.epoch + 1, "loss": mean, **task.measures(state.epoch), "windows_per_s": rate}
             run.append(row)
+            tell(row)
             state = Progressed(epoch=state.epoch + 1, total_steps=state.total_steps, row=row)
             told = "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in TOLD if name in row)
             what = f"{told}  {rate:,.0f} windows/s"

@@ -26,6 +26,7 @@ from sola.point_training import PointTraining
 from sola.proposal_training import ProposalTraining
 from sola.run import Run, begin, environment, may_begin, must_agree
 from sola.snippet_classifier import fit_snippet_classifier
+from sola.tracking import Track, must_be_there
 
 
 def train_localizer(
@@ -40,6 +41,7 @@ def train_localizer(
     requested: Mapping[str, Any] | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    track: Track | None = None,
     quiet: bool = False,
 ) -> Localizer:
     """Train a head on one subset, and write the run to `out`.
@@ -58,11 +60,13 @@ def train_localizer(
         requested: what the user asked for, if that is not `config`.
         resume: go on from the run's checkpoint.
         overwrite: start again, whatever is there.
+        track: also write the log's rows to RUN/tensorboard; the run itself does not depend on it.
         quiet: no progress bar.
 
     Raises:
         SolaError: for bad input, a run that exists, or when no clip has an instance.
     """
+    must_be_there(track)
     console = Console(stderr=True, quiet=quiet, soft_wrap=True)
     run = Run(out)
     wanted = requested or dataclasses.asdict(config)
@@ -120,6 +124,7 @@ def train_localizer(
         clip_norm=task.clip_norm,
         average=task.average,
         resume=resume,
+        track=track,
         quiet=quiet,
     )
     head, best = task.finished_head()

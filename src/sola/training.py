@@ -19,6 +19,7 @@ from sola.files import existing, read_json
 from sola.matching import SimilarityMatching
 from sola.module import WEIGHTS, SoLa
 from sola.run import Run, begin, environment, may_begin
+from sola.tracking import Track, must_be_there
 from sola.training_config import TrainingConfig
 
 
@@ -32,6 +33,7 @@ def train(
     remarks: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
+    track: Track | None = None,
     quiet: bool = False,
 ) -> SoLa:
     """Train a SoLa module on all videos of `features` that are as long as a window, and write the run to `out`.
@@ -45,12 +47,14 @@ def train(
         remarks: lines for the person, said once it is sure that training begins.
         resume: go on from the run's checkpoint; start afresh where there is none; do nothing if it is finished.
         overwrite: start again, whatever is there.
+        track: also write the log's rows to RUN/tensorboard; the run itself does not depend on it.
         quiet: no progress bar.
 
     Raises:
         SolaError: for bad features, an open "auto", a run that exists, or no video as long as a window.
     """
     config.must_be_settled()
+    must_be_there(track)
     console = Console(stderr=True, quiet=quiet, soft_wrap=True)
     run = Run(out)
     wanted = requested or dataclasses.asdict(config)
@@ -98,6 +102,7 @@ def train(
         device=device,
         precision=precision,
         resume=resume,
+        track=track,
         quiet=quiet,
     )
     task.model.module.save_weights(out)

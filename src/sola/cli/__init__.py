@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, str] = {
     "localize": "train a head that finds actions (BMN, G-TAD, ActionFormer), and run it",
     "predict": "video files in, detections and a picture of each out",
     "evaluate": "detection mAP, proposal recall, and where the error comes from",
+    "experiment": "the supplement's tables and figures as resumable sweeps",
+    "report": "one page of experiments and runs, with an explorer of single videos",
     "handover": "features and annotations as ActionFormer and OpenTAD read them",
     "export": "the module as ONNX, for other runtimes",
 }

@@ -23,9 +23,10 @@ from sola.explanation import explain
 from sola.localization import train_localizer
 from sola.localizer import WEIGHTS, Localizer
 from sola.localizer_recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
-from sola.postprocess import VideoScores, read_classifier, thumos14_layout
+from sola.postprocess import read_scores
 from sola.run import Run, may_begin
 from sola.segments import Segments
+from sola.tracking import Track
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,8 @@ class LocalizeTrain:
     """Go on with a run that was stopped; begin it where there is none."""
     overwrite: bool = False
     """Start again where a run exists."""
+    track: Track | None = None
+    """tensorboard: curves of metrics.jsonl in RUN/tensorboard too (extra `track`)."""
     quiet: bool = False
     """No progress bar, no remarks."""
     reading: ReadingFlags = dataclasses.field(default_factory=Reading)
@@ -150,6 +153,7 @@ def train(arguments: list[str]) -> None:
         requested=requested,
         resume=options.resume,
         overwrite=options.overwrite,
+        track=options.track,
         quiet=options.quiet,
     )
     report_skipped(features)
@@ -227,11 +231,3 @@ def videos_of(
         return dict.fromkeys(features.videos)
     matched = match_videos(features.videos, annotations.videos, id_prefix).videos
     return {ours: annotations.videos[theirs] for ours, theirs in matched.items()}
-
-
-def read_scores(path: Path, videos: list[str], classes: tuple[str, ...]) -> VideoScores:
-    """Class scores of these videos; an array is taken for UntrimmedNet's, of all test videos of THUMOS14."""
-    if path.suffix == ".npy":
-        rows, columns = thumos14_layout()
-        return read_classifier(path, videos=videos, classes=classes, rows=rows, columns=columns)
-    return read_classifier(path, videos=videos, classes=classes)

@@ -64,9 +64,11 @@ class Timing:
 
     def fill(self, features: FeatureSet) -> FeatureSet:
         """The feature set with what its manifest lacks; the manifest wins where it speaks."""
-        given = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
-        missing = {k: v for k, v in given.items() if getattr(features.manifest, k) is None}
-        return features.with_manifest(dataclasses.replace(features.manifest, **missing)) if missing else features
+        return features.with_manifest(features.manifest.filled(self.given()))
+
+    def given(self) -> dict[str, float]:
+        """What was given, by name."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
 DecodingFlags = OmitArgPrefixes[Decoding]

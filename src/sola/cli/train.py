@@ -15,6 +15,7 @@ from sola.errors import SolaError
 from sola.module import WEIGHTS
 from sola.recipes import RECIPES, Recipe, settle
 from sola.run import Run, may_begin
+from sola.tracking import Track
 from sola.training import train
 from sola.training_config import TrainingConfig
 
@@ -43,6 +44,8 @@ class Train:
     """Go on with a run that was stopped; begin it where there is none."""
     overwrite: bool = False
     """Start again where a run exists."""
+    track: Track | None = None
+    """tensorboard: curves of metrics.jsonl in RUN/tensorboard too (extra `track`)."""
     quiet: bool = False
     """No progress bar, no remarks."""
     reading: ReadingFlags = dataclasses.field(default_factory=Reading)
@@ -90,6 +93,7 @@ def run(arguments: list[str]) -> None:
         remarks=remarks,
         resume=options.resume,
         overwrite=options.overwrite,
+        track=options.track,
         quiet=options.quiet,
     )
     report_skipped(features)

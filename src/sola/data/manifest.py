@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,10 @@ class Manifest:
             raise SolaError("expected a JSON object with keys such as dim, fps, stride, window")
         known = {key: _typed(key, record[key]) for key in KINDS if record.get(key) is not None}
         return cls(**known, other={key: value for key, value in record.items() if key not in KINDS})
+
+    def filled(self, timing: Mapping[str, float]) -> "Manifest":
+        """Return the manifest with fps, stride, window and offset where it lacks them; it wins where it speaks."""
+        return replace(self, **{key: value for key, value in timing.items() if getattr(self, key) is None})  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
         """Return what is known, as it stands in the file."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from sola.errors import SolaError
 from sola.metrics.overlaps import first_places, overlaps, places, ranking
@@ -44,6 +44,15 @@ class AverageRecall:
         return float(np.trapezoid(self.average, self.number) / self.number[-1])
 
 
+@dataclass(frozen=True, eq=False)
+class Retrieval:
+    """What was found in each video."""
+
+    found: Float[np.ndarray, "videos points"]
+    """Instances found, the mean over thresholds, at every point of the curve."""
+    instances: Int[np.ndarray, " videos"]
+
+
 def average_recall(
     truth: SegmentTable,
     proposals: SegmentTable,
@@ -67,11 +76,34 @@ def average_recall(
 
     Raises SolaError when there is no instance, or a threshold outside (0, 1].
     """
-    tiou = checked(tiou)
     truth = to_be_found(truth, protocol)
+    number, found = _found(truth, proposals, checked(tiou), maximum)
+    return AverageRecall(checked(tiou), number, found.sum(axis=1) / len(truth), len(truth))
+
+
+def retrieval(
+    truth: SegmentTable,
+    proposals: SegmentTable,
+    tiou: Sequence[float] = ACTIVITYNET.tiou,
+    protocol: Protocol = "official",
+    maximum: float = 100.0,
+) -> Retrieval:
+    """Return what `average_recall` counts, video by video; arguments and errors are its own."""
+    truth = to_be_found(truth, protocol)
+    _, found = _found(truth, proposals, checked(tiou), maximum)
+    instances = np.bincount(truth.video)
+    by_video = np.zeros((len(instances), POINTS))
+    np.add.at(by_video, truth.video, found.mean(axis=0))
+    return Retrieval(by_video, instances)
+
+
+def _found(
+    truth: SegmentTable, proposals: SegmentTable, tiou: Sequence[float], maximum: float
+) -> tuple[Float[np.ndarray, " points"], Bool[np.ndarray, "thresholds instances points"]]:
+    """Return the numbers of proposals, and which instances are found at each threshold and number."""
     videos = np.unique(truth.video)
     share = np.arange(1, POINTS + 1) / 100.0
-    nothing = AverageRecall(tiou, share * maximum, np.zeros((len(tiou), POINTS)), len(truth))
+    nothing = share * maximum, np.zeros((len(tiou), len(truth), POINTS), bool)
     if len(proposals) == 0:
         return nothing
 
@@ -85,8 +117,5 @@ def average_recall(
 
     rank = places(ranking(proposals.score, proposals.video), proposals.video)
     near = overlaps(truth, proposals, by_class=False, at_least=min(tiou), empty_union=0.0)
-    recall = np.empty((len(tiou), POINTS))
-    for i, threshold in enumerate(tiou):
-        first = first_places(near, rank, threshold, len(truth))
-        recall[i] = (first[:, None] < cutoff).sum(axis=0) / len(truth)
-    return AverageRecall(tiou, share * (float(total) / len(videos)), recall, len(truth))
+    found = [first_places(near, rank, threshold, len(truth))[:, None] < cutoff for threshold in tiou]
+    return share * (float(total) / len(videos)), np.stack(found)

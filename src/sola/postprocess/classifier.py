@@ -83,6 +83,17 @@ def read_classifier(
     return VideoScores(tuple(videos), tuple(classes), table[:, column])
 
 
+def read_scores(path: Path, videos: Sequence[str], classes: Sequence[str]) -> VideoScores:
+    """Read published class scores of these videos; an array is taken for UntrimmedNet's, of THUMOS14's test videos.
+
+    Raises SolaError as `read_classifier` does.
+    """
+    if path.suffix == ".npy":
+        rows, columns = thumos14_layout()
+        return read_classifier(path, videos=videos, classes=classes, rows=rows, columns=columns)
+    return read_classifier(path, videos=videos, classes=classes)
+
+
 def _array_rows(
     path: Path, videos: Sequence[str], rows: tuple[str, ...], columns: tuple[str, ...]
 ) -> Float[np.ndarray, "videos columns"]:

@@ -1,16 +1,23 @@
-"""A self-contained HTML page: text, tables and figures in one file that opens offline."""
+"""A self-contained HTML page: text, tables, plots and figures in one file that opens offline."""
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from sola.files import write_text
+from sola.report.explorer import Explorer
 from sola.report.figures import embedded
+from sola.report.plots import Chart, Dots
+
+SCRIPTS = ("explorer_view.js", "explorer_timeline.js", "explorer_map.js", "explorer.js")
+"""The explorer's parts, in the order in which they need each other."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +35,38 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell of a table that is more than a word."""
+
+    main: str
+    small: str = ""
+    """Stands below, smaller."""
+    faint: bool = False
+    """Not to be weighed as the others; where the first cell is, its row is shown with the one above."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came out of something, in sentences."""
+
+    title: str
+    small: str
+    """Stands below the title, smaller."""
+    sentences: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of text under a heading; a row whose name is in `strong` stands out."""
 
     head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Cell]]
     caption: str
     strong: Sequence[str] = ()
+    groups: Mapping[int, str] = field(default_factory=dict)
+    """Headings between rows, by the number of the row that each stands above."""
+    folded: str = ""
+    """Where it is given, the table is folded away under it."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +77,13 @@ class Section:
     paragraphs: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
+    dots: Sequence[Dots] = ()
+    """Rows with error bars; all but the first are folded away."""
+    charts: Sequence[Chart] = ()
+    findings: Sequence[Finding] = ()
+    notes: Sequence[str] = ()
+    anchor: str = ""
+    """Where it is given, the section has a link at the top of the page."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +97,39 @@ class Page:
     sections: Sequence[Section]
     colophon: Mapping[str, Any] = field(default_factory=dict)
     """How it was made: what is needed to make it again."""
+    explorer: Explorer | None = None
+    appendix: Sequence[Section] = ()
+    """What comes after the explorer."""
 
     def html(self) -> str:
-        """The page; every text is escaped, so a video called <script> is text."""
-        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        template = resources.files("sola.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
-        return environment.from_string(template).render(page=self)
+        """The page; every text is escaped, so a video called <script> is text.
+
+        The page's policy lets the browser load nothing, and run no script but the explorer, which it knows by digest.
+        """
+        environment = Environment(
+            loader=PackageLoader("sola", "report"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        script = f'"use strict";\n(() => {{\n{"".join(_part(name) for name in SCRIPTS)}}})();\n'
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        return environment.get_template("page.html.jinja").render(
+            page=self,
+            style=_part("page.css") + (_part("explorer.css") if self.explorer is not None else ""),
+            script=script,
+            script_source=f"'sha256-{digest}'" if self.explorer is not None else "'none'",
+        )
 
     def write(self, path: Path) -> None:
         """Write the page, whole or not at all."""
         write_text(path, self.html())
+
+
+def _part(name: str) -> str:
+    """A style sheet or script of ours."""
+    return resources.files("sola.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def probe_table(result: Mapping[str, Any], caption: str) -> Table:
