@@ -64,6 +64,20 @@ def test_a_draw_of_each_video_once_is_the_metric_itself() -> None:
     np.testing.assert_allclose(resampled_average_recall(retrieval(instances, predictions, TIOU), once)[0], curve)
 
 
+def test_videos_without_instances_count_in_no_recall() -> None:
+    truth, found = world(5, proposals=100)
+    truth[-1] = Segments.empty()
+    drawn = draws(5, len(truth))
+    kept = [draw[:-1] for draw in drawn]
+    expected = [
+        average_recall(repeated(truth[:-1], draw), repeated(found[:-1], draw), TIOU).average
+        for draw in kept
+        if draw.any()
+    ]
+    per_video = retrieval(SegmentTable.joined(truth), SegmentTable.joined(found[:-1]), TIOU)
+    np.testing.assert_allclose(resampled_average_recall(per_video, drawn), expected, atol=1e-12)
+
+
 def test_predictions_of_unknown_videos_stay_false_positives() -> None:
     truth, found = world(3)
     stranger = world(4)[1][1]

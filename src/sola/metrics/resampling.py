@@ -62,6 +62,7 @@ def resampled_average_recall(
         retrieval: what was found in each video.
         draws: how often each video was drawn.
     """
-    found, instances = retrieval.found[: draws.shape[1]], retrieval.instances[: draws.shape[1]]
-    recall: Float[np.ndarray, "draws points"] = (draws @ found) / np.maximum(draws @ instances, 1)[:, None]
+    counted = draws[:, : len(retrieval.instances)]  # videos after the last instance have nothing to be found
+    instances = np.maximum(counted @ retrieval.instances, 1)
+    recall: Float[np.ndarray, "draws points"] = (counted @ retrieval.found) / instances[:, None]
     return recall
