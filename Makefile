@@ -8,9 +8,9 @@ READY := .venv/.ready
 demo: $(READY)  ## the whole path on features that come with the package; writes demo/report.html
 	$(BIN)/sola demo --out demo --overwrite
 
-# the tests' arrays are so small that a second thread only waits for the first
+# the tests' arrays are so small that a second thread only waits for the first: a process a core instead
 test: $(READY)  ## every test, fast ones first
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8
 
 check: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/ruff check
