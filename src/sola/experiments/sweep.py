@@ -14,6 +14,7 @@ from sola.experiments.outcome import Row, comparisons, main_metric
 from sola.experiments.pool import Job, Pool
 from sola.experiments.work import FEATURES, make_controls, make_head, make_module
 from sola.experiments.workspace import Data, HeadConfig, Workspace
+from sola.files import read_json, write_json
 from sola.linear_evaluation import probe
 from sola.localizer_recipes import HeadName
 from sola.probe_result import ProbeResult
@@ -59,8 +60,20 @@ class Sweep:
             for variant in self.experiment.variants
         ]
 
-    def linear(self) -> ProbeResult:
-        """Linear evaluation of all modules, raw features and every control: ridge, all labels."""
+    def linear(self) -> dict[str, Any]:
+        """Linear evaluation of all modules, raw features and every control as JSON: ridge, all labels; done once."""
+        modules = [
+            self.workspace.relative(self.module(variant, seed))
+            for variant in self.experiment.variants
+            for seed in range(self.seeds)
+        ]
+        path = self.workspace.linear(modules)
+        if not path.is_file():
+            write_json(path, self._probed().to_json())
+        found: dict[str, Any] = read_json(path, "linear evaluation")
+        return found
+
+    def _probed(self) -> ProbeResult:
         compared = [
             (variant.name, self.data.open_features(self.module(variant, seed) / FEATURES))
             for variant in self.experiment.variants
@@ -77,11 +90,11 @@ class Sweep:
             id_prefix=self.data.id_prefix,
         )
 
-    def chosen_controls(self, linear: ProbeResult) -> tuple[str, ...]:
+    def chosen_controls(self, linear: Mapping[str, Any]) -> tuple[str, ...]:
         """The control of each kind with the best ROC-AUC on the test videos, which favours the controls."""
         if not self.controls:
             return ()
-        measured = {row.name: row.roc_auc.mean for row in linear.rows if row.kind == "control"}
+        measured = {row["name"]: row["roc_auc"]["mean"] for row in linear["rows"] if row["kind"] == "control"}
         chosen = []
         for kind in KINDS:
             # of several variants each has its own untrained likeness; the last one is the module as published
@@ -186,8 +199,8 @@ class Sweep:
             tuple(self.workspace.relative(run) for run, _ in runs),
         )
 
-    def _result(self, rows: Sequence[Row], linear: ProbeResult) -> dict[str, Any]:
-        columns = metrics(self.tiou)
+    def _result(self, rows: Sequence[Row], linear: Mapping[str, Any]) -> dict[str, Any]:
+        columns, comparable = metrics(self.tiou), self.comparable()
         videos = len(self.data.open_annotations().subset(self.data.test_subset).videos)
         found = comparisons(rows, columns, videos)
         return {
@@ -197,9 +210,9 @@ class Sweep:
             "data": self.data.to_json(),
             "seeds": self.seeds,
             "metrics": [{"key": one.key, "title": one.title, "percent": True} for one in columns],
-            "rows": [row.to_json(columns, comparable=self.comparable()) for row in rows],
+            "rows": [row.to_json(columns, comparable) for row in rows],
             "comparisons": found,
-            "linear": linear.to_json(),
+            "linear": linear,
             "stability": self.experiment.stability,
             "notes": [],
         }

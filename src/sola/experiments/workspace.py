@@ -1,14 +1,15 @@
 """Where the runs of experiments lie: one folder for one data set, in which experiments share what they have in common.
 
-OUT/data.json says what the data are, OUT/modules, OUT/controls and OUT/heads hold runs by name, OUT/NAME what an
-experiment found. A run's name has a digest of all that determines it, so that equal settings are one run.
+OUT/data.json says what the data are, OUT/modules, OUT/controls and OUT/heads hold runs by name, OUT/linear what linear
+evaluation said of modules, OUT/NAME what an experiment found. A run's name has a digest of all that determines it, so
+that equal settings are one run.
 """
 
 import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,10 @@ class Workspace:
         base = "raw" if features is None else features.relative_to(self.folder).parts[1]
         return self.folder / "heads" / _key(f"{config.head} {config.seed} {base}", [dataclasses.asdict(config), base])
 
+    def linear(self, modules: Sequence[str]) -> Path:
+        """Linear evaluation of these modules' runs beside raw features and controls."""
+        return self.folder / "linear" / f"{_key('', list(modules))}.json"
+
     def result(self, experiment: str) -> Path:
         """The folder of what an experiment found."""
         return self.folder / experiment
@@ -154,4 +159,5 @@ class Workspace:
 def _key(name: str, determined_by: object) -> str:
     """A name for people and a digest for certainty."""
     digest = hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:DIGITS]
-    return f"{re.sub(r'[^a-z0-9.=]+', '-', name.lower()).strip('-')}-{digest}"
+    slug = re.sub(r"[^a-z0-9.=]+", "-", name.lower()).strip("-")
+    return f"{slug}-{digest}" if slug else digest
