@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from sola.controls import Transform
 from sola.data.features import FeatureSet
 from sola.experiments.catalogue import RAW, Experiment
-from sola.experiments.measuring import DRAWS, Measured, Metric
+from sola.experiments.measuring import Measured, Metric, video_draws
 from sola.experiments.outcome import Row, comparisons
 from sola.experiments.pool import Pool
 from sola.experiments.work import FEATURES, fitted, make_module
@@ -58,7 +58,7 @@ class Assumption:
         repeats = np.array([_repeats(record.segments.label) for record in records.values()])
         training = list(self.data.records(features, self.data.train_subset))
         controls = {n: c for n, c in fitted(features, training, None).items() if not c.seeded}
-        draws = _draws(len(records))
+        draws = video_draws(len(records))
 
         def seen(one: FeatureSet, change: Transform | None = None) -> list[Video]:
             videos = (one.read(video).astype(np.float32) for video in records)
@@ -118,10 +118,6 @@ def curves(
 def _repeats(labels: np.ndarray) -> bool:
     """Whether an action is there more than once."""
     return len(labels) > len(np.unique(labels))
-
-
-def _draws(videos: int) -> np.ndarray:
-    return np.random.default_rng(0).multinomial(videos, np.full(videos, 1 / videos), size=DRAWS)
 
 
 def _shares(videos: Sequence[Video], step: int, positions: int) -> Float[np.ndarray, " videos"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from sola.data.detections import read_detections
 from sola.evaluation import join, threshold_name
@@ -47,6 +47,13 @@ class Measured:
     draws: Mapping[str, Float[np.ndarray, " draws"]]
 
 
+def video_draws(videos: int) -> Int[np.ndarray, "draws videos"]:
+    """How often each test video is drawn, the same for every run and every call."""
+    drawn: Int[np.ndarray, "draws videos"]
+    drawn = np.random.default_rng(0).multinomial(videos, np.full(videos, 1 / videos), size=DRAWS)
+    return drawn
+
+
 def measure(data: Data, run: Path, tiou: Sequence[float]) -> Measured:
     """Measure the detections and proposals of a finished run against the test videos; thresholds of mAP are `tiou`.
 
@@ -55,8 +62,7 @@ def measure(data: Data, run: Path, tiou: Sequence[float]) -> Measured:
     annotations = data.open_annotations().subset(data.test_subset)
     detections = join(read_detections(run / DETECTIONS), annotations, labelled=True, id_prefix=data.id_prefix)
     proposals = join(read_detections(run / PROPOSALS), annotations, labelled=False, id_prefix=data.id_prefix)
-    videos = len(annotations.videos)
-    drawn = np.random.default_rng(0).multinomial(videos, np.full(videos, 1 / videos), size=DRAWS)
+    drawn = video_draws(len(annotations.videos))
 
     matching = match(detections.truth, detections.predictions, tiou, "official")
     precision = of_matching(matching, detections.predictions).by_tiou
