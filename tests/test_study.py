@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 pytest.importorskip("ruptures", reason="change points need ruptures")
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # benchmarks are scripts, not an installed package
 
-from study import boundaries, linear, tables
+from study import boundaries, heads, linear, tables
 from study.softening import soften
 
+from sola.controls import NAMES
 from sola.data.synthetic import SyntheticWorld, write
+from sola.experiments.settings import quick_heads
+from sola.files import write_json
 
 TIMES = st.lists(st.integers(0, 12), max_size=5, unique=True).map(lambda times: np.array(times, float) / 2)
 
@@ -68,7 +71,9 @@ class TestTables:
 
 
 @pytest.mark.slow
-def test_from_features_to_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_features_to_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, runs = tmp_path / "long-0-synthetic", tmp_path / "runs"
     write(SyntheticWorld(training_videos=16, validation_videos=8, channels=16), folder)
     features = soften(folder, runs, "anet", 0)
@@ -77,9 +82,21 @@ def test_from_features_to_tables(tmp_path: Path, capsys: pytest.CaptureFixture[s
     for solver, videos in tables.PROBES:
         linear.measure(folder, runs, "validation", solver, videos, 1)
     boundaries.measure(folder, runs, "validation", 1)
+    # as they are, three heads take minutes; what is tested is what becomes of them
+    small = {head: quick_heads()[name] for head, name in zip(heads.HEADS, ("bmn", "gtad", "actionformer"), strict=True)}
+    monkeypatch.setattr(heads, "head_configs", lambda _: small)
+    centred = {folder.name: {"ridge, all labels": {name: [float(name == "centred")] for name in NAMES}}}
+    write_json(tmp_path / "facts.json", centred)
+    heads.write_best_control(folder, runs)
+    for head in heads.HEADS:
+        for base in heads.BASES:
+            heads.localize(folder, runs, head, base, 0, "validation")
+        heads.measure(folder, runs, head, "validation", 1)
+    tables.head_tables(runs, "validation", [folder.name])
     tables.linear_tables(runs, "validation", [folder.name])
     tables.boundary_tables(runs, "validation", [folder.name])
     said = capsys.readouterr().out
     for heading in ("ridge, all labels", "sgd, labels of 5 videos", "boundary F1"):
         assert f"### {heading}" in said
     assert said.count("| SoLa, auto |") == 9
+    assert said.count(f"| ActionFormer | `{folder.name}` |") == len(heads.FIGURES)

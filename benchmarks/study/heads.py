@@ -14,34 +14,30 @@ from pathlib import Path
 
 import numpy as np
 
-from sola.actionformer_config import ActionFormerConfig
-from sola.boundary_map_config import BoundaryMapConfig
 from sola.controls import fit_controls
 from sola.data.annotations import read_annotations
-from sola.data.features import FeatureSet, FeatureWriter
-from sola.detection import detect, name_proposals
+from sola.data.features import FeatureSet
+from sola.experiments.measuring import Measured
+from sola.experiments.measuring import measure as measure_run
+from sola.experiments.work import DETECTIONS, write_control, write_found
+from sola.experiments.workspace import Data, HeadConfig
 from sola.files import read_json, write_json
 from sola.localization import train_localizer
-from sola.localizer import Localizer
 from sola.localizer_recipes import actionformer_gtea, bmn_anet, gtad_gtea
-from sola.metrics import average_precision, average_recall, thresholds
-from sola.segments import Segments, SegmentTable
+from sola.metrics import thresholds
 from sola.stats import holm, paired_difference, summarise
 from study.linear import PARTS
 from study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
 
 BASES = ("raw", "best control", *RECIPES_SHOWN.values())
-REPLICATES = 1000
 TIOU = {"long": thresholds(0.5, 0.95, 0.05), "short": thresholds(0.3, 0.7, 0.1)}
 """Of the average mAP: ActivityNet's and THUMOS14's."""
 HEADS = ("BMN", "G-TAD", "ActionFormer")
-NAMES = ("average mAP", "AR@100")
-Config = BoundaryMapConfig | ActionFormerConfig
-Found = Mapping[str, Segments]
-Figures = dict[str, float]
+FIGURES = {"average_mAP": "average mAP", "AR@100": "AR@100"}
+"""What is reported: its key, and how it is called."""
 
 
-def head_configs(timeline: str) -> dict[str, Config]:
+def head_configs(timeline: str) -> dict[str, HeadConfig]:
     """The three heads; long actions on whole videos of 100 units, short ones in windows of 128 half seconds."""
     few = {"batch_size": 4, "epochs": 8, "decay_every": 6}
     where = {} if timeline == "long" else {"length": 128, "span": 256, "hop": 128, "max_duration": 20}
@@ -63,11 +59,7 @@ def write_best_control(folder: Path, runs: Path) -> None:
     measured = read_json(folder.parent / "facts.json", "facts")[folder.name]["ridge, all labels"]
     # modules without training are another for every seed; they are rows of linear evaluation
     best = max((control for control in controls if not control.seeded), key=lambda control: measured[control.name][0])
-    change = best.at_seed(0)
-    width = change(features.read(features.videos[0]).astype(np.float32)).shape[1]
-    with FeatureWriter(features, out, replace(features.manifest, dim=width)) as writer:
-        for video, values in features.items():
-            writer.write(video, change(values.astype(np.float32)).astype(values.dtype))
+    write_control(features, best, 0, out)
     print(f"{folder.name}: the best control is {best.name!r}", flush=True)
 
 
@@ -85,32 +77,23 @@ def run_of(folder: Path, runs: Path, head: str, base: str, seed: int) -> Path:
     return runs / folder.name / "heads" / f"{head}, {base}, {seed}"
 
 
-def localize(folder: Path, runs: Path, head: str, base: str, seed: int) -> Path:
-    """Train one head."""
-    annotations = read_annotations(folder / "annotations.json")
-    config = replace(head_configs(folder.name.split("-")[0])[head], seed=seed)
+def data_of(folder: Path, part: str) -> Data:
+    """The set in `folder`, of which one part is scored."""
+    return Data((folder / "features",), folder / "annotations.json", test_subset=part)
+
+
+def localize(folder: Path, runs: Path, head: str, base: str, seed: int, part: str) -> Path:
+    """Train one head, and write what it finds in the videos of one part."""
     out = run_of(folder, runs, head, base, seed)
-    train_localizer(base_features(folder, runs, base, seed), annotations, config, out, resume=True, quiet=True)
-    return out
-
-
-def found(folder: Path, runs: Path, head: str, base: str, seed: int, part: str) -> tuple[Found, Found]:
-    """Proposals and detections of the videos of one part."""
-    localizer = Localizer.load(run_of(folder, runs, head, base, seed))
+    if (out / part / DETECTIONS).is_file():
+        return out
+    config = replace(head_configs(folder.name.split("-")[0])[head], seed=seed)
     features = base_features(folder, runs, base, seed)
-    records = dict(read_annotations(folder / "annotations.json").subset(part).videos)
-    proposals = detect(localizer, features, records)
-    if localizer.config.knows_classes:
-        return proposals, proposals
-    return proposals, name_proposals(localizer, features, records, proposals)
-
-
-def figures(truth: Found, proposals: Found, detections: Found, videos: Sequence[str], tiou: Sequence[float]) -> Figures:
-    """Average mAP and AR@100 over these videos; a video named twice counts twice."""
-    instances = SegmentTable.joined([truth[video] for video in videos])
-    mean_ap = average_precision(instances, SegmentTable.joined([detections[video] for video in videos]), tiou).mean
-    recall = average_recall(instances, SegmentTable.joined([proposals[video] for video in videos])).at(100)
-    return {"average mAP": mean_ap, "AR@100": recall}
+    annotations = read_annotations(folder / "annotations.json")
+    localizer = train_localizer(features, annotations, config, out, resume=True, quiet=True)
+    (out / part).mkdir(exist_ok=True)
+    write_found(data_of(folder, part), localizer, features, out / part)
+    return out
 
 
 def measure(folder: Path, runs: Path, head: str, part: str, seeds: int) -> Path:
@@ -118,32 +101,22 @@ def measure(folder: Path, runs: Path, head: str, part: str, seeds: int) -> Path:
     path = runs / folder.name / f"{part}-{head}.json"
     if path.exists():
         return path
-    annotated = read_annotations(folder / "annotations.json").subset(part).videos
-    truth = {video: annotation.segments for video, annotation in annotated.items()}
-    videos, tiou = sorted(truth), TIOU[folder.name.split("-")[0]]
-    generator = np.random.default_rng(0)
-    draws = [[videos[i] for i in generator.integers(len(videos), size=len(videos))] for _ in range(REPLICATES)]
-    values: dict[str, list[Figures]] = {}
-    drawn: dict[str, list[Figures]] = {}
-    for base in BASES:
-        every = [found(folder, runs, head, base, seed, part) for seed in range(seeds)]
-        values[base] = [figures(truth, *one, videos, tiou) for one in every]
-        of_draws = [[figures(truth, *one, draw, tiou) for one in every] for draw in draws]
-        drawn[base] = [{name: float(np.mean([one[name] for one in row])) for name in NAMES} for row in of_draws]
-    write_json(path, {name: report(name, values, drawn, len(videos)) for name in NAMES})
+    data, tiou = data_of(folder, part), TIOU[folder.name.split("-")[0]]
+    found = {
+        base: [measure_run(data, run_of(folder, runs, head, base, seed) / part, tiou) for seed in range(seeds)]
+        for base in BASES
+    }
+    videos = len(data.open_annotations().subset(part).videos)
+    write_json(path, {title: report(key, found, videos) for key, title in FIGURES.items()})
     return path
 
 
-def report(
-    name: str, values: Mapping[str, list[Figures]], drawn: Mapping[str, list[Figures]], videos: int
-) -> dict[str, object]:
+def report(key: str, found: Mapping[str, Sequence[Measured]], videos: int) -> dict[str, object]:
     """One figure of each base over the seeds, and each recipe against raw and the best control."""
-    rows = {base: summarise([one[name] for one in seeds]) for base, seeds in values.items()}
-    replicates = {base: np.array([one[name] for one in of_draws]) for base, of_draws in drawn.items()}
+    rows = {base: summarise([one.figures[key] for one in seeds]) for base, seeds in found.items()}
+    drawn = {base: np.mean([one.draws[key] for one in seeds], axis=0) for base, seeds in found.items()}
     pairs = [(row, other) for row in RECIPES_SHOWN.values() for other in ("raw", "best control")]
-    differences = [
-        paired_difference(rows[a].mean - rows[b].mean, replicates[a], replicates[b], videos) for a, b in pairs
-    ]
+    differences = [paired_difference(rows[a].mean - rows[b].mean, drawn[a], drawn[b], videos) for a, b in pairs]
     corrected = holm([difference.p for difference in differences])
     return {
         "rows": [{"name": base, **summary.to_json()} for base, summary in rows.items()],
@@ -164,7 +137,13 @@ def main() -> None:
     for folder in folders:
         write_best_control(folder, given.runs)
     runs, seeds = given.runs, range(given.seeds)
-    jobs = [(f, runs, head, base, seed) for seed in seeds for head in given.heads for f in folders for base in BASES]
+    jobs = [
+        (folder, runs, head, base, seed, given.part)
+        for seed in seeds
+        for head in given.heads
+        for folder in folders
+        for base in BASES
+    ]
     in_parallel(localize, jobs, given.workers)
     jobs = [(folder, runs, head, given.part, given.seeds) for folder in folders for head in given.heads]
     in_parallel(measure, jobs, given.workers)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sola.files import read_json
-from study.heads import BASES, HEADS, NAMES
+from study.heads import BASES, FIGURES, HEADS
 from study.linear import FEW, PARTS, measured_at
 from study.softening import RECIPES_SHOWN
 
@@ -98,7 +98,7 @@ def boundary_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
 
 
 def head_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
-    for figure in NAMES:
+    for figure in FIGURES.values():
         lines = []
         for head in HEADS:
             for name, found in read_records({name: runs / name / f"{part}-{head}.json" for name in sets}).items():

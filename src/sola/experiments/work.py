@@ -12,6 +12,7 @@ from sola.data.features import FeatureSet, FeatureWriter
 from sola.detection import detect, name_proposals
 from sola.experiments.workspace import Data, HeadConfig
 from sola.localization import train_localizer
+from sola.localizer import Localizer
 from sola.postprocess import read_scores
 from sola.recipes import settle
 from sola.segments import Segments
@@ -73,10 +74,9 @@ def make_head(data: Data, features: Path | None, config: HeadConfig, run: Path) 
     if (run / DETECTIONS).is_file():
         return
     stands_on = data.open_features(features)
-    annotations = data.open_annotations()
     localizer = train_localizer(
         stands_on,
-        annotations,
+        data.open_annotations(),
         config,
         run,
         train_subset=data.train_subset,
@@ -84,19 +84,24 @@ def make_head(data: Data, features: Path | None, config: HeadConfig, run: Path) 
         resume=True,
         quiet=True,
     )
-    records = data.records(stands_on, data.test_subset)
-    proposals = detect(localizer, stands_on, records, device=config.device)
+    write_found(data, localizer, stands_on, run)
+
+
+def write_found(data: Data, localizer: Localizer, features: FeatureSet, folder: Path) -> None:
+    """Write the proposals and detections of the test videos."""
+    config, classes = localizer.config, data.open_annotations().classes
+    records = data.records(features, data.test_subset)
+    proposals = detect(localizer, features, records, device=config.device)
     detections = proposals
     if not config.knows_classes:
         scores = None
         if data.classifier is not None:
             scores = read_scores(data.classifier, [record.video for record in records.values()], localizer.classes)
-        detections = name_proposals(localizer, stands_on, records, proposals, scores=scores)
+        detections = name_proposals(localizer, features, records, proposals, scores=scores)
 
     def by_annotated_id(found: Mapping[str, Segments]) -> dict[str, Segments]:
         return {records[video].video: segments for video, segments in found.items()}
 
-    classes = annotations.classes
-    write_detections(run / PROPOSALS, by_annotated_id(proposals), classes if config.knows_classes else (UNLABELLED,))
-    # last: a run that has it is finished
-    write_detections(run / DETECTIONS, by_annotated_id(detections), classes)
+    write_detections(folder / PROPOSALS, by_annotated_id(proposals), classes if config.knows_classes else (UNLABELLED,))
+    # last: a folder that has it is finished
+    write_detections(folder / DETECTIONS, by_annotated_id(detections), classes)
