@@ -17,7 +17,7 @@ from sola.data.features import FeatureSet
 from sola.data.packing import pack
 from sola.engine import backward
 from sola.errors import SolaError
-from sola.matching import SimilarityMatching, collapse, dropped
+from sola.matching import SimilarityMatching, collapse, kept_at_random
 from sola.module import SoLa
 from sola.objective import lambda_target
 from sola.run import Run
@@ -306,10 +306,9 @@ def test_killed_three_times_it_ends_in_the_same_bits(features: FeatureSet, tmp_p
     assert log.count("resumed_from_epoch") == 3
 
 
-def test_dropout_zeroes_its_share_and_keeps_the_sum() -> None:
-    x = torch.ones(200, 100)
-    kept = dropped(x, 0.8, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(kept.unique(), torch.tensor([0.0, 5.0]))
+def test_dropout_zeroes_its_share() -> None:
+    kept = kept_at_random((200, 100), 0.8, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(kept.unique(), torch.tensor([0.0, 1.0]))
     assert float((kept == 0).float().mean()) == pytest.approx(0.8, abs=0.01)
 
 
@@ -318,6 +317,13 @@ def test_each_step_drops_other_values_and_the_same_again(features: FeatureSet) -
     first, again, next_epoch = (task.batch(epoch, 0).neighbourhood == 0 for epoch in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, next_epoch)
+
+
+def test_what_is_kept_is_scaled_so_that_sums_stay(features: FeatureSet) -> None:
+    packed = pack(features)
+    some = SimilarityMatching(replaced(SMALL, dropout=0.5), packed, CPU).batch(0, 0).neighbourhood
+    whole = SimilarityMatching(SMALL, packed, CPU).batch(0, 0).neighbourhood
+    torch.testing.assert_close(some[some != 0], 2 * whole[some != 0])
 
 
 def test_without_dropout_nothing_is_dropped(features: FeatureSet) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, NoReturn, Protocol, TypeVar, runtime_checkable
 
 import torch
 from rich.console import Console
@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from sola.checkpoint import Progressed, Saved, load_checkpoint, save_checkpoint
 from sola.errors import SolaError
+from sola.processes import Processes, local_device
 from sola.run import Run
 from sola.tracking import Track, tracking
 
@@ -43,14 +44,21 @@ class Task(Protocol[Batch, Prediction]):
     def model(self) -> nn.Module:
         """All that is trained."""
 
+    @property
+    def processes(self) -> Processes:
+        """This one among those that train the model together."""
+
     def steps(self, epoch: int) -> int:
         """Batches in that epoch."""
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """That batch, on the model's device: a function of the seed, the epoch and the step alone."""
+        """That batch, on the model's device: a function of the seed, the epoch and the step alone.
+
+        What is predicted from holds this process's share of it, what is scored against all of it.
+        """
 
     def windows(self, batch: Batch) -> int:
-        """How many windows the batch holds."""
+        """How many windows the batch holds, in all processes together."""
 
     def predict(self, batch: Batch) -> Prediction:
         """The model's answer."""
@@ -63,13 +71,13 @@ class Task(Protocol[Batch, Prediction]):
 
 
 def choose_device(device: Device) -> torch.device:
-    """The device of that name; "auto" is the GPU where there is one.
+    """The device of that name; "auto" is the GPU where there is one, and among several processes each one's own.
 
     Raises SolaError when a GPU is asked for and there is none.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise SolaError("device=cuda: no CUDA GPU is visible here; use --device cpu")
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    return local_device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def choose_precision(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
@@ -106,20 +114,22 @@ def fit(
 
     A row an epoch goes to the log, and to where `track` says; a checkpoint is written at the start, every 10 s or 250
     steps, whichever comes first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises
-    KeyboardInterrupt at the next step.
+    KeyboardInterrupt at the next step. Of several processes the first writes all that, and measures.
 
     Raises:
         SolaError: when the checkpoint is unreadable or of another model, or the run's folder cannot be written, or
             the loss is not finite, or what `track` needs is not installed.
     """
-    state = Progressed()
+    state, processes = Progressed(), task.processes
     if resume and run.checkpoint.is_file():
         state = load_checkpoint(run.checkpoint, task.model, optimizer, average)
-        run.append({**state.row, "epoch": state.epoch, "resumed_from_epoch": state.epoch})
+        if processes.leads:
+            run.append({**state.row, "epoch": state.epoch, "resumed_from_epoch": state.epoch})
     if state.epoch >= epochs:
         return
     clock = Clock()
     full_rates = [group["lr"] for group in optimizer.param_groups]
+    track, quiet = (track, quiet) if processes.leads else (None, True)
     with tracking(run, track, state.epoch) as tell, bar(quiet) as progress, stop_requests() as stop:
         line = progress.add_task("", total=epochs, completed=state.epoch, what="")
         # once for nothing, so that start-up is in no rate
@@ -128,7 +138,7 @@ def fit(
         optimizer.zero_grad(set_to_none=True)
         for name, buffer in task.model.named_buffers():
             buffer.copy_(buffers[name])
-        if state.total_steps == 0:  # from here on a killed run has something to go on from
+        if state.total_steps == 0 and processes.leads:  # from here on a killed run has something to go on from
             save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
         saved = Saved(state.total_steps)
         while state.epoch < epochs:
@@ -153,12 +163,14 @@ def fit(
                 state.windows += count
                 clock.count(count)
                 # at an epoch's last step the row comes first: a checkpoint stands before a step or before an epoch
-                if state.step < steps and (stop.is_set or saved.is_old(state)):
-                    state.loss_sum = float(loss_sum)
-                    save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
-                    saved = Saved(state.total_steps)
-                    if stop.is_set:
-                        raise KeyboardInterrupt
+                if state.step < steps:
+                    stopping = processes.agree_to_stop(stop.is_set, state.step, device)
+                    if processes.leads and (stopping or saved.is_old(state)):
+                        state.loss_sum = float(loss_sum)
+                        save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
+                        saved = Saved(state.total_steps)
+                    if stopping:
+                        interrupt(processes)
             mean = float(loss_sum) / state.windows
             rate = clock.stop(device)
             if not math.isfinite(mean):
@@ -166,29 +178,43 @@ def fit(
                     f"{run.folder}: the loss of epoch {state.epoch + 1} is {mean}; "
                     "lower --learning-rate, or use --precision fp32"
                 )
-            row = {"epoch": state.epoch + 1, "loss": mean, **task.measures(state.epoch), "windows_per_s": rate}
-            run.append(row)
-            tell(row)
+            row = {"epoch": state.epoch + 1, "loss": mean, "windows_per_s": rate}
+            if processes.leads:
+                row = {"epoch": state.epoch + 1, "loss": mean, **task.measures(state.epoch), "windows_per_s": rate}
+                run.append(row)
+                tell(row)
             state = Progressed(epoch=state.epoch + 1, total_steps=state.total_steps, row=row)
             told = "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in TOLD if name in row)
             what = f"{told}  {rate:,.0f} windows/s"
             progress.update(line, completed=state.epoch, what=what)
-            if stop.is_set or saved.is_old(state):
+            stopping = processes.agree_to_stop(stop.is_set, 0, device)
+            if processes.leads and (stopping or saved.is_old(state)):
                 save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
                 saved = Saved(state.total_steps)
-                if stop.is_set and state.epoch < epochs:
-                    raise KeyboardInterrupt
-    save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
+            if stopping and state.epoch < epochs:
+                interrupt(processes)
+    if processes.leads:
+        save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
+
+
+def interrupt(processes: Processes) -> NoReturn:
+    """Raise KeyboardInterrupt once the first process has saved: a launcher kills the others when one ends."""
+    processes.wait()
+    raise KeyboardInterrupt
 
 
 def backward(
     task: Task[Batch, Prediction], batch: Batch, device: torch.device, precision: Literal["fp32", "bf16"]
 ) -> Tensor:
-    """Predict in the run's precision, score in fp32, leave the gradients in the model, and return the loss."""
+    """Predict in the run's precision, score in fp32, leave the gradients in the model, and return the loss.
+
+    Each process predicts its share of the batch, and scores all of it; the gradients are those of one process.
+    """
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         prediction = task.predict(batch)
-    loss = task.score(prediction, batch)
+    loss = task.score(task.processes.gathered(prediction, task.windows(batch)), batch)
     loss.backward()  # type: ignore[no-untyped-call]
+    task.processes.add_gradients(task.model.parameters())
     return loss.detach()
 
 

@@ -23,6 +23,7 @@ from sola.files import existing
 from sola.localizer import WEIGHTS, Localizer
 from sola.localizer_config import LocalizerConfig
 from sola.point_training import PointTraining
+from sola.processes import Processes, joined
 from sola.proposal_training import ProposalTraining
 from sola.run import Run, begin, environment, may_begin, must_agree
 from sola.snippet_classifier import fit_snippet_classifier
@@ -67,73 +68,82 @@ def train_localizer(
         SolaError: for bad input, a run that exists, or when no clip has an instance.
     """
     must_be_there(track)
-    console = Console(stderr=True, quiet=quiet, soft_wrap=True)
-    run = Run(out)
-    wanted = requested or dataclasses.asdict(config)
-    subsets = {"train": train_subset, "validation": validation_subset}
-    work = may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS)
-    if resume and run.is_run():
-        must_agree(run, "subsets", subsets)
-    if not work:
-        console.print(f"{out}: finished already, nothing to do", markup=False, highlight=False)
-        return Localizer.load(out)
-    device = choose_device(config.device)
-    precision = choose_precision(config.precision, device)
-    clips = clips_of(features, annotations, train_subset, config, id_prefix, existing(out))
-    validation = None
-    if validation_subset is not None:
-        validation = clips_of(features, annotations, validation_subset, config, id_prefix, existing(out))
-    description: dict[str, Any] = {
-        "sources": [str(stream.source) for stream in features.streams],
-        "requested": wanted,
-        "training": dataclasses.asdict(config),
-        "subsets": subsets,
-        "classes": list(annotations.classes),
-        "features": {
-            "clips": len(clips),
-            "videos": len(clips.videos),
-            "channels": clips.values.shape[1],
-            "fingerprint": fingerprint(clips),
-            "validation_fingerprint": None if validation is None else fingerprint(validation),
-            "manifest": features.manifest.to_json(),
-        },
-        "environment": environment(device, precision),
-    }
-    instances = sum(map(len, clips.instances))
-    console.print(
-        f"{len(clips)} clips of {len(clips.videos)} videos with {instances} instances, {clips.values.shape[1]} channels"
-    )
-    classifier = None
-    if config.classifier_epochs and annotations.classes and not config.knows_classes:
-        # before the head: what it refuses is refused at once
-        matched = match_videos(features.videos, annotations.videos, id_prefix).videos
-        ids = {theirs: ours for ours, theirs in matched.items()}
-        classifier = fit_snippet_classifier(
-            features, ids, annotations, train_subset, seed=config.seed, epochs=config.classifier_epochs
+    with joined(choose_device(config.device)) as processes:
+        console = Console(stderr=True, quiet=quiet or not processes.leads, soft_wrap=True)
+        run = Run(out)
+        wanted = requested or dataclasses.asdict(config)
+        subsets = {"train": train_subset, "validation": validation_subset}
+        work = may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS)
+        if resume and run.is_run():
+            must_agree(run, "subsets", subsets)
+        if not work:
+            console.print(f"{out}: finished already, nothing to do", markup=False, highlight=False)
+            return Localizer.load(out)
+        processes.wait()  # all have looked at the folder before the first writes to it
+        device = choose_device(config.device)
+        precision = choose_precision(config.precision, device)
+        clips = clips_of(features, annotations, train_subset, config, id_prefix, existing(out), processes.here)
+        validation = None
+        if validation_subset is not None:
+            validation = clips_of(
+                features, annotations, validation_subset, config, id_prefix, existing(out), processes.here
+            )
+        description: dict[str, Any] = {
+            "sources": [str(stream.source) for stream in features.streams],
+            "requested": wanted,
+            "training": dataclasses.asdict(config),
+            "subsets": subsets,
+            "classes": list(annotations.classes),
+            "features": {
+                "clips": len(clips),
+                "videos": len(clips.videos),
+                "channels": clips.values.shape[1],
+                "fingerprint": fingerprint(clips),
+                "validation_fingerprint": None if validation is None else fingerprint(validation),
+                "manifest": features.manifest.to_json(),
+            },
+            "environment": environment(device, precision, processes.count),
+        }
+        instances = sum(map(len, clips.instances))
+        console.print(
+            f"{len(clips)} clips of {len(clips.videos)} videos with {instances} instances, "
+            f"{clips.values.shape[1]} channels"
         )
-    task = task_of(config, clips, len(annotations.classes), out, device, validation)
-    begin(run, description, resume=resume)
-    fit(
-        task,
-        task.optimizer(),
-        run,
-        epochs=config.epochs,
-        device=device,
-        precision=precision,
-        schedule=task.rate,
-        clip_norm=task.clip_norm,
-        average=task.average,
-        resume=resume,
-        track=track,
-        quiet=quiet,
-    )
-    head, best = task.finished_head()
-    if best is not None:
-        told = f"kept epoch {best} of {config.epochs}, the one of the lowest loss on {validation_subset!r}"
-        console.print(told, markup=False, highlight=False)
-    localizer = Localizer(head, config, annotations.classes, features.manifest, classifier)
-    localizer.save_weights(out)
-    return Localizer.load(out)
+        classifier = None
+        if config.classifier_epochs and annotations.classes and not config.knows_classes:
+            # before the head: what it refuses is refused at once
+            matched = match_videos(features.videos, annotations.videos, id_prefix).videos
+            ids = {theirs: ours for ours, theirs in matched.items()}
+            classifier = fit_snippet_classifier(
+                features, ids, annotations, train_subset, seed=config.seed, epochs=config.classifier_epochs
+            )
+        task = task_of(config, clips, len(annotations.classes), out, device, validation, processes)
+        if processes.leads:
+            begin(run, description, resume=resume)
+        processes.wait()
+        fit(
+            task,
+            task.optimizer(),
+            run,
+            epochs=config.epochs,
+            device=device,
+            precision=precision,
+            schedule=task.rate,
+            clip_norm=task.clip_norm,
+            average=task.average,
+            resume=resume,
+            track=track,
+            quiet=quiet,
+        )
+        if processes.leads:
+            head, best = task.finished_head()
+            if best is not None:
+                told = f"kept epoch {best} of {config.epochs}, the one of the lowest loss on {validation_subset!r}"
+                console.print(told, markup=False, highlight=False)
+            localizer = Localizer(head, config, annotations.classes, features.manifest, classifier)
+            localizer.save_weights(out)
+        processes.wait()
+        return Localizer.load(out)
 
 
 def task_of(
@@ -143,11 +153,12 @@ def task_of(
     folder: Path,
     device: torch.device,
     validation: Clips | None,
+    processes: Processes,
 ) -> ProposalTraining | PointTraining:
     """The task that trains the head of this config."""
     if isinstance(config, ActionFormerConfig):
-        return PointTraining(config, clips, classes, folder, device, validation)
-    return ProposalTraining(config, clips, folder, device, validation)
+        return PointTraining(config, clips, classes, folder, device, validation, processes)
+    return ProposalTraining(config, clips, folder, device, validation, processes)
 
 
 def clips_of(
@@ -157,8 +168,11 @@ def clips_of(
     config: LocalizerConfig,
     id_prefix: str | None,
     folder: Path,
+    processes: int = 1,
 ) -> Clips:
     """Cut the clips of a subset that hold instances; what does not fit in memory is mapped from a file in `folder`.
+
+    So many `processes` share the memory.
 
     Raises SolaError for an unknown subset, or one without features or instances.
     """
@@ -167,7 +181,7 @@ def clips_of(
     records = {ours: wanted.videos[theirs] for ours, theirs in matched.items() if theirs in wanted.videos}
     if not records:
         raise SolaError(f"subset {subset!r}: none of its {len(wanted.videos)} videos has features")
-    limit = int(0.4 * psutil.virtual_memory().available)
+    limit = int(0.4 * psutil.virtual_memory().available / processes)
     return cut(features, records, config.clipping(), keep_empty=False, memory_limit=limit, folder=folder)
 
 

@@ -21,6 +21,7 @@ from sola.clips import Clips
 from sola.errors import SolaError
 from sola.files import replacing
 from sola.localizer_config import LocalizerConfig
+from sola.processes import ALONE, Processes
 from sola.run import Run
 
 BEST = "best.safetensors"
@@ -33,10 +34,12 @@ Head = TypeVar("Head", bound=nn.Module)
 
 @dataclass(frozen=True)
 class ClipBatch(Generic[Targets]):
-    """A batch on the model's device."""
+    """A batch on the model's device: this process's share of the features, all of the targets."""
 
-    features: Float[Tensor, "batch channels time"]
+    features: Float[Tensor, "share channels time"]
     targets: Targets
+    total: int
+    """Clips in the whole batch."""
     seed: tuple[int, ...]
     """Of whatever the step draws."""
 
@@ -53,6 +56,7 @@ class LocalizationTask(ABC, Generic[Targets, Prediction, Head]):
         model: all that is trained.
         head: the part of it that is a head.
         average: what follows the model and is evaluated in its place, if anything is.
+        processes: that train together.
     """
 
     def __init__(
@@ -65,7 +69,9 @@ class LocalizationTask(ABC, Generic[Targets, Prediction, Head]):
         model: nn.Module,
         head: Head,
         average: AveragedModel | None = None,
+        processes: Processes = ALONE,
     ) -> None:
+        self.processes = processes
         self.config, self.clips, self.device, self.validation = config, clips, device, validation
         self.run, self.best = Run(folder), folder / BEST
         self.model, self.head, self.average = model, head, average
@@ -86,7 +92,7 @@ class LocalizationTask(ABC, Generic[Targets, Prediction, Head]):
 
     @abstractmethod
     def training_batch(self, index: np.ndarray, seed: tuple[int, ...]) -> ClipBatch[Targets]:
-        """These clips, augmented from the seed, and their targets."""
+        """This process's share of these clips, augmented from the seed, and the targets of all."""
 
     @abstractmethod
     def validation_batch(self, clips: Clips, index: np.ndarray) -> ClipBatch[Targets]:
@@ -119,7 +125,7 @@ class LocalizationTask(ABC, Generic[Targets, Prediction, Head]):
 
     def windows(self, batch: ClipBatch[Targets]) -> int:
         """Clips in the batch."""
-        return len(batch.features)
+        return batch.total
 
     def measures(self, epoch: int) -> dict[str, float]:
         """The loss on the validation clips, where there are some; the weights are kept if it is the lowest so far."""

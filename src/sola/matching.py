@@ -18,6 +18,7 @@ from sola.data.packing import PackedFeatures
 from sola.data.windows import draw_windows, neighbourhoods
 from sola.module import SoLa
 from sola.objective import lambda_target, matching_loss, similarity_map
+from sola.processes import ALONE, Processes
 from sola.training_config import TrainingConfig
 
 MEASURED = 256
@@ -54,9 +55,11 @@ class Matcher(nn.Module):
 
 @dataclass(frozen=True)
 class Windows:
-    """A batch: the neighbourhoods of the looked-at positions, conditioned."""
+    """This process's share of a batch: the neighbourhoods of the looked-at positions, conditioned."""
 
-    neighbourhood: Float[Tensor, "batch positions reach channels"]
+    neighbourhood: Float[Tensor, "share positions reach channels"]
+    total: int
+    """Windows in the whole batch."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,10 @@ class Plan:
 class SimilarityMatching:
     """The engine's task: windows from packed features, matched to their distance in time."""
 
-    def __init__(self, config: TrainingConfig, packed: PackedFeatures, device: torch.device) -> None:
-        self.config, self.packed, self.device = config, packed, device
+    def __init__(
+        self, config: TrainingConfig, packed: PackedFeatures, device: torch.device, processes: Processes = ALONE
+    ) -> None:
+        self.config, self.packed, self.device, self.processes = config, packed, device, processes
         channels = packed.values.shape[1]
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay the caller's
             torch.manual_seed(config.seed)
@@ -95,29 +100,33 @@ class SimilarityMatching:
 
     def batch(self, epoch: int, step: int) -> Windows:
         """Gather the neighbourhoods of one batch, as fp32, conditioned by their whole video's mean, values dropped."""
-        size, share = self.config.batch_size, self.config.dropout
-        windows = self._gather(self._plan(epoch), slice(step * size, (step + 1) * size))
-        if not share:
-            return windows
+        size, dropout = self.config.batch_size, self.config.dropout
+        drawn = np.arange(len(self._plan(epoch).video))[step * size : (step + 1) * size]
+        share = self.processes.share(len(drawn))
+        values = self._gather(self._plan(epoch), drawn[share])
+        if not dropout:
+            return Windows(values, len(drawn))
         # seeded by epoch and step, so that a resumed run drops what an undisturbed one does
         entropy = np.random.SeedSequence([self.config.seed, epoch, step]).generate_state(1, np.uint64)[0]
         generator = torch.Generator(self.device).manual_seed(int(entropy >> np.uint64(1)))
-        return Windows(dropped(windows.neighbourhood, share, generator))
+        # drawn for the whole batch, so that it does not matter how many processes share it
+        kept = kept_at_random((len(drawn), *values.shape[1:]), dropout, generator)
+        return Windows(values * kept[share] / (1 - dropout), len(drawn))
 
-    def _gather(self, plan: Plan, drawn: slice) -> Windows:
+    def _gather(self, plan: Plan, drawn: Int[np.ndarray, " drawn"]) -> Float[Tensor, "drawn positions reach channels"]:
         video = plan.video[drawn]
         c, module = self.config, self.model.module
         index = neighbourhoods(plan.start[drawn], c.positions, cast(int, c.step), c.margin, module.reach)
         index += self.packed.starts[video][:, None, None]
         values = self.values[torch.from_numpy(index).to(self.values.device)].to(self.device).float()
         if module.conditioning == "none":
-            return Windows(values)
+            return values
         mean = self.mean[torch.from_numpy(video).to(self.device)][:, None, None, :]
-        return Windows(module.condition(values, mean))
+        return module.condition(values, mean)
 
     def windows(self, batch: Windows) -> int:
         """Windows in the batch."""
-        return len(batch.neighbourhood)
+        return batch.total
 
     def predict(self, batch: Windows) -> tuple[Tensor, Tensor]:
         """Unit vectors and predictions."""
@@ -132,8 +141,8 @@ class SimilarityMatching:
     @torch.no_grad()
     def measures(self, epoch: int) -> dict[str, float]:
         """The gate, and how far the features of the epoch's first windows are from collapse (Table 6)."""
-        windows = self._gather(self._plan(epoch), slice(0, math.ceil(MEASURED / self.config.positions)))
-        z = F.normalize(self.model.module.adapt_at(windows.neighbourhood), dim=-1)
+        windows = np.arange(len(self._plan(epoch).video))[: math.ceil(MEASURED / self.config.positions)]
+        z = F.normalize(self.model.module.adapt_at(self._gather(self._plan(epoch), windows)), dim=-1)
         spread, rank = collapse(z.flatten(0, 1).double())
         return {"gate": self.model.module.gate_value(), "feature_std": spread, "effective_rank": rank}
 
@@ -149,14 +158,13 @@ class SimilarityMatching:
         return Plan(epoch, *draw_windows(self.packed.lengths, c.window, cast(int, c.windows_per_video), generator))
 
 
-def dropped(x: Float[Tensor, "*shape"], share: float, generator: torch.Generator) -> Float[Tensor, "*shape"]:
-    """Zero a share of the values at random, and divide the others by what is left, so that sums stay as they were.
+def kept_at_random(shape: tuple[int, ...], share: float, generator: torch.Generator) -> Float[Tensor, "..."]:
+    """1 for values that are kept and 0 for a `share` that is dropped; what is kept is then divided by what is left.
 
     Values that change from snippet to snippet for no reason of the video's can then not be told from the noise of
     dropping; what the module matches has to be said by many channels, over several snippets.
     """
-    kept = torch.empty_like(x).bernoulli_(1 - share, generator=generator)
-    return x * kept / (1 - share)
+    return torch.empty(shape, device=generator.device).bernoulli_(1 - share, generator=generator)
 
 
 def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from sola.heads.actionformer.loss import ActionFormerLoss
 from sola.heads.actionformer.model import ActionFormer
 from sola.heads.actionformer.points import PointPrediction, PointTargets
 from sola.localization_task import ClipBatch, LocalizationTask, seed_of
+from sola.processes import ALONE, Processes
 
 TRIES = 200
 """Random crops that are tried for one that holds an action."""
@@ -27,8 +28,10 @@ Cropped = tuple[Float[np.ndarray, "_ channels"], Float[Tensor, "_ 2"], Int[Tenso
 class PaddedBatch(ClipBatch[PointTargets]):
     """Clips of several lengths, padded to one."""
 
-    mask: Bool[Tensor, "batch time"]
+    mask: Bool[Tensor, "share time"]
     """True at the units that are the clip's."""
+    share: slice
+    """Which clips of the whole batch they are."""
 
 
 class Trained(nn.Module):
@@ -53,6 +56,7 @@ class PointTraining(LocalizationTask[PointTargets, PointPrediction, ActionFormer
         folder: Path,
         device: torch.device,
         validation: Clips | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay the caller's
             torch.manual_seed(config.seed)
@@ -65,7 +69,7 @@ class PointTraining(LocalizationTask[PointTargets, PointPrediction, ActionFormer
         model = Trained(head, loss).to(device)
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]
         average.n_averaged.fill_(1)  # the initial weights count, as in the authors' program
-        super().__init__(config, clips, folder, device, validation, model, head, average)
+        super().__init__(config, clips, folder, device, validation, model, head, average, processes)
         self.loss = loss
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -88,14 +92,15 @@ class PointTraining(LocalizationTask[PointTargets, PointPrediction, ActionFormer
         return self.config.clip_norm
 
     def training_batch(self, index: np.ndarray, seed: tuple[int, ...]) -> PaddedBatch:
-        """These clips, cropped at random."""
+        """A share of these clips, cropped at random."""
         generator = np.random.default_rng(seed)
-        return self.padded([self.cropped(int(i), generator) for i in index], seed)
+        cropped = [self.cropped(int(i), generator) for i in index]
+        return self.padded(cropped, self.processes.share(len(index)), seed)
 
     def validation_batch(self, clips: Clips, index: np.ndarray) -> PaddedBatch:
         """These clips as they are."""
         whole = [(clips.clip(i), clips.instances[i], clips.labels[i]) for i in index.tolist()]
-        return self.padded(whole, (int(index[0]),))
+        return self.padded(whole, slice(None), (int(index[0]),))
 
     def cropped(self, index: int, generator: np.random.Generator) -> Cropped:
         """A random piece of a clip: as long as allowed, or .9 to 1 of a shorter clip, with an action in it.
@@ -120,13 +125,16 @@ class PointTraining(LocalizationTask[PointTargets, PointPrediction, ActionFormer
                 break
         return values[first : first + kept], inside[chosen] - first, labels[chosen]
 
-    def padded(self, clips: list[Cropped], seed: tuple[int, ...]) -> PaddedBatch:
-        """One batch of them, and its targets."""
-        arrays = [torch.from_numpy(np.ascontiguousarray(values)).to(self.device).float().T for values, _, _ in clips]
-        features, mask = self.head.pad(arrays)
+    def padded(self, clips: list[Cropped], share: slice, seed: tuple[int, ...]) -> PaddedBatch:
+        """A batch with a share of them, padded as if all were in it, and the targets of all."""
+        longest = max(len(values) for values, _, _ in clips)
+        arrays = [
+            torch.from_numpy(np.ascontiguousarray(values)).to(self.device).float().T for values, _, _ in clips[share]
+        ]
+        features, mask = self.head.pad(arrays, longest)
         labels = [one if self.config.multi_class else torch.zeros_like(one) for _, _, one in clips]
         targets = self.head.targets([one for _, one, _ in clips], labels, features.shape[2])
-        return PaddedBatch(features, targets, seed, mask)
+        return PaddedBatch(features, targets, len(clips), seed, mask, share)
 
     def predict(self, batch: ClipBatch[PointTargets]) -> PointPrediction:
         """Classes and extents at every point; what drop path drops follows from the batch's seed."""
@@ -134,7 +142,9 @@ class PointTraining(LocalizationTask[PointTargets, PointPrediction, ActionFormer
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed_of(batch.seed))
-            prediction: PointPrediction = self.head(batch.features, batch.mask)
+            # drawn for the whole batch, so that it does not matter how many processes share it
+            paths = self.head.draw_paths(batch.total, self.device)
+            prediction: PointPrediction = self.head(batch.features, batch.mask, paths[:, batch.share])
         return prediction
 
     def score(self, prediction: PointPrediction, batch: ClipBatch[PointTargets]) -> Tensor:

@@ -13,6 +13,7 @@ from sola.heads.boundary_map import MapPrediction, MapTargets
 from sola.heads.boundary_map_loss import BoundaryMapLoss
 from sola.heads.gtad import GTAD
 from sola.localization_task import ClipBatch, LocalizationTask, seed_of
+from sola.processes import ALONE, Processes
 
 
 class ProposalTraining(LocalizationTask[MapTargets, MapPrediction, BMN | GTAD]):
@@ -27,11 +28,12 @@ class ProposalTraining(LocalizationTask[MapTargets, MapPrediction, BMN | GTAD]):
         folder: Path,
         device: torch.device,
         validation: Clips | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay the caller's
             torch.manual_seed(config.seed)
             head = config.build(clips.values.shape[1], 0).to(device)
-        super().__init__(config, clips, folder, device, validation, head, head)
+        super().__init__(config, clips, folder, device, validation, head, head, processes=processes)
         self.loss = BoundaryMapLoss(head.proposals)
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -46,16 +48,16 @@ class ProposalTraining(LocalizationTask[MapTargets, MapPrediction, BMN | GTAD]):
 
     def training_batch(self, index: np.ndarray, seed: tuple[int, ...]) -> ClipBatch[MapTargets]:
         """These clips; nothing is augmented, the seed is that of the cells that the regression draws."""
-        return self.batch_of(self.clips, index, seed)
+        return self.batch_of(self.clips, index, self.processes.share(len(index)), seed)
 
     def validation_batch(self, clips: Clips, index: np.ndarray) -> ClipBatch[MapTargets]:
         """These clips; every epoch is judged on the same cells."""
-        return self.batch_of(clips, index, (int(index[0]),))
+        return self.batch_of(clips, index, slice(None), (int(index[0]),))
 
-    def batch_of(self, clips: Clips, index: np.ndarray, seed: tuple[int, ...]) -> ClipBatch[MapTargets]:
-        """These clips and their targets."""
+    def batch_of(self, clips: Clips, index: np.ndarray, share: slice, seed: tuple[int, ...]) -> ClipBatch[MapTargets]:
+        """A share of these clips and the targets of all."""
         targets = self.head.targets([clips.instances[i] for i in index.tolist()])
-        return ClipBatch(clips.batch(index, self.device), targets.to(self.device), seed)
+        return ClipBatch(clips.batch(index[share], self.device), targets.to(self.device), len(index), seed)
 
     def predict(self, batch: ClipBatch[MapTargets]) -> MapPrediction:
         """Maps and boundaries."""

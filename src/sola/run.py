@@ -145,7 +145,7 @@ def must_agree(run: Run, part: str, wanted: Mapping[str, Any]) -> None:
             )
 
 
-def environment(device: torch.device, precision: str) -> dict[str, Any]:
+def environment(device: torch.device, precision: str, processes: int = 1) -> dict[str, Any]:
     """Where a run was made: what its bits depend on."""
     return {
         "sola": version("sola-tal"),
@@ -153,6 +153,7 @@ def environment(device: torch.device, precision: str) -> dict[str, Any]:
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
         "precision": precision,
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
     }

@@ -18,6 +18,7 @@ from sola.errors import SolaError
 from sola.files import existing, read_json
 from sola.matching import SimilarityMatching
 from sola.module import WEIGHTS, SoLa
+from sola.processes import joined
 from sola.run import Run, begin, environment, may_begin
 from sola.tracking import Track, must_be_there
 from sola.training_config import TrainingConfig
@@ -55,58 +56,65 @@ def train(
     """
     config.must_be_settled()
     must_be_there(track)
-    console = Console(stderr=True, quiet=quiet, soft_wrap=True)
-    run = Run(out)
-    wanted = requested or dataclasses.asdict(config)
-    if not may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS):
-        console.print(f"{out}: finished already, nothing to do")
-        return SoLa.from_pretrained(out)
-    device = choose_device(config.device)
-    precision = choose_precision(config.precision, device)
-    # what does not fit in memory is mapped from a file without a name, which vanishes with this process
-    packed = pack(features, int(0.6 * psutil.virtual_memory().available), existing(out))
-    short = int((packed.lengths < config.window).sum())
-    if short == len(packed.videos):
-        raise SolaError(
-            f"no video is as long as a training window: the longest has {packed.lengths.max()} snippets, the window "
-            f"{config.window} ({config.positions} positions at step {config.step} and a margin of {config.margin}); "
-            "take a smaller --step"
+    with joined(choose_device(config.device)) as processes:
+        console = Console(stderr=True, quiet=quiet or not processes.leads, soft_wrap=True)
+        run = Run(out)
+        wanted = requested or dataclasses.asdict(config)
+        if not may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS):
+            console.print(f"{out}: finished already, nothing to do")
+            return SoLa.from_pretrained(out)
+        processes.wait()  # all have looked at the folder before the first writes to it
+        device = choose_device(config.device)
+        precision = choose_precision(config.precision, device)
+        # what does not fit in memory is mapped from a file without a name, which vanishes with this process
+        packed = pack(features, int(0.6 * psutil.virtual_memory().available / processes.here), existing(out))
+        short = int((packed.lengths < config.window).sum())
+        if short == len(packed.videos):
+            raise SolaError(
+                f"no video is as long as a training window: the longest has {packed.lengths.max()} snippets, "
+                f"the window {config.window} ({config.positions} positions at step {config.step} and a margin of "
+                f"{config.margin}); "
+                "take a smaller --step"
+            )
+        task = SimilarityMatching(config, packed, device, processes)
+        optimizer = torch.optim.AdamW(
+            task.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-    task = SimilarityMatching(config, packed, device)
-    optimizer = torch.optim.AdamW(
-        task.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
-    description: dict[str, Any] = {
-        "sources": [str(stream.source) for stream in features.streams],
-        "requested": wanted,
-        "module": task.model.module.config(),
-        "training": dataclasses.asdict(config),
-        "chosen": dict(reasons or {}),
-        "features": {
-            "videos": len(packed.videos),
-            "snippets": int(packed.lengths.sum()),
-            "too_short": short,
-            "fingerprint": fingerprint(packed),
-            "manifest": features.manifest.to_json(),
-        },
-        "environment": environment(device, precision),
-    }
-    for remark in (*remarks, *_remarks(run, packed, config, short, description["environment"])):
-        console.print(remark, markup=False, highlight=False)
-    begin(run, description, resume=resume)
-    fit(
-        task,
-        optimizer,
-        run,
-        epochs=cast(int, config.epochs),
-        device=device,
-        precision=precision,
-        resume=resume,
-        track=track,
-        quiet=quiet,
-    )
-    task.model.module.save_weights(out)
-    return SoLa.from_pretrained(out)
+        description: dict[str, Any] = {
+            "sources": [str(stream.source) for stream in features.streams],
+            "requested": wanted,
+            "module": task.model.module.config(),
+            "training": dataclasses.asdict(config),
+            "chosen": dict(reasons or {}),
+            "features": {
+                "videos": len(packed.videos),
+                "snippets": int(packed.lengths.sum()),
+                "too_short": short,
+                "fingerprint": fingerprint(packed),
+                "manifest": features.manifest.to_json(),
+            },
+            "environment": environment(device, precision, processes.count),
+        }
+        for remark in (*remarks, *_remarks(run, packed, config, short, description["environment"])):
+            console.print(remark, markup=False, highlight=False)
+        if processes.leads:
+            begin(run, description, resume=resume)
+        processes.wait()
+        fit(
+            task,
+            optimizer,
+            run,
+            epochs=cast(int, config.epochs),
+            device=device,
+            precision=precision,
+            resume=resume,
+            track=track,
+            quiet=quiet,
+        )
+        if processes.leads:
+            task.model.module.save_weights(out)
+        processes.wait()
+        return SoLa.from_pretrained(out)
 
 
 def _remarks(

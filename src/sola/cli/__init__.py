@@ -76,8 +76,10 @@ def overview() -> str:
 
 
 def complain(message: str, code: int) -> int:
-    """One unwrapped line on stderr."""
-    print(f"sola: {' '.join(message.split())}", file=sys.stderr)
+    """One unwrapped line on stderr; of several processes that train together, each but the first says which it is."""
+    rank = os.environ.get("RANK", "0")
+    who = "sola" if rank == "0" else f"sola, process {rank}"
+    print(f"{who}: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 

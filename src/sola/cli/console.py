@@ -11,6 +11,7 @@ from tyro.conf import FlagCreatePairsOff
 
 from sola.cli import one_line_errors
 from sola.errors import SolaError
+from sola.processes import leads
 
 Command = TypeVar("Command")
 
@@ -49,7 +50,9 @@ def stderr_bar(quiet: bool) -> Progress:
 
 
 def say(text: str) -> None:
-    """One line for the person, on stderr: stdout is for results."""
+    """One line for the person, on stderr: stdout is for results. Of several processes the first says it."""
+    if not leads():
+        return
     Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
 
 

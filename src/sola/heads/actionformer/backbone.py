@@ -1,6 +1,7 @@
 """ActionFormer's network: convolutions, transformer blocks, and a pyramid that halves the time from level to level."""
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -67,18 +68,32 @@ class PyramidBackbone(nn.Module):
         self.stem = nn.ModuleList(block(windows[0], 1) for _ in range(stem))
         self.branch = nn.ModuleList(block(window, 2) for window in windows[1:])
 
-    def forward(self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None) -> list[Level]:
-        """Return the levels, finest first; `time` is a multiple of 2^(levels - 1)."""
+    @property
+    def blocks(self) -> int:
+        """Transformer blocks."""
+        return len(self.stem) + len(self.branch)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time channels"],
+        mask: Bool[Tensor, "batch time"] | None,
+        paths: Float[Tensor, "branches batch"] | None = None,
+    ) -> list[Level]:
+        """Return the levels, finest first; `time` is a multiple of 2^(levels - 1).
+
+        `paths` are the numbers of `draw_paths` for as many blocks; each block draws its own where none are given.
+        """
+        of_block = repeat(None) if paths is None else iter(torch.split(paths, 2))
         x = convolved(self.convolutions, self.norms, x, mask)
         x = self.norms[-1](x).relu_()
         if self.position is not None:
             position = self._positions(x.shape[1])
             x = x + (position if mask is None else position * mask[:, :, None])
         for block in self.stem:
-            x, mask = block(x, mask)
+            x, mask = block(x, mask, next(of_block))
         levels: list[Level] = [(x, mask)]
         for block in self.branch:
-            x, mask = block(x, mask)
+            x, mask = block(x, mask, next(of_block))
             levels.append((x, mask))
         return levels
 

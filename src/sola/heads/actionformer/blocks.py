@@ -93,6 +93,11 @@ def recomputed(layers: Callable[..., Tensor], *inputs: Any, random: bool = False
     return out
 
 
+def draw_paths(blocks: int, clips: int, device: torch.device) -> Float[Tensor, "branches clips"]:
+    """A random number in [0, 1) for each of two branches of each block, and each clip."""
+    return torch.stack([torch.rand(clips, device=device) for _ in range(2 * blocks)])
+
+
 class NeighbourhoodProjection(nn.Module):
     """Queries, keys or values: a depthwise convolution of three snippets, a normalisation and a linear layer.
 
@@ -165,16 +170,25 @@ class TransformerBlock(nn.Module):
         self.perceptron_scale = nn.Parameter(torch.full((channels,), SCALE))
 
     def forward(
-        self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None
+        self,
+        x: Float[Tensor, "batch time channels"],
+        mask: Bool[Tensor, "batch time"] | None,
+        paths: Float[Tensor, "2 batch"] | None = None,
     ) -> tuple[Float[Tensor, "batch out channels"], Bool[Tensor, "batch out"] | None]:
-        """Return the features, zero in the padding, and their mask; `time` is a multiple of the stride."""
+        """Return the features, zero in the padding, and their mask; `time` is a multiple of the stride.
+
+        While training, a clip goes without a branch where its number in `paths`, which is drawn from [0, 1) here if it
+        is not given, is below `drop_path`.
+        """
         after = None if mask is None else mask[:, :: self.stride]
+        if paths is None and self.training:
+            paths = draw_paths(1, len(x), x.device)
         attended = self._attend(self.attention_norm(x), after)
-        x = self._skip(x, after) + self._dropped(attended)
+        x = self._skip(x, after) + self._dropped(attended, paths, 0)
         hidden = self.expansion(self.perceptron_norm(x))
         # what the activation gives is four times as wide as x
         out = recomputed(self._contract, hidden, after, random=self.dropout > 0)
-        return x + self._dropped(out), after
+        return x + self._dropped(out, paths, 1), after
 
     def _attend(
         self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
@@ -194,11 +208,13 @@ class TransformerBlock(nn.Module):
         hidden = F.dropout(F.gelu(hidden), self.dropout, self.training)
         return F.dropout(self.contraction(hidden, mask, self.perceptron_scale), self.dropout, self.training)
 
-    def _dropped(self, branch: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
+    def _dropped(
+        self, branch: Float[Tensor, "batch time channels"], paths: Float[Tensor, "2 batch"] | None, which: int
+    ) -> Float[Tensor, "batch time channels"]:
         """While training, leave a clip's branch out at random; the others stand for it."""
-        if not self.training or not self.drop_path:
+        if paths is None or not self.training or not self.drop_path:
             return branch
-        kept = torch.rand(len(branch), 1, 1, device=branch.device) >= self.drop_path
+        kept = (paths[which] >= self.drop_path)[:, None, None]
         return branch * (kept.to(branch.dtype) / (1 - self.drop_path))
 
     def _skip(

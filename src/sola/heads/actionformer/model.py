@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from sola.errors import SolaError
 from sola.heads.actionformer.backbone import PyramidBackbone
+from sola.heads.actionformer.blocks import draw_paths
 from sola.heads.actionformer.outputs import PointLayers, in_a_row, of_levels
 from sola.heads.actionformer.points import PointPrediction, PointPyramid, PointTargets
 from sola.heads.actionformer.published import published_layout
@@ -125,9 +126,11 @@ class ActionFormer(nn.Module):
         return min(published, (-(-snippets // coarsest) + 1) * coarsest)
 
     def pad(
-        self, clips: Sequence[Float[Tensor, "channels _"]]
+        self, clips: Sequence[Float[Tensor, "channels _"]], longest: int = 1
     ) -> tuple[Float[Tensor, "batch channels time"], Bool[Tensor, "batch time"]]:
         """Return clips of any lengths as one batch of `padded_length`, and the mask that is True at their snippets.
+
+        `longest` is the length of the longest clip that it is to have room for, if that is not among them.
 
         Raises:
             SolaError: when there is no clip, or one without snippets.
@@ -135,7 +138,7 @@ class ActionFormer(nn.Module):
         lengths = [clip.shape[1] for clip in clips]
         if not lengths or min(lengths) < 1:
             raise SolaError(f"clips of {lengths} snippets: expected at least one clip, and a snippet in each")
-        time = self.padded_length(max(lengths))
+        time = self.padded_length(max(*lengths, longest))
         # channels last in memory: what the network computes on
         batch = clips[0].new_zeros(len(clips), time, clips[0].shape[0])
         for row, clip in zip(batch, clips, strict=True):
@@ -143,14 +146,22 @@ class ActionFormer(nn.Module):
         mask = torch.arange(time, device=batch.device) < torch.tensor(lengths, device=batch.device)[:, None]
         return batch.transpose(1, 2), mask
 
+    def draw_paths(self, clips: int, device: torch.device) -> Float[Tensor, "branches clips"]:
+        """The random numbers that decide in training which clips go without which branch of the network."""
+        return draw_paths(self.backbone.blocks, clips, device)
+
     def forward(
-        self, features: Float[Tensor, "batch channels time"], mask: Bool[Tensor, "batch time"] | None = None
+        self,
+        features: Float[Tensor, "batch channels time"],
+        mask: Bool[Tensor, "batch time"] | None = None,
+        paths: Float[Tensor, "branches batch"] | None = None,
     ) -> PointPrediction:
         """Return the raw prediction of every point; a time that the pyramid cannot halve is padded.
 
         Args:
             features: of the clips; what they hold in the padding has no influence.
             mask: True at snippets, False in the padding; None is all True.
+            paths: of `draw_paths`, drawn anew where none are given; without effect outside training.
 
         Raises:
             SolaError: for features of another width than the head's.
@@ -166,7 +177,7 @@ class ActionFormer(nn.Module):
         if mask is not None:
             mask = F.pad(mask, (0, missing), value=False)
             x = F.pad(x, (0, 0, 0, missing)).masked_fill(~mask[:, :, None], 0)
-        levels = self.backbone(x, mask)
+        levels = self.backbone(x, mask, paths)
         row, row_mask, gaps = in_a_row([norm(x) for norm, (x, _) in zip(self.norms, levels, strict=True)], mask)
         lengths = [x.shape[1] for x, _ in levels]
         logits = of_levels(self.classifier(row, row_mask, gaps), lengths)
