@@ -71,9 +71,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 MODULE = ("--hidden", "32", "--epochs", "4", "--windows-per-video", "4", "--step", "2", "--precision", "fp32")
 HEADS = {
-    "bmn": ("--length", "24", "--epochs", "3", "--batch-size", "4"),
-    "gtad": ("--length", "24", "--epochs", "3", "--batch-size", "4", "--bins", "8", "--context-bins", "2", "--learning-rate", "1e-4"),
-    "actionformer": ("--width", "16", "--levels", "3", "--length", "64", "--warmup-epochs", "1", "--epochs", "3", "--batch-size", "4"),
+    "bmn": ("--length", "24"),
+    # at the published rate, neighbours that rounding swaps in its graph are seen in the fourth digit
+    "gtad": ("--length", "24", "--bins", "8", "--context-bins", "2", "--learning-rate", "1e-4"),
+    "actionformer": ("--width", "16", "--levels", "3", "--length", "64", "--warmup-epochs", "1"),
 }
 
 
@@ -103,7 +104,17 @@ class TestTorchrun:
     @pytest.mark.parametrize("head", sorted(HEADS))
     def test_a_head_is_trained_as_by_one(self, world: Path, tmp_path: Path, head: str) -> None:
         where = (str(world / "features"), "--annotations", str(world / "annotations.json"), "--head", head)
-        chosen = (*HEADS[head], "--precision", "fp32", "--validation", "validation")
+        chosen = (
+            *HEADS[head],
+            "--epochs",
+            "3",
+            "--batch-size",
+            "4",
+            "--precision",
+            "fp32",
+            "--validation",
+            "validation",
+        )
         for count, name in ((1, "one"), (2, "many")):
             call(count, "localize", "train", *where, "--out", str(tmp_path / name), *chosen)
         for figure in ("loss", "validation_loss"):
