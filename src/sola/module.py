@@ -181,9 +181,10 @@ class SoLa(nn.Module):
         if not isinstance(config, Mapping) or not isinstance(config.get("module"), Mapping):
             raise SolaError(f'{folder / CONFIG}: no "module" entry; expected the config of a `sola train` run')
         try:
-            with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
+            with torch.device("meta"):  # no memory is taken for what a config says before the weights are seen to fit
                 module = cls(**config["module"])
-            module.load_state_dict(load_file(folder / WEIGHTS))
+            weights = load_file(folder / WEIGHTS)
+            module.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
         except TypeError as error:
             raise SolaError(f'{folder / CONFIG}: the "module" entry is not a SoLa module\'s ({error})') from None
         except (SafetensorError, OSError) as error:

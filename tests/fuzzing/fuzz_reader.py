@@ -25,6 +25,7 @@ with atheris.instrument_imports(include=["sola", "numpy.lib.format", "zipfile"])
     from sola.data.formats import FORMATS
     from sola.data.manifest import MANIFEST_NAME, Manifest
     from sola.errors import SolaError
+    from sola.heads.published import published_weights
     from sola.module import CONFIG, WEIGHTS, SoLa
     from sola.postprocess import read_scores
 
@@ -121,6 +122,11 @@ READERS: dict[str, tuple[str, Callable[[Path], object], list[bytes]]] = {
     ),
     "manifest": (MANIFEST_NAME, lambda path: Manifest.read(path.parent), [encoded(MANIFEST)]),
     "scores": ("s.json", lambda path: read_scores(path, ["v1"], ["run"]), [encoded(SCORED)]),
+    "published": (
+        "w.pth",
+        published_weights,
+        [saved(lambda file: torch.save({"state_dict": {"module.a": torch.zeros(2)}}, file))],
+    ),
     "module": (WEIGHTS, read_module, [module_weights()]),
     "config": (CONFIG, read_config, [encoded({"module": SoLa(3, hidden=2, kernel_size=1).config()})]),
 }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from sola.data.hdf5 import hdf5_header, read_hdf5, write_hdf5
-from sola.data.header import Array, Header, check_header, reading
+from sola.data.header import Array, Header, check_header, check_packed, reading
 from sola.errors import SolaError
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def _npz_header(path: Path) -> Header:
         header, _ = _parse_npy(member)
         check_header(header, path)
         _check_promise(header, info.file_size - member.tell(), path)
+        check_packed(header, info.compress_size, path)
         return header
 
 
@@ -144,6 +145,9 @@ def _load_tensor(path: Path) -> tuple[Any, "torch.Tensor"]:
         ((key, tensor),) = tensors.items()
         if tensor.layout != torch.strided or tensor.device.type != "cpu":
             raise SolaError(f"{path}: holds a {tensor.layout} tensor on {tensor.device}; expected a plain tensor")
+        held, size = tensor.untyped_storage().nbytes(), tensor.numel() * tensor.itemsize
+        if size > held:
+            raise SolaError(f"{path}: holds {held:,} bytes that stand for {size:,}; save the tensor as .contiguous()")
         return key, tensor.detach()
 
 

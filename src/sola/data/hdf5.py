@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sola.data.header import Array, Header, check_header, reading
+from sola.data.header import Array, Header, check_header, check_packed, reading
 from sola.errors import SolaError
 from sola.files import unwritable
 
@@ -75,7 +75,9 @@ def _dataset(file: Any, path: Path) -> Any:
         raise SolaError(f"{path}: holds no array of its own; expected a dataset, or a group of one")
     if entry.shape is None:
         raise SolaError(f"{path}: is empty")
-    check_header(Header(entry.shape, entry.dtype), path)
+    header = Header(entry.shape, entry.dtype)
+    check_header(header, path)
+    check_packed(header, entry.id.get_storage_size(), path)  # HDF5 gives values that were never written, of any shape
     return entry
 
 

@@ -1,5 +1,6 @@
 """What a feature file may hold, whatever its format: one array of floats [time, channels]."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 from sola.errors import SolaError
+
+PACKED = 1100
+"""Bytes that a compressed byte can stand for: deflate's best is 1032, of zeros."""
 
 Array = Float[np.ndarray, "rows columns"]
 
@@ -35,6 +39,16 @@ def check_header(header: Header, path: str | Path) -> None:
         )
     if min(header.shape) < 1:
         raise SolaError(f"{path}: holds an empty array of shape {header.shape}; expected at least one snippet")
+
+
+def check_packed(header: Header, packed: int, path: str | Path) -> None:
+    """Raise SolaError where compressed data of so many bytes cannot be what a header promises."""
+    promised = math.prod(header.shape) * header.dtype.itemsize
+    if promised > PACKED * packed:
+        raise SolaError(
+            f"{path}: its header promises {promised:,} bytes of values, {packed:,} compressed ones are there, which "
+            "cannot hold them"
+        )
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Checkpoints of published programs: their weights under their names, and an error that says what does not fit."""
 
-import pickle
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,18 +19,22 @@ def published_weights(path: Path | str, entries: Sequence[str] = ("state_dict",)
         SolaError: when the file is no such checkpoint.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of pickles of another protocol, and then refuses them or not
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise SolaError(f"{path}: cannot be read ({error.strerror or error}); expected a checkpoint") from None
+    except Exception:  # a damaged archive or pickle can raise nearly anything
         raise SolaError(
             f"{path}: not a PyTorch checkpoint, or one that holds more than weights; nothing else is unpickled"
         ) from None
-    except OSError as error:
-        raise SolaError(f"{path}: cannot be read ({error.strerror or error}); expected a checkpoint") from None
     weights, entry = None, entries[-1]
     if isinstance(checkpoint, Mapping):
         entry = next((name for name in entries if checkpoint.get(name) is not None), entry)
         weights = checkpoint.get(entry, checkpoint)
-    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not isinstance(weights, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
+    ):
         raise SolaError(f'{path}: expected a state dict, alone or under "{entry}"')
     return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
 

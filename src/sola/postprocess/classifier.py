@@ -98,11 +98,14 @@ def _array_rows(
     path: Path, videos: Sequence[str], rows: tuple[str, ...], columns: tuple[str, ...]
 ) -> Float[np.ndarray, "videos columns"]:
     try:
-        values = np.load(path, allow_pickle=False)
+        # mapped: a header that promises more than the file has is refused before memory is taken
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise SolaError(f"{path}: no such file; expected class scores as .npy") from None
     except (OSError, ValueError, EOFError) as error:
         raise SolaError(f"{path}: cannot be read as a .npy array of numbers ({error})") from None
+    if not isinstance(values, np.ndarray):
+        raise SolaError(f"{path}: is an archive of arrays; expected one .npy array of class scores")
     if values.shape != (len(rows), len(columns)) or values.dtype.kind not in "fiu":
         raise SolaError(
             f"{path}: {values.dtype} of shape {values.shape}; expected numbers of shape ({len(rows)}, {len(columns)}), "
