@@ -57,7 +57,7 @@ def test_an_untrained_adapter_writes_the_values_it_read(world: Path, tmp_path: P
 
 def test_transformed_features_come_in_the_layout_they_were_in(world: Path, run: Path, tmp_path: Path) -> None:
     assert sola("transform", run, world / "features", "--out", tmp_path / "out", "--quiet") == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(
+    assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == sorted(
         p.name for p in (world / "features").iterdir()
     )
     for path in (world / "features").glob("*.npy"):

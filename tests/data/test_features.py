@@ -307,7 +307,7 @@ def test_what_is_written_can_replace_what_was_read(tmp_path, suffix, transposed)
     source, out = make(tmp_path / "in", suffix, transposed, dtype), tmp_path / "deep" / "out"
     write(FeatureSet.open(source, channels_first=transposed), out)
 
-    assert {path.name for path in out.iterdir()} == {path.name for path in source.iterdir()} | {"features.json"}
+    assert {path.name for path in out.glob("[!.]*")} == {path.name for path in source.iterdir()} | {"features.json"}
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     written = FeatureSet.open(out)  # the manifest says how the arrays lie
     assert written.manifest.sola == {"gate": 0.5}
@@ -359,7 +359,19 @@ def test_an_interrupted_writer_is_gone_on_with(tmp_path):
         assert [writer.has(video) for video in VIDEOS] == [True, False, False]
         writer.write("b", expected(1))
         writer.write("c", expected(2))
-    assert {path.name for path in out.iterdir()} == {"a.npy", "b.npy", "c.npy", "features.json"}
+    assert {path.name for path in out.glob("[!.]*")} == {"a.npy", "b.npy", "c.npy", "features.json"}
+
+
+def test_what_was_written_is_not_written_again(tmp_path):
+    features, out = FeatureSet.open(make(tmp_path / "in")), tmp_path / "out"
+    write(features, out)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    write(features, out)
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
+    (out / "a.npy").unlink()
+    with pytest.raises(SolaError, match="exists already"):
+        write(features, out)
 
 
 def test_what_another_module_wrote_is_not_gone_on_with(tmp_path):

@@ -1,6 +1,7 @@
 """Feeds a reader what a fuzzer thinks of; anything but SolaError is a fault, and so is a crash, a hang or a hoard.
 
     python tests/fuzzing/fuzz_reader.py READER FOLDER [-runs=N] [-seed=N] [libFuzzer's other options]
+    python tests/fuzzing/fuzz_reader.py                                    # which readers there are
 
 Beginning from valid files, atheris changes bytes and keeps what reaches new lines of sola's or NumPy's readers. FOLDER
 is for the corpus, and for the file that is read: a folder in memory (/dev/shm) is fastest. `tests/test_fuzzing.py` runs
@@ -133,6 +134,9 @@ READERS: dict[str, tuple[str, Callable[[Path], object], list[bytes]]] = {
 
 
 def main() -> None:
+    if len(sys.argv) < 3:
+        print(*READERS)
+        return
     reader, folder = sys.argv[1], Path(sys.argv[2])
     name, read, seeds = READERS[reader]
     corpus, place = folder / reader, folder / f"{reader}-file"

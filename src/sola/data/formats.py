@@ -78,8 +78,11 @@ def _read_npy(path: Path) -> np.ndarray:
 
 
 def _write_npy(path: Path, array: Array, like: Path) -> None:
+    values = np.ascontiguousarray(array)
     with path.open("wb") as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        # not write_array, which says of a full disk only how many values were written
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
+        file.write(values.data)
 
 
 # .npz: a zip archive of .npy files
