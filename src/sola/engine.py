@@ -212,7 +212,9 @@ def backward(
     """
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         prediction = task.predict(batch)
-    loss = task.score(task.processes.gathered(prediction, task.windows(batch)), batch)
+    if task.processes.count > 1:
+        prediction = task.processes.gathered(prediction, task.windows(batch))
+    loss = task.score(prediction, batch)
     loss.backward()  # type: ignore[no-untyped-call]
     task.processes.add_gradients(task.model.parameters())
     return loss.detach()
