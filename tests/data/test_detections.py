@@ -149,3 +149,10 @@ def test_what_is_not_finite_is_not_written(tmp_path):
     with pytest.raises(SolaError, match="video 'a': a detection is not finite"):
         write_detections(tmp_path / "p.json", {"a": bad}, ("jump",))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_label_that_is_no_utf_8_is_refused(tmp_path):
+    path = tmp_path / "d.json"
+    path.write_bytes(b'{"results": {"v": [{"segment": [1.5, 4], "label": "r\xc0n", "score": 0.5}]}}')
+    with pytest.raises(SolaError, match=r"d\.json: video 'v': malformed JSON"):
+        read_detections(path)

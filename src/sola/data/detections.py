@@ -122,7 +122,7 @@ def _columns(path: Path, video: str, raw: msgspec.Raw) -> Columns:
     """Read one video's detections."""
     try:
         found = _FOUND.decode(raw)
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what is damaged is so for the second look too
         try:
             texts = _decode(f"{path}: video {video!r}", raw, _TEXTS, '[{"segment", "label", "score"}]')
             return (
