@@ -186,7 +186,8 @@ class SoLa(nn.Module):
             weights = load_file(folder / WEIGHTS)
             module.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
         except TypeError as error:
-            raise SolaError(f'{folder / CONFIG}: the "module" entry is not a SoLa module\'s ({error})') from None
+            reason = " ".join(str(error).split())
+            raise SolaError(f'{folder / CONFIG}: the "module" entry is not a SoLa module\'s ({reason})') from None
         except (SafetensorError, OSError) as error:
             raise SolaError(f"{folder / WEIGHTS}: not a readable safetensors file ({error}); train again") from None
         except RuntimeError as error:

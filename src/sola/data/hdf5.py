@@ -22,7 +22,11 @@ def hdf5_videos(archive: Path) -> list[str]:
     Raises SolaError when it cannot be read, or h5py is not installed.
     """
     with _opened(archive) as file:
-        return list(file)
+        names = list(file)
+    for name in names:
+        if not isinstance(name, str):  # h5py's answer to bytes that are no UTF-8
+            raise SolaError(f"{archive}: holds the name {name!r}, which is no UTF-8; name videos in UTF-8")
+    return names
 
 
 def hdf5_header(path: Path) -> Header:
