@@ -10,7 +10,7 @@ demo: $(READY)  ## the whole path on features that come with the package; writes
 
 # the tests' arrays are so small that a second thread only waits for the first: a process a core instead
 test: $(READY)  ## every test, fast ones first
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
 check: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/ruff check

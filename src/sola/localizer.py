@@ -23,6 +23,7 @@ from sola.localizer_config import LocalizerConfig
 from sola.snippet_classifier import SnippetClassifier
 
 WEIGHTS = "localizer.safetensors"
+CONFIG = "config.json"
 CHAIN = ("encoder", "fps", "stride", "window", "offset", "dim")
 """What of a manifest the features of a localiser have to agree in, where both say it."""
 
@@ -56,7 +57,7 @@ class Localizer:
             raise SolaError(f"{run}: no such folder; expected a finished run of `sola localize train`")
         if not (run / WEIGHTS).is_file():
             raise SolaError(f"{run}: holds no {WEIGHTS}; expected a finished run of `sola localize train`")
-        record = read_json(run / "config.json", "a run's config")
+        record = read_json(run / CONFIG, "a run's config")
         try:
             config = CONFIGS[record["training"]["head"]](**record["training"])
             classes = tuple(record["classes"])

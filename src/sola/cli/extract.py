@@ -1,7 +1,7 @@
 """`sola extract`."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +9,15 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from tyro.conf import arg
 
 from sola.cli.console import parse, say, stderr_bar
-from sola.cli.options import Decoding, DecodingFlags, Videos
-from sola.engine import Device, choose_device
+from sola.cli.options import Decoding, DecodingFlags, Spreading, SpreadingFlags, Videos, place_of, report_skipped
+from sola.cluster.engine import Resources
+from sola.cluster.extracting import Extraction, extract_on_cluster, find_stored_videos
+from sola.cluster.storage import Storage
+from sola.engine import Device
 from sola.video.extraction import DType, extract
 from sola.video.extraction_log import ExtractionLog
 from sola.video.files import find_videos
-from sola.video.loading import DEFAULT_ENCODER, load_encoder
+from sola.video.loading import DEFAULT_ENCODER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,14 +51,37 @@ class Extract:
     quiet: bool = False
     """No progress bar, no remarks."""
     decoding: DecodingFlags = dataclasses.field(default_factory=Decoding)
+    spreading: SpreadingFlags = dataclasses.field(default_factory=Spreading)
 
 
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Extract, "extract", arguments)
+    resources = options.spreading.resources(*options.videos, options.out)
+    extraction = Extraction(
+        options.encoder,
+        options.window,
+        options.fps,
+        options.stride,
+        options.whole_frame,
+        options.dtype,
+        options.decoding.batch,
+        options.device,
+    )
+    if resources is None:
+        count, skipped = here(options, extraction)
+    else:
+        count, skipped = on_cluster(options, extraction, resources)
+    report_skipped(skipped)
+    if not options.quiet:
+        out = place_of(options.out)
+        say(f"{out}: {count} videos; next: sola train {out} --recipe auto --out RUN")
+
+
+def here(options: Extract, extraction: Extraction) -> tuple[int, Mapping[str, str]]:
+    """Do it in this process; return how many videos have features, and why others have none."""
     videos = find_videos(options.videos)
-    encoder = load_encoder(options.encoder, choose_device(options.device), window=options.window)
-    framing = dataclasses.replace(encoder.framing, short_side=None) if options.whole_frame else encoder.framing
+    encoder = extraction.encoder()
     with extraction_bar(options.quiet) as bar:
         line = bar.add_task("extract", total=len(videos), rate="")
         features = extract(
@@ -64,7 +90,7 @@ def run(arguments: list[str]) -> None:
             options.out,
             fps=options.fps,
             stride=options.stride,
-            framing=framing,
+            framing=extraction.framing(encoder),
             dtype=options.dtype,
             batch=options.decoding.batch,
             jobs=options.decoding.jobs,
@@ -73,7 +99,26 @@ def run(arguments: list[str]) -> None:
             overwrite=options.overwrite,
             progress=lambda done, snippets: bar.update(line, completed=done, rate=rate(bar, line, snippets)),
         )
-    tell(features.videos, videos, options)
+    log = ExtractionLog(options.out)
+    there = set(features.videos)
+    return len(there), {video: log.reason(video) for video in videos if video not in there}
+
+
+def on_cluster(options: Extract, extraction: Extraction, resources: Resources) -> tuple[int, Mapping[str, str]]:
+    """Do it on a cluster; return the same."""
+    videos = find_stored_videos(options.videos)
+    with extraction_bar(options.quiet) as bar:
+        line = bar.add_task("extract", total=len(videos), rate="")
+        skipped = extract_on_cluster(
+            videos,
+            Storage.of(options.out),
+            extraction,
+            resources=resources,
+            skip_bad=options.decoding.skip_bad,
+            overwrite=options.overwrite,
+            progress=lambda done, total: bar.update(line, completed=done),
+        )
+    return len(videos) - len(skipped), skipped
 
 
 def extraction_bar(quiet: bool) -> Progress:
@@ -94,13 +139,3 @@ def rate(bar: Progress, line: TaskID, snippets: int) -> str:
     """How fast it goes."""
     seconds = bar.tasks[line].elapsed
     return f"{snippets / seconds:.0f} features/s" if seconds else ""
-
-
-def tell(extracted: Sequence[str], videos: Mapping[str, Path], options: Extract) -> None:
-    """Say what is there now, and what was left out."""
-    if len(extracted) < len(videos):
-        log = ExtractionLog(options.out)
-        first = next(video for video in videos if video not in extracted)
-        say(f"{len(videos) - len(extracted)} bad files left out, the first: {log.reason(first)}")
-    if not options.quiet:
-        say(f"{options.out}: {len(extracted)} videos; next: sola train {options.out} --recipe auto --out RUN")

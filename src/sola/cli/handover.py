@@ -57,7 +57,7 @@ def run(arguments: list[str]) -> None:
             overwrite=options.overwrite,
             progress=lambda done, total: bar.update(line, completed=done, total=total),
         )
-    report_skipped(features)
+    report_skipped(features.skipped)
     if options.quiet:
         return
     say(str(written.match))

@@ -103,7 +103,7 @@ def run(arguments: list[str]) -> None:
             figure = similarity_maps(maps, *_extent(video, features, annotated.get(video)), classes=classes)
             (folder / f"similarity_map_{video.replace('/', '_')}.png").write_bytes(png(figure))
         write_json(folder / "inspection.json", result)
-    report_skipped(features)
+    report_skipped(features.skipped)
     if options.json:
         print(json.dumps(result, indent=2, allow_nan=False))
     elif not options.quiet:

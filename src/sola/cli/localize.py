@@ -1,7 +1,7 @@
 """`sola localize train` and `sola localize predict`."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,8 +11,21 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from sola.actionformer_config import ActionFormerConfig
 from sola.boundary_map_config import BoundaryMapConfig
 from sola.cli.console import named, parse, say, stderr_bar, subcommand
-from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
-from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
+from sola.cli.options import (
+    Features,
+    Reading,
+    ReadingFlags,
+    Spreading,
+    SpreadingFlags,
+    Timing,
+    TimingFlags,
+    place_of,
+    report_skipped,
+)
+from sola.cluster.predicting import Predicting, load_localizer, predict_on_cluster
+from sola.cluster.staging import StoredFeatures, fetched_file, stored_file
+from sola.cluster.storage import Storage
+from sola.data.annotations import VideoAnnotation, read_annotations
 from sola.data.detections import UNLABELLED, write_detections
 from sola.data.features import FeatureSet
 from sola.data.identifiers import match_videos
@@ -23,7 +36,7 @@ from sola.explanation import explain
 from sola.localization import train_localizer
 from sola.localizer import WEIGHTS, Localizer
 from sola.localizer_recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
-from sola.postprocess import read_scores
+from sola.postprocess import VideoScores, read_scores
 from sola.run import Run, may_begin
 from sola.segments import Segments
 from sola.tracking import Track
@@ -98,6 +111,7 @@ class LocalizePredict:
     """The annotation's field that names the class."""
     reading: ReadingFlags = dataclasses.field(default_factory=Reading)
     timing: TimingFlags = dataclasses.field(default_factory=Timing)
+    spreading: SpreadingFlags = dataclasses.field(default_factory=Spreading)
 
 
 def run(arguments: list[str]) -> None:
@@ -156,7 +170,7 @@ def train(arguments: list[str]) -> None:
         track=options.track,
         quiet=options.quiet,
     )
-    report_skipped(features)
+    report_skipped(features.skipped)
     if not options.quiet:
         say(f"{options.out}: trained; next: sola localize predict {options.out} FEATURES --out detections.json")
 
@@ -181,41 +195,55 @@ def predict(arguments: list[str]) -> None:
         raise SolaError(f"--subset {options.subset}: which videos that is, --annotations must say")
     if options.proposals is not None and options.proposals.absolute() == options.out.absolute():
         raise SolaError(f"--proposals {options.proposals}: is --out too; name another file")
+    resources = options.spreading.resources(
+        options.run, *options.features, options.out, options.proposals, options.annotations, options.classifier
+    )
     for path in filter(None, (options.out, options.proposals)):
-        if path.exists() and not options.overwrite:
-            raise SolaError(f"{path}: exists already; choose another file, or pass --overwrite")
-    localizer = Localizer.load(options.run)
-    features = options.timing.fill(options.reading.open(options.features))
-    annotations = None
-    if options.annotations is not None:
-        annotations = read_annotations(options.annotations, options.label_key).subset(options.subset or "validation")
-    records = videos_of(features, annotations, options.reading.id_prefix)
-    scores = None
-    if options.classifier is not None:
-        if localizer.config.knows_classes:
-            raise SolaError(f"--classifier {options.classifier}: the head of {options.run} knows the classes by itself")
-        videos = [id_ if record is None else record.video for id_, record in records.items()]
-        scores = read_scores(options.classifier, videos, localizer.classes)
-    elif localizer.classifier is None and not localizer.config.knows_classes:
+        if Storage.of(path.parent).has(path.name) and not options.overwrite:
+            raise SolaError(f"{place_of(path)}: exists already; choose another file, or pass --overwrite")
+    run = Storage.of(options.run)
+    localizer = load_localizer(run)
+    if options.classifier is not None and localizer.config.knows_classes:
+        raise SolaError(f"--classifier {options.classifier}: the head of {options.run} knows the classes by itself")
+    if options.classifier is None and localizer.classifier is None and not localizer.config.knows_classes:
         raise SolaError(f"{options.run}: has no snippet classifier; name a file of class scores with --classifier")
+    features: FeatureSet | StoredFeatures
+    if resources is None:
+        features = options.timing.fill(options.reading.open(options.features))
+    else:
+        features = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
+    records = videos_of(features.videos, options)
+    scores = scores_of(records, localizer, options)
     with stderr_bar(options.quiet) as bar:
         line = bar.add_task("predict", total=len(records))
-        found = detect(
-            localizer,
-            features,
-            records,
-            device=options.device,
-            progress=lambda done, total: bar.update(line, completed=done, total=total),
-        )
-    detections = found
-    if not localizer.config.knows_classes:
-        detections = name_proposals(localizer, features, records, found, scores=scores, combine=options.combine)
-    write_detections(options.out, detections, localizer.classes)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(line, completed=done, total=total)
+
+        if isinstance(features, FeatureSet):
+            found = detections = detect(localizer, features, records, device=options.device, progress=progress)
+            if not localizer.config.knows_classes:
+                detections = name_proposals(localizer, features, records, found, scores=scores, combine=options.combine)
+            skipped = features.skipped
+        else:
+            assert resources is not None
+            found, detections, skipped = predict_on_cluster(
+                run,
+                features,
+                Predicting(records, options.timing.given(), scores, options.combine, options.device),
+                resources=resources,
+                skip_bad=options.reading.skip_bad,
+                progress=progress,
+            )
+    with stored_file(options.out) as path:
+        write_detections(path, detections, localizer.classes)
     if options.proposals is not None:
-        write_detections(options.proposals, {video: unnamed(one) for video, one in found.items()}, (UNLABELLED,))
-    report_skipped(features)
+        with stored_file(options.proposals) as path:
+            write_detections(path, {video: unnamed(one) for video, one in found.items()}, (UNLABELLED,))
+    report_skipped(skipped)
     if not options.quiet:
-        say(f"{options.out}: {sum(map(len, detections.values()))} detections in {len(detections)} videos")
+        count = sum(map(len, detections.values()))
+        say(f"{place_of(options.out)}: {count} detections in {len(detections)} videos")
 
 
 def unnamed(segments: Segments) -> Segments:
@@ -223,11 +251,22 @@ def unnamed(segments: Segments) -> Segments:
     return dataclasses.replace(segments, label=np.zeros_like(segments.label))
 
 
-def videos_of(
-    features: FeatureSet, annotations: Annotations | None, id_prefix: str | None
-) -> Mapping[str, VideoAnnotation | None]:
+def videos_of(videos: Sequence[str], options: LocalizePredict) -> Mapping[str, VideoAnnotation | None]:
     """The videos to be predicted, by their id in the features."""
-    if annotations is None:
-        return dict.fromkeys(features.videos)
-    matched = match_videos(features.videos, annotations.videos, id_prefix).videos
+    if options.annotations is None:
+        return dict.fromkeys(videos)
+    with fetched_file(options.annotations) as path:
+        annotations = read_annotations(path, options.label_key).subset(options.subset or "validation")
+    matched = match_videos(videos, annotations.videos, options.reading.id_prefix).videos
     return {ours: annotations.videos[theirs] for ours, theirs in matched.items()}
+
+
+def scores_of(
+    records: Mapping[str, VideoAnnotation | None], localizer: Localizer, options: LocalizePredict
+) -> VideoScores | None:
+    """What an external classifier says of these videos, where there is one."""
+    if options.classifier is None:
+        return None
+    videos = [id_ if record is None else record.video for id_, record in records.items()]
+    with fetched_file(options.classifier) as path:
+        return read_scores(path, videos, localizer.classes)

@@ -1,13 +1,15 @@
 """Options that several commands share, and how they open features."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from sola.cli.console import say
+from sola.cluster.engine import Resources
+from sola.cluster.storage import Storage, is_remote
 from sola.data.features import FeatureSet
 from sola.errors import SolaError
 from sola.module import SoLa
@@ -71,9 +73,43 @@ class Timing:
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
+@dataclasses.dataclass(frozen=True)
+class Spreading:
+    """Over how many machines the videos are spread."""
+
+    engine: Literal["local", "ray"] = "local"
+    """ray: over the cores or machines of a Ray cluster; files may be in an object store (extra `cluster`)."""
+    workers: int | None = None
+    """Of --engine ray (default: as many as the cluster has room for)."""
+    worker_cpus: float = 1.0
+    """Cores that each worker takes."""
+    worker_gpus: float = 0.0
+    """GPUs that each worker takes, 0.5 for two workers a GPU."""
+
+    def resources(self, *places: Path | None) -> Resources | None:
+        """What to ask the cluster for; None when the work is done here, in one process.
+
+        Raises SolaError for a number below what makes sense, and without a cluster for a place in an object store.
+        """
+        if self.engine == "local":
+            for place in filter(None, places):
+                if is_remote(place):
+                    raise SolaError(f"{Storage.of(place).location}: is in an object store; pass --engine ray")
+            return None
+        if (self.workers is not None and self.workers < 1) or self.worker_cpus <= 0 or self.worker_gpus < 0:
+            raise SolaError("--workers and --worker-cpus must be positive, --worker-gpus not below 0")
+        return Resources(self.workers, self.worker_cpus, self.worker_gpus)
+
+
 DecodingFlags = OmitArgPrefixes[Decoding]
 ReadingFlags = OmitArgPrefixes[Reading]
+SpreadingFlags = OmitArgPrefixes[Spreading]
 TimingFlags = OmitArgPrefixes[Timing]
+
+
+def place_of(place: Path) -> str:
+    """How a person writes it: of a URL's two slashes a Path keeps one."""
+    return Storage.of(place).location if is_remote(place) else str(place)
 
 
 def load_run(run: Path) -> SoLa:
@@ -83,8 +119,9 @@ def load_run(run: Path) -> SoLa:
     return SoLa.from_pretrained(run)
 
 
-def report_skipped(features: FeatureSet) -> None:
-    """Say which files --skip-bad left out."""
-    if features.skipped:
-        video, reason = next(iter(features.skipped.items()))
-        say(f"{len(features.skipped)} bad files left out, the first: {video}: {reason}")
+def report_skipped(skipped: Mapping[str, str]) -> None:
+    """Say which files --skip-bad left out, and why the first."""
+    if skipped:
+        video, reason = next(iter(skipped.items()))
+        first = reason if video in reason else f"{video}: {reason}"
+        say(f"{len(skipped)} bad files left out, the first: {first}")

@@ -80,7 +80,7 @@ def run(arguments: list[str]) -> None:
             id_prefix=options.reading.id_prefix,
             progress=progress,
         )
-    report_skipped(features)
+    report_skipped(features.skipped)
     if not options.quiet:
         say(str(match_videos(features.videos, annotations.videos, options.reading.id_prefix)))
     if options.json:

@@ -96,6 +96,6 @@ def run(arguments: list[str]) -> None:
         track=options.track,
         quiet=options.quiet,
     )
-    report_skipped(features)
+    report_skipped(features.skipped)
     if not options.quiet:
         say(f"{options.out}: trained; next: sola transform {options.out} FEATURES --out DIR")

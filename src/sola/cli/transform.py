@@ -1,13 +1,27 @@
 """`sola transform`."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
 from sola.cli.console import parse, say, stderr_bar
-from sola.cli.options import Features, Reading, ReadingFlags, load_run, report_skipped
+from sola.cli.options import (
+    Features,
+    Reading,
+    ReadingFlags,
+    Spreading,
+    SpreadingFlags,
+    load_run,
+    place_of,
+    report_skipped,
+)
+from sola.cluster.engine import Progress, Resources
+from sola.cluster.staging import StoredFeatures
+from sola.cluster.storage import Storage
+from sola.cluster.transforming import transform_on_cluster
 from sola.engine import Device, choose_device
 from sola.transformation import transform
 
@@ -32,22 +46,47 @@ class Transform:
     quiet: bool = False
     """No progress bar, no remarks."""
     reading: ReadingFlags = dataclasses.field(default_factory=Reading)
+    spreading: SpreadingFlags = dataclasses.field(default_factory=Spreading)
 
 
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Transform, "transform", arguments)
+    resources = options.spreading.resources(options.run, *options.features, options.out)
+    with stderr_bar(options.quiet) as bar:
+        line = bar.add_task("transform", total=None)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(line, completed=done, total=total)
+
+        if resources is None:
+            count, skipped = here(options, progress)
+        else:
+            count, skipped = on_cluster(options, resources, progress)
+    report_skipped(skipped)
+    if not options.quiet:
+        say(f"{place_of(options.out)}: {count} videos")
+
+
+def here(options: Transform, progress: Progress) -> tuple[int, Mapping[str, str]]:
+    """Do it in this process; return how many videos there are, and why others were left out."""
     module = load_run(options.run).to(choose_device(options.device))
     features = options.reading.open(options.features)
-    with stderr_bar(options.quiet) as progress:
-        line = progress.add_task("transform", total=len(features.videos))
-        transform(
-            module,
-            features,
-            options.out,
-            overwrite=options.overwrite,
-            progress=lambda done, total: progress.update(line, completed=done, total=total),
-        )
-    report_skipped(features)
-    if not options.quiet:
-        say(f"{options.out}: {len(features.videos)} videos")
+    transform(module, features, options.out, overwrite=options.overwrite, progress=progress)
+    return len(features.videos), features.skipped
+
+
+def on_cluster(options: Transform, resources: Resources, progress: Progress) -> tuple[int, Mapping[str, str]]:
+    """Do it on a cluster; return the same."""
+    features = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
+    skipped = transform_on_cluster(
+        Storage.of(options.run),
+        features,
+        Storage.of(options.out),
+        device=options.device,
+        resources=resources,
+        skip_bad=options.reading.skip_bad,
+        overwrite=options.overwrite,
+        progress=progress,
+    )
+    return len(features.videos) - len(skipped), skipped

@@ -30,15 +30,19 @@ class ExtractionLog:
 
     def has(self, video: str, path: Path) -> bool:
         """Whether the features of this very file, by size and time of change, are there."""
+        return path.is_file() and self.has_state(video, state_of(path))
+
+    def has_state(self, video: str, state: list[int]) -> bool:
+        """Whether the features of a file of this size and time of change are there."""
         row = self.rows.get(video)
         if row is None or "snippets" not in row or not (self._folder / f"{video}.npy").is_file():
             return False
-        return path.is_file() and [row.get("bytes"), row.get("changed")] == state_of(path)
+        return [row.get("bytes"), row.get("changed")] == state
 
     def extracted(self, video: str, path: Path, state: list[int], frames: int, seconds: float, snippets: int) -> None:
         """Note that the features of a video are there: how many frames decoded, and how long (seconds) it is."""
         size, changed = state
-        self._append(
+        self.append(
             {
                 "video": video,
                 "file": str(path.absolute()),
@@ -52,7 +56,7 @@ class ExtractionLog:
 
     def refused(self, video: str, path: Path, reason: str) -> None:
         """Note that a file cannot be decoded, and why."""
-        self._append({"video": video, "file": str(path.absolute()), "refused": reason})
+        self.append({"video": video, "file": str(path.absolute()), "refused": reason})
 
     def reason(self, video: str) -> str:
         """Why a video has no features."""
@@ -62,7 +66,8 @@ class ExtractionLog:
         """How long an extracted video is."""
         return float(self.rows[video]["seconds"])
 
-    def _append(self, row: dict[str, Any]) -> None:
+    def append(self, row: dict[str, Any]) -> None:
+        """Note a row as it is. Raises SolaError when the log cannot be written."""
         with self._lock:
             self.rows[row["video"]] = row
             try:
