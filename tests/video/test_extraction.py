@@ -544,7 +544,7 @@ def test_the_command_counts_what_it_left_out(
     arguments = ("extract", clips["mp4"], bad, "--out", tmp_path / "f", "--encoder", OWN)
     assert "bad.mkv: is cut short" in refused(capsys, *arguments)
     assert sola(*arguments, "--skip-bad", "--quiet") == 0
-    assert capsys.readouterr().err.startswith(f"1 bad files left out, the first: {bad}: is cut short")
+    assert capsys.readouterr().err.startswith(f"1 bad files left out, the first: bad: {bad}: is cut short")
 
 
 @pytest.mark.parametrize(

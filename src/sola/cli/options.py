@@ -123,5 +123,4 @@ def report_skipped(skipped: Mapping[str, str]) -> None:
     """Say which files --skip-bad left out, and why the first."""
     if skipped:
         video, reason = next(iter(skipped.items()))
-        first = reason if video in reason else f"{video}: {reason}"
-        say(f"{len(skipped)} bad files left out, the first: {first}")
+        say(f"{len(skipped)} bad files left out, the first: {video}: {reason}")
