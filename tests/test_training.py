@@ -91,6 +91,23 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(features: Fea
     assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
 
 
+@pytest.mark.parametrize("conditioning", ["none", "centre+scale"])
+def test_above_the_memory_limit_features_are_mapped_and_the_bits_the_same(
+    features: FeatureSet, tmp_path: Path, conditioning: str
+) -> None:
+    config = replaced(SMALL, conditioning=conditioning)
+    above, within = tmp_path / "above", tmp_path / "within"
+    train(features, config, within, quiet=True)
+    train(features, config, above, memory_limit=100, quiet=True)
+    assert (above / "module.safetensors").read_bytes() == (within / "module.safetensors").read_bytes()
+    assert sorted(path.name for path in above.iterdir()) == sorted(path.name for path in within.iterdir())
+    task = SimilarityMatching(config, pack(features, 100, tmp_path), CPU)
+    assert isinstance(task.packed.values.base, np.memmap)
+    if conditioning != "none":
+        assert task.packed.row_each(12).shape == (len(features.videos), 12)
+        assert isinstance(task.packed.row_each(12), np.memmap)
+
+
 def test_training_lowers_the_loss_and_opens_the_gate(features: FeatureSet, tmp_path: Path) -> None:
     train(features, replaced(SMALL, epochs=40, learning_rate=1e-3), tmp_path / "run", quiet=True)
     rows = Run(tmp_path / "run").rows()

@@ -186,10 +186,11 @@ def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:
 
 
 def video_means(packed: PackedFeatures) -> Float[np.ndarray, "videos channels"]:
-    """Each video's mean over time."""
-    return np.stack([packed.video(i).mean(axis=0, dtype=np.float64) for i in range(len(packed.videos))]).astype(
-        np.float32
-    )
+    """Each video's mean over time; with a million videos they are no small matter, so they are kept as the values are."""
+    means = packed.row_each(packed.values.shape[1])
+    for i in range(len(packed.videos)):
+        means[i] = packed.video(i).mean(axis=0, dtype=np.float64)
+    return means
 
 
 def root_mean_square(packed: PackedFeatures, mean: Float[np.ndarray, "videos channels"] | None) -> float:

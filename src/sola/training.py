@@ -35,6 +35,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     track: Track | None = None,
+    memory_limit: int | None = None,
     quiet: bool = False,
 ) -> SoLa:
     """Train a SoLa module on all videos of `features` that are as long as a window, and write the run to `out`.
@@ -49,6 +50,8 @@ def train(
         resume: go on from the run's checkpoint; start afresh where there is none; do nothing if it is finished.
         overwrite: start again, whatever is there.
         track: also write the log's rows to RUN/tensorboard; the run itself does not depend on it.
+        memory_limit: bytes that the features may take in each process; above, they are mapped from a file without a
+            name beside `out`, which vanishes with the process. By default 60 % of what is free.
         quiet: no progress bar.
 
     Raises:
@@ -66,8 +69,9 @@ def train(
         processes.wait()  # all have looked at the folder before the first writes to it
         device = choose_device(config.device)
         precision = choose_precision(config.precision, device)
-        # what does not fit in memory is mapped from a file without a name, which vanishes with this process
-        packed = pack(features, int(0.6 * psutil.virtual_memory().available / processes.here), existing(out))
+        if memory_limit is None:
+            memory_limit = int(0.6 * psutil.virtual_memory().available / processes.here)
+        packed = pack(features, memory_limit, existing(out))
         short = int((packed.lengths < config.window).sum())
         if short == len(packed.videos):
             raise SolaError(

@@ -1,6 +1,7 @@
 """`sola train`."""
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,9 @@ class Train:
     """Start again where a run exists."""
     track: Track | None = None
     """tensorboard: curves of metrics.jsonl in RUN/tensorboard too (extra `track`)."""
+    memory_limit: Annotated[float | None, tyro.conf.arg(metavar="GIB")] = None
+    """What the features may take of memory; above, they are read from a file beside OUT (default: 60 % of what is
+    free)."""
     quiet: bool = False
     """No progress bar, no remarks."""
     reading: ReadingFlags = dataclasses.field(default_factory=Reading)
@@ -64,6 +68,8 @@ def run(arguments: list[str]) -> None:
     options, wanted = parse(command, "train", arguments)
     if options.subset is not None and options.annotations is None:
         raise SolaError(f"--subset {options.subset}: which videos that is, --annotations must say")
+    if options.memory_limit is not None and not 0 <= options.memory_limit < math.inf:
+        raise SolaError(f"--memory-limit {options.memory_limit}: expected GiB, 0 or more")
     requested = {
         "recipe": options.recipe,
         "features": [str(path.absolute()) for path in options.features],
@@ -94,6 +100,7 @@ def run(arguments: list[str]) -> None:
         resume=options.resume,
         overwrite=options.overwrite,
         track=options.track,
+        memory_limit=None if options.memory_limit is None else int(options.memory_limit * 2**30),
         quiet=options.quiet,
     )
     report_skipped(features.skipped)

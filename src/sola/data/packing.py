@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int
 
 from sola.data.features import FeatureSet
 from sola.errors import SolaError
@@ -23,6 +23,8 @@ class PackedFeatures:
     starts: Int[np.ndarray, " bounds"]
     """Row at which each video begins, and at last the total."""
     videos: tuple[str, ...]
+    mapped_in: Path | None = None
+    """The folder of the unnamed file that the values are mapped from; None where they are in memory."""
 
     @property
     def lengths(self) -> Int[np.ndarray, " videos"]:
@@ -32,6 +34,11 @@ class PackedFeatures:
     def video(self, index: int) -> Float[np.ndarray, "time channels"]:
         """Return a view of one video's snippets."""
         return self.values[self.starts[index] : self.starts[index + 1]]
+
+    def row_each(self, channels: int) -> Float32[np.ndarray, "videos channels"]:
+        """Return an array with a row for each video and nothing in it yet, in memory or mapped as the values are."""
+        limit = None if self.mapped_in is None else 0
+        return allocate((len(self.videos), channels), np.dtype(np.float32), limit, self.mapped_in)
 
 
 def pack(features: FeatureSet, memory_limit: int | None = None, folder: Path | None = None) -> PackedFeatures:
@@ -64,7 +71,8 @@ def pack(features: FeatureSet, memory_limit: int | None = None, folder: Path | N
         videos.append(video)
         starts.append(stop)
         del array  # or two files would be in memory while the next is read
-    return PackedFeatures(values[: starts[-1]], np.array(starts, np.int64), tuple(videos))
+    mapped_in = folder if isinstance(values, np.memmap) else None
+    return PackedFeatures(values[: starts[-1]], np.array(starts, np.int64), tuple(videos), mapped_in)
 
 
 def allocate(shape: tuple[int, ...], dtype: np.dtype[Any], memory_limit: int | None, folder: Path | None) -> np.ndarray:
