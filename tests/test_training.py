@@ -64,7 +64,8 @@ def test_a_step_is_its_definition(features: FeatureSet) -> None:
 
         drawn = slice(4 * step, 4 * step + 4)
         losses = []
-        for video, start in zip(task.plan.video[drawn], task.plan.start[drawn], strict=True):
+        for video, first in zip(task.plan.video[drawn], task.plan.first[drawn], strict=True):
+            start = first - task.packed.starts[video]
             window = (arrays[video] - arrays[video].mean(axis=0))[start : start + 23] / scale
             z = plain.model.module.adapt(torch.from_numpy(window)[None])[0][4 : 4 + 15 : 2]
             z = z / z.norm(dim=1, keepdim=True)

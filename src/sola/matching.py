@@ -64,11 +64,12 @@ class Windows:
 
 @dataclass(frozen=True)
 class Plan:
-    """The windows of one epoch in the order in which they come."""
+    """The windows of one epoch in the order in which they come, where features and means are: no step waits for it."""
 
     epoch: int
-    video: Int[np.ndarray, " draws"]
-    start: Int[np.ndarray, " draws"]
+    first: Int[Tensor, " draws"]
+    """The row of the packed features at which each window begins."""
+    video: Int[Tensor, " draws"]
 
 
 class SimilarityMatching:
@@ -88,41 +89,42 @@ class SimilarityMatching:
             module.scale.fill_(root_mean_square(packed, mean if module.centres else None))
         self.model = Matcher(module, projector).to(device)
         self.values = torch.from_numpy(packed.values)
-        if device.type == "cuda" and self.values.nbytes < 0.8 * torch.cuda.mem_get_info(device)[0]:
+        if device.type != "cuda" or self.values.nbytes < 0.8 * torch.cuda.mem_get_info(device)[0]:
             self.values = self.values.to(device)
         self.mean = torch.from_numpy(mean).to(device)
+        looked_at = neighbourhoods(
+            np.zeros(1, np.int64), config.positions, cast(int, config.step), config.margin, module.reach
+        )
+        self.looked_at = torch.from_numpy(looked_at[0]).to(self.values.device)
         self.target = lambda_target(config.positions, cast(float, config.k)).to(device)
         self.plan = self._draw(0)
 
     def steps(self, epoch: int) -> int:
         """Batches in an epoch; the last may be smaller."""
-        return math.ceil(len(self._plan(epoch).video) / self.config.batch_size)
+        return math.ceil(len(self._plan(epoch).first) / self.config.batch_size)
 
     def batch(self, epoch: int, step: int) -> Windows:
         """Gather the neighbourhoods of one batch, as fp32, conditioned by their whole video's mean, values dropped."""
-        size, dropout = self.config.batch_size, self.config.dropout
-        drawn = np.arange(len(self._plan(epoch).video))[step * size : (step + 1) * size]
-        share = self.processes.share(len(drawn))
-        values = self._gather(self._plan(epoch), drawn[share])
+        size, dropout, plan = self.config.batch_size, self.config.dropout, self._plan(epoch)
+        begin = step * size
+        count = min(size, len(plan.first) - begin)
+        share = self.processes.share(count)
+        values = self._gather(plan, slice(begin + share.start, begin + share.stop))
         if not dropout:
-            return Windows(values, len(drawn))
+            return Windows(values, count)
         # seeded by epoch and step, so that a resumed run drops what an undisturbed one does
         entropy = np.random.SeedSequence([self.config.seed, epoch, step]).generate_state(1, np.uint64)[0]
         generator = torch.Generator(self.device).manual_seed(int(entropy >> np.uint64(1)))
         # drawn for the whole batch, so that it does not matter how many processes share it
-        kept = kept_at_random((len(drawn), *values.shape[1:]), dropout, generator)
-        return Windows(values * kept[share] / (1 - dropout), len(drawn))
+        kept = kept_at_random((count, *values.shape[1:]), dropout, generator)
+        return Windows(values * kept[share] / (1 - dropout), count)
 
-    def _gather(self, plan: Plan, drawn: Int[np.ndarray, " drawn"]) -> Float[Tensor, "drawn positions reach channels"]:
-        video = plan.video[drawn]
-        c, module = self.config, self.model.module
-        index = neighbourhoods(plan.start[drawn], c.positions, cast(int, c.step), c.margin, module.reach)
-        index += self.packed.starts[video][:, None, None]
-        values = self.values[torch.from_numpy(index).to(self.values.device)].to(self.device).float()
-        if module.conditioning == "none":
+    def _gather(self, plan: Plan, drawn: slice) -> Float[Tensor, "drawn positions reach channels"]:
+        index = plan.first[drawn][:, None, None] + self.looked_at
+        values = self.values[index].to(self.device).float()
+        if self.model.module.conditioning == "none":
             return values
-        mean = self.mean[torch.from_numpy(video).to(self.device)][:, None, None, :]
-        return module.condition(values, mean)
+        return self.model.module.condition(values, self.mean[plan.video[drawn]][:, None, None, :])
 
     def windows(self, batch: Windows) -> int:
         """Windows in the batch."""
@@ -141,8 +143,9 @@ class SimilarityMatching:
     @torch.no_grad()
     def measures(self, epoch: int) -> dict[str, float]:
         """The gate, and how far the features of the epoch's first windows are from collapse (Table 6)."""
-        windows = np.arange(len(self._plan(epoch).video))[: math.ceil(MEASURED / self.config.positions)]
-        z = F.normalize(self.model.module.adapt_at(self._gather(self._plan(epoch), windows)), dim=-1)
+        plan = self._plan(epoch)
+        windows = slice(0, min(math.ceil(MEASURED / self.config.positions), len(plan.first)))
+        z = F.normalize(self.model.module.adapt_at(self._gather(plan, windows)), dim=-1)
         spread, rank = collapse(z.flatten(0, 1).double())
         return {"gate": self.model.module.gate_value(), "feature_std": spread, "effective_rank": rank}
 
@@ -155,7 +158,9 @@ class SimilarityMatching:
         # seeded by the epoch, so that a resumed run draws what an undisturbed one does
         generator = np.random.default_rng([self.config.seed, epoch])
         c = self.config
-        return Plan(epoch, *draw_windows(self.packed.lengths, c.window, cast(int, c.windows_per_video), generator))
+        video, start = draw_windows(self.packed.lengths, c.window, cast(int, c.windows_per_video), generator)
+        first = torch.from_numpy(self.packed.starts[video] + start).to(self.values.device)
+        return Plan(epoch, first, torch.from_numpy(video).to(self.device))
 
 
 def kept_at_random(shape: tuple[int, ...], share: float, generator: torch.Generator) -> Float[Tensor, "..."]:
@@ -186,7 +191,7 @@ def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:
 
 
 def video_means(packed: PackedFeatures) -> Float[np.ndarray, "videos channels"]:
-    """Each video's mean over time; with a million videos they are no small matter, so they are kept as the values are."""
+    """Each video's mean over time, in memory or mapped as the values are: with many videos it is no small matter."""
     means = packed.row_each(packed.values.shape[1])
     for i in range(len(packed.videos)):
         means[i] = packed.video(i).mean(axis=0, dtype=np.float64)
