@@ -82,6 +82,18 @@ def test_a_step_is_its_definition(features: FeatureSet) -> None:
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=0, msg=name)
 
 
+@pytest.mark.parametrize("conditioning", ["none", "centre+scale"])
+def test_a_step_never_waits_for_the_device(features: FeatureSet, conditioning: str) -> None:
+    """Seen on the meta device, whose values nobody can read."""
+    task = SimilarityMatching(replaced(SMALL, conditioning=conditioning), pack(features), torch.device("meta"))
+    for step in range(2):
+        batch = task.batch(0, step)
+        loss = task.score(task.predict(batch), batch)
+        loss.backward()
+        assert {loss.device.type, task.plan.first.device.type, task.values.device.type} == {"meta"}
+        assert all(parameter.grad is not None for parameter in task.model.parameters())
+
+
 def weights(run: Path) -> bytes:
     return (run / "module.safetensors").read_bytes()
 
