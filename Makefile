@@ -18,12 +18,8 @@ check: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## the speed and memory figures, each beside its plain definition
-	$(BIN)/python benchmarks/training_step.py
-	$(BIN)/python benchmarks/training_memory.py
-	$(BIN)/python benchmarks/suppression.py
-	$(BIN)/python benchmarks/boundary_matching.py
-	$(BIN)/python benchmarks/graph_alignment.py
+bench: $(READY)  ## the speed and memory figures, each beside its plain definition; writes docs/performance.md
+	$(BIN)/python benchmarks/performance.py $(ANNOTATIONS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix

@@ -4,7 +4,9 @@ The plain loop takes the network as its package has it, the frame on show at (k 
 Time: both on the same stretch of the file in this process (the first SECONDS of it, copied without encoding anew), then
 ours on the whole file in a process of its own, with its peak resident set.
 
-    python benchmarks/extraction.py VIDEO [--seconds 60]
+Without a VIDEO one is made first: 1280 × 720, 25 frames a second, H.264.
+
+    python benchmarks/extraction.py [VIDEO] [--seconds 60] [--minutes 10]
 """
 
 import argparse
@@ -74,13 +76,32 @@ def plain(path: Path, fps: float = 4.0) -> np.ndarray:
     return np.stack(features)
 
 
+def make(path: Path, minutes: float) -> None:
+    """Write a video of a textured ground and a patch that moves over it."""
+    generator = np.random.default_rng(0)
+    ground = np.kron(generator.integers(40, 200, (90, 160, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        for number in range(round(minutes * 60 * 25)):
+            picture = ground.copy()
+            left, top = 7 * number % 1080, 3 * number % 520
+            picture[top : top + 200, left : left + 200] = 255 - picture[top : top + 200, left : left + 200]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        container.mux(stream.encode())
+
+
 def main() -> None:
     """Measure, compare, print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=Path, nargs="?")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--minutes", type=float, default=10.0, help="of the video that is made")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if options.video is None:
+            options.video = Path(folder) / "made.mp4"
+            make(options.video, options.minutes)
         part = Path(folder) / f"part{options.video.suffix}"
         cut(options.video, options.seconds, part)
         encoder = EfficientNetEncoder(torch.device("cpu"))

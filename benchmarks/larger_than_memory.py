@@ -6,7 +6,7 @@ a memory limit) in an unnamed file that is mapped. Windows a second of whole tra
 peak of memory that belongs to the process alone (RssAnon: pages of a mapped file are given back when others need room)
 is of a process each, which packs the videos from a generator and takes as many steps.
 
-    python benchmarks/larger_than_memory.py [--videos 1000 10000 100000] [--folder DIR]
+    python benchmarks/larger_than_memory.py [--videos 1000 10000 100000] [--rounds 9] [--folder DIR]
 """
 
 import argparse
@@ -31,7 +31,7 @@ from sola.matching import SimilarityMatching
 from sola.training_config import TrainingConfig
 
 CPU = torch.device("cpu")
-LENGTH, CHANNELS, STEPS, ROUNDS = 100, 128, 16, 9
+LENGTH, CHANNELS, STEPS = 100, 128, 16
 WAYS = {"in memory": None, "mapped": 0}
 """The memory limit, in bytes."""
 
@@ -75,11 +75,11 @@ class Training:
         return windows
 
 
-def speeds(videos: int, folder: Path) -> dict[str, float]:
+def speeds(videos: int, rounds: int, folder: Path) -> dict[str, float]:
     """Windows a second of both ways, and their ratio, in turns."""
     both = {way: Training(packed_to(limit, videos, folder)) for way, limit in WAYS.items()}
     rates: dict[str, list[float]] = {way: [] for way in both}
-    for number in range(ROUNDS + 1):
+    for number in range(rounds + 1):
         for way, training in both.items():
             began = time.perf_counter()
             windows = training.steps(STEPS)
@@ -90,7 +90,7 @@ def speeds(videos: int, folder: Path) -> dict[str, float]:
     return {**found, "mapped_of_in_memory": round(ratio, 2)}
 
 
-def print_peak(way: str, videos: int, folder: Path) -> None:
+def print_peak(way: str, videos: int, rounds: int, folder: Path) -> None:
     """Print the most anonymous memory that packing and training take, in bytes above the imports."""
     before, peak, ended = resident("RssAnon"), [0], threading.Event()
 
@@ -100,7 +100,7 @@ def print_peak(way: str, videos: int, folder: Path) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    Training(packed_to(WAYS[way], videos, folder)).steps(STEPS * ROUNDS)
+    Training(packed_to(WAYS[way], videos, folder)).steps(STEPS * rounds)
     ended.set()
     watcher.join()
     print(peak[0] - before)
@@ -109,18 +109,20 @@ def print_peak(way: str, videos: int, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, nargs="+", default=(1_000, 10_000, 100_000))
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the file is")
     parser.add_argument("--peak-of", choices=tuple(WAYS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak_of:
-        print_peak(options.peak_of, options.videos[0], options.folder)
+        print_peak(options.peak_of, options.videos[0], options.rounds, options.folder)
         return
     rows = []
     for videos in options.videos:
         row: dict[str, float] = {"videos": videos, "MiB packed": round(videos * LENGTH * CHANNELS * 2 / 2**20)}
-        row |= speeds(videos, options.folder)
+        row |= speeds(videos, options.rounds, options.folder)
         for way in WAYS:
             command = [sys.executable, __file__, "--videos", str(videos), "--folder", str(options.folder)]
+            command += ["--rounds", str(options.rounds)]
             peak = subprocess.run([*command, "--peak-of", way], check=True, stdout=subprocess.PIPE).stdout
             row[f"peak MiB {way}"] = round(int(peak) / 2**20)
         rows.append(row)

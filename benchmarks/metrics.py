@@ -7,6 +7,7 @@ one prediction after the other for mAP, one video after the other for AR.
 """
 
 import argparse
+import json
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -117,7 +118,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     truth, predictions = made_up(read_annotations(options.annotations).subset("validation"))
-    print(f"{len(predictions)} predictions, {len(truth)} instances, {len(TIOU)} thresholds")
+    figures: dict[str, object] = {"predictions": len(predictions), "instances": len(truth), "thresholds": len(TIOU)}
     for name, plain, fast in (
         ("mAP", lambda: plain_map(truth, predictions), lambda: average_precision(truth, predictions, TIOU).mean),
         ("AUC", lambda: plain_auc(truth, predictions), lambda: average_recall(truth, predictions).auc),
@@ -125,7 +126,9 @@ def main() -> None:
         seconds, value = timed(fast, options.rounds)
         plain_seconds, expected = timed(plain, 1)
         assert abs(value - expected) < 1e-9, (value, expected)
-        print(f"{name} {value:.6f}: {seconds:.3f} s, plain loop {plain_seconds:.1f} s, {plain_seconds / seconds:.0f}x")
+        ratio = round(plain_seconds / seconds)
+        figures[name] = {"seconds": seconds, "plain_seconds": plain_seconds, "times_faster": ratio}
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

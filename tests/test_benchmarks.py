@@ -1,0 +1,34 @@
+"""The benchmarks that nobody waits for run at a small size."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def printed(name: str, *arguments: str) -> Any:
+    found = subprocess.run(
+        [sys.executable, str(BENCHMARKS / name), *arguments], capture_output=True, text=True, check=True
+    )
+    return json.loads(found.stdout)
+
+
+@pytest.mark.slow
+def test_what_measures_a_gpu_runs_without_one() -> None:
+    found = printed("gpu.py", "--device", "cpu", "--videos", "48", "--epochs", "2", "--batch", "1")
+    assert found["training"]["windows"] == 96
+    assert set(found["heads_milliseconds"]) == {"bmn", "gtad", "actionformer"}
+
+
+@pytest.mark.slow
+def test_training_from_a_file_is_measured_beside_memory(tmp_path: Path) -> None:
+    few = ("--videos", "300", "--rounds", "1", "--folder", str(tmp_path))
+    (row,) = printed("larger_than_memory.py", *few)["rows"]
+    assert row["videos"] == 300
+    assert row["mapped_of_in_memory"] > 0
+    assert not list(tmp_path.iterdir())
