@@ -236,7 +236,8 @@ def test_transformed_features_are_those_of_one_process(cluster: Cluster, world: 
 def test_a_transform_that_was_stopped_is_refused_until_it_is_whole(
     cluster: Cluster, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    features, out = world / "data" / "features", tmp_path / "out"
+    features, out = tmp_path / "raw", tmp_path / "out"
+    shutil.copytree(world / "data" / "features", features)
     call = ("transform", world / "module", features, "--out", out, "--quiet")
     cluster.call(*call)
     whole = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -250,7 +251,16 @@ def test_a_transform_that_was_stopped_is_refused_until_it_is_whole(
         StoredFeatures.of([out])
     cluster.call(*call)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
+    shutil.copyfile(features / kept.name, features / "new.npy")
+    cluster.call(*call)
+    assert (out / "new.npy").read_bytes() == kept.read_bytes()
     assert kept.stat().st_mtime_ns == state
+    whole = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sola(*call, "--engine", "ray") == 0  # nothing to do: no cluster is begun
+    shutil.copytree(features, tmp_path / "others")
+    others = ("transform", world / "module", tmp_path / "others", "--out", out, "--engine", "ray")
+    assert "exists already and is something else" in refused(capsys, *others)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
 
 
 @on_cluster

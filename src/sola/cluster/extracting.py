@@ -121,9 +121,13 @@ def extract_on_cluster(
     manifest = manifest_of(encoder, fps, stride, extraction.framing(encoder), extraction.dtype, extraction.source)
     bad: dict[str, str] = {}
     with _mirrored(out) as folder:
+        before = names_in(folder)
         with naming({folder: out}):
             log = prepared(folder, manifest, overwrite=overwrite)
-        _push(folder, out, whole=True)
+        if out.local is None:
+            for name in before - names_in(folder):  # overwritten
+                out.remove(name)
+            out.put(folder / MANIFEST_NAME, MANIFEST_NAME)
         missing = [video for video, one in videos.items() if not log.has_state(video, list(one.state))]
         total, pushed = len(videos), time.monotonic()
         progress(total - len(missing), total)
@@ -168,15 +172,14 @@ def _mirrored(out: Storage) -> Iterator[Path]:
         yield folder
 
 
-def _push(folder: Path, out: Storage, *, whole: bool = False) -> None:
-    """Bring what changed in the mirror to the folder itself: the log, and with `whole` the manifest and removals."""
-    if out.local is not None:
-        return
-    if whole:
-        for name in set(out.names()) - {path.name for path in folder.iterdir()}:
-            out.remove(name)
-        out.put(folder / MANIFEST_NAME, MANIFEST_NAME)
-    if (folder / LOG_NAME).is_file():
+def names_in(folder: Path) -> set[str]:
+    """What is in a folder; nothing where there is none."""
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _push(folder: Path, out: Storage) -> None:
+    """Bring the mirror's log to the folder itself."""
+    if out.local is None and (folder / LOG_NAME).is_file():
         out.put(folder / LOG_NAME, LOG_NAME)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sola.cluster.engine import Progress, Resources, Work, spread
 from sola.cluster.staging import StoredFeatures, fetched_run
 from sola.cluster.storage import Storage
+from sola.data.features import RECORD
 from sola.data.manifest import MANIFEST_NAME
 from sola.data.unfinished import UNFINISHED
 from sola.engine import Device, choose_device
@@ -42,10 +43,11 @@ def transform_on_cluster(
     record = {"module": described["fingerprint"], "features": [source.location for source in features.sources]}
     if out in features.sources:
         raise SolaError(f"{out.location}: holds the features that are read; choose another folder")
-    there = set(_begun(out, record, overwrite=overwrite))
     files, total = features.files[0], len(features.videos)
-    if MANIFEST_NAME in there and UNFINISHED not in there and there.issuperset(files.values()):
-        return {}
+    there, left_out = _found(out, record, overwrite=overwrite)
+    if UNFINISHED not in there and all(files[video] in there or video in left_out for video in features.videos):
+        return left_out
+    out.write_json(UNFINISHED, record)
     missing = [video for video in features.videos if files[video] not in there]
     bad: dict[str, str] = {}
     progress(total - len(missing), total)
@@ -63,29 +65,29 @@ def transform_on_cluster(
         after = {} if read.manifest.sola is None else {"after": dict(read.manifest.sola)}
         manifest = dataclasses.replace(read.manifest, dim=read.channels, sola={**described, **after})
     out.write_json(MANIFEST_NAME, manifest.to_json())
+    out.write_json(RECORD, {**record, "left_out": bad})
     out.remove(UNFINISHED)
     return bad
 
 
-def _begun(out: Storage, record: dict[str, Any], *, overwrite: bool) -> list[str]:
-    """Mark the folder as being filled, unless it is whole; return what is there already."""
-    there = out.names()
-    if not there:
-        out.write_json(UNFINISHED, record)
-        return []
-    before = out.read_json(UNFINISHED)
-    sola = (out.read_json(MANIFEST_NAME) or {}).get("sola") or {}
-    if before == record or (before is None and sola.get("fingerprint") == record["module"]):
-        return there
+def _found(out: Storage, record: dict[str, Any], *, overwrite: bool) -> tuple[set[str], dict[str, str]]:
+    """What is there already of the same work: names of files, and why others were left out when it was finished.
+
+    Raises SolaError when it is of other work, unless `overwrite` and it is ours: then nothing is left of it.
+    """
+    there = set(out.names())
+    before = out.read_json(UNFINISHED if UNFINISHED in there else RECORD)
+    left_out = before.pop("left_out", {}) if isinstance(before, dict) else {}
+    if not there or (before == record and (UNFINISHED in there or not overwrite)):
+        return there, left_out
     if not overwrite:
         raise SolaError(f"{out.location}: exists already and is something else; choose another folder")
-    if before is None and not sola:
+    if UNFINISHED not in there and not (out.read_json(MANIFEST_NAME) or {}).get("sola"):
         raise SolaError(f"{out.location}: has no {MANIFEST_NAME} of ours, so is not ours to overwrite; choose another")
     out.write_json(UNFINISHED, record)
-    for name in there:
-        if name != UNFINISHED:
-            out.remove(name)
-    return []
+    for name in there - {UNFINISHED}:
+        out.remove(name)
+    return {UNFINISHED}, {}
 
 
 @contextmanager
