@@ -27,8 +27,8 @@ def test_what_measures_a_gpu_runs_without_one() -> None:
 
 @pytest.mark.slow
 def test_training_from_a_file_is_measured_beside_memory(tmp_path: Path) -> None:
-    few = ("--videos", "300", "--rounds", "1", "--folder", str(tmp_path))
+    few = ("--videos", "64", "--rounds", "1", "--folder", str(tmp_path))
     (row,) = printed("larger_than_memory.py", *few)["rows"]
-    assert row["videos"] == 300
+    assert row["videos"] == 64
     assert row["mapped_of_in_memory"] > 0
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,6 @@
 """Long work under what machines do: killed at random moments, out of disk, out of permission.
 
-SOLA_KILLS=10 pytest tests/test_endurance.py      # ten kills a command instead of two
+SOLA_KILLS=10 pytest tests/test_endurance.py      # ten kills a command instead of one
 SOLA_KILLS_SEED=1 ...                             # at other moments
 """
 
@@ -27,7 +27,7 @@ from rendering import render
 
 from sola.data.synthetic import SyntheticWorld, write
 
-KILLS = int(os.environ.get("SOLA_KILLS", "2"))
+KILLS = int(os.environ.get("SOLA_KILLS", "1"))
 SEED = int(os.environ.get("SOLA_KILLS_SEED", "0"))
 WORLD = SyntheticWorld(training_videos=12, validation_videos=6, length=120.0, length_spread=0.0, channels=16)
 MANY = SyntheticWorld(training_videos=1500, validation_videos=1, length=100.0, length_spread=0.0, channels=32)

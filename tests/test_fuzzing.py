@@ -29,7 +29,7 @@ READERS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
 def test_a_reader_refuses_whatever_it_does_not_read(tmp_path: Path, reader: str) -> None:
-    limits = ("-runs=3000", "-seed=1", "-max_len=16384", "-timeout=10", "-rss_limit_mb=4096")
+    limits = ("-runs=1500", "-seed=1", "-max_len=16384", "-timeout=10", "-rss_limit_mb=4096")
     run = subprocess.run(
         [sys.executable, str(HARNESS), reader, str(tmp_path), *limits], capture_output=True, text=True, cwd=tmp_path
     )
