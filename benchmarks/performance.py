@@ -143,8 +143,14 @@ def machine() -> dict[str, Any]:
         "processor": platform.machine(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "load_before": round(psutil.getloadavg()[0], 2),
     }
+
+
+def machine_in_words(found: dict[str, Any]) -> str:
+    return (
+        f"{found['cores']} cores ({found['processor']}), {found['memory_GiB']} GiB of memory, "
+        f"Python {found['python']}, torch {found['torch']}"
+    )
 
 
 def page(kept: dict[str, Any]) -> str:
@@ -155,11 +161,9 @@ def page(kept: dict[str, Any]) -> str:
         for one in FIGURES
         if one.name in kept
     ]
-    conditions = sorted({json.dumps(value["machine"], sort_keys=True) for value in kept.values()})
-    on = "; ".join(
-        ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in json.loads(one).items()) for one in conditions
-    )
-    return TEXT.format(rows="\n".join(rows), machines=on)
+    machines = sorted({machine_in_words(value["machine"]) for value in kept.values()})
+    loads = [value["load_before"] for value in kept.values()]
+    return TEXT.format(rows="\n".join(rows), machines="; ".join(machines), load=f"{min(loads):.1f} to {max(loads):.1f}")
 
 
 TEXT = """# Performance
@@ -173,7 +177,7 @@ in the same run: machines differ and are noisy, ratios less so. No figure is of 
 |---|---|---|---|
 {rows}
 
-Measured on: {machines}.
+Measured on {machines}; the machine's load average as each began: {load}, the figure before it included.
 """
 
 
@@ -190,10 +194,14 @@ def main() -> None:
             print(f"{one.name}: left out, it needs ANNOTATIONS", flush=True)
             continue
         arguments = [str(options.annotations) if part == "ANNOTATIONS" else part for part in one.arguments]
-        conditions, began = machine(), time.perf_counter()
+        load, began = round(psutil.getloadavg()[0], 2), time.perf_counter()
         command = [sys.executable, str(HERE / f"{one.name}.py"), *arguments]
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        kept[one.name] = {"found": json.loads(printed[printed.index("{") :]), "machine": conditions}
+        kept[one.name] = {
+            "found": json.loads(printed[printed.index("{") :]),
+            "machine": machine(),
+            "load_before": load,
+        }
         print(f"{one.name}: {time.perf_counter() - began:.0f} s", flush=True)
         write_json(JSON, kept)
         write_text(DOCS / "performance.md", page(kept))

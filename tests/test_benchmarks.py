@@ -1,4 +1,4 @@
-"""The benchmarks that nobody waits for run at a small size."""
+"""The benchmarks that nobody waits for run at a small size, and the documents say what was measured."""
 
 import json
 import subprocess
@@ -8,7 +8,28 @@ from typing import Any
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))  # scripts, not part of the package
+import performance
+
+BENCHMARKS = performance.HERE
+
+
+def rows(document: str) -> list[str]:
+    """Of the table of figures."""
+    return [line for line in document.splitlines() if line.startswith("| ") and "`benchmarks/" in line]
+
+
+def test_the_document_of_figures_is_what_was_measured() -> None:
+    kept = json.loads(performance.JSON.read_text())
+    document = (performance.DOCS / "performance.md").read_text()
+    assert document == performance.page(kept)
+    assert len(rows(document)) == len(performance.FIGURES)
+
+
+def test_the_figures_of_the_readme_are_of_that_document() -> None:
+    shown = rows((BENCHMARKS.parent / "README.md").read_text())
+    assert shown
+    assert set(shown) <= set(rows((performance.DOCS / "performance.md").read_text()))
 
 
 def printed(name: str, *arguments: str) -> Any:
