@@ -406,6 +406,7 @@ def test_half_precision_is_close() -> None:
         ({"classes": 0}, "classes=0"),
         ({"length": 100}, "length=100: expected a multiple of 32"),
         ({"width": 10}, "heads=4"),
+        ({"width": 0}, "width=0"),
         ({"windows": (4, 5)}, "window=4"),
         ({"windows": ()}, "levels=0"),
         ({"head_width": -1}, "head_width=-1"),

@@ -107,7 +107,7 @@ def test_targets_of_a_batch_are_those_of_each_clip() -> None:
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [((0, None), "length"), ((4, 5), "max_duration"), ((4, 0), "max_duration")],
+    [((0, None), "length"), ((4, 5), "max_duration"), ((4, 0), "max_duration"), ((2049, None), "2,049 × 2,049 cells")],
 )
 def test_a_map_that_cannot_be_is_refused(values: tuple[int, int | None], named: str) -> None:
     with pytest.raises(SolaError, match=named):

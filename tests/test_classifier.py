@@ -112,6 +112,8 @@ def test_thumos14s_array_is_indexed_as_its_users_do(tmp_path: Path) -> None:
         ({"results": {"a": 3}}, "no list of scores"),
         ({"results": {"a": [{"label": "fly", "score": 1}]}}, "label 'fly'"),
         ({"results": {"a": [{"label": "run"}]}}, 'without "label"'),
+        ({"results": {"a": [{"label": ["run"], "score": 1}]}}, r"label \['run'\]"),
+        ({"results": {"a": [1, 10**400, 3]}}, "'a' has a score that is not finite"),
         ({"results": {"a": [1, 2, 3]}, "class": 3}, "not a list of names"),
         ({"result": {}}, 'no object "results"'),
         ([], 'no object "results"'),

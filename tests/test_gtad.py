@@ -362,6 +362,7 @@ def test_clips_of_another_length_are_refused() -> None:
         ({"kernel_size": 2}, "kernel_size=2"),
         ({"max_duration": 10}, "max_duration=10"),
         ({"context_bins": -1}, "bins=-1"),
+        ({"bins": 1025}, "bins=1025"),
         ({"anchor": (1.0, 0.0)}, "anchor"),
     ],
 )

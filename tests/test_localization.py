@@ -559,7 +559,9 @@ def _half_a_classifier(run: Path) -> None:
         _changed("training", "epochs", value=0), _changed("training", "unknown", value=1),
         _changed("training", "length", value=None), _changed("features", "channels", value=12),
         _changed("features", "channels", value=-4), _changed("features", "manifest", value={"fps": "fast"}),
-        _changed("classes", value=["one", "class", "too", "many"]),
+        _changed("classes", value=["one", "class", "too", "many"]), _changed("classes", value="run"),
+        _changed("training", "learning_rate", value=10**400), _changed("training", "keep", value=2.5),
+        _changed("training", "length", value=10**9), _changed("features", "channels", value=10**9),
     ],
 )  # fmt: skip
 def test_a_spoilt_run_is_told_in_a_line_that_names_it(spoil: Callable[[Path], None], run: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The module against convolutions written as loops, its shortcuts against the dense form, and its files."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,7 @@ def test_length_is_kept_down_to_one_snippet() -> None:
         ({"hidden": 0}, "hidden=0"),
         ({"kernel_size": 4}, "kernel_size=4"),
         ({"smoothing": 2}, "smoothing=2"),
+        ({"hidden": math.inf}, "not a SoLa module's"),
         ({"form": "both"}, "both"),
         ({"conditioning": "whiten"}, "whiten"),
     ],

@@ -220,6 +220,14 @@ def test_a_log_line_cut_short_takes_no_other_with_it(tmp_path: Path) -> None:
     assert [row["loss"] for row in run.rows()] == [2.0, 1.0]
 
 
+def test_a_log_that_others_wrote_in_loses_their_lines_only(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.append({"epoch": 1, "loss": 2.0})
+    with run.log.open("ab") as stream:
+        stream.write(b'3\n"loss"\n{"loss": 1}\n{"epoch": [2], "loss": 1}\n' + b"[" * 100_000 + b"\n\xff\n")
+    assert [row["loss"] for row in run.rows()] == [2.0]
+
+
 def test_training_leaves_the_callers_random_numbers_alone(features: FeatureSet, tmp_path: Path) -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)

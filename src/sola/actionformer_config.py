@@ -10,6 +10,11 @@ from sola.heads.actionformer.model import ActionFormer
 from sola.localizer_config import LocalizerConfig
 from sola.postprocess import Gaussian
 
+MOST_LEVELS = 16
+"""Of the pyramid; published are 6 and 7."""
+MOST_UNITS = 2**18
+"""Of a clip: eighteen hours at four features a second."""
+
 
 @dataclass(frozen=True)
 class ActionFormerConfig(LocalizerConfig):
@@ -61,6 +66,10 @@ class ActionFormerConfig(LocalizerConfig):
         for name in ("crop", "average"):
             if not 0 < getattr(self, name) <= 1:
                 raise SolaError(f"{name}={getattr(self, name)}: expected more than 0 and at most 1")
+        if not 1 <= self.levels <= MOST_LEVELS:
+            raise SolaError(f"levels={self.levels}: expected 1 to {MOST_LEVELS}")
+        if max(self.rescaled or 0, self.length) > MOST_UNITS:
+            raise SolaError(f"length={self.rescaled or self.length}: expected at most {MOST_UNITS:,} units")
         if not (self.clip_norm > 0 and math.isfinite(self.clip_norm)):
             raise SolaError(f"clip_norm={self.clip_norm}: expected a number above 0")
 

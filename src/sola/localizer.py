@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from jaxtyping import Float
 from numpy import ndarray
@@ -24,6 +25,11 @@ from sola.snippet_classifier import SnippetClassifier
 
 WEIGHTS = "localizer.safetensors"
 CONFIG = "config.json"
+FAULTS = (
+    *(KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError),
+    *(SafetensorError, SolaError, msgspec.ValidationError),
+)
+"""What a config or weights that are not of a run may raise."""
 CHAIN = ("encoder", "fps", "stride", "window", "offset", "dim")
 """What of a manifest the features of a localiser have to agree in, where both say it."""
 
@@ -59,21 +65,25 @@ class Localizer:
             raise SolaError(f"{run}: holds no {WEIGHTS}; expected a finished run of `sola localize train`")
         record = read_json(run / CONFIG, "a run's config")
         try:
-            config = CONFIGS[record["training"]["head"]](**record["training"])
-            classes = tuple(record["classes"])
-            channels = int(record["features"]["channels"])
+            kind = CONFIGS[record["training"]["head"]]
+            config = msgspec.convert(vars(kind(**record["training"])), kind)  # all known by name, and of the right type
+            classes = msgspec.convert(record["classes"], tuple[str, ...])
+            channels = msgspec.convert(record["features"]["channels"], int)
             manifest = Manifest.of(record["features"]["manifest"])
             tensors = load_file(run / WEIGHTS)
+            weights = {n.removeprefix("head/"): t for n, t in tensors.items() if n.startswith("head/")}
+            with torch.device("meta"):  # no memory is taken for what a config says before the weights are seen to fit
+                config.build(channels, len(classes)).load_state_dict(weights, assign=True)
             with torch.random.fork_rng(devices=[]):  # the weights drawn here are thrown away
                 head = config.build(channels, len(classes))
-            head.load_state_dict({n.removeprefix("head/"): t for n, t in tensors.items() if n.startswith("head/")})
+            head.load_state_dict(weights)
             classifier = None
             if "classifier/weight" in tensors:
                 weight, bias = tensors["classifier/weight"].numpy(), tensors["classifier/bias"].numpy()
                 if weight.shape != (channels, len(classes)) or bias.shape != (len(classes),):
                     raise ValueError(f"a classifier of shape {weight.shape}, not ({channels}, {len(classes)})")
                 classifier = SnippetClassifier(weight, bias)
-        except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError, SolaError) as error:
+        except FAULTS as error:
             reason = " ".join(str(error).split())
             raise SolaError(f"{run}: not a run of `sola localize train` ({reason}); train it again") from None
         return cls(head.eval(), config, classes, manifest, classifier)

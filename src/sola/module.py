@@ -185,7 +185,7 @@ class SoLa(nn.Module):
                 module = cls(**config["module"])
             weights = load_file(folder / WEIGHTS)
             module.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
-        except TypeError as error:
+        except (TypeError, ValueError, OverflowError) as error:
             reason = " ".join(str(error).split())
             raise SolaError(f'{folder / CONFIG}: the "module" entry is not a SoLa module\'s ({reason})') from None
         except (SafetensorError, OSError) as error:

@@ -82,12 +82,12 @@ class Run:
         if not self.log.exists():
             return []
         by_epoch: dict[int, dict[str, Any]] = {}
-        for line in self.log.read_text(encoding="utf-8").splitlines():
+        for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError:  # a line cut short when the machine went down
+            except (ValueError, RecursionError):  # a line cut short when the machine went down
                 continue
-            if "loss" in row:
+            if isinstance(row, dict) and "loss" in row and type(row.get("epoch")) is int:
                 by_epoch[row["epoch"]] = row
         return [by_epoch[epoch] for epoch in sorted(by_epoch)]
 

@@ -17,6 +17,8 @@ from sola.errors import SolaError
 
 Layout = Literal["duration_start", "start_end"]
 
+MOST_CELLS = 2**22
+"""Of a map: 2,048 × 2,048. What is kept of each cell takes gigabytes beyond that."""
 REGION = 1.5
 """Units on either side of a boundary that count as the boundary."""
 
@@ -51,7 +53,8 @@ class MapTargets:
 class ProposalMap:
     """Which proposal each cell of the map stands for.
 
-    Raises SolaError for sizes below 1, a maximum duration beyond the length, or an unknown layout.
+    Raises SolaError for sizes below 1, a map of more than 4 million cells, a maximum duration beyond the length, or an
+    unknown layout.
     """
 
     length: int
@@ -70,6 +73,12 @@ class ProposalMap:
             )
         if self.layout not in get_args(Layout):
             raise SolaError(f"layout={self.layout!r}: expected one of {', '.join(get_args(Layout))}")
+        rows, columns = self.shape
+        if rows * columns > MOST_CELLS:
+            raise SolaError(
+                f"a map of {rows:,} × {columns:,} cells: expected at most {MOST_CELLS:,}; "
+                "choose a shorter length or max_duration"
+            )
 
     @property
     def longest(self) -> int:

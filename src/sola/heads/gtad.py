@@ -17,6 +17,8 @@ from sola.heads.gcnext import GCNeXt
 from sola.heads.published import check_names, published_weights
 from sola.segments import Segments
 
+MOST_BINS = 1024
+"""Of an alignment; published are 32 and 4."""
 STEM_GROUPS = 4
 """Of the first convolution along time."""
 
@@ -84,6 +86,8 @@ class GTAD(nn.Module):
                 raise SolaError(f"{name}={value}: expected a whole number of at least 1")
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise SolaError(f"kernel_size={kernel_size}: expected an odd number of cells (1, 3, …)")
+        if max(bins, context_bins) > MOST_BINS:
+            raise SolaError(f"bins={bins}, context_bins={context_bins}: expected at most {MOST_BINS}")
         if length < neighbours:
             raise SolaError(f"length={length}: expected at least {neighbours} snippets, one for each neighbour")
         if not anchor[0] < anchor[1]:

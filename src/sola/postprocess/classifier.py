@@ -1,5 +1,6 @@
 """Class labels for proposals that have none: an external video classifier, or a snippet classifier inside each."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +152,7 @@ def _fill(path: Path, video: str, row: Float[np.ndarray, " columns"], value: lis
     for entry in value:
         if not (isinstance(entry, dict) and "label" in entry and "score" in entry):
             raise SolaError(f'{path}: video {video!r} has an entry without "label" and "score"')
-        if entry["label"] not in at:
+        if not isinstance(entry["label"], str) or entry["label"] not in at:
             raise SolaError(f"{path}: video {video!r} has the label {entry['label']!r}, which is none of the classes")
         row[at[entry["label"]]] = _number(path, video, entry["score"])
 
@@ -159,7 +160,10 @@ def _fill(path: Path, video: str, row: Float[np.ndarray, " columns"], value: lis
 def _number(path: Path, video: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SolaError(f"{path}: video {video!r} has the score {value!r}; expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
 
 
 def _positions(path: Path, what: str, names: Sequence[str], wanted: Sequence[str]) -> Int[np.ndarray, " wanted"]:

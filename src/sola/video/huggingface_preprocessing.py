@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def _framing(settings: Mapping[str, Any]) -> Framing:
     interpolation = INTERPOLATIONS.get(str(settings["resample"]))
     if interpolation is None:
         raise SolaError(
-            f"resample {settings['resample']} is not supported; expected one of {', '.join(INTERPOLATIONS)}"
+            f"resample {settings['resample']!r} is not supported; expected one of {', '.join(INTERPOLATIONS)}"
         )
     crop = _sides(settings, "crop_size", "height", "width") if settings["do_center_crop"] else None
     if _is_short_side(settings["size"]):
@@ -119,7 +120,9 @@ def _colours(settings: Mapping[str, Any], key: str, least: float) -> tuple[float
     """Three numbers above `least`, or one for all three."""
     value = settings[key]
     values = value if isinstance(value, list | tuple) else [value] * 3
-    if len(values) != 3 or not all(type(each) in (int, float) and least < each < math.inf for each in values):
+    if len(values) != 3 or not all(
+        type(each) in (int, float) and least < each <= sys.float_info.max for each in values
+    ):
         raise SolaError(f"{key} {json.dumps(value)} is not supported; expected three numbers above {least:g}")
     red, green, blue = map(float, values)
     return red, green, blue

@@ -49,10 +49,11 @@ class PyramidBackbone(nn.Module):
         drop_path: float = 0.1,
     ) -> None:
         super().__init__()
-        if convolutions < 1 or stem < 0 or channels < 1:
-            raise SolaError(
-                f"channels={channels}, convolutions={convolutions}, stem={stem}: expected at least 1, 1 and 0"
-            )
+        for name, value in {"channels": channels, "width": width, "convolutions": convolutions}.items():
+            if value < 1:
+                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+        if stem < 0:
+            raise SolaError(f"stem={stem}: expected a whole number of at least 0")
         if not windows:
             raise SolaError("windows is empty: expected one entry for each level of the pyramid")
         self.convolutions = nn.ModuleList(
