@@ -14,6 +14,9 @@ matplotlib.use("Agg")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long") and "SOLA_LONG" not in os.environ:
+            item.add_marker(pytest.mark.skip(reason="takes long: set SOLA_LONG=1"))
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 

@@ -47,6 +47,7 @@ def test_what_measures_a_gpu_runs_without_one() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_training_from_a_file_is_measured_beside_memory(tmp_path: Path) -> None:
     few = ("--videos", "64", "--rounds", "1", "--folder", str(tmp_path))
     (row,) = printed("larger_than_memory.py", *few)["rows"]

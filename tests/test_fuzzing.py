@@ -45,6 +45,7 @@ def test_a_document_with_other_values_is_read_or_refused(tmp_path: Path, reader:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_fuzzer_runs(tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="fuzzing needs atheris")
     run = subprocess.run(

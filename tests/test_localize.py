@@ -464,11 +464,9 @@ def test_features_that_nothing_times_are_told(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("with_signal", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_from_outside_it_ends_in_the_same_bits(
-    with_signal: signal.Signals, world: Path, annotations: Path, tmp_path: Path
-) -> None:
-    """At a moment that falls where it falls, after the first checkpoint."""
+@pytest.mark.long
+def test_stopped_from_outside_it_ends_in_the_same_bits(world: Path, annotations: Path, tmp_path: Path) -> None:
+    """At a moment that falls where it falls, after the first checkpoint; `test_endurance` kills it."""
 
     def command(run: str) -> list[str]:
         arguments = [world / "features", "--annotations", annotations, "--out", tmp_path / run, *SMALL]
@@ -479,7 +477,7 @@ def test_killed_from_outside_it_ends_in_the_same_bits(
     log = tmp_path / "killed" / "metrics.jsonl"
     while killed.poll() is None and not log.exists():
         time.sleep(0.01)
-    killed.send_signal(with_signal)
+    killed.send_signal(signal.SIGTERM)
     killed.wait()
     assert not (tmp_path / "killed" / WEIGHTS).exists(), "it finished before it was killed"
     for run in ("whole", "killed"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from calling import sola
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -47,7 +48,7 @@ def test_what_no_launcher_sets_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 def command(processes: int, *arguments: str) -> list[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [sys.executable, *(launcher if processes > 1 else []), "-m", "sola", *arguments]
+    return [sys.executable, *launcher, "-m", "sola", *arguments]
 
 
 def call(processes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -80,26 +81,21 @@ HEADS = {
 
 @pytest.mark.slow
 class TestTorchrun:
-    @pytest.mark.parametrize(
-        ("processes", "options"),
-        [
-            # 48 windows in batches of 13: shares of 7 and 6, and a last batch of 9
-            (2, ("--batch-size", "13", "--dropout", "0.5")),
-            # the last batch has one window for three processes
-            (3, ("--batch-size", "47", "--loss", "softened_outside")),
-        ],
-    )
-    def test_a_module_is_trained_as_by_one(
-        self, world: Path, tmp_path: Path, processes: int, options: tuple[str, ...]
-    ) -> None:
-        features = str(world / "features")
-        where = ("--annotations", str(world / "annotations.json"))
-        for count, name in ((1, "one"), (processes, "many")):
-            call(count, "train", features, *where, "--out", str(tmp_path / name), *MODULE, *options)
-        assert losses(tmp_path / "many") == pytest.approx(losses(tmp_path / "one"), abs=1e-6)
-        one, many = (load_file(tmp_path / name / "module.safetensors") for name in ("one", "many"))
-        for name, value in one.items():
-            torch.testing.assert_close(many[name], value, atol=1e-5, rtol=1e-3)
+    def test_a_module_is_trained_as_by_one_and_said_and_written_once(self, world: Path, tmp_path: Path) -> None:
+        # 48 windows in batches of 47: shares of 16, 16 and 15, and one window for three processes in the end
+        options = (*MODULE, "--batch-size", "47", "--dropout", "0.5", "--loss", "softened_outside")
+        features = (str(world / "features"), "--annotations", str(world / "annotations.json"))
+        assert sola("train", *features, "--out", tmp_path / "one", *options, "--quiet") == 0
+        many = tmp_path / "many"
+        told = call(3, "train", *features, "--out", str(many), *options, "--track", "tensorboard").stderr
+        assert told.count("trained; next") == 1
+        assert told.count("videos of") == 1
+        assert len(list((many / "tensorboard").iterdir())) == 1
+        assert json.loads((many / "config.json").read_text())["environment"]["processes"] == 3
+        assert losses(many) == pytest.approx(losses(tmp_path / "one"), abs=1e-6)
+        theirs = load_file(many / "module.safetensors")
+        for name, value in load_file(tmp_path / "one" / "module.safetensors").items():
+            torch.testing.assert_close(theirs[name], value, atol=1e-5, rtol=1e-3)
 
     @pytest.mark.parametrize("head", sorted(HEADS))
     def test_a_head_is_trained_as_by_one(self, world: Path, tmp_path: Path, head: str) -> None:
@@ -115,22 +111,13 @@ class TestTorchrun:
             "--validation",
             "validation",
         )
-        for count, name in ((1, "one"), (2, "many")):
-            call(count, "localize", "train", *where, "--out", str(tmp_path / name), *chosen)
+        assert sola("localize", "train", *where, "--out", tmp_path / "one", *chosen, "--quiet") == 0
+        call(2, "localize", "train", *where, "--out", str(tmp_path / "many"), *chosen)
         for figure in ("loss", "validation_loss"):
             ours, expected = (losses(tmp_path / name, figure) for name in ("many", "one"))
             assert ours == pytest.approx(expected, abs=1e-4)
 
-    def test_what_is_said_and_written_is_said_and_written_once(self, world: Path, tmp_path: Path) -> None:
-        features = str(world / "features")
-        told = call(2, "train", features, "--out", str(tmp_path / "run"), *MODULE, "--track", "tensorboard").stderr
-        assert told.count("trained; next") == 1
-        assert told.count("videos of") == 1
-        assert len(losses(tmp_path / "run")) == 4
-        assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
-        config = json.loads((tmp_path / "run" / "config.json").read_text())
-        assert config["environment"]["processes"] == 2
-
+    @pytest.mark.long
     def test_stopped_and_gone_on_with_it_ends_where_an_undisturbed_run_does(self, world: Path, tmp_path: Path) -> None:
         options = (str(world / "features"), *MODULE, "--epochs", "40", "--windows-per-video", "16")
         call(2, "train", *options, "--out", str(tmp_path / "whole"))

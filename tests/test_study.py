@@ -71,6 +71,7 @@ class TestTables:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_from_features_to_tables(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,10 +1,6 @@
 """Training: the step against its definition, seeds, resume to the bit, and what is refused."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -316,32 +312,6 @@ def test_collapse_measures_of_known_sets() -> None:
     assert collapse(torch.ones(5, 4).double() / 2) == (pytest.approx(0.0), pytest.approx(1.0))
     line = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).double()
     assert collapse(line)[1] == pytest.approx(1.0)
-
-
-@pytest.mark.slow
-def test_killed_three_times_it_ends_in_the_same_bits(features: FeatureSet, tmp_path: Path) -> None:
-    """SIGKILL from outside, at moments that fall where they fall."""
-    options = ["--step", "2", "--hidden", "64", "--epochs", "700", "--batch-size", "2", "--quiet"]
-
-    def command(run: str) -> list[str]:
-        source = str(tmp_path / "features")
-        return [sys.executable, "-m", "sola", "train", source, "--out", str(tmp_path / run), *options, "--resume"]
-
-    subprocess.run(command("whole"), check=True)
-    for _ in range(3):
-        process = subprocess.Popen(command("killed"))
-        checkpoint = tmp_path / "killed" / "checkpoint" / "checkpoint.safetensors"
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        while process.poll() is None and (not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before):
-            time.sleep(0.01)
-        time.sleep(0.3)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert not (tmp_path / "killed" / "module.safetensors").exists(), "it finished before it was killed"
-    subprocess.run(command("killed"), check=True)
-    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
-    log = (tmp_path / "killed" / "metrics.jsonl").read_text()
-    assert log.count("resumed_from_epoch") == 3
 
 
 def test_dropout_zeroes_its_share() -> None:

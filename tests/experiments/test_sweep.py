@@ -81,6 +81,7 @@ class TestSweep:
         assert set(result["curves"]) == {"similarity", "obedience"}  # type: ignore[call-overload]
         assert (tmp_path / "sectionC" / "obedience.png").is_file()
 
+    @pytest.mark.long
     def test_killed_twice_it_ends_as_one_that_ran_through(self, data: Path, tmp_path: Path) -> None:
         through, killed = tmp_path / "through", tmp_path / "killed"
         assert sola(*call(data, "table1", through, *LITTLE)) == 0
