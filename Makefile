@@ -8,9 +8,10 @@ READY := .venv/.ready
 demo: $(READY)  ## the whole path on features that come with the package; writes demo/report.html
 	$(BIN)/sola demo --out demo --overwrite
 
-# the tests' arrays are so small that a second thread only waits for the first: a process a core instead
+# the tests' arrays are so small that a second thread only waits for the first: a process a core instead; and the many
+# commands that they start shall not compile the package again each time, whatever the machine's environment says
 test: $(READY)  ## every test, fast ones first
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
 check: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/ruff check
@@ -34,5 +35,5 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq python3-venv; } \
 		|| { echo "python3-venv is needed: sudo apt-get install python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
