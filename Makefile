@@ -20,7 +20,7 @@ check: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## the speed and memory figures, each beside its plain definition; writes docs/performance.md
-	$(BIN)/python benchmarks/performance.py $(ANNOTATIONS)
+	$(BIN)/python benchmarks/speed/performance.py $(ANNOTATIONS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix

@@ -6,7 +6,7 @@ from pathlib import Path
 import jaxtyping
 import pytest
 
-jaxtyping.install_import_hook("sola", "typechecking.check")
+jaxtyping.install_import_hook("sola", "support.typechecking.check")
 
 import matplotlib  # noqa: E402  (the hook must stand before anything imports sola)
 

@@ -11,31 +11,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sola.core.errors import SolaError
     from sola.data.annotations import Annotations, read_annotations
     from sola.data.detections import read_detections, write_detections
     from sola.data.features import FeatureSet
+    from sola.data.segments import Segments
     from sola.data.synthetic import SyntheticWorld
-    from sola.detection import detect, name_proposals
-    from sola.errors import SolaError
-    from sola.evaluation import evaluate_detections, evaluate_proposals
-    from sola.grid import SnippetGrid
-    from sola.handover import to_fiftyone, write_handover
-    from sola.inspection import inspect
-    from sola.linear_evaluation import probe
-    from sola.localization import train_localizer
-    from sola.localizer import Localizer
-    from sola.localizer_recipes import LOCALIZER_RECIPES
-    from sola.module import SoLa
-    from sola.prediction import predict, rebuild_chain
-    from sola.recipes import RECIPES, settle
-    from sola.segments import Segments
-    from sola.suggestion import suggest
-    from sola.training import train
-    from sola.training_config import TrainingConfig
-    from sola.transformation import transform, transform_array
+    from sola.data.timing import SnippetGrid
+    from sola.detectors.detect import detect, name_proposals
+    from sola.detectors.recipes import LOCALIZER_RECIPES
+    from sola.detectors.train import train_localizer
+    from sola.detectors.trained import Localizer
+    from sola.evaluation.detections import evaluate_detections, evaluate_proposals
+    from sola.evaluation.probe import probe
+    from sola.evaluation.similarity import inspect
+    from sola.export import to_fiftyone, write_handover
+    from sola.pipeline.pipeline import predict, rebuild_chain
+    from sola.softlanding.auto import suggest
+    from sola.softlanding.config import TrainingConfig
+    from sola.softlanding.network import SoLa
+    from sola.softlanding.recipes import RECIPES, settle
+    from sola.softlanding.train import train
+    from sola.softlanding.transform import transform, transform_array
+    from sola.video.encoders.loading import load_encoder
     from sola.video.extraction import extract
     from sola.video.files import find_videos
-    from sola.video.loading import load_encoder
 
 __all__ = [
     "LOCALIZER_RECIPES",
@@ -74,39 +74,39 @@ __all__ = [
 ]
 
 _HOME = {
-    "LOCALIZER_RECIPES": "localizer_recipes",
-    "RECIPES": "recipes",
+    "LOCALIZER_RECIPES": "detectors.recipes",
+    "RECIPES": "softlanding.recipes",
     "Annotations": "data.annotations",
     "FeatureSet": "data.features",
-    "Localizer": "localizer",
-    "Segments": "segments",
-    "SnippetGrid": "grid",
-    "SoLa": "module",
-    "SolaError": "errors",
+    "Localizer": "detectors.trained",
+    "Segments": "data.segments",
+    "SnippetGrid": "data.timing",
+    "SoLa": "softlanding.network",
+    "SolaError": "core.errors",
     "SyntheticWorld": "data.synthetic",
-    "TrainingConfig": "training_config",
-    "detect": "detection",
-    "evaluate_detections": "evaluation",
-    "evaluate_proposals": "evaluation",
+    "TrainingConfig": "softlanding.config",
+    "detect": "detectors.detect",
+    "evaluate_detections": "evaluation.detections",
+    "evaluate_proposals": "evaluation.detections",
     "extract": "video.extraction",
     "find_videos": "video.files",
-    "inspect": "inspection",
-    "load_encoder": "video.loading",
-    "name_proposals": "detection",
-    "predict": "prediction",
-    "probe": "linear_evaluation",
+    "inspect": "evaluation.similarity",
+    "load_encoder": "video.encoders.loading",
+    "name_proposals": "detectors.detect",
+    "predict": "pipeline.pipeline",
+    "probe": "evaluation.probe",
     "read_annotations": "data.annotations",
     "read_detections": "data.detections",
-    "rebuild_chain": "prediction",
-    "settle": "recipes",
-    "suggest": "suggestion",
-    "to_fiftyone": "handover",
-    "train": "training",
-    "train_localizer": "localization",
-    "transform": "transformation",
-    "transform_array": "transformation",
+    "rebuild_chain": "pipeline.pipeline",
+    "settle": "softlanding.recipes",
+    "suggest": "softlanding.auto",
+    "to_fiftyone": "export",
+    "train": "softlanding.train",
+    "train_localizer": "detectors.train",
+    "transform": "softlanding.transform",
+    "transform_array": "softlanding.transform",
     "write_detections": "data.detections",
-    "write_handover": "handover",
+    "write_handover": "export",
 }
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
-from sola.errors import SolaError
 
 VIDEO = {
     "subset": "training",

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sola.core.errors import SolaError
 from sola.data.detections import read_detections, write_detections
-from sola.errors import SolaError
-from sola.segments import Segments
+from sola.data.segments import Segments
 
 number = st.floats(allow_nan=False, allow_infinity=False)
 

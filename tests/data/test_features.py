@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from sola.core.errors import SolaError
 from sola.data.features import FeatureSet, FeatureWriter
 from sola.data.header import Header
 from sola.data.manifest import Manifest
-from sola.errors import SolaError
 
 VIDEOS = ("a", "b", "c")
 

@@ -15,9 +15,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sola.core.errors import SolaError
 from sola.data.formats import FORMATS
 from sola.data.header import Header
-from sola.errors import SolaError
 
 ARRAY = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
 

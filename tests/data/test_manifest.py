@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sola.core.errors import SolaError
 from sola.data.manifest import Manifest
-from sola.errors import SolaError
 
 positive = st.none() | st.floats(1e-3, 1e3)
 

@@ -4,9 +4,9 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import experiment_folders as folders
 import msgspec
 import pytest
+from support import experiment_folders as folders
 
 from sola.report.experiment import error_bars, finding, section_c, table
 from sola.report.page import Cell

@@ -5,12 +5,12 @@ import base64
 import numpy as np
 import pytest
 
+from sola.core.errors import SolaError
 from sola.data.annotations import Annotations, VideoAnnotation
 from sola.data.detections import Detections
-from sola.errors import SolaError
+from sola.data.segments import Segments, SegmentTable
 from sola.report.explorer import MAP_BYTES, cells_a_map, explore, packed
 from sola.report.gathering import Material
-from sola.segments import Segments, SegmentTable
 
 
 def annotations(count: int) -> Annotations:

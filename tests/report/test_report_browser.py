@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import experiment_folders as folders
 import numpy as np
 import pytest
-from calling import sola
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -18,8 +16,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
+from support import experiment_folders as folders
+from support.calling import sola
 
-from sola.inspection import cosine_map
+from sola.evaluation.similarity import cosine_map
 
 pytestmark = pytest.mark.slow
 

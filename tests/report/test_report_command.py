@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import experiment_folders as folders
 import numpy as np
 import pytest
-from calling import refused, sola
+from support import experiment_folders as folders
+from support.calling import refused, sola
 
 HOSTILE = "<img src=x onerror=alert(1)></script>"
 TRAIN = ["--step", "2", "--hidden", "8", "--projector-hidden", "8", "--epochs", "2", "--quiet"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from rendering import CODECS, TONES, corners, emptied, picture, render, song
+from support.rendering import CODECS, TONES, corners, emptied, picture, render, song
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 from sola.video.decoding import LONGEST_GAP, Shown, read_header, shown_frames
 from sola.video.errors import BadVideo
 

@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from calling import refused, sola
-from quadrants import Quadrants, by_definition
-from rendering import corners, render, song, turned
+from support.calling import refused, sola
+from support.places import QUADRANTS, SUPPORT
+from support.quadrants import Quadrants, by_definition
+from support.rendering import corners, render, song, turned
 
+from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
-from sola.errors import SolaError
-from sola.grid import resolve_grid
+from sola.data.timing import resolve_grid
 from sola.video.decoding import shown_frames
 from sola.video.errors import BadVideo
 from sola.video.extraction import extract
@@ -29,9 +30,8 @@ from sola.video.extraction_log import LOG_NAME, ExtractionLog
 from sola.video.framing import Framing
 from sola.video.snippets import offset_of
 
-HERE = Path(__file__).parent
-OWN = f"{HERE / 'quadrants.py'}:quick"
-SLOW = f"{HERE / 'quadrants.py'}:slow"
+OWN = f"{QUADRANTS}:quick"
+SLOW = f"{QUADRANTS}:slow"
 
 
 @pytest.fixture(autouse=True)
@@ -666,7 +666,7 @@ PEAK = """
 import re, sys
 from pathlib import Path
 from sola.video.extraction import extract
-from quadrants import Quadrants
+from support.quadrants import Quadrants
 extract({"a": Path(sys.argv[1])}, Quadrants(window=4, fps=25.0), Path(sys.argv[2]))
 # getrusage would tell the peak of whoever started this, if that was higher
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
@@ -681,7 +681,7 @@ def test_memory_does_not_grow_with_the_length_of_a_video(suffix: str, tmp_path: 
         path = render(tmp_path / f"{seconds}{suffix}", count=25 * seconds, rate=25)
         command = [sys.executable, "-c", PEAK, str(path), str(tmp_path / f"{seconds}")]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(HERE)}
+            command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(SUPPORT)}
         )
         peaks.append(int(done.stdout))
     assert np.load(tmp_path / "300" / "a.npy", mmap_mode="r").shape == (7500, 12)

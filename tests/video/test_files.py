@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 from sola.video.files import SUFFIXES, find_videos
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rendering import corners, picture, render, turned
+from support.rendering import corners, picture, render, turned
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 from sola.video.decoding import shown_frames
 from sola.video.errors import BadVideo
 from sola.video.framing import Framing

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rendering import CODECS, render
+from support.rendering import CODECS, render
 
 from sola.video.decoding import shown_frames
 from sola.video.errors import BadVideo

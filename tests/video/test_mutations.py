@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from quadrants import Quadrants
-from rendering import CODECS, TONES, render, song, turned
+from support.quadrants import Quadrants
+from support.rendering import CODECS, TONES, render, song, turned
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 from sola.video.extraction import extract
 from sola.video.framing import Framing
 

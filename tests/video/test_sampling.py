@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from rendering import render
+from support.rendering import render
 
 from sola.video.decoding import Shown, shown_frames
 from sola.video.framing import Framing

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 
 COMMANDS: Mapping[str, str] = {
     "demo": "the whole path on embedded synthetic data; writes demo/report.html",

@@ -10,8 +10,8 @@ from rich.progress import Progress
 from tyro.conf import FlagCreatePairsOff
 
 from sola.cli import one_line_errors
-from sola.errors import SolaError
-from sola.processes import leads
+from sola.core.errors import SolaError
+from sola.core.launch import leads
 
 Command = TypeVar("Command")
 

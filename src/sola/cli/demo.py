@@ -9,9 +9,9 @@ from tyro.conf import arg
 
 from sola.cli.console import parse, say
 from sola.cli.probe import WIDTH
-from sola.data.benchmark import BenchmarkSet, write_benchmark
-from sola.demo import demo
-from sola.files import new_folder
+from sola.core.files import new_folder
+from sola.data.demo_sets import BenchmarkSet, write_benchmark
+from sola.studies.demo import demo
 
 
 @dataclasses.dataclass(frozen=True)

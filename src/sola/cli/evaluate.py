@@ -12,18 +12,18 @@ from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from sola.cli.console import parse, say, subcommand
+from sola.core.errors import SolaError
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.detections import Detections as DetectionFile
 from sola.data.detections import Format, read_detections
-from sola.errors import SolaError
-from sola.evaluation import (
+from sola.evaluation.detections import (
     DetectionResult,
     ProposalResult,
     evaluate_detections,
     evaluate_proposals,
     threshold_name,
 )
-from sola.metrics.protocol import ACTIVITYNET, DATASETS, Protocol, checked, thresholds
+from sola.evaluation.metrics.protocol import ACTIVITYNET, DATASETS, Protocol, checked, thresholds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,19 +11,19 @@ from tyro.conf import Positional, arg
 from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Reading, ReadingFlags, Timing, TimingFlags
 from sola.cli.probe import WIDTH
+from sola.core.errors import SolaError
 from sola.data.synthetic import write as write_synthetic
-from sola.errors import SolaError
-from sola.experiments.assumption import Assumption
-from sola.experiments.catalogue import EXPERIMENTS, ExperimentName
-from sola.experiments.outcome import markdown
-from sola.experiments.pool import Pool
-from sola.experiments.presentation import write_result
-from sola.experiments.settings import QUICK_WORLD, default_seeds, quick_heads, quick_module
-from sola.experiments.sweep import Sweep
-from sola.experiments.workspace import Data, HeadConfig, Workspace
-from sola.localizer_recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
-from sola.metrics.protocol import DATASETS
-from sola.recipes import RECIPES, Recipe
+from sola.detectors.recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
+from sola.evaluation.metrics.protocol import DATASETS
+from sola.softlanding.recipes import RECIPES, Recipe
+from sola.studies.assumption import Assumption
+from sola.studies.catalogue import EXPERIMENTS, ExperimentName
+from sola.studies.outcome import markdown
+from sola.studies.pool import Pool
+from sola.studies.presentation import write_result
+from sola.studies.settings import QUICK_WORLD, default_seeds, quick_heads, quick_module
+from sola.studies.sweep import Sweep
+from sola.studies.workspace import Data, HeadConfig, Workspace
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from sola.cli.console import parse, say
 from sola.cli.options import load_run
-from sola.export import export_onnx
+from sola.export.onnx import export_onnx
 
 
 @dataclasses.dataclass(frozen=True)

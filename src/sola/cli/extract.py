@@ -10,14 +10,14 @@ from tyro.conf import arg
 
 from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Decoding, DecodingFlags, Spreading, SpreadingFlags, Videos, place_of, report_skipped
-from sola.cluster.engine import Resources
-from sola.cluster.extracting import Extraction, extract_on_cluster, find_stored_videos
-from sola.cluster.storage import Storage
-from sola.engine import Device
+from sola.core.device import Device
+from sola.pipeline.extracting import Extraction, extract_on_cluster, find_stored_videos
+from sola.pipeline.ray import Resources
+from sola.pipeline.storage import Storage
+from sola.video.encoders.loading import DEFAULT_ENCODER
 from sola.video.extraction import DType, extract
 from sola.video.extraction_log import ExtractionLog
 from sola.video.files import find_videos
-from sola.video.loading import DEFAULT_ENCODER
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tyro.conf import arg
 from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
 from sola.data.annotations import read_annotations
-from sola.handover import write_handover
+from sola.export import write_handover
 
 
 @dataclasses.dataclass(frozen=True)

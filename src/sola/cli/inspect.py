@@ -12,19 +12,19 @@ from tyro.conf import arg
 
 from sola.cli.console import parse, say
 from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, load_run, report_skipped
-from sola.controls import centre
+from sola.core.errors import SolaError
+from sola.core.files import new_folder, write_json
 from sola.data.annotations import VideoAnnotation, read_annotations
 from sola.data.features import FeatureSet
-from sola.data.identifiers import match_videos
+from sola.data.ids import match_videos
+from sola.data.segments import Segments
 from sola.data.timing import snippet_grid
-from sola.errors import SolaError
-from sola.files import new_folder, write_json
-from sola.inspection import Video, compare, cosine_map
-from sola.module import SoLa
+from sola.evaluation.controls import centre
+from sola.evaluation.similarity import Video, compare, cosine_map
 from sola.report.figures import obedience, png, similarity_distance, similarity_maps
-from sola.segments import Segments
-from sola.suggestion import suggest
-from sola.transformation import transform_array
+from sola.softlanding.auto import suggest
+from sola.softlanding.network import SoLa
+from sola.softlanding.transform import transform_array
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 import numpy as np
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from sola.actionformer_config import ActionFormerConfig
-from sola.boundary_map_config import BoundaryMapConfig
 from sola.cli.console import named, parse, say, stderr_bar, subcommand
 from sola.cli.options import (
     Features,
@@ -22,24 +20,26 @@ from sola.cli.options import (
     place_of,
     report_skipped,
 )
-from sola.cluster.predicting import Predicting, load_localizer, predict_on_cluster
-from sola.cluster.staging import StoredFeatures, fetched_file, stored_file
-from sola.cluster.storage import Storage
+from sola.core.device import Device
+from sola.core.errors import SolaError
 from sola.data.annotations import VideoAnnotation, read_annotations
+from sola.data.class_scores import VideoScores, read_scores
 from sola.data.detections import UNLABELLED, write_detections
 from sola.data.features import FeatureSet
-from sola.data.identifiers import match_videos
-from sola.detection import detect, name_proposals
-from sola.engine import Device
-from sola.errors import SolaError
-from sola.explanation import explain
-from sola.localization import train_localizer
-from sola.localizer import WEIGHTS, Localizer
-from sola.localizer_recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
-from sola.postprocess import VideoScores, read_scores
-from sola.run import Run, may_begin
-from sola.segments import Segments
-from sola.tracking import Track
+from sola.data.ids import match_videos
+from sola.data.segments import Segments
+from sola.detectors.actionformer.config import ActionFormerConfig
+from sola.detectors.detect import detect, name_proposals
+from sola.detectors.explain import explain
+from sola.detectors.proposal_map.config import BoundaryMapConfig
+from sola.detectors.recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
+from sola.detectors.train import train_localizer
+from sola.detectors.trained import WEIGHTS, Localizer
+from sola.pipeline.predicting import Predicting, load_localizer, predict_on_cluster
+from sola.pipeline.staging import StoredFeatures, fetched_file, stored_file
+from sola.pipeline.storage import Storage
+from sola.training.run import Run, may_begin
+from sola.training.tensorboard import Track
 
 
 @dataclasses.dataclass(frozen=True)

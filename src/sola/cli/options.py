@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from sola.cli.console import say
-from sola.cluster.engine import Resources
-from sola.cluster.storage import Storage, is_remote
+from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
-from sola.errors import SolaError
-from sola.module import SoLa
+from sola.pipeline.ray import Resources
+from sola.pipeline.storage import Storage, is_remote
+from sola.softlanding.network import SoLa
 
 Features = Annotated[Positional[tuple[Path, ...]], arg(metavar="FEATURES")]
 """One folder (or .h5) of per-video arrays, or several that are joined on channels."""

@@ -10,13 +10,13 @@ from tyro.conf import arg
 
 from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Decoding, DecodingFlags, Videos
+from sola.core.device import Device, choose_device
+from sola.core.errors import SolaError
 from sola.data.detections import UNLABELLED, write_detections
-from sola.engine import Device, choose_device
-from sola.errors import SolaError
-from sola.localizer import Localizer
-from sola.prediction import predict, rebuild_chain
+from sola.data.segments import Segments
+from sola.detectors.trained import Localizer
+from sola.pipeline.pipeline import predict, rebuild_chain
 from sola.report.timeline import write_timeline
-from sola.segments import Segments
 from sola.video.extraction_log import ExtractionLog
 from sola.video.files import find_videos
 from sola.video.key_frames import key_frames

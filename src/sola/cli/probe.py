@@ -12,10 +12,10 @@ from tyro.conf import UseAppendAction, arg
 
 from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
+from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
-from sola.data.identifiers import match_videos
-from sola.errors import SolaError
-from sola.linear_evaluation import probe
+from sola.data.ids import match_videos
+from sola.evaluation.probe import probe
 
 WIDTH = 150
 """Columns of a terminal that the table needs."""

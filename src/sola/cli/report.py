@@ -9,8 +9,8 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from sola.cli.console import parse, say
 from sola.cli.options import Reading, ReadingFlags, Timing, TimingFlags
+from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
-from sola.errors import SolaError
 from sola.report.full_report import full_report
 from sola.report.gathering import gather
 from sola.report.sources import read_sources

@@ -10,15 +10,15 @@ from tyro.conf import OmitArgPrefixes
 
 from sola.cli.console import named, parse, say
 from sola.cli.options import Features, Reading, ReadingFlags, report_skipped
+from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
-from sola.data.identifiers import match_videos
-from sola.errors import SolaError
-from sola.module import WEIGHTS
-from sola.recipes import RECIPES, Recipe, settle
-from sola.run import Run, may_begin
-from sola.tracking import Track
-from sola.training import train
-from sola.training_config import TrainingConfig
+from sola.data.ids import match_videos
+from sola.softlanding.config import TrainingConfig
+from sola.softlanding.network import WEIGHTS
+from sola.softlanding.recipes import RECIPES, Recipe, settle
+from sola.softlanding.train import train
+from sola.training.run import Run, may_begin
+from sola.training.tensorboard import Track
 
 
 @dataclasses.dataclass(frozen=True)

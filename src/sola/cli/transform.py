@@ -18,12 +18,12 @@ from sola.cli.options import (
     place_of,
     report_skipped,
 )
-from sola.cluster.engine import Progress, Resources
-from sola.cluster.staging import StoredFeatures
-from sola.cluster.storage import Storage
-from sola.cluster.transforming import transform_on_cluster
-from sola.engine import Device, choose_device
-from sola.transformation import transform
+from sola.core.device import Device, choose_device
+from sola.pipeline.ray import Progress, Resources
+from sola.pipeline.staging import StoredFeatures
+from sola.pipeline.storage import Storage
+from sola.pipeline.transforming import transform_on_cluster
+from sola.softlanding.transform import transform
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sola.errors import SolaError
-from sola.files import read_json
-from sola.segments import Segments
+from sola.core.errors import SolaError
+from sola.core.files import read_json
+from sola.data.segments import Segments
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Literal, TypeVar
 import msgspec
 import numpy as np
 
+from sola.core.errors import SolaError
+from sola.core.files import replacing
+from sola.data.segments import Segments, SegmentTable
 from sola.data.thumos14 import NUMBERS
-from sola.errors import SolaError
-from sola.files import replacing
-from sola.segments import Segments, SegmentTable
 
 Format = Literal["auto", "activitynet", "thumos"]
 """ActivityNet's JSON or THUMOS14's lines; "auto" goes by the name: .txt, .csv and .tsv are lines."""

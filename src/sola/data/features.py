@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from sola.core.errors import SolaError
+from sola.core.files import must_be_free, read_json, replacing, unwritable, write_json
 from sola.data.header import Header
 from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.data.streams import CURE, Stream, joined_header, joined_manifest, open_streams
-from sola.errors import SolaError
-from sola.files import must_be_free, read_json, replacing, unwritable, write_json
 
 RECORD = ".record.json"
 """In a written folder: which files it was made from, and their sizes and times."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from sola.core.errors import SolaError
 from sola.data.hdf5 import hdf5_header, read_hdf5, write_hdf5
 from sola.data.header import Array, Header, check_header, check_packed, reading
-from sola.errors import SolaError
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.lib import format as npy
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 
 
 class GrowingArray:

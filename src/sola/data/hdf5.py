@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from sola.core.errors import SolaError
+from sola.core.files import unwritable
 from sola.data.header import Array, Header, check_header, check_packed, reading
-from sola.errors import SolaError
-from sola.files import unwritable
 
 
 def hdf5_videos(archive: Path) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 
 PACKED = 1100
 """Bytes that a compressed byte can stand for: deflate's best is 1032, of zeros."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sola.errors import SolaError
-from sola.files import read_json, write_json
+from sola.core.errors import SolaError
+from sola.core.files import read_json, write_json
 
 MANIFEST_NAME = "features.json"
 

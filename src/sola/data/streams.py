@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from sola.core.errors import SolaError
 from sola.data.formats import FORMATS, Format
 from sola.data.hdf5 import hdf5_videos
 from sola.data.header import Header
 from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.data.unfinished import UNFINISHED, must_be_finished
-from sola.errors import SolaError
 
 CURE = "repair or remove it, or pass --skip-bad"
 

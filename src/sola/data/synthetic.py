@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from sola.core.errors import SolaError
+from sola.core.files import replacing, write_json
 from sola.data.annotations import Annotations, VideoAnnotation
 from sola.data.manifest import Manifest
-from sola.errors import SolaError
-from sola.files import replacing, write_json
-from sola.segments import Segments
+from sola.data.segments import Segments
 
 SCENE, STATE, NUISANCE, HIDDEN = 32, 8, 64, 256
 """Dimensions of what the encoder sees of scene, state and each nuisance, and of its hidden layer."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 
 UNFINISHED = "unfinished.json"
 """There until every video is: what is being written, so that it can be gone on with."""

@@ -5,9 +5,9 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from sola.errors import SolaError
-from sola.evaluation import DetectionResult, threshold_name
-from sola.files import replacing
+from sola.core.errors import SolaError
+from sola.core.files import replacing
+from sola.evaluation.detections import DetectionResult, threshold_name
 from sola.report.figures import GREY, PALETTE, STYLE
 
 FORMATS = (".png", ".svg", ".pdf")

@@ -10,15 +10,15 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float
 
+from sola.core.errors import SolaError
 from sola.data.annotations import VideoAnnotation
 from sola.data.detections import Detections
 from sola.data.features import FeatureSet
-from sola.data.identifiers import match_videos
+from sola.data.ids import match_videos
+from sola.data.segments import Segments
 from sola.data.timing import snippet_grid
-from sola.errors import SolaError
-from sola.inspection import cosine_map
+from sola.evaluation.similarity import cosine_map
 from sola.report.gathering import FeatureView, Material
-from sola.segments import Segments
 
 MOST_DETECTIONS = 100
 """Of a run in a video, the best; how many are left out is said."""

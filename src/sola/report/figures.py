@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy import ndarray
 
-from sola.segments import Segments
+from sola.data.segments import Segments
 
 INK, GREY = "#1a1c23", "#8b90a0"
 KINDS = {"raw": "#8b90a0", "control": "#c9a227", "compared": "#2f6fde"}

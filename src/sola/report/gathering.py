@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from sola.core.errors import SolaError
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.detections import Detections, read_detections
 from sola.data.features import FeatureSet
-from sola.errors import SolaError
-from sola.inspection import Video
-from sola.module import WEIGHTS, SoLa
+from sola.evaluation.similarity import Video
 from sola.report.result import Data
 from sola.report.sources import RAW, Experiment, TrainedRun
-from sola.transformation import transform_array
+from sola.softlanding.network import WEIGHTS, SoLa
+from sola.softlanding.transform import transform_array
 
 OpenFeatures = Callable[[Sequence[Path]], FeatureSet]
 

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from sola.files import write_text
+from sola.core.files import write_text
 from sola.report.explorer import Explorer
 from sola.report.figures import embedded
 from sola.report.plots import Chart, Dots
@@ -107,7 +107,7 @@ class Page:
         The page's policy lets the browser load nothing, and run no script but the explorer, which it knows by digest.
         """
         environment = Environment(
-            loader=PackageLoader("sola", "report"),
+            loader=PackageLoader("sola", "report/web"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -129,7 +129,7 @@ class Page:
 
 def _part(name: str) -> str:
     """A style sheet or script of ours."""
-    return resources.files("sola.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("sola.report").joinpath("web", name).read_text(encoding="utf-8")
 
 
 def probe_table(result: Mapping[str, Any], caption: str) -> Table:

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 
 RESULT = "result.json"
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sola.errors import SolaError
-from sola.files import read_json
+from sola.core.errors import SolaError
+from sola.core.files import read_json
 from sola.report.result import RESULT, Result, read_result
-from sola.run import Run
+from sola.training.run import Run
 
 DETECTIONS = "detections.json"
 RAW = "raw"

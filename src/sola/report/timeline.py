@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from sola.files import replacing
+from sola.core.files import replacing
+from sola.data.segments import Segments
 from sola.report.figures import GREY, PALETTE, STYLE
-from sola.segments import Segments
 
 LANES = 8
 """Classes that are shown: those of the best detections."""

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 from sola.video.errors import BadVideo
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What is wrong with a video, as against with anything else."""
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 
 
 class BadVideo(SolaError):  # noqa: N818 (it is what is skipped)

@@ -12,13 +12,13 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from sola.core.errors import SolaError
+from sola.core.files import replacing, unwritable
 from sola.data.features import FeatureSet
 from sola.data.growing import GrowingArray
 from sola.data.manifest import Manifest
-from sola.errors import SolaError
-from sola.files import replacing, unwritable
 from sola.video.decoding import read_header, shown_frames
-from sola.video.encoder import Encoder
+from sola.video.encoders.base import Encoder
 from sola.video.errors import BadVideo
 from sola.video.extraction_log import ExtractionLog, state_of
 from sola.video.framing import Framing

@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sola.errors import SolaError
-from sola.files import unwritable
+from sola.core.errors import SolaError
+from sola.core.files import unwritable
 
 LOG_NAME = "extraction.jsonl"
 

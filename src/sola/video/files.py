@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 
 SUFFIXES = frozenset(
     "." + name

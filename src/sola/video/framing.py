@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import UInt8
 
-from sola.errors import SolaError
+from sola.core.errors import SolaError
 from sola.video.errors import BadVideo
 
 if TYPE_CHECKING:

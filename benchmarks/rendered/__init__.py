@@ -1,0 +1,1 @@
+"""The rendered benchmark: its renderer, and the study on its sets."""

@@ -1,0 +1,58 @@
+"""The frozen network of trimmed clips as an encoder of untrimmed video."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from rendered.renderer.clip_network import CHANNELS, SIDE, WINDOW, ClipNetwork
+from rendered.renderer.trimmed import KNOWN
+from sola.core.errors import SolaError
+from sola.video.framing import Framing
+
+ON_CPU = 4
+"""Windows that a processor takes at once: more no longer fit its cache, and take half as long again each."""
+
+
+class ClipEncoder:
+    """256 channels a window of 8 frames (a second), four windows a second; weights by `rendered.renderer.pretraining`.
+
+    Raises SolaError when the file is missing or holds something else.
+    """
+
+    name = "figure-clip-cnn"
+    dim = CHANNELS
+    framing = Framing(SIDE, SIDE, short_side=SIDE, interpolation="area")
+    fps = 8.0
+    window = WINDOW
+    stride = 2
+    licence = "Apache-2.0"
+
+    def __init__(self, weights: Path, device: torch.device) -> None:
+        self.device = device
+        self.network = ClipNetwork(len(KNOWN))
+        make = f"write it with: python -m rendered.renderer.pretraining {weights}"
+        try:
+            content = weights.read_bytes()
+            self.network.load_state_dict(load(content))
+        except FileNotFoundError:
+            raise SolaError(f"{weights}: no such file; {make}") from None
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = str(error).splitlines()[0].rstrip(":")
+            raise SolaError(f"{weights}: cannot be read as weights of {self.name} ({reason}); {make}") from None
+        self.identity = hashlib.sha256(content).hexdigest()
+        self.network.freeze()
+        self.network.to(device)
+
+    @torch.inference_mode()
+    def __call__(
+        self, frames: UInt8[np.ndarray, "batch window height width 3"]
+    ) -> Float32[np.ndarray, "batch channels"]:
+        """Return the feature of each window of frames."""
+        clips = torch.from_numpy(frames)
+        pieces = torch.split(clips, ON_CPU) if self.device.type == "cpu" else [clips]
+        return torch.cat([self.network.features(piece.to(self.device)) for piece in pieces]).cpu().numpy()

@@ -1,0 +1,133 @@
+"""Measures what the benchmark is: raw features, every control, a supervised bound, similarity against distance.
+
+cd benchmarks && python -m rendered.renderer.facts OUT [--sets NAME ...]
+
+OUT is written by `rendered.renderer.benchmark`; adds OUT/facts.json and OUT/similarity.png. Labels are of
+the training videos, figures of the validation videos: the test part is not read.
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_auc_score
+from torch import nn
+from torch.nn import functional as F
+
+from sola.core.files import read_json, write_json
+from sola.data.annotations import Annotations, read_annotations
+from sola.data.features import FeatureSet
+from sola.data.timing import snippet_grid
+from sola.evaluation.controls import centre
+from sola.evaluation.probe import probe
+from sola.evaluation.similarity import inspect, variance_within
+from sola.report.figures import PALETTE, STYLE, png
+from sola.softlanding.network import SoLa
+
+FEW, DRAWS = 5, 10
+BATCHES, BATCH, DROPOUT, RATE = 800, 256, 0.3, 5e-4
+"""Of the supervised bound: batches, snippets in each, share of values dropped, learning rate (AdamW)."""
+
+
+def supervised_bound(features: FeatureSet, annotations: Annotations, smoothing: int, seed: int = 0) -> float:
+    """ROC-AUC of a network of SoLa's shape that is trained with the labels of all training videos, and smoothed."""
+    generator = np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = SoLa(features.channels, hidden=256, kernel_size=9, form="direct", smoothing=smoothing)
+        classifier = nn.Linear(features.channels, 1)
+        snippets, labels = _labelled(features, annotations.subset("training"))
+        scale = float(np.sqrt(np.mean(np.concatenate(snippets) ** 2)))
+        padded = [F.pad(torch.from_numpy(video / scale), (0, 0, module.reach, module.reach)) for video in snippets]
+        seen = torch.cat([video.unfold(0, module.kernel_size, 1).transpose(1, 2) for video in padded])
+        wanted = torch.from_numpy(np.concatenate(labels)).float()
+        optimizer = torch.optim.AdamW([*module.parameters(), *classifier.parameters()], lr=RATE, weight_decay=0.05)
+        for _ in range(BATCHES):
+            drawn = torch.from_numpy(generator.integers(0, len(seen), BATCH))
+            hidden = module.adapt_at(F.dropout(seen[drawn], DROPOUT)).relu()
+            scores = classifier(F.dropout(hidden, DROPOUT))[:, 0]
+            optimizer.zero_grad()
+            F.binary_cross_entropy_with_logits(scores, wanted[drawn]).backward()
+            optimizer.step()
+        snippets, labels = _labelled(features, annotations.subset("validation"))
+        with torch.inference_mode():
+            found = [classifier(module.adapt(torch.from_numpy(video / scale)[None]).relu()) for video in snippets]
+            found = [module.smooth(scores)[0, :, 0] for scores in found]
+    return float(roc_auc_score(np.concatenate(labels), torch.cat(found).numpy()))
+
+
+def _labelled(
+    features: FeatureSet, annotations: Annotations
+) -> tuple[list[Float[np.ndarray, "_ channels"]], list[Int[np.ndarray, " _"]]]:
+    """Centred float32 features of each video, and 1 at each snippet within an action."""
+    snippets, labels = [], []
+    for video, annotation in annotations.videos.items():
+        array = centre(features.read(video).astype(np.float32))
+        grid = snippet_grid(video, len(array), features.manifest, annotation)
+        snippets.append(array)
+        labels.append((grid.covered(annotation.segments, len(array)) >= 0).astype(int))
+    return snippets, labels
+
+
+def facts(folder: Path) -> dict[str, object]:
+    """What is measured of one set."""
+    features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
+    validation = [features.read(video) for video in annotations.subset("validation").videos]
+    curve = inspect(validation, step=2).whole
+    found: dict[str, object] = {
+        "variance_within": variance_within(validation),
+        "distance": curve.distance.tolist(),
+        "similarity": curve.similarity.tolist(),
+        "supervised": supervised_bound(features, annotations, 17 if folder.name.startswith("long") else 5),
+    }
+    for solver in ("ridge", "sgd"):
+        for videos in (None, FEW):
+            rows = probe(features, annotations, solver=solver, videos=videos, seeds=DRAWS if videos else 3).rows
+            name = f"{solver}, {'all labels' if videos is None else f'{videos} videos'}"
+            found[name] = {row.name: [row.roc_auc.mean, row.roc_auc.std] for row in rows}
+    return found
+
+
+def similarity_curves(known: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Mean similarity against distance in snippets, a panel an encoder, a line a set."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.2))
+        encoders = sorted({name.rsplit("-", 1)[1] for name in known})
+        for axes, encoder in zip(
+            figure.subplots(1, len(encoders), sharey=True, squeeze=False)[0], encoders, strict=True
+        ):
+            for colour, name in zip(PALETTE, sorted(n for n in known if n.endswith(f"-{encoder}")), strict=False):
+                axes.plot(known[name]["distance"], known[name]["similarity"], label=name, color=colour, linewidth=1.8)
+            axes.set_title(encoder)
+            axes.set_xlabel("temporal distance (snippets)")
+            axes.legend()
+        figure.axes[0].set_ylabel("mean cosine similarity")
+        figure.axes[0].set_ylim(0, 1)
+    return figure
+
+
+def main() -> None:
+    """Measure all sets, those that are measured already excepted."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="the folder that figure.benchmark has written")
+    parser.add_argument("--sets", nargs="+", help="some of the sets, in any order; all by default")
+    given = parser.parse_args()
+    names = given.sets or sorted(path.parent.name for path in given.out.glob("*/annotations.json"))
+    path = given.out / "facts.json"
+    known = read_json(path, "facts") if path.exists() else {}
+    for name in names:
+        if name not in known:
+            known[name] = facts(given.out / name)
+            write_json(path, known)
+            print(name, {key: value for key, value in known[name].items() if isinstance(value, float)}, flush=True)
+    (given.out / "similarity.png").write_bytes(png(similarity_curves(known)))
+
+
+if __name__ == "__main__":
+    main()

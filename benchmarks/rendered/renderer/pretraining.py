@@ -1,0 +1,153 @@
+"""Trains the small clip network on trimmed clips, where every frame shows the action, and writes its weights.
+
+cd benchmarks && python -m rendered.renderer.pretraining OUT.safetensors [--work FOLDER] [--seed 0]
+
+Draws 1,600 clips for training, of half of the classes at the two lower levels, and 480 others (other people, views,
+rooms) of these classes at all three levels to be tested on, and says how many of the others are recognised. Trained on
+all classes and levels it would see too well for a benchmark: at the highest level, long actions, its raw features gave
+a ROC-AUC of .92, and averages over time .98. Clips that lie in the work folder are not drawn again: empty it when what
+is drawn has changed. The same seed on the same machine gives the same file; other processors round
+otherwise, and give other weights of about the same accuracy.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, UInt8
+from safetensors.torch import save_file
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import OneCycleLR
+
+from rendered.renderer.clip_network import SIDE, WINDOW, ClipNetwork
+from rendered.renderer.trimmed import KNOWN, Clip, clips, known
+from rendered.renderer.video import LEVELS
+from sola.core.files import replacing
+
+CLIPS, OTHERS = 4800, 960
+"""Clips of all classes and levels, of which the known are kept: multiples of classes times levels, so that each pair
+of them is drawn equally often."""
+FRAMES = 24
+"""Frames drawn of each clip, 3 seconds: training takes any window of them."""
+RATE = 8.0
+"""Frames a second."""
+EPOCHS, BATCH, PEAK, DECAY = 24, 32, 2e-3, 0.02
+"""Passes over the clips, clips a step, highest rate of learning, decay of weights (AdamW)."""
+SMOOTHING = 0.1
+"""Of labels: a window of one second may show a moment that classes share."""
+
+Clips = UInt8[np.ndarray, "clips frames height width 3"]
+
+
+def drawn(clips: Sequence[Clip], path: Path, frames: int = FRAMES) -> tuple[Clips, Int64[np.ndarray, " clips"]]:
+    """Return trimmed clips and their labels, places in `KNOWN`; pictures are kept in a file and read from there.
+
+    Raises SolaError when the file cannot be written.
+    """
+    if not path.is_file():
+        with replacing(path) as aside:
+            pictures = np.lib.format.open_memmap(aside, "w+", np.uint8, (len(clips), frames, SIDE, SIDE, 3))
+            for index, clip in enumerate(clips):
+                pictures[index] = clip.frames(frames, RATE, (SIDE, SIDE))
+            pictures.flush()
+    return np.load(path, mmap_mode="r"), np.array([KNOWN.index(clip.what) for clip in clips])
+
+
+def augmented(
+    clips: UInt8[np.ndarray, "batch frames height width 3"], generator: np.random.Generator
+) -> Float32[np.ndarray, "batch window height width 3"]:
+    """Return a window of each clip, at random mirrored, brighter or darker, of another contrast and tint."""
+    count, frames = clips.shape[:2]
+    begin = generator.integers(frames - WINDOW + 1, size=count)
+    windows = np.stack([clip[first : first + WINDOW] for clip, first in zip(clips, begin, strict=True)])
+    mirrored = generator.random(count) < 0.5
+    windows[mirrored] = windows[mirrored, :, :, ::-1]
+    per_clip = (count, 1, 1, 1, 1)
+    contrast = generator.uniform(0.75, 1.25, per_clip) * generator.uniform(0.9, 1.1, (count, 1, 1, 1, 3))
+    shift = generator.uniform(-30, 30, per_clip)
+    changed = windows.astype(np.float32)
+    changed *= contrast.astype(np.float32)
+    changed += (shift + 127.5 * (1 - contrast)).astype(np.float32)
+    return np.clip(changed, 0, 255, out=changed)
+
+
+def trained(
+    clips: Clips, labels: Int64[np.ndarray, " clips"], seed: int = 0, epochs: int = EPOCHS, batch: int = BATCH
+) -> ClipNetwork:
+    """Train a network on windows of clips; one seed gives one network, on one machine and number of threads."""
+    generator = np.random.default_rng((seed, 2))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ClipNetwork(len(KNOWN)).train()
+        optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK, weight_decay=DECAY)
+        steps = len(clips) // batch
+        schedule = OneCycleLR(optimizer, PEAK, total_steps=epochs * steps)
+        # half the time where a processor knows this format; elsewhere it would take longer
+        brief = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+        for epoch in range(epochs):
+            began, losses = time.monotonic(), 0.0
+            order = generator.permutation(len(clips))[: steps * batch].reshape(steps, batch)
+            for chosen in order:
+                windows = torch.from_numpy(augmented(clips[chosen], generator))
+                with torch.autocast("cpu", torch.bfloat16, enabled=brief):
+                    scores = network(windows)
+                loss = F.cross_entropy(scores.float(), torch.from_numpy(labels[chosen]), label_smoothing=SMOOTHING)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                losses += loss.item()
+            print(
+                f"epoch {epoch + 1}/{epochs}: loss {losses / steps:.3f}, {time.monotonic() - began:.0f} s", flush=True
+            )
+    return network
+
+
+@torch.inference_mode()
+def recognised(network: ClipNetwork, clips: Clips, labels: Int64[np.ndarray, " clips"]) -> float:
+    """Share of the clips whose class scores highest in the window in their middle."""
+    network.eval()
+    begin = (clips.shape[1] - WINDOW) // 2
+    windows = clips[:, begin : begin + WINDOW]
+    guesses = [network(torch.from_numpy(np.array(windows[at : at + BATCH]))) for at in range(0, len(clips), BATCH)]
+    return float((torch.cat(guesses).argmax(dim=1).numpy() == labels).mean())
+
+
+def write(network: ClipNetwork, path: Path) -> None:
+    """Write the weights, whole or not at all. Raises SolaError when they cannot be written."""
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(path) as aside:
+        save_file(weights, aside)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--work", type=Path, help="where the clips are kept, 0.6 GB; a temporary folder by default")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    torch.set_num_threads(1)  # sums in the same order, whatever the machine
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        work = given.work or Path(folder)
+        write_encoder(given.out, work, given.seed)
+
+
+def write_encoder(path: Path, work: Path, seed: int = 0) -> None:
+    """Draw, train, test and write; what is drawn is kept in the folder `work`."""
+    network = trained(*drawn(known(clips(CLIPS, seed)), work / f"clips-{seed}.npy"), seed=seed)
+    for level in LEVELS:
+        others = known(clips(OTHERS, seed + 1), (level,))
+        share = recognised(network, *drawn(others, work / f"others-{seed}-level-{level}.npy"))
+        print(f"level {level}: {share:.1%} of other clips recognised")
+    write(network, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""What stands around the figure: floor, wall, furniture and light, drawn at random."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from rendered.renderer.camera import UP, Views
+from rendered.renderer.canvas import Colour, fill, pixels, to_pixels
+
+Texture = UInt8[np.ndarray, "rows columns 3"]
+FLOOR = np.array([[-9.0, -9.0], [9.0, 9.0]])
+"""Corners of the floor, in metres."""
+WALL = np.array([[-12.0, 7.0], [12.0, 0.0]])
+"""Corners of the wall, in metres along it and upwards; the first is the texture's top left."""
+
+
+FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
+"""Corners of the sides and the top of a box."""
+BRIGHTNESS = (0.7, 0.85, 0.6, 0.8, 1.1)
+"""How much light each face gets."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A piece of furniture."""
+
+    corners: Float[np.ndarray, "8 3"]
+    """Metres: four on the floor, then the four above them."""
+    colour: Colour
+
+    @property
+    def colours(self) -> list[Colour]:
+        """Colour of each face, by how much light it gets."""
+        blue, green, red = self.colour
+        return [(bright * blue, bright * green, bright * red) for bright in BRIGHTNESS]
+
+    def shown_to(self, centres: Float[np.ndarray, "frames 3"]) -> Bool[np.ndarray, "frames faces"]:
+        """Return which faces look towards each camera."""
+        middles = self.corners[FACES].mean(axis=1)
+        outwards = middles - self.corners.mean(axis=0)
+        shown: Bool[np.ndarray, "frames faces"] = ((centres[:, None] - middles) * outwards).sum(axis=2) > 0
+        return shown
+
+
+class Room:
+    """A floor, one wall behind the figure, boxes, and where the light comes from."""
+
+    def __init__(self, plain: bool, azimuth: float, generator: np.random.Generator) -> None:
+        """Draw a room to be filmed from an azimuth (radians); a plain one has nothing in it but colour."""
+        behind = azimuth + np.pi + generator.normal(0, 0.0 if plain else 0.2)
+        self._along = np.array([np.sin(behind), -np.cos(behind), 0.0])
+        self._foot = generator.uniform(3.1, 4.4) * np.array([np.cos(behind), np.sin(behind), 0.0])
+        cast = np.exp(generator.normal(0, 0.03 if plain else 0.1, 3))
+        self.exposure = 1.0 if plain else float(np.exp(generator.uniform(-0.6, 0.25)))
+        """Brightness of the whole picture."""
+        self._floor = _lit(_texture(plain, 360, generator), cast, plain, generator)
+        wall = _texture(plain, 480, generator)
+        if not plain:
+            _decorate(wall, generator)
+        self._wall = _lit(wall, cast, plain, generator)
+        self._boxes = [] if plain else self._furniture(azimuth, generator)
+        slope, turn = generator.uniform(0.7, 1.2), azimuth + generator.uniform(-1.4, 1.4)
+        self.light = np.array([np.cos(turn) * np.cos(slope), np.sin(turn) * np.cos(slope), np.sin(slope)])
+        """Unit vector towards the light."""
+        self.shadow = float(generator.uniform(0.2, 0.5))
+        """How much of the light a shadow takes away, from 0 to 1."""
+
+    def pictures(self, views: Views, size: tuple[int, int]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
+        """Yield the room as each frame sees it (blue, green, red); `size` is (height, width) in pixels."""
+        height, width = size
+        screen, frames = to_pixels(size), len(views.focal)
+        corners = np.concatenate([box.corners for box in self._boxes] or [np.zeros((0, 3))])
+        seen, depth = views.see(np.broadcast_to(corners, (frames, *corners.shape)))
+        outlines = np.ascontiguousarray(pixels(seen, size).reshape(frames, -1, 8, 2)[:, :, FACES])
+        order = np.argsort(-depth.reshape(frames, len(self._boxes), 8).mean(axis=2), axis=1, kind="stable")
+        shown = np.stack([box.shown_to(views.centre) for box in self._boxes] or [np.zeros((frames, 0))], axis=1)
+        for frame in range(frames):
+            floor = screen @ views.plane(frame, np.zeros(3), *np.eye(3)[:2]) @ _texels(self._floor, FLOOR)
+            wall = screen @ views.plane(frame, self._foot, self._along, UP) @ _texels(self._wall, WALL)
+            picture = cv2.warpPerspective(self._floor, floor, (width, height), borderMode=cv2.BORDER_REPLICATE)
+            # the wall hides the floor behind it, and with it everything up to the horizon and above
+            cv2.warpPerspective(self._wall, wall, (width, height), picture, borderMode=cv2.BORDER_TRANSPARENT)
+            for index in order[frame].tolist():
+                for face in np.flatnonzero(shown[frame, index]).tolist():
+                    fill(picture, outlines[frame, index, face], self._boxes[index].colours[face])
+            yield picture
+
+    def _furniture(self, azimuth: float, generator: np.random.Generator) -> list[Box]:
+        """Place boxes along the wall and at the sides, never between the camera and the figure."""
+        boxes = []
+        sight = np.array([np.cos(azimuth), np.sin(azimuth)])
+        across = np.array([-sight[1], sight[0]])
+        for _ in range(int(generator.integers(3, 11))):
+            lengths = generator.uniform([0.25, 0.25, 0.2], [1.1, 0.8, 1.7])
+            side = generator.choice([-1, 1]) * generator.uniform(0.15, 2.4)
+            far = generator.uniform(0.9, 2.2) if abs(side) < 1.2 else generator.uniform(-0.6, 2.2)
+            place = side * across - (far + lengths[1] / 2) * sight
+            turn = azimuth + generator.uniform(-0.7, 0.7)
+            axes = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+            ground = place + (np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * lengths[:2] / 2) @ axes
+            low = np.concatenate([ground, np.zeros((4, 1))], axis=1)
+            colour = _any_colour(generator, 20, 235)
+            boxes.append(Box(np.concatenate([low, low + lengths[2] * UP]), colour))
+        return boxes
+
+
+def _any_colour(generator: np.random.Generator, low: float, high: float) -> Colour:
+    blue, green, red = generator.uniform(low, high, 3).tolist()
+    return blue, green, red
+
+
+def _texels(texture: Texture, corners: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "3 3"]:
+    """Return the matrix from the texture's pixels to metres between two opposite corners."""
+    rows, columns = texture.shape[:2]
+    scale = (corners[1] - corners[0]) / np.array([columns, rows])
+    return np.array([[scale[0], 0, corners[0, 0]], [0, scale[1], corners[0, 1]], [0, 0, 1.0]])
+
+
+def _texture(plain: bool, size: int, generator: np.random.Generator) -> Texture:
+    """Draw a square texture of 3 bytes a pixel: one colour, or stripes, tiles, planks, blotches in two or three."""
+    colours = np.clip(generator.uniform(30, 225) + generator.normal(0, 32, (3, 3)), 5, 250)
+    if plain:
+        return np.full((size, size, 3), colours[0] * 0.4 + 0.6 * colours[0].mean(), np.uint8)
+    rows, columns = np.mgrid[0:size, 0:size]
+    step = int(generator.integers(8, 40))
+    kind = generator.choice(["stripes", "tiles", "planks", "blotches", "bare"], p=[0.15, 0.2, 0.2, 0.25, 0.2])
+    if kind == "stripes":
+        mix = (columns // step) % 2 * 1.0
+    elif kind == "tiles":
+        mix = ((columns % step < 2) | (rows % step < 2)) * 1.0 if generator.random() < 0.5 else (
+            (columns // step + rows // step) % 2 * 1.0
+        )  # fmt: skip
+    elif kind == "planks":
+        mix = generator.random(size // step + 2)[rows // step]
+    else:
+        mix = np.zeros((size, size))
+    weak = generator.uniform(0.5, 1.3)
+    colours = colours.astype(np.float32)
+    image = colours[0] + (weak * mix).astype(np.float32)[..., None] * (colours[1] - colours[0])
+    for grain, strength in ((6, 0.7 if kind == "blotches" else 0.15), (40, 0.25), (size, 0.1)):
+        noise = generator.random((grain, grain)).astype(np.float32)
+        image += (strength * (cv2.resize(noise, (size, size)) - 0.5))[..., None] * (colours[2] - 128)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def _decorate(wall: Texture, generator: np.random.Generator) -> None:
+    """Put windows, pictures and doors on a wall."""
+    size = len(wall)
+    for _ in range(int(generator.integers(3, 14))):
+        width, height = generator.integers(10, 50), generator.integers(40, 200)
+        left, top = generator.integers(0, size - width), generator.integers(100, size - 60)
+        colour = _any_colour(generator, 0, 255)
+        cv2.rectangle(wall, (int(left), int(top)), (int(left + width), int(top + height)), colour, -1)
+        cv2.rectangle(wall, (int(left), int(top)), (int(left + width), int(top + height)), (30, 30, 30), 1)
+
+
+def _lit(texture: Texture, cast: Float[np.ndarray, " 3"], plain: bool, generator: np.random.Generator) -> Texture:
+    """Colour a texture by the light, and let the light fall off across it."""
+    fall = generator.uniform(0.0, 0.15 if plain else 0.5)
+    slope = np.linspace(-1, 1, len(texture), dtype=np.float32)
+    turn = generator.uniform(0, 2 * np.pi)
+    mix = float(np.cos(turn)) * slope + float(np.sin(turn)) * slope[:, None]
+    return np.clip(texture * cast.astype(np.float32) * (1 + fall * mix)[..., None], 0, 255).astype(np.uint8)

@@ -1,0 +1,93 @@
+"""Who is seen, and from where: drawn so that no two splits ever share a body, clothes, a tempo or a viewpoint."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from rendered.renderer.skeleton import Body
+
+SPLITS = ("training", "validation", "testing", "unlabelled", "trimmed")
+"""The four parts of a data set, and the trimmed clips that a frozen encoder is trained on."""
+CELLS = 15
+"""Rows and columns of the Latin squares; a multiple of the number of splits, so that each fills as many cells."""
+FACING = 110.0
+"""Degrees to either side of the figure's usual heading from which it is filmed."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Colours of one person, blue-green-red from 0 to 255."""
+
+    skin: tuple[float, float, float]
+    hair: tuple[float, float, float]
+    shirt: tuple[float, float, float]
+    trousers: tuple[float, float, float]
+    shoes: tuple[float, float, float]
+    long_sleeves: bool
+    long_trousers: bool
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person's body, clothes and hand."""
+
+    body: Body
+    colours: Colours
+    left_handed: bool
+
+
+def square(split: str, generator: np.random.Generator) -> tuple[float, float]:
+    """Draw two values in [0, 1) from the cells of a Latin square that belong to a split.
+
+    Every row and column holds cells of every split, so each value alone covers its whole range in all splits, no
+    split lies outside of what the others span, and yet no pair of values can be drawn by two splits.
+    """
+    row = int(generator.integers(CELLS))
+    column = len(SPLITS) * int(generator.integers(CELLS // len(SPLITS)))
+    column += (SPLITS.index(split) + 2 * row) % len(SPLITS)
+    return float((row + generator.random()) / CELLS), float((column + generator.random()) / CELLS)
+
+
+def tempos(split: str, generator: np.random.Generator, count: int = 4) -> list[float]:
+    """Draw what a video's performances may use, from 0.75 to 1.35: each split has every fifth of 15 narrow ranges."""
+    cells = len(SPLITS) * generator.integers(CELLS // len(SPLITS), size=count) + SPLITS.index(split)
+    return np.exp(np.interp((cells + generator.random(count)) / CELLS, [0, 1], np.log([0.75, 1.35]))).tolist()
+
+
+def viewpoint(split: str, generator: np.random.Generator) -> tuple[float, float]:
+    """Draw a camera's azimuth (radians, 0 where the figure usually faces) and height (metres)."""
+    azimuth, height = square(split, generator)
+    return float(np.radians(FACING * (2 * azimuth - 1))), 0.7 + 1.7 * height
+
+
+def person(split: str, generator: np.random.Generator) -> Person:
+    """Draw a person of a split."""
+    stature, girth = square(split, generator)
+    shirt, trousers = square(split, generator)
+    body = Body(
+        stature=1.55 + 0.35 * stature,
+        legs=float(generator.uniform(0.465, 0.51)),
+        shoulders=float(generator.uniform(0.205, 0.25)),
+        hips=float(generator.uniform(0.1, 0.125)),
+        girth=0.8 + 0.55 * girth,
+        head=float(generator.uniform(0.062, 0.075)),
+    )
+    tone = generator.uniform(0.35, 1.0)
+    colours = Colours(
+        skin=(150 * tone, 180 * tone, 235 * tone),
+        hair=_colour(generator.uniform(0.03, 0.13), 0.6, generator.uniform(0.1, 0.75)),
+        shirt=_colour(shirt, generator.uniform(0.15, 0.9), generator.uniform(0.35, 0.95)),
+        trousers=_colour(trousers, generator.uniform(0.1, 0.7), generator.uniform(0.15, 0.75)),
+        shoes=_colour(generator.random(), 0.3, generator.uniform(0.1, 0.9)),
+        long_sleeves=bool(generator.random() < 0.5),
+        long_trousers=bool(generator.random() < 0.7),
+    )
+    return Person(body, colours, left_handed=bool(generator.random() < 0.2))
+
+
+def _colour(hue: float, saturation: float, value: float) -> tuple[float, float, float]:
+    """Return blue, green and red from 0 to 255 for a hue, saturation and value from 0 to 1."""
+    channel = np.abs((hue + np.array([1 / 3, 2 / 3, 0.0])) % 1.0 * 6 - 3) - 1
+    shades: Float[np.ndarray, " 3"] = 255 * value * (1 - saturation * (1 - np.clip(channel, 0, 1)))
+    return float(shades[0]), float(shades[1]), float(shades[2])

@@ -1,0 +1,96 @@
+"""A video as a function of time: whatever the rate it is asked for, the same moment is the same picture."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from rendered.renderer.camera import Camera
+from rendered.renderer.choreography import Choreography
+from rendered.renderer.distractors import Flicker, Thing, bystander
+from rendered.renderer.drawing import DrawnFigure
+from rendered.renderer.scene import Room
+from rendered.renderer.style import Person, viewpoint
+from rendered.renderer.timeline import Piece
+
+Picture = UInt8[np.ndarray, "height width 3"]
+LEVELS = (0, 1, 2)
+"""A plain room; a random one; a random one with a moving camera, drifting things, a bystander, flickering light."""
+NOISE = (2.0, 4.0, 6.0)
+"""Standard deviation of each level's picture noise, of 255."""
+CHUNK = 32
+"""Frames laid out at once: enough to be fast, few enough to need no memory."""
+
+
+class Video:
+    """A figure in a room, filmed; everything about it is drawn from the generator when it is built."""
+
+    def __init__(
+        self, pieces: tuple[Piece, ...], who: Person, split: str, level: int, generator: np.random.Generator
+    ) -> None:
+        """Draw performances, viewpoint, room and distractions of a video in which `who` does `pieces`."""
+        # streams of their own, so that the performance is the same whatever the level
+        acting, filming, building, distracting, grain = generator.spawn(5)
+        self._choreography = Choreography(pieces, who.body, acting, left_handed=who.left_handed)
+        azimuth, height = viewpoint(split, filming)
+        self._camera = Camera(azimuth, height, level == 2, filming)
+        self._room = Room(level == 0, azimuth, building)
+        self._moving, self._who = level == 2, who
+        self.duration = pieces[-1].end
+        """Seconds."""
+        self._things: list[Thing] = []
+        if self._moving:
+            self._things = [Thing(azimuth, distracting) for _ in range(int(distracting.integers(2, 6)))]
+            self._bystander = bystander(split, azimuth, self.duration, distracting)
+            self._flicker = Flicker(self.duration, distracting)
+        deviation = NOISE[level] * grain.uniform(0.6, 1.4)
+        self._grain = np.clip(deviation * grain.standard_normal(1 << 18, np.float32), -40, 40).astype(np.int8)
+
+    def frames(self, seconds: Float[np.ndarray, " frames"], size: tuple[int, int] = (128, 128)) -> Iterator[Picture]:
+        """Yield the pictures (red, green, blue) at times in seconds, one after another; `size` is (height, width)."""
+        backdrop = None
+        if not self._moving:
+            backdrop = next(self._room.pictures(self._camera.at(np.zeros(1)), size))
+        for start in range(0, len(seconds), CHUNK):
+            yield from self._chunk(seconds[start : start + CHUNK], size, backdrop)
+
+    def _chunk(
+        self,
+        seconds: Float[np.ndarray, " frames"],
+        size: tuple[int, int],
+        backdrop: Picture | None,
+    ) -> Iterator[Picture]:
+        views = self._camera.at(seconds)
+        light = self._room.light
+        figures = [DrawnFigure(self._who, self._choreography.joints(seconds), views, light, size)]
+        brightness = np.full(len(seconds), self._room.exposure)
+        if self._moving:
+            other, walking, place = self._bystander
+            figures.append(DrawnFigure(other, walking.joints(seconds) + place, views, light, size))
+            brightness = brightness * self._flicker(seconds)
+        things = [(thing, *thing.seen(seconds, views, size)) for thing in self._things]
+        rooms = self._room.pictures(views, size) if backdrop is None else (backdrop.copy() for _ in seconds)
+        for frame, picture in enumerate(rooms):
+            for figure in figures:
+                figure.shade(picture, frame, self._room.shadow)
+            layers: list[tuple[float, Callable[[Picture], None]]] = [
+                (float(figure.depth[frame]), partial(figure.draw, frame=frame)) for figure in figures
+            ]
+            layers += [
+                (float(depth[frame]), partial(thing.draw, outlines=outlines[frame]))
+                for thing, outlines, depth in things
+            ]
+            for _, put in sorted(layers, key=lambda layer: -layer[0]):
+                put(picture)
+            cv2.convertScaleAbs(picture, picture, alpha=float(brightness[frame]))
+            yield self._grainy(picture, float(seconds[frame]))
+
+    def _grainy(self, picture: Picture, second: float) -> Picture:
+        """Add the noise that belongs to this moment, and turn the colours from OpenCV's order into the usual one."""
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        # a stretch of the stored noise; a millisecond is told from the next by where it begins
+        begin = round(second * 1000) * 2654435761 % max(1, len(self._grain) - picture.size)
+        grain = np.resize(self._grain[begin : begin + picture.size], picture.shape)
+        return cv2.add(picture, grain, dtype=cv2.CV_8U)

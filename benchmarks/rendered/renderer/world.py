@@ -1,0 +1,87 @@
+"""Data sets of videos: which videos there are, who and what is in them, and their annotations."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rendered.renderer.style import SPLITS, Person, person, tempos
+from rendered.renderer.timeline import TIMELINES, Piece, draw
+from rendered.renderer.video import LEVELS, Video
+from sola.core.errors import SolaError
+from sola.core.files import write_json
+
+PARTS = SPLITS[:4]
+"""The subsets of a data set; videos of `unlabelled` are listed without annotations."""
+
+
+@dataclass(frozen=True)
+class VideoSpec:
+    """One video: enough to annotate it without drawing it, and to draw it."""
+
+    name: str
+    split: str
+    level: int
+    pieces: tuple[Piece, ...]
+    who: Person
+    seed: tuple[int, ...]
+    """Seed of performances, viewpoint and scene."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.pieces[-1].end
+
+    def open(self) -> Video:
+        """Build the video, ready to be asked for frames."""
+        return Video(self.pieces, self.who, self.split, self.level, np.random.default_rng(self.seed))
+
+
+def videos(level: int, timeline: str, counts: Mapping[str, int], seed: int = 0) -> Iterator[VideoSpec]:
+    """Draw the videos of a data set: so many of each of `PARTS`; more of them leave the earlier ones as they are.
+
+    Timeline, people and performances are the same at every level: only what surrounds them differs.
+
+    Raises SolaError for an unknown level, timeline or subset.
+    """
+    if level not in LEVELS:
+        raise SolaError(f"level={level}: expected one of {', '.join(map(str, LEVELS))}")
+    if timeline not in TIMELINES:
+        raise SolaError(f"timeline={timeline!r}: expected one of {', '.join(TIMELINES)}")
+    for split, count in counts.items():
+        if split not in PARTS or count < 0:
+            raise SolaError(f"{split!r}: {count} videos: expected a number of at least 0 for one of {', '.join(PARTS)}")
+        for index in range(count):
+            stream = (seed, list(TIMELINES).index(timeline), SPLITS.index(split), index)
+            generator = np.random.default_rng(stream)
+            paces = tempos(split, generator)
+            pieces = draw(TIMELINES[timeline], paces, generator)
+            yield VideoSpec(
+                name=f"{split}_{index:04d}",
+                split=split,
+                level=level,
+                pieces=pieces,
+                who=person(split, generator),
+                seed=(*stream, 1),
+            )
+
+
+def write_annotations(specs: Iterable[VideoSpec], path: Path) -> None:
+    """Write annotations in ActivityNet's layout, times in seconds; an unlabelled video has an empty list.
+
+    Raises SolaError when the file cannot be written.
+    """
+    database = {
+        spec.name: {
+            "subset": spec.split,
+            "duration": spec.duration,
+            "annotations": [
+                {"segment": [piece.start, piece.end], "label": piece.what}
+                for piece in spec.pieces
+                if piece.is_action and spec.split != "unlabelled"
+            ],
+        }
+        for spec in specs
+    }
+    write_json(path, {"version": "rendered figure", "database": database})

@@ -1,0 +1,112 @@
+"""Runs the experiments that docs/results shows, and writes it: a table and a JSON file of each.
+
+    python benchmarks/rendered/results.py OUT --gtea GTEA --rendered SETS [--only long-1-efficientnet ...] [--jobs 2]
+
+GTEA holds split1 to split4, SETS what `rendered.renderer.benchmark` wrote. Runs lie in OUT; a stopped
+run goes on. All figures are of validation videos; the test part of the rendered benchmark is not touched.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sola.core.files import read_json, write_text
+
+DOCS = Path(__file__).parents[2] / "docs" / "results"
+DIGITS = 5
+"""Of figures in JSON."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One experiment on one data set, and what was left out of it for the time it takes."""
+
+    data: str
+    name: str
+    options: tuple[str, ...]
+    shortened: str = ""
+
+
+GTEA = ("--recipe", "gtea", "--dataset", "thumos14")
+RENDERED = ("--localizer-recipe", "gtea")
+FEW = "one seed instead of three: no spread over seeds"
+NAMES = ("sectionC", "table1", "table2", "table5", "table6")
+SHOWN = (
+    *(Shown("gtea-split1", name, GTEA) for name in NAMES),
+    *(Shown(f"gtea-split{split}", "table1", (*GTEA, "--seeds", "1"), FEW) for split in (2, 3, 4)),
+    *(Shown("long-1-efficientnet", name, ("--recipe", "anet", *RENDERED)) for name in NAMES),
+    Shown("long-1-efficientnet", "table3", ("--recipe", "auto", *RENDERED)),
+    Shown(
+        "long-1-efficientnet",
+        "figure1",
+        ("--recipe", "auto", *RENDERED, "--seeds", "6", "--no-controls"),
+        "six seeds instead of twelve, without controls; table3 has them",
+    ),
+)
+
+
+def folder_of(shown: Shown, gtea: Path, rendered: Path) -> Path:
+    """Where features/ and annotations.json of its data are."""
+    split = shown.data.removeprefix("gtea-")
+    return gtea / split if split != shown.data else rendered / shown.data
+
+
+def arguments(shown: Shown, folder: Path, out: Path) -> list[str]:
+    """Those of `sola`."""
+    where = [f"{folder}/features", "--annotations", f"{folder}/annotations.json", "--out", str(out)]
+    return ["experiment", shown.name, *where, *shown.options]
+
+
+def publish(shown: Shown, out: Path) -> None:
+    """Write what an experiment found to docs/results, without the paths of this machine."""
+    found = out / shown.data / shown.name
+    result = read_json(found / "result.json", "an experiment's result")
+    command = " ".join(arguments(shown, Path(shown.data), Path("OUT")))
+    table = (found / "table.md").read_text()
+    title, rest = table.split("\n", 1)
+    note = f"\nShortened: {shown.shortened}.\n" if shown.shortened else ""
+    write_text(DOCS / shown.data / f"{shown.name}.md", f"{title}\n\n`sola {command}`\n{note}{rest}")
+    kept = {key: value for key, value in result.items() if key not in ("data", "linear")}
+    for row in kept["rows"]:
+        for paths in ("features", "modules", "heads"):
+            row.pop(paths, None)
+    kept["command"] = f"sola {command}"
+    if "linear" in result:
+        kept["linear"] = {"rows": result["linear"]["rows"], "comparisons": result["linear"]["comparisons"]}
+    lines = json.dumps(rounded(kept), indent=1)
+    write_text(DOCS / shown.data / f"{shown.name}.json", lines + "\n")
+
+
+def rounded(value: Any) -> Any:
+    """Every number with so many digits as mean something."""
+    if isinstance(value, float):
+        return round(value, DIGITS)
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    return [rounded(one) for one in value] if isinstance(value, list) else value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--gtea", type=Path, required=True)
+    parser.add_argument("--rendered", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", help="some of the data sets")
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    for shown in SHOWN:
+        if given.only and shown.data not in given.only:
+            continue
+        folder = folder_of(shown, given.gtea, given.rendered)
+        sola = [sys.executable, "-m", "sola", *arguments(shown, folder, given.out / shown.data), "--quiet"]
+        print(f"{shown.data}, {shown.name}", flush=True)
+        subprocess.run([*sola, "--jobs", str(given.jobs)], check=True, stdout=subprocess.DEVNULL)
+        publish(shown, given.out)
+
+
+if __name__ == "__main__":
+    main()

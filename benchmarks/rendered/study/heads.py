@@ -1,0 +1,153 @@
+"""The three heads on raw features, on the best control, and after SoLa with each recipe.
+
+cd benchmarks && python -m rendered.study.heads OUT RUNS [--sets NAME ...] [--part validation|testing] [--seeds 3]
+
+The best control is that of linear evaluation on validation videos (ridge, all labels), from OUT/facts.json.
+Seed i of a head stands on seed i of the module. Heads are those of the recipes, made as small as 80 videos of a minute
+allow; they were set on raw features and validation videos, and the last epoch is taken. Writes RUNS/SET/heads/ (each
+run) and RUNS/SET/PART-HEAD.json.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from rendered.study.linear import PARTS
+from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
+from sola.core.files import read_json, write_json
+from sola.data.annotations import read_annotations
+from sola.data.features import FeatureSet
+from sola.detectors.recipes import actionformer_gtea, bmn_anet, gtad_gtea
+from sola.detectors.train import train_localizer
+from sola.evaluation.controls import fit_controls
+from sola.evaluation.metrics import thresholds
+from sola.evaluation.statistics import holm, paired_difference, summarise
+from sola.studies.measuring import Measured
+from sola.studies.measuring import measure as measure_run
+from sola.studies.work import DETECTIONS, write_control, write_found
+from sola.studies.workspace import Data, HeadConfig
+
+BASES = ("raw", "best control", *RECIPES_SHOWN.values())
+TIOU = {"long": thresholds(0.5, 0.95, 0.05), "short": thresholds(0.3, 0.7, 0.1)}
+"""Of the average mAP: ActivityNet's and THUMOS14's."""
+HEADS = ("BMN", "G-TAD", "ActionFormer")
+FIGURES = {"average_mAP": "average mAP", "AR@100": "AR@100"}
+"""What is reported: its key, and how it is called."""
+
+
+def head_configs(timeline: str) -> dict[str, HeadConfig]:
+    """The three heads; long actions on whole videos of 100 units, short ones in windows of 128 half seconds."""
+    few = {"batch_size": 4, "epochs": 8, "decay_every": 6}
+    where = {} if timeline == "long" else {"length": 128, "span": 256, "hop": 128, "max_duration": 20}
+    gtad = replace(gtad_gtea(), length=100, span=None, hop=None, max_duration=None)
+    return {
+        "BMN": replace(bmn_anet(), **few, **where),  # type: ignore[arg-type]
+        "G-TAD": replace(gtad, **few, **where),  # type: ignore[arg-type]
+        "ActionFormer": replace(actionformer_gtea(), pace=2 if timeline == "long" else 1),
+    }
+
+
+def write_best_control(folder: Path, runs: Path) -> None:
+    """Write features of the control that linear evaluation finds best on the validation videos, unless that is done."""
+    features, out = FeatureSet.open(folder / "features"), runs / folder.name / "best-control"
+    if out.is_dir():
+        return
+    training = read_annotations(folder / "annotations.json").subset("training").videos
+    controls = fit_controls((features.read(video).astype(np.float32) for video in training), {})
+    measured = read_json(folder.parent / "facts.json", "facts")[folder.name]["ridge, all labels"]
+    # modules without training are another for every seed; they are rows of linear evaluation
+    best = max((control for control in controls if not control.seeded), key=lambda control: measured[control.name][0])
+    write_control(features, best, 0, out)
+    print(f"{folder.name}: the best control is {best.name!r}", flush=True)
+
+
+def base_features(folder: Path, runs: Path, base: str, seed: int) -> FeatureSet:
+    """What a head stands on."""
+    if base == "raw":
+        return FeatureSet.open(folder / "features")
+    if base == "best control":
+        return FeatureSet.open(runs / folder.name / "best-control")
+    return softened(runs, folder.name, next(r for r, row in RECIPES_SHOWN.items() if row == base), seed)
+
+
+def run_of(folder: Path, runs: Path, head: str, base: str, seed: int) -> Path:
+    """Where a head's run is."""
+    return runs / folder.name / "heads" / f"{head}, {base}, {seed}"
+
+
+def data_of(folder: Path, part: str) -> Data:
+    """The set in `folder`, of which one part is scored."""
+    return Data((folder / "features",), folder / "annotations.json", test_subset=part)
+
+
+def localize(folder: Path, runs: Path, head: str, base: str, seed: int, part: str) -> Path:
+    """Train one head, and write what it finds in the videos of one part."""
+    out = run_of(folder, runs, head, base, seed)
+    if (out / part / DETECTIONS).is_file():
+        return out
+    config = replace(head_configs(folder.name.split("-")[0])[head], seed=seed)
+    features = base_features(folder, runs, base, seed)
+    annotations = read_annotations(folder / "annotations.json")
+    localizer = train_localizer(features, annotations, config, out, resume=True, quiet=True)
+    (out / part).mkdir(exist_ok=True)
+    write_found(data_of(folder, part), localizer, features, out / part)
+    return out
+
+
+def measure(folder: Path, runs: Path, head: str, part: str, seeds: int) -> Path:
+    """Measure a head on all it was trained on, unless that is done."""
+    path = runs / folder.name / f"{part}-{head}.json"
+    if path.exists():
+        return path
+    data, tiou = data_of(folder, part), TIOU[folder.name.split("-")[0]]
+    found = {
+        base: [measure_run(data, run_of(folder, runs, head, base, seed) / part, tiou) for seed in range(seeds)]
+        for base in BASES
+    }
+    videos = len(data.open_annotations().subset(part).videos)
+    write_json(path, {title: report(key, found, videos) for key, title in FIGURES.items()})
+    return path
+
+
+def report(key: str, found: Mapping[str, Sequence[Measured]], videos: int) -> dict[str, object]:
+    """One figure of each base over the seeds, and each recipe against raw and the best control."""
+    rows = {base: summarise([one.figures[key] for one in seeds]) for base, seeds in found.items()}
+    drawn = {base: np.mean([one.draws[key] for one in seeds], axis=0) for base, seeds in found.items()}
+    pairs = [(row, other) for row in RECIPES_SHOWN.values() for other in ("raw", "best control")]
+    differences = [paired_difference(rows[a].mean - rows[b].mean, drawn[a], drawn[b], videos) for a, b in pairs]
+    corrected = holm([difference.p for difference in differences])
+    return {
+        "rows": [{"name": base, **summary.to_json()} for base, summary in rows.items()],
+        "comparisons": [
+            {"row": a, "against": b, "difference": d.estimate, "interval": [d.low, d.high], "p_corrected": p}
+            for (a, b), d, p in zip(pairs, differences, corrected, strict=True)
+        ],
+    }
+
+
+def main() -> None:
+    """Train what is missing, and measure what is not measured yet."""
+    parser = arguments(__doc__, seeds=3)
+    parser.add_argument("--heads", nargs="+", choices=HEADS, default=HEADS)
+    parser.add_argument("--part", choices=PARTS, default="validation", help="of the videos, the one that is scored")
+    given = parser.parse_args()
+    folders = [given.out / name for name in set_names(given.out, given.sets)]
+    for folder in folders:
+        write_best_control(folder, given.runs)
+    runs, seeds = given.runs, range(given.seeds)
+    jobs = [
+        (folder, runs, head, base, seed, given.part)
+        for seed in seeds
+        for head in given.heads
+        for folder in folders
+        for base in BASES
+    ]
+    in_parallel(localize, jobs, given.workers)
+    jobs = [(folder, runs, head, given.part, given.seeds) for folder in folders for head in given.heads]
+    in_parallel(measure, jobs, given.workers)
+
+
+if __name__ == "__main__":
+    main()

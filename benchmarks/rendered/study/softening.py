@@ -1,0 +1,82 @@
+"""Trains a module of each recipe for each seed on each set, without labels, and transforms the labelled videos.
+
+cd benchmarks && python -m rendered.study.softening OUT RUNS [--seeds 10] [--sets NAME ...] [--workers 2]
+
+RUNS/SET/RECIPE-SEED/ becomes the run, and features/ in it the transformed videos. Modules see the training and the
+unlabelled videos: the ones that are measured are transformed, and not learnt from.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sola.data.annotations import read_annotations
+from sola.data.features import FeatureSet
+from sola.softlanding.recipes import RECIPES, Recipe, settle
+from sola.softlanding.train import train
+from sola.softlanding.transform import transform
+
+RECIPES_SHOWN: dict[Recipe, str] = {"anet": "SoLa, published", "auto": "SoLa, auto"}
+"""Recipes of the study, and what their rows are called."""
+LEARNT_FROM = ("training", "unlabelled")
+
+
+def soften(folder: Path, runs: Path, recipe: Recipe, seed: int) -> Path:
+    """Train on the set in `folder` and transform its labelled videos; returns where they are."""
+    out = runs / folder.name / f"{recipe}-{seed}"
+    if (out / "features").exists():
+        return out / "features"
+    features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
+    subsets = {video: annotation.subset for video, annotation in annotations.videos.items()}
+    learnt = features.only([video for video in features.videos if subsets[video] in LEARNT_FROM])
+    # the seed first: what auto reads from the features, it reads from windows that the seed draws
+    config, reasons = settle(dataclasses.replace(RECIPES[recipe](), seed=seed), learnt)
+    module = train(learnt, config, out, reasons=reasons, resume=True, quiet=True)
+    labelled = features.only([video for video in features.videos if subsets[video] != "unlabelled"])
+    transform(module, labelled, out / "features")
+    return out / "features"
+
+
+def softened(runs: Path, name: str, recipe: Recipe, seed: int) -> FeatureSet:
+    """What `soften` has written for the set of this name."""
+    return FeatureSet.open(runs / name / f"{recipe}-{seed}" / "features")
+
+
+def set_names(out: Path, chosen: list[str] | None) -> list[str]:
+    """The sets that were asked for, or all that `rendered.renderer.benchmark` has written."""
+    return chosen or sorted(path.parent.name for path in out.glob("*/annotations.json"))
+
+
+def in_parallel(work: Callable[..., object], jobs: Iterable[tuple[Any, ...]], workers: int) -> None:
+    """Call `work` with each job's arguments, in processes of one thread each, and print what it returns."""
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for done in as_completed([pool.submit(work, *job) for job in jobs]):
+            print(done.result(), flush=True)
+
+
+def arguments(description: str | None, seeds: int) -> argparse.ArgumentParser:
+    """What every part of the study is asked."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="the folder that figure.benchmark has written")
+    parser.add_argument("runs", type=Path, help="the study's own folder")
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parser.add_argument("--sets", nargs="+", help="some of the sets; all by default")
+    parser.add_argument("--workers", type=int, default=2, help="processes, one processor each")
+    return parser
+
+
+def main() -> None:
+    """Train what is missing."""
+    given = arguments(__doc__, seeds=10).parse_args()
+    names = set_names(given.out, given.sets)
+    jobs = [(given.out / n, given.runs, r, seed) for seed in range(given.seeds) for n in names for r in RECIPES_SHOWN]
+    in_parallel(soften, jobs, given.workers)
+
+
+if __name__ == "__main__":
+    main()

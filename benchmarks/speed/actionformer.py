@@ -1,0 +1,216 @@
+"""ActionFormer's training step at the THUMOS14 settings, beside plain full attention and the authors' code.
+
+2304 snippets, batch 2, 2048 channels, 20 classes: padding, targets, forward, loss and backward, without an optimizer.
+`ours_bfloat16` is ours under autocast; `plain` is ours with attention by its definition, a matrix time × time of scores
+under a band mask. The authors' code runs in the same turns where SOLA_ACTIONFORMER_REFERENCE names a clone of it. Time:
+the shortest step of each, in turns in this process, on --threads threads. Memory: each in a process of its own, the
+highest resident set of that process, and what a step takes above the process with model and gradients in place; for
+ours at 1, 2 and 4 times the length too. Last, one call on 43,200 snippets: three hours at four features a second.
+
+    python benchmarks/speed/actionformer.py [--rounds 5] [--threads 2]
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sola.data.timing import Placement
+from sola.detectors.actionformer import blocks
+from sola.detectors.actionformer.loss import ActionFormerLoss
+from sola.detectors.actionformer.network import ActionFormer
+
+LENGTH, BATCH, CHANNELS, CLASSES, WINDOW = 2304, 2, 2048, 20, 19
+THREE_HOURS = 3 * 3600 * 4
+CLONE = os.environ.get("SOLA_ACTIONFORMER_REFERENCE", "")
+Step = Callable[[], float]
+
+
+def batch(length: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Clips [channels, time], instances (units) and labels."""
+    generator = torch.Generator().manual_seed(0)
+    clips = [torch.randn(length, CHANNELS, generator=generator).T for _ in range(BATCH)]
+    instances, labels = [], []
+    for _ in range(BATCH):
+        start = torch.rand(30, generator=generator) * (length - 200)
+        instances.append(torch.stack([start, start + 4 + 150 * torch.rand(30, generator=generator) ** 2], dim=1))
+        labels.append(torch.randint(CLASSES, (30,), generator=generator))
+    return clips, instances, labels
+
+
+def full_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, window: int) -> Tensor:
+    """Local attention by its definition."""
+    index = torch.arange(query.shape[1])
+    allowed = ((index[:, None] - index).abs() <= window // 2)[None]
+    if mask is not None:
+        allowed = allowed & (mask[:, None, :] | torch.eye(len(index), dtype=torch.bool))
+    score = torch.einsum("bqhc,bkhc->bhqk", query, key) * query.shape[-1] ** -0.5
+    share = score.masked_fill(~allowed[:, None], -torch.inf).softmax(dim=-1)
+    return torch.einsum("bhqk,bkhc->bqhc", share, value)
+
+
+def half(length: int = LENGTH) -> Step:
+    step = ours(length)
+
+    def in_half_precision() -> float:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return step()
+
+    return in_half_precision
+
+
+def ours(length: int = LENGTH) -> Step:
+    torch.manual_seed(0)
+    head, loss = ActionFormer(CHANNELS, CLASSES, length=length), ActionFormerLoss()
+    clips, instances, labels = batch(length)
+
+    def step() -> float:
+        features, mask = head.pad(clips)
+        scored = loss(head(features, mask), head.targets(instances, labels, features.shape[2]))
+        scored.total.backward()
+        return scored.total.item()
+
+    for parameter in head.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    return step
+
+
+def plain(length: int = LENGTH) -> Step:
+    step = ours(length)
+
+    def with_full_attention() -> float:
+        kept, blocks.local_attention = blocks.local_attention, full_attention
+        try:
+            return step()
+        finally:
+            blocks.local_attention = kept
+
+    return with_full_attention
+
+
+def authors(length: int = LENGTH) -> Step:
+    if not CLONE:
+        raise SystemExit("name a clone of the authors' code in SOLA_ACTIONFORMER_REFERENCE")
+    sys.path.insert(0, CLONE)
+    # their suppression is a compiled extension, which a training step does not need
+    utils = types.ModuleType("libs.utils")
+    utils.batched_nms = None  # type: ignore[attr-defined]
+    sys.modules["libs.utils"] = utils
+    from libs.core.config import load_config  # type: ignore[import-not-found]
+    from libs.modeling import make_meta_arch  # type: ignore[import-not-found]
+
+    config = load_config(Path(CLONE) / "configs" / "thumos_i3d.yaml")
+    torch.manual_seed(0)
+    model = make_meta_arch(config["model_name"], **{**config["model"], "max_seq_len": length})
+    clips, instances, labels = batch(length)
+    videos = [
+        {"feats": clip.contiguous(), "segments": instance - 0.5, "labels": label}
+        for clip, instance, label in zip(clips, instances, labels, strict=True)
+    ]
+
+    def step() -> float:
+        total = model(videos)["final_loss"]
+        total.backward()
+        return float(total.detach())
+
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    return step
+
+
+def three_hours(length: int = THREE_HOURS) -> Step:
+    torch.manual_seed(0)
+    head = ActionFormer(CHANNELS, CLASSES, threshold=0.0).eval()
+    features = torch.randn(1, length, CHANNELS)
+
+    @torch.no_grad()
+    def step() -> float:
+        padded, mask = head.pad([features[0].T])
+        return float(len(head.decode(head(padded, mask), [Placement(0.0, 0.25)])[0]))
+
+    return step
+
+
+PREPARE: dict[str, Callable[[int], Step]] = {
+    "ours": ours,
+    "ours_bfloat16": half,
+    "plain": plain,
+    "authors": authors,
+    "three_hours": three_hours,
+}
+
+
+def seconds(names: list[str], rounds: int) -> dict[str, float]:
+    """Shortest time of a step of each, taken in turns after one warm-up."""
+    steps = {name: PREPARE[name](LENGTH) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds + 1):
+        for name, step in steps.items():
+            begun = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - begun)
+    return {name: round(min(values[1:]), 3) for name, values in times.items()}
+
+
+def resident(field: str) -> int:
+    """A line of this process's memory status, in bytes."""
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def measure_memory(name: str, length: int) -> None:
+    """Print what one step takes and how long (run in a process of its own)."""
+    step = PREPARE[name](length)
+    before = resident("VmRSS")
+    begun = time.perf_counter()
+    step()
+    took = time.perf_counter() - begun
+    print(json.dumps({"peak": resident("VmHWM"), "above": resident("VmHWM") - before, "seconds": round(took, 2)}))
+
+
+def memory(name: str, length: int) -> dict[str, float]:
+    """GiB of a process's peak and of one step above what stood before it, and the seconds of that first step."""
+    command = [sys.executable, __file__, "--memory-of", name, str(length)]
+    # freed memory goes back to the system at once
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+    found = json.loads(ended.stdout.splitlines()[-1])
+    return {
+        "peak_GiB": round(found["peak"] / 2**30, 3),
+        "step_GiB": round(found["above"] / 2**30, 3),
+        "seconds": found["seconds"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory-of", nargs=2, metavar=("NAME", "LENGTH"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.memory_of:
+        measure_memory(options.memory_of[0], int(options.memory_of[1]))
+        return
+    names = ["ours", "ours_bfloat16", "plain", *(["authors"] if CLONE else [])]
+    figures = {
+        "seconds": seconds(names, options.rounds),
+        "memory": {name: memory(name, LENGTH) for name in names},
+        "ours_by_length": {str(times * LENGTH): memory("ours", times * LENGTH) for times in (1, 2, 4)},
+        "three_hours": memory("three_hours", THREE_HOURS),
+    }
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""G-TAD's sub-graph alignment against its plain definition: align by a dense matrix, then a 1×1 convolution and ReLU.
+
+T = 100, C = 256 → 512, 32 + 4 bins, one video, forward and backward with the gradient of the features; and the whole
+head, which has no plain counterpart here. Ours leaves out the cells that do not exist but for one that stands for all.
+Time: both in turns in this process, on two threads. Memory: each in a process of its own, the highest resident set of
+one step above that with model, gradients, input and upstream gradient in place.
+
+    python benchmarks/speed/graph_alignment.py [--rounds 7]
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from measuring import Step, milliseconds, prepared, print_memory, printed_by
+from torch import Tensor, nn
+
+from sola.detectors.gtad.alignment import SubgraphAlignment, alignment_weights
+from sola.detectors.gtad.gcnext import gather_neighbours, nearest_neighbours
+from sola.detectors.gtad.network import GTAD, aligned_regions
+from sola.detectors.proposal_map.map import ProposalMap
+
+LENGTH, CHANNELS, HIDDEN, BINS, CONTEXT_BINS = 100, 256, 512, 32, 4
+FEATURES = 400
+"""Channels that the whole head takes."""
+
+
+class Plain(nn.Module):
+    """The layer as the paper describes it: the aligned features of every cell, then the convolution."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.proposals = ProposalMap(length)
+        start, end = aligned_regions(self.proposals, context=0.5, end_inclusive=False)
+        cell = np.full(self.proposals.shape, len(start) - 1)
+        cell[self.proposals.valid] = np.arange(len(start) - 1)
+        for name, bins in (("inner", BINS), ("context", CONTEXT_BINS)):
+            weights = alignment_weights(start[cell.ravel()], end[cell.ravel()], bins, length)
+            matrix = torch.zeros(length, bins, cell.size)
+            place = weights.time, weights.bin, weights.region
+            matrix.index_put_(tuple(map(torch.from_numpy, place)), torch.from_numpy(weights.weight).float(), True)
+            self.register_buffer(name, matrix.flatten(1))
+        self.conv = nn.Conv2d(CHANNELS * (BINS + CONTEXT_BINS), HIDDEN, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        context = gather_neighbours(features, nearest_neighbours(features, 3)).mean(dim=-1)
+        inner, outer = features @ self.inner, context @ self.context
+        cells = torch.cat([inner.unflatten(2, (BINS, -1)), outer.unflatten(2, (CONTEXT_BINS, -1))], dim=2)
+        return self.conv(cells.flatten(1, 2).unflatten(2, self.proposals.shape)).relu_()
+
+
+class Ours(nn.Module):
+    """The layer of the package and the ReLU."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        start, end = aligned_regions(ProposalMap(length), context=0.5, end_inclusive=False)
+        self.layer = SubgraphAlignment(
+            CHANNELS, HIDDEN, start, end, length=length, bins=BINS, context_bins=CONTEXT_BINS
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.layer(features).relu_()
+
+
+class Head(nn.Module):
+    """The whole head, its three outputs as one row."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.head = GTAD(FEATURES, length)
+
+    def forward(self, features: Tensor) -> Tensor:
+        prediction = self.head(features)
+        return torch.cat([prediction.confidence.flatten(1), prediction.start, prediction.end], dim=1)
+
+
+MODELS: dict[str, Callable[[int], nn.Module]] = {"plain": Plain, "ours": Ours, "whole_head": Head}
+
+
+def built(name: str, length: int = LENGTH) -> tuple[nn.Module, Step]:
+    """A model and one step of it."""
+    torch.manual_seed(0)
+    model = MODELS[name](length)
+    return model, prepared(model, torch.randn(1, FEATURES if name == "whole_head" else CHANNELS, length))
+
+
+def equal() -> float:
+    """The largest difference between both outputs, with the same weights, over the cells that exist."""
+    (plain, step_plain), (ours, step_ours) = built("plain"), built("ours")
+    by_bin = plain.conv.weight.detach().view(HIDDEN, CHANNELS, -1).permute(2, 0, 1)
+    ours.layer.load_state_dict(
+        {"weight": by_bin[:BINS], "context_weight": by_bin[BINS:], "bias": plain.conv.bias.detach()}
+    )
+    valid = torch.from_numpy(plain.proposals.valid)
+    return float((step_plain()[:, :, valid] - step_ours()[:, :-1].transpose(1, 2)).abs().max())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--memory-of", choices=list(MODELS), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(2)
+    if options.memory_of:
+        built(options.memory_of, 4)[1]()  # libraries and threads
+        print_memory(built(options.memory_of)[1])
+        return
+    difference = equal()
+    times = milliseconds({name: built(name)[1] for name in MODELS}, options.rounds)
+    peaks = {name: printed_by(__file__, "--memory-of", name) for name in MODELS}
+    figures = {
+        "largest_difference": difference,
+        "milliseconds": {name: round(value, 1) for name, value in times.items()},
+        "times_faster": round(times["plain"] / times["ours"], 1),
+        "peak_MiB": {name: round(value / 2**20, 1) for name, value in peaks.items()},
+        "times_less_memory": round(peaks["plain"] / peaks["ours"], 1),
+    }
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

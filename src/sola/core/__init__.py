@@ -1,0 +1,1 @@
+"""Shared building blocks: errors, whole-or-absent files, devices."""

@@ -1,0 +1,111 @@
+"""Files that are whole or absent: everything is written beside its place, then renamed into it."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sola.core.errors import SolaError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that becomes `path` when the block ends well, and is removed when not.
+
+    Raises SolaError when the place cannot be written.
+    """
+    path = path.absolute()
+    aside = path.with_name(f".{path.name or 'root'}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        if aside.is_file():  # safetensors writes for its owner alone
+            aside.chmod(0o666 & ~_umask())
+        os.replace(aside, path)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            with suppress(OSError):  # it may never have been there
+                aside.unlink()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def unwritable(path: Path, error: OSError) -> SolaError:
+    """Say that `path` cannot be written, and why."""
+    return SolaError(
+        f"{path}: cannot be written ({error.strerror or error}); choose a place with room and write permission"
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, whole or not at all."""
+    with replacing(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Read a JSON file; `what` names its part in the error ("annotations", "a manifest").
+
+    Raises SolaError when it is missing, unreadable or malformed.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SolaError(f"{path}: no such file; expected {what} as JSON") from None
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise SolaError(f"{path}: cannot be read as {what} ({error}); expected a UTF-8 JSON file") from None
+    except json.JSONDecodeError as error:
+        raise SolaError(
+            f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); expected {what}"
+        ) from None
+    except ValueError as error:  # a whole number of thousands of digits
+        raise SolaError(f"{path}: cannot be read as {what} ({error})") from None
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return folder if folder.is_dir() or folder == folder.parent else existing(folder.parent)
+
+
+def must_be_free(path: Path, *, overwrite: bool, mark: str, key: str) -> None:
+    """Raise SolaError if there is something at `path`, unless `overwrite` and we wrote it.
+
+    We did if it is a folder that holds a JSON object called `mark` with that `key`.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not overwrite:
+        raise SolaError(f"{path}: exists already; choose another folder, or pass --overwrite")
+    record = read_json(path / mark, "what we write") if (path / mark).is_file() else None
+    if not isinstance(record, dict) or key not in record:
+        raise SolaError(f"{path}: has no {mark} of ours, so is not ours to overwrite; choose another folder")
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool, mark: str, key: str) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` when the block ends well, in the place of one that we wrote.
+
+    Raises SolaError when `path` is not free (see `must_be_free`), or cannot be written.
+    """
+    must_be_free(path, overwrite=overwrite, mark=mark, key=key)
+    with replacing(path) as aside:
+        aside.mkdir()
+        yield aside
+        if path.is_dir():
+            shutil.rmtree(path)

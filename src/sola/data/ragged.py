@@ -1,0 +1,97 @@
+"""All features in one array, so that training gathers windows by index."""
+
+import math
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Int
+
+from sola.core.errors import SolaError
+from sola.core.files import unwritable
+from sola.data.features import FeatureSet
+
+
+@dataclass(frozen=True, eq=False)
+class PackedFeatures:
+    """The snippets of all videos, one video after the other."""
+
+    values: Float[np.ndarray, "total channels"]
+    starts: Int[np.ndarray, " bounds"]
+    """Row at which each video begins, and at last the total."""
+    videos: tuple[str, ...]
+    mapped_in: Path | None = None
+    """The folder of the unnamed file that the values are mapped from; None where they are in memory."""
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " videos"]:
+        """Snippets in each video."""
+        return np.diff(self.starts)
+
+    def video(self, index: int) -> Float[np.ndarray, "time channels"]:
+        """Return a view of one video's snippets."""
+        return self.values[self.starts[index] : self.starts[index + 1]]
+
+    def row_each(self, channels: int) -> Float32[np.ndarray, "videos channels"]:
+        """Return an array with a row for each video and nothing in it yet, in memory or mapped as the values are."""
+        limit = None if self.mapped_in is None else 0
+        return allocate((len(self.videos), channels), np.dtype(np.float32), limit, self.mapped_in)
+
+
+def pack(features: FeatureSet, memory_limit: int | None = None, folder: Path | None = None) -> PackedFeatures:
+    """Copy a feature set into one array, allocated once and filled file by file; the dtype stays as stored.
+
+    Above `memory_limit` bytes the array is mapped from an unnamed file in `folder`, which vanishes with it.
+    Bad files are left out if the feature set skips them.
+
+    Raises SolaError naming the bad file, or the folder when it is missing or too small.
+    """
+    lengths: list[int] = []
+    dtypes: set[np.dtype[Any]] = set()
+    for video in features.videos:
+        try:
+            header = features.header(video)
+        except SolaError as error:
+            features.skip(video, error)
+            continue
+        lengths.append(header.shape[0])
+        dtypes.add(header.dtype)
+    shape = (sum(lengths), features.channels)
+    values = allocate(shape, np.result_type(*dtypes or {np.dtype(np.float32)}), memory_limit, folder)
+
+    videos, starts = [], [0]
+    for video, array in features.items():
+        stop = starts[-1] + len(array)
+        if stop > len(values):
+            raise SolaError(f"video {video!r}: its file changed while it was read; pack again when it is at rest")
+        values[starts[-1] : stop] = array
+        videos.append(video)
+        starts.append(stop)
+        del array  # or two files would be in memory while the next is read
+    mapped_in = folder if isinstance(values, np.memmap) else None
+    return PackedFeatures(values[: starts[-1]], np.array(starts, np.int64), tuple(videos), mapped_in)
+
+
+def allocate(shape: tuple[int, ...], dtype: np.dtype[Any], memory_limit: int | None, folder: Path | None) -> np.ndarray:
+    """Return an array with nothing in it yet; above `memory_limit` bytes it is mapped from an unnamed file in `folder`.
+
+    Raises SolaError when there is no folder, or none with room.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if memory_limit is None or size <= memory_limit:
+        return np.empty(shape, dtype)
+    if folder is None:
+        raise SolaError(
+            f"the features take {size:,} bytes of memory, the limit is {memory_limit:,}; name a folder for them"
+        )
+    try:
+        free = shutil.disk_usage(folder).free
+        if free < size:
+            raise SolaError(f"{folder}: has {free:,} bytes free; expected {size:,} for the packed features")
+        with tempfile.TemporaryFile(dir=folder) as file:  # has no name, so nothing is left behind by a crash
+            return np.memmap(file, dtype, "w+", shape=shape)
+    except OSError as error:
+        raise unwritable(folder, error) from error

@@ -1,0 +1,83 @@
+"""Segments of one video: start, end, label and score as arrays, and the overlap between segments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+BACKGROUND = -1
+"""Label of a snippet that lies in no segment."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Labelled stretches of one video, as arrays of equal length; ground truth and detections alike."""
+
+    start: Float[np.ndarray, " n"]
+    """Seconds."""
+    end: Float[np.ndarray, " n"]
+    """Seconds."""
+    label: Int[np.ndarray, " n"]
+    """Index into a tuple of class names, kept beside the segments."""
+    score: Float[np.ndarray, " n"]
+    """Confidence; 1 for ground truth."""
+
+    @classmethod
+    def empty(cls) -> "Segments":
+        """Return no segments."""
+        return cls(np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def take(self, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> "Segments":
+        """Return the segments that a NumPy index picks: positions, a mask or a slice."""
+        return Segments(self.start[index], self.end[index], self.label[index], self.score[index])
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentTable(Segments):
+    """Segments of many videos in one table: what the metrics work on."""
+
+    video: Int[np.ndarray, " n"]
+    """Index of the video that the segment lies in; the ids are kept beside the table."""
+
+    @classmethod
+    def empty(cls) -> "SegmentTable":
+        """Return no segments."""
+        return cls.joined([])
+
+    @classmethod
+    def joined(cls, videos: Sequence[Segments]) -> "SegmentTable":
+        """Return the segments of video 0, then those of video 1, and so on."""
+        every = [Segments.empty(), *videos]
+        return cls(
+            np.concatenate([one.start for one in every]),
+            np.concatenate([one.end for one in every]),
+            np.concatenate([one.label for one in every]),
+            np.concatenate([one.score for one in every]),
+            np.repeat(np.arange(len(videos)), [len(one) for one in videos]),
+        )
+
+    def take(self, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> "SegmentTable":
+        """Return the rows that a NumPy index picks: positions, a mask or a slice."""
+        return SegmentTable(self.start[index], self.end[index], self.label[index], self.score[index], self.video[index])
+
+
+def temporal_iou(
+    start_a: Float[np.ndarray, " n"],
+    end_a: Float[np.ndarray, " n"],
+    start_b: Float[np.ndarray, " m"],
+    end_b: Float[np.ndarray, " m"],
+) -> Float[np.ndarray, "n m"]:
+    """Return the temporal intersection over union of every pair of segments; 0 where the union is empty.
+
+    >>> temporal_iou(np.array([0.0]), np.array([2.0]), np.array([1.0, 5.0]), np.array([3.0, 6.0])).round(3)
+    array([[0.333, 0.   ]])
+    """
+    start_a, end_a = start_a[:, None], end_a[:, None]
+    intersection = np.clip(np.minimum(end_a, end_b) - np.maximum(start_a, start_b), 0.0, None)
+    union = (end_a - start_a) + (end_b - start_b) - intersection
+    iou: np.ndarray = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
+    return iou

@@ -1,0 +1,135 @@
+"""The videos of one subset with a label for every snippet: what linear evaluation learns from and is scored on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sola.core.errors import SolaError
+from sola.data.annotations import Annotations
+from sola.data.features import FeatureSet
+from sola.data.segments import BACKGROUND
+from sola.data.timing import snippet_grid
+
+Read = Callable[[str], Float[np.ndarray, "time channels"]]
+"""Features of a video by its annotated id, float32."""
+
+DRAWS = 1000
+"""Tries at a few-label draw that holds both action and background."""
+
+
+@dataclass(frozen=True)
+class LabelledVideos:
+    """Ids, as the annotations have them, and for each the class index of every snippet or `BACKGROUND`."""
+
+    videos: tuple[str, ...]
+    labels: tuple[Int[np.ndarray, " _"], ...]
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Snippets of each video."""
+        return tuple(map(len, self.labels))
+
+    @property
+    def flat_labels(self) -> Int[np.ndarray, " snippets"]:
+        """Labels of all snippets, video after video."""
+        return np.concatenate(self.labels)
+
+    @property
+    def flat_video(self) -> Int[np.ndarray, " snippets"]:
+        """Position of the video of every snippet."""
+        return np.repeat(np.arange(len(self.videos)), self.lengths)
+
+    def take(self, positions: Sequence[int]) -> "LabelledVideos":
+        """Return the videos at these positions."""
+        return LabelledVideos(tuple(self.videos[i] for i in positions), tuple(self.labels[i] for i in positions))
+
+    def draw(self, count: int, seed: int) -> tuple[int, ...]:
+        """Positions of `count` videos drawn from `seed`, in order; a draw of one kind of snippet only is drawn again.
+
+        Raises:
+            SolaError: when there are fewer videos, or no draw with both kinds is found.
+        """
+        if count > len(self.videos):
+            raise SolaError(
+                f"labels of {count} videos asked for, but only {len(self.videos)} have labels; ask for fewer"
+            )
+        generator = np.random.default_rng(seed)
+        for _ in range(DRAWS):
+            chosen = np.sort(generator.choice(len(self.videos), size=count, replace=False)).tolist()
+            if self.take(chosen).has_both_kinds():
+                return tuple(chosen)
+        raise SolaError(f"no {count} videos with both action and background in {DRAWS} draws; ask for labels of more")
+
+    def has_both_kinds(self) -> bool:
+        """Whether there are action and background snippets."""
+        action = self.flat_labels != BACKGROUND
+        return bool(action.any() and not action.all())
+
+    def stack(self, read: Read) -> Float[np.ndarray, "snippets channels"]:
+        """L2-normalised features of all snippets, video after video, float32; a zero snippet stays zero.
+
+        Raises:
+            SolaError: when a video's features have another length than its labels.
+        """
+        stacked: Float[np.ndarray, "snippets channels"] | None = None
+        start = 0
+        for video, length in zip(self.videos, self.lengths, strict=True):
+            values = read(video)
+            if len(values) != length:
+                raise SolaError(
+                    f"video {video!r}: {len(values)} snippets, where the raw features have {length}; "
+                    "compare sets that were taken snippet for snippet from the same features"
+                )
+            if stacked is None:
+                stacked = np.empty((sum(self.lengths), values.shape[1]), np.float32)
+            stacked[start : start + length] = unit_vectors(values)
+            start += length
+        assert stacked is not None, "no video"
+        return stacked
+
+
+def label_videos(features: FeatureSet, ids: Mapping[str, str], annotations: Annotations, subset: str) -> LabelledVideos:
+    """Label every snippet of the videos of a subset that have features; videos left out by `skip_bad` do not count.
+
+    Args:
+        features: the features whose snippets are labelled.
+        ids: id in `features` by annotated id.
+        annotations: all of them.
+        subset: the subset's name.
+
+    Raises:
+        SolaError: for an unknown subset, one without features, one without both kinds of snippet, a bad file.
+    """
+    manifest = features.manifest
+    videos, labels = [], []
+    records = annotations.subset(subset).videos
+    for video in sorted(records.keys() & ids.keys()):
+        try:
+            length = len(features.read(ids[video]))
+        except SolaError as error:
+            features.skip(ids[video], error)
+            continue
+        record = records[video]
+        grid = snippet_grid(video, length, manifest, record)
+        videos.append(video)
+        labels.append(grid.covered(record.segments, length))
+    if not videos:
+        raise SolaError(f"subset {subset!r}: none of its {len(records)} videos has features; check subset and folder")
+    labelled = LabelledVideos(tuple(videos), tuple(labels))
+    if not labelled.has_both_kinds():
+        found = "action" if (labelled.flat_labels != BACKGROUND).all() else "background"
+        raise SolaError(
+            f"subset {subset!r}: all {sum(labelled.lengths)} snippets are {found}; "
+            "linear evaluation needs both kinds: check the annotations, and fps and stride"
+        )
+    return labelled
+
+
+def unit_vectors(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time channels"]:
+    """Each snippet divided by its norm, float32; a zero snippet stays zero."""
+    values = features.astype(np.float32)
+    norm = np.linalg.norm(values, axis=1, keepdims=True)
+    unit: Float[np.ndarray, "time channels"] = values / np.where(norm > 0, norm, 1)
+    return unit

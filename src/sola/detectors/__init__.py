@@ -1,0 +1,1 @@
+"""Temporal action detectors: one folder each, and what they share."""

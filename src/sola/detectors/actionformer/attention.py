@@ -1,0 +1,110 @@
+"""Attention within a window of time (ActionFormer, section 3.2), in memory linear in the length."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from sola.core.errors import SolaError
+
+BLOCK = 32
+"""Queries that share one stretch of keys, at least: a matrix product of fair size, not too much of it off the band."""
+
+
+def local_attention(
+    query: Float[Tensor, "batch time heads width"],
+    key: Float[Tensor, "batch time heads width"],
+    value: Float[Tensor, "batch time heads width"],
+    mask: Bool[Tensor, "batch time"] | None,
+    window: int,
+) -> Float[Tensor, "batch time heads width"]:
+    """Softmax attention of each snippet to the valid ones among the `window` snippets around it, itself in the middle.
+
+    Exactly attention with a band mask: blocks of queries meet overlapping views of the keys and values, so that
+    nothing of time × time is ever there. `mask` is True at valid snippets; None says that all are. What comes out at
+    the others is finite and means nothing.
+
+    Raises:
+        SolaError: for a window that has no middle.
+    """
+    if window < 1 or window % 2 == 0:
+        raise SolaError(f"window={window}: expected an odd number of snippets, or None for all of them")
+    batch, time, heads, width = query.shape
+    reach = window // 2
+    block = max(BLOCK, reach)
+    missing = -time % block
+    blocks = (time + missing) // block
+    if missing:
+        query, key, value = (F.pad(x, (0, 0, 0, 0, 0, missing)) for x in (query, key, value))
+    out = F.scaled_dot_product_attention(
+        query.reshape(batch * blocks, block, heads, width).transpose(1, 2),
+        _windows(key.flatten(0, 1), block, reach),
+        _windows(value.flatten(0, 1), block, reach),
+        attn_mask=_band(mask, batch, time, block, reach, query.device),
+    )
+    return out.transpose(1, 2).reshape(batch, blocks * block, heads, width)[:, :time]
+
+
+def global_attention(
+    query: Float[Tensor, "batch time heads width"],
+    key: Float[Tensor, "batch time heads width"],
+    value: Float[Tensor, "batch time heads width"],
+    mask: Bool[Tensor, "batch time"] | None,
+) -> Float[Tensor, "batch time heads width"]:
+    """Softmax attention of each snippet to all valid ones; `mask` is True at those, and None says that all are.
+
+    A clip without any valid snippet attends to all of them, which keeps it finite.
+    """
+    allowed = None if mask is None else (mask | ~mask.any(1, keepdim=True))[:, None, None, :]
+    query, key, value = (x.transpose(1, 2) for x in (query, key, value))
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed).transpose(1, 2)
+
+
+def _band(
+    mask: Bool[Tensor, "batch time"] | None, batch: int, time: int, block: int, reach: int, device: torch.device
+) -> Bool[Tensor, "windows 1 block keys"]:
+    """Which keys of its window each query of a block attends to."""
+    offset = torch.arange(block + 2 * reach, device=device) - torch.arange(block, device=device)[:, None] - reach
+    if mask is None:
+        mask = torch.ones(batch, time, dtype=torch.bool, device=device)
+    # beyond a clip's ends lie another clip's snippets, or none
+    exists = F.pad(mask, (reach, -time % block + reach), value=False).unfold(1, block + 2 * reach, block)
+    # a query that no key is left to keeps itself: not every backend of PyTorch makes its softmax finite
+    return ((offset.abs() <= reach) & (exists[:, :, None] | (offset == 0))).flatten(0, 1)[:, None]
+
+
+def _windows(
+    rows: Float[Tensor, "rows heads width"], block: int, reach: int
+) -> Float[Tensor, "windows heads keys width"]:
+    """Blocks of rows with `reach` rows before and after each."""
+    windows: Tensor = _Windows.apply(rows, block, reach)  # type: ignore[no-untyped-call]
+    return windows
+
+
+class _Windows(torch.autograd.Function):
+    """The windows as overlapping views of one copy.
+
+    PyTorch sums the gradient of overlapping views element by element; here it is three additions of whole blocks.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, rows: Float[Tensor, "rows heads width"], block: int, reach: int
+    ) -> Float[Tensor, "windows heads keys width"]:
+        ctx.block, ctx.reach = block, reach
+        padded = F.pad(rows, (0, 0, 0, 0, reach, reach))
+        return padded.unfold(0, block + 2 * reach, block).transpose(2, 3)
+
+    @staticmethod
+    def backward(
+        ctx: Any, *gradient: Float[Tensor, "windows heads keys width"]
+    ) -> tuple[Float[Tensor, "rows heads width"], None, None]:
+        block, reach = ctx.block, ctx.reach
+        windows = gradient[0].transpose(1, 2)
+        total = windows[:, reach : reach + block].contiguous()
+        if reach:
+            total[:-1, block - reach :] += windows[1:, :reach]
+            total[1:, :reach] += windows[:-1, reach + block :]
+        return total.flatten(0, 1), None, None

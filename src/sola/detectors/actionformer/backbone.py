@@ -1,0 +1,136 @@
+"""ActionFormer's network: convolutions, transformer blocks, and a pyramid that halves the time from level to level."""
+
+from collections.abc import Sequence
+from itertools import repeat
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sola.core.errors import SolaError
+from sola.detectors.actionformer.blocks import TemporalConvolution, TransformerBlock, recomputed
+
+Level = tuple[Tensor, Tensor | None]
+"""Features [batch, time, channels] and mask [batch, time] of a level of the pyramid."""
+
+
+class PyramidBackbone(nn.Module):
+    """Features of a clip at each level of the pyramid (ActionFormer, section 3.2).
+
+    Args:
+        channels: of the features.
+        width: of the network.
+        windows: what a snippet attends to, one entry for each level; see `TransformerBlock`.
+        heads: of the attention.
+        convolutions: in front of the transformer.
+        stem: transformer blocks of the first level.
+        positions: snippets of a table of sinusoid positions that is added to what the transformer gets; None is none.
+        dropout: see `TransformerBlock`.
+        drop_path: see `TransformerBlock`.
+
+    Raises:
+        SolaError: for a value out of range.
+    """
+
+    position: Tensor | None
+
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        windows: Sequence[int | None],
+        *,
+        heads: int = 4,
+        convolutions: int = 2,
+        stem: int = 2,
+        positions: int | None = None,
+        dropout: float = 0.0,
+        drop_path: float = 0.1,
+    ) -> None:
+        super().__init__()
+        for name, value in {"channels": channels, "width": width, "convolutions": convolutions}.items():
+            if value < 1:
+                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+        if stem < 0:
+            raise SolaError(f"stem={stem}: expected a whole number of at least 0")
+        if not windows:
+            raise SolaError("windows is empty: expected one entry for each level of the pyramid")
+        self.convolutions = nn.ModuleList(
+            TemporalConvolution(width if index else channels, width, 3, bias=None) for index in range(convolutions)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(convolutions))
+        table = None if positions is None else sinusoid_positions(positions, width) * width**-0.5
+        self.register_buffer("position", table, persistent=False)
+
+        def block(window: int | None, stride: int) -> TransformerBlock:
+            return TransformerBlock(width, heads, stride=stride, window=window, dropout=dropout, drop_path=drop_path)
+
+        self.stem = nn.ModuleList(block(windows[0], 1) for _ in range(stem))
+        self.branch = nn.ModuleList(block(window, 2) for window in windows[1:])
+
+    @property
+    def blocks(self) -> int:
+        """Transformer blocks."""
+        return len(self.stem) + len(self.branch)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time channels"],
+        mask: Bool[Tensor, "batch time"] | None,
+        paths: Float[Tensor, "branches batch"] | None = None,
+    ) -> list[Level]:
+        """Return the levels, finest first; `time` is a multiple of 2^(levels - 1).
+
+        `paths` are the numbers of `draw_paths` for as many blocks; each block draws its own where none are given.
+        """
+        of_block = repeat(None) if paths is None else iter(torch.split(paths, 2))
+        x = convolved(self.convolutions, self.norms, x, mask)
+        x = self.norms[-1](x).relu_()
+        if self.position is not None:
+            position = self._positions(x.shape[1])
+            x = x + (position if mask is None else position * mask[:, :, None])
+        for block in self.stem:
+            x, mask = block(x, mask, next(of_block))
+        levels: list[Level] = [(x, mask)]
+        for block in self.branch:
+            x, mask = block(x, mask, next(of_block))
+            levels.append((x, mask))
+        return levels
+
+    def _positions(self, time: int) -> Float[Tensor, "time width"]:
+        """As many rows of the table; for a longer clip the table is stretched."""
+        assert self.position is not None
+        if time <= len(self.position):
+            return self.position[:time]
+        return F.interpolate(self.position.T[None], time, mode="linear")[0].T
+
+
+def convolved(
+    convolutions: nn.ModuleList,
+    norms: nn.ModuleList,
+    x: Float[Tensor, "batch time _"],
+    mask: Bool[Tensor, "batch time"] | None,
+    gaps: Int[Tensor, " gaps"] | None = None,
+) -> Float[Tensor, "batch time _"]:
+    """Convolutions with a normalisation and ReLU between every two of them; what is at `gaps` is zero for each."""
+
+    def layers(x: Tensor, mask: Tensor | None, norm: nn.Module, convolution: nn.Module) -> Tensor:
+        x = norm(x)
+        if gaps is not None:
+            x = x.index_fill_(1, gaps, 0)
+        out: Tensor = convolution(x.relu_(), mask)
+        return out
+
+    x = convolutions[0](x, mask)
+    for norm, convolution in zip(norms, convolutions[1:], strict=False):
+        x = recomputed(layers, x, mask, norm, convolution)
+    return x
+
+
+def sinusoid_positions(length: int, width: int) -> Float[Tensor, "length width"]:
+    """sin (even channels) and cos (odd ones) of t / 10000^(2⌊c/2⌋/width) (Vaswani et al., 2017, section 3.5)."""
+    channel = torch.arange(width)
+    rate = 10000.0 ** (-2 * channel.div(2, rounding_mode="floor").double() / width)
+    angle = torch.arange(length)[:, None] * rate
+    return torch.where(channel % 2 == 0, angle.sin(), angle.cos()).float()

@@ -1,0 +1,106 @@
+"""The loss of ActionFormer (section 3.3): focal loss of the classes, and how far predicted extents are off."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sola.core.errors import SolaError
+from sola.detectors.actionformer.points import PointPrediction, PointTargets
+
+ALPHA, GAMMA = 0.25, 2.0
+"""Weight of a positive, and power of the modulation (Lin et al., ICCV 2017)."""
+
+EPSILON = 1e-8
+"""Least length that is divided by, in strides."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointLoss:
+    """The loss of a batch and its terms before weighting."""
+
+    total: Float[Tensor, ""]
+    classification: Float[Tensor, ""]
+    regression: Float[Tensor, ""]
+
+
+class ActionFormerLoss(nn.Module):
+    """Scores a `PointPrediction` against `PointTargets`.
+
+    Both sums are divided by a running mean of the number of positive points, which moves with every batch in training
+    mode; it is a buffer, so that the state dict resumes it. Half precision is summed in full.
+
+    Args:
+        regression_weight: 1 (THUMOS14) or 2 (ActivityNet).
+        label_smoothing: 0 (THUMOS14) or .1 (ActivityNet): a target y becomes (1 - ε)·y + ε/(classes + 1).
+        normaliser: what the running mean starts from: 100 (THUMOS14) or 200 (ActivityNet).
+        momentum: of the running mean.
+
+    Raises:
+        SolaError: for a value out of range.
+    """
+
+    normaliser: Tensor
+
+    def __init__(
+        self,
+        *,
+        regression_weight: float = 1.0,
+        label_smoothing: float = 0.0,
+        normaliser: float = 100.0,
+        momentum: float = 0.9,
+    ) -> None:
+        super().__init__()
+        for name, value in {"label_smoothing": label_smoothing, "momentum": momentum}.items():
+            if not 0 <= value < 1:
+                raise SolaError(f"{name}={value}: expected at least 0 and less than 1")
+        if normaliser <= 0 or regression_weight < 0:
+            raise SolaError(
+                f"normaliser={normaliser}, regression_weight={regression_weight}: expected more than 0, at least 0"
+            )
+        self.regression_weight, self.label_smoothing, self.momentum = regression_weight, label_smoothing, momentum
+        self.register_buffer("normaliser", torch.tensor(normaliser, dtype=torch.float32))
+
+    def forward(self, prediction: PointPrediction, targets: PointTargets) -> PointLoss:
+        """Return the loss of a batch; finite without any positive point, where the regression is 0."""
+        logits = torch.cat(prediction.logits, dim=1)
+        valid = torch.cat(prediction.masks, dim=1)
+        classes = targets.classes.to(logits.device)
+        positive = (classes.sum(2) > 0) & valid
+        if self.training:
+            with torch.no_grad():
+                self.normaliser.lerp_(positive.sum().clamp(min=1).to(self.normaliser), 1 - self.momentum)
+        smoothed = (1 - self.label_smoothing) * classes + self.label_smoothing / (classes.shape[2] + 1)
+        classification = focal_loss(logits[valid].float(), smoothed[valid]).sum() / self.normaliser
+        offsets = torch.cat(prediction.offsets, dim=1)[positive].float()
+        wanted = targets.offsets.to(logits.device)[positive]
+        regression = distance_iou_loss(offsets, wanted).sum() / self.normaliser
+        return PointLoss(classification + self.regression_weight * regression, classification, regression)
+
+
+def focal_loss(logits: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """-α_t·(1 - p_t)^γ·log likelihood of each entry, α = .25 and γ = 2 (Lin et al., ICCV 2017, Equation 5).
+
+    A target between 0 and 1 mixes: p_t = p·y + (1 - p)·(1 - y), α_t likewise, and the likelihood is the cross-entropy.
+    """
+    probability = logits.sigmoid()
+    of_target = probability * target + (1 - probability) * (1 - target)
+    alpha = ALPHA * target + (1 - ALPHA) * (1 - target)
+    return alpha * (1 - of_target) ** GAMMA * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+
+def distance_iou_loss(
+    predicted: Float[Tensor, "points 2"], wanted: Float[Tensor, "points 2"]
+) -> Float[Tensor, " points"]:
+    """1 - IoU + (distance of the middles / length of the hull)², of extents to the left and right of the same point.
+
+    Zheng et al., AAAI 2020, Equation 7, in one dimension; offsets are not negative.
+    """
+    inner, outer = torch.minimum(predicted, wanted).sum(1), torch.maximum(predicted, wanted).sum(1)
+    # both hold the point, so that the union is the hull
+    hull = outer.clamp(min=EPSILON)
+    difference = predicted - wanted
+    apart = (difference[:, 1] - difference[:, 0]) / 2
+    return 1 - inner / hull + (apart / hull).square()

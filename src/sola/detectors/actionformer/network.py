@@ -1,0 +1,284 @@
+"""ActionFormer (Zhang et al., ECCV 2022): every point of a pyramid in time says what action it is in, and how far."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sola.core.errors import SolaError
+from sola.data.segments import Segments
+from sola.data.timing import Placement
+from sola.detectors.actionformer.backbone import PyramidBackbone
+from sola.detectors.actionformer.blocks import draw_paths
+from sola.detectors.actionformer.checkpoint import published_layout
+from sola.detectors.actionformer.outputs import PointLayers, in_a_row, of_levels
+from sola.detectors.actionformer.points import PointPrediction, PointPyramid, PointTargets
+from sola.detectors.published import published_weights
+
+PRIOR = 0.01
+"""Probability of each class that training starts from (Lin et al., ICCV 2017, section 4.1)."""
+
+THUMOS_WINDOWS = (19,) * 6
+ACTIVITYNET_WIDTH, ACTIVITYNET_LENGTH, ACTIVITYNET_WINDOWS = 256, 192, (7, 7, 7, 7, 7, None)
+
+
+class ActionFormer(nn.Module):
+    """Actions, with classes or without, from the snippet features of clips of any length.
+
+    The defaults are the authors' for THUMOS14: 29,251,612 parameters at 2048 channels and 20 classes. For ActivityNet
+    they take `classes=1, length=192, width=256, windows=(7, 7, 7, 7, 7, None), absolute_position=True,
+    min_duration=.001` on clips rescaled to 192 snippets. Weights start as in their program.
+
+    Args:
+        channels: of the features.
+        classes: of actions; 1 is "an action", for an external classifier to name.
+        length: snippets of the longest training clip; it decides what padding clips need (see `padded_length`) and how
+            many absolute positions there are. A multiple of the coarsest stride, 2^(levels - 1).
+        width: of the network.
+        windows: what a snippet attends to at each level, an odd number of that level's snippets or None for all; as
+            many entries as there are levels.
+        heads: of the attention.
+        convolutions: in front of the transformer.
+        stem: transformer blocks of the first level.
+        head_width: of the two convolutions before the outputs; None is `width`.
+        absolute_position: whether sinusoid positions are added to the features.
+        dropout: after the attention and in the perceptrons.
+        drop_path: probability that a clip goes without a residual branch while training.
+        ranges: of the pyramid; see `PointPyramid`.
+        radius: of the pyramid; see `PointPyramid`.
+        threshold: score that `decode` wants more than.
+        candidates: how many the best scores of a level `decode` takes.
+        min_duration: units that `decode` wants more than.
+
+    Raises:
+        SolaError: for a value out of range.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int = 1,
+        *,
+        length: int = 2304,
+        width: int = 512,
+        windows: Sequence[int | None] = THUMOS_WINDOWS,
+        heads: int = 4,
+        convolutions: int = 2,
+        stem: int = 2,
+        head_width: int | None = None,
+        absolute_position: bool = False,
+        dropout: float = 0.0,
+        drop_path: float = 0.1,
+        ranges: Sequence[tuple[float, float]] | None = None,
+        radius: float = 1.5,
+        threshold: float = 1e-3,
+        candidates: int = 2000,
+        min_duration: float = 0.05,
+    ) -> None:
+        super().__init__()
+        if classes < 1 or candidates < 1:
+            raise SolaError(f"classes={classes}, candidates={candidates}: expected at least 1 of each")
+        self.pyramid = PointPyramid(len(windows), ranges=ranges, radius=radius)
+        if length < 1 or length % self.pyramid.strides[-1]:
+            raise SolaError(
+                f"length={length}: expected a multiple of {self.pyramid.strides[-1]}, the stride of the coarsest level"
+            )
+        self.channels, self.classes, self.length, self.windows = channels, classes, length, tuple(windows)
+        self.threshold, self.candidates, self.min_duration = threshold, candidates, min_duration
+        self.backbone = PyramidBackbone(
+            channels,
+            width,
+            windows,
+            heads=heads,
+            convolutions=convolutions,
+            stem=stem,
+            positions=length if absolute_position else None,
+            dropout=dropout,
+            drop_path=drop_path,
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in windows)
+        self.classifier = PointLayers(width, head_width or width, classes, bias=-math.log((1 - PRIOR) / PRIOR))
+        self.regressor = PointLayers(width, head_width or width, 2)
+        self.offset_scale = nn.Parameter(torch.ones(len(windows)))
+
+    def padded_length(self, snippets: int) -> int:
+        """Snippets that clips of up to `snippets` are padded to, for outputs equal to the published program's.
+
+        That program pads to `length`, and beyond it to a multiple of stride times window less one. But a snippet sees
+        only whether padding follows, not how much: one coarsest stride of it does as well.
+        """
+        published = self.length
+        if snippets > self.length:
+            steps = (
+                stride * (window - 1 if window is not None and window > 1 else 1)
+                for stride, window in zip(self.pyramid.strides, self.windows, strict=True)
+            )
+            step = max(steps)
+            published = -(-snippets // step) * step
+            if self.backbone.position is not None:  # which is stretched to the padded length
+                return published
+        coarsest = self.pyramid.strides[-1]
+        return min(published, (-(-snippets // coarsest) + 1) * coarsest)
+
+    def pad(
+        self, clips: Sequence[Float[Tensor, "channels _"]], longest: int = 1
+    ) -> tuple[Float[Tensor, "batch channels time"], Bool[Tensor, "batch time"]]:
+        """Return clips of any lengths as one batch of `padded_length`, and the mask that is True at their snippets.
+
+        `longest` is the length of the longest clip that it is to have room for, if that is not among them.
+
+        Raises:
+            SolaError: when there is no clip, or one without snippets.
+        """
+        lengths = [clip.shape[1] for clip in clips]
+        if not lengths or min(lengths) < 1:
+            raise SolaError(f"clips of {lengths} snippets: expected at least one clip, and a snippet in each")
+        time = self.padded_length(max(*lengths, longest))
+        # channels last in memory: what the network computes on
+        batch = clips[0].new_zeros(len(clips), time, clips[0].shape[0])
+        for row, clip in zip(batch, clips, strict=True):
+            row[: clip.shape[1]] = clip.T
+        mask = torch.arange(time, device=batch.device) < torch.tensor(lengths, device=batch.device)[:, None]
+        return batch.transpose(1, 2), mask
+
+    def draw_paths(self, clips: int, device: torch.device) -> Float[Tensor, "branches clips"]:
+        """The random numbers that decide in training which clips go without which branch of the network."""
+        return draw_paths(self.backbone.blocks, clips, device)
+
+    def forward(
+        self,
+        features: Float[Tensor, "batch channels time"],
+        mask: Bool[Tensor, "batch time"] | None = None,
+        paths: Float[Tensor, "branches batch"] | None = None,
+    ) -> PointPrediction:
+        """Return the raw prediction of every point; a time that the pyramid cannot halve is padded.
+
+        Args:
+            features: of the clips; what they hold in the padding has no influence.
+            mask: True at snippets, False in the padding; None is all True.
+            paths: of `draw_paths`, drawn anew where none are given; without effect outside training.
+
+        Raises:
+            SolaError: for features of another width than the head's.
+        """
+        if features.shape[1] != self.channels:
+            raise SolaError(f"features have {features.shape[1]} channels; this head was built for {self.channels}")
+        if mask is not None and bool(mask.all()):
+            mask = None
+        x = features.transpose(1, 2)
+        missing = -x.shape[1] % self.pyramid.strides[-1]
+        if missing and mask is None:
+            mask = x.new_ones(x.shape[:2], dtype=torch.bool)
+        if mask is not None:
+            mask = F.pad(mask, (0, missing), value=False)
+            x = F.pad(x, (0, 0, 0, missing)).masked_fill(~mask[:, :, None], 0)
+        levels = self.backbone(x, mask, paths)
+        row, row_mask, gaps = in_a_row([norm(x) for norm, (x, _) in zip(self.norms, levels, strict=True)], mask)
+        lengths = [x.shape[1] for x, _ in levels]
+        logits = of_levels(self.classifier(row, row_mask, gaps), lengths)
+        offsets = of_levels(self.regressor(row, row_mask, gaps), lengths)
+        return PointPrediction(
+            logits,
+            tuple((offset * scale).relu() for offset, scale in zip(offsets, self.offset_scale, strict=True)),
+            tuple(x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask for x, mask in levels),
+        )
+
+    def targets(
+        self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], snippets: int
+    ) -> PointTargets:
+        """What the prediction for a batch of so many snippets, padding included, is trained towards.
+
+        Args:
+            instances: start and end of each action of each clip, in units.
+            labels: their classes.
+            snippets: of the batch's features.
+
+        Raises:
+            SolaError: see `PointPyramid.targets`.
+        """
+        return self.pyramid.targets(instances, labels, snippets, self.classes)
+
+    def decode(self, prediction: PointPrediction, placements: Sequence[Placement]) -> list[Segments]:
+        """Return the segments of each clip in seconds, before any suppression: of each level the best scores.
+
+        A point gives a segment for each class with a score above the threshold, the sigmoid of its logit. Segments
+        reach beyond the clip where the head says so; the authors cut them to the video, after suppression.
+
+        Raises:
+            SolaError: when there is not one placement for each clip.
+        """
+        clips = len(prediction.logits[0])
+        if len(placements) != clips:
+            raise SolaError(f"{len(placements)} placements for {clips} clips; expected one for each clip")
+        parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in placements]
+        for level, (logits, offsets, mask) in enumerate(
+            zip(prediction.logits, prediction.offsets, prediction.masks, strict=True)
+        ):
+            score = logits.detach().float().sigmoid().mul_(mask[:, :, None]).flatten(1).cpu()
+            position, stride = self.pyramid.positions(level, logits.shape[1]), self.pyramid.strides[level]
+            reach = offsets.detach().cpu().double() * stride
+            for found, value, extent in zip(parts, score, reach, strict=True):
+                index = (value > self.threshold).nonzero().squeeze(1)
+                index = index[value[index].argsort(descending=True, stable=True)[: self.candidates]]
+                point = index.div(self.classes, rounding_mode="floor")
+                start, end = position[point] - extent[point, 0], position[point] + extent[point, 1]
+                lasting = end - start > self.min_duration
+                columns = (start, end, index % self.classes, value[index].double())
+                found.append(tuple(column[lasting].numpy() for column in columns))
+        return [_joined(levels, placement) for levels, placement in zip(parts, placements, strict=True)]
+
+    @classmethod
+    def from_reference(
+        cls,
+        path: Path | str,
+        *,
+        length: int | None = None,
+        windows: Sequence[int | None] | None = None,
+        heads: int = 4,
+        absolute_position: bool | None = None,
+        ranges: Sequence[tuple[float, float]] | None = None,
+        min_duration: float | None = None,
+    ) -> "ActionFormer":
+        """Load a checkpoint of the authors' program, to give and decode what it does; in evaluation mode.
+
+        Its averaged weights (`state_dict_ema`) are taken where it has them. Widths, classes and numbers of layers are
+        read off the weights. What the file does not tell defaults to the authors' values: for ActivityNet where the
+        width is 256, for THUMOS14 elsewhere.
+
+        Raises:
+            SolaError: when the file is no such checkpoint.
+        """
+        state = published_weights(path, ("state_dict_ema", "state_dict"))
+        layout = published_layout(path, state)
+        activitynet = layout.width == ACTIVITYNET_WIDTH
+        if windows is None:
+            windows = ACTIVITYNET_WINDOWS if activitynet else THUMOS_WINDOWS
+        if len(windows) != layout.levels:
+            raise SolaError(f"{path}: a pyramid of {layout.levels} levels; give as many windows, not {len(windows)}")
+        head = cls(
+            layout.channels,
+            layout.classes,
+            length=length or (ACTIVITYNET_LENGTH if activitynet else 2304),
+            width=layout.width,
+            windows=windows,
+            heads=heads,
+            convolutions=layout.convolutions,
+            stem=layout.stem,
+            head_width=layout.head_width,
+            absolute_position=activitynet if absolute_position is None else absolute_position,
+            ranges=ranges,
+            min_duration=(0.001 if activitynet else 0.05) if min_duration is None else min_duration,
+        )
+        shapes = {name: tensor.shape for name, tensor in head.state_dict().items()}
+        head.load_state_dict(layout.renamed(path, state, shapes))
+        return head.eval()
+
+
+def _joined(levels: Sequence[tuple[np.ndarray, ...]], placement: Placement) -> Segments:
+    start, end, label, score = (np.concatenate(column) for column in zip(*levels, strict=True))
+    return Segments(placement.seconds(start), placement.seconds(end), label, score)

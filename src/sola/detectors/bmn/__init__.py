@@ -1,0 +1,1 @@
+"""BMN: Boundary-Matching Network (Lin et al., ICCV 2019)."""

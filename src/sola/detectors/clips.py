@@ -1,0 +1,213 @@
+"""Videos cut into clips, which is what heads are trained on and run over."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from sola.core.errors import SolaError
+from sola.data.annotations import VideoAnnotation
+from sola.data.features import FeatureSet
+from sola.data.header import Header
+from sola.data.ragged import allocate
+from sola.data.segments import Segments
+from sola.data.timing import Placement, SnippetGrid, snippet_grid
+
+INSIDE = 0.5
+"""Share of an instance that has to lie in a clip for the clip to be trained to find it."""
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """How a video is cut, whole or in overlapping windows, and how long in units a clip is.
+
+    Raises SolaError for a value below 1, or a hop longer than the span.
+    """
+
+    length: int | None = 100
+    """T, units of a clip, to which it is rescaled; None is as many as it takes at `pace`."""
+    span: int | None = None
+    """Snippets that a clip covers; None is the whole video."""
+    hop: int | None = None
+    """Snippets from the start of one clip to that of the next; None is half the span."""
+    pace: int = 1
+    """Snippets to a unit, where there is no length."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and value < 1:
+                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+        if self.hop is not None and (self.span is None or self.hop > self.span):
+            raise SolaError(f"hop={self.hop}: expected a span at least as long, or snippets would be left out")
+
+    def units(self, snippets: int) -> int:
+        """Units of the clips of a video of `snippets`."""
+        return self.length or max(round((self.span or snippets) / self.pace), 1)
+
+    def starts(self, snippets: int) -> list[int]:
+        """First snippet of every clip of a video: every `hop`, and at last one that ends with the video."""
+        if self.span is None or snippets <= self.span:
+            return [0]
+        last = snippets - self.span
+        return [*range(0, last, self.hop or max(self.span // 2, 1)), last]
+
+    def placement(self, first: int, snippets: int, grid: SnippetGrid) -> Placement:
+        """Where a clip that begins at snippet `first` of a video of `snippets` lies in time."""
+        begin, end = grid.edge(first), grid.edge(first + (self.span or snippets))
+        return Placement(begin, (end - begin) / self.units(snippets))
+
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """Clips of many videos, in the order of the videos and of time, their units one after the other."""
+
+    values: Float[np.ndarray, "total channels"]
+    bounds: Int[np.ndarray, " bounds"]
+    """Row at which each clip begins, and at last the total."""
+    videos: tuple[str, ...]
+    """Ids, as the annotations have them where there are some."""
+    extents: tuple[tuple[float, float], ...]
+    """Seconds at which each video's features begin and end."""
+    video: Int[np.ndarray, " clips"]
+    """Index of each clip's video."""
+    placements: tuple[Placement, ...]
+    instances: tuple[Float[Tensor, "_ 2"], ...]
+    """Start and end of each clip's instances, in units, within the clip; empty where there are no annotations."""
+    labels: tuple[Int[Tensor, " _"], ...]
+    """Their classes."""
+
+    def __len__(self) -> int:
+        return len(self.placements)
+
+    @property
+    def lengths(self) -> Int[np.ndarray, " clips"]:
+        """Units of each clip."""
+        return np.diff(self.bounds)
+
+    def clip(self, index: int) -> Float[np.ndarray, "length channels"]:
+        """Return a view of one clip's features."""
+        return self.values[self.bounds[index] : self.bounds[index + 1]]
+
+    def batch(self, index: Int[np.ndarray, " batch"], device: torch.device) -> Float[Tensor, "batch channels length"]:
+        """Features of clips of equal length, float32."""
+        values = torch.from_numpy(np.stack([self.clip(i) for i in index.tolist()]))
+        return values.to(device).float().transpose(1, 2)
+
+
+def rescale(features: Float[np.ndarray, "time channels"], length: int) -> Float[np.ndarray, "length channels"]:
+    """Interpolate linearly along time to `length` units, as the published inputs are (corners not aligned)."""
+    if len(features) == length:
+        return features
+    values = torch.from_numpy(np.array(features, np.float32)).T[None]
+    rescaled: np.ndarray = F.interpolate(values, length, mode="linear", align_corners=False)[0].T.numpy()
+    return rescaled.astype(features.dtype)
+
+
+def cut(
+    features: FeatureSet,
+    records: Mapping[str, VideoAnnotation | None],
+    clipping: Clipping,
+    *,
+    keep_empty: bool,
+    memory_limit: int | None = None,
+    folder: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Clips:
+    """Cut the videos of `records` into clips.
+
+    Args:
+        features: per-video arrays [time, channels].
+        records: annotation by id in `features`, None for a video without one; the clips' videos are named by it.
+        clipping: how.
+        keep_empty: whether clips without instances are kept: to predict, and not to train.
+        memory_limit: bytes above which the clips are mapped from an unnamed file in `folder`.
+        folder: for that file.
+        progress: called with (videos done, videos in all).
+
+    Raises:
+        SolaError: for a bad file, a video that nothing times, or when there is no clip to train on.
+    """
+    headers: dict[str, Header] = {}
+    for id_ in records:
+        try:
+            headers[id_] = features.header(id_)
+        except SolaError as error:
+            features.skip(id_, error)
+    plans: dict[str, list[_Plan]] = {}
+    covered: dict[str, tuple[float, float]] = {}
+    for id_, header in headers.items():
+        record, snippets = records[id_], header.shape[0]
+        grid = snippet_grid(id_, snippets, features.manifest, record)
+        segments = Segments.empty() if record is None else record.segments
+        units = clipping.units(snippets)
+        covered[id_] = grid.edge(0), grid.edge(snippets)
+        for first in clipping.starts(snippets):
+            placement = clipping.placement(first, snippets, grid)
+            instances, labels = _instances(segments, placement, units)
+            if keep_empty or len(labels):
+                plans.setdefault(id_, []).append(_Plan(first, units, placement, instances, labels))
+    if not plans and not keep_empty:
+        raise SolaError(f"none of {len(records)} videos gives a clip with an instance in it: nothing to train on")
+    dtype = np.result_type(*{header.dtype for header in headers.values()} or {np.dtype(np.float32)})
+    total = sum(plan.units for own in plans.values() for plan in own)
+    values = allocate((total, features.channels), dtype, memory_limit, folder)
+    bounds, video = [0], []
+    names: list[str] = []
+    extents: list[tuple[float, float]] = []
+    made: list[_Plan] = []
+    for done, (id_, own) in enumerate(plans.items(), 1):
+        try:
+            array = features.read(id_)
+        except SolaError as error:
+            features.skip(id_, error)
+            continue
+        for plan in own:
+            piece = array if clipping.span is None else array[plan.first : plan.first + clipping.span]
+            missing = (clipping.span or len(piece)) - len(piece)
+            piece = np.pad(piece, ((0, missing), (0, 0))) if missing else piece
+            values[bounds[-1] : bounds[-1] + plan.units] = rescale(piece, plan.units)
+            bounds.append(bounds[-1] + plan.units)
+            video.append(len(names))
+            made.append(plan)
+        record = records[id_]
+        names.append(id_ if record is None else record.video)
+        extents.append(covered[id_])
+        progress(done, len(plans))
+    if not made and not keep_empty:
+        raise SolaError(f"none of {len(records)} videos can be read")
+    return Clips(
+        values[: bounds[-1]],
+        np.array(bounds, np.int64),
+        tuple(names),
+        tuple(extents),
+        np.array(video, np.int64),
+        tuple(plan.placement for plan in made),
+        tuple(plan.instances for plan in made),
+        tuple(plan.labels for plan in made),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """One clip of a video before its features are read."""
+
+    first: int
+    units: int
+    placement: Placement
+    instances: Float[Tensor, "n 2"]
+    labels: Int[Tensor, " n"]
+
+
+def _instances(segments: Segments, placement: Placement, length: int) -> tuple[Float[Tensor, "n 2"], Int[Tensor, " n"]]:
+    """Segments of which at least half lies in the clip, in its units and cut at its ends, and their classes."""
+    start, end = placement.units(segments.start), placement.units(segments.end)
+    inside_start, inside_end = np.clip(start, 0, length), np.clip(end, 0, length)
+    inside = inside_end - inside_start
+    kept = (inside > 0) & (inside >= INSIDE * (end - start))
+    pairs = torch.from_numpy(np.stack([inside_start[kept], inside_end[kept]], axis=1)).float()
+    return pairs, torch.from_numpy(segments.label[kept])

@@ -1,0 +1,1 @@
+"""G-TAD: Sub-Graph Localization for Temporal Action Detection (Xu et al., CVPR 2020)."""

@@ -1,0 +1,138 @@
+"""One-dimensional region-of-interest alignment as a fixed sparse operator (G-TAD, section 3.4).
+
+Aligning is linear in the features and depends on the regions alone, so the weights of a set of regions are computed
+once and applied to every clip.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sola.core.errors import SolaError
+from sola.detectors.gtad.gcnext import gather_neighbours, nearest_neighbours
+from sola.detectors.proposal_map.sampling import LinearSampling
+
+
+class AlignmentWeights(NamedTuple):
+    """out[region, bin] = Σ weight·x[time]; entries of the same region, bin and time add up."""
+
+    region: Int[np.ndarray, " entries"]
+    bin: Int[np.ndarray, " entries"]
+    time: Int[np.ndarray, " entries"]
+    """Snippets."""
+    weight: Float[np.ndarray, " entries"]
+
+
+def alignment_weights(
+    start: Float[np.ndarray, " regions"], end: Float[np.ndarray, " regions"], bins: int, length: int
+) -> AlignmentWeights:
+    """The weights that align regions [start, end] (snippets; snippet t lies at t) of a clip of `length` snippets.
+
+    A region is at least 1 long and is cut into equal bins. A bin is the mean of ceil(region length / bins) points at
+    the centres of as many equal parts, each a linear interpolation between two snippets. A point before -1 or after
+    `length` counts as 0; one in [-1, 0] takes the first snippet, one in [length - 1, length] the last. This is the rule
+    of the CUDA kernel published with G-TAD; its gradient is the transpose.
+
+    Raises:
+        SolaError: when there are no bins or no snippets.
+    """
+    if bins < 1 or length < 1:
+        raise SolaError(f"bins={bins}, length={length}: alignment needs at least one bin and one snippet")
+    extent = np.maximum(end - start, 1.0)
+    points = np.ceil(extent / bins).astype(np.int64)
+    cell = np.repeat(np.arange(len(start) * bins), np.repeat(points, bins))
+    region, bin_index = np.divmod(cell, bins)
+    first_point = np.cumsum(np.repeat(points, bins)) - np.repeat(points, bins)
+    point = np.arange(len(cell)) - first_point[cell]
+    size, count = (extent / bins)[region], points[region]
+    # the kernel's order of operations: whether a point is beyond the ends may hang on the last digit
+    time = start[region] + bin_index * size + (point + 0.5) * size / count
+
+    inside = (time >= -1) & (time <= length)
+    cell, time, count = cell[inside], np.clip(time[inside], 0.0, length - 1), count[inside]
+    low = time.astype(np.int64)
+    share = time - low
+    region, bin_index = np.divmod(np.tile(cell, 2), bins)
+    snippet = np.concatenate([low, np.minimum(low + 1, length - 1)])
+    return AlignmentWeights(region, bin_index, snippet, np.concatenate([(1 - share) / count, share / count]))
+
+
+class SubgraphAlignment(nn.Module):
+    """SGAlign and the linear layer after it: aligned features of each region, projected (G-TAD, sections 3.4 and 3.5).
+
+    By definition: align the features in `bins` bins and the mean of every snippet's nearest neighbours in
+    `context_bins` bins, and multiply the bins × channels numbers of each region with a matrix. Here the matrix is
+    applied first, to every snippet, and its results are sampled: the same sums, and regions × bins × channels numbers
+    are never in memory.
+
+    Args:
+        channels: of the features.
+        hidden: numbers a region.
+        start: of the regions, in snippets, as `alignment_weights` takes it.
+        end: of the regions.
+        length: snippets of a clip.
+        bins: on the features.
+        context_bins: on the neighbours' mean; 0 is none.
+        neighbours: how many nearest neighbours a snippet has, itself among them.
+
+    Raises:
+        SolaError: for a value out of range.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        start: Float[np.ndarray, " regions"],
+        end: Float[np.ndarray, " regions"],
+        *,
+        length: int,
+        bins: int = 32,
+        context_bins: int = 4,
+        neighbours: int = 3,
+    ) -> None:
+        super().__init__()
+        self.neighbours, self.context_bins = neighbours, context_bins
+        parts = [alignment_weights(start, end, bins, length)]
+        if context_bins:
+            parts.append(alignment_weights(start, end, context_bins, length))
+        # as PyTorch draws a linear layer of bins × channels inputs
+        bound = (channels * (bins + context_bins)) ** -0.5
+        self.weight = nn.Parameter(torch.empty(bins, hidden, channels).uniform_(-bound, bound))
+        self.context_weight = nn.Parameter(torch.empty(context_bins, hidden, channels).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(hidden).uniform_(-bound, bound))
+        # a projected row is (snippet, bin), as a linear layer leaves it; the context's rows follow
+        rows = [part.time * size + part.bin for part, size in zip(parts, (bins, context_bins), strict=False)]
+        if context_bins:
+            rows[1] = rows[1] + length * bins
+        row = np.concatenate(rows)
+        self.sampling = LinearSampling(
+            np.concatenate([part.region for part in parts]),
+            np.zeros_like(row),
+            row,
+            np.concatenate([part.weight for part in parts]),
+            cells=len(start),
+            samples=1,
+            length=length * (bins + context_bins),
+        )
+
+    def forward(self, features: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch regions hidden"]:
+        """Project and align; the bias is added, no activation."""
+        rows = _project(features, self.weight)
+        if self.context_bins:
+            graph = nearest_neighbours(features, self.neighbours)
+            context = gather_neighbours(features, graph).mean(dim=-1)
+            rows = torch.cat([rows, _project(context, self.context_weight)], dim=1)
+        sampled: Tensor = self.sampling(rows[:, None])
+        return sampled.add_(self.bias)
+
+
+def _project(
+    features: Float[Tensor, "batch channels time"], weight: Float[Tensor, "bins hidden channels"]
+) -> Float[Tensor, "batch time*bins hidden"]:
+    projected = F.linear(features.transpose(1, 2), weight.flatten(0, 1))
+    return projected.reshape(len(features), -1, weight.shape[1])

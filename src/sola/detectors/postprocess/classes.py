@@ -1,0 +1,94 @@
+"""Class labels for class-agnostic proposals: a video's class scores, or a snippet classifier's inside each proposal."""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from sola.core.errors import SolaError
+from sola.data.segments import Segments
+from sola.data.timing import SnippetGrid
+
+
+def share_of_top_two(class_scores: Float[np.ndarray, "*n classes"]) -> Float[np.ndarray, "*n classes"]:
+    """Return the scores divided by the sum of the two best, p/(p₁ + p₂), as G-TAD labels HACS with `top=1`.
+
+    Scores that are all 0 stay so. Raises SolaError with fewer than two classes.
+
+    >>> share_of_top_two(np.array([0.6, 0.1, 0.2]))
+    array([0.75 , 0.125, 0.25 ])
+    """
+    if class_scores.shape[-1] < 2:
+        raise SolaError("the two best classes of fewer than two; expected two classes or more")
+    best = np.partition(class_scores, -2, axis=-1)[..., -2:].sum(-1, keepdims=True)
+    share: np.ndarray = np.divide(class_scores, best, out=np.zeros(class_scores.shape), where=best > 0)
+    return share
+
+
+def fuse(
+    proposals: Segments,
+    class_scores: Float[np.ndarray, "n classes"] | Float[np.ndarray, " classes"],
+    *,
+    top: int,
+    combine: Literal["product", "sqrt"] = "product",
+) -> Segments:
+    """Return every proposal once for each of its `top` best classes, labelled by the class's index.
+
+    `class_scores` is one row for the video, or one a proposal. The new score is proposal·class ("product": G-TAD,
+    BMN, OpenTAD) or its square root ("sqrt": ActionFormer). First come all proposals with their best class, then all
+    with their second; of equal classes the lower index.
+
+    Raises SolaError when `top` is not in 1 … classes, the rows are not as many as the proposals, or a score is
+    negative or not finite.
+
+    >>> proposal = Segments(np.array([1.0]), np.array([2.0]), np.array([0]), np.array([0.5]))
+    >>> labelled = fuse(proposal, np.array([0.1, 0.5, 0.4]), top=2)
+    >>> labelled.label, labelled.score
+    (array([1, 2]), array([0.25, 0.2 ]))
+    """
+    n, classes = len(proposals), class_scores.shape[-1]
+    if not 1 <= top <= classes:
+        raise SolaError(f"top must be 1 to {classes}, the number of classes, not {top}")
+    if class_scores.ndim == 2 and len(class_scores) != n:
+        raise SolaError(f"{len(class_scores)} rows of class scores for {n} proposals; expected one, or one a proposal")
+    for what, scores in (("a proposal's", proposals.score), ("a class's", class_scores)):
+        if not (np.isfinite(scores) & (scores >= 0)).all():
+            raise SolaError(f"{what} score is negative or not finite; expected 0 or more")
+    best = np.argsort(-class_scores, axis=-1, kind="stable")[..., :top]
+    score = np.take_along_axis(class_scores, best, axis=-1)
+    label = np.broadcast_to(best, (n, top)).T.ravel().astype(np.int64)
+    fused = (np.broadcast_to(score, (n, top)) * proposals.score.astype(np.float64)[:, None]).T.ravel()
+    if combine == "sqrt":
+        fused = np.sqrt(fused)
+    return Segments(np.tile(proposals.start, top), np.tile(proposals.end, top), label, fused)
+
+
+def snippet_class_scores(
+    proposals: Segments, probabilities: Float[np.ndarray, "snippets classes"], grid: SnippetGrid
+) -> Float[np.ndarray, "n classes"]:
+    """Return the mean class probability of the snippets whose centre lies in each proposal (start ≤ centre < end).
+
+    A proposal that holds no centre takes the snippet centred nearest its middle. For `fuse`, one row a proposal.
+
+    Raises SolaError when there are no snippets or a probability is not finite.
+
+    >>> proposals = Segments(np.array([0.0, 2.6]), np.array([2.0, 2.7]), np.array([0, 0]), np.ones(2))
+    >>> snippet_class_scores(proposals, np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), SnippetGrid(fps=1))
+    array([[0.75, 0.25],
+           [0.  , 1.  ]])
+    """
+    length = len(probabilities)
+    if length == 0:
+        raise SolaError("class probabilities of no snippets; expected one row a snippet")
+    if not np.isfinite(probabilities).all():
+        raise SolaError("a snippet's class probability is not finite; expected numbers")
+    centres = grid.seconds(np.arange(length))
+    first = np.searchsorted(centres, proposals.start)
+    stop = np.searchsorted(centres, proposals.end)
+    nearest = np.floor(grid.index((proposals.start + proposals.end) / 2) + 0.5).clip(0, length - 1).astype(np.int64)
+    holds_none = stop <= first
+    first = np.where(holds_none, nearest, first)
+    stop = np.where(holds_none, nearest + 1, stop)
+    until = np.concatenate([np.zeros((1, probabilities.shape[1])), probabilities.cumsum(0, np.float64)])
+    mean: np.ndarray = (until[stop] - until[first]) / (stop - first)[:, None]
+    return mean

@@ -1,0 +1,241 @@
+"""Non-maximum suppression, hard and soft: of candidates that overlap, the better one lowers the others' scores."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sola.core.errors import SolaError
+from sola.data.segments import Segments
+
+SCALE_TOLERANCE = 1e-9
+"""How far, in lengths of the shortest candidate, two videos' candidates may differ and still count as the same."""
+
+CACHE_BYTES = 512 * 2**20
+"""Of decay factors kept for the videos that share their candidates; a 100-unit map with all its cells takes 204 MB."""
+
+LEAST = float(np.finfo(np.float64).tiny)
+"""What stands in for a union of 0."""
+
+
+@dataclass(frozen=True)
+class Hard:
+    """Score 0 where the tIoU with the pick is `threshold` or more; raises SolaError unless it is in (0, 1]."""
+
+    threshold: float
+
+    def __post_init__(self) -> None:
+        _check_threshold(self.threshold)
+
+    def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
+        """What each score is multiplied by, from its tIoU with the pick; `width` does not matter."""
+        return np.where(iou >= self.threshold, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Score·(1 - tIoU) where the tIoU is `threshold` or more (Bodla et al., ICCV 2017); SolaError unless in (0, 1]."""
+
+    threshold: float
+
+    def __post_init__(self) -> None:
+        _check_threshold(self.threshold)
+
+    def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
+        """What each score is multiplied by, from its tIoU with the pick; `width` does not matter."""
+        return np.where(iou >= self.threshold, 1 - iou, 1.0)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Score·exp(-tIoU²/σ) (Bodla et al., ICCV 2017); raises SolaError unless σ is a positive number."""
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        _check_positive("sigma", self.sigma)
+
+    def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
+        """What each score is multiplied by, from its tIoU with the pick; `width` does not matter."""
+        decay: np.ndarray = iou * iou
+        decay /= -self.sigma
+        np.exp(decay, out=decay)
+        return decay
+
+
+@dataclass(frozen=True)
+class WidthAdaptive:
+    """Score·exp(-tIoU²/α) where the tIoU exceeds low + (high - low)·width of the pick (BMN, Lin et al., ICCV 2019).
+
+    The width is a share of the video's duration, so that `suppress` needs the durations.
+
+    Raises SolaError unless α is a positive number and low and high are finite.
+    """
+
+    alpha: float
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _check_positive("alpha", self.alpha)
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise SolaError(f"low and high must be finite numbers, not {self.low} and {self.high}")
+
+    def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
+        """What each score is multiplied by, from its tIoU with a pick of that share of the video."""
+        threshold = self.low + (self.high - self.low) * width
+        return np.where(iou > threshold, np.exp(iou * iou / -self.alpha), 1.0)
+
+
+Decay = Hard | Linear | Gaussian | WidthAdaptive
+
+
+def suppress(
+    videos: Sequence[Segments],
+    decay: Decay,
+    *,
+    keep: int,
+    min_score: float = 0.0,
+    class_aware: bool = True,
+    durations: Sequence[float] | None = None,
+) -> list[Segments]:
+    """Return each video's picks, in the order of their decayed scores.
+
+    Greedy: the candidate with the highest current score is picked (of equals, the earlier in the input), and
+    lowers the scores of those not yet picked. It ends after `keep` picks in the video, or when no score is above
+    `min_score`; a candidate of score 0 is never picked. With `class_aware`, candidates lower only those of their
+    own label, and `keep` still counts the whole video. `durations` of the videos are in the segments' unit, and
+    only `WidthAdaptive` needs them.
+
+    It is fast where videos have the same candidates but for their scores, as on the cells of a boundary map: up to
+    scale and shift with `Gaussian`, bit for bit (and by duration) with the others, where a rounding in the last place
+    may cross the threshold. With those, suppress in units of the map and scale to seconds afterwards.
+
+    Raises SolaError when `keep` is not positive, `min_score` negative, a number not finite, or the durations are
+    missing or not positive.
+
+    >>> candidates = Segments(np.array([0.0, 0.0, 6.0]), np.array([4.0, 4.0, 8.0]), np.zeros(3, int),
+    ...                       np.array([0.9, 0.8, 0.5]))
+    >>> [kept] = suppress([candidates], Gaussian(0.8), keep=2)
+    >>> kept.start, kept.score
+    (array([0., 6.]), array([0.9, 0.5]))
+    """
+    if keep < 1:
+        raise SolaError(f"keep must be 1 or more, not {keep}")
+    if not min_score >= 0:
+        raise SolaError(f"min_score must be 0 or more, not {min_score}")
+    if durations is None:
+        if isinstance(decay, WidthAdaptive):
+            raise SolaError("WidthAdaptive needs the videos' durations; pass durations=, one a video")
+        durations = [1.0] * len(videos)
+    if len(durations) != len(videos):
+        raise SolaError(f"{len(durations)} durations for {len(videos)} videos; expected one a video")
+    kept = [Segments.empty()] * len(videos)
+    shared: _Candidates | None = None
+    for position in sorted(range(len(videos)), key=lambda position: len(videos[position])):  # the like-sized together
+        video, duration = videos[position], durations[position]
+        _check(video, duration, position)
+        candidates = _Candidates(video, float(duration), decay, class_aware)
+        if shared is None or not shared.serves(candidates):
+            shared = candidates
+        kept[position] = _greedy(video, shared, keep, min_score)
+    return kept
+
+
+def _greedy(video: Segments, candidates: "_Candidates", keep: int, min_score: float) -> Segments:
+    """The definition; the factors for a pick come from `candidates`, and are 0 for itself."""
+    current = video.score.astype(np.float64)
+    picks: list[int] = []
+    scores: list[float] = []
+    while len(picks) < min(keep, len(video)):
+        best = int(current.argmax())
+        score = float(current[best])
+        if score <= min_score:
+            break
+        picks.append(best)
+        scores.append(score)
+        np.multiply(current, candidates.factors(best), out=current)
+    chosen = video.take(np.array(picks, np.int64))
+    return Segments(chosen.start, chosen.end, chosen.label, np.array(scores, np.float64))
+
+
+class _Candidates:
+    """The candidates of one video or of many, without their scores, and the decay factors that they give."""
+
+    def __init__(self, video: Segments, duration: float, decay: Decay, class_aware: bool) -> None:
+        self.start = video.start.astype(np.float64)
+        self.end = video.end.astype(np.float64)
+        self.length = self.end - self.start
+        self.duration, self.decay = duration, decay
+        mixed = class_aware and len(video) > 0 and bool((video.label != video.label[0]).any())
+        self.label: Int[np.ndarray, " n"] | None = video.label if mixed else None
+        self.cached: dict[int, Float[np.ndarray, " n"]] = {}
+        self.room = CACHE_BYTES // (8 * max(len(video), 1))
+
+    def serves(self, other: "_Candidates") -> bool:
+        """Whether the factors of these candidates are those of `other` too."""
+        if len(self.start) != len(other.start) or (self.label is None) != (other.label is None):
+            return False
+        if self.label is not None and other.label is not None and not np.array_equal(self.label, other.label):
+            return False
+        if np.array_equal(self.start, other.start) and np.array_equal(self.end, other.end):
+            return self.duration == other.duration or not isinstance(self.decay, WidthAdaptive)
+        return isinstance(self.decay, Gaussian) and self._alike_but_for_scale(other)
+
+    def _alike_but_for_scale(self, other: "_Candidates") -> bool:
+        origin, other_origin = self.start.min(), other.start.min()
+        extent, other_extent = self.end.max() - origin, other.end.max() - other_origin
+        if not (extent > 0 and other_extent > 0):
+            return False
+        scale = extent / other_extent
+        tolerance = SCALE_TOLERANCE * self.length.min()  # relative to the shortest, whose tIoU errs the most
+        for mine, its in ((self.start, other.start), (self.end, other.end)):
+            difference = (its - other_origin) * scale
+            difference += origin
+            difference -= mine
+            if not np.abs(difference, out=difference).max() <= tolerance:
+                return False
+        return True
+
+    def factors(self, pick: int) -> Float[np.ndarray, " n"]:
+        """What a pick multiplies all current scores by: 0 for itself, so that it is not picked again."""
+        factors = self.cached.get(pick)
+        if factors is None:
+            factors = self.decay.factor(self._iou(pick), float(self.length[pick]) / self.duration)
+            if self.label is not None:
+                factors[self.label != self.label[pick]] = 1.0
+            factors[pick] = 0.0
+            if len(self.cached) < self.room:
+                self.cached[pick] = factors
+        return factors
+
+    def _iou(self, pick: int) -> Float[np.ndarray, " n"]:
+        """`segments.temporal_iou` of one with all, in place: this is where the time goes."""
+        intersection: np.ndarray = np.minimum(self.end, self.end[pick])
+        intersection -= np.maximum(self.start, self.start[pick])
+        np.maximum(intersection, 0.0, out=intersection)
+        union = self.length + self.length[pick]
+        union -= intersection
+        np.maximum(union, LEAST, out=union)  # an empty union has an empty intersection: 0
+        intersection /= union
+        return intersection
+
+
+def _check(video: Segments, duration: float, position: int) -> None:
+    for name in ("start", "end", "score"):
+        if not np.isfinite(getattr(video, name)).all():
+            raise SolaError(f"video {position} of the list: a candidate's {name} is not finite; leave such ones out")
+    if not (math.isfinite(duration) and duration > 0):
+        raise SolaError(f"video {position} of the list: the duration must be a positive number, not {duration}")
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 < threshold <= 1:
+        raise SolaError(f"threshold must be a tIoU in (0, 1], not {threshold}")
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise SolaError(f"{name} must be a positive number, not {value}")

@@ -1,0 +1,51 @@
+"""Segment voting: the boundaries of a kept segment drawn to those of the candidates that agree with it."""
+
+from typing import Literal
+
+import numpy as np
+
+from sola.core.errors import SolaError
+from sola.data.segments import Segments, temporal_iou
+
+
+def vote(
+    kept: Segments,
+    candidates: Segments,
+    *,
+    iou: float,
+    weight: Literal["score", "score_iou"] = "score_iou",
+    class_aware: bool = True,
+) -> Segments:
+    """Return the kept segments with start and end averaged over the candidates whose tIoU with them is `iou` or more.
+
+    The weights are the candidates' scores from before suppression, times the tIoU with "score_iou" (ActionFormer's
+    code; OpenTAD takes "score"). The candidates are all those of the video that went into suppression, the kept
+    one itself among them; with `class_aware` only those of its own label. The originals vote only where they
+    suppress without classes, thus over all of them, and never per class. Scores, labels and the order are the kept
+    segments'. A segment for which no candidate votes, or only candidates of score 0, stays as it is. Time and memory
+    grow with kept × candidates.
+
+    Raises SolaError when `iou` is not in (0, 1] or a candidate's score is negative or not finite.
+
+    >>> kept = Segments(np.array([0.0]), np.array([10.0]), np.array([0]), np.array([0.9]))
+    >>> two = Segments(np.array([0.0, 1.0]), np.array([10.0, 10.0]), np.array([0, 0]), np.array([0.9, 0.9]))
+    >>> vote(kept, two, iou=0.7, weight="score").start
+    array([0.5])
+    """
+    if not 0 < iou <= 1:
+        raise SolaError(f"iou must be a tIoU in (0, 1], not {iou}")
+    if not (np.isfinite(candidates.score) & (candidates.score >= 0)).all():
+        raise SolaError("a candidate's score is negative or not finite; voting needs weights of 0 or more")
+    overlap = temporal_iou(kept.start, kept.end, candidates.start, candidates.end)
+    votes = overlap >= iou
+    if class_aware:
+        votes &= kept.label[:, None] == candidates.label
+    weights = np.where(votes, candidates.score.astype(np.float64), 0.0)
+    if weight == "score_iou":
+        weights *= overlap
+    total = weights.sum(1)
+    heard = total > 0
+    total[~heard] = 1.0
+    start = np.where(heard, weights @ candidates.start / total, kept.start)
+    end = np.where(heard, weights @ candidates.end / total, kept.end)
+    return Segments(start, end, kept.label, kept.score)

@@ -1,0 +1,82 @@
+"""A prediction on the proposal map decoded to proposals in seconds: BMN's and G-TAD's scores, before suppression."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from sola.core.errors import SolaError
+from sola.data.segments import Segments
+from sola.data.timing import Placement
+from sola.detectors.proposal_map.map import MapPrediction, ProposalMap
+
+
+def decode_map(
+    proposals: ProposalMap,
+    prediction: MapPrediction,
+    placements: Sequence[Placement],
+    *,
+    boundary_scores: bool,
+    candidates_only: bool,
+    final_boundary: bool,
+) -> list[Segments]:
+    """Return the scored proposals of each clip in seconds, in the order of the cells, label 0.
+
+    The score is cls·reg, times p_start·p_end with `boundary_scores`. A proposal [s, e] takes the probabilities of
+    snippets s and e; one that ends with the clip (e = T) that of the last snippet.
+
+    Args:
+        proposals: the map that the prediction lies on.
+        prediction: the head's.
+        placements: where each clip lies in its video.
+        boundary_scores: whether the boundaries' probabilities enter the score (BMN) or not (G-TAD).
+        candidates_only: whether both boundaries must be candidates (see `candidate_boundaries`).
+        final_boundary: whether proposals that end with the clip are given; the authors' programs never give them.
+
+    Raises:
+        SolaError: when there is not one placement for each clip.
+    """
+    if len(placements) != len(prediction.start):
+        raise SolaError(f"{len(placements)} placements for {len(prediction.start)} clips; expected one for each clip")
+    start, end = torch.from_numpy(proposals.start), torch.from_numpy(proposals.end)
+    chosen = torch.from_numpy(proposals.valid)
+    if not final_boundary:
+        chosen = chosen & (end < proposals.length)
+    start, end = start[chosen], end[chosen]
+    last = end.clamp(max=proposals.length - 1)
+    p_start, p_end = prediction.start.detach().cpu().double(), prediction.end.detach().cpu().double()
+    confidence = prediction.confidence.detach().cpu().double()[:, :, chosen]
+    score = confidence[:, 0] * confidence[:, 1]
+    if boundary_scores:
+        score = score * p_start[:, start] * p_end[:, last]
+    kept = torch.ones_like(score, dtype=torch.bool)
+    if candidates_only:
+        kept = candidate_boundaries(p_start, first=True)[:, start]
+        # a proposal that ends with the clip ends at its last snippet, which is a candidate always
+        kept = kept & candidate_boundaries(p_end, first=False)[:, last]
+    from_unit, to_unit = start.double().numpy(), end.double().numpy()
+    decoded = []
+    for placement, keep, value in zip(placements, kept.numpy(), score.numpy(), strict=True):
+        decoded.append(
+            Segments(
+                placement.seconds(from_unit[keep]),
+                placement.seconds(to_unit[keep]),
+                np.zeros(keep.sum(), np.int64),
+                value[keep],
+            )
+        )
+    return decoded
+
+
+def candidate_boundaries(probability: Float[Tensor, "batch time"], *, first: bool) -> Bool[Tensor, "batch time"]:
+    """Snippets that may bound a proposal: strict local peaks, those above half the maximum, and one end of the clip.
+
+    That end is the first snippet (for starts) or the last one (for ends), whatever its probability.
+    """
+    candidate = probability > 0.5 * probability.amax(1, keepdim=True)
+    inner = probability[:, 1:-1]
+    candidate[:, 1:-1] |= (inner > probability[:, :-2]) & (inner > probability[:, 2:])
+    candidate[:, 0 if first else -1] = True
+    return candidate

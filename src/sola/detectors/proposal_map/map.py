@@ -1,0 +1,150 @@
+"""The map of candidate proposals shared by BMN and G-TAD, what a head predicts on it, and its targets.
+
+Map units: a clip of T snippets spans the units [0, T]; a cell is a proposal [start, end] in whole units.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from sola.core.errors import SolaError
+
+Layout = Literal["duration_start", "start_end"]
+
+MOST_CELLS = 2**22
+"""Of a map: 2,048 × 2,048. What is kept of each cell takes gigabytes beyond that."""
+REGION = 1.5
+"""Units on either side of a boundary that count as the boundary."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapPrediction:
+    """Probabilities that BMN and G-TAD give for a batch of clips."""
+
+    confidence: Float[Tensor, "batch 2 rows columns"]
+    """Of each cell: channel 0 its IoU (the regression), channel 1 whether it is a proposal (the classification)."""
+    start: Float[Tensor, "batch time"]
+    """That an action starts at a snippet."""
+    end: Float[Tensor, "batch time"]
+    """That an action ends at a snippet."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapTargets:
+    """What a `MapPrediction` is scored against, all in [0, 1]."""
+
+    iou: Float[Tensor, "batch rows columns"]
+    """The best IoU of each cell with an instance; 0 in cells that do not exist."""
+    start: Float[Tensor, "batch time"]
+    end: Float[Tensor, "batch time"]
+
+    def to(self, device: torch.device | str) -> "MapTargets":
+        """Return the targets on a device."""
+        return MapTargets(self.iou.to(device), self.start.to(device), self.end.to(device))
+
+
+@dataclass(frozen=True)
+class ProposalMap:
+    """Which proposal each cell of the map stands for.
+
+    Raises SolaError for sizes below 1, a map of more than 4 million cells, a maximum duration beyond the length, or an
+    unknown layout.
+    """
+
+    length: int
+    """T, snippets of a clip."""
+    max_duration: int | None = None
+    """D, units that the longest proposal lasts; None is T. Shorter than T for sliding windows."""
+    layout: Layout = "duration_start"
+    """"duration_start": D × T, cell (d, s) is [s, s+d+1]. "start_end": T × T, cell (i, j) is [i, j+1]."""
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise SolaError(f"length={self.length}: expected a whole number of snippets of at least 1")
+        if self.max_duration is not None and not 1 <= self.max_duration <= self.length:
+            raise SolaError(
+                f"max_duration={self.max_duration}: expected 1 to {self.length} units, the length of a clip"
+            )
+        if self.layout not in get_args(Layout):
+            raise SolaError(f"layout={self.layout!r}: expected one of {', '.join(get_args(Layout))}")
+        rows, columns = self.shape
+        if rows * columns > MOST_CELLS:
+            raise SolaError(
+                f"a map of {rows:,} × {columns:,} cells: expected at most {MOST_CELLS:,}; "
+                "choose a shorter length or max_duration"
+            )
+
+    @property
+    def longest(self) -> int:
+        """D, units that the longest proposal lasts."""
+        return self.length if self.max_duration is None else self.max_duration
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the map."""
+        return (self.longest if self.layout == "duration_start" else self.length), self.length
+
+    @cached_property
+    def start(self) -> Int[np.ndarray, "rows columns"]:
+        """Where each cell starts, in units."""
+        row, column = np.indices(self.shape)
+        return column if self.layout == "duration_start" else row
+
+    @cached_property
+    def end(self) -> Int[np.ndarray, "rows columns"]:
+        """Where each cell ends, in units; of a cell that does not exist it may be before the start or after T."""
+        row, column = np.indices(self.shape)
+        end: np.ndarray = column + 1 + (row if self.layout == "duration_start" else 0)
+        return end
+
+    @cached_property
+    def valid(self) -> Bool[np.ndarray, "rows columns"]:
+        """Which cells exist: they end after they start, within the clip, and last D units at most."""
+        duration = self.end - self.start
+        valid: np.ndarray = (duration >= 1) & (duration <= self.longest) & (self.end <= self.length)
+        return valid
+
+    def iou_map(self, instances: Float[Tensor, "n 2"]) -> Float[Tensor, "rows columns"]:
+        """Best IoU of each cell with the instances (start, end in units, taken as they are); 0 where there is none."""
+        if len(instances) == 0:
+            return instances.new_zeros(self.shape)
+        start, end = (torch.from_numpy(at).to(instances)[..., None] for at in (self.start, self.end))
+        overlap = (torch.minimum(end, instances[:, 1]) - torch.maximum(start, instances[:, 0])).clamp(min=0)
+        union = (end - start) + (instances[:, 1] - instances[:, 0]) - overlap
+        valid = torch.from_numpy(self.valid).to(instances.device)
+        return torch.where(valid, (overlap / union.clamp(min=1e-12)).amax(-1), 0.0)
+
+    def targets(self, instances: Sequence[Float[Tensor, "_ 2"]], anchor: tuple[float, float]) -> MapTargets:
+        """Targets of a batch of clips; `instances` and `anchor` as in `iou_map` and `boundary_targets`."""
+        boundaries = [boundary_targets(clip, self.length, anchor) for clip in instances]
+        return MapTargets(
+            torch.stack([self.iou_map(clip) for clip in instances]),
+            torch.stack([start for start, _ in boundaries]),
+            torch.stack([end for _, end in boundaries]),
+        )
+
+
+def boundary_targets(
+    instances: Float[Tensor, "n 2"], length: int, anchor: tuple[float, float]
+) -> tuple[Float[Tensor, " time"], Float[Tensor, " time"]]:
+    """How far each snippet t is a start, and an end: max over instances of |anchor_t ∩ region| / |anchor_t|.
+
+    anchor_t is [t + anchor[0], t + anchor[1]] and the region the boundary ± 1.5, all in units. Anchors of the
+    references: (-.5, .5) BMN of JJBOY, (-.5, 1.5) G-TAD and mmaction2, (0, 1) OpenTAD.
+    """
+    time = torch.arange(length, dtype=instances.dtype, device=instances.device)[:, None]
+    low, high = time + anchor[0], time + anchor[1]
+
+    def coverage(boundary: Tensor) -> Tensor:
+        if len(boundary) == 0:
+            return boundary.new_zeros(length)
+        overlap = torch.minimum(high, boundary + REGION) - torch.maximum(low, boundary - REGION)
+        return (overlap / (high - low)).clamp(min=0).amax(-1)
+
+    return coverage(instances[:, 0]), coverage(instances[:, 1])

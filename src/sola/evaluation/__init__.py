@@ -1,0 +1,1 @@
+"""What features, detections and proposals are worth: metrics, linear evaluation, controls, statistics."""

@@ -1,0 +1,85 @@
+"""Where the error of detections comes from: what mAP would gain if one kind of it were gone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from sola.data.segments import SegmentTable
+from sola.evaluation.metrics.matching import Matching, interpolated
+from sola.evaluation.metrics.overlaps import overlaps, places
+
+KINDS = ("localisation", "confusion", "double", "background", "misses")
+
+NEAR = 0.1
+"""tIoU from which a prediction has to do with an instance at all (DETAD)."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Errors at one threshold, by kind."""
+
+    tiou: float
+    mean_ap: float
+    """mAP at that threshold, a fraction."""
+    count: Mapping[str, int]
+    """Predictions of that kind; for misses, instances."""
+    gain: Mapping[str, float]
+    """mAP gained if that kind were gone, a fraction."""
+
+    @property
+    def share(self) -> Mapping[str, float]:
+        """Gain of each kind over the sum of all gains; 0 where nothing is to be gained."""
+        total = sum(self.gain.values())
+        return {kind: gain / total if total > 0 else 0.0 for kind, gain in self.gain.items()}
+
+
+def diagnose(matching: Matching, predictions: SegmentTable, threshold: int = 0) -> Diagnosis:
+    """Sort the errors at one threshold of a matching into kinds, and say what each costs.
+
+    An unmatched prediction is, the first that holds: *double*, if it reaches the threshold with an instance of its
+    class, which another has taken; *confusion*, if it does with one of another class; *localisation*, if it overlaps
+    one of its class by .1; *confusion*, if it overlaps any by .1; else *background*. A *miss* is an instance that no
+    prediction matched. The cost of a kind of prediction is the mAP gained by leaving it out; of misses, the mAP gained
+    by leaving out those instances. After DETAD (Alwassel et al., ECCV 2018) and TIDE (Bolya et al., ECCV 2020).
+    """
+    truth, tiou = matching.truth, matching.tiou[threshold]
+    true, found = matching.predictions[threshold], matching.instances[threshold]
+    instances = np.bincount(truth.label)
+    kind = _kinds(truth, predictions, true, tiou)
+
+    def mean_ap(dropped: int) -> float:
+        rank = places(matching.order, predictions.label, kind != dropped)
+        ap = interpolated(predictions.label[true], rank[true], instances)
+        return float(ap[instances > 0].mean())
+
+    now = mean_ap(len(KINDS))
+    gain = {name: mean_ap(i) - now for i, name in enumerate(KINDS[:-1])}
+    reached = np.bincount(truth.label[found], minlength=len(instances))
+    ap = interpolated(predictions.label[true], matching.rank[true], reached)
+    # a class of which nothing is found would have nothing to be found left
+    gain["misses"] = float(ap[reached > 0].mean()) - now if reached.any() else 0.0
+    count = {name: int((kind == i).sum()) for i, name in enumerate(KINDS[:-1])}
+    return Diagnosis(tiou, now, {**count, "misses": len(truth) - len(found)}, gain)
+
+
+def _kinds(
+    truth: SegmentTable, predictions: SegmentTable, true: Int[np.ndarray, " matches"], tiou: float
+) -> Int[np.ndarray, " n"]:
+    """Return the index into KINDS of every prediction; -1 for true positives."""
+    near = overlaps(truth, predictions, by_class=False, at_least=min(NEAR, tiou), empty_union=0.0)
+    same = truth.label[near.truth] == predictions.label[near.prediction]
+
+    def any_at(least: float, pairs: np.ndarray) -> np.ndarray:
+        reached = np.zeros(len(predictions), bool)
+        reached[near.prediction[pairs & (near.tiou >= least)]] = True
+        return reached
+
+    kind = np.select(
+        [any_at(tiou, same), any_at(tiou, ~same), any_at(min(NEAR, tiou), same), any_at(min(NEAR, tiou), ~same)],
+        [KINDS.index("double"), KINDS.index("confusion"), KINDS.index("localisation"), KINDS.index("confusion")],
+        default=KINDS.index("background"),
+    )
+    kind[true] = -1
+    return kind

@@ -1,0 +1,115 @@
+"""Greedy matching of detections to instances, at every tIoU threshold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from sola.data.segments import SegmentTable
+from sola.evaluation.metrics.overlaps import Overlaps, no_length_match, overlaps, places, ranking
+from sola.evaluation.metrics.protocol import Protocol, checked, to_be_found
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Who matched whom: at `tiou[i]`, prediction `predictions[i][j]` took instance `instances[i][j]`."""
+
+    tiou: tuple[float, ...]
+    truth: SegmentTable
+    """The instances that the protocol counts."""
+    order: Int[np.ndarray, " n"]
+    """Predictions class by class, the highest score first."""
+    rank: Int[np.ndarray, " n"]
+    """How many predictions of its class come before each."""
+    predictions: tuple[Int[np.ndarray, " _"], ...]
+    instances: tuple[Int[np.ndarray, " _"], ...]
+
+
+def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float], protocol: Protocol) -> Matching:
+    """Match each prediction, in the order of scores, to the instance of its video and class that it overlaps most.
+
+    An instance is taken once; a prediction whose best instance is taken gets the next best that reaches the threshold.
+    Equal scores keep the order of the table, equal overlaps the order of the instances.
+
+    Raises SolaError when there is no instance, or a threshold outside (0, 1].
+    """
+    tiou = checked(tiou)
+    truth = to_be_found(truth, protocol)
+    order = ranking(predictions.score, predictions.label)
+    near = overlaps(truth, predictions, by_class=True, at_least=min(tiou), empty_union=no_length_match(protocol))
+    pairs = _as_they_choose(near, order)
+    prediction, instance, overlap = near.prediction[pairs], near.truth[pairs], near.tiou[pairs]
+    matched = [_greedy(prediction, instance, overlap >= threshold, len(truth)) for threshold in tiou]
+    return Matching(
+        tiou,
+        truth,
+        order,
+        places(order, predictions.label),
+        tuple(prediction[chosen] for chosen in matched),
+        tuple(instance[chosen] for chosen in matched),
+    )
+
+
+def _as_they_choose(near: Overlaps, order: Int[np.ndarray, " n"]) -> Int[np.ndarray, " pairs"]:
+    """Return the pairs by the ranking of their predictions, and those of one prediction by falling overlap."""
+    count = np.bincount(near.prediction, minlength=len(order))
+    begin = (np.cumsum(count) - count)[order]
+    count = count[order]
+    pairs: np.ndarray = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(len(near.prediction))
+    # few predictions have a choice: only their pairs are sorted
+    turn = np.repeat(np.arange(len(order)), count)
+    choice = np.flatnonzero(np.repeat(count > 1, count))
+    chosen = pairs[choice]
+    pairs[choice] = chosen[np.lexsort((near.truth[chosen], -near.tiou[chosen], turn[choice]))]
+    return pairs
+
+
+def _greedy(
+    prediction: Int[np.ndarray, " pairs"],
+    instance: Int[np.ndarray, " pairs"],
+    eligible: Bool[np.ndarray, " pairs"],
+    instances: int,
+) -> Int[np.ndarray, " matches"]:
+    """Return the pairs that the greedy matching takes; pairs come by score, then by overlap.
+
+    Round by round, every prediction looks at the best instance that is still free, and gets it if no earlier
+    prediction could want that instance. The first prediction of all is always served, so it ends; rounds are few,
+    because videos do not wait for each other.
+    """
+    alive = np.flatnonzero(eligible)
+    taken = np.zeros(instances, bool)
+    served = np.zeros(prediction.max(initial=-1) + 1, bool)
+    first = np.empty(instances, np.int64)
+    chosen = []
+    while len(alive):
+        who, what = prediction[alive], instance[alive]
+        favourite = np.concatenate(([True], who[1:] != who[:-1]))
+        first[what[::-1]] = np.arange(len(alive))[::-1]  # where an instance occurs again, the earliest pair stays
+        winners = favourite & (first[what] == np.arange(len(alive)))
+        chosen.append(alive[winners])
+        taken[what[winners]] = True
+        served[who[winners]] = True
+        alive = alive[~(taken[what] | served[who])]
+    return np.concatenate(chosen) if chosen else alive
+
+
+def interpolated(
+    label: Int[np.ndarray, " matches"],
+    rank: Int[np.ndarray, " matches"],
+    instances: Int[np.ndarray, " classes"],
+) -> Float[np.ndarray, " classes"]:
+    """Return the area under the interpolated precision (VOC 2011) of every class.
+
+    `label` and `rank` are the class of every true positive and the number of predictions of its class before it;
+    `instances` are the instances to be found.
+    """
+    order = np.lexsort((rank, label))
+    label, rank = label[order], rank[order]
+    count = np.bincount(label, minlength=len(instances))
+    nth = np.arange(len(label)) - np.repeat(np.cumsum(count) - count, count)
+    precision = np.zeros((len(instances), count.max(initial=1)))
+    precision[label, nth] = (nth + 1) / (rank + 1)
+    best = np.maximum.accumulate(precision[:, ::-1], axis=1)
+    area: np.ndarray = best.sum(axis=1) / np.maximum(instances, 1)
+    return area

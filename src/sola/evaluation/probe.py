@@ -1,0 +1,296 @@
+"""Linear evaluation (Table 4b): what a linear classifier reads off frozen features, beside every control."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from sola.core.errors import SolaError
+from sola.data.annotations import Annotations
+from sola.data.features import FeatureSet
+from sola.data.ids import match_videos
+from sola.data.segments import BACKGROUND
+from sola.data.snippet_labels import LabelledVideos, Read, label_videos
+from sola.evaluation.controls import NAMES, Transform, UntrainedModule, fit_controls
+from sola.evaluation.probe_result import METRICS, Comparison, Kind, ProbeResult, Row
+from sola.evaluation.statistics import (
+    REPLICATES,
+    bootstrap_weights,
+    holm,
+    ordered_pairs,
+    paired_difference,
+    smallest_p,
+    summarise,
+    weighted_auc,
+)
+from sola.training.linear import LinearClassifier, fit_ridge, fit_sgd
+
+Solver = Literal["sgd", "ridge"]
+
+
+def probe(
+    features: FeatureSet,
+    annotations: Annotations,
+    *,
+    compare: Sequence[tuple[str, FeatureSet]] = (),
+    solver: Solver = "sgd",
+    videos: int | None = None,
+    seeds: int = 1,
+    train_subset: str = "training",
+    test_subset: str = "validation",
+    controls: bool = True,
+    id_prefix: str | None = None,
+    progress: Callable[[str, int, int], None] = lambda row, done, total: None,
+) -> ProbeResult:
+    """Fit linear classifiers on labelled training videos and score them on test videos: raw, controls, compared sets.
+
+    Features are L2-normalised snippet by snippet. A seed draws the order and first weights of SGD, the labelled videos
+    of the few-label mode (the same for every row), and the weights of untrained modules; a row in which it draws
+    nothing repeats one value. p-values are of ROC-AUC, by a paired bootstrap over the test videos, Holm-corrected:
+    the compared sets against raw are one family, the controls against raw another, each compared set against every
+    control one more.
+
+    Args:
+        features: the raw features.
+        annotations: their labels; videos that only one of the two has are left out.
+        compare: named feature sets of the same videos. A name given several times is one row of several modules: seed
+            i takes the i-th set of that name, in turn. There are at least as many seeds as sets of one name.
+        solver: "sgd" (Table 4b) or "ridge" (converged).
+        videos: labels of that many training videos only; controls are still fitted on all of them. None is all.
+        seeds: repetitions.
+        train_subset: where labels are learnt, and controls fitted.
+        test_subset: where all figures are taken.
+        controls: include them.
+        id_prefix: what ids of features have before those of the annotations; None detects it.
+        progress: called with (row, rows done, rows in all) before each row, and with ("", all, all) at the end.
+
+    Raises:
+        SolaError: for a subset without both action and background, a compared set that lacks videos or differs in
+            length, a name given to two rows, more labelled videos than there are, or bad features.
+    """
+    for name, value in (("videos", videos), ("seeds", seeds)):
+        if value is not None and value < 1:
+            raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+    if solver not in get_args(Solver):
+        raise SolaError(f"solver={solver!r}: expected one of {', '.join(get_args(Solver))}")
+    members: dict[str, list[FeatureSet]] = {}
+    for name, compared in compare:
+        members.setdefault(name, []).append(compared)
+    seeds = max([seeds, *map(len, members.values())])
+
+    ids = _feature_ids(features, annotations, id_prefix)
+    train = label_videos(features, ids, annotations, train_subset)
+    test = label_videos(features, ids, annotations, test_subset)
+    draws = [train.draw(len(train.videos) if videos is None else videos, seed) for seed in range(seeds)]
+    raw = _reader(features, ids)
+    sources = [_Source("raw", "raw", (raw,))]
+    if controls:
+        sources += _control_sources(raw, train, members, seeds)
+    for name, sets in members.items():
+        if name in ("raw", *NAMES):
+            raise SolaError(f"{name}: is the name of another row; give the compared features another name")
+        needed = train.videos + test.videos
+        readers = tuple(_compared_reader(name, one, annotations, id_prefix, needed) for one in sets)
+        sources.append(_Source(name, "compared", readers))
+
+    evaluation = _Evaluation(train, test, draws, len(annotations.classes), solver, repeats=videos is None)
+    outcomes = {}
+    for done, source in enumerate(sources):
+        progress(source.name, done, len(sources))
+        outcomes[source] = evaluation.run(source)
+    progress("", len(sources), len(sources))
+
+    settings = {
+        "solver": solver,
+        "videos": videos,
+        "seeds": seeds,
+        "train_subset": train_subset,
+        "test_subset": test_subset,
+        "train_videos": len(train.videos),
+        "train_snippets": sum(train.lengths),
+        "test_videos": len(test.videos),
+        "test_snippets": sum(test.lengths),
+        "classes": len(annotations.classes),
+        "normalisation": "each snippet to unit L2 norm",
+        "p_values": {
+            "metric": "roc_auc",
+            "test": "paired bootstrap over the test videos, two-sided",
+            "replicates": REPLICATES,
+            "smallest": smallest_p(len(test.videos)),
+            "correction": "Holm by family: compared against raw, controls against raw, each compared against controls",
+        },
+        # how each module came about, its stopping included, as far as the manifests tell
+        "compared": {name: [one.manifest.sola for one in sets] for name, sets in members.items()},
+    }
+    return _result(outcomes, len(test.videos), settings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """Where a row's features come from: seed i reads through the i-th reader, in turn."""
+
+    name: str
+    kind: Kind
+    readers: tuple[Read, ...]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A row's figures, a value a seed, and its mean ROC-AUC under each replicate of the bootstrap."""
+
+    figures: Mapping[str, list[float]]
+    replicates: Float[np.ndarray, " replicates"]
+
+
+class _Evaluation:
+    """The same labels, draws and bootstrap for every row; one row's features are in memory at a time."""
+
+    def __init__(
+        self,
+        train: LabelledVideos,
+        test: LabelledVideos,
+        draws: Sequence[Sequence[int]],
+        class_count: int,
+        solver: Solver,
+        *,
+        repeats: bool,
+    ) -> None:
+        # training videos that no seed draws need not be read
+        drawn = sorted(set().union(*draws))
+        self.train, self.test = train.take(drawn), test
+        self.draws = [tuple(map(drawn.index, draw)) for draw in draws]
+        self.class_count, self.solver = class_count, solver
+        self.deterministic = repeats and solver == "ridge"
+        self.labels = test.flat_labels
+        self.action = self.labels != BACKGROUND
+        units = len(test.videos)
+        self.positives = np.bincount(test.flat_video[self.action], minlength=units)
+        self.negatives = np.bincount(test.flat_video[~self.action], minlength=units)
+        self.weights = bootstrap_weights(self.positives, self.negatives)
+
+    def run(self, source: _Source) -> _Outcome:
+        """Fit and score one row with every seed."""
+        seeds = len(self.draws)
+        scored: list[dict[str, float]] = [{}] * seeds
+        pairs = np.zeros((len(self.test.videos), len(self.test.videos)))
+        for first, read in enumerate(source.readers):
+            train, test = self.train.stack(read), self.test.stack(read)
+            for seed in range(first, seeds, len(source.readers)):
+                if seed == first or not self.deterministic:
+                    figures, counts = self.score(self.fit(train, seed), test)
+                scored[seed] = figures
+                pairs += counts / seeds
+        figures_by_name = {metric: [figures[metric] for figures in scored] for metric in METRICS}
+        return _Outcome(figures_by_name, weighted_auc(pairs, self.positives, self.negatives, self.weights))
+
+    def fit(self, features: Float[np.ndarray, "snippets channels"], seed: int) -> LinearClassifier:
+        """Fit on the videos that the seed draws."""
+        drawn = self.train.take(self.draws[seed])
+        if len(drawn.videos) < len(self.train.videos):
+            features = features[np.isin(self.train.flat_video, self.draws[seed])]
+        if self.solver == "sgd":
+            return fit_sgd(features, drawn.flat_labels, self.class_count, seed=seed)
+        return fit_ridge(features, drawn.flat_labels, self.class_count, lengths=drawn.lengths)
+
+    def score(
+        self, classifier: LinearClassifier, features: Float[np.ndarray, "snippets channels"]
+    ) -> tuple[dict[str, float], Float[np.ndarray, "units units"]]:
+        """Return the figures on the test videos, and their pairs for the bootstrap."""
+        score = classifier.action(features).astype(np.float64)
+        right = (score > 0) == self.action
+        figures = {
+            "roc_auc": float(roc_auc_score(self.action, score)),
+            "average_precision": float(average_precision_score(self.action, score)),
+            "accuracy": float(right.mean()),
+            "balanced_accuracy": float((right[self.action].mean() + right[~self.action].mean()) / 2),
+            "class_accuracy": float((classifier.classes(features[self.action]) == self.labels[self.action]).mean()),
+        }
+        return figures, ordered_pairs(score, self.action, self.test.flat_video, len(self.test.videos))
+
+
+def _result(outcomes: Mapping[_Source, _Outcome], units: int, settings: Mapping[str, Any]) -> ProbeResult:
+    """Summarise, and compare by families."""
+
+    def family(pairs: Sequence[tuple[_Source, _Source]]) -> list[Comparison]:
+        differences = [
+            paired_difference(
+                float(np.mean(outcomes[one].figures["roc_auc"]) - np.mean(outcomes[other].figures["roc_auc"])),
+                outcomes[one].replicates,
+                outcomes[other].replicates,
+                units,
+            )
+            for one, other in pairs
+        ]
+        corrected = holm([difference.p for difference in differences])
+        return [
+            Comparison(one.name, other.name, difference, p)
+            for (one, other), difference, p in zip(pairs, differences, corrected, strict=True)
+        ]
+
+    raw, *others = outcomes
+    controls = [source for source in others if source.kind == "control"]
+    compared = [source for source in others if source.kind == "compared"]
+    # what is claimed of the compared sets is not made weaker by how many controls stand beside them
+    versus_raw = {one.row: one for kind in (controls, compared) for one in family([(source, raw) for source in kind])}
+    rows = tuple(
+        Row(
+            source.name,
+            source.kind,
+            **{metric: summarise(values) for metric, values in outcome.figures.items()},
+            versus_raw=versus_raw.get(source.name),
+        )
+        for source, outcome in outcomes.items()
+    )
+    comparisons = [one for source in compared for one in family([(source, control) for control in controls])]
+    return ProbeResult(rows, tuple(comparisons), settings)
+
+
+def _control_sources(
+    raw: Read,
+    train: LabelledVideos,
+    members: Mapping[str, Sequence[FeatureSet]],
+    seeds: int,
+) -> list[_Source]:
+    """Fit the controls on all training videos; each compared module has its own untrained likenesses."""
+    modules = {
+        name: tuple(UntrainedModule.like(one.manifest.sola) for one in sets if one.manifest.sola is not None)
+        for name, sets in members.items()
+    }
+    controls = fit_controls(
+        (raw(video) for video in train.videos), {name: made for name, made in modules.items() if made}
+    )
+    return [
+        _Source(
+            control.name,
+            "control",
+            tuple(_through(raw, control.at_seed(seed)) for seed in range(seeds if control.seeded else 1)),
+        )
+        for control in controls
+    ]
+
+
+def _through(raw: Read, transform: Transform) -> Read:
+    return lambda video: transform(raw(video))
+
+
+def _feature_ids(features: FeatureSet, annotations: Annotations, id_prefix: str | None) -> dict[str, str]:
+    """Id in the features by annotated id."""
+    matched = match_videos(features.videos, annotations.videos, id_prefix).videos
+    return {annotated: video for video, annotated in matched.items()}
+
+
+def _reader(features: FeatureSet, ids: Mapping[str, str]) -> Read:
+    return lambda video: features.read(ids[video]).astype(np.float32)
+
+
+def _compared_reader(
+    name: str, features: FeatureSet, annotations: Annotations, id_prefix: str | None, needed: Sequence[str]
+) -> Read:
+    ids = _feature_ids(features, annotations, id_prefix)
+    missing = next((video for video in needed if video not in ids), None)
+    if missing is not None:
+        raise SolaError(f"{name}: has no features of video {missing!r}, which the raw ones have; transform them all")
+    return _reader(features, ids)

@@ -1,0 +1,199 @@
+"""How alike snippets are, by how far apart they lie: the supplement's section C, on any features."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sola.data.snippet_labels import unit_vectors
+from sola.softlanding.windows import draw_windows
+
+Video = Float[np.ndarray, "_ channels"]
+"""[time, channels]; videos of one set differ in length, not in width."""
+
+CHANCE = 0.5
+"""Share of windows that obey the assumption where similarity has nothing to do with distance."""
+
+STEPS = (1, 2, 4, 8, 16, 32, 64)
+"""Steps whose windows are looked at."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Mean cosine similarity of two snippets against their distance in snippets."""
+
+    distance: Int[np.ndarray, " distances"]
+    similarity: Float[np.ndarray, " distances"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Two lists of equal length."""
+        return {"distance": self.distance.tolist(), "similarity": self.similarity.tolist()}
+
+
+@dataclass(frozen=True)
+class Obedience:
+    """Share of windows that obey the local-similarity assumption, by their length in snippets; chance is one half."""
+
+    length: Int[np.ndarray, " lengths"]
+    share: Float[np.ndarray, " lengths"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Two lists of equal length, and what chance gives."""
+        return {"length": self.length.tolist(), "share": self.share.tolist(), "chance": CHANCE}
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What similarity against distance looks like on one feature set."""
+
+    videos: int
+    snippets: int
+    variance_within: float
+    """Share of the variance that lies within videos; the rest is what videos differ in as a whole, mostly the scene."""
+    whole: Curve
+    """Over whole videos."""
+    windows: Curve
+    """Over windows drawn as in training: `positions` snippets, `step` apart."""
+    obedience: Obedience
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as plain values."""
+        return {
+            "videos": self.videos,
+            "snippets": self.snippets,
+            "variance_within": self.variance_within,
+            "whole_videos": self.whole.to_json(),
+            "windows": self.windows.to_json(),
+            "obedience": self.obedience.to_json(),
+        }
+
+
+def inspect(
+    videos: Sequence[Video], *, step: int, positions: int = 8, windows_per_video: int = 16, seed: int = 0
+) -> Inspection:
+    """Inspect similarity against distance (section C) in whole videos and in windows of `positions` snippets.
+
+    Args:
+        videos: arrays [time, channels], at least one.
+        step: snippets between two positions of a window.
+        positions: snippets looked at in a window.
+        windows_per_video: windows drawn from each video that is long enough.
+        seed: of the windows drawn.
+    """
+    generator = np.random.default_rng(seed)
+    units = [unit_vectors(video) for video in videos]
+    lengths = np.array([len(video) for video in videos])
+    drawn = {s: window_maps(units, s, positions, windows_per_video, generator) for s in sorted({*STEPS, step})}
+    drawn = {s: maps for s, maps in drawn.items() if len(maps)}
+    return Inspection(
+        videos=len(videos),
+        snippets=int(lengths.sum()),
+        variance_within=variance_within(videos),
+        whole=similarity_by_distance(units),
+        windows=_by_position(drawn[step], step) if step in drawn else Curve(np.empty(0, np.int64), np.empty(0)),
+        obedience=Obedience(
+            np.array([(positions - 1) * s + 1 for s in drawn], np.int64),
+            np.array([float(obeys(maps).mean()) for maps in drawn.values()]),
+        ),
+    )
+
+
+def cosine_map(features: Video, side: int = 1000) -> Float[np.ndarray, "side side"]:
+    """Cosine similarity of every snippet of a video with every other.
+
+    Of a video of more than `side` snippets, stretches of equal length are averaged first: the map has at most that many
+    rows, and hours of video cost no more than minutes.
+    """
+    if len(features) > side:
+        bounds = np.linspace(0, len(features), side, endpoint=False).astype(int)
+        features = np.add.reduceat(features.astype(np.float32), bounds, axis=0)
+    unit = unit_vectors(features)
+    similarity: Float[np.ndarray, "side side"] = unit @ unit.T
+    return similarity
+
+
+def similarity_by_distance(units: Iterable[Video]) -> Curve:
+    """Mean of x_t · x_(t+d) over all pairs of all videos, for d = 0 up to half the longest video.
+
+    The sum over a video is an autocorrelation: O(time log time) by the Fourier transform, not time².
+    """
+    total, count = np.zeros(0), np.zeros(0)
+    for unit in units:
+        length = len(unit)
+        size = 2 ** math.ceil(math.log2(2 * length))
+        spectrum = np.fft.rfft(unit, size, axis=0)
+        summed = np.fft.irfft(np.square(np.abs(spectrum)).sum(axis=1), size)[:length]
+        grown = max(length, len(total))
+        total, count = np.pad(total, (0, grown - len(total))), np.pad(count, (0, grown - len(count)))
+        total[:length] += summed
+        count[:length] += length - np.arange(length)
+    # beyond half of the longest video few pairs are left
+    kept = (len(total) + 1) // 2
+    return Curve(np.arange(kept), total[:kept] / count[:kept])
+
+
+def window_maps(
+    units: Sequence[Video], step: int, positions: int, per_video: int, generator: np.random.Generator
+) -> Float[np.ndarray, "windows positions positions"]:
+    """Cosine maps of windows drawn evenly from all videos that hold `positions` snippets at that step."""
+    span = (positions - 1) * step + 1
+    lengths = np.array([len(unit) for unit in units])
+    video, start = draw_windows(lengths, span, per_video, generator)
+    maps = np.empty((len(video), positions, positions), np.float32)
+    for index, (v, s) in enumerate(zip(video, start, strict=True)):
+        window = units[v][s : s + span : step]
+        maps[index] = window @ window.T
+    return maps
+
+
+def obeys(maps: Float[np.ndarray, "windows positions positions"]) -> np.ndarray:
+    """Whether a window obeys "only adjacent features are similar, distant ones distinct".
+
+    It does when its pairs nearer than half the window are more alike on average than its pairs farther apart: [windows]
+    of booleans. Where similarity has nothing to do with distance, half of the windows obey.
+    """
+    n = maps.shape[1]
+    distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    near, far = (distance > 0) & (distance < n / 2), distance >= n / 2
+    obedient: np.ndarray = maps[:, near].mean(axis=1) > maps[:, far].mean(axis=1)
+    return obedient
+
+
+def variance_within(videos: Iterable[Video]) -> float:
+    """Share of the variance of all snippets that lies within videos; 1 where there is none at all."""
+    within, snippets = 0.0, 0
+    total: Any = 0.0
+    squares = 0.0
+    for video in videos:
+        values = video.astype(np.float64)
+        within += float(np.square(values - values.mean(axis=0)).sum())
+        total = total + values.sum(axis=0)
+        squares += float(np.square(values).sum())
+        snippets += len(values)
+    overall = squares - float(np.square(total).sum()) / snippets
+    return min(within / overall, 1.0) if overall > 1e-12 * squares else 1.0
+
+
+def compare(
+    videos: Sequence[Video],
+    views: Mapping[str, Callable[[Video], Video]],
+    *,
+    step: int,
+    positions: int = 8,
+    seed: int = 0,
+) -> dict[str, Inspection]:
+    """Inspect the same videos as they are seen through each of `views` (raw, centred, transformed, …)."""
+    return {
+        name: inspect([view(video) for video in videos], step=step, positions=positions, seed=seed)
+        for name, view in views.items()
+    }
+
+
+def _by_position(maps: Float[np.ndarray, "windows positions positions"], step: int) -> Curve:
+    mean = maps.mean(axis=0)
+    n = len(mean)
+    similarity = np.array([np.diagonal(mean, offset).mean() for offset in range(n)], np.float64)
+    return Curve(step * np.arange(n), similarity)

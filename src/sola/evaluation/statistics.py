@@ -1,0 +1,168 @@
+"""Statistics of a comparison: spread over seeds, a paired bootstrap of ROC-AUC over videos, Holm's correction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from sola.core.errors import SolaError
+
+REPLICATES = 10_000
+"""Times that the test videos are drawn anew."""
+
+LEVEL = 0.05
+"""Of significance; the intervals hold the rest."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One figure over the seeds: mean, sample standard deviation (0.0 with one value), the values themselves."""
+
+    mean: float
+    std: float
+    values: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The three fields as JSON has them."""
+        return {"mean": self.mean, "std": self.std, "values": list(self.values)}
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Mean and spread of at least one value."""
+    # a repeated value has no spread; its mean and deviation would show rounding
+    if len(set(values)) == 1:
+        return Summary(float(values[0]), 0.0, tuple(map(float, values)))
+    return Summary(float(np.mean(values)), float(np.std(values, ddof=1)), tuple(map(float, values)))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference of two rows: the estimate, its 95 % percentile interval and two-sided p-value."""
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+
+
+def ordered_pairs(
+    score: Float[np.ndarray, " snippets"],
+    positive: Bool[np.ndarray, " snippets"],
+    unit: Int[np.ndarray, " snippets"],
+    units: int,
+) -> Float[np.ndarray, "units units"]:
+    """Count W[a, b], the pairs (positive snippet of unit a, negative of unit b) in which the positive scores higher.
+
+    A tie counts one half. ROC-AUC is a U-statistic, so with unit weights w (how often each video was drawn), and the
+    numbers p and n of positives and negatives in each unit, it is (w'Ww)/((w'p)(w'n)): see `weighted_auc`.
+    """
+    # within a tie, negatives first counts it as 1 and positives first as 0: the mean of the two is the half
+    counts = np.zeros((units, units))
+    for first in (positive, ~positive):
+        order = np.lexsort((first, score))
+        counts += _ascending_pairs(positive[order], unit[order], units)
+    return counts / 2
+
+
+def _ascending_pairs(
+    positive: Bool[np.ndarray, " snippets"], unit: Int[np.ndarray, " snippets"], units: int
+) -> Float[np.ndarray, "units units"]:
+    """Pairs (negative before positive) of a sequence, by the units of (positive, negative).
+
+    The sequence is cut into blocks: pairs across blocks are one matrix product of counts, pairs within a block are
+    few. So 10⁶ snippets of 5,000 videos take seconds, where a table snippets × videos would not fit.
+    """
+    size = max(64, units // 8)
+    blocks = -(-len(unit) // size)
+    block = np.arange(len(unit)) // size
+
+    def histogram(chosen: Bool[np.ndarray, " snippets"]) -> Float[np.ndarray, "blocks units"]:
+        cells = np.bincount(block[chosen] * units + unit[chosen], minlength=blocks * units)
+        return cells.reshape(blocks, units).astype(np.float64)
+
+    negatives = histogram(~positive)
+    counts: Float[np.ndarray, "units units"] = histogram(positive).T @ (np.cumsum(negatives, axis=0) - negatives)
+    for start in range(0, len(unit), size):
+        here, units_here = positive[start : start + size], unit[start : start + size]
+        earlier, later = np.nonzero(~here[:, None] & here[None, :] & np.tri(len(here), k=-1, dtype=bool).T)
+        np.add.at(counts, (units_here[later], units_here[earlier]), 1.0)
+    return counts
+
+
+def weighted_auc(
+    pairs: Float[np.ndarray, "units units"],
+    positives: Int[np.ndarray, " units"],
+    negatives: Int[np.ndarray, " units"],
+    weights: Int[np.ndarray, "replicates units"],
+) -> Float[np.ndarray, " replicates"]:
+    """ROC-AUC under each row of unit weights; `pairs` from `ordered_pairs`, or its mean over seeds."""
+    auc = np.empty(len(weights))
+    for start in range(0, len(weights), 1024):  # a slice at a time: weights are int, the product needs floats
+        w = weights[start : start + 1024].astype(np.float64)
+        auc[start : start + 1024] = ((w @ pairs) * w).sum(axis=1) / ((w @ positives) * (w @ negatives))
+    return auc
+
+
+def bootstrap_weights(
+    positives: Int[np.ndarray, " units"],
+    negatives: Int[np.ndarray, " units"],
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Int[np.ndarray, "replicates units"]:
+    """Draw the units with replacement, `replicates` times: how often each was drawn.
+
+    A replicate without a positive or without a negative snippet has no ROC-AUC and is drawn again.
+
+    Raises:
+        SolaError: when the units as a whole lack one of the two kinds.
+    """
+    if not positives.sum() or not negatives.sum():
+        raise SolaError("a bootstrap of ROC-AUC needs snippets of both kinds, action and background, among its videos")
+    units = len(positives)
+    generator = np.random.default_rng(seed)
+    weights = np.empty((replicates, units), dtype=np.int32)
+    redraw = np.arange(replicates)
+    while len(redraw):
+        weights[redraw] = generator.multinomial(units, np.full(units, 1 / units), size=len(redraw))
+        drawn = weights[redraw]
+        redraw = redraw[(drawn @ positives == 0) | (drawn @ negatives == 0)]
+    return weights
+
+
+def smallest_p(units: int) -> float:
+    """Give the smallest two-sided p-value that `units` exchangeable pairs can support: 2/2^units.
+
+    Under the null hypothesis either row could have been the better one in each video, and all of them agree by chance
+    with this probability. A bootstrap of a handful of videos does not know that, so its p-value is held at this floor.
+    """
+    return float(min(1.0, 2.0 ** (1 - units)))
+
+
+def paired_difference(
+    estimate: float,
+    first: Float[np.ndarray, " replicates"],
+    second: Float[np.ndarray, " replicates"],
+    units: int,
+) -> Difference:
+    """Compare two rows by the difference of their replicates under the same weights.
+
+    The p-value is twice the smaller share of replicates on either side of 0, with one added to both counts, so that it
+    is never 0, and never below `smallest_p(units)`.
+    """
+    difference = first - second
+    total = len(difference) + 1
+    sides = (1 + int((difference <= 0).sum())) / total, (1 + int((difference >= 0).sum())) / total
+    low, high = np.quantile(difference, [LEVEL / 2, 1 - LEVEL / 2])
+    p = min(1.0, max(2 * min(sides), smallest_p(units)))
+    return Difference(float(estimate), float(low), float(high), p)
+
+
+def holm(p: Sequence[float]) -> tuple[float, ...]:
+    """Correct p-values for being one family (Holm 1979): the i-th smallest times (count − i + 1), made monotone."""
+    order = np.argsort(p, kind="stable")
+    factors = np.arange(len(p), 0, -1)
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p, dtype=np.float64)[order] * factors))
+    return tuple(corrected.tolist())

@@ -1,0 +1,7 @@
+"""Features, annotations and detections as other tools read them: ActionFormer, OpenTAD, FiftyOne."""
+
+from sola.export.clock import Clock, common_clock
+from sola.export.fiftyone import VideoFrames, to_fiftyone
+from sola.export.opentad_actionformer import HandedOver, write_handover
+
+__all__ = ["Clock", "HandedOver", "VideoFrames", "common_clock", "to_fiftyone", "write_handover"]

@@ -1,0 +1,115 @@
+"""Detections as FiftyOne's temporal detections: seconds become frame numbers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
+
+from sola.core.errors import SolaError
+from sola.data.detections import Detections
+
+ROUNDING = 1e-6
+"""Frames by which a time may miss a frame's edge and still be taken for it."""
+
+
+@runtime_checkable
+class HasFrames(Protocol):
+    """What is asked of a video: FiftyOne's `sample.metadata` has it, and so has `VideoFrames`."""
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+
+    @property
+    def total_frame_count(self) -> int:
+        """Frames in all."""
+
+
+@dataclass(frozen=True)
+class VideoFrames:
+    """Frame rate and frame count of a video, called as FiftyOne's VideoMetadata calls them."""
+
+    frame_rate: float
+    """Frames a second."""
+    total_frame_count: int
+    """Frames in all."""
+
+
+def to_fiftyone(detections: Detections, videos: Mapping[str, HasFrames]) -> dict[str, Any]:
+    """Return `fiftyone.TemporalDetections` of every video of `detections`, in its order: a field of a video sample.
+
+    `support` is [first, last], the 1-based inclusive numbers of the frames that are on screen between start and end.
+    What leaves the video is cut to it; a detection wholly outside is left out. A proposal without a class has no label.
+
+    Args:
+        detections: segments in seconds.
+        videos: frame rate and count by the same ids, such as `sample.metadata` after `dataset.compute_metadata()`.
+
+    Raises:
+        SolaError: without FiftyOne; for a video whose frames are not known, or all of whose detections lie outside; for
+            a segment that ends before it starts.
+    """
+    try:
+        fiftyone = import_module("fiftyone")
+    except ModuleNotFoundError as error:
+        if error.name != "fiftyone":
+            raise
+        raise SolaError("FiftyOne is not installed; get it with: pip install fiftyone") from None
+    rows: list[list[int]] = [[] for _ in detections.videos]
+    for row, index in enumerate(detections.table.video.tolist()):
+        rows[index].append(row)
+    start, end, label, score = (
+        column.tolist()
+        for column in (detections.table.start, detections.table.end, detections.table.label, detections.table.score)
+    )
+    found = {}
+    for video, own in zip(detections.videos, rows, strict=True):
+        rate, count = _frames(video, videos)
+        supports = {row: support(video, start[row], end[row], rate, count) for row in own}
+        if own and not any(supports.values()):
+            raise SolaError(
+                f"video {video!r}: all detections lie outside its {count} frames at {rate:g} a second; expected the "
+                "frame rate and count of the video that they were found in"
+            )
+        found[video] = fiftyone.TemporalDetections(
+            detections=[
+                fiftyone.TemporalDetection(
+                    label=detections.classes[label[row]] or None, support=frames, confidence=score[row]
+                )
+                for row, frames in supports.items()
+                if frames
+            ]
+        )
+    return found
+
+
+def support(video: str, start: float, end: float, frame_rate: float, count: int) -> list[int] | None:
+    """Return first and last number of the frames on screen between `start` and `end` seconds, None where none is.
+
+    Frame n is on screen from (n - 1) / frame_rate to n / frame_rate seconds; an instant lies in one frame. FiftyOne's
+    own `from_timestamps` spreads the frames from 0 to the duration, both included, and can differ by a frame.
+
+    >>> support("v", 1.0, 2.0, frame_rate=25.0, count=100)
+    [26, 50]
+
+    Raises SolaError naming the video when the segment ends before it starts.
+    """
+    if end < start:
+        raise SolaError(f"video {video!r}: the detection {start:g} to {end:g} s ends before it starts")
+    first = math.floor(start * frame_rate + ROUNDING) + 1
+    last = max(math.ceil(end * frame_rate - ROUNDING), first)
+    if first > count or last < 1 or end < 0:
+        return None
+    return [max(first, 1), min(last, count)]
+
+
+def _frames(video: str, videos: Mapping[str, HasFrames]) -> tuple[float, int]:
+    """Return frame rate and count of a video; SolaError when one is not known."""
+    rate, count = (getattr(videos.get(video), name, None) for name in ("frame_rate", "total_frame_count"))
+    if not rate or not count or rate <= 0 or count < 1:
+        raise SolaError(
+            f"video {video!r}: frame rate {rate} and frame count {count}; expected both above 0, such as "
+            "sample.metadata after dataset.compute_metadata(), or VideoFrames(frame_rate, total_frame_count)"
+        )
+    return float(rate), int(count)

@@ -1,1 +1,0 @@
-"""Heads: temporal action localisers that take snippet features, raw or transformed, and never know which."""

@@ -1,0 +1,1 @@
+"""The SoLa module: the network, its training without labels, and the transform that applies it."""

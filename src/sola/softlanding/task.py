@@ -1,0 +1,207 @@
+"""The task that trains SoLa: windows of a packed feature set, matched to their distance in time.
+
+Only the looked-at positions enter the loss and only the first convolution looks sideways, so their neighbourhoods are
+gathered first and go through linear layers: the result of the dense convolutions, without most of their work.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sola.data.ragged import PackedFeatures
+from sola.softlanding.config import TrainingConfig
+from sola.softlanding.losses import lambda_target, matching_loss, similarity_map
+from sola.softlanding.network import SoLa
+from sola.softlanding.windows import draw_windows, neighbourhoods
+from sola.training.distributed import ALONE, Processes
+
+MEASURED = 256
+"""Gathered features that the effective rank is computed from: it can be no larger."""
+
+
+class Projector(nn.Module):
+    """g: Linear(C→H) · ReLU · Linear(H→C), on the predicting side only; not needed after training."""
+
+    def __init__(self, channels: int, hidden: int = 512) -> None:
+        super().__init__()
+        self.inner = nn.Linear(channels, hidden)
+        self.outer = nn.Linear(hidden, channels)
+
+    def forward(self, z: Float[Tensor, "*batch channels"]) -> Float[Tensor, "*batch channels"]:
+        """Project unit vectors."""
+        return cast(Tensor, self.outer(self.inner(z).relu()))
+
+
+class Matcher(nn.Module):
+    """What is trained: the module, and the projector unless it is symmetric."""
+
+    def __init__(self, module: SoLa, projector: Projector | None) -> None:
+        super().__init__()
+        self.module, self.projector = module, projector
+
+    def forward(
+        self, neighbourhood: Float[Tensor, "batch positions reach channels"]
+    ) -> tuple[Float[Tensor, "batch positions channels"], Float[Tensor, "batch positions channels"]]:
+        """Unit vectors z of the looked-at positions, and the predictions g(z)."""
+        z = F.normalize(self.module.adapt_at(neighbourhood).float(), dim=-1)
+        return z, z if self.projector is None else self.projector(z).float()
+
+
+@dataclass(frozen=True)
+class Windows:
+    """This process's share of a batch: the neighbourhoods of the looked-at positions, conditioned."""
+
+    neighbourhood: Float[Tensor, "share positions reach channels"]
+    total: int
+    """Windows in the whole batch."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The windows of one epoch in the order in which they come, where features and means are: no step waits for it."""
+
+    epoch: int
+    first: Int[Tensor, " draws"]
+    """The row of the packed features at which each window begins."""
+    video: Int[Tensor, " draws"]
+
+
+class SimilarityMatching:
+    """The engine's task: windows from packed features, matched to their distance in time."""
+
+    def __init__(
+        self, config: TrainingConfig, packed: PackedFeatures, device: torch.device, processes: Processes = ALONE
+    ) -> None:
+        self.config, self.packed, self.device, self.processes = config, packed, device, processes
+        channels = packed.values.shape[1]
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay the caller's
+            torch.manual_seed(config.seed)
+            module = config.module(channels)
+            projector = Projector(channels, config.projector_hidden) if config.projector == "asymmetric" else None
+        mean = video_means(packed) if module.conditioning != "none" else np.zeros((len(packed.videos), 1), np.float32)
+        if module.conditioning.endswith("scale"):
+            module.scale.fill_(root_mean_square(packed, mean if module.centres else None))
+        self.model = Matcher(module, projector).to(device)
+        self.values = torch.from_numpy(packed.values)
+        if device.type != "cuda" or self.values.nbytes < 0.8 * torch.cuda.mem_get_info(device)[0]:
+            self.values = self.values.to(device)
+        self.mean = torch.from_numpy(mean).to(device)
+        looked_at = neighbourhoods(
+            np.zeros(1, np.int64), config.positions, cast(int, config.step), config.margin, module.reach
+        )
+        self.looked_at = torch.from_numpy(looked_at[0]).to(self.values.device)
+        self.target = lambda_target(config.positions, cast(float, config.k)).to(device)
+        self.plan = self._draw(0)
+
+    def steps(self, epoch: int) -> int:
+        """Batches in an epoch; the last may be smaller."""
+        return math.ceil(len(self._plan(epoch).first) / self.config.batch_size)
+
+    def batch(self, epoch: int, step: int) -> Windows:
+        """Gather the neighbourhoods of one batch, as fp32, conditioned by their whole video's mean, values dropped."""
+        size, dropout, plan = self.config.batch_size, self.config.dropout, self._plan(epoch)
+        begin = step * size
+        count = min(size, len(plan.first) - begin)
+        share = self.processes.share(count)
+        values = self._gather(plan, slice(begin + share.start, begin + share.stop))
+        if not dropout:
+            return Windows(values, count)
+        # seeded by epoch and step, so that a resumed run drops what an undisturbed one does
+        entropy = np.random.SeedSequence([self.config.seed, epoch, step]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator(self.device).manual_seed(int(entropy >> np.uint64(1)))
+        # drawn for the whole batch, so that it does not matter how many processes share it
+        kept = kept_at_random((count, *values.shape[1:]), dropout, generator)
+        return Windows(values * kept[share] / (1 - dropout), count)
+
+    def _gather(self, plan: Plan, drawn: slice) -> Float[Tensor, "drawn positions reach channels"]:
+        index = plan.first[drawn][:, None, None] + self.looked_at
+        values = self.values[index].to(self.device).float()
+        if self.model.module.conditioning == "none":
+            return values
+        return self.model.module.condition(values, self.mean[plan.video[drawn]][:, None, None, :])
+
+    def windows(self, batch: Windows) -> int:
+        """Windows in the batch."""
+        return batch.total
+
+    def predict(self, batch: Windows) -> tuple[Tensor, Tensor]:
+        """Unit vectors and predictions."""
+        return cast(tuple[Tensor, Tensor], self.model(batch.neighbourhood))
+
+    def score(self, prediction: tuple[Tensor, Tensor], batch: Windows) -> Tensor:
+        """The config's loss on the batch's similarity maps."""
+        c = self.config
+        similarity = similarity_map(*prediction)
+        return matching_loss(similarity, self.target, c.loss, c.probability, c.temperature)
+
+    @torch.no_grad()
+    def measures(self, epoch: int) -> dict[str, float]:
+        """The gate, and how far the features of the epoch's first windows are from collapse (Table 6)."""
+        plan = self._plan(epoch)
+        windows = slice(0, min(math.ceil(MEASURED / self.config.positions), len(plan.first)))
+        z = F.normalize(self.model.module.adapt_at(self._gather(plan, windows)), dim=-1)
+        spread, rank = collapse(z.flatten(0, 1).double())
+        return {"gate": self.model.module.gate_value(), "feature_std": spread, "effective_rank": rank}
+
+    def _plan(self, epoch: int) -> Plan:
+        if self.plan.epoch != epoch:
+            self.plan = self._draw(epoch)
+        return self.plan
+
+    def _draw(self, epoch: int) -> Plan:
+        # seeded by the epoch, so that a resumed run draws what an undisturbed one does
+        generator = np.random.default_rng([self.config.seed, epoch])
+        c = self.config
+        video, start = draw_windows(self.packed.lengths, c.window, cast(int, c.windows_per_video), generator)
+        first = torch.from_numpy(self.packed.starts[video] + start).to(self.values.device)
+        return Plan(epoch, first, torch.from_numpy(video).to(self.device))
+
+
+def kept_at_random(shape: tuple[int, ...], share: float, generator: torch.Generator) -> Float[Tensor, "..."]:
+    """1 for values that are kept and 0 for a `share` that is dropped; what is kept is then divided by what is left.
+
+    Values that change from snippet to snippet for no reason of the video's can then not be told from the noise of
+    dropping; what the module matches has to be said by many channels, over several snippets.
+    """
+    return torch.empty(shape, device=generator.device).bernoulli_(1 - share, generator=generator)
+
+
+def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:
+    """How spread unit vectors are: their standard deviation, and their effective rank.
+
+    The standard deviation is averaged over channels and multiplied by √C: 1 where directions are uniform, 0 where all
+    are one. The effective rank is the exponential of the entropy of the centred vectors' normalised singular values
+    (Roy and Vetterli, EUSIPCO 2007), 1 where they lie on a line.
+    """
+    centred = z - z.mean(dim=0)
+    spread = float(centred.square().mean(dim=0).sqrt().mean()) * math.sqrt(z.shape[1])
+    gram = centred @ centred.T if len(z) < z.shape[1] else centred.T @ centred
+    singular = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
+    total = float(singular.sum())
+    if total < 1e-9:
+        return spread, 1.0
+    share = singular / total
+    return spread, float(torch.special.entr(share).sum().exp())
+
+
+def video_means(packed: PackedFeatures) -> Float[np.ndarray, "videos channels"]:
+    """Each video's mean over time, in memory or mapped as the values are: with many videos it is no small matter."""
+    means = packed.row_each(packed.values.shape[1])
+    for i in range(len(packed.videos)):
+        means[i] = packed.video(i).mean(axis=0, dtype=np.float64)
+    return means
+
+
+def root_mean_square(packed: PackedFeatures, mean: Float[np.ndarray, "videos channels"] | None) -> float:
+    """Of all values, after each video's mean is removed if `mean` is given; 1 where all are 0."""
+    total = 0.0
+    for i in range(len(packed.videos)):
+        video = packed.video(i).astype(np.float32)
+        total += float(np.square(video if mean is None else video - mean[i], dtype=np.float64).sum())
+    return math.sqrt(total / packed.values.size) or 1.0

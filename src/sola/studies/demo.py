@@ -1,0 +1,225 @@
+"""The whole path on a data set, such as those that come with the package: train, transform, probe, inspect, draw."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from sola.core.errors import SolaError
+from sola.core.files import write_json
+from sola.data.annotations import Annotations, read_annotations
+from sola.data.features import FeatureSet
+from sola.evaluation.controls import centre
+from sola.evaluation.probe import probe
+from sola.evaluation.probe_result import ProbeResult
+from sola.evaluation.similarity import Video, compare, cosine_map
+from sola.report.figures import metric_bars, obedience, png, similarity_distance, similarity_maps, training_curves
+from sola.report.page import Page, Picture, Section, probe_table
+from sola.softlanding.config import TrainingConfig
+from sola.softlanding.network import SoLa
+from sola.softlanding.recipes import RECIPES, Recipe, settle
+from sola.softlanding.train import train
+from sola.softlanding.transform import transform, transform_array
+from sola.training.run import Run
+
+RUNS: dict[str, Recipe] = {"SoLa, published": "anet", "SoLa, auto": "auto"}
+"""Rows of the table, and the recipe of each."""
+
+Say = Callable[[str], None]
+
+
+def demo(out: Path, *, heading: str, seeds: int, few: int, say: Say) -> ProbeResult:
+    """Run everything on `out/data`, and write `out/report.html`, `out/picture.png` and `out/probe.json`.
+
+    Args:
+        out: a folder that holds nothing but `data/features` and `data/annotations.json`.
+        heading: of the page.
+        seeds: modules trained with each recipe, and repetitions of the probe.
+        few: labelled videos of the few-label probe.
+        say: told what is going on.
+    """
+    for name, value in (("seeds", seeds), ("few", few)):
+        if value < 1:
+            raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+    annotations = read_annotations(out / "data" / "annotations.json")
+    features = FeatureSet.open(out / "data" / "features")
+    learnt_from = features.only(annotations.subset("training").videos)
+
+    transformed: list[tuple[str, FeatureSet]] = []
+    settled: dict[str, tuple[TrainingConfig, dict[str, str]]] = {}
+    for name, recipe in RUNS.items():
+        settled[name] = settle(RECIPES[recipe](), learnt_from)
+        for seed in range(seeds):
+            say(f"{name}: train without labels, seed {seed}")
+            transformed.append((name, _soften(out, recipe, settled[name], seed, features, learnt_from)))
+
+    results = {}
+    for title, videos in (("all labels", None), (f"labels of {few} videos", few)):
+        say(f"linear evaluation beside the controls, {title}")
+        results[title] = probe(features, annotations, compare=transformed, solver="ridge", videos=videos, seeds=seeds)
+    write_json(out / "probe.json", {title: result.to_json() for title, result in results.items()})
+
+    say("inspect and draw")
+    page = _page(out, heading, features, annotations, results, settled)
+    page.write(out / "report.html")
+    return results["all labels"]
+
+
+def _soften(
+    out: Path,
+    recipe: Recipe,
+    settled: tuple[TrainingConfig, dict[str, str]],
+    seed: int,
+    features: FeatureSet,
+    learnt_from: FeatureSet,
+) -> FeatureSet:
+    """Train one module and transform all features with it."""
+    config, reasons = settled
+    run = out / "runs" / f"{recipe}-{seed}"
+    config = TrainingConfig(**{**vars(config), "seed": seed})
+    module = train(learnt_from, config, run, reasons=reasons)
+    transform(module, features, out / "features" / run.name)
+    return FeatureSet.open(out / "features" / run.name)
+
+
+def _page(
+    out: Path,
+    heading: str,
+    features: FeatureSet,
+    annotations: Annotations,
+    results: dict[str, ProbeResult],
+    settled: dict[str, tuple[TrainingConfig, dict[str, str]]],
+) -> Page:
+    module = SoLa.from_pretrained(out / "runs" / "auto-0")
+    config, reasons = settled["SoLa, auto"]
+    views: dict[str, Callable[[Video], Video]] = {
+        "raw": np.asarray,
+        "centred": centre,
+        "after SoLa": partial(transform_array, module),
+    }
+    validation = annotations.subset("validation")
+    step = config.step
+    assert isinstance(step, int)
+    found = compare([features.read(video) for video in validation.videos], views, step=step)
+    full, few = results.values()
+    few_title = list(results)[1]
+    best = full.best_control
+    assert best is not None
+    shown = _shown(validation)
+    maps = {name: cosine_map(view(features.read(shown))) for name, view in views.items()}
+    duration = validation.videos[shown].duration
+    assert duration is not None
+    picture = similarity_maps(maps, validation.videos[shown].segments, (0, duration), "seconds", annotations.classes)
+    (out / "picture.png").write_bytes(png(picture))
+    full_json, few_json = full.to_json(), few.to_json()
+    return Page(
+        title=heading,
+        lead=(
+            "Features of a frozen snippet encoder that never saw where an action begins or ends. A small module "
+            "learnt, without one label, to let the actions show. This page was written by sola demo."
+        ),
+        figures=[
+            (_percent(full, "raw"), "ROC-AUC of action against background, raw features"),
+            (_percent(full, best), f"the best control: {best}"),
+            (_percent(full, "SoLa, auto"), "SoLa, its settings chosen from the features"),
+            (_percent(few, "SoLa, auto"), f"the same with {few_title} (raw: {_percent(few, 'raw')})"),
+        ],
+        sections=[
+            Section(
+                "One video, before and after",
+                [
+                    "Each square compares every moment of one validation video with every other: bright is alike, the "
+                    "scale stands below. Features that knew where actions begin and end would show a bright block for "
+                    "each and nothing else. Coloured bars are the annotated actions.",
+                ],
+                [Picture(picture, f"Cosine similarity within {shown}.", "Three similarity maps of one video.")],
+            ),
+            Section(
+                "What a linear classifier reads off them",
+                [
+                    "Labels enter here for the first time: a linear classifier learns action against background on the "
+                    "training videos and is measured on the validation videos. A gain that a control also gives is not "
+                    "a gain of SoLa.",
+                ],
+                [
+                    Picture(
+                        metric_bars(full_json["rows"], "roc_auc", "ROC-AUC, all labels", full.best_control),
+                        "Dots are means over seeds, bars one standard deviation; the line is the best control.",
+                        "ROC-AUC of raw features, controls and SoLa with all labels.",
+                    ),
+                    Picture(
+                        metric_bars(few_json["rows"], "roc_auc", f"ROC-AUC, {few_title}", few.best_control),
+                        f"The same with {few_title}, drawn anew for each seed.",
+                        "ROC-AUC of raw features, controls and SoLa with few labels.",
+                    ),
+                ],
+                [
+                    probe_table(
+                        full_json,
+                        "All labels, %, ± standard deviation over seeds; p: paired bootstrap over "
+                        "validation videos, Holm-corrected.",
+                    ),
+                    probe_table(few_json, f"{few_title.capitalize()}, likewise."),
+                ],
+            ),
+            Section(
+                "The assumption behind it",
+                [
+                    "SoLa assumes that within a short window near snippets are more alike than far ones. Left: whole "
+                    "videos; right: windows as they are drawn in training.",
+                ],
+                [
+                    Picture(
+                        similarity_distance(
+                            {name: (i.whole.distance, i.whole.similarity) for name, i in found.items()},
+                            {name: (i.windows.distance, i.windows.similarity) for name, i in found.items()},
+                        ),
+                        "Mean cosine similarity of two snippets against the distance between them.",
+                        "Similarity falls with distance, most steeply after SoLa.",
+                    ),
+                    Picture(
+                        obedience({name: (i.obedience.length, i.obedience.share) for name, i in found.items()}),
+                        "Share of windows in which near snippets are more alike than far ones.",
+                        "Share of windows that obey the assumption against their length.",
+                    ),
+                ],
+            ),
+            Section(
+                "Training",
+                [f"auto chose {name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()],
+                [
+                    Picture(
+                        training_curves({name: Run(out / "runs" / f"{r}-0").rows() for name, r in RUNS.items()}),
+                        "Loss, gate, and two measures of collapse, first seed.",
+                        "Training curves of both recipes.",
+                    )
+                ],
+            ),
+            Section(
+                "What this shows, and what not",
+                [
+                    "One set of the project's benchmark: a drawn figure that acts, stands about and walks in untrimmed "
+                    "videos, exact boundaries, two frozen encoders, two timelines, three levels of scene. The recipe "
+                    "auto was chosen on validation videos like those measured here, so this page shows what it does "
+                    "and is no proof of it; docs/benchmark.md has what is, on all sets.",
+                ],
+            ),
+        ],
+        colophon={
+            "command": "sola demo",
+            "videos": f"{full.settings['train_videos']} training, {full.settings['test_videos']} validation",
+            "seeds": str(full.settings["seeds"]),
+            "environment": json.dumps(json.loads((out / "runs" / "auto-0" / "config.json").read_text())["environment"]),
+        },
+    )
+
+
+def _percent(result: ProbeResult, name: str) -> str:
+    return f"{100 * result.row(name).roc_auc.mean:.1f} %"
+
+
+def _shown(validation: Annotations) -> str:
+    """The video that is drawn: the first with five instances, or nearly so; chosen by no other merit."""
+    return min(validation.videos, key=lambda video: abs(len(validation.videos[video].segments) - 5))

@@ -1,0 +1,236 @@
+"""The runs of one experiment: modules, controls, heads; several at once, none twice; then its rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sola.core.files import read_json, write_json
+from sola.detectors.recipes import HeadName
+from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
+from sola.evaluation.probe import probe
+from sola.evaluation.probe_result import ProbeResult
+from sola.studies.catalogue import CLASSES, RAW, TEST_VIDEOS, TRAINING_VIDEOS, Experiment, Variant
+from sola.studies.measuring import Measured, measure, metrics
+from sola.studies.outcome import Row, comparisons, main_metric
+from sola.studies.pool import Job, Pool
+from sola.studies.work import FEATURES, make_controls, make_head, make_module
+from sola.studies.workspace import Data, HeadConfig, Workspace
+
+KINDS: tuple[tuple[str, ...], ...] = (
+    ("centred",),
+    tuple(f"average {width}" for width in WIDTHS),
+    tuple(f"centred, average {width}" for width in WIDTHS),
+    tuple(f"slow {size}" for size in SLOW_SIZES)
+    + tuple(f"slow {size}, average {width}" for size in SLOW_SIZES for width in SLOW_WIDTHS),
+    ("whitened", "centred, whitened"),
+    ("untrained direct",),
+    ("untrained residual",),
+)
+"""Controls of a kind: a head stands on the one of each that linear evaluation finds best."""
+
+Say = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One experiment on one data set."""
+
+    experiment: Experiment
+    workspace: Workspace
+    data: Data
+    heads: Mapping[HeadName, HeadConfig]
+    seeds: int
+    tiou: tuple[float, ...]
+    controls: bool = True
+    """Whether heads stand on controls too; linear evaluation has them all in any case."""
+
+    def module(self, variant: Variant, seed: int) -> Path:
+        """The run of a variant's module."""
+        return self.workspace.module(replace(variant.config, seed=seed))
+
+    def modules(self) -> list[Job]:
+        """Training and transforming of every module."""
+        return [
+            (make_module, (self.data, replace(variant.config, seed=seed), self.module(variant, seed)))
+            for seed in range(self.seeds)
+            for variant in self.experiment.variants
+        ]
+
+    def linear(self) -> dict[str, Any]:
+        """Linear evaluation of all modules, raw features and every control as JSON: ridge, all labels; done once."""
+        modules = [
+            self.workspace.relative(self.module(variant, seed))
+            for variant in self.experiment.variants
+            for seed in range(self.seeds)
+        ]
+        path = self.workspace.linear(modules)
+        if not path.is_file():
+            write_json(path, self._probed().to_json())
+        found: dict[str, Any] = read_json(path, "linear evaluation")
+        return found
+
+    def _probed(self) -> ProbeResult:
+        compared = [
+            (variant.name, self.data.open_features(self.module(variant, seed) / FEATURES))
+            for variant in self.experiment.variants
+            for seed in range(self.seeds)
+        ]
+        return probe(
+            self.data.open_features(),
+            self.data.open_annotations(),
+            compare=compared,
+            solver="ridge",
+            seeds=self.seeds,
+            train_subset=self.data.train_subset,
+            test_subset=self.data.test_subset,
+            id_prefix=self.data.id_prefix,
+        )
+
+    def chosen_controls(self, linear: Mapping[str, Any]) -> tuple[str, ...]:
+        """The control of each kind with the best ROC-AUC on the test videos, which favours the controls."""
+        if not self.controls:
+            return ()
+        measured = {row["name"]: row["roc_auc"]["mean"] for row in linear["rows"] if row["kind"] == "control"}
+        chosen = []
+        for kind in KINDS:
+            # of several variants each has its own untrained likeness; the last one is the module as published
+            chosen.append(max(kind, key=lambda name: measured.get(name, -np.inf)))
+        return tuple(chosen)
+
+    def control(self, name: str, seed: int) -> Path:
+        """The features of a control; only modules without training depend on the seed."""
+        like = replace(self.experiment.variants[-1].config, seed=seed) if name.startswith("untrained") else None
+        return self.workspace.control(name, like)
+
+    def control_jobs(self, chosen: Sequence[str]) -> list[Job]:
+        """Writing of the chosen controls."""
+        jobs: list[Job] = []
+        for seed in range(self.seeds):
+            names = [name for name in chosen if seed == 0 or name.startswith("untrained")]
+            folders = {name: self.control(name, seed) for name in names}
+            like = self.module(self.experiment.variants[-1], seed) / FEATURES
+            if any(not folder.is_dir() for folder in folders.values()):
+                jobs.append((make_controls, (self.data, folders, like, seed)))
+        return jobs
+
+    def bases(self, chosen: Sequence[str]) -> dict[str, tuple[str, list[Path | None]]]:
+        """What heads stand on: the name of each, its kind, and its features for every seed (None: raw)."""
+        seeds = range(self.seeds)
+        raw: list[Path | None] = [None] * self.seeds
+        bases: dict[str, tuple[str, list[Path | None]]] = {RAW: ("raw", raw)}
+        for name in chosen:
+            bases[name] = ("control", [self.control(name, seed) for seed in seeds])
+        for variant in self.experiment.variants:
+            bases[variant.name] = ("compared", [self.module(variant, seed) / FEATURES for seed in seeds])
+        return bases
+
+    def head(self, head: HeadName, features: Path | None, seed: int) -> tuple[HeadConfig, Path]:
+        """Config and run of a head."""
+        config = replace(self.heads[head], seed=seed)
+        return config, self.workspace.head(config, features)
+
+    def run(self, pool: Pool, say: Say) -> dict[str, Any]:
+        """Do what is missing, measure, and return the result as JSON has it.
+
+        Raises SolaError for bad data.
+        """
+        pool.run(self.modules(), lambda done, total: say("modules", done, total))
+        say("linear evaluation", 0, 1)
+        linear = self.linear()
+        chosen = self.chosen_controls(linear)
+        pool.run(self.control_jobs(chosen), lambda done, total: say("controls", done, total))
+        bases = self.bases(chosen)
+        runs = {
+            (head, base, seed): self.head(head, features[seed], seed)
+            for seed in range(self.seeds)
+            for head in self.experiment.heads
+            for base, (_, features) in bases.items()
+        }
+        jobs: list[Job] = [
+            (make_head, (self.data, bases[base][1][seed], config, run))
+            for (_, base, seed), (config, run) in runs.items()
+        ]
+        pool.run(jobs, lambda done, total: say("heads", done, total))
+        figures: list[Measured] = pool.run(
+            [(measure, (self.data, run, self.tiou)) for _, run in runs.values()],
+            lambda done, total: say("figures", done, total),
+        )
+        measured = dict(zip(runs, figures, strict=True))
+        rows = []
+        for head in self.experiment.heads:
+            for base, stands_on in bases.items():
+                of_seeds = [(runs[head, base, seed][1], measured[head, base, seed]) for seed in range(self.seeds)]
+                rows.append(self._row(head, base, stands_on, of_seeds))
+        return self._result(rows, linear)
+
+    def comparable(self) -> bool:
+        """Whether the data are those of the published figures, as far as annotations and available features tell."""
+        annotations, features = self.data.open_annotations(), self.data.open_features()
+        return (
+            len(annotations.classes) == CLASSES
+            and len(self.data.records(features, self.data.train_subset)) >= TRAINING_VIDEOS
+            and len(self.data.records(features, self.data.test_subset)) >= TEST_VIDEOS
+        )
+
+    def _row(
+        self,
+        head: HeadName,
+        base: str,
+        stands_on: tuple[str, list[Path | None]],
+        runs: Sequence[tuple[Path, Measured]],
+    ) -> Row:
+        kind, features = stands_on
+        variant = next((one for one in self.experiment.variants if one.name == base), None)
+        by_head = {"raw": self.experiment.baseline, "compared": self.experiment.published}.get(kind) or {}
+        published = by_head.get(head, variant.published if variant else None)
+        raw = [str(path.absolute()) for path in self.data.features]
+        return Row(
+            f"{head}: {base}" if len(self.experiment.heads) > 1 else base,
+            kind,  # type: ignore[arg-type]
+            head,
+            tuple(figures for _, figures in runs),
+            published,
+            tuple(raw) if kind == "raw" else tuple(self.workspace.relative(path) for path in features if path),
+            tuple(self.workspace.relative(self.module(variant, seed)) for seed in range(self.seeds)) if variant else (),
+            tuple(self.workspace.relative(run) for run, _ in runs),
+        )
+
+    def _result(self, rows: Sequence[Row], linear: Mapping[str, Any]) -> dict[str, Any]:
+        columns, comparable = metrics(self.tiou), self.comparable()
+        videos = len(self.data.open_annotations().subset(self.data.test_subset).videos)
+        found = comparisons(rows, columns, videos)
+        return {
+            "experiment": self.experiment.name,
+            "title": self.experiment.title,
+            "lead": lead(rows, found, self.seeds, videos),
+            "data": self.data.to_json(),
+            "seeds": self.seeds,
+            "metrics": [{"key": one.key, "title": one.title, "percent": True} for one in columns],
+            "rows": [row.to_json(columns, comparable) for row in rows],
+            "comparisons": found,
+            "linear": linear,
+            "stability": self.experiment.stability,
+            "notes": [],
+        }
+
+
+def lead(rows: Sequence[Row], found: Sequence[Mapping[str, Any]], seeds: int, videos: int) -> str:
+    """What came out, in two sentences; "significant" is said only where it is."""
+    told = []
+    for row in (one for one in rows if one.kind == "compared"):
+        metric = main_metric({"group": row.group})
+        own = [c for c in found if c["row"] == row.name and c["metric"] == metric]
+        against = {c["against"]: c for c in own}
+        others = [other for other in rows if other.group == row.group and other.kind != "compared"]
+        ahead = [o.name for o in others if against[o.name]["significant"] and against[o.name]["difference"] > 0]
+        behind = [o.name for o in others if against[o.name]["significant"] and against[o.name]["difference"] < 0]
+        told.append(f"{row.name}: significantly ahead of {len(ahead)} and behind {len(behind)} of {len(others)} rows")
+    return (
+        f"{seeds} seed{'s' if seeds > 1 else ''}, {videos} test videos; paired bootstrap over them, Holm-corrected. "
+        + "; ".join(told)
+        + "."
+    )

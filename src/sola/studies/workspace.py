@@ -1,0 +1,163 @@
+"""Where the runs of experiments lie: one folder for one data set, in which experiments share what they have in common.
+
+OUT/data.json says what the data are, OUT/modules, OUT/controls and OUT/heads hold runs by name, OUT/linear what linear
+evaluation said of modules, OUT/NAME what an experiment found. A run's name has a digest of all that determines it, so
+that equal settings are one run.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from sola.core.errors import SolaError
+from sola.core.files import read_json, write_json
+from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
+from sola.data.features import FeatureSet
+from sola.data.ids import match_videos
+from sola.detectors.actionformer.config import ActionFormerConfig
+from sola.detectors.proposal_map.config import BoundaryMapConfig
+from sola.softlanding.config import TrainingConfig
+
+HeadConfig = BoundaryMapConfig | ActionFormerConfig
+OURS = {"synthetic", ".lock"}
+"""What may be there before experiments are."""
+DIGITS = 10
+"""Of a digest in a run's name."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Features, annotations, and how they are read."""
+
+    features: tuple[Path, ...]
+    annotations: Path
+    label_key: str = "label"
+    train_subset: str = "training"
+    """Learnt from: by modules without its labels, by heads and linear classifiers with them."""
+    test_subset: str = "validation"
+    """Where all figures are taken."""
+    channels_first: bool = False
+    skip_bad: bool = False
+    id_prefix: str | None = None
+    classifier: Path | None = None
+    """Scores of an external classifier of whole videos, which names the proposals of heads that know no classes."""
+    timing: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """What the features' manifest may lack: fps, stride, window, offset."""
+
+    def open_annotations(self) -> Annotations:
+        """The annotations of all subsets."""
+        return read_annotations(self.annotations, self.label_key)
+
+    def open_features(self, folder: Path | None = None) -> FeatureSet:
+        """The raw features, or those that were made of them and lie in `folder`."""
+        if folder is not None:
+            features = FeatureSet.open(folder)
+        else:
+            features = FeatureSet.open(self.features, channels_first=self.channels_first, skip_bad=self.skip_bad)
+        return features.with_manifest(features.manifest.filled(self.timing))
+
+    def records(self, features: FeatureSet, subset: str) -> dict[str, VideoAnnotation]:
+        """Annotations of the videos of one subset that have features, by their id there.
+
+        Raises SolaError for an unknown subset, or one without features.
+        """
+        annotations = self.open_annotations()
+        wanted = annotations.subset(subset).videos
+        matched = match_videos(features.videos, annotations.videos, self.id_prefix).videos
+        records = {ours: wanted[theirs] for ours, theirs in matched.items() if theirs in wanted}
+        if not records:
+            raise SolaError(f"subset {subset!r}: none of its {len(wanted)} videos has features")
+        return records
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values; paths are absolute."""
+        return {
+            **dataclasses.asdict(self),
+            "features": [str(path.absolute()) for path in self.features],
+            "annotations": str(self.annotations.absolute()),
+            "classifier": None if self.classifier is None else str(self.classifier.absolute()),
+            "timing": dict(self.timing),
+        }
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder of the experiments on one data set."""
+
+    folder: Path
+
+    def module(self, config: TrainingConfig) -> Path:
+        """The run of a module, whose features lie in `features` in it."""
+        name = f"{config.form} {config.loss} k{config.k} s{config.step} {config.seed}"
+        return self.folder / "modules" / _key(name, dataclasses.asdict(config))
+
+    def control(self, name: str, like: TrainingConfig | None) -> Path:
+        """The features of a control; a module without training resembles one that was trained, whose seed it has."""
+        if like is None:
+            return self.folder / "controls" / _key(name, name)
+        return self.folder / "controls" / _key(f"{name} {like.seed}", [name, dataclasses.asdict(like)])
+
+    def head(self, config: HeadConfig, features: Path | None) -> Path:
+        """The run of a head on raw features, or on those in a folder of this workspace."""
+        base = "raw" if features is None else features.relative_to(self.folder).parts[1]
+        return self.folder / "heads" / _key(f"{config.head} {config.seed} {base}", [dataclasses.asdict(config), base])
+
+    def linear(self, modules: Sequence[str]) -> Path:
+        """Linear evaluation of these modules' runs beside raw features and controls."""
+        return self.folder / "linear" / f"{_key('', list(modules))}.json"
+
+    def result(self, experiment: str) -> Path:
+        """The folder of what an experiment found."""
+        return self.folder / experiment
+
+    def relative(self, path: Path) -> str:
+        """A path of this workspace as results have it."""
+        return str(path.relative_to(self.folder))
+
+    @contextmanager
+    def claimed_for(self, data: Data) -> Iterator[None]:
+        """Keep the folder for one process, and for one data set.
+
+        Raises SolaError when another process is at work in it, when it was begun with other data, or holds something
+        else.
+        """
+        path = self.folder / "data.json"
+        if self.folder.exists() and not path.is_file() and not {one.name for one in self.folder.iterdir()} <= OURS:
+            raise SolaError(f"{self.folder}: exists and holds no experiments; choose another --out")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SolaError(f"{self.folder}: cannot be written ({error.strerror or error})") from error
+        wanted = json.loads(json.dumps(data.to_json()))
+        if not path.is_file():
+            write_json(path, wanted)
+        before = read_json(path, "the data of experiments")
+        for name, value in wanted.items():
+            if not isinstance(before, dict) or before.get(name) != value:
+                was = before.get(name) if isinstance(before, dict) else before
+                raise SolaError(
+                    f"{self.folder}: its experiments have {name}={was}, now it is {value}; choose another --out for "
+                    "other data"
+                )
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise SolaError(
+                f"{self.folder}: another sola experiment is at work in it; wait for it, or stop it"
+            ) from None
+
+
+def _key(name: str, determined_by: object) -> str:
+    """A name for people and a digest for certainty."""
+    digest = hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:DIGITS]
+    slug = re.sub(r"[^a-z0-9.=]+", "-", name.lower()).strip("-")
+    return f"{slug}-{digest}" if slug else digest

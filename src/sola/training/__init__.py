@@ -1,0 +1,1 @@
+"""What every training shares: the loop, runs on disk, checkpoints, several processes."""

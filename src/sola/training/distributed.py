@@ -1,0 +1,138 @@
+"""Several processes that train one model: which this one is, what its share of a batch is, and how they agree.
+
+`torchrun` and `accelerate launch` start them and tell each its place in the environment. Every process holds the whole
+model. Of a batch each predicts its share; the predictions are gathered, and each scores the whole batch, so that a loss
+that is balanced over its batch is what it is in one process. The gradients of the shares are then added up: nothing is
+averaged, and as many processes as you like compute what one would.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+from sola.core.errors import SolaError
+from sola.core.launch import rank_and_count
+
+Prediction = TypeVar("Prediction")
+
+PATIENCE = timedelta(hours=2)
+"""How long one process waits for another: as long as the first may validate or write."""
+
+STOP_STEPS = 16
+"""Steps between two times that processes ask one another whether to stop: each time waits for the device."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train together; alone by default, where nothing below costs anything."""
+
+    rank: int = 0
+    count: int = 1
+    here: int = 1
+    """How many of them share this machine's memory."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one writes and talks: the first."""
+        return self.rank == 0
+
+    def share(self, total: int) -> slice:
+        """Which of the `total` windows of a batch this process predicts: one of another's where there are too few."""
+        begin, end = self._bounds(self.rank, total)
+        return slice(begin, end) if begin < end else slice(total - 1, total)
+
+    def gathered(self, prediction: Prediction, total: int) -> Prediction:
+        """The prediction for all `total` windows of a batch, from each process's for its share.
+
+        Tensors [share, ...] in tuples and dataclasses become [total, ...]; only this process's part has a gradient.
+        """
+        if self.count == 1:
+            return prediction
+        return cast(Prediction, _mapped(prediction, lambda tensor: self._gathered(tensor, total)))
+
+    def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Put the sum over the processes in the place of each gradient."""
+        if self.count == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        joined = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        dist.all_reduce(joined)
+        for gradient, total in zip(gradients, torch.split(joined, [one.numel() for one in gradients]), strict=True):
+            gradient.copy_(total.view_as(gradient))
+
+    def agree_to_stop(self, asked: bool, step: int, device: torch.device) -> bool:
+        """Whether any process was asked to stop; among several that is looked at every few steps, and at step 0."""
+        if self.count == 1:
+            return asked
+        if step % STOP_STEPS:
+            return False
+        flag = torch.tensor(float(asked), device=device)
+        dist.all_reduce(flag)
+        return bool(flag > 0)
+
+    def wait(self) -> None:
+        """Go on when every process has come here."""
+        if self.count > 1:
+            dist.barrier()
+
+    def _bounds(self, rank: int, total: int) -> tuple[int, int]:
+        return rank * total // self.count, (rank + 1) * total // self.count
+
+    def _gathered(self, tensor: Tensor, total: int) -> Tensor:
+        sizes = [end - begin for begin, end in (self._bounds(rank, total) for rank in range(self.count))]
+        own = tensor[: sizes[self.rank]]
+        # as a type that every back end sends
+        wire = torch.uint8 if tensor.dtype == torch.bool else torch.promote_types(tensor.dtype, torch.float32)
+        sent = torch.zeros((max(sizes), *tensor.shape[1:]), dtype=wire, device=tensor.device)
+        sent[: len(own)] = own.detach()
+        received = [torch.empty_like(sent) for _ in sizes]
+        dist.all_gather(received, sent)
+        parts = [part[:size].to(tensor.dtype) for part, size in zip(received, sizes, strict=True)]
+        parts[self.rank] = own
+        return torch.cat(parts)
+
+
+ALONE = Processes()
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
+    """This process among all that a launcher started to train together; alone where none did.
+
+    Raises SolaError when the launcher's environment says nothing that can be joined.
+    """
+    rank, count = rank_and_count()
+    if count == 1:
+        yield ALONE
+        return
+    begun = not dist.is_initialized()
+    if begun:
+        try:
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        except (ValueError, RuntimeError) as error:
+            raise SolaError(
+                f"WORLD_SIZE={count}: the other processes cannot be joined ({error}); start them with torchrun"
+            ) from None
+    try:
+        here = os.environ.get("LOCAL_WORLD_SIZE", "")
+        yield Processes(rank, count, int(here) if here.isdecimal() else count)
+    finally:
+        if begun:
+            dist.destroy_process_group()
+
+
+def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(_mapped(one, change) for one in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{field.name: _mapped(getattr(value, field.name), change) for field in fields(value)})
+    return value

@@ -1,0 +1,1 @@
+"""Snippet encoders: frames in, features out."""

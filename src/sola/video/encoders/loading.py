@@ -1,0 +1,91 @@
+"""The encoder that a name stands for."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from sola.core.errors import SolaError
+from sola.video.encoders.base import Encoder
+from sola.video.encoders.efficientnet import EfficientNetEncoder
+from sola.video.encoders.huggingface import HuggingFaceEncoder
+
+DEFAULT_ENCODER = EfficientNetEncoder.name
+EXPECTED = (
+    f"expected {DEFAULT_ENCODER}, a folder or hub id of a transformers model (MCG-NJU/videomae-base), or your own "
+    "module:function or file.py:function"
+)
+
+
+def load_encoder(source: str, device: torch.device, *, window: int | None = None) -> Encoder:
+    """Return the encoder that `source` names: "efficientnet-lite0", a folder or hub id of a Hugging Face model, or
+    `module:function` (or `file.py:function`), a function of yours that takes a `torch.device` and returns an `Encoder`.
+
+    `window` is how many frames a snippet spans, for encoders that leave the choice.
+
+    Raises SolaError when there is none of that name, it cannot be loaded, or it takes no such window.
+    """
+    if window is not None and window < 1:
+        raise SolaError(f"a window of {window} frames; expected 1 or more")
+    if source == DEFAULT_ENCODER:
+        return EfficientNetEncoder(device, window=window or 1)
+    if Path(source).is_dir():
+        return HuggingFaceEncoder(source, device, window=window)
+    if is_own(source):
+        encoder = _own(source, device)
+        if window not in (None, encoder.window):
+            raise SolaError(f"{source}: takes windows of {encoder.window} frames, not {window}")
+        return encoder
+    if source.partition("@")[0].count("/") == 1:
+        return HuggingFaceEncoder(source, device, window=window)
+    raise SolaError(f"{source}: no such encoder; {EXPECTED}")
+
+
+def is_own(source: str) -> bool:
+    """Whether an encoder's name stands for somebody's own code."""
+    return ":" in source and not Path(source).is_dir()
+
+
+def _own(source: str, device: torch.device) -> Encoder:
+    place, _, name = source.rpartition(":")
+    function = getattr(_module(place, source), name, None)
+    if not callable(function):
+        raise SolaError(f"{source}: {place} has no function {name!r}; expected one that returns an encoder")
+    encoder: Encoder = function(device)
+    lacking = [part for part in _parts() if not hasattr(encoder, part)]
+    if lacking or not callable(encoder):
+        what = ", ".join(lacking) or "__call__"
+        raise SolaError(
+            f"{source}: what it returns lacks {what}; expected all of the protocol sola.video.encoders.base.Encoder"
+        )
+    return encoder
+
+
+def _parts() -> list[str]:
+    return [name for name, value in vars(Encoder).items() if isinstance(value, property)]
+
+
+def _module(place: str, source: str) -> ModuleType:
+    try:
+        if place.endswith(".py"):
+            path = Path(place)
+            if not path.is_file():
+                raise SolaError(f"{place}: no such file; expected Python with your encoder's function")
+            # a name that no import can have, so that a file may be called av.py
+            spec = importlib.util.spec_from_file_location(f"encoder:{path.stem}", path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module  # where dataclasses look for the module that they are in
+            spec.loader.exec_module(module)
+            return module
+        sys.path.insert(0, str(Path.cwd()))  # where a person's own module lies
+        try:
+            return importlib.import_module(place)
+        finally:
+            sys.path.remove(str(Path.cwd()))
+    except (ImportError, SyntaxError, TypeError, ValueError) as error:
+        raise SolaError(f"{source}: cannot be imported ({' '.join(str(error).split())}); {EXPECTED}") from None

@@ -1,0 +1,103 @@
+"""The rendered benchmark's sets: principal components, what is shipped, what is measured of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+pytest.importorskip("cv2", reason="drawing the figure needs opencv-python-headless")
+
+from rendered.renderer import benchmark, shipping
+from rendered.renderer.facts import supervised_bound
+from rendered.renderer.reduction import fit_reduction
+from rendered.renderer.timeline import Piece
+from rendered.renderer.world import VideoSpec, videos, write_annotations
+from safetensors import safe_open
+
+from sola.core.errors import SolaError
+from sola.data.annotations import read_annotations
+from sola.data.features import FeatureSet
+from sola.data.manifest import Manifest
+from sola.data.synthetic import SyntheticWorld, write
+
+FOUR_A_SECOND = Manifest(dim=10, fps=8.0, stride=2.0, window=8.0, offset=-3.0, encoder="noise")
+
+
+def arrays(count: int = 4, channels: int = 10) -> list[np.ndarray]:
+    generator = np.random.default_rng(0)
+    mixing = generator.normal(size=(channels, channels))
+    return [generator.normal(size=(20 + i, channels)) @ mixing + 3 for i in range(count)]
+
+
+class TestReduction:
+    def test_it_is_principal_components(self) -> None:
+        reduction = fit_reduction(arrays(), 4)
+        reference = PCA(4).fit(np.concatenate(arrays()))
+        assert reduction.share == pytest.approx(reference.explained_variance_ratio_.sum())
+        turned = np.abs((reduction.directions * reference.components_.T).sum(axis=0))
+        np.testing.assert_allclose(turned, 1)
+        expected = (arrays()[1] - reference.mean_) @ reduction.directions
+        np.testing.assert_allclose(reduction(arrays()[1]), expected, rtol=1e-3, atol=1e-3)
+
+    def test_directions_point_to_where_their_largest_entry_is_positive(self) -> None:
+        directions = fit_reduction(arrays(), 10).directions
+        assert (directions.max(axis=0) > -directions.min(axis=0)).all()
+
+    @pytest.mark.parametrize("videos", [[], arrays()])
+    def test_more_components_than_there_are_channels_are_refused(self, videos: list[np.ndarray]) -> None:
+        with pytest.raises(SolaError, match="11 principal components"):
+            fit_reduction(videos, 11)
+
+
+class TestSets:
+    def specs(self) -> list[VideoSpec]:
+        who = next(videos(1, "short", {"training": 1})).who
+        pieces = (Piece(0.0, 2.0, "idle", 1.0), Piece(2.0, 5.0, "clap", 1.0))
+        parts = [("training", 3), ("validation", 2), ("testing", 1)]
+        return [
+            VideoSpec(f"{part}_{index:04d}", part, 1, pieces, who, (5,))
+            for part, count in parts
+            for index in range(count)
+        ]
+
+    def made(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[VideoSpec]:
+        monkeypatch.setattr(benchmark, "KEPT", 4)
+        (folder / "work").mkdir(parents=True)
+        for spec, array in zip(self.specs(), arrays(6), strict=True):
+            np.save(folder / "work" / f"{spec.name}.npy", array.astype(np.float16))
+        benchmark.reduce_features(self.specs(), folder / "work", folder / "features", FOUR_A_SECOND)
+        write_annotations(self.specs(), folder / "annotations.json")
+        return self.specs()
+
+    def test_components_are_those_of_the_training_videos(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        specs = self.made(tmp_path, monkeypatch)
+        features = FeatureSet.open(tmp_path / "features")
+        assert sorted(features.videos) == sorted(spec.name for spec in specs)
+        assert features.manifest.dim == 4
+        training = np.concatenate([features.read(spec.name) for spec in specs if spec.split == "training"])
+        assert training.dtype == np.float16
+        np.testing.assert_allclose(training.astype(float).mean(axis=0), 0, atol=0.01)
+        covariance = np.cov(training.astype(float).T)
+        np.testing.assert_allclose(covariance - np.diag(np.diag(covariance)), 0, atol=0.02 * covariance.max())
+
+    def test_what_is_shipped_is_the_first_videos_as_they_are(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.made(tmp_path / "made", monkeypatch)
+        monkeypatch.setattr(shipping, "COUNTS", {"training": 2, "validation": 1})
+        shipping.pack(tmp_path / "made", tmp_path / "set.safetensors")
+        with safe_open(tmp_path / "set.safetensors", "numpy") as stored:
+            assert sorted(stored.keys()) == ["training_0000", "training_0001", "validation_0000"]
+            expected = np.load(tmp_path / "made" / "features" / "training_0001.npy")
+            np.testing.assert_array_equal(stored.get_tensor("training_0001"), expected)
+            assert set(stored.metadata()) == {"manifest", "annotations"}
+
+
+@pytest.mark.slow
+def test_a_supervised_network_finds_what_raw_features_hide(tmp_path: Path) -> None:
+    world = SyntheticWorld(training_videos=20, validation_videos=8, length=120, channels=32, easy=True)
+    write(world, tmp_path / "world")
+    features = FeatureSet.open(tmp_path / "world" / "features")
+    found = supervised_bound(features, read_annotations(tmp_path / "world" / "annotations.json"), smoothing=3)
+    assert 0.7 < found <= 1

@@ -1,0 +1,101 @@
+"""The study on the rendered benchmark: how boundaries are counted, what its tables say, and that its parts fit."""
+
+import shutil
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("ruptures", reason="change points need ruptures")
+
+from rendered.study import boundaries, heads, linear, tables
+from rendered.study.softening import soften
+
+from sola.core.files import write_json
+from sola.data.synthetic import SyntheticWorld, write
+from sola.evaluation.controls import NAMES
+from sola.studies.settings import quick_heads
+
+TIMES = st.lists(st.integers(0, 12), max_size=5, unique=True).map(lambda times: np.array(times, float) / 2)
+
+
+def most_pairs(truth: np.ndarray, changes: np.ndarray) -> int:
+    """The definition: of all ways to give each boundary a change point of its own, the one with most hits."""
+    if len(truth) > len(changes):
+        truth, changes = changes, truth
+    ways = permutations(changes, len(truth))
+    return max(sum(abs(a - b) <= boundaries.TOLERANCE for a, b in zip(truth, way, strict=True)) for way in ways)
+
+
+class TestBoundaries:
+    @given(TIMES, TIMES)
+    def test_found_is_the_largest_pairing(self, truth: np.ndarray, changes: np.ndarray) -> None:
+        assert boundaries.found(truth, changes) == most_pairs(truth, changes)
+
+    def test_f1_is_the_harmonic_mean_of_precision_and_recall(self) -> None:
+        assert boundaries.f1(np.array([[3, 6, 4]])) == pytest.approx(2 / (4 / 3 + 6 / 3))
+        assert boundaries.f1(np.array([0, 0, 0])) == 0
+
+    def test_the_detector_finds_the_steps_when_told_how_many(self) -> None:
+        generator = np.random.default_rng(0)
+        levels = np.repeat(generator.normal(size=(6, 8)), 20, axis=0)
+        features = {name: levels + 0.05 * generator.normal(size=levels.shape) for name in "ab"}
+        detector = boundaries.Detector(features.__getitem__, features)
+        penalty = detector.penalty_for(list(features), 10)
+        for name in features:
+            np.testing.assert_array_equal(detector.changes(name, penalty), [20, 40, 60, 80, 100])
+
+
+def compared(difference: float, p: float) -> dict[str, object]:
+    return {"row": "auto", "against": "control", "difference": difference, "p_corrected": p}
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        ("comparisons", "expected"),
+        [
+            ([compared(0.06, 0.005), compared(0.07, 0.004)], "**+6.0 (p .005)**"),
+            ([compared(0.04, 0.005), compared(0.07, 0.004)], "+4.0 (p .005), ahead"),
+            ([compared(0.06, 0.02), compared(0.07, 0.0001)], "+6.0 (p .020)"),
+            ([compared(-0.01, 0.2), compared(0.07, 0.0001)], "-1.0 (p .200)"),
+            ([compared(-0.02, 0.0001), compared(0.07, 0.0001)], "-2.0 (p <.001), behind 1"),
+        ],
+    )
+    def test_a_row_is_ahead_only_of_every_control(self, comparisons: list[dict[str, object]], expected: str) -> None:
+        assert tables.verdict(comparisons, "auto", goal=0.05) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_from_features_to_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, runs = tmp_path / "long-0-synthetic", tmp_path / "runs"
+    write(SyntheticWorld(training_videos=16, validation_videos=8, channels=16), folder)
+    features = soften(folder, runs, "anet", 0)
+    # auto takes half a minute; what is tested is what is done with its features
+    shutil.copytree(features, runs / folder.name / "auto-0" / "features")
+    for solver, videos in tables.PROBES:
+        linear.measure(folder, runs, "validation", solver, videos, 1)
+    boundaries.measure(folder, runs, "validation", 1)
+    # as they are, three heads take minutes; what is tested is what becomes of them
+    small = {head: quick_heads()[name] for head, name in zip(heads.HEADS, ("bmn", "gtad", "actionformer"), strict=True)}
+    monkeypatch.setattr(heads, "head_configs", lambda _: small)
+    centred = {folder.name: {"ridge, all labels": {name: [float(name == "centred")] for name in NAMES}}}
+    write_json(tmp_path / "facts.json", centred)
+    heads.write_best_control(folder, runs)
+    for head in heads.HEADS:
+        for base in heads.BASES:
+            heads.localize(folder, runs, head, base, 0, "validation")
+        heads.measure(folder, runs, head, "validation", 1)
+    tables.head_tables(runs, "validation", [folder.name])
+    tables.linear_tables(runs, "validation", [folder.name])
+    tables.boundary_tables(runs, "validation", [folder.name])
+    said = capsys.readouterr().out
+    for heading in ("ridge, all labels", "sgd, labels of 5 videos", "boundary F1"):
+        assert f"### {heading}" in said
+    assert said.count("| SoLa, auto |") == 9
+    assert said.count(f"| ActionFormer | `{folder.name}` |") == len(heads.FIGURES)

@@ -1,0 +1,348 @@
+"""The commands as they are called: one after the other on real files, and every kind of bad input."""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.calling import refused, sola
+
+from sola.cli import COMMANDS
+from sola.data.synthetic import SyntheticWorld, write
+
+WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80, channels=16, action_length=10)
+TRAIN = ["--step", "2", "--hidden", "16", "--projector-hidden", "8", "--epochs", "3", "--quiet"]
+METRICS = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "class_accuracy")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic world, written once and only read."""
+    folder = tmp_path_factory.mktemp("shared") / "world"
+    write(WORLD, folder, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(world: Path) -> Path:
+    """A run trained on it."""
+    out = world.parent / "run"
+    assert sola("train", world / "features", "--out", out, *TRAIN) == 0
+    return out
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
+
+
+# --- the way through ---------------------------------------------------------------------------------------------
+
+
+def test_an_untrained_adapter_writes_the_values_it_read(world: Path, tmp_path: Path) -> None:
+    from sola.softlanding.network import SoLa
+
+    SoLa(16, hidden=8).save_pretrained(tmp_path / "untrained")
+    assert sola("transform", tmp_path / "untrained", world / "features", "--out", tmp_path / "out", "--quiet") == 0
+    before, after = digest(world / "features"), digest(tmp_path / "out")
+    del before["features.json"], after["features.json"], after[".record.json"]
+    assert before == after
+
+
+def test_transformed_features_come_in_the_layout_they_were_in(world: Path, run: Path, tmp_path: Path) -> None:
+    assert sola("transform", run, world / "features", "--out", tmp_path / "out", "--quiet") == 0
+    assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == sorted(
+        p.name for p in (world / "features").iterdir()
+    )
+    for path in (world / "features").glob("*.npy"):
+        before, after = np.load(path), np.load(tmp_path / "out" / path.name)
+        assert (before.shape, before.dtype) == (after.shape, after.dtype)
+        assert not np.array_equal(before, after)
+    manifest = json.loads((tmp_path / "out" / "features.json").read_text())
+    assert manifest["fps"] == 4.0
+    assert manifest["sola"]["config"]["hidden"] == 16
+
+
+def test_probe_prints_the_keys_that_others_read(world: Path, run: Path, tmp_path: Path, capsys: object) -> None:
+    sola("transform", run, world / "features", "--out", tmp_path / "out", "--quiet")
+    capsys.readouterr()
+    annotations = ["--annotations", world / "annotations.json"]
+    compare = ["--compare", f"sola={tmp_path / 'out'}"]
+    assert sola("probe", world / "features", *annotations, *compare, "--solver", "ridge", "--seeds", "2", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert rows[0]["name"] == "raw"
+    assert rows[-1]["name"] == "sola"
+    for row in rows:
+        for metric in METRICS:
+            assert len(row[metric]["values"]) == 2
+            assert row[metric]["mean"] == pytest.approx(np.mean(row[metric]["values"]))
+
+
+@pytest.mark.parametrize("flags", [["--compare", "a=RAW", "b=RAW"], ["--compare", "a=RAW", "--compare", "b=RAW"]])
+def test_several_sets_are_compared_after_one_flag_or_several(flags: list[str], world: Path, capsys: object) -> None:
+    flags = [flag.replace("RAW", str(world / "features")) for flag in flags]
+    capsys.readouterr()
+    annotations = ["--annotations", world / "annotations.json"]
+    assert sola("probe", world / "features", *annotations, *flags, "--solver", "ridge", "--seeds", "1", "--json") == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)["rows"]][-2:] == ["a", "b"]
+
+
+def test_train_takes_the_videos_of_a_subset(world: Path, tmp_path: Path) -> None:
+    annotations = ["--annotations", world / "annotations.json", "--subset", "training"]
+    assert sola("train", world / "features", *annotations, "--out", tmp_path / "run", *TRAIN) == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["features"]["videos"] == 6
+
+
+def test_two_streams_are_joined(world: Path, tmp_path: Path) -> None:
+    both = [world / "features", shutil.copytree(world / "features", tmp_path / "flow")]
+    assert sola("train", *both, "--out", tmp_path / "run", *TRAIN) == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["module"]["channels"] == 32
+    assert sola("transform", tmp_path / "run", *both, "--out", tmp_path / "out", "--quiet") == 0
+    assert np.load(next((tmp_path / "out").glob("*.npy"))).shape[1] == 32
+
+
+def test_skip_bad_leaves_bad_files_out_and_counts_them(world: Path, tmp_path: Path, capsys: object) -> None:
+    features = shutil.copytree(world / "features", tmp_path / "features")
+    (features / "training_0000.npy").write_bytes(b"\x93NUMPY")
+    assert sola("train", features, "--out", tmp_path / "run", *TRAIN, "--skip-bad") == 0
+    assert "1 bad files left out, the first: training_0000" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["features"]["videos"] == 9
+
+
+def test_a_finished_run_is_resumed_without_reading_or_writing(run: Path, world: Path, capsys: object) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    assert sola("train", world / "features", "--out", run, *TRAIN, "--resume") == 0
+    assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sola(command, "--help") == 0
+    assert f"usage: sola {command}" in capsys.readouterr().out
+
+
+def test_help_lists_the_commands_without_importing_torch() -> None:
+    script = "import sys; from sola.cli import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
+    printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert all(name in printed for name in COMMANDS)
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------
+
+
+def _truncated(features: Path) -> None:
+    path = features / "training_0000.npy"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _nan(features: Path) -> None:
+    array = np.load(features / "training_0000.npy")
+    array[3, 2] = np.nan
+    np.save(features / "training_0000.npy", array)
+
+
+def _wrong_width(features: Path) -> None:
+    np.save(features / "training_0000.npy", np.zeros((50, 15), np.float16))
+
+
+def _pickled(features: Path) -> None:
+    np.save(features / "training_0000.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+
+
+def _bare_pickle(features: Path) -> None:
+    (features / "training_0000.npy").write_bytes(pickle.dumps([1, 2]))
+
+
+def _scalar(features: Path) -> None:
+    np.save(features / "training_0000.npy", np.float32(3))
+
+
+def _header_of_a_terabyte(features: Path) -> None:
+    with (features / "training_0000.npy").open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (10**10, 32)})
+
+
+BAD_FILES = [_truncated, _nan, _wrong_width, _pickled, _bare_pickle, _scalar, _header_of_a_terabyte]
+
+
+@pytest.mark.parametrize("spoil", BAD_FILES, ids=lambda spoil: spoil.__name__[1:])
+@pytest.mark.parametrize("command", ["train", "transform", "probe", "inspect"])
+def test_a_bad_file_is_named(
+    command: str, spoil: object, world: Path, run: Path, tmp_path: Path, capsys: object
+) -> None:
+    features = shutil.copytree(world / "features", tmp_path / "features")
+    spoil(features)
+    out = tmp_path / "out"
+    arguments = {
+        "train": [features, "--out", out, *TRAIN],
+        "transform": [run, features, "--out", out, "--quiet"],
+        "probe": [features, "--annotations", world / "annotations.json", "--json", "--quiet"],
+        "inspect": [features, "--out", out, "--quiet"],
+    }[command]
+    line = refused(capsys, command, *arguments)
+    assert "training_0000.npy" in line
+    assert "--skip-bad" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["features"], "something was left behind"
+
+
+def test_an_empty_folder(tmp_path: Path, capsys: object) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "empty: holds no feature files" in refused(capsys, "train", tmp_path / "empty", "--out", tmp_path / "run")
+
+
+def test_a_folder_above_the_features_is_told_where_they_are(world: Path, tmp_path: Path, capsys: object) -> None:
+    assert "did you mean" in refused(capsys, "train", world, "--out", tmp_path / "run")
+
+
+def test_a_missing_folder(tmp_path: Path, capsys: object) -> None:
+    line = refused(capsys, "train", tmp_path / "nowhere", "--out", tmp_path / "run")
+    assert "nowhere: no such directory" in line
+
+
+def test_an_unknown_subset(world: Path, tmp_path: Path, capsys: object) -> None:
+    annotations = ["--annotations", world / "annotations.json", "--subset", "dev"]
+    line = refused(capsys, "train", world / "features", *annotations, "--out", tmp_path / "run")
+    assert "dev" in line
+    assert "training" in line
+    line = refused(capsys, "probe", world / "features", *annotations[:2], "--test-subset", "dev", "--quiet")
+    assert "dev" in line
+
+
+def test_no_video_as_long_as_the_window(world: Path, tmp_path: Path, capsys: object) -> None:
+    line = refused(capsys, "train", world / "features", "--out", tmp_path / "run", "--step", "100", "--quiet")
+    assert "the window 709" in line
+    assert "--step" in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["a file is in the way", "no permission"])
+def test_an_output_that_cannot_be_written(place: str, world: Path, run: Path, tmp_path: Path, capsys: object) -> None:
+    if place == "no permission":
+        if os.geteuid() == 0:
+            pytest.skip("root may write anywhere")
+        (tmp_path / "locked").mkdir()
+        (tmp_path / "locked").chmod(stat.S_IRUSR | stat.S_IXUSR)
+        out = tmp_path / "locked" / "out"
+    else:
+        (tmp_path / "file").write_text("")
+        out = tmp_path / "file" / "out"
+    for arguments in (
+        ["train", world / "features", "--out", out, *TRAIN],
+        ["transform", run, world / "features", "--out", out, "--quiet"],
+        ["inspect", world / "features", "--out", out, "--quiet"],
+    ):
+        line = refused(capsys, *arguments)
+        assert "out" in line
+        assert "cannot be written" in line
+
+
+def test_an_existing_run_is_refused(run: Path, world: Path, capsys: object) -> None:
+    line = refused(capsys, "train", world / "features", "--out", run, *TRAIN)
+    assert "--resume" in line
+    assert "--overwrite" in line
+
+
+def test_features_of_another_width_are_not_transformed(run: Path, tmp_path: Path, capsys: object) -> None:
+    (tmp_path / "wide").mkdir()
+    np.save(tmp_path / "wide" / "a.npy", np.zeros((30, 20), np.float32))
+    assert "have 20 channels, the module was trained on 16" in refused(
+        capsys, "transform", run, tmp_path / "wide", "--out", tmp_path / "out", "--quiet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["fly"], "fly"),
+        (["train"], "--out"),
+        (["train", "x", "--out", "y", "--recipe", "magic"], "magic"),
+        (["train", "x", "--out", "y", "--stepp", "3"], "--stepp"),
+        (["train", "x", "--out", "y", "--epochs", "many"], "many"),
+        (["train", "x", "--out", "y", "--epochs", "0"], "epochs=0"),
+        (["probe", "x", "--annotations", "nowhere.json"], "nowhere.json"),
+        (["export", "nowhere", "--onnx", "f"], "nowhere"),
+    ],
+)
+def test_a_bad_argument_is_one_line(arguments: list[str], named: str, capsys: object) -> None:
+    assert named in refused(capsys, *arguments)
+
+
+# --- what must not be lost ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", ["{}", '{"model_type": "bert"}'])
+def test_a_folder_with_somebody_elses_config_is_not_overwritten(
+    content: str, world: Path, tmp_path: Path, capsys: object
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text(content)
+    line = refused(capsys, "train", world / "features", "--out", tmp_path / "model", *TRAIN, "--overwrite")
+    assert "is no run of sola's" in line
+    assert (tmp_path / "model" / "config.json").read_text() == content
+
+
+def test_a_subset_without_annotations_is_refused(world: Path, tmp_path: Path, capsys: object) -> None:
+    line = refused(capsys, "train", world / "features", "--out", tmp_path / "run", *TRAIN, "--subset", "training")
+    assert "--annotations" in line
+
+
+def test_a_finished_run_is_not_taken_for_one_on_other_features(
+    run: Path, world: Path, tmp_path: Path, capsys: object
+) -> None:
+    other = shutil.copytree(world / "features", tmp_path / "other")
+    assert "begun with requested features" in refused(capsys, "train", other, "--out", run, *TRAIN, "--resume")
+
+
+def test_a_resumed_transform_takes_the_files_as_they_are_now(
+    world: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after three videos; one of them is replaced before it is called again."""
+    from sola.data.features import FeatureWriter
+
+    features = shutil.copytree(world / "features", tmp_path / "features")
+    written, write_one = [], FeatureWriter.write
+
+    def dies(self: FeatureWriter, video: str, array: np.ndarray) -> None:
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        write_one(self, video, array)
+        written.append(video)
+
+    monkeypatch.setattr(FeatureWriter, "write", dies)
+    assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 130
+    monkeypatch.setattr(FeatureWriter, "write", write_one)
+    np.save(features / f"{written[0]}.npy", np.zeros((33, 16), np.float16))
+    assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 0
+    assert np.load(tmp_path / "out" / f"{written[0]}.npy").shape == (33, 16)
+
+
+def test_an_untrained_adapter_keeps_float64_to_the_bit(tmp_path: Path) -> None:
+    from sola.softlanding.network import SoLa
+
+    (tmp_path / "features").mkdir()
+    values = np.random.default_rng(0).normal(size=(20, 16))
+    np.save(tmp_path / "features" / "a.npy", values)
+    SoLa(16, hidden=8).save_pretrained(tmp_path / "untrained")
+    assert sola("transform", tmp_path / "untrained", tmp_path / "features", "--out", tmp_path / "out", "--quiet") == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "a.npy"), values)
+
+
+def test_auto_and_inspect_skip_bad_files_wherever_they_turn_up(world: Path, tmp_path: Path) -> None:
+    features = shutil.copytree(world / "features", tmp_path / "features")
+    _nan(features)
+    auto = ["--recipe", "auto", "--epochs", "1", "--hidden", "16", "--skip-bad", "--quiet"]
+    assert sola("train", features, "--out", tmp_path / "run", *auto) == 0
+    assert sola("inspect", features, "--out", tmp_path / "look", "--skip-bad", "--quiet") == 0
+
+
+def test_what_is_written_may_be_read_by_others(run: Path) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in (run / "module.safetensors", run / "config.json"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask

@@ -1,0 +1,75 @@
+"""A .npy file that grows is the one that NumPy would have saved."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sola.core.errors import SolaError
+from sola.data.growing import GrowingArray
+
+
+@given(
+    lengths=st.lists(st.integers(0, 9), max_size=8),
+    channels=st.integers(1, 5),
+    dtype=st.sampled_from(["float16", "float32"]),
+)
+@settings(deadline=None)
+def test_it_reads_back(lengths: list[int], channels: int, dtype: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("growing") / "a.npy"
+    generator = np.random.default_rng(0)
+    pieces = [generator.normal(size=(length, channels)).astype(np.float32) for length in lengths]
+    with GrowingArray(path, channels, np.dtype(dtype)) as array:
+        for piece in pieces:
+            array.append(piece)
+    got = np.load(path)
+    assert got.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(got, np.concatenate([np.zeros((0, channels), np.float32), *pieces]).astype(dtype))
+
+
+@pytest.mark.parametrize("rows", [1, 9, 10, 99_999, 1_234_567])
+def test_the_header_has_room_for_any_number_of_rows(rows: int, tmp_path: Path) -> None:
+    with GrowingArray(tmp_path / "a.npy", 1, np.dtype("float16")) as array:
+        array.append(np.zeros((rows, 1), np.float32))
+    assert np.load(tmp_path / "a.npy", mmap_mode="r").shape == (rows, 1)
+    np.save(tmp_path / "b.npy", np.zeros((rows, 1), np.float16))
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_rows_that_do_not_lie_in_one_piece(tmp_path: Path) -> None:
+    rows = np.arange(24, dtype=np.float32).reshape(4, 6)
+    with GrowingArray(tmp_path / "a.npy", 3, np.dtype("float32")) as array:
+        array.append(rows[:, ::2])
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), rows[:, ::2])
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(np.nan, "float32"), (np.inf, "float32"), (7e4, "float16"), (-7e4, "float16")]
+)
+def test_what_does_not_fit_is_refused(value: float, dtype: str, tmp_path: Path) -> None:
+    with (
+        pytest.raises(SolaError, match=f"a feature is NaN, or beyond {dtype}'s largest value"),
+        GrowingArray(tmp_path / "a.npy", 2, np.dtype(dtype)) as array,
+    ):
+        array.append(np.array([[0.0, value]], np.float32))
+
+
+def test_other_channels_are_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(SolaError, match="rows of 3 channels; expected 2"),
+        GrowingArray(tmp_path / "a.npy", 2, np.dtype("float32")) as array,
+    ):
+        array.append(np.zeros((1, 3), np.float32))
+
+
+def test_after_an_error_the_file_claims_no_rows(tmp_path: Path) -> None:
+    def fill() -> None:
+        with GrowingArray(tmp_path / "a.npy", 2, np.dtype("float32")) as array:
+            array.append(np.ones((5, 2), np.float32))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fill()
+    assert np.load(tmp_path / "a.npy").shape == (0, 2)

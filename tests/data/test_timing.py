@@ -1,0 +1,108 @@
+"""Snippets and seconds."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sola.core.errors import SolaError
+from sola.data.segments import Segments
+from sola.data.timing import SnippetGrid, resolve_grid
+
+grids = st.builds(
+    SnippetGrid,
+    fps=st.floats(1, 120),
+    stride=st.floats(0.5, 64),
+    window=st.floats(1, 128),
+    offset=st.floats(-64, 64),
+)
+
+
+def make_segments(*rows: tuple[float, float, int]) -> Segments:
+    table = np.array(rows, np.float64).reshape(-1, 3)
+    return Segments(table[:, 0], table[:, 1], table[:, 2].astype(np.int64), np.ones(len(table)))
+
+
+@given(grids, st.floats(-100, 10_000))
+def test_index_is_the_inverse_of_seconds(grid, index):
+    assert grid.index(grid.seconds(index)) == pytest.approx(index, rel=1e-9, abs=1e-9)
+
+
+@given(grids, st.floats(-100, 10_000))
+def test_seconds_is_the_inverse_of_index(grid, seconds):
+    assert grid.seconds(grid.index(seconds)) == pytest.approx(seconds, rel=1e-9, abs=1e-9)
+
+
+def test_seconds_is_the_centre_of_the_snippets_frames():
+    grid = SnippetGrid(fps=10.0, stride=4.0, window=6.0, offset=2.0)
+    frames = np.arange(2 + 3 * 4, 2 + 3 * 4 + 6)  # those of snippet 3, each a tenth of a second long
+    assert grid.seconds(3.0) == pytest.approx((frames[0] + frames[-1] + 1) / 2 / 10)
+    np.testing.assert_array_equal(grid.seconds(np.array([0, 1])), [0.5, 0.9])
+
+
+@given(st.floats(0.1, 1e5), st.integers(1, 5000))
+def test_a_covering_grid_begins_and_ends_with_the_video(duration, length):
+    grid = SnippetGrid.covering(duration, length)
+    assert grid.seconds(-0.5) == pytest.approx(0, abs=1e-9)
+    assert grid.seconds(length - 0.5) == pytest.approx(duration, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "values", [{"fps": 0.0}, {"fps": -1.0}, {"fps": float("nan")}, {"fps": 1.0, "stride": 0.0},
+               {"fps": 1.0, "window": float("inf")}, {"fps": 1.0, "offset": float("nan")}],
+)  # fmt: skip
+def test_a_grid_without_sense_is_refused(values):
+    with pytest.raises(SolaError, match=list(values)[-1]):
+        SnippetGrid(**values)
+
+
+@given(
+    grids,
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5)), max_size=8),
+    st.integers(0, 60),
+)
+def test_covered_gives_each_snippet_the_shortest_segment_that_holds_its_centre(grid, rows, length):
+    segments = make_segments(*((min(a, b) / 4, max(a, b) / 4, label) for a, b, label in rows))
+    labels = grid.covered(segments, length)
+    assert len(labels) == length
+    for snippet in range(length):
+        expected, shortest = -1, float("inf")
+        centre = grid.seconds(float(snippet))
+        for start, end, label in zip(segments.start, segments.end, segments.label, strict=True):
+            if start <= centre < end and end - start < shortest:
+                expected, shortest = label, end - start
+        assert labels[snippet] == expected
+
+
+def test_a_segment_holds_a_centre_on_its_start_and_not_one_on_its_end():
+    grid = SnippetGrid(fps=1.0)  # centres at .5, 1.5, 2.5
+    assert grid.covered(make_segments((0.5, 2.5, 7)), 3).tolist() == [7, 7, -1]
+
+
+def test_the_manifest_comes_first():
+    grid = resolve_grid("a", 100, fps=30.0, stride=8.0, window=16.0, offset=3.0, annotation_fps=1.0, duration=9.0)
+    assert grid == SnippetGrid(30.0, 8.0, 16.0, 3.0)
+
+
+def test_a_window_that_nobody_names_is_the_stride():
+    assert resolve_grid("a", 100, fps=30.0, stride=8.0).window == 8.0
+
+
+@pytest.mark.parametrize("duration", [None, 10.0, 10.4])
+def test_the_annotations_fps_comes_second(duration):
+    assert resolve_grid("a", 150, annotation_fps=15.0, duration=duration) == SnippetGrid(15.0)
+
+
+def test_an_fps_that_contradicts_the_duration_gives_way_to_it():
+    # 150 snippets at 30 fps are 5 s: these features are not one a frame.
+    assert resolve_grid("a", 150, annotation_fps=30.0, duration=10.0) == SnippetGrid(15.0)
+    assert resolve_grid("a", 150, annotation_fps=30.0, duration=10.0, stride=2.0) == SnippetGrid(30.0, 2.0, 2.0)
+
+
+def test_the_duration_comes_last():
+    assert resolve_grid("a", 50, duration=100.0) == SnippetGrid.covering(100.0, 50)
+
+
+def test_without_any_of_them_the_video_is_named():
+    with pytest.raises(SolaError, match=r"video 'a'.*--fps"):
+        resolve_grid("a", 50, stride=8.0)

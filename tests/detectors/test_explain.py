@@ -1,0 +1,95 @@
+"""`--explain`: the way from frames to seconds to units and back, and that it is the true one."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.calling import refused, sola
+
+from sola.data.synthetic import SyntheticWorld, write
+from sola.data.timing import SnippetGrid
+from sola.detectors.clips import Clipping
+
+WORLD = SyntheticWorld(training_videos=3, validation_videos=2, length=80, channels=8, action_length=10)
+positive = st.floats(0.1, 60)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world") / "world"
+    write(WORLD, folder, seed=0)
+    return folder
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    grid=st.builds(SnippetGrid, fps=positive, stride=positive, window=positive, offset=st.floats(-50, 50)),
+    snippets=st.integers(1, 5000),
+    clipping=st.one_of(
+        st.builds(Clipping, length=st.integers(1, 300)),
+        st.builds(Clipping, length=st.none(), pace=st.integers(1, 9)),
+        st.builds(Clipping, length=st.integers(1, 300), span=st.integers(1, 600)),
+    ),
+    at=st.floats(0, 1),
+)
+def test_seconds_to_units_to_seconds_is_where_it_began(grid, snippets, clipping, at):
+    for first in clipping.starts(snippets)[:3]:
+        placement = clipping.placement(first, snippets, grid)
+        seconds = grid.edge(0) + at * (grid.edge(snippets) - grid.edge(0))
+        assert placement.seconds(placement.units(seconds)) == pytest.approx(seconds, abs=1e-6)
+        # unit 0 and unit T are the edges of the clip's first and last snippet
+        last = first + (clipping.span or snippets)
+        assert placement.seconds(0.0) == pytest.approx(grid.edge(first), abs=1e-6)
+        assert placement.seconds(float(clipping.units(snippets))) == pytest.approx(grid.edge(last), abs=1e-6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(grid=st.builds(SnippetGrid, fps=positive, stride=positive, window=positive), index=st.integers(0, 5000))
+def test_at_a_snippet_a_unit_its_centre_is_half_a_unit_on(grid, index):
+    placement = Clipping(None).placement(0, 10, grid)
+    assert placement.units(grid.seconds(float(index))) == pytest.approx(index + 0.5, abs=1e-6)
+
+
+def explained(capsys: pytest.CaptureFixture[str], world: Path, *flags: object) -> str:
+    video = sorted(path.stem for path in (world / "features").glob("*.npy"))[0]
+    code = sola(
+        "localize", "train", world / "features", "--annotations", world / "annotations.json", "--out", "nowhere",
+        "--explain", video, *flags,
+    )  # fmt: skip
+    assert code == 0
+    return capsys.readouterr().out
+
+
+def test_every_figure_of_the_explanation_follows_from_the_one_before(world, capsys):
+    text = explained(capsys, world, "--head", "actionformer", "--recipe", "gtea")
+    snippets = int(re.search(r": (\d+) snippets", text)[1])
+    assert f"{round(snippets / 4)} units" in text
+    unit = float(re.search(r"u·([\d.]+) s", text)[1])
+    assert unit * round(snippets / 4) == pytest.approx(snippets / 4.0, abs=1e-3)  # four features a second
+    followed = re.findall(r"([\d.]+) s to ([\d.]+) s: units ([\d.]+) to ([\d.]+) .*back ([\d.]+) s to ([\d.]+) s", text)
+    assert followed
+    for start, end, low, high, back_start, back_end in np.array(followed, float):
+        assert (back_start, back_end) == (start, end)
+        assert (low * unit, high * unit) == pytest.approx((start, end), abs=2e-3)
+
+
+def test_windows_are_told(world, capsys):
+    text = explained(capsys, world, "--head", "bmn", "--length", "16", "--span", "32", "--max-duration", "8")
+    assert "clips of 32 snippets in 16 units" in text
+
+
+def test_nothing_is_trained(world, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    explained(capsys, world)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_video_is_refused(world, capsys):
+    line = refused(
+        capsys, "localize", "train", world / "features", "--annotations", world / "annotations.json", "--out", "x",
+        "--explain", "nobody",
+    )  # fmt: skip
+    assert "--explain nobody: no such video" in line

@@ -1,0 +1,100 @@
+"""The snippet classifier: its probabilities against the definition, and what it learns from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sola.core.errors import SolaError
+from sola.data.annotations import Annotations, VideoAnnotation
+from sola.data.features import FeatureSet
+from sola.data.manifest import Manifest
+from sola.data.segments import Segments
+from sola.detectors.snippet_classifier import SnippetClassifier, fit_snippet_classifier
+
+CLASSES = ("jump", "run")
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> FeatureSet:
+    """Four videos of 40 snippets, one a second: 10 to 20 s is a jump, 25 to 35 s a run, each a direction of its own."""
+    folder = tmp_path / "features"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for video in ("a", "b", "c", "d"):
+        values = generator.normal(scale=0.1, size=(40, 6)).astype(np.float32)
+        values[10:20, 0] += 1
+        values[25:35, 1] += 1
+        np.save(folder / f"v_{video}.npy", values)
+    Manifest(fps=1).write(folder)
+    return FeatureSet.open(folder)
+
+
+def annotations(subset: dict[str, str] | None = None, *, instances: bool = True) -> Annotations:
+    found = Segments(np.array([10.0, 25.0]), np.array([20.0, 35.0]), np.array([0, 1]), np.ones(2))
+    videos = {
+        video: VideoAnnotation(
+            video, (subset or {}).get(video, "training"), 40.0, None, found if instances else Segments.empty()
+        )
+        for video in ("a", "b", "c", "d")
+    }
+    return Annotations(videos, CLASSES if instances else ())
+
+
+IDS = {video: f"v_{video}" for video in ("a", "b", "c", "d")}
+
+
+def test_probabilities_are_a_softmax_of_normalised_snippets() -> None:
+    generator = np.random.default_rng(0)
+    weight, bias = generator.normal(size=(5, 3)).astype(np.float32), generator.normal(size=3).astype(np.float32)
+    features = generator.normal(size=(7, 5)).astype(np.float16)
+    features[2] = 0
+    got = SnippetClassifier(weight, bias).probabilities(features)
+    for i in range(7):
+        norm = sum(float(value) ** 2 for value in features[i]) ** 0.5 or 1.0
+        scores = [
+            sum(float(features[i, c]) / norm * float(weight[c, k]) for c in range(5)) + float(bias[k]) for k in range(3)
+        ]
+        powers = [np.exp(score) for score in scores]
+        np.testing.assert_allclose(got[i], [power / sum(powers) for power in powers], atol=1e-5)
+
+
+def test_it_tells_classes_apart_in_a_video_that_it_has_not_seen(features: FeatureSet) -> None:
+    told = annotations({"d": "validation"})
+    classifier = fit_snippet_classifier(features, IDS, told, "training", seed=0, epochs=100)
+    chances = classifier.probabilities(features.read("v_d"))
+    assert (chances[10:20].argmax(axis=1) == 0).all()
+    assert (chances[25:35].argmax(axis=1) == 1).all()
+
+
+def test_it_learns_from_its_subset_alone(features: FeatureSet) -> None:
+    subset = {"c": "validation", "d": "validation"}
+    known = {video: IDS[video] for video in ("a", "b")}
+    whole = fit_snippet_classifier(features, IDS, annotations(subset), "training", seed=0, epochs=3)
+    half = fit_snippet_classifier(features, known, annotations(subset), "training", seed=0, epochs=3)
+    everything = fit_snippet_classifier(features, IDS, annotations(), "training", seed=0, epochs=3)
+    np.testing.assert_array_equal(whole.weight, half.weight)
+    assert not np.array_equal(whole.weight, everything.weight)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(features: FeatureSet) -> None:
+    a, b, c = (
+        fit_snippet_classifier(features, IDS, annotations(), "training", seed=s, epochs=2).weight for s in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_there_is_a_column_for_every_class(features: FeatureSet) -> None:
+    classifier = fit_snippet_classifier(features, IDS, annotations(), "training", seed=0, epochs=1)
+    assert (classifier.weight.shape, classifier.bias.shape) == ((6, 2), (2,))
+
+
+def test_an_unknown_subset_is_refused(features: FeatureSet) -> None:
+    with pytest.raises(SolaError, match=r"unknown subset 'dev'"):
+        fit_snippet_classifier(features, IDS, annotations(), "dev", seed=0, epochs=1)
+
+
+def test_annotations_without_a_class_are_refused(features: FeatureSet) -> None:
+    with pytest.raises(SolaError):
+        fit_snippet_classifier(features, IDS, annotations(instances=False), "training", seed=0, epochs=1)

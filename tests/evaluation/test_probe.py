@@ -1,0 +1,351 @@
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    roc_auc_score,
+)
+
+import sola.evaluation.probe
+from sola.core.errors import SolaError
+from sola.data.annotations import read_annotations
+from sola.data.features import FeatureSet
+from sola.data.snippet_labels import label_videos
+from sola.evaluation.controls import NAMES
+from sola.evaluation.probe import probe
+from sola.evaluation.statistics import smallest_p
+from sola.softlanding.network import SoLa
+from sola.softlanding.transform import transform
+from sola.training.linear import fit_ridge
+
+CHANNELS = 8
+LENGTH = 50
+
+
+class World:
+    """Videos on disk whose labels are written into the features `strength` strong: 4 s of action in 10 s."""
+
+    def __init__(self, folder, strength, train=12, test=10, seed=0, classes=2):
+        self.folder = folder
+        generator = np.random.default_rng(seed)
+        directions = generator.normal(size=(classes + 1, CHANNELS))
+        (folder / "raw").mkdir(parents=True)
+        database = {}
+        self.labels = {}
+        for index in range(train + test):
+            start, kind = int(generator.integers(5, 25)), int(generator.integers(classes))
+            labels = np.full(LENGTH, -1)
+            labels[start : start + 20] = kind
+            values = generator.normal(size=(LENGTH, CHANNELS))
+            values[labels >= 0] += strength * (directions[kind] + 2 * directions[-1])
+            name = f"video_{index:02d}"
+            np.save(folder / "raw" / f"{name}.npy", values.astype(np.float32))
+            self.labels[name] = labels
+            database[name] = {
+                "subset": "training" if index < train else "validation",
+                "duration": 10.0,
+                "annotations": [{"segment": [start / 5, start / 5 + 4], "label": f"class {kind}"}],
+            }
+        self.database = database
+
+    @property
+    def annotations(self):
+        path = self.folder / "annotations.json"
+        path.write_text(json.dumps({"database": self.database}))
+        return read_annotations(path)
+
+    @property
+    def raw(self):
+        return FeatureSet.open(self.folder / "raw")
+
+    def copy(self, name, change=lambda video, values: values):
+        """A compared set: the raw features changed."""
+        (self.folder / name).mkdir()
+        for video in self.raw.videos:
+            changed = change(video, np.array(self.raw.read(video)))
+            np.save(self.folder / name / f"{video}.npy", changed.astype(np.float32))
+        return FeatureSet.open(self.folder / name)
+
+    def transformed(self, name, **values):
+        """A compared set: through a module of random weights, gate at .5."""
+        module = SoLa(CHANNELS, hidden=4, gate="linear", **values)
+        if module.alpha is not None:
+            module.alpha.data.fill_(0.5)
+        transform(module, self.raw, self.folder / name)
+        return FeatureSet.open(self.folder / name)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    return World(tmp_path_factory.mktemp("planted"), strength=3.0)
+
+
+@pytest.fixture(scope="module")
+def weak(tmp_path_factory):
+    return World(tmp_path_factory.mktemp("weak"), strength=0.3)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "ridge"])
+def test_a_planted_direction_is_found(planted, solver):
+    row = probe(planted.raw, planted.annotations, solver=solver, controls=False).rows[0]
+    assert row.roc_auc.mean > 0.97
+    assert row.average_precision.mean > 0.95
+    assert row.class_accuracy.mean > 0.9
+
+
+@pytest.mark.parametrize("solver", ["sgd", "ridge"])
+def test_noise_is_chance(tmp_path, solver):
+    world = World(tmp_path, strength=0.0, test=30)
+    row = probe(world.raw, world.annotations, solver=solver, controls=False).rows[0]
+    assert row.roc_auc.mean == pytest.approx(0.5, abs=0.05)
+    assert row.class_accuracy.mean == pytest.approx(0.5, abs=0.1)
+
+
+def test_figures_are_those_of_scikit_learn_on_the_test_videos(weak):
+    result = probe(weak.raw, weak.annotations, solver="ridge", controls=False)
+    features, labels = {}, {}
+    for part, keep in {"training": lambda i: i < 12, "validation": lambda i: i >= 12}.items():
+        names = [name for i, name in enumerate(sorted(weak.labels)) if keep(i)]
+        stacked = np.concatenate([weak.raw.read(name) for name in names])
+        features[part] = stacked / np.linalg.norm(stacked, axis=1, keepdims=True)
+        labels[part] = np.concatenate([weak.labels[name] for name in names])
+    classifier = fit_ridge(features["training"], labels["training"], 2, lengths=[LENGTH] * 12)
+    score, truth = classifier.action(features["validation"]), labels["validation"] >= 0
+    row = result.rows[0]
+    assert row.roc_auc.mean == pytest.approx(roc_auc_score(truth, score), abs=1e-6)
+    assert row.average_precision.mean == pytest.approx(average_precision_score(truth, score), abs=1e-6)
+    assert row.accuracy.mean == pytest.approx(accuracy_score(truth, score > 0), abs=1e-6)
+    assert row.balanced_accuracy.mean == pytest.approx(balanced_accuracy_score(truth, score > 0), abs=1e-6)
+    right = classifier.classes(features["validation"])[truth] == labels["validation"][truth]
+    assert row.class_accuracy.mean == pytest.approx(right.mean(), abs=1e-6)
+
+
+def test_training_figures_never_count(tmp_path):
+    """A test set of shuffled features scores at chance, whatever is learnt in training."""
+    generator = np.random.default_rng(0)
+    world = World(tmp_path, strength=3.0, test=30)
+    for name, record in world.database.items():
+        if record["subset"] == "validation":
+            noise = generator.normal(size=(LENGTH, CHANNELS)).astype(np.float32)
+            np.save(world.folder / "raw" / f"{name}.npy", noise)
+    row = probe(world.raw, world.annotations, solver="ridge", controls=False).rows[0]
+    assert row.roc_auc.mean == pytest.approx(0.5, abs=0.06)
+
+
+def test_controls_are_fitted_on_the_training_videos_alone(weak, monkeypatch):
+    seen = []
+    fit = sola.evaluation.probe.fit_controls
+
+    def watched(videos, untrained):
+        seen.extend(np.array(video) for video in videos)
+        return fit(seen, untrained)
+
+    monkeypatch.setattr(sola.evaluation.probe, "fit_controls", watched)
+    probe(weak.raw, weak.annotations, solver="ridge", videos=3)
+    expected = [weak.raw.read(name) for name in sorted(weak.labels)[:12]]
+    assert len(seen) == len(expected)
+    for one, other in zip(seen, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.fixture(scope="module")
+def full(weak):
+    """Every kind of row, two seeds: SoLa's stand-in has the labels mixed in."""
+    better = weak.copy("better", lambda video, values: values + 4 * (weak.labels[video] >= 0)[:, None])
+    return probe(weak.raw, weak.annotations, compare=[("[ours]", better)], solver="ridge", seeds=2)
+
+
+def test_rows_come_in_order_and_compare_with_raw_and_every_control(full):
+    assert [row.name for row in full.rows] == ["raw", *NAMES, "[ours]"]
+    assert [row.kind for row in full.rows] == ["raw", *["control"] * len(NAMES), "compared"]
+    ours = full.row("[ours]")
+    assert ours.versus_raw.difference.estimate == pytest.approx(ours.roc_auc.mean - full.rows[0].roc_auc.mean)
+    assert ours.versus_raw.difference.low > 0
+    assert ours.versus_raw.significant
+    assert [comparison.against for comparison in full.comparisons] == list(NAMES)
+    assert all(comparison.p_corrected >= comparison.difference.p for comparison in full.comparisons)
+    controls = [row for row in full.rows if row.kind == "control"]
+    assert full.row(full.best_control).roc_auc.mean == max(row.roc_auc.mean for row in controls)
+
+
+def test_json_has_the_keys_that_others_call(full):
+    found = json.loads(json.dumps(full.to_json(), allow_nan=False))
+    for row in found["rows"]:
+        for metric in ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "class_accuracy"):
+            assert set(row[metric]) == {"mean", "std", "values"}
+            assert len(row[metric]["values"]) == 2
+            assert 0 <= row[metric]["mean"] <= 1
+    assert found["rows"][0]["versus_raw"] is None
+    assert {"difference", "interval", "p", "p_corrected", "significant"} < set(found["comparisons"][0])
+    assert found["settings"]["test_videos"] == 10
+    assert found["settings"]["p_values"]["smallest"] == smallest_p(10)
+
+
+def test_the_table_marks_the_best_control(full):
+    text = io.StringIO()
+    Console(width=160, file=text).print(full.table())
+    assert f"{full.best_control} (best control)" in text.getvalue()
+    assert "[ours]" in text.getvalue()
+    assert f"{100 * full.rows[0].roc_auc.mean:.2f}" in text.getvalue()
+
+
+def test_rows_in_which_the_seed_draws_nothing_repeat_one_value(full):
+    for name in ("raw", "centred", "slow 16", "[ours]"):
+        assert full.row(name).roc_auc.std == 0.0
+        assert len(full.row(name).roc_auc.values) == 2
+    assert full.row("untrained direct").roc_auc.std > 0
+
+
+def test_an_equal_set_is_never_significantly_different(weak):
+    result = probe(weak.raw, weak.annotations, compare=[("same", weak.copy("same"))], controls=False)
+    same = result.row("same")
+    assert same.roc_auc == result.rows[0].roc_auc
+    assert (same.versus_raw.difference.p, same.versus_raw.significant) == (1.0, False)
+
+
+def test_few_labels_are_drawn_per_seed_and_alike_for_every_row(weak):
+    compared = weak.copy("few")
+    result = probe(
+        weak.raw, weak.annotations, compare=[("same", compared)], solver="ridge", videos=2, seeds=4, controls=False
+    )
+    raw, same = result.rows
+    assert len(set(raw.roc_auc.values)) == 4
+    assert same.roc_auc.values == raw.roc_auc.values
+    assert raw.roc_auc.std > 0
+
+
+def test_a_draw_without_both_kinds_is_drawn_again(tmp_path):
+    world = World(tmp_path, strength=1.0)
+    for name in sorted(world.database)[1:12]:
+        world.database[name]["annotations"] = []
+    ids = {name: name for name in world.raw.videos}
+    train = label_videos(world.raw, ids, world.annotations, "training")
+    assert [train.draw(1, seed) for seed in range(5)] == [(0,)] * 5
+
+
+def test_a_draw_that_cannot_hold_both_kinds_is_refused(tmp_path):
+    world = World(tmp_path, strength=1.0)
+    for index, name in enumerate(sorted(world.database)[:12]):
+        world.database[name]["annotations"] = [{"segment": [0, 10], "label": "class 0"}] if index % 2 else []
+    with pytest.raises(SolaError, match="no 1 videos with both"):
+        probe(world.raw, world.annotations, videos=1, controls=False)
+
+
+def test_labels_of_all_videos_are_the_full_mode(weak):
+    full, all_drawn = (
+        probe(weak.raw, weak.annotations, solver="ridge", videos=videos, controls=False) for videos in (None, 12)
+    )
+    assert full.rows == all_drawn.rows
+
+
+def test_a_name_given_several_times_is_one_row_of_several_modules(weak):
+    torch.manual_seed(0)
+    one, other = (weak.transformed(f"module {i}", form="direct") for i in range(2))
+    result = probe(
+        weak.raw, weak.annotations, compare=[("SoLa", one), ("SoLa", other)], solver="ridge", seeds=3, controls=False
+    )
+    values = result.row("SoLa").roc_auc.values
+    assert len(values) == 3
+    assert values[0] == values[2] != values[1]
+    alone = probe(weak.raw, weak.annotations, compare=[("SoLa", other)], solver="ridge", controls=False)
+    assert alone.row("SoLa").roc_auc.values == (values[1],)
+    assert len(result.settings["compared"]["SoLa"]) == 2
+
+
+def test_seeds_are_at_least_the_modules_given(weak):
+    one, other = weak.copy("first of two"), weak.copy("second of two")
+    result = probe(weak.raw, weak.annotations, compare=[("x", one), ("x", other)], solver="ridge", controls=False)
+    assert len(result.row("x").roc_auc.values) == result.settings["seeds"] == 2
+
+
+def test_the_untrained_controls_resemble_the_compared_module(weak):
+    """Gate .5, hidden 4: a residual control of the default module would stay nearer to raw."""
+    compared = weak.transformed("module", conditioning="centre", smoothing=5)
+    result = probe(weak.raw, weak.annotations, compare=[("SoLa", compared)], solver="ridge")
+    centred = result.row("centred, average 5").roc_auc.mean
+    assert result.row("untrained residual").roc_auc.mean == pytest.approx(centred, abs=0.05)
+    assert result.row("untrained residual").roc_auc.mean != result.row("raw").roc_auc.mean
+    assert result.settings["compared"]["SoLa"][0]["config"]["smoothing"] == 5
+
+
+def test_videos_without_annotation_are_ignored(tmp_path):
+    world = World(tmp_path, strength=0.3)
+    before = probe(world.raw, world.annotations, solver="ridge", controls=False)
+    np.save(world.folder / "raw" / "stranger.npy", np.zeros((5, CHANNELS), np.float32))
+    after = probe(world.raw, world.annotations, solver="ridge", controls=False)
+    assert before.rows == after.rows
+
+
+def test_a_class_that_training_lacks_is_never_right(tmp_path):
+    world = World(tmp_path, strength=3.0)
+    for record in world.database.values():
+        if record["subset"] == "validation":
+            record["annotations"][0]["label"] = "unheard of"
+    row = probe(world.raw, world.annotations, solver="ridge", controls=False).rows[0]
+    assert row.class_accuracy.mean == 0.0
+    assert row.roc_auc.mean > 0.97
+
+
+def test_progress_names_each_row(weak):
+    calls = []
+    probe(weak.raw, weak.annotations, solver="ridge", controls=False, progress=lambda *call: calls.append(call))
+    assert calls == [("raw", 0, 1), ("", 1, 1)]
+
+
+def one_kind(world, subset, whole):
+    for record in world.database.values():
+        if record["subset"] == subset:
+            record["annotations"] = [{"segment": [0, 10], "label": "class 0"}] if whole else []
+
+
+@pytest.mark.parametrize("subset", ["training", "validation"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_subset_of_one_kind_is_refused(tmp_path, subset, whole):
+    world = World(tmp_path, strength=1.0)
+    one_kind(world, subset, whole)
+    with pytest.raises(SolaError, match=f"subset '{subset}'.*{'action' if whole else 'background'}"):
+        probe(world.raw, world.annotations)
+
+
+def test_bad_input_is_told_in_one_line(weak, tmp_path):
+    raw, annotations = weak.raw, weak.annotations
+    missing = World(tmp_path / "missing", strength=0.3, test=3)
+    shorter = weak.copy("shorter", lambda video, values: values[:-1])
+    for arguments, message in (
+        ({"videos": 13}, "13 videos asked for, but only 12 have labels"),
+        ({"videos": 0}, "videos=0"),
+        ({"seeds": 0}, "seeds=0"),
+        ({"test_subset": "nowhere"}, "unknown subset 'nowhere'"),
+        ({"compare": [("few", missing.raw)]}, "few: has no features of video 'video_15'"),
+        ({"compare": [("short", shorter)]}, "49 snippets, where the raw features have 50"),
+        ({"compare": [("raw", raw)]}, "raw: is the name of another row"),
+        ({"compare": [("slow 16", raw)]}, "slow 16: is the name of another row"),
+    ):
+        with pytest.raises(SolaError, match=message) as caught:
+            probe(raw, annotations, controls=False, **arguments)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_bad_file_is_skipped_when_asked(tmp_path):
+    world = World(tmp_path, strength=1.0)
+    np.save(world.folder / "raw" / "video_03.npy", np.full((LENGTH, CHANNELS), np.nan, np.float32))
+    with pytest.raises(SolaError, match="video_03"):
+        probe(world.raw, world.annotations, controls=False)
+    features = FeatureSet.open(world.folder / "raw", skip_bad=True)
+    result = probe(features, world.annotations, solver="ridge", controls=False)
+    assert result.settings["train_videos"] == 11
+    assert list(features.skipped) == ["video_03"]
+
+
+def test_real_features_beat_chance(shared_data):
+    root = shared_data / "gtea" / "split1"
+    features, annotations = FeatureSet.open(root / "features"), read_annotations(root / "annotations.json")
+    result = probe(features, annotations, solver="ridge", controls=False)
+    assert result.settings["test_snippets"] == 8474
+    assert 0.8 < result.rows[0].roc_auc.mean < 0.9

@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from sola.core.errors import SolaError
+from sola.evaluation.statistics import (
+    bootstrap_weights,
+    holm,
+    ordered_pairs,
+    paired_difference,
+    smallest_p,
+    summarise,
+    weighted_auc,
+)
+
+
+def pairs_oracle(score, positive, unit, units):
+    counts = np.zeros((units, units))
+    for i in range(len(score)):
+        for j in range(len(score)):
+            if positive[i] and not positive[j]:
+                counts[unit[i], unit[j]] += 1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0
+    return counts
+
+
+def scene(seed, snippets, units, levels=None):
+    generator = np.random.default_rng(seed)
+    score = generator.normal(size=snippets) if levels is None else generator.integers(levels, size=snippets) * 1.0
+    return score, generator.random(snippets) < 0.4, generator.integers(units, size=snippets)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 150), st.integers(1, 6), st.sampled_from([None, 1, 3, 40]))
+def test_pairs_are_those_of_a_double_loop(seed, snippets, units, levels):
+    score, positive, unit = scene(seed, snippets, units, levels)
+    np.testing.assert_array_equal(
+        ordered_pairs(score, positive, unit, units), pairs_oracle(score, positive, unit, units)
+    )
+
+
+def test_weighted_auc_is_that_of_the_videos_repeated():
+    score, positive, unit = scene(0, 400, 5, levels=30)
+    weights = np.array([[1, 1, 1, 1, 1], [0, 3, 1, 0, 1], [2, 0, 0, 2, 1]])
+    positives, negatives = np.bincount(unit[positive]), np.bincount(unit[~positive])
+    found = weighted_auc(ordered_pairs(score, positive, unit, 5), positives, negatives, weights)
+    for w, auc in zip(weights, found, strict=True):
+        repeated = np.repeat(np.arange(400), w[unit])
+        assert auc == pytest.approx(roc_auc_score(positive[repeated], score[repeated]), abs=1e-12)
+
+
+def test_weighted_auc_does_not_depend_on_its_slices():
+    score, positive, unit = scene(1, 300, 4)
+    pairs = ordered_pairs(score, positive, unit, 4)
+    positives, negatives = np.bincount(unit[positive]), np.bincount(unit[~positive])
+    weights = bootstrap_weights(positives, negatives, replicates=2500)
+    whole = weighted_auc(pairs, positives, negatives, weights)
+    single = weighted_auc(pairs, positives, negatives, weights[2100:2101])
+    assert whole[2100] == pytest.approx(single[0], abs=1e-14)
+
+
+def test_bootstrap_draws_as_many_videos_as_there_are_and_repeats():
+    counts = np.array([3, 2, 4, 1])
+    weights = bootstrap_weights(counts, counts, replicates=4000, seed=3)
+    assert (weights.sum(axis=1) == 4).all()
+    np.testing.assert_allclose(weights.mean(axis=0), 1.0, atol=0.06)
+    np.testing.assert_array_equal(weights, bootstrap_weights(counts, counts, replicates=4000, seed=3))
+
+
+def test_replicates_without_a_kind_are_drawn_again():
+    weights = bootstrap_weights(np.array([5, 0]), np.array([0, 7]), replicates=200)
+    np.testing.assert_array_equal(weights, 1)
+
+
+def test_bootstrap_refuses_videos_of_one_kind():
+    with pytest.raises(SolaError, match="both kinds"):
+        bootstrap_weights(np.array([5, 3]), np.array([0, 0]))
+
+
+def test_p_of_a_row_against_itself_is_one():
+    replicates = np.random.default_rng(0).normal(size=500)
+    same = paired_difference(0.0, replicates, replicates, units=100)
+    assert (same.p, same.low, same.high) == (1.0, 0.0, 0.0)
+
+
+def test_p_counts_the_replicates_on_the_other_side_plus_one():
+    difference = np.concatenate((np.full(95, 0.1), np.full(4, -0.1)))
+    assert paired_difference(0.1, difference, np.zeros(99), units=100).p == pytest.approx(2 * 5 / 100)
+    assert paired_difference(-0.1, -difference, np.zeros(99), units=100).p == pytest.approx(2 * 5 / 100)
+    assert paired_difference(0.1, np.full(99, 0.1), np.zeros(99), units=100).p == pytest.approx(2 / 100)
+
+
+def test_interval_holds_ninety_five_per_cent():
+    difference = paired_difference(0.5, np.linspace(0, 1, 2001), np.zeros(2001), units=100)
+    assert (difference.low, difference.high) == pytest.approx((0.025, 0.975))
+
+
+def test_a_handful_of_videos_supports_no_small_p():
+    sure = np.full(9999, 0.2)
+    assert paired_difference(0.2, sure, np.zeros(9999), units=1).p == 1.0
+    assert paired_difference(0.2, sure, np.zeros(9999), units=5).p == smallest_p(5) == 2 / 2**5
+
+
+def test_p_is_uniform_under_the_null():
+    generator = np.random.default_rng(0)
+    rejected = 0
+    for _ in range(200):
+        units = np.repeat(np.arange(40), 10)
+        positive = generator.random(400) < 0.5
+        shared = positive + generator.normal(size=400)
+        positives, negatives = (np.bincount(units[kind], minlength=40) for kind in (positive, ~positive))
+        weights = bootstrap_weights(positives, negatives, replicates=300, seed=int(generator.integers(2**31)))
+        one, other = (
+            weighted_auc(
+                ordered_pairs(shared + generator.normal(size=400), positive, units, 40), positives, negatives, weights
+            )
+            for _ in range(2)
+        )
+        rejected += paired_difference(0.0, one, other, units=40).p < 0.05
+    assert 2 <= rejected <= 22  # 10 expected
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
+    assert holm([0.6, 0.7]) == (1.0, 1.0)
+    assert holm([]) == ()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_rejects_what_the_step_down_procedure_rejects(p):
+    corrected = holm(p)
+    for level in (0.01, 0.05, 0.2):
+        rejected = set()
+        for rank, index in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+            if not p[index] * (len(p) - rank) < level:
+                break
+            rejected.add(index)
+        assert {index for index, value in enumerate(corrected) if value < level} == rejected
+
+
+def test_summary():
+    summary = summarise([1.0, 2.0, 4.0])
+    assert summary.mean == pytest.approx(7 / 3)
+    assert summary.std == pytest.approx(np.sqrt(((1 - 7 / 3) ** 2 + (2 - 7 / 3) ** 2 + (4 - 7 / 3) ** 2) / 2))
+    assert summarise([0.1]).std == 0.0
+    assert summarise([0.1] * 3).to_json() == {"mean": 0.1, "std": 0.0, "values": [0.1, 0.1, 0.1]}

@@ -1,0 +1,557 @@
+"""What is handed over to ActionFormer, OpenTAD and FiftyOne: the layout, the seconds, and what is refused.
+
+The tools' own data sets are run from clones that SOLA_ACTIONFORMER_REFERENCE and SOLA_OPENTAD_REFERENCE name.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import types
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.calling import refused, sola
+
+from sola.core.errors import SolaError
+from sola.data.annotations import read_annotations
+from sola.data.detections import Detections
+from sola.data.features import FeatureSet
+from sola.data.segments import Segments, SegmentTable
+from sola.data.timing import SnippetGrid
+from sola.export import VideoFrames, common_clock, to_fiftyone, write_handover
+from sola.export.configurations import DataSet, actionformer_yaml
+from sola.export.fiftyone import support
+from sola.export.opentad_actionformer import learnable
+
+GRIDS = {
+    "windows touch": SnippetGrid(30.0, 16, 16),
+    "windows overlap": SnippetGrid(25.0, 4, 16),
+    "halves of a frame": SnippetGrid(15.0, 1.5, 3, 2),
+    "an odd window": SnippetGrid(29.97, 8, 15, 5),
+    "starts before the video": SnippetGrid(24.0, 8, 16, -8),
+    "a third of a frame": SnippetGrid(10.0, 1 / 3, 1, 0),
+    "snippets a second": SnippetGrid(4.0),
+}
+LENGTHS = {"a": 40, "b": 31, "c": 57, "d": 20}
+SUBSETS = {"a": "training", "b": "training", "c": "validation", "d": "validation"}
+SEGMENTS = {  # as shares of what the features cover
+    "a": [(0.1, 0.3, "jump"), (0.25, 0.9, "run")],
+    "b": [(0.5, 0.75, "run")],
+    "c": [(0.0, 0.2, "walk"), (0.4, 1.0, "jump")],
+    "d": [],
+}
+
+
+def written(folder: Path, grid: SnippetGrid | None, *, prefix: str = "", durations: bool = True) -> tuple[Path, Path]:
+    """Features timed by a manifest, without one by durations alone, and annotations."""
+    features = folder / "features_in"
+    features.mkdir(parents=True)
+    database: dict[str, Any] = {}
+    for seed, (video, length) in enumerate(LENGTHS.items()):
+        array = np.random.default_rng(seed).normal(size=(length, 6)).astype(np.float16)
+        np.save(features / f"{prefix}{video}.npy", array)
+        end = 10.0 + seed if grid is None else float(centre(grid, length - 1))
+        database[video] = {
+            "subset": SUBSETS[video],
+            "duration": end,
+            "annotations": [{"segment": [s * end, e * end], "label": label} for s, e, label in SEGMENTS[video]],
+        }
+        if not durations:
+            del database[video]["duration"]
+    if grid is not None:
+        manifest = {"fps": grid.fps, "stride": grid.stride, "window": grid.window, "offset": grid.offset}
+        (features / "features.json").write_text(json.dumps(manifest))
+    (folder / "in.json").write_text(json.dumps({"database": database}))
+    return features, folder / "in.json"
+
+
+def handed_over(folder: Path, grid: SnippetGrid | None, **more: Any) -> Path:
+    features, annotations = written(folder, grid, **more)
+    write_handover(FeatureSet.open(features), read_annotations(annotations), folder / "out")
+    return folder / "out"
+
+
+def centre(grid: SnippetGrid, snippet: int) -> float:
+    """Seconds of a snippet's centre, from what the manifest's words mean."""
+    first_frame = grid.offset + snippet * grid.stride
+    return (first_frame + (first_frame + grid.window)) / 2 / grid.fps
+
+
+def database_of(out: Path) -> dict[str, Any]:
+    database: dict[str, Any] = json.loads((out / "annotations.json").read_text())["database"]
+    return database
+
+
+def actionformer_config(out: Path) -> dict[str, Any]:
+    config: dict[str, Any] = pytest.importorskip("yaml").safe_load((out / "actionformer.yaml").read_text())
+    return config
+
+
+def opentad_config(out: Path) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec((out / "opentad.py").read_text(), names)
+    return names
+
+
+# --- the layout --------------------------------------------------------------------------------------------------
+
+
+def test_every_file_is_there_and_named_by_the_annotated_id(tmp_path: Path) -> None:
+    out = handed_over(tmp_path, GRIDS["windows touch"], prefix="v_")
+    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    features = [f"features/{name}" for name in ("a.npy", "b.npy", "c.npy", "d.npy", "features.json")]
+    assert files == ["actionformer.yaml", "annotations.json", "category_idx.txt", *features, "opentad.py"]
+
+
+def test_features_are_the_same_numbers_in_float32(tmp_path: Path) -> None:
+    out = handed_over(tmp_path, GRIDS["windows touch"])
+    for video in LENGTHS:
+        array = np.load(out / "features" / f"{video}.npy")
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, np.load(tmp_path / "features_in" / f"{video}.npy"))
+
+
+def test_labels_are_numbered_as_the_class_map_is(tmp_path: Path) -> None:
+    out = handed_over(tmp_path, GRIDS["windows touch"])
+    names = (out / "category_idx.txt").read_text().splitlines()
+    assert names == ["jump", "run", "walk"]
+    instances = [one for record in database_of(out).values() for one in record["annotations"]]
+    assert all(names[one["label_id"]] == one["label"] for one in instances)
+
+
+def test_annotations_keep_segments_subsets_and_durations(tmp_path: Path) -> None:
+    out = handed_over(tmp_path, GRIDS["windows overlap"])
+    before, after = json.loads((tmp_path / "in.json").read_text())["database"], database_of(out)
+    for video, record in before.items():
+        assert {key: after[video][key] for key in ("subset", "duration")} == {
+            key: record[key] for key in ("subset", "duration")
+        }
+        assert [one["segment"] for one in after[video]["annotations"]] == [
+            one["segment"] for one in record["annotations"]
+        ]
+
+
+def test_a_video_without_duration_lasts_as_long_as_its_features(tmp_path: Path) -> None:
+    out = handed_over(tmp_path, GRIDS["windows touch"], durations=False)
+    assert {video: record["duration"] for video, record in database_of(out).items()} == pytest.approx(
+        {video: length * 16 / 30 for video, length in LENGTHS.items()}
+    )
+
+
+def test_what_is_written_reads_as_features_and_annotations_again(tmp_path: Path) -> None:
+    out = handed_over(tmp_path, GRIDS["windows overlap"])
+    features = FeatureSet.open(out / "features")
+    assert (features.manifest.fps, features.manifest.stride, features.manifest.window) == (25.0, 4.0, 16.0)
+    assert set(read_annotations(out / "annotations.json").videos) == set(features.videos)
+
+
+def test_only_classes_of_videos_that_are_there_count(tmp_path: Path) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    document = json.loads(annotations.read_text())
+    document["database"]["elsewhere"] = {
+        "subset": "training", "duration": 9, "annotations": [{"segment": [1, 2], "label": "dive"}],
+    }  # fmt: skip
+    annotations.write_text(json.dumps(document))
+    done = write_handover(FeatureSet.open(features), read_annotations(annotations), tmp_path / "out")
+    assert done.classes == ("jump", "run", "walk")
+    assert "elsewhere" not in database_of(tmp_path / "out")
+    assert actionformer_config(tmp_path / "out")["dataset"]["num_classes"] == 3
+
+
+def test_a_training_video_without_an_instance_is_left_out(tmp_path: Path) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    document = json.loads(annotations.read_text())
+    document["database"]["b"]["annotations"] = []
+    annotations.write_text(json.dumps(document))
+    done = write_handover(FeatureSet.open(features), read_annotations(annotations), tmp_path / "out")
+    assert (done.videos, done.left_out) == (("a", "c", "d"), ("b",))
+    assert sorted(path.stem for path in (tmp_path / "out/features").glob("*.npy")) == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "found"),
+    [
+        (1.0, 2.0, True),
+        (1.0, 1.0005, False),  # too short
+        (9.0, 12.9, True),  # of its 3.9 s, 2 are inside: the tool counts to 11 s
+        (9.0, 13.1, False),
+        (10.9, 11.0, True),
+        (11.1, 11.2, False),
+    ],
+)
+def test_learnable_as_actionformer_has_it(start: float, end: float, found: bool) -> None:
+    segments = Segments(np.array([start]), np.array([end]), np.zeros(1, np.int64), np.ones(1))
+    assert learnable(segments, SnippetGrid(1.0), length=10) is found
+
+
+@pytest.mark.parametrize(
+    ("longest", "clip", "factor"), [(10, 576, 6), (577, 1152, 6), (9000, 2304, 6), (20000, 2304, 9)]
+)
+def test_clip_length_suits_the_longest_video(longest: int, clip: int, factor: int) -> None:
+    yaml = pytest.importorskip("yaml")
+    data = DataSet(Path("out"), 6, 3, 16, 8, longest, "Training", "test")
+    config = yaml.safe_load(actionformer_yaml(data))
+    assert config["dataset"]["max_seq_len"] == clip
+    assert config["model"]["max_buffer_len_factor"] == factor
+    assert (config["train_split"], config["val_split"]) == (["training"], ["test"])  # the tool compares in lower case
+
+
+def test_skip_bad_leaves_out_a_damaged_file(tmp_path: Path) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    array = np.load(features / "b.npy")
+    array[3, 2] = np.nan
+    np.save(features / "b.npy", array)
+    command = ["handover", features, "--annotations", annotations, "--out", tmp_path / "out", "--quiet"]
+    assert sola(*command, "--skip-bad") == 0
+    assert sorted(database_of(tmp_path / "out")) == ["a", "c", "d"]
+
+
+def test_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features, annotations = written(tmp_path, None, prefix="v_")
+    out = tmp_path / "out"
+    assert sola("handover", features, "--annotations", annotations, "--out", out, "--id-prefix", "v_") == 0
+    told = capsys.readouterr().err
+    assert "4 videos have features and annotations (prefix 'v_')" in told
+    assert "4 videos, 3 classes" in told
+
+
+# --- the seconds -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_both_tools_give_every_snippet_its_seconds(tmp_path: Path, grid: SnippetGrid) -> None:
+    out = handed_over(tmp_path, grid)
+    actionformer, opentad = actionformer_config(out)["dataset"], opentad_config(out)["dataset"]
+    for video, record in database_of(out).items():
+        expected = [centre(grid, snippet) for snippet in range(LENGTHS[video])]
+        snippets = np.arange(LENGTHS[video])
+        stride, frames = actionformer["feat_stride"], actionformer["num_frames"]
+        np.testing.assert_allclose((snippets * stride + 0.5 * frames) / record["fps"], expected, atol=1e-9)
+        for part in opentad.values():
+            assert part["fps"] == -1
+            stride, offset = int(part["feature_stride"] * part["sample_stride"]), int(part["offset_frames"])
+            fps = record["frame"] / record["duration"]
+            np.testing.assert_allclose((snippets * stride + offset) / fps, expected, atol=1e-9)
+
+
+def test_without_fps_snippets_tile_each_duration(tmp_path: Path) -> None:
+    out = handed_over(tmp_path, None)
+    config = actionformer_config(out)["dataset"]
+    for video, record in database_of(out).items():
+        got = (np.arange(LENGTHS[video]) * config["feat_stride"] + 0.5 * config["num_frames"]) / record["fps"]
+        expected = (np.arange(LENGTHS[video]) + 0.5) * record["duration"] / LENGTHS[video]
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_frames_stay_whole_ones_where_they_are() -> None:
+    clock = common_clock({"a": SnippetGrid(30.0, 16, 16), "b": SnippetGrid(25.0, 16, 16)})
+    assert (clock.stride, clock.first, clock.fps) == (16, 8, {"a": 30.0, "b": 25.0})
+
+
+def test_a_video_timed_by_its_duration_counts_beside_one_timed_by_fps() -> None:
+    grids = {"a": SnippetGrid(30.0, 16, 16), "b": SnippetGrid.covering(10.0, 40)}
+    clock = common_clock(grids)
+    for video, grid in grids.items():
+        seconds = [(snippet * clock.stride + clock.first) / clock.fps[video] for snippet in range(40)]
+        assert seconds == pytest.approx([centre(grid, snippet) for snippet in range(40)], abs=1e-12)
+
+
+# --- what is refused ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("grids", "message"),
+    [
+        ([SnippetGrid(30.0, 16, 16), SnippetGrid(4.0, 1, 3)], "video 'v1': .* time all by --fps"),
+        ([SnippetGrid(30.0, 16, 16, -9)], "video 'v0': .* before the video begins"),
+        ([SnippetGrid(30.0, 2**0.5)], "video 'v0': a stride of 1.41421356"),
+        ([SnippetGrid(30.0, 1 / 999, 1 / 499)], "1/1000 at the finest"),
+    ],
+)
+def test_times_that_the_tools_cannot_express(grids: list[SnippetGrid], message: str) -> None:
+    with pytest.raises(SolaError, match=message):
+        common_clock({f"v{index}": grid for index, grid in enumerate(grids)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda database: database["c"].update(subset="Training"), "subsets 'training' and 'Training' are one"),
+        (lambda database: [one.update(subset="training") for one in database.values()], "unknown subset 'validation'"),
+        (lambda database: [database[video].update(annotations=[]) for video in "ab"], "subset 'training': none of its"),
+        (lambda database: database["a"]["annotations"][0].update(label="a\nb"), "would be two lines"),
+    ],
+)
+def test_annotations_that_the_tools_would_misread(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: Any, message: str
+) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    document = json.loads(annotations.read_text())
+    change(document["database"])
+    annotations.write_text(json.dumps(document))
+    assert message in refused(capsys, "handover", features, "--annotations", annotations, "--out", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["features_in", "in.json"]
+
+
+def test_places_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    command = ["handover", features, "--annotations", annotations, "--overwrite", "--out"]
+    assert "holds the features that are read" in refused(capsys, *command, features.parent)
+    assert "for an archive" in refused(capsys, *command, tmp_path / "out.hdf5")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "annotations.json").write_text('{"database": {}}')
+    assert "not ours to overwrite" in refused(capsys, *command, tmp_path / "other")
+
+
+def test_only_with_overwrite_is_a_folder_of_ours_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    command = ["handover", features, "--annotations", annotations, "--out", tmp_path / "out"]
+    assert sola(*command, "--quiet") == 0
+    assert "exists already" in refused(capsys, *command)
+    assert sola(*command, "--overwrite", "--quiet") == 0
+
+
+def test_a_value_beyond_float32_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    np.save(features / "b.npy", np.full((31, 6), 1e300))
+    message = refused(capsys, "handover", features, "--annotations", annotations, "--out", tmp_path / "out")
+    assert "video 'b': a value does not fit float32" in message
+    assert not (tmp_path / "out").exists()
+
+
+# --- the tools' own data sets ------------------------------------------------------------------------------------
+
+
+def clone(variable: str) -> Path:
+    folder = os.environ.get(variable)
+    if not folder:
+        pytest.skip(f"no {variable}: name a clone of the tool's repository")
+    return Path(folder)
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **attributes: Any) -> None:
+    """A module in the place of one that is not installed, with as much of it as reading a data set takes."""
+    try:
+        if importlib.util.find_spec(name) is not None:
+            return
+    except ModuleNotFoundError:
+        pass
+    module = types.ModuleType(name)
+    vars(module).update(attributes)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+def forget(package: str) -> None:
+    """Nothing of a tool's stays imported."""
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def actionformer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """ActionFormer's data sets and its reader of configurations."""
+    root = clone("SOLA_ACTIONFORMER_REFERENCE")
+    pytest.importorskip("yaml")
+    pytest.importorskip("h5py")
+    stand_in(monkeypatch, "pandas")
+    stand_in(monkeypatch, "joblib", Parallel=None, delayed=None)
+    monkeypatch.syspath_prepend(str(root))
+    utils = types.ModuleType("libs.utils")  # without their compiled suppression
+    utils.__path__ = [str(root / "libs" / "utils")]
+    monkeypatch.setitem(sys.modules, "libs.utils", utils)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the packages they need
+        metrics = importlib.import_module("libs.utils.metrics")
+        utils.remove_duplicate_annotations = metrics.remove_duplicate_annotations
+        datasets = importlib.import_module("libs.datasets")
+        config = importlib.import_module("libs.core.config")
+    yield types.SimpleNamespace(make_dataset=datasets.make_dataset, load_config=config.load_config)
+    forget("libs")
+
+
+@pytest.mark.parametrize("name", ["anet", "thumos"])
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_actionformers_data_set_reads_it(tmp_path: Path, actionformer: Any, grid: SnippetGrid, name: str) -> None:
+    out = handed_over(tmp_path, grid)
+    config = actionformer.load_config(str(out / "actionformer.yaml"))
+    config["dataset"]["crop_ratio"] = None  # the whole video, not a random part of it
+    truth = read_annotations(tmp_path / "in.json")
+    seen = []
+    for training, split in ((True, config["train_split"]), (False, config["val_split"])):
+        for item in actionformer.make_dataset(name, training, split, **config["dataset"]):
+            video = item["video_id"]
+            seen.append(video)
+            np.testing.assert_array_equal(item["feats"].numpy().T, np.load(tmp_path / "features_in" / f"{video}.npy"))
+            own = truth.videos[video].segments
+            if not len(own):
+                assert item["segments"] is None
+                continue
+            expected = np.stack([grid.index(own.start), grid.index(own.end)], axis=1)
+            np.testing.assert_allclose(item["segments"].numpy(), expected, rtol=1e-5, atol=1e-4)
+            assert item["labels"].tolist() == own.label.tolist()
+            # and back, as their network's postprocessing has it
+            seconds = (expected * item["feat_stride"] + 0.5 * item["feat_num_frames"]) / item["fps"]
+            np.testing.assert_allclose(seconds, np.stack([own.start, own.end], axis=1), atol=1e-9)
+    assert seen == ["a", "b", "c", "d"]
+
+
+class Registry:
+    """As much of MMEngine's as OpenTAD's data sets ask for."""
+
+    def __init__(self, name: str) -> None:
+        self.kinds: dict[str, Any] = {}
+
+    def register_module(self) -> Any:
+        def enter(kind: Any) -> Any:
+            self.kinds[kind.__name__] = kind
+            return kind
+
+        return enter
+
+    def build(self, config: dict[str, Any]) -> Any:
+        return self.kinds[config["type"]](**{key: value for key, value in config.items() if key != "type"})
+
+
+@pytest.fixture(scope="module")
+def opentad() -> Iterator[Any]:
+    """Builds one of OpenTAD's data sets; imported once, as MMEngine registers a name once."""
+    root = clone("SOLA_OPENTAD_REFERENCE")
+    transforms = Registry("transform")
+
+    def compose(pipeline: list[dict[str, Any]]) -> Any:
+        steps = [transforms.build(step) for step in pipeline]
+
+        def through(item: Any) -> Any:
+            for step in steps:
+                item = step(item)
+            return item
+
+        return through
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the packages they need
+            stand_in(monkeypatch, "pandas")
+            stand_in(monkeypatch, "torchvision")
+            stand_in(monkeypatch, "einops", rearrange=lambda array, _: array.T, reduce=None)
+            stand_in(monkeypatch, "mmengine")
+            stand_in(monkeypatch, "mmengine.registry", Registry=Registry, TRANSFORMS=transforms, build_from_cfg=None)
+            stand_in(monkeypatch, "mmengine.dataset", Compose=compose)
+            for package in ("opentad", "opentad.datasets", "opentad.datasets.transforms"):  # without those for video
+                module = types.ModuleType(package)
+                module.__path__ = [str(root / package.replace(".", "/"))]
+                monkeypatch.setitem(sys.modules, package, module)
+            for name in ("anet", "transforms.loading", "transforms.formatting"):
+                importlib.import_module(f"opentad.datasets.{name}")
+        yield sys.modules["opentad.datasets.builder"].DATASETS.build
+        forget("opentad")
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_opentads_data_set_reads_it(tmp_path: Path, opentad: Any, grid: SnippetGrid) -> None:
+    out = handed_over(tmp_path, grid)
+    truth = read_annotations(tmp_path / "in.json")
+    seen = {}
+    for part, config in opentad_config(out)["dataset"].items():
+        for step in config["pipeline"]:
+            if step["type"] == "RandomTrunc":
+                step["crop_ratio"] = None
+        data = opentad(config)
+        seen[part] = [data[index]["metas"]["video_name"] for index in range(len(data))]
+        for index, video in enumerate(seen[part]):
+            item = data[index]
+            meta, own = item["metas"], truth.videos[video].segments
+            array = np.load(tmp_path / "features_in" / f"{video}.npy")
+            np.testing.assert_array_equal(item["inputs"].numpy().T[item["masks"].numpy()], array)
+            # back to seconds as their convert_to_seconds has it
+            centres = (np.arange(len(array)) * meta["snippet_stride"] + meta["offset_frames"]) / meta["fps"]
+            np.testing.assert_allclose(centres, [centre(grid, i) for i in range(len(array))], atol=1e-9)
+            if part != "test":
+                expected = np.stack([grid.index(own.start), grid.index(own.end)], axis=1)
+                np.testing.assert_allclose(item["gt_segments"].numpy(), expected, rtol=1e-5, atol=1e-4)
+                assert item["gt_labels"].tolist() == own.label.tolist()
+    assert seen == {"train": ["a", "b"], "val": ["c"], "test": ["c", "d"]}
+
+
+# --- FiftyOne ----------------------------------------------------------------------------------------------------
+
+
+def found(*rows: tuple[float, float, int, float, int]) -> Detections:
+    """Detections of the videos p and q in the rows (start, end, label, score, video)."""
+    start, end, label, score, video = (np.array(column) for column in zip(*rows, strict=True))
+    return Detections(("p", "q"), ("jump", ""), SegmentTable(start, end, label, score, video))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "frames"),
+    [
+        (0.0, 4.0, [1, 100]),
+        (1.0, 2.0, [26, 50]),  # frame 26 comes on at 1.0 s, frame 50 goes at 2.0 s
+        (1.01, 1.02, [26, 26]),
+        (1.0, 1.0, [26, 26]),
+        (0.28, 0.56, [8, 14]),  # 7.000000000000001 and 14.000000000000002 frames
+        (-3.0, 0.5, [1, 13]),
+        (3.5, 9.0, [88, 100]),
+        (-2.0, -1.0, None),
+        (4.0, 5.0, None),
+    ],
+)
+def test_support_is_the_frames_on_screen(start: float, end: float, frames: list[int] | None) -> None:
+    assert support("v", start, end, frame_rate=25.0, count=100) == frames
+
+
+@pytest.fixture
+def fiftyone() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the packages it needs
+        return pytest.importorskip("fiftyone")
+
+
+def test_temporal_detections_by_video(fiftyone: Any) -> None:
+    detections = found((1.0, 2.0, 0, 0.75, 0), (9.0, 9.5, 0, 0.5, 0), (0.0, 1.0, 1, 0.25, 1), (0.5, 1.5, 0, 0.125, 0))
+    metadata = fiftyone.VideoMetadata(frame_rate=25.0, total_frame_count=100, duration=4.0)
+    got = to_fiftyone(detections, {"p": metadata, "q": VideoFrames(10.0, 30)})
+    assert all(isinstance(one, fiftyone.TemporalDetections) for one in got.values())
+    assert {
+        video: [(one.label, list(one.support), one.confidence) for one in field.detections]
+        for video, field in got.items()
+    } == {
+        "p": [("jump", [26, 50], 0.75), ("jump", [13, 38], 0.125)],  # what lies outside has no frame
+        "q": [(None, [1, 10], 0.25)],
+    }
+    sample = fiftyone.Sample(filepath="p.mp4", metadata=metadata, sola=got["p"])
+    theirs = [
+        fiftyone.TemporalDetection.from_timestamps(times, metadata=metadata).support
+        for times in ([1.0, 2.0], [0.5, 1.5])
+    ]
+    ours = [one.support for one in sample["sola"].detections]
+    assert np.abs(np.array(ours) - np.array(theirs)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("row", "videos", "message"),
+    [
+        ((0.0, 1.0, 0, 1.0, 0), {"q": VideoFrames(25.0, 100)}, "video 'p': frame rate None and frame count None"),
+        ((0.0, 1.0, 0, 1.0, 0), {"p": VideoFrames(25.0, 0)}, "video 'p': frame rate 25.0 and frame count 0"),
+        ((2.0, 1.0, 0, 1.0, 0), {"p": VideoFrames(25.0, 100)}, "2 to 1 s ends before it starts"),
+        ((8.0, 9.0, 0, 1.0, 0), {"p": VideoFrames(25.0, 100)}, "all detections lie outside its 100 frames"),
+    ],
+)
+def test_videos_and_segments_that_have_no_frames(
+    monkeypatch: pytest.MonkeyPatch, row: Any, videos: dict[str, VideoFrames], message: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "fiftyone", types.ModuleType("fiftyone"))  # none of it is reached
+    with pytest.raises(SolaError, match=message):
+        to_fiftyone(found(row), videos)
+
+
+def test_without_fiftyone_the_line_to_install_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fiftyone", None)
+    with pytest.raises(SolaError, match="pip install fiftyone"):
+        to_fiftyone(found((0.0, 1.0, 0, 1.0, 0)), {"p": VideoFrames(25.0, 100)})

@@ -1,0 +1,217 @@
+"""`sola predict`: the chain behind a localiser rebuilt for new videos, or refused with what is missing."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.calling import refused, sola
+from support.places import QUADRANTS
+from support.rendering import picture, render
+
+from sola.data.detections import read_detections
+from sola.data.manifest import Manifest
+
+pytestmark = pytest.mark.slow  # all stand on trained runs
+
+ENCODER = f"{QUADRANTS}:quick"
+SLOW = f"{QUADRANTS}:slow"
+HEAD = [
+    "--head", "bmn", "--recipe", "gtea", "--length", "8", "--span", "16", "--hop", "8", "--max-duration", "4",
+    "--epochs", "1", "--classifier-epochs", "2", "--precision", "fp32", "--device", "cpu", "--quiet",
+]  # fmt: skip
+MODULE = ["--epochs", "1", "--hidden", "8", "--step", "1", "--quiet", "--device", "cpu"]
+
+
+def clip(path: Path, seed: int, count: int = 160) -> Path:
+    """A clip of 20 frames a second."""
+    path.parent.mkdir(exist_ok=True, parents=True)
+    return render(path, pictures=[picture(seed * 31 + number) for number in range(count)])
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """videos/, new/, annotations.json, features/, run/ (a module), softened/, plain/ and soft/ (localisers)."""
+    root = tmp_path_factory.mktemp("world")
+    database = {}
+    for number in range(3):
+        clip(root / "videos" / f"v{number}.mp4", number)
+        segments = [{"segment": [1 + number / 2, 3 + number / 2], "label": "a"}, {"segment": [5, 7], "label": "b"}]
+        database[f"v{number}"] = {"subset": "training", "duration": 8.0, "annotations": segments}
+    clip(root / "new" / "n0.mp4", 7)
+    clip(root / "new" / "n1.mkv", 8, count=120)
+    (root / "annotations.json").write_text(json.dumps({"database": database}))
+    assert sola("extract", root / "videos", "--out", root / "features", "--encoder", ENCODER, "--quiet") == 0
+    assert sola("train", root / "features", "--out", root / "run", *MODULE) == 0
+    assert sola("transform", root / "run", root / "features", "--out", root / "softened", "--quiet") == 0
+    for features, run in (("features", "plain"), ("softened", "soft")):
+        localize(root / features, root / run)
+    return root
+
+
+def localize(features: Path, run: Path, *more: object) -> None:
+    annotations = features.parent / "annotations.json"
+    assert sola("localize", "train", features, *more, "--annotations", annotations, "--out", run, *HEAD) == 0
+
+
+def predict(world: Path, run: Path | str, out: Path, *more: object) -> list[object]:
+    return ["predict", world / "new", "--localizer", world / run, "--out", out, "--encoder", ENCODER, "--quiet", *more]
+
+
+def content(path: Path) -> dict[str, list[dict[str, object]]]:
+    results: dict[str, list[dict[str, object]]] = json.loads(path.read_text())["results"]
+    return results
+
+
+@pytest.mark.parametrize("run", ["plain", "soft"])
+def test_it_gives_what_the_commands_give_one_after_the_other(world: Path, tmp_path: Path, run: str) -> None:
+    features, softened, expected, out = (tmp_path / name for name in ("features", "softened", "e.json", "out.json"))
+    assert sola("extract", world / "new", "--out", features, "--encoder", ENCODER, "--quiet") == 0
+    if run == "soft":
+        assert sola("transform", world / "run", features, "--out", softened, "--quiet") == 0
+        features = softened
+    assert sola("localize", "predict", world / run, features, "--out", expected, "--quiet") == 0
+    assert sola(*predict(world, run, out)) == 0
+    assert content(out) == content(expected)
+    assert set(content(out)) == {"n0", "n1"}
+    assert min(map(len, content(out).values())) > 0
+
+
+def test_it_draws_each_video_and_leaves_nothing_else(world: Path, tmp_path: Path) -> None:
+    assert sola(*predict(world, "plain", tmp_path / "out.json")) == 0
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "out", "out.json", "out/n0.png", "out/n1.png",
+    ]  # fmt: skip
+    with Image.open(tmp_path / "out" / "n0.png") as image:
+        assert image.width > 1000
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 1000  # the frames' colours
+
+
+def test_no_pictures(world: Path, tmp_path: Path) -> None:
+    assert sola(*predict(world, "plain", tmp_path / "out.json", "--no-pictures")) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_bad_files_are_left_out_when_that_is_asked_for(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    arguments = predict(world, "plain", tmp_path / "out.json", tmp_path / "bad.mp4")
+    assert str(tmp_path / "bad.mp4") in refused(capsys, "predict", tmp_path / "bad.mp4", *arguments[1:-1])
+    assert not (tmp_path / "out.json").exists()
+    assert sola("predict", tmp_path / "bad.mp4", *arguments[1:-1], "--skip-bad") == 0
+    assert set(content(tmp_path / "out.json")) == {"n0", "n1"}
+
+
+def test_a_module_that_was_moved_is_named_and_can_be_given(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(world / "soft", tmp_path / "soft")
+    config = json.loads((tmp_path / "soft" / "config.json").read_text())
+    sola_entry = config["features"]["manifest"]["sola"]
+    sola_entry["run"] = str(tmp_path / "gone")
+    (tmp_path / "soft" / "config.json").write_text(json.dumps(config))
+    line = refused(capsys, *predict(world, tmp_path / "soft", tmp_path / "out.json"))
+    assert str(tmp_path / "gone") in line
+    assert "--sola" in line
+    assert sola("train", world / "features", "--out", tmp_path / "other", *MODULE, "--seed", "5") == 0
+    line = refused(capsys, *predict(world, tmp_path / "soft", tmp_path / "out.json", "--sola", tmp_path / "other"))
+    assert sola_entry["fingerprint"][:12] in line
+    assert sola(*predict(world, tmp_path / "soft", tmp_path / "out.json", "--sola", world / "run")) == 0
+
+
+def test_features_go_through_every_module_in_order(world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "videos", tmp_path / "videos")
+    shutil.copy(world / "annotations.json", tmp_path)
+    assert sola("train", world / "softened", "--out", tmp_path / "second", *MODULE, "--seed", "3") == 0
+    assert sola("transform", tmp_path / "second", world / "softened", "--out", tmp_path / "twice", "--quiet") == 0
+    localize(tmp_path / "twice", tmp_path / "run")
+    assert sola("localize", "predict", tmp_path / "run", tmp_path / "twice", "--out", tmp_path / "e.json") == 0
+    arguments = predict(world, tmp_path / "run", tmp_path / "out.json")
+    assert sola("predict", world / "videos", *arguments[2:]) == 0
+    assert content(tmp_path / "out.json") == content(tmp_path / "e.json")
+
+
+def test_features_of_unknown_making_are_refused(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(world / "plain", tmp_path / "plain")
+    config = json.loads((tmp_path / "plain" / "config.json").read_text())
+    del config["features"]["manifest"]["extraction"]
+    (tmp_path / "plain" / "config.json").write_text(json.dumps(config))
+    assert "sola localize predict" in refused(capsys, *predict(world, tmp_path / "plain", tmp_path / "out.json"))
+
+
+def test_a_manifest_does_not_get_to_say_what_code_is_run(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = predict(world, "plain", tmp_path / "out.json")
+    place = arguments.index("--encoder")
+    line = refused(capsys, *arguments[:place], *arguments[place + 2 :])
+    assert f"--encoder {ENCODER}" in line
+
+
+def test_another_encoder_is_refused(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = predict(world, "plain", tmp_path / "out.json")
+    arguments[arguments.index("--encoder") + 1] = "efficientnet-lite0"
+    assert "is not the one" in refused(capsys, *arguments)
+
+
+def test_an_encoder_that_was_renamed_is_known_by_its_identity(world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "plain", tmp_path / "plain")
+    config = json.loads((tmp_path / "plain" / "config.json").read_text())
+    config["features"]["manifest"]["encoder"] = "what its folder was called"
+    (tmp_path / "plain" / "config.json").write_text(json.dumps(config))
+    assert sola(*predict(world, tmp_path / "plain", tmp_path / "out.json")) == 0
+
+
+def test_joined_features_are_refused(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    localize(world / "features", tmp_path / "joined", world / "softened")
+    line = refused(capsys, *predict(world, tmp_path / "joined", tmp_path / "out.json"))
+    assert "joined" in line
+
+
+def test_nothing_is_overwritten_unasked(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").mkdir()
+    assert "--overwrite" in refused(capsys, *predict(world, "plain", tmp_path / "out.json"))
+
+
+def test_features_of_other_frames_do_not_go_to_a_localizer(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(world / "features", tmp_path / "features")
+    manifest = Manifest.read(tmp_path / "features").to_json()
+    manifest["extraction"]["framing"]["short_side"] = 24
+    (tmp_path / "features" / "features.json").write_text(json.dumps(manifest))
+    line = refused(capsys, "localize", "predict", world / "plain", tmp_path / "features", "--out", tmp_path / "o.json")
+    assert "frames that are cut otherwise" in line
+
+
+def test_a_prediction_that_was_killed_goes_on(world: Path, tmp_path: Path) -> None:
+    arguments = predict(world, "plain", tmp_path / "out.json")
+    arguments[arguments.index("--encoder") + 1] = SLOW
+    command = [sys.executable, "-m", "sola", *map(str, arguments), "--jobs", "1", "--batch", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    first = tmp_path / ".out.json.partial" / "features" / "n0.npy"
+    while not first.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    made = first.stat().st_mtime_ns
+    assert not (tmp_path / "out.json").exists()
+    again = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while again.poll() is None:
+        if first.exists():
+            assert first.stat().st_mtime_ns == made  # it was not made again
+        time.sleep(0.01)
+    assert again.returncode == 0
+    assert sola(*predict(world, "plain", tmp_path / "expected.json")) == 0
+    assert content(tmp_path / "out.json") == content(tmp_path / "expected.json")
+    assert set(read_detections(tmp_path / "out.json").videos) == {"n0", "n1"}

@@ -1,0 +1,211 @@
+"""The module against convolutions written as loops, its shortcuts against the dense form, and its files."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sola.core.errors import SolaError
+from sola.softlanding.network import SoLa
+from sola.softlanding.windows import draw_windows, neighbourhoods, window_length
+
+PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
+
+
+def opened(channels: int = 6, **values: object) -> SoLa:
+    """A module with random weights and an open gate."""
+    torch.manual_seed(0)
+    module = SoLa(channels, **{"hidden": 10, **values})
+    if module.alpha is not None:
+        torch.nn.init.constant_(module.alpha, 0.7)
+    return module.eval()
+
+
+def features(time: int, channels: int = 6, seed: int = 0, batch: int = 2) -> Tensor:
+    return torch.randn(batch, time, channels, generator=torch.Generator().manual_seed(seed))
+
+
+def convolution(x: list[list[float]], conv: torch.nn.Conv1d) -> list[list[float]]:
+    """Conv1d with zeros beyond the ends, one multiplication at a time."""
+    weight, bias = conv.weight.tolist(), conv.bias.tolist()
+    reach = conv.kernel_size[0] // 2
+    out = []
+    for t in range(len(x)):
+        row = []
+        for o in range(len(weight)):
+            total = bias[o]
+            for c in range(len(weight[o])):
+                for offset in range(-reach, reach + 1):
+                    if 0 <= t + offset < len(x):
+                        total += weight[o][c][offset + reach] * x[t + offset][c]
+            row.append(total)
+        out.append(row)
+    return out
+
+
+def relu(x: list[list[float]]) -> list[list[float]]:
+    return [[max(value, 0.0) for value in row] for row in x]
+
+
+@pytest.mark.parametrize(("form", "gate"), [("adapter", "tanh"), ("adapter", "linear"), ("direct", "tanh")])
+def test_output_is_the_definition(form: str, gate: str) -> None:
+    module, x = opened(3, hidden=4, form=form, gate=gate).double(), features(7, 3, batch=1).double()
+    response = convolution(
+        relu(convolution(relu(convolution(x[0].tolist(), module.conv1)), module.conv2)), module.conv3
+    )
+    factor = float(np.tanh(0.7)) if gate == "tanh" else 0.7
+    expected = torch.tensor(response, dtype=torch.float64)
+    if form == "adapter":
+        expected = x[0] + factor * expected
+    torch.testing.assert_close(module(x)[0], expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("gate", ["tanh", "linear"])
+def test_an_untrained_adapter_is_the_identity_to_the_bit(gate: str) -> None:
+    x = features(9)
+    assert torch.equal(SoLa(6, hidden=8, gate=gate)(x), x)
+
+
+def test_the_gate_moves_first() -> None:
+    """At α = 0 nothing but α has a gradient, and it has one."""
+    module = SoLa(6, hidden=8)
+    module(features(9)).square().sum().backward()
+    assert module.alpha.grad != 0
+    assert module.conv1.weight.grad.eq(0).all()
+
+
+@PROPERTY
+@given(
+    step=st.integers(1, 9), kernel=st.sampled_from([1, 3, 5, 9]), positions=st.integers(2, 8), seed=st.integers(0, 99)
+)
+def test_gather_first_equals_the_dense_convolution(step: int, kernel: int, positions: int, seed: int) -> None:
+    module, margin = opened(kernel_size=kernel), 4
+    window = window_length(positions, step, margin)
+    x = features(window + 5, seed=seed)
+    start = np.array([0, 5])
+    dense = torch.stack([module.adapt(x[i : i + 1, s : s + window])[0] for i, s in enumerate(start)])
+    dense = dense[:, margin + step * np.arange(positions)]
+    index = neighbourhoods(start, positions, step, margin, module.reach)
+    gathered = module.adapt_at(torch.stack([x[i][torch.from_numpy(index[i])] for i in range(2)]))
+    torch.testing.assert_close(gathered, dense, atol=1e-5, rtol=0)
+
+
+def test_gather_first_has_the_gradients_of_the_dense_convolution() -> None:
+    module = opened()
+    x = features(window_length(8, 2, 4), batch=3)
+    index = neighbourhoods(np.zeros(3, dtype=np.int64), 8, 2, 4, module.reach)
+    weight = torch.randn(3, 8, 6, generator=torch.Generator().manual_seed(5))
+    (module.adapt(x)[:, 4 + 2 * np.arange(8)] * weight).sum().backward()
+    dense = {name: parameter.grad.clone() for name, parameter in module.named_parameters()}
+    module.zero_grad()
+    (module.adapt_at(x[torch.arange(3)[:, None, None], torch.from_numpy(index)]) * weight).sum().backward()
+    for name, parameter in module.named_parameters():
+        torch.testing.assert_close(parameter.grad, dense[name], atol=1e-5, rtol=1e-5)
+
+
+def test_centring_removes_each_videos_own_mean() -> None:
+    module, x = SoLa(6, hidden=8, conditioning="centre"), features(9) + 100
+    torch.testing.assert_close(module(x), x - x.mean(dim=1, keepdim=True))
+
+
+def test_scaling_divides_after_centring() -> None:
+    module, x = SoLa(6, hidden=8, conditioning="centre+scale"), features(9)
+    module.scale.fill_(4.0)
+    torch.testing.assert_close(module(x), (x - x.mean(dim=1, keepdim=True)) / 4)
+
+
+@PROPERTY
+@given(width=st.sampled_from([1, 3, 5, 9]), time=st.integers(1, 12))
+def test_smoothing_averages_what_there_is(width: int, time: int) -> None:
+    x = features(time)
+    got = SoLa(6, hidden=8, smoothing=width)(x)
+    for t in range(time):
+        expected = x[:, max(0, t - width // 2) : t + width // 2 + 1].mean(dim=1)
+        torch.testing.assert_close(got[:, t], expected, atol=1e-6, rtol=0)
+
+
+def test_length_is_kept_down_to_one_snippet() -> None:
+    assert opened(smoothing=5)(features(1)).shape == (2, 1, 6)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"hidden": 0}, "hidden=0"),
+        ({"kernel_size": 4}, "kernel_size=4"),
+        ({"smoothing": 2}, "smoothing=2"),
+        ({"hidden": math.inf}, "not a SoLa module's"),
+        ({"form": "both"}, "both"),
+        ({"conditioning": "whiten"}, "whiten"),
+    ],
+)
+def test_a_value_out_of_range_is_named(values: dict[str, object], named: str, tmp_path: Path) -> None:
+    """Through a config file, as a user's mistake comes in."""
+    module = opened()
+    module.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["module"] |= values
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(SolaError, match=named):
+        SoLa.from_pretrained(tmp_path)
+
+
+def test_saved_and_loaded_it_answers_to_the_bit(tmp_path: Path) -> None:
+    module = opened(conditioning="centre+scale", smoothing=3, gate="linear")
+    module.scale.fill_(3.0)
+    module.save_pretrained(tmp_path)
+    assert torch.equal(SoLa.from_pretrained(tmp_path)(features(9)), module(features(9)))
+
+
+def test_saving_keeps_what_else_the_config_says(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"training": {"step": 8}}')
+    opened().save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["training"] == {"step": 8}
+
+
+def test_an_unfinished_run_is_no_module(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(SolaError, match=r"no module\.safetensors here"):
+        SoLa.from_pretrained(tmp_path)
+
+
+def test_weights_that_are_not_safetensors_are_named(tmp_path: Path) -> None:
+    opened().save_pretrained(tmp_path)
+    (tmp_path / "module.safetensors").write_bytes(b"\x80\x04 a pickle")
+    with pytest.raises(SolaError, match=r"module\.safetensors: not a readable safetensors file"):
+        SoLa.from_pretrained(tmp_path)
+
+
+def test_weights_of_another_width_are_told_in_one_line(tmp_path: Path) -> None:
+    opened(6).save_pretrained(tmp_path)
+    opened(7).save_weights(tmp_path)
+    with pytest.raises(SolaError, match=r"the weights do not fit") as caught:
+        SoLa.from_pretrained(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_published_window_lengths() -> None:
+    assert (window_length(8, 2, 4), window_length(8, 8, 4)) == (23, 65)
+
+
+@PROPERTY
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=8), per_video=st.integers(1, 3), seed=st.integers(0, 99)
+)
+def test_windows_lie_inside_their_videos_and_short_videos_have_none(
+    lengths: list[int], per_video: int, seed: int
+) -> None:
+    video, start = draw_windows(np.array(lengths), 10, per_video, np.random.default_rng(seed))
+    long_enough = [i for i, length in enumerate(lengths) if length >= 10]
+    assert sorted(video.tolist()) == sorted(long_enough * per_video)
+    assert all(0 <= s <= lengths[v] - 10 for v, s in zip(video, start, strict=True))
+
+
+def test_a_video_exactly_as_long_as_the_window_has_one_place() -> None:
+    assert draw_windows(np.array([10]), 10, 1, np.random.default_rng(0))[1].tolist() == [0]

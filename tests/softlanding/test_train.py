@@ -1,0 +1,339 @@
+"""Training: the step against its definition, seeds, resume to the bit, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+import sola.training.checkpoint
+from sola.core.errors import SolaError
+from sola.data.features import FeatureSet
+from sola.data.ragged import pack
+from sola.softlanding.config import TrainingConfig
+from sola.softlanding.losses import lambda_target
+from sola.softlanding.network import SoLa
+from sola.softlanding.task import SimilarityMatching, collapse, kept_at_random
+from sola.softlanding.train import train
+from sola.training.run import Run
+from sola.training.trainer import backward
+
+CPU = torch.device("cpu")
+SMALL = TrainingConfig(step=2, hidden=16, projector_hidden=8, epochs=4, batch_size=4, precision="fp32", device="cpu")
+
+
+def replaced(config: TrainingConfig, **values: object) -> TrainingConfig:
+    return TrainingConfig(**{**vars(config), **values})
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> FeatureSet:
+    """Six videos of 40 to 65 slowly changing snippets, and one too short for a window of 23."""
+    folder = tmp_path / "features"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for i, length in enumerate((40, 45, 50, 55, 60, 65, 12)):
+        walk = generator.normal(size=(length, 12)).cumsum(axis=0)
+        np.save(folder / f"video{i}.npy", walk.astype(np.float16))
+    return FeatureSet.open(folder)
+
+
+def test_a_step_is_its_definition(features: FeatureSet) -> None:
+    """Whole windows through dense convolutions, plain formulas, and AdamW: the same weights after three steps."""
+    config = replaced(SMALL, conditioning="centre+scale", learning_rate=1e-2)
+    task = SimilarityMatching(config, pack(features), CPU)
+    with torch.no_grad():
+        task.model.module.alpha.fill_(0.3)
+    plain = SimilarityMatching(config, pack(features), CPU)
+    plain.model.load_state_dict(task.model.state_dict())
+    fast_optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-2, weight_decay=0.01, fused=True)
+    slow_optimizer = torch.optim.AdamW(plain.model.parameters(), lr=1e-2, weight_decay=0.01)
+    arrays = [features.read(video).astype(np.float32) for video in features.videos]
+    residue = np.concatenate([array - array.mean(axis=0) for array in arrays])
+    scale = float(np.sqrt(np.square(residue).mean()))
+    for step in range(2):
+        backward(task, task.batch(0, step), CPU, "fp32")
+        fast_optimizer.step()
+        fast_optimizer.zero_grad()
+
+        drawn = slice(4 * step, 4 * step + 4)
+        losses = []
+        for video, first in zip(task.plan.video[drawn], task.plan.first[drawn], strict=True):
+            start = first - task.packed.starts[video]
+            window = (arrays[video] - arrays[video].mean(axis=0))[start : start + 23] / scale
+            z = plain.model.module.adapt(torch.from_numpy(window)[None])[0][4 : 4 + 15 : 2]
+            z = z / z.norm(dim=1, keepdim=True)
+            g = plain.model.projector(z)
+            for i in range(8):
+                for j in range(8):
+                    cosine = torch.dot(z[i].detach(), g[j] / g[j].norm())
+                    target = lambda_target(8, 16.0)[i, j]
+                    losses.append(F.binary_cross_entropy((1 + cosine) / 2, target))
+        torch.stack(losses).mean().backward()
+        slow_optimizer.step()
+        slow_optimizer.zero_grad()
+    for (name, got), expected in zip(task.model.named_parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("conditioning", ["none", "centre+scale"])
+def test_a_step_never_waits_for_the_device(features: FeatureSet, conditioning: str) -> None:
+    """Seen on the meta device, whose values nobody can read."""
+    task = SimilarityMatching(replaced(SMALL, conditioning=conditioning), pack(features), torch.device("meta"))
+    for step in range(2):
+        batch = task.batch(0, step)
+        loss = task.score(task.predict(batch), batch)
+        loss.backward()
+        assert {loss.device.type, task.plan.first.device.type, task.values.device.type} == {"meta"}
+        assert all(parameter.grad is not None for parameter in task.model.parameters())
+
+
+def weights(run: Path) -> bytes:
+    return (run / "module.safetensors").read_bytes()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(features: FeatureSet, tmp_path: Path) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        train(features, replaced(SMALL, seed=seed), tmp_path / name, quiet=True)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
+
+
+@pytest.mark.parametrize("conditioning", ["none", "centre+scale"])
+def test_above_the_memory_limit_features_are_mapped_and_the_bits_the_same(
+    features: FeatureSet, tmp_path: Path, conditioning: str
+) -> None:
+    config = replaced(SMALL, conditioning=conditioning)
+    above, within = tmp_path / "above", tmp_path / "within"
+    train(features, config, within, quiet=True)
+    train(features, config, above, memory_limit=100, quiet=True)
+    assert (above / "module.safetensors").read_bytes() == (within / "module.safetensors").read_bytes()
+    assert sorted(path.name for path in above.iterdir()) == sorted(path.name for path in within.iterdir())
+    task = SimilarityMatching(config, pack(features, 100, tmp_path), CPU)
+    assert isinstance(task.packed.values.base, np.memmap)
+    if conditioning != "none":
+        assert task.packed.row_each(12).shape == (len(features.videos), 12)
+        assert isinstance(task.packed.row_each(12), np.memmap)
+
+
+def test_training_lowers_the_loss_and_opens_the_gate(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, replaced(SMALL, epochs=40, learning_rate=1e-3), tmp_path / "run", quiet=True)
+    rows = Run(tmp_path / "run").rows()
+    assert rows[-1]["loss"] < 0.97 * rows[0]["loss"]
+    assert abs(rows[-1]["gate"]) > 1e-3
+
+
+@pytest.mark.parametrize("projector", ["symmetric", "asymmetric"])
+@pytest.mark.parametrize("loss", ["similarity_matching", "nt_xent", "softened_inside", "softened_outside"])
+def test_every_objective_trains(features: FeatureSet, tmp_path: Path, loss: str, projector: str) -> None:
+    config = replaced(SMALL, loss=loss, projector=projector, probability="exponential", form="direct", epochs=2)
+    module = train(features, config, tmp_path / "run", quiet=True)
+    assert all(parameter.isfinite().all() for parameter in module.parameters())
+
+
+def test_bf16_goes_the_way_of_fp32(features: FeatureSet, tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16"):
+        train(features, replaced(SMALL, precision=precision), tmp_path / precision, quiet=True)
+    losses = [[row["loss"] for row in Run(tmp_path / name).rows()] for name in ("fp32", "bf16")]
+    assert losses[0] == pytest.approx(losses[1], rel=2e-2)
+
+
+def test_the_log_has_a_full_row_an_epoch(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    expected = {"epoch", "loss", "gate", "windows_per_s", "feature_std", "effective_rank"}
+    assert all(set(row) == expected for row in rows)
+
+
+def test_the_config_repeats_the_run(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, replaced(SMALL, seed=5), tmp_path / "run", quiet=True)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    train(features, TrainingConfig(**config["training"]), tmp_path / "again", quiet=True)
+    assert weights(tmp_path / "run") == weights(tmp_path / "again")
+
+
+def test_what_was_trained_is_what_is_loaded(features: FeatureSet, tmp_path: Path) -> None:
+    module = train(features, replaced(SMALL, conditioning="scale"), tmp_path / "run", quiet=True)
+    x = torch.randn(1, 30, 12, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(SoLa.from_pretrained(tmp_path / "run")(x), module(x))
+
+
+class PowerCutError(Exception):
+    """Stands for a machine that goes down."""
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 6, 7])
+def test_resumed_after_any_step_it_ends_in_the_same_bits(
+    features: FeatureSet, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replaced(SMALL, dropout=0.5)
+    train(features, config, tmp_path / "whole", quiet=True)
+    monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
+    monkeypatch.setattr(SimilarityMatching, "windows", fails_after(steps))
+    with pytest.raises(PowerCutError):
+        train(features, config, tmp_path / "cut", quiet=True)
+    monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighbourhood))
+    train(features, config, tmp_path / "cut", resume=True, quiet=True)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    losses = [[row["loss"] for row in Run(tmp_path / name).rows()] for name in ("whole", "cut")]
+    assert losses[0] == losses[1]
+
+
+def fails_after(steps: int) -> object:
+    done = iter(range(steps))
+
+    def windows(self: SimilarityMatching, batch: object) -> int:
+        if next(done, None) is None:
+            raise PowerCutError
+        return len(batch.neighbourhood)
+
+    return windows
+
+
+def test_resume_says_so_in_the_log_and_repeats_at_most_one_interval(
+    features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps an epoch, a checkpoint every three: stopped after the fifth, it goes on from the third."""
+    monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 3)
+    monkeypatch.setattr(SimilarityMatching, "windows", fails_after(5))
+    with pytest.raises(PowerCutError):
+        train(features, SMALL, tmp_path / "run", quiet=True)
+    monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighbourhood))
+    train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row.get("resumed_from_epoch") for row in rows] == [None, None, 1, None, None, None]
+    assert [row["epoch"] for row in rows] == [1, 2, 1, 2, 3, 4]
+
+
+def test_a_log_line_cut_short_takes_no_other_with_it(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.append({"epoch": 1, "loss": 2.0})
+    with run.log.open("a") as stream:
+        stream.write('{"epoch": 2, "lo')
+    run.append({"epoch": 2, "loss": 1.0})
+    assert [row["loss"] for row in run.rows()] == [2.0, 1.0]
+
+
+def test_a_log_that_others_wrote_in_loses_their_lines_only(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.append({"epoch": 1, "loss": 2.0})
+    with run.log.open("ab") as stream:
+        stream.write(b'3\n"loss"\n{"loss": 1}\n{"epoch": [2], "loss": 1}\n' + b"[" * 100_000 + b"\n\xff\n")
+    assert [row["loss"] for row in run.rows()] == [2.0]
+
+
+def test_training_leaves_the_callers_random_numbers_alone(features: FeatureSet, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_resume_of_nothing_begins(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
+    train(features, SMALL, tmp_path / "other", quiet=True)
+    assert weights(tmp_path / "run") == weights(tmp_path / "other")
+
+
+def test_resume_of_a_finished_run_changes_nothing(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "run").rglob("*.*")}
+    train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
+    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in (tmp_path / "run").rglob("*.*")}
+
+
+def test_resume_with_another_config_is_refused(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    with pytest.raises(SolaError, match=r"was begun with requested step=2, now it is 1"):
+        train(features, replaced(SMALL, step=1), tmp_path / "run", resume=True, quiet=True)
+
+
+def test_resume_on_other_features_is_refused(
+    features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
+    monkeypatch.setattr(SimilarityMatching, "windows", fails_after(2))
+    with pytest.raises(PowerCutError):
+        train(features, SMALL, tmp_path / "run", quiet=True)
+    with pytest.raises(SolaError, match=r"was begun with features videos=7, now it is 6"):
+        train(features.only(features.videos[:6]), SMALL, tmp_path / "run", resume=True, quiet=True)
+
+
+def test_an_existing_run_is_not_touched_unless_told_to(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    before = weights(tmp_path / "run")
+    with pytest.raises(SolaError, match=r"exists already; go on with --resume"):
+        train(features, replaced(SMALL, seed=1), tmp_path / "run", quiet=True)
+    assert weights(tmp_path / "run") == before
+    train(features, replaced(SMALL, seed=1), tmp_path / "run", overwrite=True, quiet=True)
+    assert weights(tmp_path / "run") != before
+
+
+def test_a_strangers_folder_is_not_overwritten(features: FeatureSet, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").write_text("ten years")
+    with pytest.raises(SolaError, match=r"exists and is no run of sola's"):
+        train(features, SMALL, tmp_path / "home", overwrite=True, quiet=True)
+
+
+def test_short_videos_are_counted_and_left_out(features: FeatureSet, tmp_path: Path, capsys: object) -> None:
+    train(features, SMALL, tmp_path / "run")
+    assert "1 of 7 videos are shorter than the window of 23 snippets" in capsys.readouterr().err
+
+
+def test_no_video_as_long_as_the_window_is_refused_and_leaves_nothing(features: FeatureSet, tmp_path: Path) -> None:
+    with pytest.raises(SolaError, match=r"the longest has 65 snippets, the window 79"):
+        train(features, replaced(SMALL, step=10), tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [({"step": 0}, "step=0"), ({"epochs": 0}, "epochs=0"), ({"learning_rate": -1.0}, "learning_rate=-1.0"),
+     ({"k": float("nan")}, "k=nan"), ({"margin": 1}, "margin=1"), ({"positions": 1}, "positions=1")],
+)  # fmt: skip
+def test_a_value_out_of_range_is_named(values: dict[str, object], named: str) -> None:
+    with pytest.raises(SolaError, match=named):
+        TrainingConfig(**values)
+
+
+def test_a_diverged_loss_is_told(features: FeatureSet, tmp_path: Path) -> None:
+    config = replaced(SMALL, learning_rate=1e30, gate="linear", epochs=20)
+    with pytest.raises(SolaError, match=r"lower --learning-rate"):
+        train(features, config, tmp_path / "run", quiet=True)
+
+
+def test_collapse_measures_of_known_sets() -> None:
+    axes = torch.cat([torch.eye(4), -torch.eye(4)]).double()
+    assert collapse(axes) == (pytest.approx(1.0), pytest.approx(4.0))
+    assert collapse(torch.ones(5, 4).double() / 2) == (pytest.approx(0.0), pytest.approx(1.0))
+    line = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).double()
+    assert collapse(line)[1] == pytest.approx(1.0)
+
+
+def test_dropout_zeroes_its_share() -> None:
+    kept = kept_at_random((200, 100), 0.8, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(kept.unique(), torch.tensor([0.0, 1.0]))
+    assert float((kept == 0).float().mean()) == pytest.approx(0.8, abs=0.01)
+
+
+def test_each_step_drops_other_values_and_the_same_again(features: FeatureSet) -> None:
+    task = SimilarityMatching(replaced(SMALL, dropout=0.5), pack(features), CPU)
+    first, again, next_epoch = (task.batch(epoch, 0).neighbourhood == 0 for epoch in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, next_epoch)
+
+
+def test_what_is_kept_is_scaled_so_that_sums_stay(features: FeatureSet) -> None:
+    packed = pack(features)
+    some = SimilarityMatching(replaced(SMALL, dropout=0.5), packed, CPU).batch(0, 0).neighbourhood
+    whole = SimilarityMatching(SMALL, packed, CPU).batch(0, 0).neighbourhood
+    torch.testing.assert_close(some[some != 0], 2 * whole[some != 0])
+
+
+def test_without_dropout_nothing_is_dropped(features: FeatureSet) -> None:
+    task = SimilarityMatching(SMALL, pack(features), CPU)
+    assert (task.batch(0, 0).neighbourhood != 0).all()

@@ -1,0 +1,64 @@
+"""What goes through a module in pieces is what goes through it whole."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sola.core.errors import SolaError
+from sola.data.features import FeatureSet
+from sola.softlanding.network import SoLa
+from sola.softlanding.transform import describe, transform, transform_array
+
+
+def opened(**values: object) -> SoLa:
+    """A module with random weights and an open gate, so that every snippet's neighbours count."""
+    torch.manual_seed(0)
+    module = SoLa(6, hidden=8, **values).eval()
+    torch.nn.init.constant_(module.alpha, 1.0)
+    module.scale.fill_(2.0)
+    return module
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    length=st.integers(1, 40),
+    piece=st.integers(1, 45),
+    kernel=st.sampled_from([1, 5, 9]),
+    conditioning=st.sampled_from(["none", "centre+scale"]),
+    smoothing=st.sampled_from([1, 5]),
+)
+def test_pieces_equal_the_whole(length: int, piece: int, kernel: int, conditioning: str, smoothing: int) -> None:
+    module = opened(kernel_size=kernel, conditioning=conditioning, smoothing=smoothing)
+    video = np.random.default_rng(length).normal(size=(length, 6)).astype(np.float32)
+    whole = module(torch.from_numpy(video)[None])[0].detach().numpy()
+    np.testing.assert_allclose(transform_array(module, video, piece=piece), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_dtype_is_kept(dtype: type) -> None:
+    assert transform_array(opened(), np.ones((5, 6), dtype)).dtype == dtype
+
+
+def test_another_width_is_told() -> None:
+    with pytest.raises(SolaError, match="have 7 channels, the module was trained on 6"):
+        transform_array(opened(), np.ones((5, 7), np.float32))
+
+
+def test_a_result_that_does_not_fit_its_file_names_the_video(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "loud.npy", np.full((20, 6), 6e4, np.float16))
+    module = opened(gate="linear")
+    torch.nn.init.constant_(module.alpha, 1e4)
+    with pytest.raises(SolaError, match="loud"):
+        transform(module, FeatureSet.open(tmp_path / "in"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_fingerprint_is_the_weights() -> None:
+    one, same, other = opened(), opened(), opened()
+    torch.nn.init.constant_(other.alpha, 0.5)
+    assert describe(one)["fingerprint"] == describe(same)["fingerprint"] != describe(other)["fingerprint"]

@@ -1,0 +1,88 @@
+"""What the experiments compare, and the figures they stand beside."""
+
+from dataclasses import asdict
+
+import pytest
+
+from sola.softlanding.config import TrainingConfig
+from sola.softlanding.recipes import anet, auto
+from sola.studies.catalogue import BASELINE, EXPERIMENTS, SOLA, Experiment, Variant
+from sola.studies.settings import default_seeds
+
+
+def made(name: str, config: TrainingConfig | None = None) -> Experiment:
+    return EXPERIMENTS[name](config or anet(), "gtad")  # type: ignore[index]
+
+
+def changed(variant: Variant) -> dict[str, object]:
+    base = asdict(anet())
+    return {name: value for name, value in asdict(variant.config).items() if value != base[name]}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("table1", {"SoLa, direct": {"form": "direct"}, "SoLa, adapter": {}}),
+        (
+            "table2",
+            {
+                "NT-Xent": {"loss": "nt_xent"},
+                "softened, inside": {"loss": "softened_inside"},
+                "softened, outside": {"loss": "softened_outside"},
+                "similarity matching": {},
+            },
+        ),
+        (
+            "table5",
+            {
+                "K=4, s=8": {"k": 4.0},
+                "K=8, s=8": {"k": 8.0},
+                "K=32, s=8": {"k": 32.0},
+                "K=16, s=2": {"step": 2},
+                "K=16, s=4": {"step": 4},
+                "K=16, s=12": {"step": 12},
+                "K=16, s=8": {},
+            },
+        ),
+        ("table6", {"symmetric": {"projector": "symmetric"}, "asymmetric": {}}),
+    ],
+)
+def test_a_table_varies_one_thing(name: str, expected: dict[str, dict[str, object]]) -> None:
+    assert {variant.name: changed(variant) for variant in made(name).variants} == expected
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "table5", "table6", "figure1"])
+def test_the_module_as_published_is_in_every_table_with_its_figures(name: str) -> None:
+    assert made(name).variants[-1].config == anet()
+    assert made(name).variants[-1].published == SOLA
+    assert made(name).baseline == {"gtad": BASELINE}
+
+
+def test_published_averages_are_plausible_beside_their_thresholds() -> None:
+    # .5 to .95 in ten steps: the average lies between those of .95 and .5
+    for name in ("table1", "table2", "table5", "table6"):
+        for variant in made(name).variants:
+            if variant.published is not None:
+                by_key = variant.published
+                assert by_key["mAP@0.50"] > by_key["mAP@0.75"] > by_key["average_mAP"] - 0.03 > by_key["mAP@0.95"]
+
+
+def test_table_3_has_each_head_with_its_own_figures() -> None:
+    experiment = made("table3")
+    assert set(experiment.heads) == {"gtad", "bmn", "actionformer"}
+    assert experiment.baseline is not None
+    assert experiment.published is not None
+    assert experiment.baseline["bmn"]["AUC"] == 0.6716
+    assert experiment.published["actionformer"]["average_mAP"] == 0.3421
+
+
+def test_what_a_table_varies_is_varied_from_any_recipe() -> None:
+    direct, adapter = made("table1", auto()).variants
+    assert (direct.config.form, adapter.config.form) == ("direct", "adapter")
+    assert direct.config.dropout == adapter.config.dropout == auto().dropout
+
+
+def test_figure_1_takes_the_supplements_seeds() -> None:
+    assert default_seeds("figure1", "anet", quick=False) == 12
+    assert default_seeds("figure1", "hacs", quick=False) == 5
+    assert default_seeds("table1", "anet", quick=False) == 3

@@ -1,0 +1,176 @@
+"""Experiments as they are called: from features to tables, shared runs, kills, and what is refused."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support.calling import refused, sola
+
+from sola.core.errors import SolaError
+from sola.data.synthetic import SyntheticWorld, write
+from sola.studies.pool import Pool
+from sola.studies.workspace import Data, Workspace
+
+WORLD = SyntheticWorld(training_videos=12, validation_videos=6, length=120.0, length_spread=0.0, channels=16)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "world"
+    write(WORLD, folder)
+    return folder
+
+
+def call(data: Path, name: str, out: Path, *more: str) -> list[str]:
+    where = [str(data / "features"), "--annotations", str(data / "annotations.json"), "--out", str(out)]
+    return ["experiment", name, *where, "--quick", "--quiet", *more]
+
+
+LITTLE = ("--seeds", "1", "--no-controls")
+
+
+def result_of(out: Path, name: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads((out / name / "result.json").read_text())
+    if "linear" in found:
+        found["linear"]["settings"].pop("compared")  # type: ignore[index]  # says where each module lies
+    return found
+
+
+def finished(out: Path) -> dict[str, int]:
+    """Every file of a finished run, and when it was written."""
+    paths = [path for kind in ("modules", "controls", "heads") for path in (out / kind).rglob("*")]
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in paths if path.is_file()}
+
+
+@pytest.mark.slow
+class TestSweep:
+    def test_a_table_has_raw_a_control_of_each_kind_and_the_variants(self, data: Path, tmp_path: Path) -> None:
+        assert sola(*call(data, "table1", tmp_path / "out", "--seeds", "1")) == 0
+        result = result_of(tmp_path / "out", "table1")
+        kinds = [row["kind"] for row in result["rows"]]  # type: ignore[index,attr-defined]
+        assert kinds == ["raw", *["control"] * 7, "compared", "compared"]
+        for row in result["rows"]:  # type: ignore[attr-defined]
+            for run in row["heads"]:
+                assert (tmp_path / "out" / run / "detections.json").is_file()
+        assert (tmp_path / "out" / "table1" / "error-bars.png").stat().st_size > 1000
+        table = (tmp_path / "out" / "table1" / "table.md").read_text()
+        assert "| SoLa, adapter |" in table
+        assert "**not comparable**" in table
+
+    def test_experiments_share_the_runs_that_they_have_in_common(self, data: Path, tmp_path: Path) -> None:
+        assert sola(*call(data, "table6", tmp_path, *LITTLE)) == 0
+        before = finished(tmp_path)
+        assert (tmp_path / "table6" / "stability.png").is_file()
+        assert sola(*call(data, "table3", tmp_path, *LITTLE)) == 0
+        after = finished(tmp_path)
+        assert {name: after[name] for name in before} == before
+        # the asymmetric module and G-TAD on it and on raw features were there; two heads on two bases were not
+        assert len(list((tmp_path / "modules").iterdir())) == 2
+        assert len(list((tmp_path / "heads").iterdir())) == 3 + 4
+
+    def test_section_c_measures_windows_and_draws_curves(self, data: Path, tmp_path: Path) -> None:
+        assert sola(*call(data, "sectionC", tmp_path, *LITTLE)) == 0
+        result = result_of(tmp_path, "sectionC")
+        shares = [row["figures"]["obedience"]["mean"] for row in result["rows"]]  # type: ignore[attr-defined]
+        assert all(0 <= share <= 1 for share in shares)
+        assert shares[0] > 0.5  # actions last, so near snippets are alike
+        assert set(result["curves"]) == {"similarity", "obedience"}  # type: ignore[call-overload]
+        assert (tmp_path / "sectionC" / "obedience.png").is_file()
+
+    @pytest.mark.long
+    def test_killed_twice_it_ends_as_one_that_ran_through(self, data: Path, tmp_path: Path) -> None:
+        through, killed = tmp_path / "through", tmp_path / "killed"
+        assert sola(*call(data, "table1", through, *LITTLE)) == 0
+        for waited_for in ("modules/*/checkpoint/checkpoint.safetensors", "heads/*/checkpoint/checkpoint.safetensors"):
+            process = subprocess.Popen([sys.executable, "-m", "sola", *call(data, "table1", killed, *LITTLE)])
+            wait_until(lambda pattern=waited_for: any(killed.glob(pattern)))  # type: ignore[misc]
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            process.wait()
+            _, alive = psutil.wait_procs(family, timeout=20)
+            assert not alive  # whoever is left would write into a run that is begun again
+        done = {name: when for name, when in finished(killed).items() if complete(killed / name)}
+        assert sola(*call(data, "table1", killed, *LITTLE)) == 0
+        after = finished(killed)
+        assert {name: after[name] for name in done} == done
+        assert result_of(killed, "table1") == result_of(through, "table1")
+
+
+def wait_until(true: object, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def complete(path: Path) -> bool:
+    """Whether a file is of a run that is finished."""
+    run = next(one for one in path.parents if one.parent.name in ("modules", "controls", "heads"))
+    return run.parent.name == "controls" or (run / "features").is_dir() or (run / "detections.json").is_file()
+
+
+class TestRefusals:
+    def test_without_features_only_quick_goes(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+        assert "--quick" in refused(capsys, "experiment", "table1", "--out", tmp_path / "out")
+
+    def test_an_unknown_name_is_answered_with_those_there_are(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert "sectionC" in refused(capsys, "experiment", "table4")
+
+    def test_a_folder_of_something_else_is_not_touched(
+        self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "thesis.txt").write_text("mine")
+        assert "holds no experiments" in refused(capsys, *call(data, "table1", tmp_path))
+        assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+    def test_no_jobs(self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert "--jobs 0" in refused(capsys, *call(data, "table1", tmp_path / "out", "--jobs", "0"))
+
+
+class TestWorkspace:
+    def data(self, **changed: object) -> Data:
+        return Data(**{"features": (Path("/f"),), "annotations": Path("/a.json"), **changed})  # type: ignore[arg-type]
+
+    def test_it_is_of_one_data_set(self, tmp_path: Path) -> None:
+        with Workspace(tmp_path).claimed_for(self.data()):
+            pass
+        with (
+            pytest.raises(SolaError, match="test_subset=validation, now it is testing"),
+            Workspace(tmp_path).claimed_for(self.data(test_subset="testing")),
+        ):
+            pass
+
+    def test_it_is_of_one_process(self, tmp_path: Path) -> None:
+        with (
+            Workspace(tmp_path).claimed_for(self.data()),
+            pytest.raises(SolaError, match="another sola experiment"),
+            Workspace(tmp_path).claimed_for(self.data()),
+        ):
+            pass
+
+
+def fail(message: str) -> None:
+    raise SolaError(message)
+
+
+def vanish() -> None:
+    psutil.Process().kill()
+
+
+@pytest.mark.slow
+class TestPool:
+    def test_results_come_in_the_order_of_the_jobs(self) -> None:
+        with Pool(2) as pool:
+            assert pool.run([(pow, (2, n)) for n in range(4)]) == [1, 2, 4, 8]
+
+    def test_what_a_job_raises_is_raised(self) -> None:
+        with pytest.raises(SolaError, match="no such video"), Pool(1) as pool:
+            pool.run([(fail, ("no such video",))])
+
+    def test_a_killed_job_says_what_to_do(self) -> None:
+        with pytest.raises(SolaError, match="fewer --jobs"), Pool(1) as pool:
+            pool.run([(vanish, ())])

@@ -1,0 +1,368 @@
+"""Bulk work on a Ray cluster of two workers, with files here and in an S3 server of the test's own."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from support.calling import refused, sola
+from support.places import QUADRANTS
+from support.rendering import render
+
+from sola.core.errors import SolaError
+from sola.data.features import FeatureSet
+from sola.data.manifest import Manifest
+from sola.data.synthetic import SyntheticWorld, write
+from sola.data.unfinished import UNFINISHED
+from sola.pipeline.extracting import find_stored_videos
+from sola.pipeline.staging import StoredFeatures, stored_file
+from sola.pipeline.storage import Storage
+from sola.video.extraction_log import LOG_NAME, ExtractionLog
+
+WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80.0, length_spread=0.2, channels=16)
+
+
+def on_cluster(test: Callable[..., None]) -> Callable[..., None]:
+    """Slow, and with the others of its kind in one process, so that a cluster is begun once."""
+    return pytest.mark.slow(pytest.mark.xdist_group("cluster")(test))
+
+
+S3 = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print("http://%s:%d" % server.get_host_and_port(), flush=True)
+sys.stdin.read()
+"""
+RAY = """
+import sys
+import ray
+ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where commands run, and what the outside looks like to them."""
+
+    environment: dict[str, str]
+    ray: int
+    """The process that began the cluster."""
+
+    def call(self, *arguments: object) -> None:
+        found = self.begin(*arguments)
+        _, told = found.communicate(timeout=300)
+        assert found.returncode == 0, told
+
+    def begin(self, *arguments: object) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "sola", *map(str, arguments), "--engine", "ray"],
+            env=self.environment,
+            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+
+    def workers(self) -> list[psutil.Process]:
+        """Those that are at work on videos."""
+        below = psutil.Process(self.ray).children(recursive=True)
+        return [one for one in below if any("MapWorker" in part for part in one.cmdline())]
+
+
+def started(script: str, environment: dict[str, str]) -> tuple["subprocess.Popen[str]", str]:
+    """A process that says one thing and lives until its input ends; what it said."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def ended(process: "subprocess.Popen[str]") -> None:
+    process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers of Ray, and a bucket `videos` on a server."""
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    server, url = started(S3, dict(os.environ))
+    environment = {**os.environ, **keys, "AWS_ENDPOINT_URL": url, "OMP_NUM_THREADS": "1"}
+    environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex()}  # who has none cannot join
+    with pytest.MonkeyPatch.context() as here:
+        for name, value in {**keys, "AWS_ENDPOINT_URL": url}.items():
+            here.setenv(name, value)
+        import s3fs
+
+        s3fs.S3FileSystem().mkdir("videos")
+        ray, address = started(RAY, environment)
+        yield Cluster({**environment, "RAY_ADDRESS": address}, ray.pid)
+        ended(ray)
+        ended(server)
+        s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data, clips, a module and a localiser."""
+    folder = tmp_path_factory.mktemp("world")
+    write(WORLD, folder / "data")
+    (folder / "clips" / "more").mkdir(parents=True)
+    for number in range(5):
+        render(folder / "clips" / ("more" if number == 3 else "") / f"{number}.mp4", count=30 + number)
+    features, annotations = folder / "data" / "features", folder / "data" / "annotations.json"
+    module = ("--hidden", "16", "--epochs", "1", "--windows-per-video", "4", "--step", "2")
+    assert sola("train", features, "--out", folder / "module", *module, "--quiet") == 0
+    head = ("--head", "bmn", "--length", "24", "--epochs", "2", "--decay-every", "1")
+    train = ("localize", "train", features, "--annotations", annotations, "--out", folder / "head")
+    assert sola(*train, *head, "--quiet") == 0
+    return folder
+
+
+def upload(folder: Path, name: str) -> str:
+    """Put what is in a folder into the bucket; where it is then."""
+    place = Storage.of(f"s3://videos/{name}")
+    for path in filter(Path.is_file, folder.rglob("*")):
+        place.put(path, path.relative_to(folder).as_posix())
+    return place.location
+
+
+def download(place: str, folder: Path) -> Path:
+    storage = Storage.of(place)
+    folder.mkdir()
+    for one in storage.files():
+        storage.fetch(one.name, folder)
+    return folder
+
+
+def same_features(ours: Path, theirs: Path) -> None:
+    here, there = FeatureSet.open(ours), FeatureSet.open(theirs)
+    assert here.videos == there.videos
+    for video in here.videos:
+        np.testing.assert_array_equal(here.read(video), there.read(video))
+
+
+def manifest(folder: Path) -> Manifest:
+    """What it says, without where the run was."""
+    read = Manifest.read(folder)
+    return replace(read, sola=None if read.sola is None else {**read.sola, "run": ""})
+
+
+@on_cluster
+def test_features_in_a_bucket_are_those_of_one_process_and_grow(cluster: Cluster, world: Path, tmp_path: Path) -> None:
+    encoder, out = ("--encoder", f"{QUADRANTS}:quick", "--quiet", "--skip-bad"), "s3://videos/features"
+    shutil.copytree(world / "clips", tmp_path / "clips")
+    (tmp_path / "clips" / "bad.mp4").write_bytes(b"no video")
+    clips = upload(tmp_path / "clips", "clips")
+    assert sola("extract", tmp_path / "clips", "--out", tmp_path / "here", *encoder) == 0
+    cluster.call("extract", clips, "--out", out, *encoder)
+    there = download(out, tmp_path / "there")
+    same_features(tmp_path / "here", there)
+    assert manifest(tmp_path / "here") == manifest(there)
+    ours, theirs = ExtractionLog(tmp_path / "here").rows, ExtractionLog(there).rows
+    assert theirs["3"]["file"] == "s3://videos/clips/more/3.mp4"
+    extracted = [video for video in ours if video != "bad"]
+    assert len(extracted) == 5
+    assert all(
+        theirs[video] | {"file": "", "changed": 0} == ours[video] | {"file": "", "changed": 0} for video in extracted
+    )
+    assert ExtractionLog(there).reason("bad").startswith("s3://videos/clips/bad.mp4: ")
+    before = Storage.of(out).files()
+    render(tmp_path / "new.mp4", count=33)
+    Storage.of(clips).put(tmp_path / "new.mp4", "new.mp4")
+    cluster.call("extract", clips, "--out", out, *encoder)
+    kept = {one.name: one for one in Storage.of(out).files()}
+    assert all(kept[one.name] == one for one in before if one.name.endswith(".npy"))
+    assert "new.npy" in kept
+
+
+@on_cluster
+def test_what_a_killed_worker_was_at_is_worked_on_again(cluster: Cluster, world: Path, tmp_path: Path) -> None:
+    assert sola("extract", world / "clips", "--out", tmp_path / "here", "--encoder", f"{QUADRANTS}:quick") == 0
+    out = tmp_path / "there"
+    slowly = ("--encoder", f"{QUADRANTS}:slow", "--batch", "1", "--quiet")  # half a second a clip
+    command = cluster.begin("extract", world / "clips", "--out", out, *slowly)
+    while not list(out.glob("*.npy")) and command.poll() is None:
+        time.sleep(0.01)
+    at_work = cluster.workers()
+    assert at_work
+    at_work[0].send_signal(signal.SIGKILL)
+    _, told = command.communicate(timeout=300)
+    assert command.returncode == 0, told
+    same_features(tmp_path / "here", out)
+    rows = [json.loads(line)["video"] for line in (out / LOG_NAME).read_text().splitlines()]
+    assert sorted(rows) == ["0", "1", "2", "3", "4"]
+    assert not list(out.glob(".*"))
+
+
+@on_cluster
+def test_transformed_features_are_those_of_one_process(cluster: Cluster, world: Path, tmp_path: Path) -> None:
+    features = world / "data" / "features"
+    assert sola("transform", world / "module", features, "--out", tmp_path / "here", "--quiet") == 0
+    module, stored = upload(world / "module", "module"), upload(features, "raw")
+    cluster.call("transform", module, stored, "--out", "s3://videos/transformed", "--quiet")
+    there = download("s3://videos/transformed", tmp_path / "there")
+    same_features(tmp_path / "here", there)
+    assert manifest(tmp_path / "here") == manifest(there)
+    assert Manifest.read(there).sola["run"] == "s3://videos/module"
+
+
+@on_cluster
+def test_a_transform_that_was_stopped_is_refused_until_it_is_whole(
+    cluster: Cluster, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features, out = tmp_path / "raw", tmp_path / "out"
+    shutil.copytree(world / "data" / "features", features)
+    call = ("transform", world / "module", features, "--out", out, "--quiet")
+    cluster.call(*call)
+    whole = {path.name: path.read_bytes() for path in out.iterdir()}
+    kept, lost, *_ = sorted(out.glob("*.npy"))
+    state = kept.stat().st_mtime_ns
+    record = {"module": Manifest.read(out).sola["fingerprint"], "features": [str(features)]}
+    lost.unlink()
+    (out / UNFINISHED).write_text(json.dumps(record))
+    assert "is not finished" in refused(capsys, "train", out, "--out", tmp_path / "run")
+    with pytest.raises(SolaError, match="is not finished"):
+        StoredFeatures.of([out])
+    shutil.copyfile(features / kept.name, features / "new.npy")
+    cluster.call(*call)
+    assert (out / "new.npy").read_bytes() == kept.read_bytes()
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.name != "new.npy"} == whole
+    assert kept.stat().st_mtime_ns == state
+    whole = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert sola(*call, "--engine", "ray") == 0  # nothing to do: no cluster is begun
+    shutil.copytree(features, tmp_path / "others")
+    others = ("transform", world / "module", tmp_path / "others", "--out", out, "--engine", "ray")
+    assert "exists already and is something else" in refused(capsys, *others)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
+
+
+@on_cluster
+def test_detections_are_those_of_one_process(cluster: Cluster, world: Path, tmp_path: Path) -> None:
+    features, annotations = world / "data" / "features", world / "data" / "annotations.json"
+    here = ("--annotations", annotations, "--proposals", tmp_path / "proposals.json", "--quiet")
+    assert sola("localize", "predict", world / "head", features, "--out", tmp_path / "here.json", *here) == 0
+    head, stored = upload(world / "head", "head"), upload(features, "found-in")
+    Storage.of("s3://videos").put(annotations, "annotations.json")
+    there = ("--annotations", "s3://videos/annotations.json", "--proposals", "s3://videos/proposals.json", "--quiet")
+    cluster.call("localize", "predict", head, stored, "--out", "s3://videos/there.json", *there)
+    for ours, theirs in (("here", "there"), ("proposals", "proposals")):
+        one = json.loads((tmp_path / f"{ours}.json").read_text())["results"]
+        other = Storage.of("s3://videos").read_json(f"{theirs}.json")["results"]
+        assert list(one) == list(other)
+        for video in one:
+            assert [found["label"] for found in one[video]] == [found["label"] for found in other[video]]
+            for key in ("segment", "score"):
+                np.testing.assert_allclose(
+                    [found[key] for found in one[video]], [found[key] for found in other[video]], atol=1e-5
+                )
+
+
+def test_a_place_in_an_object_store_needs_the_cluster(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = refused(capsys, "transform", world / "module", "s3://videos/raw", "--out", "out")
+    assert "s3://videos/raw: is in an object store; pass --engine ray" in line
+    line = refused(capsys, "extract", world / "clips", "--out", "x", "--engine", "ray", "--workers", "0")
+    assert "--workers" in line
+
+
+@pytest.mark.parametrize("kind", ["here", "there"])
+def test_a_folder_here_and_in_a_store_are_alike(kind: str, tmp_path: Path) -> None:
+    place = Storage.of(tmp_path / "folder" if kind == "here" else f"memory://{tmp_path.name}/folder")
+    assert place.files() == []
+    (tmp_path / "file").write_bytes(b"12345")
+    for name in ("b.npy", "a.npy", ".hidden", "inner/c.npy"):
+        place.put(tmp_path / "file", name)
+    place.write_json("manifest.json", {"dim": 3})
+    assert place.names() == ["a.npy", "b.npy", "manifest.json"]
+    assert [one.name for one in place.files(inside=True)] == ["a.npy", "b.npy", "inner/c.npy", "manifest.json"]
+    assert [one.size for one in place.files()][:2] == [5, 5]
+    assert place.has("a.npy")
+    assert not place.has("c.npy")
+    assert place.read_json("manifest.json") == {"dim": 3}
+    assert place.read_json("other.json") is None
+    (tmp_path / "to").mkdir()
+    assert place.fetch("inner/c.npy", tmp_path / "to").read_bytes() == b"12345"
+    place.remove("a.npy")
+    place.remove("a.npy")
+    assert place.names() == ["b.npy", "manifest.json"]
+    with pytest.raises(SolaError, match=r"folder/a\.npy: no such file"):
+        place.fetch("a.npy", tmp_path / "to")
+
+
+def test_a_url_that_was_a_path_is_a_url_again() -> None:
+    assert Storage.of(Path("s3://bucket/folder/")).location == "s3://bucket/folder"
+    assert Storage.of("gs:///bucket").location == "gs://bucket"
+    assert Storage.of(Path("/folder")).local == Path("/folder")
+
+
+def test_a_file_goes_to_a_store_when_it_is_whole(tmp_path: Path) -> None:
+    place = Storage.of(f"memory://{tmp_path.name}")
+    with pytest.raises(FileNotFoundError), stored_file(Path(f"{place.location}/out.json")) as path:
+        path.with_name("not there").rename(path)
+    assert place.names() == []
+    with stored_file(Path(f"{place.location}/out.json")) as path:
+        path.write_text("{}")
+    assert place.read_json("out.json") == {}
+
+
+def test_a_place_that_cannot_be_read_is_named_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SolaError, match=r"^nonsense://place: cannot be listed \("):
+        Storage.of("nonsense://place").names()
+
+
+def test_features_that_do_not_belong_together_are_refused(world: Path, tmp_path: Path) -> None:
+    features = world / "data" / "features"
+    shutil.copytree(features, tmp_path / "fewer")
+    lost = sorted((tmp_path / "fewer").glob("*.npy"))[0]
+    lost.unlink()
+    with pytest.raises(SolaError, match=f"fewer: has not the videos of .*, the first '{lost.stem}'"):
+        StoredFeatures.of([features, tmp_path / "fewer"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SolaError, match="empty: holds no feature files"):
+        StoredFeatures.of([tmp_path / "empty"])
+    (tmp_path / "empty" / "all.h5").touch()
+    with pytest.raises(SolaError, match="needs a file for each video"):
+        StoredFeatures.of([tmp_path / "empty"])
+
+
+def test_an_error_names_the_file_where_it_is_kept(world: Path, tmp_path: Path) -> None:
+    place = Storage.of(f"memory://{tmp_path.name}/bad")
+    (tmp_path / "bad.npy").write_bytes(b"no array")
+    place.put(tmp_path / "bad.npy", "bad.npy")
+    with (
+        pytest.raises(SolaError, match=rf"^memory://{tmp_path.name}/bad/bad\.npy: "),
+        StoredFeatures.of([place.location]).fetched("bad"),
+    ):
+        pass
+
+
+def test_videos_here_and_in_a_store_are_found_together(world: Path, tmp_path: Path) -> None:
+    place = Storage.of(f"memory://{tmp_path.name}/clips")
+    place.put(world / "clips" / "0.mp4", "inner/9.mp4")
+    found = find_stored_videos([world / "clips", place.location])
+    assert list(found) == ["0", "1", "2", "3", "4", "9"]
+    assert found["9"].location == f"{place.location}/inner/9.mp4"
+    assert find_stored_videos([f"{place.location}/inner/9.mp4"])["9"].location == found["9"].location
+    with pytest.raises(SolaError, match="holds no videos"):
+        find_stored_videos([f"memory://{tmp_path.name}/none"])
+    place.put(world / "clips" / "0.mp4", "0.mp4")
+    with pytest.raises(SolaError, match=r"clips/0\.mp4: would be video '0', and so would"):
+        find_stored_videos([world / "clips", place.location])

@@ -1,0 +1,57 @@
+"""Every reader on files that are nearly valid; `support/fuzzing/fuzz_reader.py` has a fuzzer make them, for hours."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.fuzzing.mutation import bytes_changed, values_changed
+from support.fuzzing.readers import READERS, is_read
+from support.places import SUPPORT
+
+HARNESS = SUPPORT / "fuzzing" / "fuzz_reader.py"
+LARGEST = 16384
+COUNTS = {"localizer": 150}
+"""Files that are tried, where not two thousand: building a head takes its time."""
+
+
+def tried(reader: str) -> range:
+    return range(COUNTS.get(reader, 2000))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_is_valid_is_read(tmp_path: Path, reader: str) -> None:
+    name, read, seeds = READERS[reader]
+    assert all(is_read(read, tmp_path / name, seed) for seed in seeds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", READERS)
+def test_a_file_with_other_bytes_is_read_or_refused(tmp_path: Path, reader: str) -> None:
+    name, read, seeds = READERS[reader]
+    for seed in tried(reader):
+        is_read(read, tmp_path / name, bytes_changed(seeds[seed % len(seeds)], seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", [one for one, (name, _, _) in READERS.items() if ".json" in name])
+def test_a_document_with_other_values_is_read_or_refused(tmp_path: Path, reader: str) -> None:
+    name, read, seeds = READERS[reader]
+    for seed in tried(reader):
+        changed = values_changed(seeds[seed % len(seeds)], LARGEST, seed)
+        assert changed is not None
+        is_read(read, tmp_path / name, changed)
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_the_fuzzer_runs(tmp_path: Path) -> None:
+    pytest.importorskip("atheris", reason="fuzzing needs atheris")
+    run = subprocess.run(
+        [sys.executable, str(HARNESS), "manifest", str(tmp_path), "-runs=1000", "-seed=1"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert (tmp_path / "manifest.json").is_file()

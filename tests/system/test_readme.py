@@ -1,0 +1,55 @@
+"""The README's commands and code are run as they stand there, in a folder with features and annotations."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from support.places import REPOSITORY
+
+from sola.cli import main
+from sola.data.synthetic import SyntheticWorld, write
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    world = SyntheticWorld(training_videos=6, validation_videos=4, length=80, channels=16, action_length=10)
+    write(world, tmp_path / "here", seed=0)
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+@pytest.mark.slow
+def test_the_commands_run(folder: Path) -> None:
+    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("sola ")]
+    # the features are there already; tests/system/test_own_videos.py begins with videos
+    commands = [command for command in commands if not command.startswith("sola extract")]
+    assert len(commands) >= 4
+    for command in commands:
+        with pytest.raises(SystemExit) as stop:
+            main(shlex.split(command, comments=True)[1:])
+        assert not stop.value.code, command
+    assert sorted(path.name for path in folder.glob("softened/[!.]*")) == sorted(
+        path.name for path in folder.glob("features/*")
+    )
+
+
+@pytest.mark.slow
+def test_the_code_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+    raw, softened = capsys.readouterr().out.split()
+    assert 0 < float(raw) < 1
+    assert 0 < float(softened) < 1
+
+
+def test_every_linked_file_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (REPOSITORY / target).exists(), target

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from torch.nn import functional as F
+
+from sola.data.segments import BACKGROUND
+from sola.training.linear import FOLDS, LONE_VIDEO_PENALTY, PENALTIES, fit_ridge, fit_sgd, video_folds
+
+
+def snippets(seed=0, count=300, channels=6, classes=3):
+    generator = np.random.default_rng(seed)
+    features = generator.normal(size=(count, channels)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    return features, generator.integers(-1, classes, size=count)
+
+
+def test_sgd_takes_the_steps_of_torch():
+    features, labels = snippets()
+    found = fit_sgd(features, labels, 3, seed=5, epochs=4, batch=64, learning_rate=0.3, momentum=0.9)
+
+    generator = np.random.default_rng(5)
+    layer = torch.nn.Linear(6, 4)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(generator.uniform(-(6**-0.5), 6**-0.5, (4, 6))))
+        layer.bias.zero_()
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.3, momentum=0.9)
+    for _ in range(4):
+        order = generator.permutation(len(labels))
+        for start in range(0, len(labels), 64):
+            chosen = order[start : start + 64]
+            output, target = layer(torch.from_numpy(features[chosen])), torch.from_numpy(labels[chosen])
+            loss = F.binary_cross_entropy_with_logits(output[:, 0], (target >= 0).float())
+            loss = loss + F.cross_entropy(output[:, 1:], target, ignore_index=BACKGROUND)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    np.testing.assert_allclose(found.weight, layer.weight.detach().numpy().T, atol=1e-5)
+    np.testing.assert_allclose(found.bias, layer.bias.detach().numpy(), atol=1e-5)
+
+
+def test_sgd_repeats_itself_and_differs_by_seed():
+    features, labels = snippets()
+    first, second, other = (fit_sgd(features, labels, 3, seed=seed, epochs=2) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.weight, second.weight)
+    assert not np.array_equal(first.weight, other.weight)
+
+
+def test_sgd_survives_a_batch_without_action():
+    features, labels = snippets(count=40)
+    labels[:] = BACKGROUND
+    labels[0] = 2
+    assert np.isfinite(fit_sgd(features, labels, 3, seed=0, epochs=3, batch=4).weight).all()
+
+
+def targets(labels, classes):
+    action = labels != BACKGROUND
+    return np.where(action, 1.0, -1.0), np.where(labels[action, None] == np.arange(classes), 1.0, -1.0), action
+
+
+def ridge_oracle(features, target, fold):
+    """Scikit-learn's ridge; the penalty by squared error on each held-out fold."""
+    errors = []
+    for penalty in PENALTIES:
+        error = 0.0
+        for held_out in np.unique(fold):
+            rest = fold != held_out
+            model = Ridge(alpha=penalty * rest.sum()).fit(features[rest], target[rest])
+            error += ((model.predict(features[~rest]) - target[~rest]) ** 2).sum()
+        errors.append(error)
+    best = PENALTIES[int(np.argmin(errors))]
+    return Ridge(alpha=best * len(features)).fit(features, target)
+
+
+def test_ridge_is_that_of_scikit_learn(monkeypatch):
+    monkeypatch.setattr("sola.training.linear.SLICE", 17)
+    features, labels = snippets(count=90)
+    features = features.astype(np.float64)
+    lengths = [20, 10, 10, 20, 10, 5, 15]
+    found = fit_ridge(features, labels, 3, lengths=lengths)
+    binary, one_hot, action = targets(labels, 3)
+    fold = np.repeat(np.arange(7) % FOLDS, lengths)
+    expected = ridge_oracle(features, binary, fold)
+    np.testing.assert_allclose(found.weight[:, 0], expected.coef_.ravel(), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.action(features), expected.predict(features).ravel(), rtol=1e-6, atol=1e-9)
+    expected = ridge_oracle(features[action], one_hot, fold[action])
+    np.testing.assert_allclose(found.weight[:, 1:], expected.coef_.T, rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(found.classes(features), expected.predict(features).argmax(axis=1))
+
+
+def test_ridge_chooses_a_larger_penalty_for_noise():
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=(200, 20))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    planted = np.where(features[:, 0] > 0, 0, BACKGROUND)
+    noise = generator.integers(-1, 1, size=200)
+    sizes = [
+        np.linalg.norm(fit_ridge(features, labels, 1, lengths=[40] * 5).weight[:, 0]) for labels in (planted, noise)
+    ]
+    assert sizes[1] < 0.1 * sizes[0]
+
+
+def test_ridge_on_one_video_has_a_fixed_penalty():
+    features, labels = snippets(count=50)
+    found = fit_ridge(features, labels, 3, lengths=[50])
+    expected = Ridge(alpha=LONE_VIDEO_PENALTY * 50).fit(features.astype(np.float64), targets(labels, 3)[0])
+    np.testing.assert_allclose(found.weight[:, 0], expected.coef_.ravel(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "ridge"])
+def test_a_class_without_training_snippets_is_never_the_likeliest(solver):
+    features, labels = snippets(classes=2)
+    found = (
+        fit_sgd(features, labels, 4, seed=0)
+        if solver == "sgd"
+        else fit_ridge(features, labels, 4, lengths=[100, 100, 100])
+    )
+    assert set(found.classes(features)) <= {0, 1}
+
+
+def test_folds_never_split_a_video():
+    lengths = [3, 1, 4, 1, 5, 9, 2]
+    fold = video_folds(lengths, folds=3)
+    video = np.repeat(np.arange(7), lengths)
+    assert all(len(set(fold[video == one])) == 1 for one in range(7))
+    assert set(fold) == {0, 1, 2}

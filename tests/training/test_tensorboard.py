@@ -1,0 +1,174 @@
+"""Curves for TensorBoard: what stands in real event files after a training, a resume and a new beginning."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.calling import refused, sola
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sola.core.errors import SolaError
+from sola.data.features import FeatureSet
+from sola.data.synthetic import SyntheticWorld, write
+from sola.softlanding.config import TrainingConfig
+from sola.softlanding.task import SimilarityMatching
+from sola.softlanding.train import train
+from sola.training import checkpoint
+from sola.training.run import Run
+from sola.training.tensorboard import tracking
+
+SMALL = TrainingConfig(step=2, hidden=8, projector_hidden=8, epochs=4, batch_size=4, precision="fp32", device="cpu")
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> FeatureSet:
+    """Six videos: two batches an epoch."""
+    folder = tmp_path / "features"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for i in range(6):
+        np.save(folder / f"video{i}.npy", generator.normal(size=(40, 6)).astype(np.float32))
+    return FeatureSet.open(folder)
+
+
+def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows of a run: (step, value) by name."""
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    return {name: [(one.step, one.value) for one in events.Scalars(name)] for name in events.Tags()["scalars"]}
+
+
+def logged(run: Path, name: str) -> list[tuple[int, float]]:
+    """What the log says, at the precision of an event file."""
+    return [(row["epoch"], float(np.float32(row[name]))) for row in Run(run).rows()]
+
+
+class PowerCutError(Exception):
+    """Stands for a machine that goes down."""
+
+
+def stopped_after(steps: int, monkeypatch: pytest.MonkeyPatch, features: FeatureSet, run: Path, **options: str) -> None:
+    """Begin a training that goes down in the step after so many, each of them in a checkpoint but for the last."""
+    done = iter(range(steps))
+    whole = SimilarityMatching.windows
+
+    def windows(self: SimilarityMatching, batch: object) -> int:
+        if next(done, None) is None:
+            raise PowerCutError
+        return whole(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "CHECKPOINT_STEPS", 3)
+        patch.setattr(SimilarityMatching, "windows", windows)
+        with pytest.raises(PowerCutError):
+            train(features, SMALL, run, quiet=True, **options)
+
+
+def test_curves_are_the_logs_rows(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", track="tensorboard", quiet=True)
+    names = {"loss", "gate", "windows_per_s", "feature_std", "effective_rank"}
+    assert curves(tmp_path / "run") == {name: logged(tmp_path / "run", name) for name in names}
+
+
+def test_a_resumed_runs_curve_has_each_epoch_once(
+    features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down in the sixth step, after a checkpoint at the third: epoch 2 is trained and written twice."""
+    stopped_after(5, monkeypatch, features, tmp_path / "run", track="tensorboard")
+    assert [step for step, _ in curves(tmp_path / "run")["loss"]] == [1, 2]
+    train(features, SMALL, tmp_path / "run", resume=True, track="tensorboard", quiet=True)
+    assert curves(tmp_path / "run")["loss"] == logged(tmp_path / "run", "loss")
+    assert len(curves(tmp_path / "run")["loss"]) == 4
+
+
+def test_a_run_tracked_from_its_resume_on_shows_what_came_before(
+    features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped_after(5, monkeypatch, features, tmp_path / "run")
+    train(features, SMALL, tmp_path / "run", resume=True, track="tensorboard", quiet=True)
+    assert curves(tmp_path / "run")["gate"] == logged(tmp_path / "run", "gate")
+
+
+def test_a_resume_without_it_is_the_same_run(
+    features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped_after(5, monkeypatch, features, tmp_path / "run", track="tensorboard")
+    train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
+    train(features, SMALL, tmp_path / "plain", quiet=True)
+    weights = [(tmp_path / name / "module.safetensors").read_bytes() for name in ("run", "plain")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("track", ["tensorboard", None])
+def test_a_run_that_begins_again_leaves_no_old_curve(features: FeatureSet, tmp_path: Path, track: str | None) -> None:
+    train(features, SMALL, tmp_path / "run", track="tensorboard", quiet=True)
+    (tmp_path / "run" / "tensorboard" / "notes.txt").write_text("mine")
+    short = TrainingConfig(**{**vars(SMALL), "epochs": 2})
+    train(features, short, tmp_path / "run", overwrite=True, track=track, quiet=True)
+    assert curves(tmp_path / "run").get("loss", []) == (logged(tmp_path / "run", "loss") if track else [])
+    assert (tmp_path / "run" / "tensorboard" / "notes.txt").read_text() == "mine"
+
+
+def test_without_it_there_is_no_folder(features: FeatureSet, tmp_path: Path) -> None:
+    train(features, SMALL, tmp_path / "run", quiet=True)
+    assert not (tmp_path / "run" / "tensorboard").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").write_text("a file")
+    with (
+        pytest.raises(SolaError, match=r"tensorboard: cannot be written"),
+        tracking(Run(tmp_path), "tensorboard", epochs=0),
+    ):
+        pass
+
+
+# --- the command -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shared") / "world"
+    write(SyntheticWorld(3, 2, length=40, channels=8, action_length=8, classes=3), folder, seed=0)
+    return folder
+
+
+MODULE = ["--step", "2", "--hidden", "4", "--epochs", "2", "--device", "cpu", "--quiet"]
+HEAD = [
+    "--head", "gtad", "--bins", "4", "--context-bins", "2", "--length", "8", "--span", "16", "--hop", "8",
+    "--max-duration", "4", "--epochs", "2", "--classifier-epochs", "1", "--device", "cpu", "--quiet",
+]  # fmt: skip
+
+
+def test_both_trainings_take_the_flag(world: Path, tmp_path: Path) -> None:
+    tracked = ["--track", "tensorboard"]
+    assert sola("train", world / "features", "--out", tmp_path / "module", *MODULE, *tracked) == 0
+    annotations = ["--annotations", world / "annotations.json"]
+    assert sola("localize", "train", world / "features", *annotations, "--out", tmp_path / "head", *HEAD, *tracked) == 0
+    for run in (tmp_path / "module", tmp_path / "head"):
+        assert curves(run)["loss"] == logged(run, "loss")
+
+
+def test_a_run_may_be_resumed_with_or_without_it(world: Path, tmp_path: Path) -> None:
+    command = ["train", world / "features", "--out", tmp_path / "run", *MODULE]
+    assert sola(*command, "--track", "tensorboard") == 0
+    assert sola(*command, "--resume") == 0
+
+
+@pytest.mark.parametrize("command", [["train"], ["localize", "train"]])
+def test_the_missing_extra_is_named_before_anything_is_begun(
+    world: Path,
+    tmp_path: Path,
+    command: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "tensorboard"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    annotations = ["--annotations", world / "annotations.json"]
+    options = [*annotations, *(HEAD if "localize" in command else MODULE), "--track", "tensorboard"]
+    line = refused(capsys, *command, world / "features", "--out", tmp_path / "run", *options)
+    assert line.endswith("is not installed; pip install -c constraints.txt 'sola-tal[track]'")
+    assert not (tmp_path / "run").exists()
