@@ -32,7 +32,7 @@ class Shown:
 
 
 GTEA = ("--recipe", "gtea", "--dataset", "thumos14")
-RENDERED = ("--localizer-recipe", "gtea")
+RENDERED = ("--detector-recipe", "gtea")
 FEW = "one seed instead of three: no spread over seeds"
 NAMES = ("sectionC", "table1", "table2", "table5", "table6")
 SHOWN = (

@@ -20,7 +20,7 @@ from torch import nn
 from sola.core.device import choose_device, choose_precision
 from sola.data.ragged import PackedFeatures
 from sola.detectors.actionformer.network import ActionFormer
-from sola.detectors.recipes import LOCALIZER_RECIPES
+from sola.detectors.recipes import DETECTOR_RECIPES
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.task import SimilarityMatching
 from sola.training.trainer import backward
@@ -71,7 +71,7 @@ def heads(device: torch.device, precision: str, batch: int) -> dict[str, float]:
     """Milliseconds of a forward and backward pass of each head at ActivityNet's settings; the loss is a plain sum."""
     found = {}
     for name in ("bmn", "gtad", "actionformer"):
-        head = LOCALIZER_RECIPES[name, "anet"]().build(CHANNELS, CLASSES).to(device)
+        head = DETECTOR_RECIPES[name, "anet"]().build(CHANNELS, CLASSES).to(device)
         clips = torch.randn(batch, CHANNELS, CLIP, device=device)
         inputs = head.pad(list(clips)) if isinstance(head, ActionFormer) else (clips,)
 

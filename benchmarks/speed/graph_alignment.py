@@ -18,7 +18,7 @@ from measuring import Step, milliseconds, prepared, print_memory, printed_by
 from torch import Tensor, nn
 
 from sola.detectors.gtad.alignment import SubgraphAlignment, alignment_weights
-from sola.detectors.gtad.gcnext import gather_neighbours, nearest_neighbours
+from sola.detectors.gtad.gcnext import gather_neighbors, nearest_neighbors
 from sola.detectors.gtad.network import GTAD, aligned_regions
 from sola.detectors.proposal_map.map import ProposalMap
 
@@ -45,7 +45,7 @@ class Plain(nn.Module):
         self.conv = nn.Conv2d(CHANNELS * (BINS + CONTEXT_BINS), HIDDEN, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        context = gather_neighbours(features, nearest_neighbours(features, 3)).mean(dim=-1)
+        context = gather_neighbors(features, nearest_neighbors(features, 3)).mean(dim=-1)
         inner, outer = features @ self.inner, context @ self.context
         cells = torch.cat([inner.unflatten(2, (BINS, -1)), outer.unflatten(2, (CONTEXT_BINS, -1))], dim=2)
         return self.conv(cells.flatten(1, 2).unflatten(2, self.proposals.shape)).relu_()

@@ -56,7 +56,7 @@ class Training:
     """The engine's steps, one after the other."""
 
     def __init__(self, packed: PackedFeatures) -> None:
-        config = TrainingConfig(hidden=256, windows_per_video=1, conditioning="centre+scale")
+        config = TrainingConfig(hidden=256, windows_per_video=1, conditioning="center+scale")
         self.task = SimilarityMatching(config, packed, CPU)
         self.optimizer = torch.optim.AdamW(self.task.model.parameters(), lr=1e-4, fused=True)
         self.next = 0

@@ -18,7 +18,7 @@ from sola.data.annotations import read_annotations
 from sola.data.timing import Placement
 from sola.detectors.clips import Clips
 from sola.detectors.proposal_map.task import ProposalTraining
-from sola.detectors.recipes import LOCALIZER_RECIPES
+from sola.detectors.recipes import DETECTOR_RECIPES
 from sola.training.trainer import backward
 
 CPU = torch.device("cpu")
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, default=500)
     parser.add_argument("--head", choices=("bmn", "gtad"), default="bmn")
     options = parser.parse_args()
-    config = LOCALIZER_RECIPES[options.head, "anet"]()
+    config = DETECTOR_RECIPES[options.head, "anet"]()
     clips = noise(options.annotations, options.videos)
     task = ProposalTraining(config, clips, Path(), CPU)
     optimizer = task.optimizer()

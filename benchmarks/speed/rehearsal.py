@@ -26,7 +26,7 @@ from jaxtyping import Float
 from sola.core.files import write_json
 from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.manifest import Manifest
-from sola.detectors.recipes import LOCALIZER_RECIPES
+from sola.detectors.recipes import DETECTOR_RECIPES
 from sola.softlanding.recipes import RECIPES
 from sola.training.run import Run
 
@@ -131,12 +131,12 @@ def features(
     generator = np.random.default_rng(seed)
     channels = classes.shape[1]
     assert record.duration is not None
-    centres = (np.arange(length) + 0.5) * record.duration / length
+    centers = (np.arange(length) + 0.5) * record.duration / length
     values = generator.standard_normal((length, channels), np.float32) * 0.5
     values += np.repeat(generator.standard_normal((length // 8 + 1, channels), np.float32), 8, axis=0)[:length] * 0.5
     values += generator.standard_normal(channels).astype(np.float32)
     for start, end, label in zip(record.segments.start, record.segments.end, record.segments.label, strict=True):
-        values[(centres >= start) & (centres < end)] += classes[label]
+        values[(centers >= start) & (centers < end)] += classes[label]
     return np.maximum(values, 0, out=values)
 
 
@@ -199,7 +199,7 @@ def rehearse(folder: Path, layout: Layout, recipe: str, head: str, videos: int) 
     """Every documented step in a laid folder of that many training videos, and half as many for validation."""
     annotations = ["--annotations", folder / "annotations.json"]
     source, softened, half = folder / "features", folder / "softened", max(videos // 2, 1)
-    module, localizer = folder / "module", folder / "localizer"
+    module, detector = folder / "module", folder / "detector"
     found, proposals = folder / "detections.json", folder / "proposals.json"
     shared = ["--quiet"]
     steps = {
@@ -214,11 +214,11 @@ def rehearse(folder: Path, layout: Layout, recipe: str, head: str, videos: int) 
         steps["probe"] = measured(videos + half, "probe", source, *annotations, *compared, *shared)
     return steps | {
         "localize train": measured(
-            videos, "localize", "train", softened, *annotations, "--head", head, "--recipe", recipe, "--out", localizer,
-            "--epochs", EPOCHS["localize train"], *layout.head, *shared, run=localizer,
+            videos, "localize", "train", softened, *annotations, "--head", head, "--recipe", recipe, "--out", detector,
+            "--epochs", EPOCHS["localize train"], *layout.head, *shared, run=detector,
         ),
         "localize predict": measured(
-            half, "localize", "predict", localizer, softened, *annotations, "--subset", "validation",
+            half, "localize", "predict", detector, softened, *annotations, "--subset", "validation",
             "--classifier", folder / "classifier.json", "--out", found, "--proposals", proposals, *shared,
         ),
         "evaluate detections": measured(half, "evaluate", "detections", found, *annotations, "--json"),
@@ -234,7 +234,7 @@ def reckoned(
     videos = {"train": layout.training, "transform": both, "probe": both, "localize train": layout.training}
     epochs = {
         "train": int(RECIPES[recipe]().epochs),  # type: ignore[index]
-        "localize train": LOCALIZER_RECIPES[head, recipe]().epochs,  # type: ignore[index]
+        "localize train": DETECTOR_RECIPES[head, recipe]().epochs,  # type: ignore[index]
     }
     return [
         Reckoned(step, small[step], large[step], videos.get(step, layout.validation), epochs.get(step, 0))

@@ -1,9 +1,9 @@
-"""SoLa: label-free soft landing of frozen snippet features for temporal action localisation.
+"""SoLa: label-free soft landing of frozen snippet features for temporal action localization.
 
 Data flows one way, and the files are read in that order: `video` (files in, features out) → `data.features` (arrays on
 disk) → `module` (what they go through) → `objective` (what it is trained on) → `matching`, `engine`, `training` →
 `transformation` (better features) → `linear_evaluation`, `inspection` (what they are worth) → `clips`, `heads`,
-`localization` (a trained localiser) → `postprocess`, `detection` (segments), `prediction` (from video) → `metrics`,
+`localization` (a trained detector) → `postprocess`, `detection` (segments), `prediction` (from video) → `metrics`,
 `evaluation` (what they are worth) → `report`, `handover`.
 """
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from sola.data.synthetic import SyntheticWorld
     from sola.data.timing import SnippetGrid
     from sola.detectors.detect import detect, name_proposals
-    from sola.detectors.recipes import LOCALIZER_RECIPES
-    from sola.detectors.train import train_localizer
-    from sola.detectors.trained import Localizer
+    from sola.detectors.recipes import DETECTOR_RECIPES
+    from sola.detectors.train import train_detector
+    from sola.detectors.trained import TrainedDetector
     from sola.evaluation.detections import evaluate_detections, evaluate_proposals
     from sola.evaluation.probe import probe
     from sola.evaluation.similarity import inspect
@@ -38,16 +38,16 @@ if TYPE_CHECKING:
     from sola.video.files import find_videos
 
 __all__ = [
-    "LOCALIZER_RECIPES",
+    "DETECTOR_RECIPES",
     "RECIPES",
     "Annotations",
     "FeatureSet",
-    "Localizer",
     "Segments",
     "SnippetGrid",
     "SoLa",
     "SolaError",
     "SyntheticWorld",
+    "TrainedDetector",
     "TrainingConfig",
     "detect",
     "evaluate_detections",
@@ -66,7 +66,7 @@ __all__ = [
     "suggest",
     "to_fiftyone",
     "train",
-    "train_localizer",
+    "train_detector",
     "transform",
     "transform_array",
     "write_detections",
@@ -74,11 +74,11 @@ __all__ = [
 ]
 
 _HOME = {
-    "LOCALIZER_RECIPES": "detectors.recipes",
+    "DETECTOR_RECIPES": "detectors.recipes",
     "RECIPES": "softlanding.recipes",
     "Annotations": "data.annotations",
     "FeatureSet": "data.features",
-    "Localizer": "detectors.trained",
+    "TrainedDetector": "detectors.trained",
     "Segments": "data.segments",
     "SnippetGrid": "data.timing",
     "SoLa": "softlanding.network",
@@ -102,7 +102,7 @@ _HOME = {
     "suggest": "softlanding.auto",
     "to_fiftyone": "export",
     "train": "softlanding.train",
-    "train_localizer": "detectors.train",
+    "train_detector": "detectors.train",
     "transform": "softlanding.transform",
     "transform_array": "softlanding.transform",
     "write_detections": "data.detections",

@@ -38,7 +38,7 @@ def tiny(seed: int) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a network whose normalisation has seen something, so that folding it matters."""
+    """Of a network whose normalization has seen something, so that folding it matters."""
     path = tmp_path_factory.mktemp("weights") / "clip.safetensors"
     torch.manual_seed(0)
     network = ClipNetwork(len(KNOWN))
@@ -114,8 +114,8 @@ class TestPretraining:
         network, pictures = ClipNetwork(16), noise(48, WINDOW + 2)
         torch.nn.init.zeros_(network.classifier.weight)
         network.classifier.bias.data[:] = torch.arange(16) == 3
-        assert pretraining.recognised(network, pictures, np.arange(48) % 16) == 1 / 16
-        assert pretraining.recognised(network, pictures, np.full(48, 3)) == 1
+        assert pretraining.recognized(network, pictures, np.arange(48) % 16) == 1 / 16
+        assert pretraining.recognized(network, pictures, np.full(48, 3)) == 1
 
     def test_half_of_the_classes_are_known_at_the_levels_that_are_asked_for(self) -> None:
         chosen = known(clips(2 * 16 * 3, 0), (1,))
@@ -157,7 +157,7 @@ class TestEncoder:
     def test_features_of_a_video_are_those_of_window_after_window(self, encoder: ClipEncoder) -> None:
         frames = np.stack(list(self.video().frames((np.arange(25) + 0.5) / 8, (SIDE, SIDE))))
         expected = []
-        for begin in range(-3, 22, 2):  # a window is centred on its two frames
+        for begin in range(-3, 22, 2):  # a window is centered on its two frames
             window = frames[np.clip(np.arange(begin, begin + WINDOW), 0, 24)]
             expected.append(encoder(window[None])[0])
         np.testing.assert_allclose(features_of(self.video(), encoder), np.stack(expected), atol=1e-5)

@@ -214,20 +214,20 @@ class TestVideos:
         few, many = (list(videos(1, "long", {"validation": count})) for count in (2, 4))
         assert few == many[:2]
 
-    def test_annotations_name_the_segments_and_hide_those_of_unlabelled_videos(self, tmp_path: Path) -> None:
+    def test_annotations_name_the_segments_and_hide_those_of_unlabeled_videos(self, tmp_path: Path) -> None:
         from rendered.renderer.world import videos, write_annotations
 
-        specs = list(videos(1, "short", {"training": 2, "unlabelled": 2}))
+        specs = list(videos(1, "short", {"training": 2, "unlabeled": 2}))
         write_annotations(specs, tmp_path / "a.json")
         read = read_annotations(tmp_path / "a.json")
         for spec in specs:
             actions = [piece for piece in spec.pieces if piece.is_action]
-            expected = [] if spec.split == "unlabelled" else [piece.start for piece in actions]
+            expected = [] if spec.split == "unlabeled" else [piece.start for piece in actions]
             assert read.videos[spec.name].segments.start.tolist() == expected
             assert read.videos[spec.name].duration == spec.duration
         assert {record["subset"] for record in json.loads((tmp_path / "a.json").read_text())["database"].values()} == {
             "training",
-            "unlabelled",
+            "unlabeled",
         }
 
     @pytest.mark.parametrize(

@@ -84,8 +84,8 @@ def test_from_features_to_tables(
     # as they are, three heads take minutes; what is tested is what becomes of them
     small = {head: quick_heads()[name] for head, name in zip(heads.HEADS, ("bmn", "gtad", "actionformer"), strict=True)}
     monkeypatch.setattr(heads, "head_configs", lambda _: small)
-    centred = {folder.name: {"ridge, all labels": {name: [float(name == "centred")] for name in NAMES}}}
-    write_json(tmp_path / "facts.json", centred)
+    centered = {folder.name: {"ridge, all labels": {name: [float(name == "centered")] for name in NAMES}}}
+    write_json(tmp_path / "facts.json", centered)
     heads.write_best_control(folder, runs)
     for head in heads.HEADS:
         for base in heads.BASES:

@@ -20,8 +20,8 @@ from sola.data.features import FeatureSet
 from sola.data.segments import SegmentTable
 from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.detect import detect
-from sola.detectors.proposal_map.config import BoundaryMapConfig, BoundaryMapHead
-from sola.detectors.train import train_localizer
+from sola.detectors.proposal_map.config import BoundaryMapHead, ProposalMapConfig
+from sola.detectors.train import train_detector
 from sola.detectors.trained import WEIGHTS
 from sola.evaluation.metrics import average_recall
 from sola.softlanding.network import SoLa
@@ -249,7 +249,7 @@ def test_features_of_the_same_chain_are_accepted(
     assert sola(*predicted(run_through, copy, tmp_path)) == 0
 
 
-def test_raw_features_are_refused_where_transformed_ones_were_learnt(
+def test_raw_features_are_refused_where_transformed_ones_were_learned(
     run_through: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = refused(capsys, *predicted(run_through, world / "features", tmp_path))
@@ -257,7 +257,7 @@ def test_raw_features_are_refused_where_transformed_ones_were_learnt(
     assert not (tmp_path / "d.json").exists()
 
 
-def test_transformed_features_are_refused_where_raw_ones_were_learnt(
+def test_transformed_features_are_refused_where_raw_ones_were_learned(
     run: Path, through: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "went through the SoLa module" in refused(capsys, *predicted(run, through(1), tmp_path))
@@ -500,14 +500,14 @@ def test_on_an_easy_world_a_head_finds_nine_actions_in_ten(head: BoundaryMapHead
     validation = annotations.subset("validation").videos
 
     def recall(epochs: int, learning_rate: float) -> float:
-        config = BoundaryMapConfig(
+        config = ProposalMapConfig(
             head=head, length=24, span=48, hop=24, max_duration=20, epochs=epochs, batch_size=8, decay_every=4,
             learning_rate=learning_rate, suppression="gaussian", sigma=0.5, classifier_epochs=0, precision="fp32",
             device="cpu",
         )  # fmt: skip
         out = tmp_path / f"run{epochs}"
-        localizer = train_localizer(features, annotations, config, out, quiet=True)
-        found = detect(localizer, features, validation, device="cpu")
+        detector = train_detector(features, annotations, config, out, quiet=True)
+        found = detect(detector, features, validation, device="cpu")
         truth, proposals = (
             SegmentTable.joined([one[video] for video in validation])
             for one in ({video: record.segments for video, record in validation.items()}, found)

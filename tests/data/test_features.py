@@ -205,7 +205,7 @@ def test_a_wrong_width_that_no_header_tells_is_found_when_read(tmp_path, suffix)
     assert [video for video, _ in features.items()] == ["a", "c"]
 
 
-def test_files_that_lie_the_other_way_are_recognised(tmp_path):
+def test_files_that_lie_the_other_way_are_recognized(tmp_path):
     refuse(make(tmp_path, transposed=True), "pass --channels-first")
 
 

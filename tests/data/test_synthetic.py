@@ -20,7 +20,7 @@ def within(features):
 
 
 def actions(features, annotations, rate):
-    """Whether each snippet's centre lies in an action, by plain loops."""
+    """Whether each snippet's center lies in an action, by plain loops."""
     marks = {}
     for video, array in features.items():
         segments = annotations.videos[video].segments
@@ -122,9 +122,9 @@ def test_easy_makes_the_nuisance_white():
     lag_one = []
     for easy in (False, True):
         features = generate(SyntheticWorld(easy=easy, state=0.0, noise=0.0, training_videos=20), 0)[0]
-        centred = [array.astype(np.float64) - array.mean(axis=0, dtype=np.float64) for array in features.values()]
-        together = sum((x[1:] * x[:-1]).sum() for x in centred)
-        lag_one.append(together / sum((x**2).sum() for x in centred))
+        centered = [array.astype(np.float64) - array.mean(axis=0, dtype=np.float64) for array in features.values()]
+        together = sum((x[1:] * x[:-1]).sum() for x in centered)
+        lag_one.append(together / sum((x**2).sum() for x in centered))
     assert lag_one[0] > 0.3
     assert abs(lag_one[1]) < 0.03
 

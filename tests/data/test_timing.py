@@ -33,7 +33,7 @@ def test_seconds_is_the_inverse_of_index(grid, seconds):
     assert grid.seconds(grid.index(seconds)) == pytest.approx(seconds, rel=1e-9, abs=1e-9)
 
 
-def test_seconds_is_the_centre_of_the_snippets_frames():
+def test_seconds_is_the_center_of_the_snippets_frames():
     grid = SnippetGrid(fps=10.0, stride=4.0, window=6.0, offset=2.0)
     frames = np.arange(2 + 3 * 4, 2 + 3 * 4 + 6)  # those of snippet 3, each a tenth of a second long
     assert grid.seconds(3.0) == pytest.approx((frames[0] + frames[-1] + 1) / 2 / 10)
@@ -61,21 +61,21 @@ def test_a_grid_without_sense_is_refused(values):
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5)), max_size=8),
     st.integers(0, 60),
 )
-def test_covered_gives_each_snippet_the_shortest_segment_that_holds_its_centre(grid, rows, length):
+def test_covered_gives_each_snippet_the_shortest_segment_that_holds_its_center(grid, rows, length):
     segments = make_segments(*((min(a, b) / 4, max(a, b) / 4, label) for a, b, label in rows))
     labels = grid.covered(segments, length)
     assert len(labels) == length
     for snippet in range(length):
         expected, shortest = -1, float("inf")
-        centre = grid.seconds(float(snippet))
+        center = grid.seconds(float(snippet))
         for start, end, label in zip(segments.start, segments.end, segments.label, strict=True):
-            if start <= centre < end and end - start < shortest:
+            if start <= center < end and end - start < shortest:
                 expected, shortest = label, end - start
         assert labels[snippet] == expected
 
 
-def test_a_segment_holds_a_centre_on_its_start_and_not_one_on_its_end():
-    grid = SnippetGrid(fps=1.0)  # centres at .5, 1.5, 2.5
+def test_a_segment_holds_a_center_on_its_start_and_not_one_on_its_end():
+    grid = SnippetGrid(fps=1.0)  # centers at .5, 1.5, 2.5
     assert grid.covered(make_segments((0.5, 2.5, 7)), 3).tolist() == [7, 7, -1]
 
 

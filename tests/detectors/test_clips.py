@@ -78,7 +78,7 @@ def test_a_whole_video_is_one_clip() -> None:
 
 
 def test_a_window_lies_where_its_snippets_do() -> None:
-    """Snippets of 16 frames every 8 at 8 fps are centred at 1, 2, 3, … s: the first stretch begins at .5."""
+    """Snippets of 16 frames every 8 at 8 fps are centered at 1, 2, 3, … s: the first stretch begins at .5."""
     placement = Clipping(10, span=20).placement(4, 100, SnippetGrid(fps=8, stride=8, window=16))
     assert placement.seconds(0.0) == pytest.approx(4.5)
     assert placement.seconds(10.0) == pytest.approx(24.5)
@@ -96,8 +96,8 @@ def test_the_middle_of_a_clip_is_the_middle_of_its_snippets(
     clipping = Clipping(length, span)
     for first in clipping.starts(snippets):
         placement = clipping.placement(first, snippets, grid)
-        centres = grid.seconds(first + np.arange(span or snippets))
-        assert placement.seconds(length / 2) == pytest.approx(centres.mean(), abs=1e-9)
+        centers = grid.seconds(first + np.arange(span or snippets))
+        assert placement.seconds(length / 2) == pytest.approx(centers.mean(), abs=1e-9)
         assert placement.unit * length == pytest.approx((span or snippets) * stride / fps)
 
 

@@ -48,7 +48,7 @@ def test_seconds_to_units_to_seconds_is_where_it_began(grid, snippets, clipping,
 
 @settings(max_examples=300, deadline=None)
 @given(grid=st.builds(SnippetGrid, fps=positive, stride=positive, window=positive), index=st.integers(0, 5000))
-def test_at_a_snippet_a_unit_its_centre_is_half_a_unit_on(grid, index):
+def test_at_a_snippet_a_unit_its_center_is_half_a_unit_on(grid, index):
     placement = Clipping(None).placement(0, 10, grid)
     assert placement.units(grid.seconds(float(index))) == pytest.approx(index + 0.5, abs=1e-6)
 

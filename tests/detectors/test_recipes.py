@@ -1,4 +1,4 @@
-"""Recipes of localisers: the published figures, and that every one of them builds what it says."""
+"""Recipes of detectors: the published figures, and that every one of them builds what it says."""
 
 from typing import get_args
 
@@ -9,8 +9,8 @@ from sola.detectors.actionformer.network import ActionFormer
 from sola.detectors.bmn.network import BMN
 from sola.detectors.gtad.network import GTAD
 from sola.detectors.postprocess import Gaussian, WidthAdaptive
-from sola.detectors.proposal_map.config import BoundaryMapConfig
-from sola.detectors.recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
+from sola.detectors.proposal_map.config import ProposalMapConfig
+from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
 
 BMN_ANET = {
     "length": 100, "span": None, "hop": None, "max_duration": None, "epochs": 9, "batch_size": 16,
@@ -29,7 +29,7 @@ GTAD_ANET = {
 ACTIONFORMER_THUMOS = {
     "length": 2304, "rescaled": None, "multi_class": True, "width": 512, "attention_window": 19, "epochs": 35,
     "warmup_epochs": 5, "batch_size": 2, "learning_rate": 1e-4, "weight_decay": 0.05, "regression_weight": 1.0,
-    "label_smoothing": 0.0, "normaliser": 100.0, "crop": 0.9, "clip_norm": 1.0, "average": 0.999, "sigma": 0.5,
+    "label_smoothing": 0.0, "normalizer": 100.0, "crop": 0.9, "clip_norm": 1.0, "average": 0.999, "sigma": 0.5,
     "min_score": 0.001, "keep": 200, "voting": 0.7, "absolute_position": False, "global_last": False,
 }  # fmt: skip
 """Zhang et al., ECCV 2022, and their program."""
@@ -37,13 +37,13 @@ ACTIONFORMER_THUMOS = {
 ACTIONFORMER_ANET = {
     "rescaled": 192, "multi_class": False, "width": 256, "attention_window": 7, "global_last": True, "epochs": 15,
     "absolute_position": True, "warmup_epochs": 5, "batch_size": 16, "learning_rate": 1e-3, "regression_weight": 2.0,
-    "label_smoothing": 0.1, "normaliser": 200.0, "sigma": 0.75, "min_score": 0.001, "keep": 100, "voting": 0.9,
+    "label_smoothing": 0.1, "normalizer": 200.0, "sigma": 0.75, "min_score": 0.001, "keep": 100, "voting": 0.9,
     "voting_weight": "score_iou", "top": 2,
 }  # fmt: skip
 
 
 def test_there_is_a_recipe_for_every_head_and_data_set() -> None:
-    assert set(LOCALIZER_RECIPES) == {(h, r) for h in get_args(HeadName) for r in get_args(LocalizerRecipe)}
+    assert set(DETECTOR_RECIPES) == {(h, r) for h in get_args(DetectorName) for r in get_args(DetectorRecipe)}
 
 
 @pytest.mark.parametrize(
@@ -58,22 +58,22 @@ def test_there_is_a_recipe_for_every_head_and_data_set() -> None:
         (("actionformer", "anet"), ACTIONFORMER_ANET),
     ],
 )
-def test_published_figures(name: tuple[HeadName, LocalizerRecipe], published: dict[str, object]) -> None:
-    config = LOCALIZER_RECIPES[name]()
+def test_published_figures(name: tuple[DetectorName, DetectorRecipe], published: dict[str, object]) -> None:
+    config = DETECTOR_RECIPES[name]()
     assert {key: getattr(config, key) for key in published} == published
 
 
 def test_published_suppression() -> None:
-    assert LOCALIZER_RECIPES["bmn", "anet"]().decay() == WidthAdaptive(0.4, 0.5, 0.9)
-    assert LOCALIZER_RECIPES["gtad", "anet"]().decay() == Gaussian(0.8)
+    assert DETECTOR_RECIPES["bmn", "anet"]().decay() == WidthAdaptive(0.4, 0.5, 0.9)
+    assert DETECTOR_RECIPES["gtad", "anet"]().decay() == Gaussian(0.8)
 
 
-@pytest.mark.parametrize("name", LOCALIZER_RECIPES, ids="-".join)
-def test_a_recipe_builds_its_head(name: tuple[HeadName, LocalizerRecipe]) -> None:
-    config = LOCALIZER_RECIPES[name]()
+@pytest.mark.parametrize("name", DETECTOR_RECIPES, ids="-".join)
+def test_a_recipe_builds_its_head(name: tuple[DetectorName, DetectorRecipe]) -> None:
+    config = DETECTOR_RECIPES[name]()
     head = config.build(8, 3)
     assert type(head) is {"bmn": BMN, "gtad": GTAD, "actionformer": ActionFormer}[name[0]]
-    if isinstance(config, BoundaryMapConfig):
+    if isinstance(config, ProposalMapConfig):
         assert head.proposals.length == config.length
         assert head.proposals.longest == (config.max_duration or config.length)
     else:
@@ -83,9 +83,9 @@ def test_a_recipe_builds_its_head(name: tuple[HeadName, LocalizerRecipe]) -> Non
 
 def test_sliding_windows_overlap_by_more_than_the_longest_proposal() -> None:
     """Then every action that a proposal can be lies whole in one window."""
-    for recipe in LOCALIZER_RECIPES.values():
+    for recipe in DETECTOR_RECIPES.values():
         config = recipe()
-        if isinstance(config, BoundaryMapConfig) and config.span is not None:
+        if isinstance(config, ProposalMapConfig) and config.span is not None:
             assert config.hop is not None
             assert config.max_duration is not None
             assert (config.span - config.hop) / config.span * config.length >= config.max_duration
@@ -96,7 +96,7 @@ def test_sliding_windows_overlap_by_more_than_the_longest_proposal() -> None:
     [(7, [1, 1, 1, 1, 1, 1, 1, 0.1, 0.1]), (2, [1, 1, 0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3, 1e-4])],
 )
 def test_the_rate_falls_to_a_tenth_every_so_many_epochs(epochs_every: int, expected: list[float]) -> None:
-    config = BoundaryMapConfig(decay_every=epochs_every)
+    config = ProposalMapConfig(decay_every=epochs_every)
     assert [config.rate(epoch) for epoch in range(9)] == pytest.approx(expected)
 
 
@@ -112,4 +112,4 @@ def test_the_rate_falls_to_a_tenth_every_so_many_epochs(epochs_every: int, expec
 )  # fmt: skip
 def test_a_value_out_of_range_is_named(values: dict[str, object], named: str) -> None:
     with pytest.raises(SolaError, match=named):
-        BoundaryMapConfig(**values)
+        ProposalMapConfig(**values)

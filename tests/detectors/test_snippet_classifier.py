@@ -44,7 +44,7 @@ def annotations(subset: dict[str, str] | None = None, *, instances: bool = True)
 IDS = {video: f"v_{video}" for video in ("a", "b", "c", "d")}
 
 
-def test_probabilities_are_a_softmax_of_normalised_snippets() -> None:
+def test_probabilities_are_a_softmax_of_normalized_snippets() -> None:
     generator = np.random.default_rng(0)
     weight, bias = generator.normal(size=(5, 3)).astype(np.float32), generator.normal(size=3).astype(np.float32)
     features = generator.normal(size=(7, 5)).astype(np.float16)

@@ -1,4 +1,4 @@
-"""Training and running localisers: bits, resume, the best epoch, windows merged, and the chain features stand on."""
+"""Training and running detectors: bits, resume, the best epoch, windows merged, and the chain features stand on."""
 
 import json
 import math
@@ -30,15 +30,15 @@ from sola.data.synthetic import SyntheticWorld, write
 from sola.data.timing import Placement, SnippetGrid
 from sola.detectors.clips import Clips, rescale
 from sola.detectors.detect import detect, in_clip_lengths, in_seconds, name_proposals
-from sola.detectors.proposal_map.config import BoundaryMapConfig
+from sola.detectors.proposal_map.config import ProposalMapConfig
 from sola.detectors.proposal_map.task import ProposalTraining
 from sola.detectors.snippet_classifier import SnippetClassifier
 from sola.detectors.task import BEST, best_so_far
-from sola.detectors.train import clips_of, train_localizer
-from sola.detectors.trained import WEIGHTS, Localizer
+from sola.detectors.train import clips_of, train_detector
+from sola.detectors.trained import WEIGHTS, TrainedDetector
 from sola.training.run import Run
 
-TINY = BoundaryMapConfig(
+TINY = ProposalMapConfig(
     head="gtad", bins=4, context_bins=2, length=8, span=16, hop=8, max_duration=4, epochs=4, batch_size=4,
     decay_every=3, suppression="gaussian", classifier_epochs=2, precision="fp32", device="cpu",
 )  # fmt: skip
@@ -67,13 +67,13 @@ def annotations(world: Path) -> Annotations:
 @pytest.fixture(scope="module")
 def run(world: Path, annotations: Annotations) -> Path:
     """A finished run, only read."""
-    train_localizer(FeatureSet.open(world / "features"), annotations, TINY, world.parent / "run", quiet=True)
+    train_detector(FeatureSet.open(world / "features"), annotations, TINY, world.parent / "run", quiet=True)
     return world.parent / "run"
 
 
 @pytest.fixture
-def localizer(run: Path) -> Localizer:
-    return Localizer.load(run)
+def detector(run: Path) -> TrainedDetector:
+    return TrainedDetector.load(run)
 
 
 def weights(run: Path) -> bytes:
@@ -123,14 +123,14 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
 ) -> None:
     config = replace(TINY, epochs=2)
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        train_localizer(features, annotations, replace(config, seed=seed), tmp_path / name, quiet=True)
+        train_detector(features, annotations, replace(config, seed=seed), tmp_path / name, quiet=True)
     assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
 
 
 @pytest.mark.parametrize("head", ["bmn", "gtad"])
 def test_training_lowers_the_loss(head: Any, features: FeatureSet, annotations: Annotations, tmp_path: Path) -> None:
     config = replace(TINY, head=head, epochs=8, decay_every=8, classifier_epochs=0)
-    train_localizer(features, annotations, config, tmp_path / "run", quiet=True)
+    train_detector(features, annotations, config, tmp_path / "run", quiet=True)
     rows = log(tmp_path / "run")
     assert rows[-1]["loss"] < 0.95 * rows[0]["loss"]
 
@@ -141,7 +141,7 @@ def test_training_leaves_the_callers_random_numbers_alone(
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    train_localizer(features, annotations, replace(TINY, epochs=1), tmp_path / "run", quiet=True)
+    train_detector(features, annotations, replace(TINY, epochs=1), tmp_path / "run", quiet=True)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -160,10 +160,10 @@ def test_every_clip_is_seen_once_an_epoch_in_another_order(
     assert epochs[0] != epochs[1]
 
 
-def test_the_optimiser_sees_the_schedule(features: FeatureSet, annotations: Annotations, tmp_path: Path) -> None:
+def test_the_optimizer_sees_the_schedule(features: FeatureSet, annotations: Annotations, tmp_path: Path) -> None:
     seen: list[float] = []
     with before_every_step(lambda optimizer, number: seen.append(optimizer.param_groups[0]["lr"])):
-        train_localizer(features, annotations, replace(TINY, decay_every=2), tmp_path / "run", quiet=True)
+        train_detector(features, annotations, replace(TINY, decay_every=2), tmp_path / "run", quiet=True)
     steps = math.ceil(len(clips_of(features, annotations, "training", TINY, None, tmp_path)) / TINY.batch_size)
     assert seen == pytest.approx([1e-3] * 2 * steps + [1e-4] * 2 * steps)
 
@@ -175,10 +175,10 @@ def test_a_resumed_run_goes_on_at_the_rate_of_its_epoch(
     config = replace(TINY, decay_every=1)
     steps = math.ceil(len(clips_of(features, annotations, "training", TINY, None, tmp_path)) / TINY.batch_size)
     with before_every_step(power_cut(2 * steps + 1)), pytest.raises(PowerCutError):
-        train_localizer(features, annotations, config, tmp_path / "run", quiet=True)
+        train_detector(features, annotations, config, tmp_path / "run", quiet=True)
     seen: list[float] = []
     with before_every_step(lambda optimizer, number: seen.append(optimizer.param_groups[0]["lr"])):
-        train_localizer(features, annotations, config, tmp_path / "run", resume=True, quiet=True)
+        train_detector(features, annotations, config, tmp_path / "run", resume=True, quiet=True)
     assert seen == pytest.approx([1e-5] * steps + [1e-6] * steps)
 
 
@@ -188,8 +188,8 @@ def test_resumed_after_any_step_it_ends_in_the_same_bits(
 ) -> None:
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with before_every_step(power_cut(cut)), pytest.raises(PowerCutError):
-        train_localizer(features, annotations, TINY, tmp_path / "cut", quiet=True)
-    train_localizer(features, annotations, TINY, tmp_path / "cut", resume=True, quiet=True)
+        train_detector(features, annotations, TINY, tmp_path / "cut", quiet=True)
+    train_detector(features, annotations, TINY, tmp_path / "cut", resume=True, quiet=True)
     assert weights(tmp_path / "cut") == weights(run)
     assert log(tmp_path / "cut") == log(run)
 
@@ -199,11 +199,11 @@ def test_bmn_is_resumed_to_the_same_bits_too(
 ) -> None:
     """Its largest weight lies in memory in an order of its own, and so must what Adam keeps of it."""
     config = replace(TINY, head="bmn", epochs=1, classifier_epochs=0, batch_size=2)
-    train_localizer(features, annotations, config, tmp_path / "whole", quiet=True)
+    train_detector(features, annotations, config, tmp_path / "whole", quiet=True)
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with before_every_step(power_cut(2)), pytest.raises(PowerCutError):
-        train_localizer(features, annotations, config, tmp_path / "cut", quiet=True)
-    train_localizer(features, annotations, config, tmp_path / "cut", resume=True, quiet=True)
+        train_detector(features, annotations, config, tmp_path / "cut", quiet=True)
+    train_detector(features, annotations, config, tmp_path / "cut", resume=True, quiet=True)
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
 
 
@@ -215,11 +215,11 @@ def test_asked_to_stop_within_an_epoch_it_ends_in_the_same_bits(
         before_every_step(lambda _, number: signal.raise_signal(signal.SIGINT) if number == 2 else None),
         pytest.raises(KeyboardInterrupt),
     ):
-        train_localizer(features, annotations, TINY, tmp_path / "stopped", quiet=True)
+        train_detector(features, annotations, TINY, tmp_path / "stopped", quiet=True)
     assert not (tmp_path / "stopped" / WEIGHTS).exists()
     seen: list[int] = []
     with before_every_step(lambda _, number: seen.append(number)):
-        train_localizer(features, annotations, TINY, tmp_path / "stopped", resume=True, quiet=True)
+        train_detector(features, annotations, TINY, tmp_path / "stopped", resume=True, quiet=True)
     steps = math.ceil(len(clips_of(features, annotations, "training", TINY, None, tmp_path)) / TINY.batch_size)
     assert len(seen) == TINY.epochs * steps - 2
     assert weights(tmp_path / "stopped") == weights(run)
@@ -230,7 +230,7 @@ def test_resume_of_a_finished_run_changes_nothing(
 ) -> None:
     copy = shutil.copytree(run, tmp_path / "run")
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.rglob("*.*")}
-    train_localizer(features, annotations, TINY, copy, resume=True, quiet=True)
+    train_detector(features, annotations, TINY, copy, resume=True, quiet=True)
     assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.rglob("*.*")}
 
 
@@ -242,12 +242,12 @@ def test_resume_with_another_subset_is_refused(
     other: dict[str, str], named: str, features: FeatureSet, annotations: Annotations, run: Path
 ) -> None:
     with pytest.raises(SolaError, match=f"was begun with subsets {named}"):
-        train_localizer(features, annotations, TINY, run, resume=True, quiet=True, **other)
+        train_detector(features, annotations, TINY, run, resume=True, quiet=True, **other)
 
 
 def test_resume_with_another_config_is_refused(features: FeatureSet, annotations: Annotations, run: Path) -> None:
     with pytest.raises(SolaError, match=r"was begun with requested length=8, now it is 4"):
-        train_localizer(features, annotations, replace(TINY, length=4), run, resume=True, quiet=True)
+        train_detector(features, annotations, replace(TINY, length=4), run, resume=True, quiet=True)
 
 
 @pytest.mark.parametrize("moved", ["training", "validation"])
@@ -257,13 +257,13 @@ def test_resume_on_other_annotations_is_refused(
     """The epochs of a validation on other instances cannot be compared."""
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with before_every_step(power_cut(2)), pytest.raises(PowerCutError):
-        train_localizer(features, annotations, TINY, tmp_path / "run", validation_subset="validation", quiet=True)
+        train_detector(features, annotations, TINY, tmp_path / "run", validation_subset="validation", quiet=True)
     videos = {
         video: replace(record, segments=later(record.segments)) if record.subset == moved else record
         for video, record in annotations.videos.items()
     }
     with pytest.raises(SolaError, match=r"was begun with features \w*fingerprint"):
-        train_localizer(
+        train_detector(
             features, Annotations(videos, annotations.classes), TINY, tmp_path / "run",
             validation_subset="validation", resume=True, quiet=True,
         )  # fmt: skip
@@ -277,7 +277,7 @@ def later(segments: Segments) -> Segments:
 def test_a_diverged_loss_is_told(features: FeatureSet, annotations: Annotations, tmp_path: Path) -> None:
     config = replace(TINY, learning_rate=1e30)
     with pytest.raises(SolaError, match=r"lower --learning-rate"):
-        train_localizer(features, annotations, config, tmp_path / "run", validation_subset="validation", quiet=True)
+        train_detector(features, annotations, config, tmp_path / "run", validation_subset="validation", quiet=True)
 
 
 def test_a_loss_that_diverges_in_an_epochs_last_step_is_told_when_it_is_validated(
@@ -286,7 +286,7 @@ def test_a_loss_that_diverges_in_an_epochs_last_step_is_told_when_it_is_validate
     """One step an epoch: its own loss is that of the weights before it, which were fine."""
     config = replace(TINY, learning_rate=1e30, batch_size=1000)
     with pytest.raises(SolaError, match=r"validation.*epoch 1.*lower --learning-rate"):
-        train_localizer(features, annotations, config, tmp_path / "run", validation_subset="validation", quiet=True)
+        train_detector(features, annotations, config, tmp_path / "run", validation_subset="validation", quiet=True)
 
 
 def test_the_snippet_classifier_is_refused_before_the_head_is_trained(
@@ -302,7 +302,7 @@ def test_the_snippet_classifier_is_refused_before_the_head_is_trained(
         before_every_step(lambda _, number: steps.append(number)),
         pytest.raises(SolaError, match=r"all .* snippets are action"),
     ):
-        train_localizer(features, Annotations(full, annotations.classes), config, tmp_path / "run", quiet=True)
+        train_detector(features, Annotations(full, annotations.classes), config, tmp_path / "run", quiet=True)
     assert steps == []
 
 
@@ -316,7 +316,7 @@ def test_a_subset_with_nothing_to_learn_leaves_nothing(
         for video, record in annotations.videos.items()
     }
     with pytest.raises(SolaError, match=r"unknown subset 'dev'|nothing to train on"):
-        train_localizer(
+        train_detector(
             features, Annotations(videos, annotations.classes), TINY, tmp_path / "run", train_subset=subset, quiet=True
         )
     assert not (tmp_path / "run").exists()
@@ -329,7 +329,7 @@ def test_a_width_that_the_head_cannot_take_leaves_nothing(annotations: Annotatio
         np.save(tmp_path / "features" / f"{video}.npy", np.ones((30, 6), np.float32))
     config = replace(TINY, head="bmn", classifier_epochs=0)
     with pytest.raises(SolaError, match="channels=6"):
-        train_localizer(FeatureSet.open(tmp_path / "features"), annotations, config, tmp_path / "run", quiet=True)
+        train_detector(FeatureSet.open(tmp_path / "features"), annotations, config, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
@@ -362,7 +362,7 @@ MISLED = replace(TINY, span=None, hop=None, max_duration=None, epochs=6, decay_e
 def misled(misleading: tuple[Path, Annotations], out: Path, **options: Any) -> Path:
     options = {"validation_subset": "validation", "quiet": True} | options
     config = options.pop("config", MISLED)
-    train_localizer(FeatureSet.open(misleading[0]), misleading[1], config, out, **options)
+    train_detector(FeatureSet.open(misleading[0]), misleading[1], config, out, **options)
     return out
 
 
@@ -381,7 +381,7 @@ def test_the_epoch_of_the_lowest_validation_loss_is_kept(
     assert best < len(losses) - 1, "the last epoch is the best: this shows nothing"
     clips = clips_of(FeatureSet.open(misleading[0]), misleading[1], "validation", MISLED, None, tmp_path)
     task = ProposalTraining(MISLED, clips, tmp_path, CPU)
-    task.model.load_state_dict(Localizer.load(validated).head.state_dict())
+    task.model.load_state_dict(TrainedDetector.load(validated).head.state_dict())
     assert task.validation_loss(clips) == losses[best]
 
 
@@ -408,7 +408,7 @@ def test_a_run_says_which_epoch_it_kept(
 
 def test_without_a_validation_the_last_epoch_is_kept(run: Path) -> None:
     checkpoint = load_file(Run(run).checkpoint)
-    for name, value in Localizer.load(run).head.state_dict().items():
+    for name, value in TrainedDetector.load(run).head.state_dict().items():
         assert torch.equal(value, checkpoint[f"model/{name}"]), name
 
 
@@ -477,14 +477,14 @@ def test_the_best_weights_say_their_epoch(validated: Path) -> None:
 
 
 def test_what_was_saved_is_what_is_loaded(
-    localizer: Localizer, features: FeatureSet, annotations: Annotations, run: Path, tmp_path: Path
+    detector: TrainedDetector, features: FeatureSet, annotations: Annotations, run: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(run, tmp_path / "run")
     (copy / WEIGHTS).unlink()
-    localizer.save_weights(copy)
+    detector.save_weights(copy)
     records = {video: record for video, record in annotations.videos.items() if record.subset == "validation"}
     found = []
-    for one in (localizer, Localizer.load(copy)):
+    for one in (detector, TrainedDetector.load(copy)):
         proposals = detect(one, features, records, device="cpu")
         found.append(name_proposals(one, features, records, proposals))
     assert found[0].keys() == found[1].keys() == records.keys()
@@ -497,7 +497,7 @@ def test_loading_leaves_the_callers_random_numbers_alone(run: Path) -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    Localizer.load(run)
+    TrainedDetector.load(run)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -567,19 +567,19 @@ def test_a_spoilt_run_is_told_in_a_line_that_names_it(spoil: Callable[[Path], No
     copy = shutil.copytree(run, tmp_path / "spoilt")
     spoil(copy)
     with pytest.raises(SolaError, match="spoilt") as caught:
-        Localizer.load(copy)
+        TrainedDetector.load(copy)
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(SolaError, match=r"nowhere: no such folder"):
-        Localizer.load(tmp_path / "nowhere")
+        TrainedDetector.load(tmp_path / "nowhere")
 
 
 def test_a_strangers_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("ten years")
     with pytest.raises(SolaError, match=r"expected a finished run of `sola localize train`"):
-        Localizer.load(tmp_path)
+        TrainedDetector.load(tmp_path)
 
 
 # --- proposals ---------------------------------------------------------------------------------------------------
@@ -587,7 +587,7 @@ def test_a_strangers_folder_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("timed_by", ["manifest", "duration"])
 def test_proposals_of_overlapping_windows_are_those_of_each_merged_in_seconds(
-    timed_by: str, localizer: Localizer, features: FeatureSet, annotations: Annotations
+    timed_by: str, detector: TrainedDetector, features: FeatureSet, annotations: Annotations
 ) -> None:
     """Window by window, decoded in seconds, one soft-NMS over all in plain loops."""
     video = max(features.videos, key=features.length)
@@ -599,16 +599,16 @@ def test_proposals_of_overlapping_windows_are_those_of_each_merged_in_seconds(
     else:
         manifest = Manifest()
         seconds = [i * record.duration / len(array) for i in range(2 * len(array))]
-    localizer = replace(localizer, manifest=manifest)
+    detector = replace(detector, manifest=manifest)
     firsts = [*range(0, len(array) - 16, 8), len(array) - 16]
     assert len(firsts) > 2
     candidates: list[list[float]] = []
     for first in firsts:
         clip = torch.from_numpy(rescale(array[first : first + 16], 8)).float().T[None]
         with torch.inference_mode():
-            prediction = localizer.head(clip)
+            prediction = detector.head(clip)
         unit = (seconds[first + 16] - seconds[first]) / 8
-        (decoded,) = localizer.head.decode(prediction, [Placement(seconds[first], unit)])
+        (decoded,) = detector.head.decode(prediction, [Placement(seconds[first], unit)])
         candidates += [list(row) for row in zip(decoded.start, decoded.end, decoded.score, strict=True)]
     expected = []
     while candidates and len(expected) < TINY.keep:
@@ -618,7 +618,7 @@ def test_proposals_of_overlapping_windows_are_those_of_each_merged_in_seconds(
         for row in candidates:
             inside = max(min(row[1], end) - max(row[0], start), 0)
             row[2] *= math.exp(-((inside / (row[1] - row[0] + end - start - inside)) ** 2) / TINY.sigma)
-    got = detect(localizer, features.with_manifest(manifest), {video: record}, device="cpu")[video]
+    got = detect(detector, features.with_manifest(manifest), {video: record}, device="cpu")[video]
     np.testing.assert_allclose(np.stack([got.start, got.end, got.score], axis=1), expected, atol=1e-5)
 
 
@@ -663,26 +663,26 @@ def test_every_video_has_a_base_of_its_own() -> None:
 
 
 def test_proposals_are_of_every_video_best_first_and_do_not_depend_on_the_others(
-    localizer: Localizer, features: FeatureSet, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
+    detector: TrainedDetector, features: FeatureSet, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = detect(localizer, features, annotations.videos, device="cpu")
+    together = detect(detector, features, annotations.videos, device="cpu")
     assert together.keys() == annotations.videos.keys()
     monkeypatch.setattr("sola.detectors.detect.VIDEOS_AT_A_TIME", 2)
-    for video, found in detect(localizer, features, annotations.videos, device="cpu").items():
+    for video, found in detect(detector, features, annotations.videos, device="cpu").items():
         assert (np.diff(found.score) <= 0).all()
         np.testing.assert_allclose(found.score, together[video].score, rtol=1e-4)
 
 
 def test_proposals_go_by_the_name_of_the_annotations(
-    localizer: Localizer, features: FeatureSet, annotations: Annotations
+    detector: TrainedDetector, features: FeatureSet, annotations: Annotations
 ) -> None:
     video = features.videos[0]
     record = replace(annotations.videos[video], video="renamed")
-    assert list(detect(localizer, features, {video: record}, device="cpu")) == ["renamed"]
+    assert list(detect(detector, features, {video: record}, device="cpu")) == ["renamed"]
 
 
 def test_bad_files_may_be_skipped_wherever_they_lie(
-    localizer: Localizer, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    detector: TrainedDetector, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The bad one is alone in its share of the videos."""
     folder = shutil.copytree(world / "features", tmp_path / "features")
@@ -691,18 +691,18 @@ def test_bad_files_may_be_skipped_wherever_they_lie(
     features = FeatureSet.open(folder, skip_bad=True)
     records = dict.fromkeys(features.videos)
     monkeypatch.setattr("sola.detectors.detect.VIDEOS_AT_A_TIME", 1)
-    found = detect(localizer, features, records, device="cpu")
+    found = detect(detector, features, records, device="cpu")
     assert set(found) == set(records) - {video}
-    assert set(name_proposals(localizer, features, records, found)) == set(found)
+    assert set(name_proposals(detector, features, records, found)) == set(found)
 
 
-def test_only_bad_files_are_refused_even_if_they_may_be_skipped(localizer: Localizer, tmp_path: Path) -> None:
+def test_only_bad_files_are_refused_even_if_they_may_be_skipped(detector: TrainedDetector, tmp_path: Path) -> None:
     (tmp_path / "features").mkdir()
     Manifest(fps=4.0).write(tmp_path / "features")
     np.save(tmp_path / "features" / "a.npy", np.full((30, 8), np.nan, np.float32))
     features = FeatureSet.open(tmp_path / "features", skip_bad=True)
     with pytest.raises(SolaError, match=r"a\.npy"):
-        detect(localizer, features, {"a": None}, device="cpu")
+        detect(detector, features, {"a": None}, device="cpu")
 
 
 # --- the chain ---------------------------------------------------------------------------------------------------
@@ -716,29 +716,29 @@ CHAIN = Manifest(dim=8, fps=30, stride=8, window=16, offset=0, encoder="tsp", so
      ({"offset": 1.0}, "offset=1"), ({"encoder": "i3d"}, "encoder=i3d"), ({"dim": 16}, "dim=16"),
      ({"sola": None}, "no SoLa module.*the SoLa module aaaa"), ({"sola": {"fingerprint": "b" * 64}}, "bbbb.*aaaa")],
 )  # fmt: skip
-def test_another_chain_is_refused(changed: dict[str, Any], named: str, localizer: Localizer) -> None:
+def test_another_chain_is_refused(changed: dict[str, Any], named: str, detector: TrainedDetector) -> None:
     with pytest.raises(SolaError, match=named):
-        replace(localizer, manifest=CHAIN).must_stand_on(replace(CHAIN, **changed))
+        replace(detector, manifest=CHAIN).must_stand_on(replace(CHAIN, **changed))
 
 
-def test_transformed_features_are_refused_where_raw_ones_were_learnt(localizer: Localizer) -> None:
+def test_transformed_features_are_refused_where_raw_ones_were_learned(detector: TrainedDetector) -> None:
     with pytest.raises(SolaError, match=r"the SoLa module aaaa.*no SoLa module"):
-        replace(localizer, manifest=replace(CHAIN, sola=None)).must_stand_on(CHAIN)
+        replace(detector, manifest=replace(CHAIN, sola=None)).must_stand_on(CHAIN)
 
 
 @pytest.mark.parametrize("silent", ["fps", "stride", "window", "offset", "encoder", "dim"])
-def test_what_one_side_does_not_say_is_no_difference(silent: str, localizer: Localizer) -> None:
-    localizer = replace(localizer, manifest=CHAIN)
-    localizer.must_stand_on(CHAIN)
-    localizer.must_stand_on(replace(CHAIN, **{silent: None}))
+def test_what_one_side_does_not_say_is_no_difference(silent: str, detector: TrainedDetector) -> None:
+    detector = replace(detector, manifest=CHAIN)
+    detector.must_stand_on(CHAIN)
+    detector.must_stand_on(replace(CHAIN, **{silent: None}))
 
 
-def test_another_width_is_refused_where_the_manifest_does_not_say(localizer: Localizer, tmp_path: Path) -> None:
+def test_another_width_is_refused_where_the_manifest_does_not_say(detector: TrainedDetector, tmp_path: Path) -> None:
     (tmp_path / "wide").mkdir()
     np.save(tmp_path / "wide" / "a.npy", np.zeros((30, 12), np.float32))
     features = FeatureSet.open(tmp_path / "wide").with_manifest(Manifest(fps=4.0))
-    with pytest.raises(SolaError, match=r"12 channels, the localizer was trained on 8"):
-        detect(localizer, features, {"a": None}, device="cpu")
+    with pytest.raises(SolaError, match=r"12 channels, the detector was trained on 8"):
+        detect(detector, features, {"a": None}, device="cpu")
 
 
 # --- names -------------------------------------------------------------------------------------------------------
@@ -747,31 +747,31 @@ PROPOSALS = Segments(np.array([0.0, 2.0]), np.array([2.0, 4.0]), np.zeros(2, np.
 
 
 def test_an_external_classifier_names_proposals(
-    localizer: Localizer, features: FeatureSet, annotations: Annotations
+    detector: TrainedDetector, features: FeatureSet, annotations: Annotations
 ) -> None:
     video = features.videos[0]
-    scores = VideoScores((video,), localizer.classes, np.array([[0.1, 0.2, 0.7]]))
-    found = name_proposals(localizer, features, {video: None}, {video: PROPOSALS}, scores=scores)[video]
+    scores = VideoScores((video,), detector.classes, np.array([[0.1, 0.2, 0.7]]))
+    found = name_proposals(detector, features, {video: None}, {video: PROPOSALS}, scores=scores)[video]
     assert found.label.tolist() == [2, 2, 1, 1]
     assert found.score.tolist() == pytest.approx([0.56, 0.35, 0.16, 0.1])
     assert found.start.tolist() == [0.0, 2.0, 0.0, 2.0]
 
 
-def test_scores_may_be_joined_by_their_root(localizer: Localizer, features: FeatureSet) -> None:
+def test_scores_may_be_joined_by_their_root(detector: TrainedDetector, features: FeatureSet) -> None:
     video = features.videos[0]
-    scores = VideoScores((video,), localizer.classes, np.array([[0.0, 0.0, 0.5]]))
-    found = name_proposals(localizer, features, {video: None}, {video: PROPOSALS}, scores=scores, combine="sqrt")[video]
+    scores = VideoScores((video,), detector.classes, np.array([[0.0, 0.0, 0.5]]))
+    found = name_proposals(detector, features, {video: None}, {video: PROPOSALS}, scores=scores, combine="sqrt")[video]
     assert found.score[:2].tolist() == pytest.approx([0.4**0.5, 0.25**0.5])
 
 
 def test_the_snippet_classifier_names_a_proposal_by_the_snippets_inside(
-    localizer: Localizer, features: FeatureSet
+    detector: TrainedDetector, features: FeatureSet
 ) -> None:
     video = features.videos[0]
-    assert localizer.classifier is not None
-    found = name_proposals(localizer, features, {video: None}, {video: PROPOSALS})[video]
+    assert detector.classifier is not None
+    found = name_proposals(detector, features, {video: None}, {video: PROPOSALS})[video]
     array = features.read(video)
-    chances = localizer.classifier.probabilities(array)
+    chances = detector.classifier.probabilities(array)
     expected = []
     for start, end, score in zip(PROPOSALS.start, PROPOSALS.end, PROPOSALS.score, strict=True):
         inside = [i for i in range(len(array)) if start <= SnippetGrid(fps=4.0).seconds(i) < end]
@@ -784,47 +784,49 @@ def test_the_snippet_classifier_names_a_proposal_by_the_snippets_inside(
     np.testing.assert_allclose(found.start, [start for _, start, _ in expected])
 
 
-def test_an_external_classifier_goes_before_the_snippet_classifier(localizer: Localizer, features: FeatureSet) -> None:
+def test_an_external_classifier_goes_before_the_snippet_classifier(
+    detector: TrainedDetector, features: FeatureSet
+) -> None:
     video = features.videos[0]
     one = SnippetClassifier(np.zeros((8, 3), np.float32), np.array([100.0, 0, 0], np.float32))
-    localizer = replace(localizer, classifier=one, config=replace(TINY, top=1))
-    scores = VideoScores((video,), localizer.classes, np.array([[0.0, 1.0, 0.0]]))
+    detector = replace(detector, classifier=one, config=replace(TINY, top=1))
+    scores = VideoScores((video,), detector.classes, np.array([[0.0, 1.0, 0.0]]))
     records = {video: None}
-    assert name_proposals(localizer, features, records, {video: PROPOSALS})[video].label.tolist() == [0, 0]
-    named = name_proposals(localizer, features, records, {video: PROPOSALS}, scores=scores)
+    assert name_proposals(detector, features, records, {video: PROPOSALS})[video].label.tolist() == [0, 0]
+    named = name_proposals(detector, features, records, {video: PROPOSALS}, scores=scores)
     assert named[video].label.tolist() == [1, 1]
 
 
-def test_more_names_than_classes_are_all_classes(localizer: Localizer, features: FeatureSet) -> None:
+def test_more_names_than_classes_are_all_classes(detector: TrainedDetector, features: FeatureSet) -> None:
     video = features.videos[0]
-    localizer = replace(localizer, config=replace(TINY, top=50))
-    found = name_proposals(localizer, features, {video: None}, {video: PROPOSALS})[video]
+    detector = replace(detector, config=replace(TINY, top=50))
+    found = name_proposals(detector, features, {video: None}, {video: PROPOSALS})[video]
     assert sorted(found.label.tolist()) == [0, 0, 1, 1, 2, 2]
     assert (np.diff(found.score) <= 0).all()
 
 
-def test_without_a_classifier_there_are_no_names(localizer: Localizer, features: FeatureSet) -> None:
+def test_without_a_classifier_there_are_no_names(detector: TrainedDetector, features: FeatureSet) -> None:
     with pytest.raises(SolaError, match=r"--classifier"):
-        name_proposals(replace(localizer, classifier=None), features, {"a": None}, {"a": PROPOSALS})
+        name_proposals(replace(detector, classifier=None), features, {"a": None}, {"a": PROPOSALS})
 
 
-def test_a_video_that_the_classifier_lacks_is_named(localizer: Localizer, features: FeatureSet) -> None:
+def test_a_video_that_the_classifier_lacks_is_named(detector: TrainedDetector, features: FeatureSet) -> None:
     video = features.videos[0]
-    scores = VideoScores(("other",), localizer.classes, np.ones((1, 3)))
+    scores = VideoScores(("other",), detector.classes, np.ones((1, 3)))
     with pytest.raises(SolaError, match=f"video '{video}': no class scores"):
-        name_proposals(localizer, features, {video: None}, {video: PROPOSALS}, scores=scores)
+        name_proposals(detector, features, {video: None}, {video: PROPOSALS}, scores=scores)
 
 
-def test_scores_of_other_classes_are_refused(localizer: Localizer, features: FeatureSet) -> None:
+def test_scores_of_other_classes_are_refused(detector: TrainedDetector, features: FeatureSet) -> None:
     """In another order, all names would be wrong, and nothing would say so."""
     video = features.videos[0]
-    scores = VideoScores((video,), localizer.classes[::-1], np.ones((1, 3)))
+    scores = VideoScores((video,), detector.classes[::-1], np.ones((1, 3)))
     with pytest.raises(SolaError, match="classes"):
-        name_proposals(localizer, features, {video: None}, {video: PROPOSALS}, scores=scores)
+        name_proposals(detector, features, {video: None}, {video: PROPOSALS}, scores=scores)
 
 
 def test_untrimmednets_array_names_proposals_of_thumos14(
-    localizer: Localizer, features: FeatureSet, tmp_path: Path
+    detector: TrainedDetector, features: FeatureSet, tmp_path: Path
 ) -> None:
     rows, columns = thumos14_layout()
     table = np.zeros((len(rows), len(columns)), np.float32)
@@ -836,7 +838,7 @@ def test_untrimmednets_array_names_proposals_of_thumos14(
     )
     video = features.videos[0]
     record = VideoAnnotation("video_test_0000004", "test", None, None, Segments.empty())
-    localizer = replace(localizer, classes=classes, config=replace(TINY, top=1))
-    found = name_proposals(localizer, features, {video: record}, {record.video: PROPOSALS}, scores=scores)
+    detector = replace(detector, classes=classes, config=replace(TINY, top=1))
+    found = name_proposals(detector, features, {video: record}, {record.video: PROPOSALS}, scores=scores)
     assert found[record.video].label.tolist() == [1, 1]
     assert found[record.video].score.tolist() == pytest.approx([0.72, 0.45])

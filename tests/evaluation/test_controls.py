@@ -10,7 +10,7 @@ from sola.evaluation.controls import (
     NAMES,
     SHRINKAGE,
     UntrainedModule,
-    centre,
+    center,
     fit_controls,
     moving_average,
     slow_directions,
@@ -76,7 +76,7 @@ def test_slow_features_are_the_slowest_uncorrelated_ones_of_unit_variance():
     videos = walks()
     moments = within_video_moments(videos)
     directions = slow_directions(moments, 4)
-    outputs = [centre(video).astype(np.float64) @ directions for video in videos]
+    outputs = [center(video).astype(np.float64) @ directions for video in videos]
     stacked = np.concatenate(outputs)
     np.testing.assert_allclose(stacked.T @ stacked / len(stacked), np.eye(4), atol=1e-5)
     steps = np.concatenate([np.diff(output, axis=0) for output in outputs])
@@ -90,7 +90,7 @@ def test_slow_features_find_the_planted_slow_direction():
     generator = np.random.default_rng(0)
     slow = np.sin(np.arange(400) / 40)
     mixed = np.column_stack((0.1 * slow, generator.normal(size=(400, 3)))) @ generator.normal(size=(4, 4))
-    found = centre(mixed) @ slow_directions(within_video_moments([mixed]), 1)
+    found = center(mixed) @ slow_directions(within_video_moments([mixed]), 1)
     assert abs(np.corrcoef(found[:, 0], slow)[0, 1]) > 0.99
 
 
@@ -117,13 +117,13 @@ def test_untrained_residual_adds_the_gated_direct_module():
 
 
 def test_untrained_modules_are_conditioned_and_smoothed_as_the_trained_one():
-    trained = SoLa(6, hidden=8, gate="linear", conditioning="centre+scale", smoothing=3)
+    trained = SoLa(6, hidden=8, gate="linear", conditioning="center+scale", smoothing=3)
     with torch.no_grad():
         trained.alpha.fill_(0.0)
         trained.scale.fill_(2.0)
     video = walks()[0]
     untrained = UntrainedModule.like(describe(trained))
-    np.testing.assert_allclose(untrained.residual(0)(video), moving_average(centre(video) / 2, 3), atol=1e-5)
+    np.testing.assert_allclose(untrained.residual(0)(video), moving_average(center(video) / 2, 3), atol=1e-5)
 
 
 def test_untrained_modules_leave_the_global_generator_alone():
@@ -154,16 +154,16 @@ def test_controls_are_what_their_names_say():
     videos = walks()
     controls = {control.name: control.at_seed(0) for control in fit_controls(videos, {})}
     moments, video = within_video_moments(videos), videos[1]
-    centred = video - video.mean(axis=0)
-    slow = centred @ slow_directions(moments, 16)
+    centered = video - video.mean(axis=0)
+    slow = centered @ slow_directions(moments, 16)
     for name, expected in {
-        "centred": centred,
+        "centered": centered,
         "average 9": moving_average(video, 9),
-        "centred, average 33": moving_average(centred, 33),
+        "centered, average 33": moving_average(centered, 33),
         "slow 16": slow,
         "slow 16, average 9": moving_average(slow, 9),
         "whitened": (video - moments.mean) @ whitening(moments),
-        "centred, whitened": centred @ whitening(moments),
+        "centered, whitened": centered @ whitening(moments),
     }.items():
         np.testing.assert_allclose(controls[name](video), expected, atol=1e-4)
 

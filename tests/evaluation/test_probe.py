@@ -127,7 +127,7 @@ def test_figures_are_those_of_scikit_learn_on_the_test_videos(weak):
 
 
 def test_training_figures_never_count(tmp_path):
-    """A test set of shuffled features scores at chance, whatever is learnt in training."""
+    """A test set of shuffled features scores at chance, whatever is learned in training."""
     generator = np.random.default_rng(0)
     world = World(tmp_path, strength=3.0, test=30)
     for name, record in world.database.items():
@@ -196,7 +196,7 @@ def test_the_table_marks_the_best_control(full):
 
 
 def test_rows_in_which_the_seed_draws_nothing_repeat_one_value(full):
-    for name in ("raw", "centred", "slow 16", "[ours]"):
+    for name in ("raw", "centered", "slow 16", "[ours]"):
         assert full.row(name).roc_auc.std == 0.0
         assert len(full.row(name).roc_auc.values) == 2
     assert full.row("untrained direct").roc_auc.std > 0
@@ -266,10 +266,10 @@ def test_seeds_are_at_least_the_modules_given(weak):
 
 def test_the_untrained_controls_resemble_the_compared_module(weak):
     """Gate .5, hidden 4: a residual control of the default module would stay nearer to raw."""
-    compared = weak.transformed("module", conditioning="centre", smoothing=5)
+    compared = weak.transformed("module", conditioning="center", smoothing=5)
     result = probe(weak.raw, weak.annotations, compare=[("SoLa", compared)], solver="ridge")
-    centred = result.row("centred, average 5").roc_auc.mean
-    assert result.row("untrained residual").roc_auc.mean == pytest.approx(centred, abs=0.05)
+    centered = result.row("centered, average 5").roc_auc.mean
+    assert result.row("untrained residual").roc_auc.mean == pytest.approx(centered, abs=0.05)
     assert result.row("untrained residual").roc_auc.mean != result.row("raw").roc_auc.mean
     assert result.settings["compared"]["SoLa"][0]["config"]["smoothing"] == 5
 

@@ -11,7 +11,7 @@ from sola.evaluation.statistics import (
     ordered_pairs,
     paired_difference,
     smallest_p,
-    summarise,
+    summarize,
     weighted_auc,
 )
 
@@ -140,8 +140,8 @@ def test_holm_rejects_what_the_step_down_procedure_rejects(p):
 
 
 def test_summary():
-    summary = summarise([1.0, 2.0, 4.0])
+    summary = summarize([1.0, 2.0, 4.0])
     assert summary.mean == pytest.approx(7 / 3)
     assert summary.std == pytest.approx(np.sqrt(((1 - 7 / 3) ** 2 + (2 - 7 / 3) ** 2 + (4 - 7 / 3) ** 2) / 2))
-    assert summarise([0.1]).std == 0.0
-    assert summarise([0.1] * 3).to_json() == {"mean": 0.1, "std": 0.0, "values": [0.1, 0.1, 0.1]}
+    assert summarize([0.1]).std == 0.0
+    assert summarize([0.1] * 3).to_json() == {"mean": 0.1, "std": 0.0, "values": [0.1, 0.1, 0.1]}

@@ -16,7 +16,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "gate", "conditioning", "smoothing"),
-    [("adapter", "tanh", "centre+scale", 5), ("direct", "linear", "none", 1)],
+    [("adapter", "tanh", "center+scale", 5), ("direct", "linear", "none", 1)],
 )
 def test_onnx_equals_the_module_at_any_length(
     form: str, gate: str, conditioning: str, smoothing: int, tmp_path: Path

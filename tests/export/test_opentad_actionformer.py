@@ -56,7 +56,7 @@ def written(folder: Path, grid: SnippetGrid | None, *, prefix: str = "", duratio
     for seed, (video, length) in enumerate(LENGTHS.items()):
         array = np.random.default_rng(seed).normal(size=(length, 6)).astype(np.float16)
         np.save(features / f"{prefix}{video}.npy", array)
-        end = 10.0 + seed if grid is None else float(centre(grid, length - 1))
+        end = 10.0 + seed if grid is None else float(center(grid, length - 1))
         database[video] = {
             "subset": SUBSETS[video],
             "duration": end,
@@ -77,8 +77,8 @@ def handed_over(folder: Path, grid: SnippetGrid | None, **more: Any) -> Path:
     return folder / "out"
 
 
-def centre(grid: SnippetGrid, snippet: int) -> float:
-    """Seconds of a snippet's centre, from what the manifest's words mean."""
+def center(grid: SnippetGrid, snippet: int) -> float:
+    """Seconds of a snippet's center, from what the manifest's words mean."""
     first_frame = grid.offset + snippet * grid.stride
     return (first_frame + (first_frame + grid.window)) / 2 / grid.fps
 
@@ -229,7 +229,7 @@ def test_both_tools_give_every_snippet_its_seconds(tmp_path: Path, grid: Snippet
     out = handed_over(tmp_path, grid)
     actionformer, opentad = actionformer_config(out)["dataset"], opentad_config(out)["dataset"]
     for video, record in database_of(out).items():
-        expected = [centre(grid, snippet) for snippet in range(LENGTHS[video])]
+        expected = [center(grid, snippet) for snippet in range(LENGTHS[video])]
         snippets = np.arange(LENGTHS[video])
         stride, frames = actionformer["feat_stride"], actionformer["num_frames"]
         np.testing.assert_allclose((snippets * stride + 0.5 * frames) / record["fps"], expected, atol=1e-9)
@@ -259,7 +259,7 @@ def test_a_video_timed_by_its_duration_counts_beside_one_timed_by_fps() -> None:
     clock = common_clock(grids)
     for video, grid in grids.items():
         seconds = [(snippet * clock.stride + clock.first) / clock.fps[video] for snippet in range(40)]
-        assert seconds == pytest.approx([centre(grid, snippet) for snippet in range(40)], abs=1e-12)
+        assert seconds == pytest.approx([center(grid, snippet) for snippet in range(40)], abs=1e-12)
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------
@@ -470,8 +470,8 @@ def test_opentads_data_set_reads_it(tmp_path: Path, opentad: Any, grid: SnippetG
             array = np.load(tmp_path / "features_in" / f"{video}.npy")
             np.testing.assert_array_equal(item["inputs"].numpy().T[item["masks"].numpy()], array)
             # back to seconds as their convert_to_seconds has it
-            centres = (np.arange(len(array)) * meta["snippet_stride"] + meta["offset_frames"]) / meta["fps"]
-            np.testing.assert_allclose(centres, [centre(grid, i) for i in range(len(array))], atol=1e-9)
+            centers = (np.arange(len(array)) * meta["snippet_stride"] + meta["offset_frames"]) / meta["fps"]
+            np.testing.assert_allclose(centers, [center(grid, i) for i in range(len(array))], atol=1e-9)
             if part != "test":
                 expected = np.stack([grid.index(own.start), grid.index(own.end)], axis=1)
                 np.testing.assert_allclose(item["gt_segments"].numpy(), expected, rtol=1e-5, atol=1e-4)

@@ -1,4 +1,4 @@
-"""`sola predict`: the chain behind a localiser rebuilt for new videos, or refused with what is missing."""
+"""`sola predict`: the chain behind a detector rebuilt for new videos, or refused with what is missing."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ def clip(path: Path, seed: int, count: int = 160) -> Path:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """videos/, new/, annotations.json, features/, run/ (a module), softened/, plain/ and soft/ (localisers)."""
+    """videos/, new/, annotations.json, features/, run/ (a module), softened/, plain/ and soft/ (detectors)."""
     root = tmp_path_factory.mktemp("world")
     database = {}
     for number in range(3):
@@ -61,7 +61,7 @@ def localize(features: Path, run: Path, *more: object) -> None:
 
 
 def predict(world: Path, run: Path | str, out: Path, *more: object) -> list[object]:
-    return ["predict", world / "new", "--localizer", world / run, "--out", out, "--encoder", ENCODER, "--quiet", *more]
+    return ["predict", world / "new", "--detector", world / run, "--out", out, "--encoder", ENCODER, "--quiet", *more]
 
 
 def content(path: Path) -> dict[str, list[dict[str, object]]]:
@@ -90,7 +90,7 @@ def test_it_draws_each_video_and_leaves_nothing_else(world: Path, tmp_path: Path
     ]  # fmt: skip
     with Image.open(tmp_path / "out" / "n0.png") as image:
         assert image.width > 1000
-        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 1000  # the frames' colours
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 1000  # the frames' colors
 
 
 def test_no_pictures(world: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_nothing_is_overwritten_unasked(world: Path, tmp_path: Path, capsys: pyt
     assert "--overwrite" in refused(capsys, *predict(world, "plain", tmp_path / "out.json"))
 
 
-def test_features_of_other_frames_do_not_go_to_a_localizer(
+def test_features_of_other_frames_do_not_go_to_a_detector(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(world / "features", tmp_path / "features")

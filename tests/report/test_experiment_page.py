@@ -111,9 +111,9 @@ def test_section_c_has_a_chart_a_curve() -> None:
     assert finding(made) == ["Curves, nothing that is tested: see below."]
 
 
-def test_the_grey_line_takes_no_colour() -> None:
+def test_the_gray_line_takes_no_color() -> None:
     line = ([0.0, 1.0], [0.0, 1.0])
-    lines = chart("loss", "epoch", {"raw": line, "a": line, "b": line}, grey="raw").lines
+    lines = chart("loss", "epoch", {"raw": line, "a": line, "b": line}, gray="raw").lines
     assert [one.hue for one in lines] == [None, 0, 1]
 
 

@@ -68,18 +68,18 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 
 @pytest.fixture
 def opened(browser: WebDriver, page: Path) -> Iterator[WebDriver]:
-    """The page, fresh, at desktop width and in light colours; whatever is done, nothing is to be logged."""
+    """The page, fresh, at desktop width and in light colors; whatever is done, nothing is to be logged."""
     shaped(browser, 1280, "light")
     browser.get(page.as_uri())
     yield browser
     assert browser.get_log("browser") == []
 
 
-def shaped(browser: WebDriver, width: int, colours: str) -> None:
+def shaped(browser: WebDriver, width: int, colors: str) -> None:
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [
-        {"name": "prefers-color-scheme", "value": colours},
+        {"name": "prefers-color-scheme", "value": colors},
         {"name": "prefers-reduced-motion", "value": "reduce"},
     ]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})

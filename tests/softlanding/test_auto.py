@@ -38,7 +38,7 @@ def test_the_step_goes_where_the_length_of_the_actions_goes(stored, seed, easy):
 def test_a_window_at_the_default_world_spans_one_to_two_actions(stored):
     suggestion = suggest(stored(world()))
     assert 16 <= 7 * suggestion.step <= 32
-    assert suggestion.centre
+    assert suggestion.center
     assert suggestion.k == 16
 
 
@@ -56,7 +56,7 @@ def test_ten_times_the_features_give_the_same_suggestion(stored):
 def test_white_noise_gets_the_published_step_and_says_so(stored):
     generator = np.random.default_rng(0)
     suggestion = suggest(stored({f"v{i}": generator.normal(size=(150, 16)) for i in range(20)}))
-    assert (suggestion.step, suggestion.k, suggestion.centre, suggestion.smoothing) == (8, 16.0, False, 1)
+    assert (suggestion.step, suggestion.k, suggestion.center, suggestion.smoothing) == (8, 16.0, False, 1)
     assert "white noise" in suggestion.reasons["step"]
     assert "published" in suggestion.reasons["step"]
 
@@ -120,15 +120,15 @@ def test_odd_features_still_get_a_suggestion(stored, arrays):
     assert suggestion.step >= 1
     assert suggestion.smoothing % 2 == 1
     assert all("\n" not in reason and reason for reason in suggestion.reasons.values())
-    json.dumps([suggestion.step, suggestion.k, suggestion.centre, suggestion.smoothing, dict(suggestion.reasons)])
+    json.dumps([suggestion.step, suggestion.k, suggestion.center, suggestion.smoothing, dict(suggestion.reasons)])
 
 
-def test_centring_is_suggested_where_videos_differ_more_than_their_snippets(stored):
+def test_centering_is_suggested_where_videos_differ_more_than_their_snippets(stored):
     generator = np.random.default_rng(0)
     noise = {f"v{i}": generator.normal(size=(50, 8)) for i in range(10)}
     scenes = {video: array + 3 * generator.normal(size=8) for video, array in noise.items()}
-    assert not suggest(stored(noise)).centre
-    assert suggest(stored(scenes)).centre
+    assert not suggest(stored(noise)).center
+    assert suggest(stored(scenes)).center
 
 
 def test_a_bad_file_is_an_error_or_left_out(tmp_path):

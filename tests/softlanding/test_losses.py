@@ -34,7 +34,7 @@ def soft_target(n: int, seed: int) -> Tensor:
 
 
 def hard_target(n: int) -> Tensor:
-    """A 0/1 λ with exactly one positive for every anchor: its right neighbour, around the end."""
+    """A 0/1 λ with exactly one positive for every anchor: its right neighbor, around the end."""
     return torch.eye(n, dtype=torch.float64).roll(1, dims=1)
 
 
@@ -259,7 +259,7 @@ def test_softened_losses_are_means_over_ordered_pairs(loss: str, pairs: Callable
     torch.testing.assert_close(matching_loss(similarity, target, loss), torch.stack(listed).mean())
 
 
-def test_nt_xent_is_the_mean_over_neighbours() -> None:
+def test_nt_xent_is_the_mean_over_neighbors() -> None:
     similarity = random_map(5, 4)
     index = torch.arange(5)
     each = nt_xent(similarity, (index[:, None] - index).abs() == 1)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sola.core.errors import SolaError
 from sola.softlanding.network import SoLa
-from sola.softlanding.windows import draw_windows, neighbourhoods, window_length
+from sola.softlanding.windows import draw_windows, neighborhoods, window_length
 
 PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -91,7 +91,7 @@ def test_gather_first_equals_the_dense_convolution(step: int, kernel: int, posit
     start = np.array([0, 5])
     dense = torch.stack([module.adapt(x[i : i + 1, s : s + window])[0] for i, s in enumerate(start)])
     dense = dense[:, margin + step * np.arange(positions)]
-    index = neighbourhoods(start, positions, step, margin, module.reach)
+    index = neighborhoods(start, positions, step, margin, module.reach)
     gathered = module.adapt_at(torch.stack([x[i][torch.from_numpy(index[i])] for i in range(2)]))
     torch.testing.assert_close(gathered, dense, atol=1e-5, rtol=0)
 
@@ -99,7 +99,7 @@ def test_gather_first_equals_the_dense_convolution(step: int, kernel: int, posit
 def test_gather_first_has_the_gradients_of_the_dense_convolution() -> None:
     module = opened()
     x = features(window_length(8, 2, 4), batch=3)
-    index = neighbourhoods(np.zeros(3, dtype=np.int64), 8, 2, 4, module.reach)
+    index = neighborhoods(np.zeros(3, dtype=np.int64), 8, 2, 4, module.reach)
     weight = torch.randn(3, 8, 6, generator=torch.Generator().manual_seed(5))
     (module.adapt(x)[:, 4 + 2 * np.arange(8)] * weight).sum().backward()
     dense = {name: parameter.grad.clone() for name, parameter in module.named_parameters()}
@@ -109,13 +109,13 @@ def test_gather_first_has_the_gradients_of_the_dense_convolution() -> None:
         torch.testing.assert_close(parameter.grad, dense[name], atol=1e-5, rtol=1e-5)
 
 
-def test_centring_removes_each_videos_own_mean() -> None:
-    module, x = SoLa(6, hidden=8, conditioning="centre"), features(9) + 100
+def test_centering_removes_each_videos_own_mean() -> None:
+    module, x = SoLa(6, hidden=8, conditioning="center"), features(9) + 100
     torch.testing.assert_close(module(x), x - x.mean(dim=1, keepdim=True))
 
 
-def test_scaling_divides_after_centring() -> None:
-    module, x = SoLa(6, hidden=8, conditioning="centre+scale"), features(9)
+def test_scaling_divides_after_centering() -> None:
+    module, x = SoLa(6, hidden=8, conditioning="center+scale"), features(9)
     module.scale.fill_(4.0)
     torch.testing.assert_close(module(x), (x - x.mean(dim=1, keepdim=True)) / 4)
 
@@ -157,7 +157,7 @@ def test_a_value_out_of_range_is_named(values: dict[str, object], named: str, tm
 
 
 def test_saved_and_loaded_it_answers_to_the_bit(tmp_path: Path) -> None:
-    module = opened(conditioning="centre+scale", smoothing=3, gate="linear")
+    module = opened(conditioning="center+scale", smoothing=3, gate="linear")
     module.scale.fill_(3.0)
     module.save_pretrained(tmp_path)
     assert torch.equal(SoLa.from_pretrained(tmp_path)(features(9)), module(features(9)))

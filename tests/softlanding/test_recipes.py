@@ -46,7 +46,7 @@ def test_auto_settles_everything_and_says_why(features: FeatureSet) -> None:
     assert set(reasons) == {"step", "k", "smoothing", "windows_per_video", "epochs"}
     assert config.windows_per_video == 103  # ten videos, eight batches of 128
     assert config.epochs == 89  # of nine batches, the last of which is small
-    assert config.conditioning == "centre+scale"
+    assert config.conditioning == "center+scale"
 
 
 def test_what_was_given_is_not_chosen(features: FeatureSet) -> None:

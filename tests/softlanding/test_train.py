@@ -42,7 +42,7 @@ def features(tmp_path: Path) -> FeatureSet:
 
 def test_a_step_is_its_definition(features: FeatureSet) -> None:
     """Whole windows through dense convolutions, plain formulas, and AdamW: the same weights after three steps."""
-    config = replaced(SMALL, conditioning="centre+scale", learning_rate=1e-2)
+    config = replaced(SMALL, conditioning="center+scale", learning_rate=1e-2)
     task = SimilarityMatching(config, pack(features), CPU)
     with torch.no_grad():
         task.model.module.alpha.fill_(0.3)
@@ -78,7 +78,7 @@ def test_a_step_is_its_definition(features: FeatureSet) -> None:
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=0, msg=name)
 
 
-@pytest.mark.parametrize("conditioning", ["none", "centre+scale"])
+@pytest.mark.parametrize("conditioning", ["none", "center+scale"])
 def test_a_step_never_waits_for_the_device(features: FeatureSet, conditioning: str) -> None:
     """Seen on the meta device, whose values nobody can read."""
     task = SimilarityMatching(replaced(SMALL, conditioning=conditioning), pack(features), torch.device("meta"))
@@ -100,7 +100,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(features: Fea
     assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
 
 
-@pytest.mark.parametrize("conditioning", ["none", "centre+scale"])
+@pytest.mark.parametrize("conditioning", ["none", "center+scale"])
 def test_above_the_memory_limit_features_are_mapped_and_the_bits_the_same(
     features: FeatureSet, tmp_path: Path, conditioning: str
 ) -> None:
@@ -174,7 +174,7 @@ def test_resumed_after_any_step_it_ends_in_the_same_bits(
     monkeypatch.setattr(SimilarityMatching, "windows", fails_after(steps))
     with pytest.raises(PowerCutError):
         train(features, config, tmp_path / "cut", quiet=True)
-    monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighbourhood))
+    monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighborhood))
     train(features, config, tmp_path / "cut", resume=True, quiet=True)
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
     losses = [[row["loss"] for row in Run(tmp_path / name).rows()] for name in ("whole", "cut")]
@@ -187,7 +187,7 @@ def fails_after(steps: int) -> object:
     def windows(self: SimilarityMatching, batch: object) -> int:
         if next(done, None) is None:
             raise PowerCutError
-        return len(batch.neighbourhood)
+        return len(batch.neighborhood)
 
     return windows
 
@@ -200,7 +200,7 @@ def test_resume_says_so_in_the_log_and_repeats_at_most_one_interval(
     monkeypatch.setattr(SimilarityMatching, "windows", fails_after(5))
     with pytest.raises(PowerCutError):
         train(features, SMALL, tmp_path / "run", quiet=True)
-    monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighbourhood))
+    monkeypatch.setattr(SimilarityMatching, "windows", lambda self, batch: len(batch.neighborhood))
     train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row.get("resumed_from_epoch") for row in rows] == [None, None, 1, None, None, None]
@@ -322,18 +322,18 @@ def test_dropout_zeroes_its_share() -> None:
 
 def test_each_step_drops_other_values_and_the_same_again(features: FeatureSet) -> None:
     task = SimilarityMatching(replaced(SMALL, dropout=0.5), pack(features), CPU)
-    first, again, next_epoch = (task.batch(epoch, 0).neighbourhood == 0 for epoch in (0, 0, 1))
+    first, again, next_epoch = (task.batch(epoch, 0).neighborhood == 0 for epoch in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, next_epoch)
 
 
 def test_what_is_kept_is_scaled_so_that_sums_stay(features: FeatureSet) -> None:
     packed = pack(features)
-    some = SimilarityMatching(replaced(SMALL, dropout=0.5), packed, CPU).batch(0, 0).neighbourhood
-    whole = SimilarityMatching(SMALL, packed, CPU).batch(0, 0).neighbourhood
+    some = SimilarityMatching(replaced(SMALL, dropout=0.5), packed, CPU).batch(0, 0).neighborhood
+    whole = SimilarityMatching(SMALL, packed, CPU).batch(0, 0).neighborhood
     torch.testing.assert_close(some[some != 0], 2 * whole[some != 0])
 
 
 def test_without_dropout_nothing_is_dropped(features: FeatureSet) -> None:
     task = SimilarityMatching(SMALL, pack(features), CPU)
-    assert (task.batch(0, 0).neighbourhood != 0).all()
+    assert (task.batch(0, 0).neighborhood != 0).all()

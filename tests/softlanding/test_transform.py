@@ -15,7 +15,7 @@ from sola.softlanding.transform import describe, transform, transform_array
 
 
 def opened(**values: object) -> SoLa:
-    """A module with random weights and an open gate, so that every snippet's neighbours count."""
+    """A module with random weights and an open gate, so that every snippet's neighbors count."""
     torch.manual_seed(0)
     module = SoLa(6, hidden=8, **values).eval()
     torch.nn.init.constant_(module.alpha, 1.0)
@@ -28,7 +28,7 @@ def opened(**values: object) -> SoLa:
     length=st.integers(1, 40),
     piece=st.integers(1, 45),
     kernel=st.sampled_from([1, 5, 9]),
-    conditioning=st.sampled_from(["none", "centre+scale"]),
+    conditioning=st.sampled_from(["none", "center+scale"]),
     smoothing=st.sampled_from([1, 5]),
 )
 def test_pieces_equal_the_whole(length: int, piece: int, kernel: int, conditioning: str, smoothing: int) -> None:

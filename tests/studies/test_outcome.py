@@ -21,17 +21,17 @@ def noisy(name: str, kind: Kind, mean: float, seed: int) -> Row:
     return Row(name, kind, "gtad", (Measured({"average_mAP": mean}, {"average_mAP": draws}),))
 
 
-ROWS = [row("raw", "raw", 0.3), row("centred", "control", 0.31), row("whitened", "control", 0.2)]
+ROWS = [row("raw", "raw", 0.3), row("centered", "control", 0.31), row("whitened", "control", 0.2)]
 
 
 def test_compared_rows_meet_raw_and_every_control_and_controls_meet_raw() -> None:
     found = comparisons([*ROWS, row("SoLa", "compared", 0.4)], [METRIC], videos=60)
     pairs = {(c["row"], c["against"]) for c in found}
     assert pairs == {
-        ("centred", "raw"),
+        ("centered", "raw"),
         ("whitened", "raw"),
         ("SoLa", "raw"),
-        ("SoLa", "centred"),
+        ("SoLa", "centered"),
         ("SoLa", "whitened"),
     }
 
@@ -45,7 +45,7 @@ def test_rows_of_different_heads_are_not_compared() -> None:
 
 def test_significant_is_said_of_what_is_beyond_the_spread_over_videos_only() -> None:
     far = comparisons([*ROWS, row("SoLa", "compared", 0.4)], [METRIC], videos=60)
-    assert next(c for c in far if (c["row"], c["against"]) == ("SoLa", "centred"))["significant"]
+    assert next(c for c in far if (c["row"], c["against"]) == ("SoLa", "centered"))["significant"]
     near = comparisons([noisy("raw", "raw", 0.3, 1), noisy("SoLa", "compared", 0.31, 2)], [METRIC], videos=60)
     assert not near[0]["significant"]
 
@@ -76,7 +76,7 @@ def test_markdown_has_the_best_control_and_no_significance_that_is_not_there() -
     text = markdown(result([*ROWS, row("SoLa", "compared", 0.3)]))
     line = next(line for line in text.splitlines() if line.startswith("| SoLa |"))
     assert "+0.00" in line  # against raw
-    assert "-1.00" in line  # against centred, the best control
+    assert "-1.00" in line  # against centered, the best control
     assert "significantly ahead of 1 and behind 1 of 3 rows" in text
     assert "- a note" in text
 

@@ -139,7 +139,7 @@ def log(folder: Path, measures: Sequence[str]) -> None:
 
 
 def copy_features(source: Path, target: Path) -> None:
-    """The same features, centred."""
+    """The same features, centered."""
     if target.exists():
         return
     target.mkdir(parents=True)

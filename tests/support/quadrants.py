@@ -1,4 +1,4 @@
-"""An encoder that costs nothing: the mean colour of each quadrant, averaged over the window."""
+"""An encoder that costs nothing: the mean color of each quadrant, averaged over the window."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from sola.video.framing import Framing
 class Quadrants:
     name = "quadrants"
     dim = 12
-    licence = "CC0-1.0"
+    license = "CC0-1.0"
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ BY_RATE = (".avi", ".ts", ".mpg", ".wmv")
 
 
 def picture(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """The frame of a number: each differs from its neighbours in where the square is."""
+    """The frame of a number: each differs from its neighbors in where the square is."""
     rows, columns = np.mgrid[:height, :width]
     ground = np.stack([rows * 255 // height, columns * 255 // width, np.full_like(rows, 40)], -1).astype(np.uint8)
     side = max(min(height, width) // 4, 1)
@@ -42,8 +42,8 @@ def picture(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray
 
 def corners(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """Red, green, blue and white, from the top left corner to the right and then down."""
-    colours = np.array([[(220, 30, 30), (30, 200, 30)], [(30, 30, 220), (230, 230, 230)]], np.uint8)
-    return colours.repeat(height // 2, 0).repeat(width // 2, 1)
+    colors = np.array([[(220, 30, 30), (30, 200, 30)], [(30, 30, 220), (230, 230, 230)]], np.uint8)
+    return colors.repeat(height // 2, 0).repeat(width // 2, 1)
 
 
 def render(

@@ -122,7 +122,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data, clips, a module and a localiser."""
+    """Data, clips, a module and a detector."""
     folder = tmp_path_factory.mktemp("world")
     write(WORLD, folder / "data")
     (folder / "clips" / "more").mkdir(parents=True)

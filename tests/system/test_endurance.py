@@ -37,7 +37,7 @@ SLOW = f"{QUADRANTS}:slow"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data, clips, a module and a localiser."""
+    """Data, clips, a module and a detector."""
     folder = tmp_path_factory.mktemp("world")
     write(WORLD, folder / "data")
     write(MANY, folder / "many")

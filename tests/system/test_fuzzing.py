@@ -11,7 +11,7 @@ from support.places import SUPPORT
 
 HARNESS = SUPPORT / "fuzzing" / "fuzz_reader.py"
 LARGEST = 16384
-COUNTS = {"localizer": 150}
+COUNTS = {"detector": 150}
 """Files that are tried, where not two thousand: building a head takes its time."""
 
 

@@ -76,10 +76,10 @@ def test_the_page_runs_from_videos_to_detections(folder: Path, monkeypatch: pyte
     wanted = ("extract", "train", "inspect", "transform", "probe", "localize", "predict", "evaluate", "handover")
     assert set(wanted) <= set(names)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    Path("mean_colour.py").write_text(code)
+    Path("mean_color.py").write_text(code)
     for command in commands():
         assert sola(*quick(shlex.split(command, comments=True)[1:])) == 0, command
-    assert len(FeatureSet.open("colours").videos) == 5
+    assert len(FeatureSet.open("colors").videos) == 5
     found = read_detections(folder / "new.json")
     assert found.videos == ("clip5",)
     assert (folder / "new" / "clip5.png").is_file()

@@ -119,21 +119,21 @@ def test_stored_in_half_precision_unless_asked(clips: dict[str, Path], tmp_path:
 def test_the_grid_of_the_manifest_says_when_a_snippet_was_on_show(
     fps: float, window: int, stride: int, tmp_path: Path
 ) -> None:
-    """Every frame is brighter than the one before it, and a snippet as bright as what is on show at its centre."""
+    """Every frame is brighter than the one before it, and a snippet as bright as what is on show at its center."""
     pictures = [np.full((32, 32, 3), 20 + 2 * n, np.uint8) for n in range(110)]
     path = render(tmp_path / "a.mkv", pictures=pictures, codec="ffv1")
     features = extract({"a": path}, Quadrants(window=window), tmp_path / "f", fps=fps, stride=stride, dtype="float32")
     found = Manifest.read(tmp_path / "f")
     array = features.read("a")
     grid = resolve_grid("a", len(array), fps=found.fps, stride=found.stride, window=found.window, offset=found.offset)
-    centres = grid.seconds(np.arange(len(array)))
+    centers = grid.seconds(np.arange(len(array)))
     frames = [((one.start + one.end) / 2, Framing(16, 24)(one.frame).mean()) for one in shown_frames(path)]
     middles, levels = np.array(frames).T
     assert (np.diff(levels) > 0.5).all()
     seen = np.interp(array.mean(1), levels, middles)
-    inside = (centres > window / fps) & (centres < 5.5 - window / fps)
+    inside = (centers > window / fps) & (centers < 5.5 - window / fps)
     assert inside.sum() >= 3
-    np.testing.assert_allclose(seen[inside], centres[inside], atol=0.5 / 20 + 0.012)  # half a frame, and rounding
+    np.testing.assert_allclose(seen[inside], centers[inside], atol=0.5 / 20 + 0.012)  # half a frame, and rounding
     assert abs(grid.edge(0)) <= 0.5 / fps
     assert abs(grid.edge(len(array)) - 5.5) <= (stride + 0.5) / fps
 
@@ -153,7 +153,7 @@ def test_the_manifest(clips: dict[str, Path], tmp_path: Path) -> None:
         "extraction": {
             "encoder": "mine.py:build",
             "identity": "quadrants",
-            "licence": "CC0-1.0",
+            "license": "CC0-1.0",
             "framing": {"height": 16, "width": 24, "short_side": None, "interpolation": "bicubic"},
             "dtype": "float16",
         },

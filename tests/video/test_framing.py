@@ -20,7 +20,7 @@ def frame_of(array: np.ndarray, kind: str = "rgb24") -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(array, format="rgb24").reformat(format=kind)
 
 
-def colours(array: np.ndarray) -> list[str]:
+def colors(array: np.ndarray) -> list[str]:
     """What stands in the four corners, from the top left to the right and then down."""
     names = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "white": (230, 230, 230)}
     high, wide = array.shape[0] // 4, array.shape[1] // 4
@@ -62,7 +62,7 @@ def test_an_even_shade_stays_what_it_is(shade: int, height: int, width: int) -> 
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 96), (96, 64), (64, 64), (50, 131), (131, 50)])
-def test_the_centre_is_cut_out_of_the_scaled_frame(height: int, width: int) -> None:
+def test_the_center_is_cut_out_of_the_scaled_frame(height: int, width: int) -> None:
     frame = frame_of(picture(0, height, width))
     scale = Fraction(32, min(height, width))
     high, wide = max(round(height * scale), 32), max(round(width * scale), 32)
@@ -78,7 +78,7 @@ def test_what_lies_in_the_middle_stays_there_and_the_sides_go() -> None:
 
 
 def test_without_a_short_side_the_whole_frame_is_squashed() -> None:
-    assert colours(Framing(24, 24)(frame_of(corners()))) == ["red", "green", "blue", "white"]
+    assert colors(Framing(24, 24)(frame_of(corners()))) == ["red", "green", "blue", "white"]
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "area", "lanczos"])
@@ -100,7 +100,7 @@ def test_every_kind_of_pixel_becomes_rgb(kind: str) -> None:
     framed = Framing(16, 24)(frame)
     assert framed.shape == (16, 24, 3)
     if "gray" not in kind and kind != "pal8":
-        assert colours(framed) == ["red", "green", "blue", "white"]
+        assert colors(framed) == ["red", "green", "blue", "white"]
 
 
 TURNED = {
@@ -117,7 +117,7 @@ def test_a_video_that_lies_on_its_side_is_turned_upright(degrees: int, framing: 
     path = turned(render(tmp_path / "a.mp4", pictures=[corners()] * 3), degrees)
     framed = framing(next(shown_frames(path)).frame)
     assert framed.shape == (framing.height, framing.width, 3)
-    assert colours(framed) == TURNED[degrees]
+    assert colors(framed) == TURNED[degrees]
 
 
 @pytest.mark.parametrize("degrees", TURNED)
@@ -137,7 +137,7 @@ def test_a_video_that_is_turned_askew_is_turned_to_the_nearest_quarter(
     degrees: int, nearest: int, tmp_path: Path
 ) -> None:
     path = turned(render(tmp_path / "a.mp4", pictures=[corners()] * 3), degrees)
-    assert colours(Framing(32, 32)(next(shown_frames(path)).frame)) == TURNED[nearest]
+    assert colors(Framing(32, 32)(next(shown_frames(path)).frame)) == TURNED[nearest]
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 4096), (4096, 2), (1, 16000)])

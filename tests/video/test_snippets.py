@@ -37,11 +37,11 @@ def test_windows_are_those_of_the_definition(n: int, window: int, stride: int) -
 
 
 @given(window=st.integers(1, 100), stride=st.integers(1, 100))
-def test_a_window_is_centred_on_its_stretch_of_frames(window: int, stride: int) -> None:
-    centre = offset_of(window, stride) + window / 2
-    assert abs(centre - stride / 2) <= 0.5
+def test_a_window_is_centered_on_its_stretch_of_frames(window: int, stride: int) -> None:
+    center = offset_of(window, stride) + window / 2
+    assert abs(center - stride / 2) <= 0.5
     if (window - stride) % 2 == 0:
-        assert centre == stride / 2
+        assert center == stride / 2
 
 
 @given(n=st.integers(1, 40), window=st.integers(1, 20))

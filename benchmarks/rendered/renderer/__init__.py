@@ -5,6 +5,6 @@ figure does), timeline (when), choreography (pose and place at any time), style 
 camera, scene (what stands around), drawing, video (frames at any times), world (data sets), trimmed (clips of single
 performances), contact_sheet (a picture of all of it), features (videos to snippet features), clip_network, clip_encoder
 and pretraining (the small encoder that is trained on trimmed clips). Everything up to style is numpy and scipy; the
-rest draws with OpenCV (`opencv-python-headless`). Lengths are metres, angles degrees in the tables and radians in
+rest draws with OpenCV (`opencv-python-headless`). Lengths are meters, angles degrees in the tables and radians in
 poses, times seconds.
 """

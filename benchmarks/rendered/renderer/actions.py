@@ -28,7 +28,7 @@ class Action:
     blend: float = 0.3
     """Seconds from and to what happens before and after; half of them lie within the instance."""
     travel: float = 0.0
-    """Metres a second on the floor."""
+    """Meters a second on the floor."""
     turn: float = 0.0
     """Full turns a cycle."""
 

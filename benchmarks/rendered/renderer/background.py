@@ -88,7 +88,7 @@ WALK = Cycle({
 })  # fmt: skip
 """One stride (two steps)."""
 WALKING_SPEED, STRIDE = 0.8, 1.25
-"""Metres a second at tempo 1, and metres of one stride."""
+"""Meters a second at tempo 1, and meters of one stride."""
 
 
 class Idle:

@@ -31,7 +31,7 @@ from sola.data.manifest import Manifest
 from sola.video.encoders.base import Encoder
 from sola.video.encoders.efficientnet import EfficientNetEncoder
 
-COUNTS = {"training": 80, "validation": 40, "testing": 60, "unlabelled": 60}
+COUNTS = {"training": 80, "validation": 40, "testing": 60, "unlabeled": 60}
 """Videos of each part of a set."""
 KEPT = 128
 """Principal components."""

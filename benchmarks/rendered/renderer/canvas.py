@@ -10,7 +10,7 @@ CIRCLE = np.stack([np.cos(np.arange(12) * np.pi / 6), np.sin(np.arange(12) * np.
 """Twelve points of the unit circle: more do not show in a small picture."""
 LIMIT = 4096.0
 """Pixels from the picture beyond which a coordinate is cut off, lest the fixed-point number overflow."""
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 cv2.setNumThreads(1)  # the pictures are small, and one thread gives the same bits everywhere
 
@@ -25,16 +25,16 @@ def pixels(
     return np.rint(np.clip(places, -LIMIT, LIMIT) * (1 << SHIFT)).astype(np.int32)
 
 
-def fill(picture: UInt8[np.ndarray, "height width *channels"], points: Int[np.ndarray, "n 2"], colour: Colour) -> None:
+def fill(picture: UInt8[np.ndarray, "height width *channels"], points: Int[np.ndarray, "n 2"], color: Color) -> None:
     """Fill a convex polygon of fixed-point corners, with smooth edges."""
-    cv2.fillConvexPoly(picture, points, colour, cv2.LINE_AA, SHIFT)
+    cv2.fillConvexPoly(picture, points, color, cv2.LINE_AA, SHIFT)
 
 
 def fill_hull(
-    picture: UInt8[np.ndarray, "height width *channels"], points: Int[np.ndarray, "n 2"], colour: Colour
+    picture: UInt8[np.ndarray, "height width *channels"], points: Int[np.ndarray, "n 2"], color: Color
 ) -> None:
     """Fill the convex hull of fixed-point points in any order, with smooth edges."""
-    fill(picture, cv2.convexHull(points), colour)
+    fill(picture, cv2.convexHull(points), color)
 
 
 def to_pixels(size: tuple[int, int]) -> Float[np.ndarray, "3 3"]:

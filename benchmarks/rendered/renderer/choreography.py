@@ -37,7 +37,7 @@ class Choreography:
         room: float = 0.45,
         facing: float = 0.0,
     ) -> None:
-        """Draw the performances; the figure stays within `room` metres of the origin and faces `facing` (radians)."""
+        """Draw the performances; the figure stays within `room` meters of the origin and faces `facing` (radians)."""
         self._pieces, self._body = pieces, body
         self._habit = _habit(generator)
         self._motions = [_motion(piece, left_handed, generator) for piece in pieces]
@@ -56,12 +56,12 @@ class Choreography:
         return pose
 
     def place(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames 3"]:
-        """Return where the figure is on the floor: x, y in metres and its heading in radians."""
+        """Return where the figure is on the floor: x, y in meters and its heading in radians."""
         step = np.arange(len(self._path)) / RATE
         return np.stack([np.interp(seconds, step, column) for column in self._path.T], axis=1)
 
     def joints(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames joints 3"]:
-        """Return where the joints are in the world, in metres."""
+        """Return where the joints are in the world, in meters."""
         local = joints(self.pose(seconds), self._body)
         x, y, heading = (column[:, None] for column in self.place(seconds).T)
         turned_x = x + np.cos(heading) * local[..., 0] - np.sin(heading) * local[..., 1]
@@ -70,7 +70,7 @@ class Choreography:
 
 
 def _blend(piece: Piece) -> float:
-    """Return the seconds a piece needs to blend into its neighbour."""
+    """Return the seconds a piece needs to blend into its neighbor."""
     return ACTIONS[piece.what].blend if piece.is_action else 0.3
 
 
@@ -129,7 +129,7 @@ def performance(what: str, tempo: float, left_handed: bool, generator: np.random
 def _path(
     pieces: Sequence[Piece], generator: np.random.Generator, room: float, facing: float
 ) -> Float[np.ndarray, "steps 3"]:
-    """Draw x, y (metres) and heading (radians) over the whole video, at `RATE` steps a second."""
+    """Draw x, y (meters) and heading (radians) over the whole video, at `RATE` steps a second."""
     clock = np.arange(int(pieces[-1].end * RATE) + RATE) / RATE
     path = np.empty((len(clock), 3))
     place, heading = _within(room, generator), facing + generator.normal(0, 0.3)
@@ -141,7 +141,7 @@ def _path(
         if speed > 0:
             path[inside] = _wandering(since, place, heading, speed, room, generator)
         else:
-            # a third of a turn to either side at most: most actions are done roughly towards `facing`
+            # a third of a turn to either side at most: most actions are done roughly toward `facing`
             heading = _nearest(facing + generator.normal(0, 0.35 if action else 0.6), heading)
             turns = action.turn * piece.tempo / action.period * since if action else np.zeros_like(since)
             path[inside, :2] = place

@@ -30,7 +30,7 @@ class ClipEncoder:
     fps = 8.0
     window = WINDOW
     stride = 2
-    licence = "Apache-2.0"
+    license = "Apache-2.0"
 
     def __init__(self, weights: Path, device: torch.device) -> None:
         self.device = device

@@ -20,7 +20,7 @@ SIDE = 64
 CHANNELS = 256
 """Channels of a feature."""
 PLANES = 6
-"""What the first convolution sees of a frame: its colours, and how far each is from its mean over the window."""
+"""What the first convolution sees of a frame: its colors, and how far each is from its mean over the window."""
 WIDTHS = (16, 32, 64, 256)
 """Channels after each convolution over space, which halves the sides."""
 TIME_STRIDES = (None, 1, 2, 2)
@@ -28,23 +28,23 @@ TIME_STRIDES = (None, 1, 2, 2)
 
 
 class Step(nn.Module):
-    """A convolution, its batch normalisation and ReLU."""
+    """A convolution, its batch normalization and ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: tuple[int, int], stride: tuple[int, int]) -> None:
         super().__init__()
         padding = (kernel[0] // 2, kernel[1] // 2)
         self.convolution = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=False)
-        self.normalisation: nn.Module = nn.BatchNorm2d(channels_out)
+        self.normalization: nn.Module = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Float[Tensor, "batch channels rows columns"]) -> Float[Tensor, "batch out rows2 columns2"]:
         """Pass through."""
-        return torch.relu_(self.normalisation(self.convolution(x)))
+        return torch.relu_(self.normalization(self.convolution(x)))
 
     def fold(self) -> None:
-        """Put the batch normalisation, as it is when not training, into the convolution."""
-        if isinstance(self.normalisation, nn.BatchNorm2d):
-            self.convolution = fuse_conv_bn_eval(self.convolution, self.normalisation)
-            self.normalisation = nn.Identity()
+        """Put the batch normalization, as it is when not training, into the convolution."""
+        if isinstance(self.normalization, nn.BatchNorm2d):
+            self.convolution = fuse_conv_bn_eval(self.convolution, self.normalization)
+            self.normalization = nn.Identity()
 
 
 class Space(Step):
@@ -99,7 +99,7 @@ class ClipNetwork(nn.Module):
         return self.classifier(self.dropout(self.features(frames)))
 
     def freeze(self) -> None:
-        """Make it ready to be used, and no longer trained: batch normalisation becomes part of the convolutions."""
+        """Make it ready to be used, and no longer trained: batch normalization becomes part of the convolutions."""
         self.eval().requires_grad_(False)
         for step in self.steps:
             step.fold()

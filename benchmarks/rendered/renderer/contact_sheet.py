@@ -21,10 +21,10 @@ STRIP = 16
 Picture = UInt8[np.ndarray, "height width 3"]
 
 
-def labelled(picture: Picture, text: str, colour: tuple[int, int, int] = (255, 255, 255)) -> Picture:
+def labeled(picture: Picture, text: str, color: tuple[int, int, int] = (255, 255, 255)) -> Picture:
     """Return the picture with a word in its corner."""
     marked = picture.copy()
-    for thickness, shade in ((2, (0, 0, 0)), (1, colour)):
+    for thickness, shade in ((2, (0, 0, 0)), (1, color)):
         cv2.putText(marked, text, (3, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.35, shade, thickness, cv2.LINE_AA)
     return marked
 
@@ -37,7 +37,7 @@ def of_classes(seed: int) -> Picture:
         row: list[Picture] = []
         for clip in drawn[label :: len(CLASSES)]:
             frames = clip.frames(count=5, rate=5 * clip.tempo / ACTIONS[name].period)
-            row += [labelled(frame, f"{name} {clip.level}") for frame in frames]
+            row += [labeled(frame, f"{name} {clip.level}") for frame in frames]
         rows.append(np.concatenate(row, axis=1))
     return np.concatenate(rows)
 
@@ -57,8 +57,8 @@ def strip(spec: VideoSpec, seconds: np.ndarray) -> Picture:
     row = []
     for second, frame in zip(seconds, spec.open().frames(seconds), strict=True):
         piece = next(piece for piece in spec.pieces if piece.start <= second <= piece.end)
-        colour = (120, 255, 120) if piece.is_action else (255, 255, 255)
-        row.append(labelled(frame, f"{second:.0f}s {piece.what}", colour))
+        color = (120, 255, 120) if piece.is_action else (255, 255, 255)
+        row.append(labeled(frame, f"{second:.0f}s {piece.what}", color))
     return np.concatenate(row, axis=1)
 
 

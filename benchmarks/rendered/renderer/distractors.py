@@ -24,12 +24,12 @@ class Thing:
         self._reach = generator.uniform([0.2, 0.2, 0.05, 0.0], [0.5, 0.5, 0.3, 2.0])
         self._radius = generator.uniform(0.05, 0.17)
         self._shape = CIRCLE if generator.random() < 0.5 else CIRCLE[[1, 4, 7, 10]] * generator.uniform(0.6, 1.2, 2)
-        self._colour = tuple(generator.uniform(10, 245, 3).tolist())
+        self._color = tuple(generator.uniform(10, 245, 3).tolist())
 
     def seen(
         self, seconds: Float[np.ndarray, " frames"], views: Views, size: tuple[int, int]
     ) -> tuple[Int[np.ndarray, "frames 2 points 2"], Float[np.ndarray, " frames"]]:
-        """Return its shaded edge and its lit middle in fixed-point pixels, and its depth in metres, at each time."""
+        """Return its shaded edge and its lit middle in fixed-point pixels, and its depth in meters, at each time."""
         drift = self._reach * self._noise(seconds)
         middle, depth = views.see((self._middle + drift[:, :3])[:, None])
         cosine, sine = np.cos(drift[:, 3:]), np.sin(drift[:, 3:])
@@ -41,15 +41,15 @@ class Thing:
 
     def draw(self, picture: UInt8[np.ndarray, "height width 3"], outlines: Int[np.ndarray, "2 points 2"]) -> None:
         """Draw the thing where it was seen."""
-        blue, green, red = self._colour
+        blue, green, red = self._color
         fill(picture, outlines[0], (blue * 0.7, green * 0.7, red * 0.7))
-        fill(picture, outlines[1], self._colour)
+        fill(picture, outlines[1], self._color)
 
 
 def bystander(
     split: str, azimuth: float, duration: float, generator: np.random.Generator
 ) -> tuple[Person, Choreography, Float[np.ndarray, " 3"]]:
-    """Draw a person who stands about and walks in the distance, and where on the floor (metres)."""
+    """Draw a person who stands about and walks in the distance, and where on the floor (meters)."""
     pieces = []
     clock, paces = 0.0, tempos(split, generator)
     while clock < duration:

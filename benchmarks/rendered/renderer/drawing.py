@@ -5,9 +5,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from rendered.renderer.camera import Views
-from rendered.renderer.canvas import CIRCLE, Colour, fill, fill_hull, pixels
+from rendered.renderer.canvas import CIRCLE, Color, fill, fill_hull, pixels
 from rendered.renderer.skeleton import JOINT, SIDES
-from rendered.renderer.style import Colours, Person
+from rendered.renderer.style import Colors, Person
 
 PARTS: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = (
     ("trousers", (("left_hip", 0.05), ("right_hip", 0.05), ("waist", 0.062))),
@@ -33,7 +33,7 @@ PARTS: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = (
 BALLS = 4
 """Most balls a part has; parts with fewer repeat their last."""
 BANDS = ((1.0, 0.0, 0.62), (0.8, 0.17, 0.92), (0.45, 0.4, 1.12))
-"""Shading from the edge inwards: share of the radius, shift towards the light in radii, brightness."""
+"""Shading from the edge inwards: share of the radius, shift toward the light in radii, brightness."""
 _JOINTS = np.array([[JOINT[balls[min(i, len(balls) - 1)][0]] for i in range(BALLS)] for _, balls in PARTS])
 _RADII = np.array([[balls[min(i, len(balls) - 1)][1] for i in range(BALLS)] for _, balls in PARTS])
 _ROUND = [len(balls) == 1 for _, balls in PARTS]
@@ -53,7 +53,7 @@ class DrawnFigure:
         light: Float[np.ndarray, " 3"],
         size: tuple[int, int],
     ) -> None:
-        """Lay out the outlines; `light` points towards the light, `size` is (height, width) in pixels."""
+        """Lay out the outlines; `light` points toward the light, `size` is (height, width) in pixels."""
         body = person.body
         self._size = size
         balls = joints[:, _JOINTS]
@@ -64,7 +64,7 @@ class DrawnFigure:
         seen = seen.reshape(frames, parts, BALLS, 2)
         depth = depth.reshape(frames, parts, BALLS)
         apparent = views.focal[:, None, None] * radii / depth
-        # towards the light, as it lies in the picture
+        # toward the light, as it lies in the picture
         aside = (views.axes[:, :2] @ light)[:, None, None]
         outlines = []
         for share, shift, _ in BANDS:
@@ -73,20 +73,20 @@ class DrawnFigure:
         self._outlines = pixels(np.stack(outlines, axis=2), size).reshape(frames, parts, len(BANDS), -1, 2)
         # the head goes over the neck it sits on
         self._order = np.argsort(-depth.mean(axis=2) + np.where(_HEAD, 0.02, 0.0), axis=1, kind="stable")
-        self._colours = [_shades(person.colours, material) for material, _ in PARTS]
+        self._colors = [_shades(person.colors, material) for material, _ in PARTS]
         self._shadow = _shadow(balls[:, _SHADED], radii[_SHADED], views, light, size)
         self.depth = depth.mean(axis=(1, 2))
-        """Mean distance from the camera, in metres, a frame."""
+        """Mean distance from the camera, in meters, a frame."""
 
     def draw(self, picture: UInt8[np.ndarray, "height width 3"], frame: int) -> None:
         """Draw the figure of one frame."""
         for part in self._order[frame].tolist():
             outlines = self._outlines[frame, part]
-            for outline, colour in zip(outlines, self._colours[part], strict=True):
+            for outline, color in zip(outlines, self._colors[part], strict=True):
                 if _ROUND[part]:
-                    fill(picture, outline[: len(CIRCLE)], colour)
+                    fill(picture, outline[: len(CIRCLE)], color)
                 else:
-                    fill_hull(picture, outline, colour)
+                    fill_hull(picture, outline, color)
 
     def shade(self, picture: UInt8[np.ndarray, "height width 3"], frame: int, strength: float) -> None:
         """Darken the floor where the figure of one frame keeps the light away."""
@@ -114,10 +114,10 @@ def _shadow(
     return pixels(seen, size, 0.5).reshape(frames, parts, -1, 2)
 
 
-def _shades(colours: Colours, material: str) -> list[Colour]:
+def _shades(colors: Colors, material: str) -> list[Color]:
     if material == "sleeve":
-        material = "shirt" if colours.long_sleeves else "skin"
+        material = "shirt" if colors.long_sleeves else "skin"
     elif material == "trouser_leg":
-        material = "trousers" if colours.long_trousers else "skin"
-    blue, green, red = getattr(colours, material)
+        material = "trousers" if colors.long_trousers else "skin"
+    blue, green, red = getattr(colors, material)
     return [(blue * bright, green * bright, red * bright) for _, _, bright in BANDS]

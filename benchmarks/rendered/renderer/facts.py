@@ -24,7 +24,7 @@ from sola.core.files import read_json, write_json
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.features import FeatureSet
 from sola.data.timing import snippet_grid
-from sola.evaluation.controls import centre
+from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.similarity import inspect, variance_within
 from sola.report.figures import PALETTE, STYLE, png
@@ -42,7 +42,7 @@ def supervised_bound(features: FeatureSet, annotations: Annotations, smoothing: 
         torch.manual_seed(seed)
         module = SoLa(features.channels, hidden=256, kernel_size=9, form="direct", smoothing=smoothing)
         classifier = nn.Linear(features.channels, 1)
-        snippets, labels = _labelled(features, annotations.subset("training"))
+        snippets, labels = _labeled(features, annotations.subset("training"))
         scale = float(np.sqrt(np.mean(np.concatenate(snippets) ** 2)))
         padded = [F.pad(torch.from_numpy(video / scale), (0, 0, module.reach, module.reach)) for video in snippets]
         seen = torch.cat([video.unfold(0, module.kernel_size, 1).transpose(1, 2) for video in padded])
@@ -55,20 +55,20 @@ def supervised_bound(features: FeatureSet, annotations: Annotations, smoothing: 
             optimizer.zero_grad()
             F.binary_cross_entropy_with_logits(scores, wanted[drawn]).backward()
             optimizer.step()
-        snippets, labels = _labelled(features, annotations.subset("validation"))
+        snippets, labels = _labeled(features, annotations.subset("validation"))
         with torch.inference_mode():
             found = [classifier(module.adapt(torch.from_numpy(video / scale)[None]).relu()) for video in snippets]
             found = [module.smooth(scores)[0, :, 0] for scores in found]
     return float(roc_auc_score(np.concatenate(labels), torch.cat(found).numpy()))
 
 
-def _labelled(
+def _labeled(
     features: FeatureSet, annotations: Annotations
 ) -> tuple[list[Float[np.ndarray, "_ channels"]], list[Int[np.ndarray, " _"]]]:
-    """Centred float32 features of each video, and 1 at each snippet within an action."""
+    """Centerd float32 features of each video, and 1 at each snippet within an action."""
     snippets, labels = [], []
     for video, annotation in annotations.videos.items():
-        array = centre(features.read(video).astype(np.float32))
+        array = center(features.read(video).astype(np.float32))
         grid = snippet_grid(video, len(array), features.manifest, annotation)
         snippets.append(array)
         labels.append((grid.covered(annotation.segments, len(array)) >= 0).astype(int))
@@ -102,8 +102,8 @@ def similarity_curves(known: Mapping[str, Mapping[str, Any]]) -> Figure:
         for axes, encoder in zip(
             figure.subplots(1, len(encoders), sharey=True, squeeze=False)[0], encoders, strict=True
         ):
-            for colour, name in zip(PALETTE, sorted(n for n in known if n.endswith(f"-{encoder}")), strict=False):
-                axes.plot(known[name]["distance"], known[name]["similarity"], label=name, color=colour, linewidth=1.8)
+            for color, name in zip(PALETTE, sorted(n for n in known if n.endswith(f"-{encoder}")), strict=False):
+                axes.plot(known[name]["distance"], known[name]["similarity"], label=name, color=color, linewidth=1.8)
             axes.set_title(encoder)
             axes.set_xlabel("temporal distance (snippets)")
             axes.legend()

@@ -3,7 +3,7 @@
 cd benchmarks && python -m rendered.renderer.pretraining OUT.safetensors [--work FOLDER] [--seed 0]
 
 Draws 1,600 clips for training, of half of the classes at the two lower levels, and 480 others (other people, views,
-rooms) of these classes at all three levels to be tested on, and says how many of the others are recognised. Trained on
+rooms) of these classes at all three levels to be tested on, and says how many of the others are recognized. Trained on
 all classes and levels it would see too well for a benchmark: at the highest level, long actions, its raw features gave
 a ROC-AUC of .92, and averages over time .98. Clips that lie in the work folder are not drawn again: empty it when what
 is drawn has changed. The same seed on the same machine gives the same file; other processors round
@@ -109,7 +109,7 @@ def trained(
 
 
 @torch.inference_mode()
-def recognised(network: ClipNetwork, clips: Clips, labels: Int64[np.ndarray, " clips"]) -> float:
+def recognized(network: ClipNetwork, clips: Clips, labels: Int64[np.ndarray, " clips"]) -> float:
     """Share of the clips whose class scores highest in the window in their middle."""
     network.eval()
     begin = (clips.shape[1] - WINDOW) // 2
@@ -144,8 +144,8 @@ def write_encoder(path: Path, work: Path, seed: int = 0) -> None:
     network = trained(*drawn(known(clips(CLIPS, seed)), work / f"clips-{seed}.npy"), seed=seed)
     for level in LEVELS:
         others = known(clips(OTHERS, seed + 1), (level,))
-        share = recognised(network, *drawn(others, work / f"others-{seed}-level-{level}.npy"))
-        print(f"level {level}: {share:.1%} of other clips recognised")
+        share = recognized(network, *drawn(others, work / f"others-{seed}-level-{level}.npy"))
+        print(f"level {level}: {share:.1%} of other clips recognized")
     write(network, path)
 
 

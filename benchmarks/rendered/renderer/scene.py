@@ -8,13 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from rendered.renderer.camera import UP, Views
-from rendered.renderer.canvas import Colour, fill, pixels, to_pixels
+from rendered.renderer.canvas import Color, fill, pixels, to_pixels
 
 Texture = UInt8[np.ndarray, "rows columns 3"]
 FLOOR = np.array([[-9.0, -9.0], [9.0, 9.0]])
-"""Corners of the floor, in metres."""
+"""Corners of the floor, in meters."""
 WALL = np.array([[-12.0, 7.0], [12.0, 0.0]])
-"""Corners of the wall, in metres along it and upwards; the first is the texture's top left."""
+"""Corners of the wall, in meters along it and upwards; the first is the texture's top left."""
 
 
 FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
@@ -28,20 +28,20 @@ class Box:
     """A piece of furniture."""
 
     corners: Float[np.ndarray, "8 3"]
-    """Metres: four on the floor, then the four above them."""
-    colour: Colour
+    """Meters: four on the floor, then the four above them."""
+    color: Color
 
     @property
-    def colours(self) -> list[Colour]:
-        """Colour of each face, by how much light it gets."""
-        blue, green, red = self.colour
+    def colors(self) -> list[Color]:
+        """Color of each face, by how much light it gets."""
+        blue, green, red = self.color
         return [(bright * blue, bright * green, bright * red) for bright in BRIGHTNESS]
 
-    def shown_to(self, centres: Float[np.ndarray, "frames 3"]) -> Bool[np.ndarray, "frames faces"]:
-        """Return which faces look towards each camera."""
+    def shown_to(self, centers: Float[np.ndarray, "frames 3"]) -> Bool[np.ndarray, "frames faces"]:
+        """Return which faces look toward each camera."""
         middles = self.corners[FACES].mean(axis=1)
         outwards = middles - self.corners.mean(axis=0)
-        shown: Bool[np.ndarray, "frames faces"] = ((centres[:, None] - middles) * outwards).sum(axis=2) > 0
+        shown: Bool[np.ndarray, "frames faces"] = ((centers[:, None] - middles) * outwards).sum(axis=2) > 0
         return shown
 
 
@@ -49,7 +49,7 @@ class Room:
     """A floor, one wall behind the figure, boxes, and where the light comes from."""
 
     def __init__(self, plain: bool, azimuth: float, generator: np.random.Generator) -> None:
-        """Draw a room to be filmed from an azimuth (radians); a plain one has nothing in it but colour."""
+        """Draw a room to be filmed from an azimuth (radians); a plain one has nothing in it but color."""
         behind = azimuth + np.pi + generator.normal(0, 0.0 if plain else 0.2)
         self._along = np.array([np.sin(behind), -np.cos(behind), 0.0])
         self._foot = generator.uniform(3.1, 4.4) * np.array([np.cos(behind), np.sin(behind), 0.0])
@@ -64,7 +64,7 @@ class Room:
         self._boxes = [] if plain else self._furniture(azimuth, generator)
         slope, turn = generator.uniform(0.7, 1.2), azimuth + generator.uniform(-1.4, 1.4)
         self.light = np.array([np.cos(turn) * np.cos(slope), np.sin(turn) * np.cos(slope), np.sin(slope)])
-        """Unit vector towards the light."""
+        """Unit vector toward the light."""
         self.shadow = float(generator.uniform(0.2, 0.5))
         """How much of the light a shadow takes away, from 0 to 1."""
 
@@ -76,7 +76,7 @@ class Room:
         seen, depth = views.see(np.broadcast_to(corners, (frames, *corners.shape)))
         outlines = np.ascontiguousarray(pixels(seen, size).reshape(frames, -1, 8, 2)[:, :, FACES])
         order = np.argsort(-depth.reshape(frames, len(self._boxes), 8).mean(axis=2), axis=1, kind="stable")
-        shown = np.stack([box.shown_to(views.centre) for box in self._boxes] or [np.zeros((frames, 0))], axis=1)
+        shown = np.stack([box.shown_to(views.center) for box in self._boxes] or [np.zeros((frames, 0))], axis=1)
         for frame in range(frames):
             floor = screen @ views.plane(frame, np.zeros(3), *np.eye(3)[:2]) @ _texels(self._floor, FLOOR)
             wall = screen @ views.plane(frame, self._foot, self._along, UP) @ _texels(self._wall, WALL)
@@ -85,7 +85,7 @@ class Room:
             cv2.warpPerspective(self._wall, wall, (width, height), picture, borderMode=cv2.BORDER_TRANSPARENT)
             for index in order[frame].tolist():
                 for face in np.flatnonzero(shown[frame, index]).tolist():
-                    fill(picture, outlines[frame, index, face], self._boxes[index].colours[face])
+                    fill(picture, outlines[frame, index, face], self._boxes[index].colors[face])
             yield picture
 
     def _furniture(self, azimuth: float, generator: np.random.Generator) -> list[Box]:
@@ -102,28 +102,28 @@ class Room:
             axes = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
             ground = place + (np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * lengths[:2] / 2) @ axes
             low = np.concatenate([ground, np.zeros((4, 1))], axis=1)
-            colour = _any_colour(generator, 20, 235)
-            boxes.append(Box(np.concatenate([low, low + lengths[2] * UP]), colour))
+            color = _any_color(generator, 20, 235)
+            boxes.append(Box(np.concatenate([low, low + lengths[2] * UP]), color))
         return boxes
 
 
-def _any_colour(generator: np.random.Generator, low: float, high: float) -> Colour:
+def _any_color(generator: np.random.Generator, low: float, high: float) -> Color:
     blue, green, red = generator.uniform(low, high, 3).tolist()
     return blue, green, red
 
 
 def _texels(texture: Texture, corners: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "3 3"]:
-    """Return the matrix from the texture's pixels to metres between two opposite corners."""
+    """Return the matrix from the texture's pixels to meters between two opposite corners."""
     rows, columns = texture.shape[:2]
     scale = (corners[1] - corners[0]) / np.array([columns, rows])
     return np.array([[scale[0], 0, corners[0, 0]], [0, scale[1], corners[0, 1]], [0, 0, 1.0]])
 
 
 def _texture(plain: bool, size: int, generator: np.random.Generator) -> Texture:
-    """Draw a square texture of 3 bytes a pixel: one colour, or stripes, tiles, planks, blotches in two or three."""
-    colours = np.clip(generator.uniform(30, 225) + generator.normal(0, 32, (3, 3)), 5, 250)
+    """Draw a square texture of 3 bytes a pixel: one color, or stripes, tiles, planks, blotches in two or three."""
+    colors = np.clip(generator.uniform(30, 225) + generator.normal(0, 32, (3, 3)), 5, 250)
     if plain:
-        return np.full((size, size, 3), colours[0] * 0.4 + 0.6 * colours[0].mean(), np.uint8)
+        return np.full((size, size, 3), colors[0] * 0.4 + 0.6 * colors[0].mean(), np.uint8)
     rows, columns = np.mgrid[0:size, 0:size]
     step = int(generator.integers(8, 40))
     kind = generator.choice(["stripes", "tiles", "planks", "blotches", "bare"], p=[0.15, 0.2, 0.2, 0.25, 0.2])
@@ -138,11 +138,11 @@ def _texture(plain: bool, size: int, generator: np.random.Generator) -> Texture:
     else:
         mix = np.zeros((size, size))
     weak = generator.uniform(0.5, 1.3)
-    colours = colours.astype(np.float32)
-    image = colours[0] + (weak * mix).astype(np.float32)[..., None] * (colours[1] - colours[0])
+    colors = colors.astype(np.float32)
+    image = colors[0] + (weak * mix).astype(np.float32)[..., None] * (colors[1] - colors[0])
     for grain, strength in ((6, 0.7 if kind == "blotches" else 0.15), (40, 0.25), (size, 0.1)):
         noise = generator.random((grain, grain)).astype(np.float32)
-        image += (strength * (cv2.resize(noise, (size, size)) - 0.5))[..., None] * (colours[2] - 128)
+        image += (strength * (cv2.resize(noise, (size, size)) - 0.5))[..., None] * (colors[2] - 128)
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
@@ -152,13 +152,13 @@ def _decorate(wall: Texture, generator: np.random.Generator) -> None:
     for _ in range(int(generator.integers(3, 14))):
         width, height = generator.integers(10, 50), generator.integers(40, 200)
         left, top = generator.integers(0, size - width), generator.integers(100, size - 60)
-        colour = _any_colour(generator, 0, 255)
-        cv2.rectangle(wall, (int(left), int(top)), (int(left + width), int(top + height)), colour, -1)
+        color = _any_color(generator, 0, 255)
+        cv2.rectangle(wall, (int(left), int(top)), (int(left + width), int(top + height)), color, -1)
         cv2.rectangle(wall, (int(left), int(top)), (int(left + width), int(top + height)), (30, 30, 30), 1)
 
 
 def _lit(texture: Texture, cast: Float[np.ndarray, " 3"], plain: bool, generator: np.random.Generator) -> Texture:
-    """Colour a texture by the light, and let the light fall off across it."""
+    """Color a texture by the light, and let the light fall off across it."""
     fall = generator.uniform(0.0, 0.15 if plain else 0.5)
     slope = np.linspace(-1, 1, len(texture), dtype=np.float32)
     turn = generator.uniform(0, 2 * np.pi)

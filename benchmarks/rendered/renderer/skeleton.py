@@ -15,7 +15,7 @@ ANGLES = (
 (forward, outward, turn of the upper arm that brings the hand inward, elbow) and the leg (forward, outward, knee, and
 the foot's slope against the floor, 0 when it is flat)."""
 POSE = (*ANGLES, "lift", "planted")
-"""A pose: the angles in radians, the height of a jump in metres, how far (0 to 1) the standing foot is held."""
+"""A pose: the angles in radians, the height of a jump in meters, how far (0 to 1) the standing foot is held."""
 PLACE = {name: index for index, name in enumerate(POSE)}
 JOINTS = (
     *("pelvis", "waist", "neck", "head", "nose", "hair"),
@@ -30,7 +30,7 @@ class Body:
     """Proportions of one person."""
 
     stature: float = 1.72
-    """Metres from floor to crown."""
+    """Meters from floor to crown."""
     legs: float = 0.49
     """Length of thigh and shin, as a share of the stature."""
     shoulders: float = 0.225
@@ -44,7 +44,7 @@ class Body:
 
 
 def angles(**degrees: float) -> Float[np.ndarray, " pose"]:
-    """Return a pose from angles in degrees (`lift` in metres, `planted` a share), 0 where nothing is said.
+    """Return a pose from angles in degrees (`lift` in meters, `planted` a share), 0 where nothing is said.
 
     A name without its side ("raise_", "knee") sets both sides, unless the side has a value of its own.
     """
@@ -65,7 +65,7 @@ def mirrored(pose: Float[np.ndarray, "*batch pose"]) -> Float[np.ndarray, "*batc
 
 
 def joints(pose: Float[np.ndarray, "frames pose"], body: Body) -> Float[np.ndarray, "frames joints 3"]:
-    """Return where the joints are, in metres: x forward, y to the figure's left, z up from the floor.
+    """Return where the joints are, in meters: x forward, y to the figure's left, z up from the floor.
 
     The lowest part of the body touches the floor (plus `lift`), so that no pose floats or sinks; where `planted` is
     1, the lower foot stays below the origin, elsewhere the pelvis does.
@@ -126,7 +126,7 @@ def _other_side(name: str) -> str:
 
 
 def _rotation(angle: Float[np.ndarray, " frames"], first: int, second: int) -> Float[np.ndarray, "frames 3 3"]:
-    """Return turns in the plane of two axes, from the first towards the second."""
+    """Return turns in the plane of two axes, from the first toward the second."""
     matrix = np.zeros((len(angle), 3, 3))
     matrix[:, 3 - first - second, 3 - first - second] = 1.0
     matrix[:, first, first] = matrix[:, second, second] = np.cos(angle)

@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from rendered.renderer.skeleton import Body
 
-SPLITS = ("training", "validation", "testing", "unlabelled", "trimmed")
+SPLITS = ("training", "validation", "testing", "unlabeled", "trimmed")
 """The four parts of a data set, and the trimmed clips that a frozen encoder is trained on."""
 CELLS = 15
 """Rows and columns of the Latin squares; a multiple of the number of splits, so that each fills as many cells."""
@@ -16,8 +16,8 @@ FACING = 110.0
 
 
 @dataclass(frozen=True)
-class Colours:
-    """Colours of one person, blue-green-red from 0 to 255."""
+class Colors:
+    """Colors of one person, blue-green-red from 0 to 255."""
 
     skin: tuple[float, float, float]
     hair: tuple[float, float, float]
@@ -33,7 +33,7 @@ class Person:
     """One person's body, clothes and hand."""
 
     body: Body
-    colours: Colours
+    colors: Colors
     left_handed: bool
 
 
@@ -56,7 +56,7 @@ def tempos(split: str, generator: np.random.Generator, count: int = 4) -> list[f
 
 
 def viewpoint(split: str, generator: np.random.Generator) -> tuple[float, float]:
-    """Draw a camera's azimuth (radians, 0 where the figure usually faces) and height (metres)."""
+    """Draw a camera's azimuth (radians, 0 where the figure usually faces) and height (meters)."""
     azimuth, height = square(split, generator)
     return float(np.radians(FACING * (2 * azimuth - 1))), 0.7 + 1.7 * height
 
@@ -74,19 +74,19 @@ def person(split: str, generator: np.random.Generator) -> Person:
         head=float(generator.uniform(0.062, 0.075)),
     )
     tone = generator.uniform(0.35, 1.0)
-    colours = Colours(
+    colors = Colors(
         skin=(150 * tone, 180 * tone, 235 * tone),
-        hair=_colour(generator.uniform(0.03, 0.13), 0.6, generator.uniform(0.1, 0.75)),
-        shirt=_colour(shirt, generator.uniform(0.15, 0.9), generator.uniform(0.35, 0.95)),
-        trousers=_colour(trousers, generator.uniform(0.1, 0.7), generator.uniform(0.15, 0.75)),
-        shoes=_colour(generator.random(), 0.3, generator.uniform(0.1, 0.9)),
+        hair=_color(generator.uniform(0.03, 0.13), 0.6, generator.uniform(0.1, 0.75)),
+        shirt=_color(shirt, generator.uniform(0.15, 0.9), generator.uniform(0.35, 0.95)),
+        trousers=_color(trousers, generator.uniform(0.1, 0.7), generator.uniform(0.15, 0.75)),
+        shoes=_color(generator.random(), 0.3, generator.uniform(0.1, 0.9)),
         long_sleeves=bool(generator.random() < 0.5),
         long_trousers=bool(generator.random() < 0.7),
     )
-    return Person(body, colours, left_handed=bool(generator.random() < 0.2))
+    return Person(body, colors, left_handed=bool(generator.random() < 0.2))
 
 
-def _colour(hue: float, saturation: float, value: float) -> tuple[float, float, float]:
+def _color(hue: float, saturation: float, value: float) -> tuple[float, float, float]:
     """Return blue, green and red from 0 to 255 for a hue, saturation and value from 0 to 1."""
     channel = np.abs((hue + np.array([1 / 3, 2 / 3, 0.0])) % 1.0 * 6 - 3) - 1
     shades: Float[np.ndarray, " 3"] = 255 * value * (1 - saturation * (1 - np.clip(channel, 0, 1)))

@@ -95,7 +95,7 @@ def _lengths(timeline: Timeline, count: int, share: float, generator: np.random.
     total = (1 - share) * generator.uniform(low, high)
     total = float(np.clip(total, count * shortest * 1.05, count * longest * 0.95))
     total = min(total, high - SHORTEST_GAP * (count + 1) - 1)
-    # moving random lengths towards their mean keeps the sum while pulling them into the range
+    # moving random lengths toward their mean keeps the sum while pulling them into the range
     lengths = np.exp(generator.normal(0, 0.35, count))
     lengths *= total / lengths.sum()
     for _ in range(50):

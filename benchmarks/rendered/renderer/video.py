@@ -88,7 +88,7 @@ class Video:
             yield self._grainy(picture, float(seconds[frame]))
 
     def _grainy(self, picture: Picture, second: float) -> Picture:
-        """Add the noise that belongs to this moment, and turn the colours from OpenCV's order into the usual one."""
+        """Add the noise that belongs to this moment, and turn the colors from OpenCV's order into the usual one."""
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
         # a stretch of the stored noise; a millisecond is told from the next by where it begins
         begin = round(second * 1000) * 2654435761 % max(1, len(self._grain) - picture.size)

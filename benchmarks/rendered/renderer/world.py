@@ -13,7 +13,7 @@ from sola.core.errors import SolaError
 from sola.core.files import write_json
 
 PARTS = SPLITS[:4]
-"""The subsets of a data set; videos of `unlabelled` are listed without annotations."""
+"""The subsets of a data set; videos of `unlabeled` are listed without annotations."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def videos(level: int, timeline: str, counts: Mapping[str, int], seed: int = 0) 
 
 
 def write_annotations(specs: Iterable[VideoSpec], path: Path) -> None:
-    """Write annotations in ActivityNet's layout, times in seconds; an unlabelled video has an empty list.
+    """Write annotations in ActivityNet's layout, times in seconds; an unlabeled video has an empty list.
 
     Raises SolaError when the file cannot be written.
     """
@@ -79,7 +79,7 @@ def write_annotations(specs: Iterable[VideoSpec], path: Path) -> None:
             "annotations": [
                 {"segment": [piece.start, piece.end], "label": piece.what}
                 for piece in spec.pieces
-                if piece.is_action and spec.split != "unlabelled"
+                if piece.is_action and spec.split != "unlabeled"
             ],
         }
         for spec in specs

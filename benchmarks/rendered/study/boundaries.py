@@ -22,7 +22,7 @@ from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.features import FeatureSet
 from sola.data.timing import snippet_grid
 from sola.evaluation.controls import fit_controls
-from sola.evaluation.statistics import REPLICATES, holm, paired_difference, summarise
+from sola.evaluation.statistics import REPLICATES, holm, paired_difference, summarize
 
 Read = Callable[[str], Float[np.ndarray, "time channels"]]
 
@@ -81,9 +81,9 @@ class Detector:
 def counts(read: Read, features: FeatureSet, annotations: Annotations, part: str) -> Int[np.ndarray, "videos 3"]:
     """[found, boundaries, change points] of each video of the part, in the order of its annotations."""
     training, measured = annotations.subset("training").videos, annotations.subset(part).videos
-    learnt = Detector(read, training)
+    learned = Detector(read, training)
     wanted = sum(len(boundaries(annotation)) for annotation in training.values())
-    penalty = learnt.penalty_for(list(training), wanted)
+    penalty = learned.penalty_for(list(training), wanted)
     detector, rows = Detector(read, measured), []
     for video, annotation in measured.items():
         grid = snippet_grid(video, features.length(video), features.manifest, annotation)
@@ -136,7 +136,7 @@ def report(found_by: dict[str, list[Int[np.ndarray, "videos 3"]]], kinds: dict[s
             {"row": row, "against": other, "difference": d.estimate, "interval": [d.low, d.high], "p_corrected": p}
             for other, d, p in zip(others, differences, corrected, strict=True)
         ]
-    rows = [{"name": row, "kind": kinds[row], "f1": summarise(values[row]).to_json()} for row in values]
+    rows = [{"name": row, "kind": kinds[row], "f1": summarize(values[row]).to_json()} for row in values]
     return {"rows": rows, "comparisons": comparisons}
 
 

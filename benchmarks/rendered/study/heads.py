@@ -20,10 +20,10 @@ from sola.core.files import read_json, write_json
 from sola.data.annotations import read_annotations
 from sola.data.features import FeatureSet
 from sola.detectors.recipes import actionformer_gtea, bmn_anet, gtad_gtea
-from sola.detectors.train import train_localizer
+from sola.detectors.train import train_detector
 from sola.evaluation.controls import fit_controls
 from sola.evaluation.metrics import thresholds
-from sola.evaluation.statistics import holm, paired_difference, summarise
+from sola.evaluation.statistics import holm, paired_difference, summarize
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
 from sola.studies.work import DETECTIONS, write_control, write_found
@@ -90,9 +90,9 @@ def localize(folder: Path, runs: Path, head: str, base: str, seed: int, part: st
     config = replace(head_configs(folder.name.split("-")[0])[head], seed=seed)
     features = base_features(folder, runs, base, seed)
     annotations = read_annotations(folder / "annotations.json")
-    localizer = train_localizer(features, annotations, config, out, resume=True, quiet=True)
+    detector = train_detector(features, annotations, config, out, resume=True, quiet=True)
     (out / part).mkdir(exist_ok=True)
-    write_found(data_of(folder, part), localizer, features, out / part)
+    write_found(data_of(folder, part), detector, features, out / part)
     return out
 
 
@@ -113,7 +113,7 @@ def measure(folder: Path, runs: Path, head: str, part: str, seeds: int) -> Path:
 
 def report(key: str, found: Mapping[str, Sequence[Measured]], videos: int) -> dict[str, object]:
     """One figure of each base over the seeds, and each recipe against raw and the best control."""
-    rows = {base: summarise([one.figures[key] for one in seeds]) for base, seeds in found.items()}
+    rows = {base: summarize([one.figures[key] for one in seeds]) for base, seeds in found.items()}
     drawn = {base: np.mean([one.draws[key] for one in seeds], axis=0) for base, seeds in found.items()}
     pairs = [(row, other) for row in RECIPES_SHOWN.values() for other in ("raw", "best control")]
     differences = [paired_difference(rows[a].mean - rows[b].mean, drawn[a], drawn[b], videos) for a, b in pairs]

@@ -14,7 +14,7 @@ from sola.data.features import FeatureSet
 from sola.evaluation.probe import Solver, probe
 
 FEW = 5
-"""Labelled videos of the few-label figures."""
+"""Labeled videos of the few-label figures."""
 PARTS = ("validation", "testing")
 
 
@@ -24,7 +24,7 @@ def measured_at(runs: Path, name: str, part: str, solver: Solver, videos: int | 
 
 
 def measure(folder: Path, runs: Path, part: str, solver: Solver, videos: int | None, seeds: int) -> Path:
-    """Probe one set with one solver and number of labelled videos, unless that is done."""
+    """Probe one set with one solver and number of labeled videos, unless that is done."""
     path = measured_at(runs, folder.name, part, solver, videos)
     if not path.exists():
         features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")

@@ -17,7 +17,7 @@ from rendered.study.softening import arguments, set_names
 from rendered.study.tables import markdown, p_value
 from sola.data.detections import write_detections
 from sola.detectors.detect import detect, name_proposals
-from sola.detectors.trained import Localizer
+from sola.detectors.trained import TrainedDetector
 from sola.evaluation.statistics import paired_difference
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
@@ -31,15 +31,15 @@ def measure(folder: Path, runs: Path, head: str, seed: int, part: str) -> dict[t
     """Of every pair: whose proposals, whose names."""
     data, tiou = data_of(folder, part), TIOU[folder.name.split("-")[0]]
     features = {base: base_features(folder, runs, base, seed) for base in BASES}
-    localizers = {base: Localizer.load(run_of(folder, runs, head, base, seed)) for base in BASES}
+    detectors = {base: TrainedDetector.load(run_of(folder, runs, head, base, seed)) for base in BASES}
     records = data.records(features["raw"], part)
     classes = data.open_annotations().classes
-    proposals = {base: detect(localizers[base], features[base], records) for base in BASES}
+    proposals = {base: detect(detectors[base], features[base], records) for base in BASES}
     measured = {}
     for base, names in product(BASES, BASES):
         out = runs / folder.name / "named" / f"{head}, {base}, names {names}, {seed}" / part
         out.mkdir(parents=True, exist_ok=True)
-        named = name_proposals(localizers[names], features[names], records, proposals[base])
+        named = name_proposals(detectors[names], features[names], records, proposals[base])
         write_detections(out / PROPOSALS, proposals[base], ("action",))
         write_detections(out / DETECTIONS, named, classes)
         measured[base, names] = measure_run(data, out, tiou)

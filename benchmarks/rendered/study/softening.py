@@ -1,9 +1,9 @@
-"""Trains a module of each recipe for each seed on each set, without labels, and transforms the labelled videos.
+"""Trains a module of each recipe for each seed on each set, without labels, and transforms the labeled videos.
 
 cd benchmarks && python -m rendered.study.softening OUT RUNS [--seeds 10] [--sets NAME ...] [--workers 2]
 
 RUNS/SET/RECIPE-SEED/ becomes the run, and features/ in it the transformed videos. Modules see the training and the
-unlabelled videos: the ones that are measured are transformed, and not learnt from.
+unlabeled videos: the ones that are measured are transformed, and not learned from.
 """
 
 import argparse
@@ -23,22 +23,22 @@ from sola.softlanding.transform import transform
 
 RECIPES_SHOWN: dict[Recipe, str] = {"anet": "SoLa, published", "auto": "SoLa, auto"}
 """Recipes of the study, and what their rows are called."""
-LEARNT_FROM = ("training", "unlabelled")
+LEARNED_FROM = ("training", "unlabeled")
 
 
 def soften(folder: Path, runs: Path, recipe: Recipe, seed: int) -> Path:
-    """Train on the set in `folder` and transform its labelled videos; returns where they are."""
+    """Train on the set in `folder` and transform its labeled videos; returns where they are."""
     out = runs / folder.name / f"{recipe}-{seed}"
     if (out / "features").exists():
         return out / "features"
     features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
     subsets = {video: annotation.subset for video, annotation in annotations.videos.items()}
-    learnt = features.only([video for video in features.videos if subsets[video] in LEARNT_FROM])
+    learned = features.only([video for video in features.videos if subsets[video] in LEARNED_FROM])
     # the seed first: what auto reads from the features, it reads from windows that the seed draws
-    config, reasons = settle(dataclasses.replace(RECIPES[recipe](), seed=seed), learnt)
-    module = train(learnt, config, out, reasons=reasons, resume=True, quiet=True)
-    labelled = features.only([video for video in features.videos if subsets[video] != "unlabelled"])
-    transform(module, labelled, out / "features")
+    config, reasons = settle(dataclasses.replace(RECIPES[recipe](), seed=seed), learned)
+    module = train(learned, config, out, reasons=reasons, resume=True, quiet=True)
+    labeled = features.only([video for video in features.videos if subsets[video] != "unlabeled"])
+    transform(module, labeled, out / "features")
     return out / "features"
 
 

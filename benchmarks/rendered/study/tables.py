@@ -16,7 +16,7 @@ from sola.core.files import read_json
 Record = Mapping[str, Any]
 PROBES = [(solver, videos) for solver in ("ridge", "sgd") for videos in (None, FEW)]
 GOAL = {None: 0.02, FEW: 0.05}
-"""Of ROC-AUC, by the number of labelled videos."""
+"""Of ROC-AUC, by the number of labeled videos."""
 AHEAD, BEHIND = 0.01, 0.05
 """Corrected p below which a row is ahead of a control, or behind it."""
 

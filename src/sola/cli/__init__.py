@@ -68,7 +68,7 @@ def overview() -> str:
     lines = "\n".join(f"  {name:<{width}}{what}" for name, what in COMMANDS.items())
     return (
         "usage: sola COMMAND ...\n\n"
-        "SoLa softens the landing of frozen snippet features on temporal action localisation:\n"
+        "SoLa softens the landing of frozen snippet features on temporal action localization:\n"
         "a light module, trained without labels, between the features you have and the head you use.\n\n"
         f"{lines}\n\n"
         "sola COMMAND --help explains a command; sola --version prints the version."

@@ -13,11 +13,11 @@ from sola.cli.options import Reading, ReadingFlags, Timing, TimingFlags
 from sola.cli.probe import WIDTH
 from sola.core.errors import SolaError
 from sola.data.synthetic import write as write_synthetic
-from sola.detectors.recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
+from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
 from sola.evaluation.metrics.protocol import DATASETS
 from sola.softlanding.recipes import RECIPES, Recipe
 from sola.studies.assumption import Assumption
-from sola.studies.catalogue import EXPERIMENTS, ExperimentName
+from sola.studies.catalog import EXPERIMENTS, ExperimentName
 from sola.studies.outcome import markdown
 from sola.studies.pool import Pool
 from sola.studies.presentation import write_result
@@ -49,9 +49,9 @@ class Experiment:
     """The folder of all experiments on these data."""
     recipe: Recipe = "anet"
     """Of the module; what the experiment varies is varied from it."""
-    localizer_recipe: LocalizerRecipe | None = None
+    detector_recipe: DetectorRecipe | None = None
     """Of the head (default: the module's, or anet where that has none)."""
-    head: HeadName = "gtad"
+    head: DetectorName = "gtad"
     """On which features are judged; table3 takes all three."""
     dataset: Literal["activitynet", "hacs", "thumos14"] = "activitynet"
     """Whose tIoU thresholds mAP is taken at: .5:.95:.05, or THUMOS14's .3:.7:.1."""
@@ -66,7 +66,7 @@ class Experiment:
     quick: bool = False
     """Everything small and hardly trained, to see it run; without FEATURES on a synthetic world."""
     train_subset: str = "training"
-    """Learnt from: by modules without its labels, by heads with them."""
+    """Learned from: by modules without its labels, by heads with them."""
     test_subset: str = "validation"
     """Where all figures are taken."""
     label_key: str = "label"
@@ -140,11 +140,11 @@ def data_of(options: Experiment) -> Data:
     )
 
 
-def heads_of(options: Experiment) -> dict[HeadName, HeadConfig]:
+def heads_of(options: Experiment) -> dict[DetectorName, HeadConfig]:
     """The configs of all heads."""
     if options.quick:
         return quick_heads()
-    recipe: LocalizerRecipe = options.localizer_recipe or "anet"
-    if options.localizer_recipe is None and options.recipe in get_args(LocalizerRecipe):
+    recipe: DetectorRecipe = options.detector_recipe or "anet"
+    if options.detector_recipe is None and options.recipe in get_args(DetectorRecipe):
         recipe = options.recipe  # type: ignore[assignment]
-    return {head: LOCALIZER_RECIPES[head, recipe]() for head in get_args(HeadName)}
+    return {head: DETECTOR_RECIPES[head, recipe]() for head in get_args(DetectorName)}

@@ -41,7 +41,7 @@ class Extract:
     stride: int | None = None
     """Frames from one snippet to the next (default: the encoder's own)."""
     whole_frame: bool = False
-    """Squash the whole frame to the encoder's size, where else its centre is cut out."""
+    """Squash the whole frame to the encoder's size, where else its center is cut out."""
     dtype: DType = "float16"
     """Of the stored features."""
     overwrite: bool = False

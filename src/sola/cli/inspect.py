@@ -19,7 +19,7 @@ from sola.data.features import FeatureSet
 from sola.data.ids import match_videos
 from sola.data.segments import Segments
 from sola.data.timing import snippet_grid
-from sola.evaluation.controls import centre
+from sola.evaluation.controls import center
 from sola.evaluation.similarity import Video, compare, cosine_map
 from sola.report.figures import obedience, png, similarity_distance, similarity_maps
 from sola.softlanding.auto import suggest
@@ -78,14 +78,14 @@ def run(arguments: list[str]) -> None:
     suggestion = suggest(features, seed=options.seed)
     step = options.step or _step_of(module) or suggestion.step
 
-    views: dict[str, Callable[[Video], Video]] = {"raw": np.asarray, "centred": centre}
+    views: dict[str, Callable[[Video], Video]] = {"raw": np.asarray, "centered": center}
     if module is not None:
         views["after SoLa"] = partial(transform_array, module)
     sample = features.only(_spread(features.videos, options.max_videos))
     arrays = [np.array(array) for _, array in sample.items()]
     drawn = features.only(options.videos or _spread(sample.videos, 3))
     found = compare(arrays, views, step=step, seed=options.seed)
-    suggested = {name: getattr(suggestion, name) for name in ("step", "k", "centre", "smoothing")}
+    suggested = {name: getattr(suggestion, name) for name in ("step", "k", "center", "smoothing")}
     result = {
         "suggested": suggested,
         "reasons": dict(suggestion.reasons),
@@ -108,7 +108,7 @@ def run(arguments: list[str]) -> None:
         print(json.dumps(result, indent=2, allow_nan=False))
     elif not options.quiet:
         for name, value in suggested.items():
-            say(f"suggested {name}: {value}. {suggestion.reasons['conditioning' if name == 'centre' else name]}")
+            say(f"suggested {name}: {value}. {suggestion.reasons['conditioning' if name == 'center' else name]}")
         say(f"{options.out}: written")
 
 

@@ -24,18 +24,18 @@ from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.data.annotations import VideoAnnotation, read_annotations
 from sola.data.class_scores import VideoScores, read_scores
-from sola.data.detections import UNLABELLED, write_detections
+from sola.data.detections import UNLABELED, write_detections
 from sola.data.features import FeatureSet
 from sola.data.ids import match_videos
 from sola.data.segments import Segments
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.explain import explain
-from sola.detectors.proposal_map.config import BoundaryMapConfig
-from sola.detectors.recipes import LOCALIZER_RECIPES, HeadName, LocalizerRecipe
-from sola.detectors.train import train_localizer
-from sola.detectors.trained import WEIGHTS, Localizer
-from sola.pipeline.predicting import Predicting, load_localizer, predict_on_cluster
+from sola.detectors.proposal_map.config import ProposalMapConfig
+from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
+from sola.detectors.train import train_detector
+from sola.detectors.trained import WEIGHTS, TrainedDetector
+from sola.pipeline.predicting import Predicting, load_detector, predict_on_cluster
 from sola.pipeline.staging import StoredFeatures, fetched_file, stored_file
 from sola.pipeline.storage import Storage
 from sola.training.run import Run, may_begin
@@ -46,7 +46,7 @@ from sola.training.tensorboard import Track
 class LocalizeTrain:
     """Train a head that finds actions on features, raw or transformed, and write the run to OUT.
 
-    OUT gets localizer.safetensors, config.json and metrics.jsonl. Head and recipe set every other option;
+    OUT gets detector.safetensors, config.json and metrics.jsonl. Head and recipe set every other option;
     `sola localize train --head gtad --recipe thumos --help` shows what they set, and options given beside them win.
     """
 
@@ -56,10 +56,10 @@ class LocalizeTrain:
     """ActivityNet's layout, which HACS and THUMOS14 share."""
     out: Annotated[Path, arg(metavar="RUN")]
     """The run's folder."""
-    recipe: LocalizerRecipe = "anet"
+    recipe: DetectorRecipe = "anet"
     """anet: as published; hacs, thumos, gtea: what is not published is ours."""
     subset: str = "training"
-    """Whose instances are learnt."""
+    """Whose instances are learned."""
     validation: str | None = None
     """A subset whose loss picks the epoch that is kept; without, the last is. Its figures are then tuned on it."""
     label_key: str = "label"
@@ -80,7 +80,7 @@ class LocalizeTrain:
 
 @dataclasses.dataclass(frozen=True)
 class LocalizePredict:
-    """Find actions with a trained localiser, and write them as ActivityNet's JSON.
+    """Find actions with a trained detector, and write them as ActivityNet's JSON.
 
     The features must have gone through what those that it was trained on went through.
     """
@@ -125,15 +125,15 @@ def run(arguments: list[str]) -> None:
 
 def train(arguments: list[str]) -> None:
     """Train."""
-    head = named(arguments, "head", HeadName, "bmn")
-    recipe = LOCALIZER_RECIPES[head, named(arguments, "recipe", LocalizerRecipe, "anet")]()  # type: ignore[index]
+    head = named(arguments, "head", DetectorName, "bmn")
+    recipe = DETECTOR_RECIPES[head, named(arguments, "recipe", DetectorRecipe, "anet")]()  # type: ignore[index]
 
     kind = type(recipe)  # whose fields are the flags: heads have different ones
 
     def command(
         options: OmitArgPrefixes[LocalizeTrain],
         config: OmitArgPrefixes[kind] = recipe,  # type: ignore[valid-type]
-    ) -> tuple[LocalizeTrain, BoundaryMapConfig | ActionFormerConfig]:
+    ) -> tuple[LocalizeTrain, ProposalMapConfig | ActionFormerConfig]:
         return options, config
 
     command.__doc__ = LocalizeTrain.__doc__
@@ -156,7 +156,7 @@ def train(arguments: list[str]) -> None:
         return
     annotations = read_annotations(options.annotations, options.label_key)
     features = options.timing.fill(options.reading.open(options.features))
-    train_localizer(
+    train_detector(
         features,
         annotations,
         config,
@@ -175,7 +175,7 @@ def train(arguments: list[str]) -> None:
         say(f"{options.out}: trained; next: sola localize predict {options.out} FEATURES --out detections.json")
 
 
-def explained(options: LocalizeTrain, config: BoundaryMapConfig | ActionFormerConfig) -> str:
+def explained(options: LocalizeTrain, config: ProposalMapConfig | ActionFormerConfig) -> str:
     """What --explain says."""
     annotations = read_annotations(options.annotations, options.label_key)
     features = options.timing.fill(options.reading.open(options.features))
@@ -202,10 +202,10 @@ def predict(arguments: list[str]) -> None:
         if Storage.of(path.parent).has(path.name) and not options.overwrite:
             raise SolaError(f"{place_of(path)}: exists already; choose another file, or pass --overwrite")
     run = Storage.of(options.run)
-    localizer = load_localizer(run)
-    if options.classifier is not None and localizer.config.knows_classes:
+    detector = load_detector(run)
+    if options.classifier is not None and detector.config.knows_classes:
         raise SolaError(f"--classifier {options.classifier}: the head of {options.run} knows the classes by itself")
-    if options.classifier is None and localizer.classifier is None and not localizer.config.knows_classes:
+    if options.classifier is None and detector.classifier is None and not detector.config.knows_classes:
         raise SolaError(f"{options.run}: has no snippet classifier; name a file of class scores with --classifier")
     features: FeatureSet | StoredFeatures
     if resources is None:
@@ -213,7 +213,7 @@ def predict(arguments: list[str]) -> None:
     else:
         features = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
     records = videos_of(features.videos, options)
-    scores = scores_of(records, localizer, options)
+    scores = scores_of(records, detector, options)
     with stderr_bar(options.quiet) as bar:
         line = bar.add_task("predict", total=len(records))
 
@@ -221,9 +221,9 @@ def predict(arguments: list[str]) -> None:
             bar.update(line, completed=done, total=total)
 
         if isinstance(features, FeatureSet):
-            found = detections = detect(localizer, features, records, device=options.device, progress=progress)
-            if not localizer.config.knows_classes:
-                detections = name_proposals(localizer, features, records, found, scores=scores, combine=options.combine)
+            found = detections = detect(detector, features, records, device=options.device, progress=progress)
+            if not detector.config.knows_classes:
+                detections = name_proposals(detector, features, records, found, scores=scores, combine=options.combine)
             skipped = features.skipped
         else:
             assert resources is not None
@@ -236,10 +236,10 @@ def predict(arguments: list[str]) -> None:
                 progress=progress,
             )
     with stored_file(options.out) as path:
-        write_detections(path, detections, localizer.classes)
+        write_detections(path, detections, detector.classes)
     if options.proposals is not None:
         with stored_file(options.proposals) as path:
-            write_detections(path, {video: unnamed(one) for video, one in found.items()}, (UNLABELLED,))
+            write_detections(path, {video: unnamed(one) for video, one in found.items()}, (UNLABELED,))
     report_skipped(skipped)
     if not options.quiet:
         count = sum(map(len, detections.values()))
@@ -262,11 +262,11 @@ def videos_of(videos: Sequence[str], options: LocalizePredict) -> Mapping[str, V
 
 
 def scores_of(
-    records: Mapping[str, VideoAnnotation | None], localizer: Localizer, options: LocalizePredict
+    records: Mapping[str, VideoAnnotation | None], detector: TrainedDetector, options: LocalizePredict
 ) -> VideoScores | None:
     """What an external classifier says of these videos, where there is one."""
     if options.classifier is None:
         return None
     videos = [id_ if record is None else record.video for id_, record in records.items()]
     with fetched_file(options.classifier) as path:
-        return read_scores(path, videos, localizer.classes)
+        return read_scores(path, videos, detector.classes)

@@ -12,9 +12,9 @@ from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Decoding, DecodingFlags, Videos
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
-from sola.data.detections import UNLABELLED, write_detections
+from sola.data.detections import UNLABELED, write_detections
 from sola.data.segments import Segments
-from sola.detectors.trained import Localizer
+from sola.detectors.trained import TrainedDetector
 from sola.pipeline.pipeline import predict, rebuild_chain
 from sola.report.timeline import write_timeline
 from sola.video.extraction_log import ExtractionLog
@@ -29,16 +29,16 @@ KEY_FRAME_HEIGHT = 144
 
 @dataclasses.dataclass(frozen=True)
 class Predict:
-    """Find actions in video files with a trained localiser.
+    """Find actions in video files with a trained detector.
 
-    Rebuilds the chain that the localiser stands on (encoder, SoLa modules if any, head) from what its run says, or says
+    Rebuilds the chain that the detector stands on (encoder, SoLa modules if any, head) from what its run says, or says
     what is missing. Writes the detections as ActivityNet's JSON, and a picture of every video. When it was stopped, it
     goes on with the videos that are missing.
     """
 
     videos: Videos
     """Video files, or folders of them (with the folders in them)."""
-    localizer: Annotated[Path, arg(metavar="RUN")]
+    detector: Annotated[Path, arg(metavar="RUN")]
     """A finished run of `sola localize train` on features of `sola extract`."""
     out: Annotated[Path, arg(metavar="JSON")]
     """The detections: segments in seconds after the first frame, labels, scores."""
@@ -69,8 +69,8 @@ def run(arguments: list[str]) -> None:
         if path.exists() and not options.overwrite:
             raise SolaError(f"{path}: exists already; choose another place, or pass --overwrite")
     videos = find_videos(options.videos)
-    localizer = Localizer.load(options.localizer)
-    chain = rebuild_chain(localizer, choose_device(options.device), encoder=options.encoder, modules=options.sola)
+    detector = TrainedDetector.load(options.detector)
+    chain = rebuild_chain(detector, choose_device(options.device), encoder=options.encoder, modules=options.sola)
     workspace = options.out.absolute().with_name(f".{options.out.name}.partial")
     with stderr_bar(options.quiet) as bar:
         lines = {step: bar.add_task(step, total=None, visible=False) for step in ("extract", "transform", "detect")}
@@ -85,7 +85,7 @@ def run(arguments: list[str]) -> None:
             progress=lambda step, done, total: bar.update(lines[step], completed=done, total=total, visible=True),
         )
         log = ExtractionLog(workspace / "features")
-        classes = localizer.classes or (UNLABELLED,)
+        classes = detector.classes or (UNLABELED,)
         if pictures is not None:
             draw(pictures, videos, found, log, classes)
     write_detections(options.out, found, classes)

@@ -25,7 +25,7 @@ WIDTH = 150
 class Probe:
     """Linear evaluation: how well a linear classifier on frozen snippets tells action from background, and classes.
 
-    FEATURES stand beside every set given with --compare and beside the controls: per-video centring, moving averages,
+    FEATURES stand beside every set given with --compare and beside the controls: per-video centering, moving averages,
     slow features, whitening, and the untrained module. Trained on one subset, measured on another; p-values are from
     a paired bootstrap over the test videos.
     """
@@ -41,7 +41,7 @@ class Probe:
     videos: int | None = None
     """Labels of that many training videos only, drawn anew for each seed."""
     seeds: int = 3
-    """Repetitions: the classifier's start and order, the labelled videos, the untrained modules."""
+    """Repetitions: the classifier's start and order, the labeled videos, the untrained modules."""
     train_subset: str = "training"
     """Whose labels the classifier sees."""
     test_subset: str = "validation"

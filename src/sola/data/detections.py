@@ -16,7 +16,7 @@ from sola.data.thumos14 import NUMBERS
 Format = Literal["auto", "activitynet", "thumos"]
 """ActivityNet's JSON or THUMOS14's lines; "auto" goes by the name: .txt, .csv and .tsv are lines."""
 
-UNLABELLED = ""
+UNLABELED = ""
 """The class of proposals that come without a label."""
 
 
@@ -144,7 +144,7 @@ def _columns(path: Path, video: str, raw: msgspec.Raw) -> Columns:
 def _name(label: str | int | None) -> str:
     if isinstance(label, str):
         return label
-    return UNLABELLED if label is None else str(label)
+    return UNLABELED if label is None else str(label)
 
 
 def _decode(where: Path | str, content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], expected: str) -> T:

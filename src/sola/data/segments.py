@@ -12,7 +12,7 @@ BACKGROUND = -1
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Labelled stretches of one video, as arrays of equal length; ground truth and detections alike."""
+    """Labeled stretches of one video, as arrays of equal length; ground truth and detections alike."""
 
     start: Float[np.ndarray, " n"]
     """Seconds."""

@@ -20,7 +20,7 @@ DRAWS = 1000
 
 
 @dataclass(frozen=True)
-class LabelledVideos:
+class LabeledVideos:
     """Ids, as the annotations have them, and for each the class index of every snippet or `BACKGROUND`."""
 
     videos: tuple[str, ...]
@@ -41,9 +41,9 @@ class LabelledVideos:
         """Position of the video of every snippet."""
         return np.repeat(np.arange(len(self.videos)), self.lengths)
 
-    def take(self, positions: Sequence[int]) -> "LabelledVideos":
+    def take(self, positions: Sequence[int]) -> "LabeledVideos":
         """Return the videos at these positions."""
-        return LabelledVideos(tuple(self.videos[i] for i in positions), tuple(self.labels[i] for i in positions))
+        return LabeledVideos(tuple(self.videos[i] for i in positions), tuple(self.labels[i] for i in positions))
 
     def draw(self, count: int, seed: int) -> tuple[int, ...]:
         """Positions of `count` videos drawn from `seed`, in order; a draw of one kind of snippet only is drawn again.
@@ -68,7 +68,7 @@ class LabelledVideos:
         return bool(action.any() and not action.all())
 
     def stack(self, read: Read) -> Float[np.ndarray, "snippets channels"]:
-        """L2-normalised features of all snippets, video after video, float32; a zero snippet stays zero.
+        """L2-normalized features of all snippets, video after video, float32; a zero snippet stays zero.
 
         Raises:
             SolaError: when a video's features have another length than its labels.
@@ -90,11 +90,11 @@ class LabelledVideos:
         return stacked
 
 
-def label_videos(features: FeatureSet, ids: Mapping[str, str], annotations: Annotations, subset: str) -> LabelledVideos:
+def label_videos(features: FeatureSet, ids: Mapping[str, str], annotations: Annotations, subset: str) -> LabeledVideos:
     """Label every snippet of the videos of a subset that have features; videos left out by `skip_bad` do not count.
 
     Args:
-        features: the features whose snippets are labelled.
+        features: the features whose snippets are labeled.
         ids: id in `features` by annotated id.
         annotations: all of them.
         subset: the subset's name.
@@ -117,14 +117,14 @@ def label_videos(features: FeatureSet, ids: Mapping[str, str], annotations: Anno
         labels.append(grid.covered(record.segments, length))
     if not videos:
         raise SolaError(f"subset {subset!r}: none of its {len(records)} videos has features; check subset and folder")
-    labelled = LabelledVideos(tuple(videos), tuple(labels))
-    if not labelled.has_both_kinds():
-        found = "action" if (labelled.flat_labels != BACKGROUND).all() else "background"
+    labeled = LabeledVideos(tuple(videos), tuple(labels))
+    if not labeled.has_both_kinds():
+        found = "action" if (labeled.flat_labels != BACKGROUND).all() else "background"
         raise SolaError(
-            f"subset {subset!r}: all {sum(labelled.lengths)} snippets are {found}; "
+            f"subset {subset!r}: all {sum(labeled.lengths)} snippets are {found}; "
             "linear evaluation needs both kinds: check the annotations, and fps and stride"
         )
-    return labelled
+    return labeled
 
 
 def unit_vectors(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time channels"]:

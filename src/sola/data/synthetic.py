@@ -156,7 +156,7 @@ class _Timeline:
 def _timeline(world: SyntheticWorld, length: int, generator: np.random.Generator) -> _Timeline:
     """Draw actions and background in turn, log-normal in length, until the video is full; it begins within one."""
     repetitive = bool(generator.random() < world.repetition)
-    favourite = int(generator.integers(world.classes))
+    favorite = int(generator.integers(world.classes))
     action = bool(generator.random() >= world.background)
     bounds: list[float] = [0.0]
     labels: list[int] = []
@@ -170,7 +170,7 @@ def _timeline(world: SyntheticWorld, length: int, generator: np.random.Generator
             stretch *= generator.random()
         bounds.append(min(bounds[-1] + stretch, float(length)))
         drawn = int(generator.integers(world.classes))
-        labels.append((favourite if repetitive else drawn) if action else -1)
+        labels.append((favorite if repetitive else drawn) if action else -1)
         action = not action
     return _Timeline(np.array(bounds[:-1]), np.array(bounds[1:]), np.array(labels, np.int64), repetitive)
 

@@ -52,7 +52,7 @@ class SnippetGrid:
     @overload
     def seconds(self, index: Num[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]: ...
     def seconds(self, index: float | Num[np.ndarray, "*n"]) -> float | Float[np.ndarray, "*n"]:
-        """Return the centre of a snippet, in seconds; the index may be fractional."""
+        """Return the center of a snippet, in seconds; the index may be fractional."""
         return (self.offset + index * self.stride + self.window / 2) / self.fps
 
     @overload
@@ -60,22 +60,22 @@ class SnippetGrid:
     @overload
     def index(self, seconds: Num[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]: ...
     def index(self, seconds: float | Num[np.ndarray, "*n"]) -> float | Float[np.ndarray, "*n"]:
-        """Return the fractional index of the snippet centred at `seconds`: the inverse of `seconds`."""
+        """Return the fractional index of the snippet centered at `seconds`: the inverse of `seconds`."""
         return (seconds * self.fps - self.window / 2 - self.offset) / self.stride
 
     def edge(self, index: float) -> float:
-        """Return where the stretch of a snippet begins, in seconds: midway between its centre and the one before it."""
+        """Return where the stretch of a snippet begins, in seconds: midway between its center and the one before it."""
         return self.seconds(index - 0.5)
 
     def covered(self, segments: Segments, length: int) -> Int[np.ndarray, " length"]:
         """Return the class index of each of `length` snippets, or `BACKGROUND`.
 
-        A snippet belongs to the segment that holds its centre (start ≤ centre < end), to the shortest where
+        A snippet belongs to the segment that holds its center (start ≤ center < end), to the shortest where
         several do, and to the first of those where they are equally short.
         """
-        centres = self.seconds(np.arange(length))
-        first = np.searchsorted(centres, segments.start)
-        stop = np.searchsorted(centres, segments.end)
+        centers = self.seconds(np.arange(length))
+        first = np.searchsorted(centers, segments.start)
+        stop = np.searchsorted(centers, segments.end)
         labels = np.full(length, BACKGROUND, np.int64)
         shortest_first = np.argsort(segments.end - segments.start, kind="stable")
         for segment in shortest_first[::-1]:  # the shortest is painted last, over the others

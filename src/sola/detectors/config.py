@@ -1,4 +1,4 @@
-"""What the training of any localiser is determined by, beside features and annotations, and how it is run."""
+"""What the training of any detector is determined by, beside features and annotations, and how it is run."""
 
 import math
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from sola.detectors.postprocess import Gaussian, WidthAdaptive
 
 
 @dataclass(frozen=True)
-class LocalizerConfig(ABC):
+class DetectorConfig(ABC):
     """The values that all heads share."""
 
     epochs: int = 9
@@ -22,15 +22,15 @@ class LocalizerConfig(ABC):
     batch_size: int = 16
     """Clips in a batch."""
     learning_rate: float = 1e-3
-    """Of the optimiser."""
+    """Of the optimizer."""
     weight_decay: float = 1e-4
-    """Of the optimiser."""
+    """Of the optimizer."""
     keep: int = 100
     """Segments of a video that are kept."""
     min_score: float = 0.0
     """Segments whose score, decayed by the suppression, is no higher are dropped."""
     voting: float = 0.0
-    """tIoU from which candidates draw a kept segment's boundaries towards theirs; 0 is no voting."""
+    """tIoU from which candidates draw a kept segment's boundaries toward theirs; 0 is no voting."""
     voting_weight: Literal["score", "score_iou"] = "score_iou"
     """What a candidate's vote weighs."""
     inside_video: bool = True

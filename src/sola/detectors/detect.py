@@ -1,4 +1,4 @@
-"""Trained localiser × FeatureSet → segments: proposals or detections, in seconds."""
+"""Trained detector × FeatureSet → segments: proposals or detections, in seconds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
@@ -16,10 +16,10 @@ from sola.data.timing import Placement, snippet_grid
 from sola.detectors.actionformer.network import ActionFormer
 from sola.detectors.bmn.network import BMN
 from sola.detectors.clips import Clips, cut
-from sola.detectors.config import LocalizerConfig
+from sola.detectors.config import DetectorConfig
 from sola.detectors.gtad.network import GTAD
 from sola.detectors.postprocess import fuse, share_of_top_two, snippet_class_scores, suppress, vote
-from sola.detectors.trained import Localizer
+from sola.detectors.trained import TrainedDetector
 
 VIDEOS_AT_A_TIME = 64
 """Videos whose candidates are in memory together."""
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 @torch.inference_mode()
 def detect(
-    localizer: Localizer,
+    detector: TrainedDetector,
     features: FeatureSet,
     records: Mapping[str, VideoAnnotation | None],
     *,
@@ -42,12 +42,12 @@ def detect(
     Clips of a video are merged before the suppression. `records` are the videos by their id in `features`, with the
     annotation where there is one: it may say when snippets are, and names the video.
 
-    Raises SolaError when the features went through another chain than the localiser's, or a file is bad.
+    Raises SolaError when the features went through another chain than the detector's, or a file is bad.
     """
-    localizer.must_stand_on(features.manifest)
-    config, head, ids = localizer.config, localizer.head, list(records)
+    detector.must_stand_on(features.manifest)
+    config, head, ids = detector.config, detector.head, list(records)
     if features.channels != head.channels:
-        raise SolaError(f"the features have {features.channels} channels, the localizer was trained on {head.channels}")
+        raise SolaError(f"the features have {features.channels} channels, the detector was trained on {head.channels}")
     where = choose_device(device)
     head.to(where)
     found: dict[str, Segments] = {}
@@ -84,7 +84,7 @@ def candidates(
     return decoded
 
 
-def refined(videos: Sequence[Segments], config: LocalizerConfig) -> list[Segments]:
+def refined(videos: Sequence[Segments], config: DetectorConfig) -> list[Segments]:
     """Suppressed and voted on as the config says; in lengths of a clip."""
     kept = suppress(
         videos,
@@ -109,7 +109,7 @@ def cut_to(segments: Segments, begin: float, end: float) -> Segments:
 
 
 def name_proposals(
-    localizer: Localizer,
+    detector: TrainedDetector,
     features: FeatureSet,
     records: Mapping[str, VideoAnnotation | None],
     proposals: Mapping[str, Segments],
@@ -119,20 +119,20 @@ def name_proposals(
 ) -> dict[str, Segments]:
     """Return detections: every proposal with each of the likeliest classes, best first.
 
-    The classes are those of `scores`, an external classifier of whole videos, in the order of `localizer.classes`, or
-    else of the localiser's own snippet classifier.
+    The classes are those of `scores`, an external classifier of whole videos, in the order of `detector.classes`, or
+    else of the detector's own snippet classifier.
 
     Raises SolaError when there is neither, a video has no scores, or they are of other classes.
     """
-    classifier = localizer.classifier
+    classifier = detector.classifier
     if scores is None and classifier is None:
-        raise SolaError("the localizer has no snippet classifier: name a file of class scores with --classifier")
-    if scores is not None and scores.classes != localizer.classes:
+        raise SolaError("the detector has no snippet classifier: name a file of class scores with --classifier")
+    if scores is not None and scores.classes != detector.classes:
         raise SolaError(
-            f"scores of {len(scores.classes)} classes that are not the localizer's {len(localizer.classes)}, or in "
-            "another order; pass classes=localizer.classes to read_classifier"
+            f"scores of {len(scores.classes)} classes that are not the detector's {len(detector.classes)}, or in "
+            "another order; pass classes=detector.classes to read_classifier"
         )
-    top = min(localizer.config.top, len(localizer.classes))
+    top = min(detector.config.top, len(detector.classes))
     named = {}
     for id_, record in records.items():
         video = id_ if record is None else record.video
@@ -145,7 +145,7 @@ def name_proposals(
             array = features.read(id_)
             grid = snippet_grid(id_, len(array), features.manifest, record)
             chances = snippet_class_scores(proposals[video], classifier.probabilities(array), grid)
-        if localizer.config.class_score == "share":
+        if detector.config.class_score == "share":
             chances = share_of_top_two(chances)
         detections = fuse(proposals[video], chances, top=top, combine=combine)
         named[video] = detections.take(np.argsort(-detections.score, kind="stable"))

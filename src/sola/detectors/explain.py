@@ -23,7 +23,7 @@ def explain(features: FeatureSet, video: str, record: VideoAnnotation, clipping:
     lines = [
         f"video {record.video}: {snippets} snippets, duration {known}",
         f"snippet i: {grid.window:g} frames from frame {grid.offset:g} + i·{grid.stride:g} on, at {grid.fps:g} fps; "
-        f"its centre is at (i·{grid.stride:g} + {grid.offset + grid.window / 2:g})/{grid.fps:g} s",
+        f"its center is at (i·{grid.stride:g} + {grid.offset + grid.window / 2:g})/{grid.fps:g} s",
         f"snippets cover {grid.edge(0):.3f} s to {grid.edge(snippets):.3f} s",
         f"{len(starts)} clip{'s' if len(starts) > 1 else ''} of {clipping.span or snippets} snippets in {units} units; "
         f"unit u of the first is at {first.origin:.3f} s + u·{first.unit:.6f} s",

@@ -1,43 +1,43 @@
-"""Named settings of localisers: which figures are published, and which are ours."""
+"""Named settings of detectors: which figures are published, and which are ours."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
 from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.proposal_map.config import BoundaryMapConfig
+from sola.detectors.proposal_map.config import ProposalMapConfig
 
-HeadName = Literal["bmn", "gtad", "actionformer"]
-LocalizerRecipe = Literal["anet", "hacs", "thumos", "gtea"]
+DetectorName = Literal["bmn", "gtad", "actionformer"]
+DetectorRecipe = Literal["anet", "hacs", "thumos", "gtea"]
 
 
-def bmn_anet() -> BoundaryMapConfig:
+def bmn_anet() -> ProposalMapConfig:
     """BMN on ActivityNet-1.3, as published (Lin et al., ICCV 2019; the authors' program): 100 units a video."""
-    return BoundaryMapConfig()
+    return ProposalMapConfig()
 
 
-def bmn_hacs() -> BoundaryMapConfig:
+def bmn_hacs() -> ProposalMapConfig:
     """BMN on HACS. Nothing is published: those of ActivityNet, which has videos of the same length."""
     return bmn_anet()
 
 
-def bmn_thumos() -> BoundaryMapConfig:
+def bmn_thumos() -> ProposalMapConfig:
     """BMN on THUMOS14. The windows are G-TAD's (256 snippets, proposals up to 64); the rest is ActivityNet's."""
-    return BoundaryMapConfig(length=256, span=256, hop=128, max_duration=64, keep=200)
+    return ProposalMapConfig(length=256, span=256, hop=128, max_duration=64, keep=200)
 
 
-def bmn_gtea() -> BoundaryMapConfig:
+def bmn_gtea() -> ProposalMapConfig:
     """BMN on GTEA, 15 snippets a second. Nothing is published: ours.
 
     A window is 25.6 s, a unit four snippets (0.27 s); proposals last up to 10.7 s, as 97 % of the actions do. Eight
     epochs, the last three at a tenth of the rate, so that a training takes a minute or two on two cores.
     """
-    return BoundaryMapConfig(length=96, span=384, hop=192, max_duration=40, epochs=8, decay_every=5, keep=100)
+    return ProposalMapConfig(length=96, span=384, hop=192, max_duration=40, epochs=8, decay_every=5, keep=100)
 
 
-def gtad_anet() -> BoundaryMapConfig:
+def gtad_anet() -> ProposalMapConfig:
     """G-TAD on ActivityNet-1.3, as published (Xu et al., CVPR 2020; the authors' `anet` branch)."""
-    return BoundaryMapConfig(
+    return ProposalMapConfig(
         head="gtad",
         candidates_only=True,
         epochs=10,
@@ -48,12 +48,12 @@ def gtad_anet() -> BoundaryMapConfig:
     )
 
 
-def gtad_hacs() -> BoundaryMapConfig:
+def gtad_hacs() -> ProposalMapConfig:
     """G-TAD on HACS, as published: batches of 32 at 5e-4. One class a proposal, as the authors name them."""
     return replace(gtad_anet(), learning_rate=5e-4, batch_size=32, top=1, class_score="share")
 
 
-def gtad_thumos() -> BoundaryMapConfig:
+def gtad_thumos() -> ProposalMapConfig:
     """G-TAD on THUMOS14: its windows (256 snippets, proposals up to 64); the rest is ActivityNet's, at 4e-4."""
     return replace(
         gtad_anet(),
@@ -71,7 +71,7 @@ def gtad_thumos() -> BoundaryMapConfig:
     )
 
 
-def gtad_gtea() -> BoundaryMapConfig:
+def gtad_gtea() -> ProposalMapConfig:
     """G-TAD on GTEA. Nothing is published: the windows of `bmn_gtea`, at a rate at which so few clips train well."""
     return replace(
         gtad_anet(), length=96, span=384, hop=192, max_duration=40, epochs=8, learning_rate=1e-3, decay_every=5
@@ -108,7 +108,7 @@ def actionformer_anet() -> ActionFormerConfig:
         min_duration=0.001,
         regression_weight=2.0,
         label_smoothing=0.1,
-        normaliser=200.0,
+        normalizer=200.0,
         epochs=15,
         warmup_epochs=5,
         batch_size=16,
@@ -144,8 +144,8 @@ def actionformer_gtea() -> ActionFormerConfig:
     )
 
 
-LOCALIZER_RECIPES: Mapping[
-    tuple[HeadName, LocalizerRecipe], Callable[[], BoundaryMapConfig] | Callable[[], ActionFormerConfig]
+DETECTOR_RECIPES: Mapping[
+    tuple[DetectorName, DetectorRecipe], Callable[[], ProposalMapConfig] | Callable[[], ActionFormerConfig]
 ] = {
     ("bmn", "anet"): bmn_anet,
     ("bmn", "hacs"): bmn_hacs,

@@ -16,7 +16,7 @@ from sola.training.linear import fit_sgd
 
 @dataclass(frozen=True, eq=False)
 class SnippetClassifier:
-    """A linear classifier of single snippets, each L2-normalised first and taken for an action."""
+    """A linear classifier of single snippets, each L2-normalized first and taken for an action."""
 
     weight: Float[np.ndarray, "channels classes"]
     bias: Float[np.ndarray, " classes"]
@@ -36,16 +36,16 @@ def fit_snippet_classifier(
         features: per-video arrays.
         ids: id in `features` by annotated id.
         annotations: all of them.
-        subset: whose labels are learnt.
+        subset: whose labels are learned.
         seed: of the first weights and of the order.
         epochs: passes over the snippets.
 
     Raises:
         SolaError: for an unknown subset, or one without both action and background.
     """
-    labelled = label_videos(features, ids, annotations, subset)
+    labeled = label_videos(features, ids, annotations, subset)
     if not annotations.classes:
         raise SolaError("the annotations have no class: there is nothing for a snippet classifier to learn")
-    values = labelled.stack(lambda video: features.read(ids[video]).astype(np.float32))
-    fitted = fit_sgd(values, labelled.flat_labels, len(annotations.classes), seed=seed, epochs=epochs)
+    values = labeled.stack(lambda video: features.read(ids[video]).astype(np.float32))
+    fitted = fit_sgd(values, labeled.flat_labels, len(annotations.classes), seed=seed, epochs=epochs)
     return SnippetClassifier(fitted.weight[:, 1:], fitted.bias[1:])

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from sola.core.errors import SolaError
 from sola.core.files import replacing
 from sola.detectors.clips import Clips
-from sola.detectors.config import LocalizerConfig
+from sola.detectors.config import DetectorConfig
 from sola.training.distributed import ALONE, Processes
 from sola.training.run import Run
 
@@ -44,12 +44,12 @@ class ClipBatch(Generic[Targets]):
     """Of whatever the step draws."""
 
 
-class LocalizationTask(ABC, Generic[Targets, Prediction, Head]):
+class DetectionTask(ABC, Generic[Targets, Prediction, Head]):
     """The engine's task but for what a head's clips, targets and loss are.
 
     Args:
         config: of the training.
-        clips: that are learnt.
+        clips: that are learned.
         folder: the run's, for the weights of the best epoch.
         device: of the model.
         validation: clips whose loss picks the epoch; None keeps the last.
@@ -61,7 +61,7 @@ class LocalizationTask(ABC, Generic[Targets, Prediction, Head]):
 
     def __init__(
         self,
-        config: LocalizerConfig,
+        config: DetectorConfig,
         clips: Clips,
         folder: Path,
         device: torch.device,
@@ -79,7 +79,7 @@ class LocalizationTask(ABC, Generic[Targets, Prediction, Head]):
 
     @abstractmethod
     def optimizer(self) -> torch.optim.Optimizer:
-        """The optimiser of the model, at its full learning rate."""
+        """The optimizer of the model, at its full learning rate."""
 
     @abstractmethod
     def rate(self, epoch: int, step: int) -> float:

@@ -1,4 +1,4 @@
-"""FeatureSet × annotations → trained localiser."""
+"""FeatureSet × annotations → trained detector."""
 
 import dataclasses
 import hashlib
@@ -20,21 +20,21 @@ from sola.data.ids import match_videos
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.actionformer.task import PointTraining
 from sola.detectors.clips import Clips, cut
-from sola.detectors.config import LocalizerConfig
-from sola.detectors.proposal_map.config import BoundaryMapConfig
+from sola.detectors.config import DetectorConfig
+from sola.detectors.proposal_map.config import ProposalMapConfig
 from sola.detectors.proposal_map.task import ProposalTraining
 from sola.detectors.snippet_classifier import fit_snippet_classifier
-from sola.detectors.trained import WEIGHTS, Localizer
+from sola.detectors.trained import WEIGHTS, TrainedDetector
 from sola.training.distributed import Processes, joined
 from sola.training.run import Run, begin, environment, may_begin, must_agree
 from sola.training.tensorboard import Track, must_be_there
 from sola.training.trainer import fit
 
 
-def train_localizer(
+def train_detector(
     features: FeatureSet,
     annotations: Annotations,
-    config: BoundaryMapConfig | ActionFormerConfig,
+    config: ProposalMapConfig | ActionFormerConfig,
     out: Path,
     *,
     train_subset: str = "training",
@@ -45,7 +45,7 @@ def train_localizer(
     overwrite: bool = False,
     track: Track | None = None,
     quiet: bool = False,
-) -> Localizer:
+) -> TrainedDetector:
     """Train a head on one subset, and write the run to `out`.
 
     With `validation_subset` the weights of the epoch of the lowest loss on it are kept, else those of the last epoch.
@@ -54,9 +54,9 @@ def train_localizer(
     Args:
         features: per-video arrays [time, channels].
         annotations: all of them, in seconds.
-        config: head, clips, optimiser.
-        out: the run's folder: config.json, metrics.jsonl, checkpoint/, and at the end localizer.safetensors.
-        train_subset: whose instances are learnt.
+        config: head, clips, optimizer.
+        out: the run's folder: config.json, metrics.jsonl, checkpoint/, and at the end detector.safetensors.
+        train_subset: whose instances are learned.
         validation_subset: whose loss picks the epoch; none keeps the last.
         id_prefix: what ids begin with on one side only.
         requested: what the user asked for, if that is not `config`.
@@ -79,7 +79,7 @@ def train_localizer(
             must_agree(run, "subsets", subsets)
         if not work:
             console.print(f"{out}: finished already, nothing to do", markup=False, highlight=False)
-            return Localizer.load(out)
+            return TrainedDetector.load(out)
         processes.wait()  # all have looked at the folder before the first writes to it
         device = choose_device(config.device)
         precision = choose_precision(config.precision, device)
@@ -141,14 +141,14 @@ def train_localizer(
             if best is not None:
                 told = f"kept epoch {best} of {config.epochs}, the one of the lowest loss on {validation_subset!r}"
                 console.print(told, markup=False, highlight=False)
-            localizer = Localizer(head, config, annotations.classes, features.manifest, classifier)
-            localizer.save_weights(out)
+            detector = TrainedDetector(head, config, annotations.classes, features.manifest, classifier)
+            detector.save_weights(out)
         processes.wait()
-        return Localizer.load(out)
+        return TrainedDetector.load(out)
 
 
 def task_of(
-    config: BoundaryMapConfig | ActionFormerConfig,
+    config: ProposalMapConfig | ActionFormerConfig,
     clips: Clips,
     classes: int,
     folder: Path,
@@ -166,7 +166,7 @@ def clips_of(
     features: FeatureSet,
     annotations: Annotations,
     subset: str,
-    config: LocalizerConfig,
+    config: DetectorConfig,
     id_prefix: str | None,
     folder: Path,
     processes: int = 1,

@@ -1,4 +1,4 @@
-"""A trained localiser: its head, the classifier that names what it finds, and the features that it stands on."""
+"""A trained detector: its head, the classifier that names what it finds, and the features that it stands on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from sola.data.manifest import Manifest
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.actionformer.network import ActionFormer
 from sola.detectors.bmn.network import BMN
-from sola.detectors.config import LocalizerConfig
+from sola.detectors.config import DetectorConfig
 from sola.detectors.gtad.network import GTAD
-from sola.detectors.proposal_map.config import BoundaryMapConfig
+from sola.detectors.proposal_map.config import ProposalMapConfig
 from sola.detectors.snippet_classifier import SnippetClassifier
 
-WEIGHTS = "localizer.safetensors"
+WEIGHTS = "detector.safetensors"
 CONFIG = "config.json"
 FAULTS = (
     *(KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError),
@@ -31,30 +31,30 @@ FAULTS = (
 )
 """What a config or weights that are not of a run may raise."""
 CHAIN = ("encoder", "fps", "stride", "window", "offset", "dim")
-"""What of a manifest the features of a localiser have to agree in, where both say it."""
+"""What of a manifest the features of a detector have to agree in, where both say it."""
 
 
-CONFIGS: Mapping[str, type[BoundaryMapConfig] | type[ActionFormerConfig]] = {
-    "bmn": BoundaryMapConfig,
-    "gtad": BoundaryMapConfig,
+CONFIGS: Mapping[str, type[ProposalMapConfig] | type[ActionFormerConfig]] = {
+    "bmn": ProposalMapConfig,
+    "gtad": ProposalMapConfig,
     "actionformer": ActionFormerConfig,
 }
 """The config of each head."""
 
 
 @dataclass(frozen=True, eq=False)
-class Localizer:
+class TrainedDetector:
     """A head with everything that it takes to run it on more features of the same kind."""
 
     head: ActionFormer | BMN | GTAD
-    config: LocalizerConfig
+    config: DetectorConfig
     classes: tuple[str, ...]
     manifest: Manifest
     """Of the features that it was trained on."""
     classifier: SnippetClassifier | None
 
     @classmethod
-    def load(cls, run: Path) -> "Localizer":
+    def load(cls, run: Path) -> "TrainedDetector":
         """Load what `sola localize train` left in a run's folder.
 
         Raises SolaError when it is no finished run of it.
@@ -107,18 +107,18 @@ class Localizer:
             before, now = getattr(self.manifest, key), getattr(manifest, key)
             if None not in (before, now) and before != now:
                 raise SolaError(
-                    f"the features have {key}={now}, the localizer was trained on features with {key}={before}; "
+                    f"the features have {key}={now}, the detector was trained on features with {key}={before}; "
                     "predict on features of the same encoder and settings"
                 )
         if extracted and ours != theirs:
             raise SolaError(
-                f"the features come from another {self.manifest.encoder} than the localizer's, or from frames that are "
+                f"the features come from another {self.manifest.encoder} than the detector's, or from frames that are "
                 "cut otherwise; predict on features of the same encoder and settings"
             )
         before, now = told(self.manifest.sola), told(manifest.sola)
         if before != now:
             raise SolaError(
-                f"the features went through {now}, the localizer was trained on features that went through {before}; "
+                f"the features went through {now}, the detector was trained on features that went through {before}; "
                 "bring them to the same state with `sola transform`, or name the other features"
             )
 

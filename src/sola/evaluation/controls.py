@@ -29,17 +29,17 @@ SLOW_WIDTHS = (9, 33)
 """Snippets of the moving averages after it."""
 
 NAMES = (
-    "centred",
+    "centered",
     "average 5",
     "average 9",
     "average 17",
     "average 33",
     "average 65",
-    "centred, average 5",
-    "centred, average 9",
-    "centred, average 17",
-    "centred, average 33",
-    "centred, average 65",
+    "centered, average 5",
+    "centered, average 9",
+    "centered, average 17",
+    "centered, average 33",
+    "centered, average 65",
     "slow 16",
     "slow 16, average 9",
     "slow 16, average 33",
@@ -47,7 +47,7 @@ NAMES = (
     "slow 64, average 9",
     "slow 64, average 33",
     "whitened",
-    "centred, whitened",
+    "centered, whitened",
     "untrained direct",
     "untrained residual",
 )
@@ -128,14 +128,14 @@ class UntrainedModule:
         return partial(transform_array, module)
 
 
-def centre(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time channels"]:
+def center(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time channels"]:
     """Remove a video's mean over time."""
-    centred: Float[np.ndarray, "time channels"] = features - features.mean(axis=0)
-    return centred
+    centered: Float[np.ndarray, "time channels"] = features - features.mean(axis=0)
+    return centered
 
 
 def moving_average(features: Float[np.ndarray, "time channels"], width: int) -> Float[np.ndarray, "time channels"]:
-    """Average each snippet with its neighbours over `width` snippets (odd), at the ends over those that exist.
+    """Average each snippet with its neighbors over `width` snippets (odd), at the ends over those that exist.
 
     Raises:
         SolaError: for an even width.
@@ -225,19 +225,19 @@ def fit_controls(
         SolaError: when no video has two snippets, or the features never change within a video.
     """
     moments = within_video_moments(videos)
-    controls: dict[str, Transform] = {"centred": centre}
+    controls: dict[str, Transform] = {"centered": center}
     for width in WIDTHS:
         average = partial(moving_average, width=width)
         controls[f"average {width}"] = average
-        controls[f"centred, average {width}"] = _then(centre, average)
+        controls[f"centered, average {width}"] = _then(center, average)
     for size in SLOW_SIZES:
-        slow = _then(centre, _linear(slow_directions(moments, size)))
+        slow = _then(center, _linear(slow_directions(moments, size)))
         controls[f"slow {size}"] = slow
         for width in SLOW_WIDTHS:
             controls[f"slow {size}, average {width}"] = _then(slow, partial(moving_average, width=width))
     white = _linear(whitening(moments))
     controls["whitened"] = _then(lambda features: features - moments.mean.astype(features.dtype), white)
-    controls["centred, whitened"] = _then(centre, white)
+    controls["centered, whitened"] = _then(center, white)
     fitted = [Control(name, partial(_same, controls[name])) for name in NAMES if name in controls]
     modules = untrained or {"": (UntrainedModule(channels=len(moments.mean)),)}
     for name, of_seed in modules.items():

@@ -8,7 +8,7 @@ import numpy as np
 
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations
-from sola.data.detections import UNLABELLED, Detections
+from sola.data.detections import UNLABELED, Detections
 from sola.data.ids import match_videos
 from sola.data.segments import SegmentTable
 from sola.evaluation.metrics.average_precision import (
@@ -142,7 +142,7 @@ def evaluate_detections(
 
     Raises SolaError when there is no instance, or when no video or no label is known to the annotations.
     """
-    joined = join(detections, annotations, labelled=True, id_prefix=id_prefix)
+    joined = join(detections, annotations, labeled=True, id_prefix=id_prefix)
     matching = match(joined.truth, joined.predictions, tiou, protocol)
     return DetectionResult(
         of_matching(matching, joined.predictions),
@@ -168,15 +168,15 @@ def evaluate_proposals(
 
     Labels are not looked at. Raises SolaError when there is no instance, or when no video is known.
     """
-    joined = join(proposals, annotations, labelled=False, id_prefix=id_prefix)
+    joined = join(proposals, annotations, labeled=False, id_prefix=id_prefix)
     curve = average_recall(joined.truth, joined.predictions, tiou, protocol)
     return ProposalResult(curve, len(proposals.table), curve.instances, joined.warnings)
 
 
-def join(detections: Detections, annotations: Annotations, *, labelled: bool, id_prefix: str | None) -> Joined:
+def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_prefix: str | None) -> Joined:
     """Give instances and predictions common indices, and note what is odd about the predictions.
 
-    Raises SolaError when there is no instance, or when no video or (if `labelled`) no label is known.
+    Raises SolaError when there is no instance, or when no video or (if `labeled`) no label is known.
     """
     truth = SegmentTable.joined([record.segments for record in annotations.videos.values()])
     if len(truth) == 0:
@@ -192,7 +192,7 @@ def join(detections: Detections, annotations: Annotations, *, labelled: bool, id
     )[detections.table.video]
     lost = int((video >= beyond).sum())
     if lost:
-        effect = "are false positives" if labelled else "count, and find nothing"
+        effect = "are false positives" if labeled else "count, and find nothing"
         warnings.append(
             f"{_videos(len(ids.unmatched))} of the predictions (such as {ids.unmatched[0]!r}) are not among the "
             f"annotated ones: their {lost} predictions {effect}"
@@ -202,7 +202,7 @@ def join(detections: Detections, annotations: Annotations, *, labelled: bool, id
             f"{_videos(len(ids.unmatched_annotated))} of {len(position)} annotated ones have no prediction "
             f"(such as {ids.unmatched_annotated[0]!r})"
         )
-    label = _labels(detections, annotations, warnings) if labelled else np.zeros(len(video), np.int64)
+    label = _labels(detections, annotations, warnings) if labeled else np.zeros(len(video), np.int64)
     predictions = SegmentTable(
         detections.table.start, detections.table.end, label, detections.table.score, video.astype(np.int64)
     )
@@ -215,7 +215,7 @@ def _labels(detections: Detections, annotations: Annotations, warnings: list[str
     position = {name: index for index, name in enumerate(annotations.classes)}
     unknown = [name for name in detections.classes if name not in position]
     if len(unknown) == len(detections.classes):
-        found = "no label" if unknown == [UNLABELLED] else f"such as {unknown[0]!r}"
+        found = "no label" if unknown == [UNLABELED] else f"such as {unknown[0]!r}"
         raise SolaError(
             f"no label of the predictions ({found}) is a class of the annotations (such as "
             f"{annotations.classes[0]!r}); without classes, use `sola evaluate proposals`, or name the field of the "

@@ -13,7 +13,7 @@ from sola.data.annotations import Annotations
 from sola.data.features import FeatureSet
 from sola.data.ids import match_videos
 from sola.data.segments import BACKGROUND
-from sola.data.snippet_labels import LabelledVideos, Read, label_videos
+from sola.data.snippet_labels import LabeledVideos, Read, label_videos
 from sola.evaluation.controls import NAMES, Transform, UntrainedModule, fit_controls
 from sola.evaluation.probe_result import METRICS, Comparison, Kind, ProbeResult, Row
 from sola.evaluation.statistics import (
@@ -23,7 +23,7 @@ from sola.evaluation.statistics import (
     ordered_pairs,
     paired_difference,
     smallest_p,
-    summarise,
+    summarize,
     weighted_auc,
 )
 from sola.training.linear import LinearClassifier, fit_ridge, fit_sgd
@@ -45,9 +45,9 @@ def probe(
     id_prefix: str | None = None,
     progress: Callable[[str, int, int], None] = lambda row, done, total: None,
 ) -> ProbeResult:
-    """Fit linear classifiers on labelled training videos and score them on test videos: raw, controls, compared sets.
+    """Fit linear classifiers on labeled training videos and score them on test videos: raw, controls, compared sets.
 
-    Features are L2-normalised snippet by snippet. A seed draws the order and first weights of SGD, the labelled videos
+    Features are L2-normalized snippet by snippet. A seed draws the order and first weights of SGD, the labeled videos
     of the few-label mode (the same for every row), and the weights of untrained modules; a row in which it draws
     nothing repeats one value. p-values are of ROC-AUC, by a paired bootstrap over the test videos, Holm-corrected:
     the compared sets against raw are one family, the controls against raw another, each compared set against every
@@ -61,7 +61,7 @@ def probe(
         solver: "sgd" (Table 4b) or "ridge" (converged).
         videos: labels of that many training videos only; controls are still fitted on all of them. None is all.
         seeds: repetitions.
-        train_subset: where labels are learnt, and controls fitted.
+        train_subset: where labels are learned, and controls fitted.
         test_subset: where all figures are taken.
         controls: include them.
         id_prefix: what ids of features have before those of the annotations; None detects it.
@@ -69,7 +69,7 @@ def probe(
 
     Raises:
         SolaError: for a subset without both action and background, a compared set that lacks videos or differs in
-            length, a name given to two rows, more labelled videos than there are, or bad features.
+            length, a name given to two rows, more labeled videos than there are, or bad features.
     """
     for name, value in (("videos", videos), ("seeds", seeds)):
         if value is not None and value < 1:
@@ -114,7 +114,7 @@ def probe(
         "test_videos": len(test.videos),
         "test_snippets": sum(test.lengths),
         "classes": len(annotations.classes),
-        "normalisation": "each snippet to unit L2 norm",
+        "normalization": "each snippet to unit L2 norm",
         "p_values": {
             "metric": "roc_auc",
             "test": "paired bootstrap over the test videos, two-sided",
@@ -150,8 +150,8 @@ class _Evaluation:
 
     def __init__(
         self,
-        train: LabelledVideos,
-        test: LabelledVideos,
+        train: LabeledVideos,
+        test: LabeledVideos,
         draws: Sequence[Sequence[int]],
         class_count: int,
         solver: Solver,
@@ -212,7 +212,7 @@ class _Evaluation:
 
 
 def _result(outcomes: Mapping[_Source, _Outcome], units: int, settings: Mapping[str, Any]) -> ProbeResult:
-    """Summarise, and compare by families."""
+    """Summarize, and compare by families."""
 
     def family(pairs: Sequence[tuple[_Source, _Source]]) -> list[Comparison]:
         differences = [
@@ -239,7 +239,7 @@ def _result(outcomes: Mapping[_Source, _Outcome], units: int, settings: Mapping[
         Row(
             source.name,
             source.kind,
-            **{metric: summarise(values) for metric, values in outcome.figures.items()},
+            **{metric: summarize(values) for metric, values in outcome.figures.items()},
             versus_raw=versus_raw.get(source.name),
         )
         for source, outcome in outcomes.items()
@@ -250,7 +250,7 @@ def _result(outcomes: Mapping[_Source, _Outcome], units: int, settings: Mapping[
 
 def _control_sources(
     raw: Read,
-    train: LabelledVideos,
+    train: LabeledVideos,
     members: Mapping[str, Sequence[FeatureSet]],
     seeds: int,
 ) -> list[_Source]:

@@ -185,7 +185,7 @@ def compare(
     positions: int = 8,
     seed: int = 0,
 ) -> dict[str, Inspection]:
-    """Inspect the same videos as they are seen through each of `views` (raw, centred, transformed, …)."""
+    """Inspect the same videos as they are seen through each of `views` (raw, centered, transformed, …)."""
     return {
         name: inspect([view(video) for video in videos], step=step, positions=positions, seed=seed)
         for name, view in views.items()

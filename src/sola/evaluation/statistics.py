@@ -29,7 +29,7 @@ class Summary:
         return {"mean": self.mean, "std": self.std, "values": list(self.values)}
 
 
-def summarise(values: Sequence[float]) -> Summary:
+def summarize(values: Sequence[float]) -> Summary:
     """Mean and spread of at least one value."""
     # a repeated value has no spread; its mean and deviation would show rounding
     if len(set(values)) == 1:

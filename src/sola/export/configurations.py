@@ -59,7 +59,7 @@ dataset:
   file_ext: .npy
   num_classes: {data.classes}
   input_dim: {data.channels}
-  # the centre of snippet i lies at (i * feat_stride + num_frames / 2) / fps seconds
+  # the center of snippet i lies at (i * feat_stride + num_frames / 2) / fps seconds
   feat_stride: {data.stride}
   num_frames: {2 * data.first}
   default_fps: null  # each video's own, from json_file
@@ -121,7 +121,7 @@ data_path=data_path,
 filter_gt={part != "test"},
 test_mode={part == "test"},
 class_agnostic=False,
-# the centre of snippet i lies at (i * feature_stride * sample_stride + offset_frames) / fps seconds
+# the center of snippet i lies at (i * feature_stride * sample_stride + offset_frames) / fps seconds
 feature_stride={data.stride},
 sample_stride=1,
 offset_frames={data.first},

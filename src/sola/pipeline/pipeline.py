@@ -1,4 +1,4 @@
-"""Video files × trained localiser → detections, through the chain that the localiser stands on."""
+"""Video files × trained detector → detections, through the chain that the detector stands on."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.data.segments import Segments
 from sola.detectors.detect import detect, name_proposals
-from sola.detectors.trained import Localizer
+from sola.detectors.trained import TrainedDetector
 from sola.softlanding.network import SoLa
 from sola.softlanding.transform import describe, transform
 from sola.video.encoders.base import Encoder
@@ -34,16 +34,16 @@ class Chain:
     """What the encoder was loaded as."""
     modules: tuple[SoLa, ...]
     """The SoLa modules, in the order in which the features go through them."""
-    localizer: Localizer
+    detector: TrainedDetector
 
 
 def rebuild_chain(
-    localizer: Localizer, device: torch.device, *, encoder: str | None = None, modules: Sequence[Path] = ()
+    detector: TrainedDetector, device: torch.device, *, encoder: str | None = None, modules: Sequence[Path] = ()
 ) -> Chain:
-    """Return the chain that a localiser stands on, rebuilt from what the manifest of its features says.
+    """Return the chain that a detector stands on, rebuilt from what the manifest of its features says.
 
     Args:
-        localizer: trained on features of `sola extract`, as they were or through SoLa modules.
+        detector: trained on features of `sola extract`, as they were or through SoLa modules.
         device: where the encoder runs.
         encoder: the encoder, where it is not to be had under the name it had; the same by its identity.
         modules: runs of `sola train` to look for the modules in, where they are no longer where they were.
@@ -51,33 +51,33 @@ def rebuild_chain(
     Raises SolaError saying what is missing: the features were not extracted from video by `sola`, are several sets
     joined, or an encoder or module is not to be found or is another one.
     """
-    manifest = localizer.manifest
+    manifest = detector.manifest
     if manifest.extraction is None:
         raise SolaError(
-            f"the localizer was trained on features (encoder {manifest.encoder or 'unknown'}) that `sola extract` did "
+            f"the detector was trained on features (encoder {manifest.encoder or 'unknown'}) that `sola extract` did "
             "not make, so nothing says how a video becomes such features; extract them your way, then use "
             "`sola localize predict`"
         )
     recorded = str(manifest.extraction.get("encoder"))
     if encoder is None and is_own(recorded):
         raise SolaError(
-            f"the localizer's features come from an encoder of somebody's own, {recorded}, and a file does not get to "
+            f"the detector's features come from an encoder of somebody's own, {recorded}, and a file does not get to "
             f"say what code is run; if you trust it, name it with --encoder {recorded}"
         )
     source = encoder or recorded
     loaded = load_encoder(source, device, window=None if manifest.window is None else int(manifest.window))
     if loaded.identity != manifest.extraction.get("identity"):
         raise SolaError(
-            f"the encoder {source} is not the one that the localizer's features come from: its weights or settings "
+            f"the encoder {source} is not the one that the detector's features come from: its weights or settings "
             f"are others; name the right one ({manifest.encoder}) with --encoder"
         )
     found = tuple(found_modules(manifest.sola, modules))
-    if loaded.dim != localizer.head.channels:
+    if loaded.dim != detector.head.channels:
         raise SolaError(
-            f"the encoder {source} gives {loaded.dim} channels, the localizer takes {localizer.head.channels}: it was "
+            f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.head.channels}: it was "
             "trained on several sets of features joined; extract each, then use `sola localize predict`"
         )
-    return Chain(loaded, source, found, localizer)
+    return Chain(loaded, source, found, detector)
 
 
 def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Iterator[SoLa]:
@@ -98,7 +98,7 @@ def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Itera
                 yield module
                 return
     raise SolaError(
-        f"the SoLa module {str(fingerprint)[:12]} that the localizer's features went through is not in "
+        f"the SoLa module {str(fingerprint)[:12]} that the detector's features went through is not in "
         f"{was or 'any known place'}{' nor in those named' if runs else ''}; name its run with --sola RUN"
     )
 
@@ -114,14 +114,14 @@ def predict(
     device: Device = "auto",
     progress: Progress = lambda step, done, total: None,
 ) -> dict[str, Segments]:
-    """Return what the localiser finds in each video file: detections in seconds after the first frame, best first.
+    """Return what the detector finds in each video file: detections in seconds after the first frame, best first.
 
     The same as `extract`, `transform`, `detect` and `name_proposals` one after the other. `workspace` keeps the
     features, so that work that was stopped goes on; whoever calls this removes it in the end.
 
     Raises SolaError as these do.
     """
-    manifest = chain.localizer.manifest
+    manifest = chain.detector.manifest
     assert manifest.extraction is not None
     total, where = len(videos), choose_device(device)
     features = extract(
@@ -145,14 +145,14 @@ def predict(
         transform(module.to(where), features, out, progress=lambda done, total: progress("transform", done, total))
         features = FeatureSet.open(out)
     records = dict.fromkeys(features.videos)
-    localizer = chain.localizer
+    detector = chain.detector
     found = detect(
-        localizer,
+        detector,
         features,
         records,
         device=device,
         progress=lambda done, total: progress("detect", done, total),
     )
-    if localizer.config.knows_classes or localizer.classifier is None:
+    if detector.config.knows_classes or detector.classifier is None:
         return found
-    return name_proposals(localizer, features, records, found)
+    return name_proposals(detector, features, records, found)

@@ -13,7 +13,7 @@ from sola.data.annotations import VideoAnnotation
 from sola.data.class_scores import VideoScores
 from sola.data.segments import Segments
 from sola.detectors.detect import detect, name_proposals
-from sola.detectors.trained import CONFIG, WEIGHTS, Localizer
+from sola.detectors.trained import CONFIG, WEIGHTS, TrainedDetector
 from sola.pipeline.ray import Progress, Resources, Work, spread
 from sola.pipeline.staging import StoredFeatures, fetched_run
 from sola.pipeline.storage import Storage
@@ -33,10 +33,10 @@ class Predicting:
     device: Device = "auto"
 
 
-def load_localizer(run: Storage) -> Localizer:
-    """The localiser of a run, here or in an object store. Raises SolaError when it is no finished run."""
+def load_detector(run: Storage) -> TrainedDetector:
+    """The detector of a run, here or in an object store. Raises SolaError when it is no finished run."""
     with fetched_run(run, (CONFIG, WEIGHTS)) as folder:
-        return Localizer.load(folder)
+        return TrainedDetector.load(folder)
 
 
 def predict_on_cluster(
@@ -72,17 +72,17 @@ def predict_on_cluster(
 
 
 def _worker(run: Storage, features: StoredFeatures, given: Predicting) -> Work:
-    localizer = load_localizer(run)
+    detector = load_detector(run)
 
     def work(video: str) -> Any:
         records = {video: given.records[video]}
         name = _video(video, records)
         with features.fetched(video) as read:
             timed = read.with_manifest(read.manifest.filled(given.timing))
-            found = detect(localizer, timed, records, device=given.device)
+            found = detect(detector, timed, records, device=given.device)
             named = found
-            if not localizer.config.knows_classes:
-                named = name_proposals(localizer, timed, records, found, scores=given.scores, combine=given.combine)
+            if not detector.config.knows_classes:
+                named = name_proposals(detector, timed, records, found, scores=given.scores, combine=given.combine)
             return [_columns(found[name]), _columns(named[name])]
 
     return work

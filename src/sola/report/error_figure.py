@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from sola.core.errors import SolaError
 from sola.core.files import replacing
 from sola.evaluation.detections import DetectionResult, threshold_name
-from sola.report.figures import GREY, PALETTE, STYLE
+from sola.report.figures import GRAY, PALETTE, STYLE
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -40,7 +40,7 @@ def error_figure(result: DetectionResult) -> Figure:
         spans = [f"> {one.low:g}" if one.high == float("inf") else f"≤ {one.high:g}" for one in result.lengths]
         names = [f"{one.name}\n{span} s\n({one.instances})" for one, span in zip(result.lengths, spans, strict=True)]
         lengths.bar(names, [100 * (one.mean or 0.0) for one in result.lengths], color=PALETTE[0])
-        lengths.axhline(100 * result.average_precision.mean, color=GREY, linestyle="--", linewidth=1)
+        lengths.axhline(100 * result.average_precision.mean, color=GRAY, linestyle="--", linewidth=1)
         lengths.set_ylabel("average mAP, %")
         lengths.set_xlabel("instance length (how many instances)")
         lengths.set_title(f"dashed: all instances, {100 * result.average_precision.mean:.1f} %")

@@ -234,14 +234,14 @@ def section_c(result: Result) -> list[Chart]:
         return []
     titles = {"whole": "cosine similarity, whole videos", "windows": "cosine similarity, sampled windows"}
     charts = [
-        chart(titles.get(part, part), "temporal distance, snippets", lines, grey="raw")
+        chart(titles.get(part, part), "temporal distance, snippets", lines, gray="raw")
         for part, lines in result.curves.similarity.items()
         if any(len(line[0]) for line in lines.values())
     ]
     if any(len(line[0]) for line in result.curves.obedience.values()):
         lines = result.curves.obedience
         title = "share of windows that obey (level line: chance)"
-        charts.append(chart(title, "window, snippets", lines, grey="raw", logarithmic=True, reference=0.5))
+        charts.append(chart(title, "window, snippets", lines, gray="raw", logarithmic=True, reference=0.5))
     return charts
 
 
@@ -261,5 +261,5 @@ def curves(logs: Mapping[str, Sequence[Mapping[str, Any]]], prefix: str = "") ->
             if any(key in row for row in rows)
         }
         if lines:
-            charts.append(chart(f"{prefix}{title}", "epoch", lines, grey="raw"))
+            charts.append(chart(f"{prefix}{title}", "epoch", lines, gray="raw"))
     return charts

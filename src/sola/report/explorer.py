@@ -103,7 +103,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
         "runs": list(material.detections),
         "features": list(material.views),
         "classes": classes.names,
-        "colours": _base64((255 * np.array(matplotlib.colormaps["magma"].colors)).round().astype(np.uint8)),  # type: ignore[attr-defined]
+        "colors": _base64((255 * np.array(matplotlib.colormaps["magma"].colors)).round().astype(np.uint8)),  # type: ignore[attr-defined]
         "videos": shown,
     }
     return Explorer(data, len(candidates) - len(chosen))
@@ -204,7 +204,7 @@ def _span(features: FeatureSet, video: str, length: int, record: VideoAnnotation
 def packed(values: Float[np.ndarray, "side side"]) -> dict[str, Any]:
     """A map's upper half, row by row, in 256 levels between its least and its greatest value.
 
-    `dark` and `bright` are the values that the colours go between: the 1st and the 99th percentile off the diagonal.
+    `dark` and `bright` are the values that the colors go between: the 1st and the 99th percentile off the diagonal.
     Where all is alike, small differences are all there is to see.
     """
     side = len(values)

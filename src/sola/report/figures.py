@@ -15,9 +15,9 @@ from numpy import ndarray
 
 from sola.data.segments import Segments
 
-INK, GREY = "#1a1c23", "#8b90a0"
+INK, GRAY = "#1a1c23", "#8b90a0"
 KINDS = {"raw": "#8b90a0", "control": "#c9a227", "compared": "#2f6fde"}
-"""Colour of a row by its kind: readable in grey and with red-green blindness."""
+"""Color of a row by its kind: readable in gray and with red-green blindness."""
 PALETTE = ("#2f6fde", "#d1495b", "#2a9d8f", "#c9a227", "#7d5ba6", "#e07a5f", "#4f772d", "#3d5a80", "#9c6644", "#6d6875")
 
 Line = tuple[Num[ndarray, " _"], Num[ndarray, " _"]]
@@ -26,7 +26,7 @@ Line = tuple[Num[ndarray, " _"], Num[ndarray, " _"]]
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
-    "axes.edgecolor": GREY,
+    "axes.edgecolor": GRAY,
     "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -48,7 +48,7 @@ def similarity_maps(
     """Cosine similarity of every snippet with every other, a panel a feature set, annotated segments above each.
 
     `extent` is where the first snippet begins and the last one ends, in `unit` ("seconds" or "snippets"). Every panel
-    has its own range of colours, from the 1st to the 99th percentile off the diagonal: where all is alike, small
+    has its own range of colors, from the 1st to the 99th percentile off the diagonal: where all is alike, small
     differences are all there is to see.
     """
     with matplotlib.rc_context(STYLE):
@@ -78,9 +78,9 @@ def similarity_distance(whole: Mapping[str, Line], windows: Mapping[str, Line]) 
         for axes, curves, title in zip(
             figure.subplots(1, 2, sharey=True), (whole, windows), ("whole videos", "sampled windows"), strict=True
         ):
-            for colour, (name, (distance, similarity)) in zip(_colours(len(curves)), curves.items(), strict=True):
-                axes.plot(distance, similarity, label=name, color=colour, linewidth=1.8)
-            axes.axhline(0, color=GREY, linewidth=0.6)
+            for color, (name, (distance, similarity)) in zip(_colors(len(curves)), curves.items(), strict=True):
+                axes.plot(distance, similarity, label=name, color=color, linewidth=1.8)
+            axes.axhline(0, color=GRAY, linewidth=0.6)
             axes.set_xlabel("temporal distance (snippets)")
             axes.set_title(title)
         figure.axes[0].set_ylabel("mean cosine similarity")
@@ -93,9 +93,9 @@ def obedience(shares: Mapping[str, Line]) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.2))
         axes = figure.subplots()
-        for colour, (name, (length, share)) in zip(_colours(len(shares)), shares.items(), strict=True):
-            axes.plot(length, share, label=name, color=colour, marker="o", markersize=4, linewidth=1.8)
-        axes.axhline(0.5, color=GREY, linewidth=0.8, linestyle="--", label="chance")
+        for color, (name, (length, share)) in zip(_colors(len(shares)), shares.items(), strict=True):
+            axes.plot(length, share, label=name, color=color, marker="o", markersize=4, linewidth=1.8)
+        axes.axhline(0.5, color=GRAY, linewidth=0.8, linestyle="--", label="chance")
         if any(len(length) for length, _ in shares.values()):
             axes.set_xscale("log", base=2)
         axes.set_xlabel("window (snippets)")
@@ -110,24 +110,24 @@ def metric_bars(rows: Sequence[Mapping[str, Any]], metric: str, title: str, best
         figure = Figure(figsize=(6.4, 0.6 + 0.24 * len(rows)))
         axes = figure.subplots()
         for position, row in enumerate(reversed(rows)):
-            colour = KINDS[row["kind"]]
+            color = KINDS[row["kind"]]
             value = row[metric]
             axes.errorbar(
                 value["mean"],
                 position,
                 xerr=value["std"],
                 fmt="o",
-                color=colour,
-                ecolor=colour,
+                color=color,
+                ecolor=color,
                 capsize=3,
                 markersize=5,
             )
             if row["name"] == best_control:
-                axes.axvline(value["mean"], color=colour, linewidth=0.8, linestyle="--", zorder=0)
+                axes.axvline(value["mean"], color=color, linewidth=0.8, linestyle="--", zorder=0)
         axes.set_yticks(range(len(rows)), [row["name"] for row in reversed(rows)])
         for label, row in zip(axes.get_yticklabels(), reversed(rows), strict=True):
             label.set_fontweight("bold" if row["kind"] == "compared" else "normal")
-        axes.grid(axis="x", color=GREY, alpha=0.25)
+        axes.grid(axis="x", color=GRAY, alpha=0.25)
         axes.set_title(title)
     return figure
 
@@ -143,8 +143,8 @@ def training_curves(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 4.6))
         for axes, (key, title) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
-            for colour, (name, rows) in zip(_colours(len(runs)), runs.items(), strict=True):
-                axes.plot([row["epoch"] for row in rows], [row[key] for row in rows], color=colour, label=name)
+            for color, (name, rows) in zip(_colors(len(runs)), runs.items(), strict=True):
+                axes.plot([row["epoch"] for row in rows], [row[key] for row in rows], color=color, label=name)
             axes.set_title(title)
             axes.set_xlabel("epoch")
         figure.axes[0].legend()
@@ -173,8 +173,8 @@ def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str],
     if segments is None:
         return
     for start, end, label in zip(segments.start, segments.end, segments.label, strict=True):
-        colour = PALETTE[label % len(PALETTE)]
-        axes.add_patch(Rectangle((start, 0), end - start, 1, color=colour, linewidth=0))
+        color = PALETTE[label % len(PALETTE)]
+        axes.add_patch(Rectangle((start, 0), end - start, 1, color=color, linewidth=0))
     present = sorted(set(segments.label.tolist()))
     names = [Rectangle((0, 0), 1, 1, color=PALETTE[label % len(PALETTE)]) for label in present]
     if legend and present and len(present) <= 6:
@@ -189,6 +189,6 @@ def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str],
         )
 
 
-def _colours(count: int) -> list[str]:
-    """Grey for the first line, which is the raw features; then the palette."""
-    return [GREY, *(PALETTE * (1 + count // len(PALETTE)))][:count]
+def _colors(count: int) -> list[str]:
+    """Gray for the first line, which is the raw features; then the palette."""
+    return [GRAY, *(PALETTE * (1 + count // len(PALETTE)))][:count]

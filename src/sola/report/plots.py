@@ -1,4 +1,4 @@
-"""Plots that the page draws itself, so that they follow its width and its colours: where things lie, in per cent."""
+"""Plots that the page draws itself, so that they follow its width and its colors: where things lie, in per cent."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from sola.report.result import Kind
 MOST_POINTS = 240
 """Of a line; of longer ones stretches are averaged."""
 HUES = 10
-"""Colours of lines; the style sheet has them."""
+"""Colors of lines; the style sheet has them."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Line:
 
     name: str
     hue: int | None
-    """Number of its colour; None is grey, for raw features."""
+    """Number of its color; None is gray, for raw features."""
     dashed: bool
     points: str
     """`x,y x,y …` in per cent, y from the top, as SVG has it."""
@@ -184,11 +184,11 @@ def chart(
     x_label: str,
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     *,
-    grey: str | None = None,
+    gray: str | None = None,
     logarithmic: bool = False,
     reference: float | None = None,
 ) -> Chart:
-    """Lay out lines, each x and y; the one called `grey` has no colour. Lines without a point are left out."""
+    """Lay out lines, each x and y; the one called `gray` has no color. Lines without a point are left out."""
     drawn = {name: thinned(*line) for name, line in lines.items() if len(line[0])}
     x_axis = Axis.over([x for xs, _ in drawn.values() for x in xs], logarithmic=logarithmic)
     values = [y for _, ys in drawn.values() for y in ys] + ([] if reference is None else [reference])
@@ -198,9 +198,9 @@ def chart(
     for name, (xs, ys) in drawn.items():
         points = " ".join(f"{x_axis.at(x):g},{100 - y_axis.at(y):g}" for x, y in zip(xs, ys, strict=True))
         laid.append(
-            Line(name, None if name == grey else hue % HUES, hue >= HUES, points, number(float(f"{ys[-1]:.3g}")))
+            Line(name, None if name == gray else hue % HUES, hue >= HUES, points, number(float(f"{ys[-1]:.3g}")))
         )
-        hue += name != grey
+        hue += name != gray
     return Chart(
         title, x_label, laid, x_axis.ticks(5), y_axis.ticks(), None if reference is None else y_axis.at(reference)
     )

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from sola.core.files import replacing
 from sola.data.segments import Segments
-from sola.report.figures import GREY, PALETTE, STYLE
+from sola.report.figures import GRAY, PALETTE, STYLE
 
 LANES = 8
 """Classes that are shown: those of the best detections."""
@@ -53,7 +53,7 @@ def timeline(
         axes.spines["left"].set_visible(False)
         axes.tick_params(left=False)
         if not lanes:
-            axes.text(0.5, 0.5, "nothing found", ha="center", va="center", color=GREY, transform=axes.transAxes)
+            axes.text(0.5, 0.5, "nothing found", ha="center", va="center", color=GRAY, transform=axes.transAxes)
     return figure
 
 
@@ -93,14 +93,14 @@ def _film(axes: Axes, frames: Sequence[UInt8[np.ndarray, "height width 3"]]) -> 
     axes.axis("off")
 
 
-def _lane(axes: Axes, lane: int, detections: Segments, best: float, colour: str) -> None:
+def _lane(axes: Axes, lane: int, detections: Segments, best: float, color: str) -> None:
     """The detections of one class, weak ones first so that strong ones lie on top."""
     order = np.argsort(detections.score, kind="stable")
     for start, end, score in zip(
         detections.start[order].tolist(), detections.end[order].tolist(), detections.score[order].tolist(), strict=True
     ):
         strength = score / best if best else 0.0
-        axes.barh(lane, end - start, left=start, height=0.62, color=colour, alpha=0.08 + 0.8 * strength**2)
+        axes.barh(lane, end - start, left=start, height=0.62, color=color, alpha=0.08 + 0.8 * strength**2)
     top = order[-1]
     middle = (detections.start[top] + detections.end[top]) / 2
     axes.text(middle, lane, f"{detections.score[top]:.2f}", ha="center", va="center", fontsize=7.5)

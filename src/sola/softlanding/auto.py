@@ -34,16 +34,16 @@ class Suggestion:
     """s: snippets between two positions of a window."""
     k: float
     """K of the target."""
-    centre: bool
+    center: bool
     """Whether to remove each video's mean before the module."""
     smoothing: int
     """Snippets of the moving average after the module, odd; 1 is none."""
     reasons: Mapping[str, str]
-    """One sentence each for "step", "k", "conditioning" (centring and scaling) and "smoothing"."""
+    """One sentence each for "step", "k", "conditioning" (centering and scaling) and "smoothing"."""
 
 
 def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: int = 4) -> Suggestion:
-    """Suggest step, K, centring and smoothing for features [time, channels] of untrimmed videos, without labels.
+    """Suggest step, K, centering and smoothing for features [time, channels] of untrimmed videos, without labels.
 
     *Step*: windows of `positions` snippets span 2.75 times the time scale of the content, which is the geometric mean
     of the scale at which the features jump and of the decorrelation time of the directions that jump (`timescale`).
@@ -57,7 +57,7 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
     *K*: 16, unless the step could not be as called for. λ = sigmoid(K / distance²) is halfway between 1 and ½ at a
     distance of √(K / ln 3) positions, 3.8 of 7 at K = 16; so four times the K does what twice the step would.
 
-    *Centring*: where more than half of the energy of a video's snippets is in their mean, for then cosines cannot fall
+    *Centering*: where more than half of the energy of a video's snippets is in their mean, for then cosines cannot fall
     to what the target asks for. *Smoothing*: the odd number next to the time scale, 17 at most.
 
     Deterministic given `seed`; unchanged when the features are multiplied by a constant; reads 40,000 snippets at most.
@@ -72,15 +72,15 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
     scale, why = _time_scale(time)
     step, wanted, step_reason = _step(scale, why, fits, positions, margin)
     k, k_reason = _k(scale, step, wanted)
-    centre, centre_reason = _centring(pieces)
+    center, center_reason = _centering(pieces)
     smoothing, smoothing_reason = _smoothing(scale)
     reasons = {
         "step": step_reason,
         "k": k_reason,
-        "conditioning": centre_reason,
+        "conditioning": center_reason,
         "smoothing": smoothing_reason,
     }
-    return Suggestion(step, k, centre, smoothing, reasons)
+    return Suggestion(step, k, center, smoothing, reasons)
 
 
 def _sample(
@@ -156,14 +156,14 @@ def _halfway(k: float) -> str:
     return f"{math.sqrt(k / math.log(3)):.1f}"
 
 
-def _centring(pieces: list[Float[np.ndarray, "_ channels"]]) -> tuple[bool, str]:
+def _centering(pieces: list[Float[np.ndarray, "_ channels"]]) -> tuple[bool, str]:
     """Whether to remove each video's mean, and the reason."""
     energy = sum(float(np.square(piece).sum()) for piece in pieces)
     constant = sum(len(piece) * float(np.square(piece.mean(axis=0)).sum()) for piece in pieces)
     share = constant / energy if energy > 0 else 0.0
-    centre = share > 0.5
-    verdict = "so it is removed" if centre else "so it is left in"
-    return centre, f"{share:.0%} of the energy of a video's snippets is the same throughout the video, {verdict}"
+    center = share > 0.5
+    verdict = "so it is removed" if center else "so it is left in"
+    return center, f"{share:.0%} of the energy of a video's snippets is the same throughout the video, {verdict}"
 
 
 def _smoothing(scale: float | None) -> tuple[int, str]:

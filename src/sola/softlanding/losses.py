@@ -119,14 +119,14 @@ def matching_loss(
     """The loss of that name on cosine similarity maps, as one number.
 
     Similarity matching is the mean over all cells; the softened losses are the mean over ordered pairs i ≠ j; NT-Xent
-    is the mean over its positives, the neighbours |i-j| = 1.
+    is the mean over its positives, the neighbors |i-j| = 1.
     """
     if loss == "similarity_matching":
         return similarity_matching(matching_probability(similarity, probability), target)
     if loss == "nt_xent":
         index = torch.arange(len(target), device=target.device)
-        neighbour = (index[:, None] - index[None, :]).abs() == 1
-        return nt_xent(similarity, neighbour, temperature)[:, neighbour].mean()
+        neighbor = (index[:, None] - index[None, :]).abs() == 1
+        return nt_xent(similarity, neighbor, temperature)[:, neighbor].mean()
     softened = softened_inside if loss == "softened_inside" else softened_outside
     return softened(similarity, target, temperature)[:, ~_diagonal(target)].mean()
 

@@ -17,7 +17,7 @@ from sola.core.files import read_json, replacing, write_json
 
 Form = Literal["adapter", "direct"]
 Gate = Literal["tanh", "linear"]
-Conditioning = Literal["none", "scale", "centre", "centre+scale"]
+Conditioning = Literal["none", "scale", "center", "center+scale"]
 
 WEIGHTS = "module.safetensors"
 CONFIG = "config.json"
@@ -36,7 +36,7 @@ class SoLa(nn.Module):
         kernel_size: k of the first convolution, odd; the other two have 1.
         form: "adapter" or "direct".
         gate: "tanh" or "linear".
-        conditioning: what is done to a whole video before f: "centre" removes its mean over time, "scale" divides
+        conditioning: what is done to a whole video before f: "center" removes its mean over time, "scale" divides
             by one number for the whole data set (the buffer `scale`, set in training), or both.
         smoothing: snippets of the moving average after the module, odd; 1 is none. At the ends it averages what
             there is.
@@ -89,9 +89,9 @@ class SoLa(nn.Module):
         return self.kernel_size // 2
 
     @property
-    def centres(self) -> bool:
+    def centers(self) -> bool:
         """Whether each video's mean is removed before the module."""
-        return self.conditioning.startswith("centre")
+        return self.conditioning.startswith("center")
 
     def gate_value(self) -> float:
         """What f is multiplied with: tanh(α) or α; 1 for the direct form, which has no gate."""
@@ -105,7 +105,7 @@ class SoLa(nn.Module):
         self, features: Float[Tensor, "*batch channels"], mean: Float[Tensor, "*#batch channels"]
     ) -> Float[Tensor, "*batch channels"]:
         """Remove the video's mean and the data set's scale, as far as `conditioning` says."""
-        if self.centres:
+        if self.centers:
             features = features - mean
         if self.conditioning.endswith("scale"):
             features = features / self.scale
@@ -117,21 +117,21 @@ class SoLa(nn.Module):
         hidden = self.conv2(hidden).relu()
         return self._combine(x, self.conv3(hidden).transpose(1, 2))
 
-    def adapt_at(self, neighbourhood: Float[Tensor, "*batch reach channels"]) -> Float[Tensor, "*batch channels"]:
-        """What `adapt` gives at the middle of each neighbourhood of `kernel_size` conditioned snippets.
+    def adapt_at(self, neighborhood: Float[Tensor, "*batch reach channels"]) -> Float[Tensor, "*batch channels"]:
+        """What `adapt` gives at the middle of each neighborhood of `kernel_size` conditioned snippets.
 
-        Only the first convolution looks sideways, so three linear layers on the neighbourhoods equal the dense
+        Only the first convolution looks sideways, so three linear layers on the neighborhoods equal the dense
         convolutions at those snippets, at a fraction of the work when few snippets are asked for.
         """
-        # [H, C, k] → [H, k·C]: the order in which a neighbourhood [k, C] lies in memory
+        # [H, C, k] → [H, k·C]: the order in which a neighborhood [k, C] lies in memory
         weight = self.conv1.weight.transpose(1, 2).flatten(1)
-        hidden = F.linear(neighbourhood.flatten(-2), weight, self.conv1.bias).relu()
+        hidden = F.linear(neighborhood.flatten(-2), weight, self.conv1.bias).relu()
         hidden = F.linear(hidden, self.conv2.weight[:, :, 0], self.conv2.bias).relu()
         response = F.linear(hidden, self.conv3.weight[:, :, 0], self.conv3.bias)
-        return self._combine(neighbourhood[..., self.reach, :], response)
+        return self._combine(neighborhood[..., self.reach, :], response)
 
     def smooth(self, y: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
-        """Average each snippet with its neighbours over `smoothing` snippets, at the ends over those that exist."""
+        """Average each snippet with its neighbors over `smoothing` snippets, at the ends over those that exist."""
         if self.smoothing == 1:
             return y
         pooled = F.avg_pool1d(

@@ -45,14 +45,14 @@ def auto() -> TrainingConfig:
     """Features of your own: what depends on them is chosen from them, without labels.
 
     What does not was chosen on the validation videos of the rendered benchmark (docs/benchmark.md). Dropout is what
-    makes the difference: without it no setting beat centred and averaged features there. The projector is left out,
+    makes the difference: without it no setting beat centered and averaged features there. The projector is left out,
     for with dropout the loss is lowered in it instead of in the module; the learning rate is what opens the gate in so
     few batches.
     """
     return TrainingConfig(
         step="auto",
         k="auto",
-        conditioning="centre+scale",
+        conditioning="center+scale",
         smoothing="auto",
         windows_per_video="auto",
         epochs="auto",
@@ -93,7 +93,7 @@ def settle(config: TrainingConfig, features: FeatureSet) -> tuple[TrainingConfig
         chosen = {
             "step": suggestion.step,
             "k": suggestion.k,
-            "conditioning": "centre+scale" if suggestion.centre else "scale",
+            "conditioning": "center+scale" if suggestion.center else "scale",
             "smoothing": suggestion.smoothing,
         }
         reasons = {**suggestion.reasons}

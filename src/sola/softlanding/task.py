@@ -1,6 +1,6 @@
 """The task that trains SoLa: windows of a packed feature set, matched to their distance in time.
 
-Only the looked-at positions enter the loss and only the first convolution looks sideways, so their neighbourhoods are
+Only the looked-at positions enter the loss and only the first convolution looks sideways, so their neighborhoods are
 gathered first and go through linear layers: the result of the dense convolutions, without most of their work.
 """
 
@@ -18,7 +18,7 @@ from sola.data.ragged import PackedFeatures
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.losses import lambda_target, matching_loss, similarity_map
 from sola.softlanding.network import SoLa
-from sola.softlanding.windows import draw_windows, neighbourhoods
+from sola.softlanding.windows import draw_windows, neighborhoods
 from sola.training.distributed import ALONE, Processes
 
 MEASURED = 256
@@ -46,18 +46,18 @@ class Matcher(nn.Module):
         self.module, self.projector = module, projector
 
     def forward(
-        self, neighbourhood: Float[Tensor, "batch positions reach channels"]
+        self, neighborhood: Float[Tensor, "batch positions reach channels"]
     ) -> tuple[Float[Tensor, "batch positions channels"], Float[Tensor, "batch positions channels"]]:
         """Unit vectors z of the looked-at positions, and the predictions g(z)."""
-        z = F.normalize(self.module.adapt_at(neighbourhood).float(), dim=-1)
+        z = F.normalize(self.module.adapt_at(neighborhood).float(), dim=-1)
         return z, z if self.projector is None else self.projector(z).float()
 
 
 @dataclass(frozen=True)
 class Windows:
-    """This process's share of a batch: the neighbourhoods of the looked-at positions, conditioned."""
+    """This process's share of a batch: the neighborhoods of the looked-at positions, conditioned."""
 
-    neighbourhood: Float[Tensor, "share positions reach channels"]
+    neighborhood: Float[Tensor, "share positions reach channels"]
     total: int
     """Windows in the whole batch."""
 
@@ -86,13 +86,13 @@ class SimilarityMatching:
             projector = Projector(channels, config.projector_hidden) if config.projector == "asymmetric" else None
         mean = video_means(packed) if module.conditioning != "none" else np.zeros((len(packed.videos), 1), np.float32)
         if module.conditioning.endswith("scale"):
-            module.scale.fill_(root_mean_square(packed, mean if module.centres else None))
+            module.scale.fill_(root_mean_square(packed, mean if module.centers else None))
         self.model = Matcher(module, projector).to(device)
         self.values = torch.from_numpy(packed.values)
         if device.type != "cuda" or self.values.nbytes < 0.8 * torch.cuda.mem_get_info(device)[0]:
             self.values = self.values.to(device)
         self.mean = torch.from_numpy(mean).to(device)
-        looked_at = neighbourhoods(
+        looked_at = neighborhoods(
             np.zeros(1, np.int64), config.positions, cast(int, config.step), config.margin, module.reach
         )
         self.looked_at = torch.from_numpy(looked_at[0]).to(self.values.device)
@@ -104,7 +104,7 @@ class SimilarityMatching:
         return math.ceil(len(self._plan(epoch).first) / self.config.batch_size)
 
     def batch(self, epoch: int, step: int) -> Windows:
-        """Gather the neighbourhoods of one batch, as fp32, conditioned by their whole video's mean, values dropped."""
+        """Gather the neighborhoods of one batch, as fp32, conditioned by their whole video's mean, values dropped."""
         size, dropout, plan = self.config.batch_size, self.config.dropout, self._plan(epoch)
         begin = step * size
         count = min(size, len(plan.first) - begin)
@@ -132,7 +132,7 @@ class SimilarityMatching:
 
     def predict(self, batch: Windows) -> tuple[Tensor, Tensor]:
         """Unit vectors and predictions."""
-        return cast(tuple[Tensor, Tensor], self.model(batch.neighbourhood))
+        return cast(tuple[Tensor, Tensor], self.model(batch.neighborhood))
 
     def score(self, prediction: tuple[Tensor, Tensor], batch: Windows) -> Tensor:
         """The config's loss on the batch's similarity maps."""
@@ -176,12 +176,12 @@ def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:
     """How spread unit vectors are: their standard deviation, and their effective rank.
 
     The standard deviation is averaged over channels and multiplied by √C: 1 where directions are uniform, 0 where all
-    are one. The effective rank is the exponential of the entropy of the centred vectors' normalised singular values
+    are one. The effective rank is the exponential of the entropy of the centered vectors' normalized singular values
     (Roy and Vetterli, EUSIPCO 2007), 1 where they lie on a line.
     """
-    centred = z - z.mean(dim=0)
-    spread = float(centred.square().mean(dim=0).sqrt().mean()) * math.sqrt(z.shape[1])
-    gram = centred @ centred.T if len(z) < z.shape[1] else centred.T @ centred
+    centered = z - z.mean(dim=0)
+    spread = float(centered.square().mean(dim=0).sqrt().mean()) * math.sqrt(z.shape[1])
+    gram = centered @ centered.T if len(z) < z.shape[1] else centered.T @ centered
     singular = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
     total = float(singular.sum())
     if total < 1e-9:

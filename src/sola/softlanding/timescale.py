@@ -66,12 +66,12 @@ def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescal
     """Read the time scales of videos [time, channels], none constant, each of 16 snippets at least."""
     if len(videos) < FEW:
         videos = [part for video in videos for part in np.array_split(video, max(len(video) // PART, 1))]
-    centred = _principal([video - video.mean(axis=0) for video in videos])
-    directions = _slow_directions(centred)
-    shuffled = [generator.permutation(video) for video in centred]
+    centered = _principal([video - video.mean(axis=0) for video in videos])
+    directions = _slow_directions(centered)
+    shuffled = [generator.permutation(video) for video in centered]
     by_chance = _slow_directions(shuffled)
     chance = _persistence([video @ by_chance for video in shuffled])
-    signals = [video @ directions for video in centred]
+    signals = [video @ directions for video in centered]
     length = float(np.median([len(signal) for signal in signals]))
     scales = np.array([scale for scale in SCALES if scale <= max(length / 3, 1)])
     slow, white = _decorrelation(signals, scales)
@@ -107,7 +107,7 @@ def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescal
 
 
 def _principal(videos: Sequence[Video]) -> list[Float[np.ndarray, "_ kept"]]:
-    """Scale centred videos to a variance of 1 in all, and keep their `WIDEST` first principal components."""
+    """Scale centered videos to a variance of 1 in all, and keep their `WIDEST` first principal components."""
     total = sum(len(video) for video in videos)
     covariance = sum(video.T @ video for video in videos) / total
     scale = 1 / np.sqrt(np.trace(covariance))
@@ -124,7 +124,7 @@ def _slow_directions(videos: Sequence[Video]) -> Float[np.ndarray, "channels dir
     covariance = sum(video.T @ video for video in videos) / total
     change = sum(np.diff(video, axis=0).T @ np.diff(video, axis=0) for video in videos) / total
     channels = len(covariance)
-    # few snippets for many channels: lean towards the directions of large variance
+    # few snippets for many channels: lean toward the directions of large variance
     ridge = max(1e-3, channels / total) * np.trace(covariance) / channels
     _, vectors = scipy.linalg.eigh(
         change, covariance + ridge * np.eye(channels), subset_by_index=[0, min(SLOW, channels) - 1]

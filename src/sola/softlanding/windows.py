@@ -21,9 +21,9 @@ def draw_windows(
     return video, generator.integers(0, lengths[video] - window + 1)
 
 
-def neighbourhoods(
+def neighborhoods(
     start: Int[np.ndarray, " draws"], positions: int, step: int, margin: int, reach: int
-) -> Int[np.ndarray, "draws positions neighbours"]:
+) -> Int[np.ndarray, "draws positions neighbors"]:
     """The snippets that a module of that reach sees at each looked-at position of windows that begin at `start`."""
-    centre = start[:, None] + margin + step * np.arange(positions)
-    return centre[:, :, None] + np.arange(-reach, reach + 1)
+    center = start[:, None] + margin + step * np.arange(positions)
+    return center[:, :, None] + np.arange(-reach, reach + 1)

@@ -12,7 +12,7 @@ from sola.data.features import FeatureSet
 from sola.data.snippet_labels import unit_vectors
 from sola.evaluation.controls import Transform
 from sola.evaluation.similarity import inspect, obeys, window_maps
-from sola.studies.catalogue import RAW, Experiment
+from sola.studies.catalog import RAW, Experiment
 from sola.studies.measuring import Measured, Metric, video_draws
 from sola.studies.outcome import Row, comparisons
 from sola.studies.pool import Pool
@@ -77,7 +77,7 @@ class Assumption:
         made = tuple(f"{run}/{FEATURES}" for run in relative)
         of_seeds = tuple(measured(seen(one)) for one in modules)
         rows.append(Row(variant.name, "compared", GROUP, of_seeds, features=made, modules=relative))
-        shown = {RAW: seen(features), "centred": seen(features, controls["centred"].at_seed(0))}
+        shown = {RAW: seen(features), "centered": seen(features, controls["centered"].at_seed(0))}
         shown[variant.name] = seen(modules[0])
         metrics = [metric for metric in METRICS if metric.key in of_seeds[0].figures]
         return {

@@ -11,7 +11,7 @@ from sola.core.errors import SolaError
 from sola.core.files import write_json
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.features import FeatureSet
-from sola.evaluation.controls import centre
+from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
 from sola.evaluation.similarity import Video, compare, cosine_map
@@ -37,7 +37,7 @@ def demo(out: Path, *, heading: str, seeds: int, few: int, say: Say) -> ProbeRes
         out: a folder that holds nothing but `data/features` and `data/annotations.json`.
         heading: of the page.
         seeds: modules trained with each recipe, and repetitions of the probe.
-        few: labelled videos of the few-label probe.
+        few: labeled videos of the few-label probe.
         say: told what is going on.
     """
     for name, value in (("seeds", seeds), ("few", few)):
@@ -45,15 +45,15 @@ def demo(out: Path, *, heading: str, seeds: int, few: int, say: Say) -> ProbeRes
             raise SolaError(f"{name}={value}: expected a whole number of at least 1")
     annotations = read_annotations(out / "data" / "annotations.json")
     features = FeatureSet.open(out / "data" / "features")
-    learnt_from = features.only(annotations.subset("training").videos)
+    learned_from = features.only(annotations.subset("training").videos)
 
     transformed: list[tuple[str, FeatureSet]] = []
     settled: dict[str, tuple[TrainingConfig, dict[str, str]]] = {}
     for name, recipe in RUNS.items():
-        settled[name] = settle(RECIPES[recipe](), learnt_from)
+        settled[name] = settle(RECIPES[recipe](), learned_from)
         for seed in range(seeds):
             say(f"{name}: train without labels, seed {seed}")
-            transformed.append((name, _soften(out, recipe, settled[name], seed, features, learnt_from)))
+            transformed.append((name, _soften(out, recipe, settled[name], seed, features, learned_from)))
 
     results = {}
     for title, videos in (("all labels", None), (f"labels of {few} videos", few)):
@@ -73,13 +73,13 @@ def _soften(
     settled: tuple[TrainingConfig, dict[str, str]],
     seed: int,
     features: FeatureSet,
-    learnt_from: FeatureSet,
+    learned_from: FeatureSet,
 ) -> FeatureSet:
     """Train one module and transform all features with it."""
     config, reasons = settled
     run = out / "runs" / f"{recipe}-{seed}"
     config = TrainingConfig(**{**vars(config), "seed": seed})
-    module = train(learnt_from, config, run, reasons=reasons)
+    module = train(learned_from, config, run, reasons=reasons)
     transform(module, features, out / "features" / run.name)
     return FeatureSet.open(out / "features" / run.name)
 
@@ -96,7 +96,7 @@ def _page(
     config, reasons = settled["SoLa, auto"]
     views: dict[str, Callable[[Video], Video]] = {
         "raw": np.asarray,
-        "centred": centre,
+        "centered": center,
         "after SoLa": partial(transform_array, module),
     }
     validation = annotations.subset("validation")
@@ -118,7 +118,7 @@ def _page(
         title=heading,
         lead=(
             "Features of a frozen snippet encoder that never saw where an action begins or ends. A small module "
-            "learnt, without one label, to let the actions show. This page was written by sola demo."
+            "learned, without one label, to let the actions show. This page was written by sola demo."
         ),
         figures=[
             (_percent(full, "raw"), "ROC-AUC of action against background, raw features"),
@@ -132,7 +132,7 @@ def _page(
                 [
                     "Each square compares every moment of one validation video with every other: bright is alike, the "
                     "scale stands below. Features that knew where actions begin and end would show a bright block for "
-                    "each and nothing else. Coloured bars are the annotated actions.",
+                    "each and nothing else. Colored bars are the annotated actions.",
                 ],
                 [Picture(picture, f"Cosine similarity within {shown}.", "Three similarity maps of one video.")],
             ),

@@ -60,8 +60,8 @@ def measure(data: Data, run: Path, tiou: Sequence[float]) -> Measured:
     mAP is ActivityNet's; average recall is taken at its thresholds, .5 to .95. The draws are the same for every run.
     """
     annotations = data.open_annotations().subset(data.test_subset)
-    detections = join(read_detections(run / DETECTIONS), annotations, labelled=True, id_prefix=data.id_prefix)
-    proposals = join(read_detections(run / PROPOSALS), annotations, labelled=False, id_prefix=data.id_prefix)
+    detections = join(read_detections(run / DETECTIONS), annotations, labeled=True, id_prefix=data.id_prefix)
+    proposals = join(read_detections(run / PROPOSALS), annotations, labeled=False, id_prefix=data.id_prefix)
     drawn = video_draws(len(annotations.videos))
 
     matching = match(detections.truth, detections.predictions, tiou, "official")

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from sola.evaluation.probe_result import Kind
-from sola.evaluation.statistics import LEVEL, Difference, holm, paired_difference, summarise
-from sola.studies.catalogue import Published
+from sola.evaluation.statistics import LEVEL, Difference, holm, paired_difference, summarize
+from sola.studies.catalog import Published
 from sola.studies.measuring import Measured, Metric
 
 
@@ -41,7 +41,7 @@ class Row:
         figures = {}
         for metric in metrics:
             low, high = np.quantile(self.draws(metric.key), [LEVEL / 2, 1 - LEVEL / 2])
-            summary = summarise([seed.figures[metric.key] for seed in self.seeds])
+            summary = summarize([seed.figures[metric.key] for seed in self.seeds])
             figures[metric.key] = {**summary.to_json(), "interval": [float(low), float(high)]}
         return {
             "name": self.name,

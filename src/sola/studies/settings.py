@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sola.data.synthetic import SyntheticWorld
-from sola.detectors.recipes import HeadName, actionformer_gtea, bmn_anet, gtad_gtea
+from sola.detectors.recipes import DetectorName, actionformer_gtea, bmn_anet, gtad_gtea
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.recipes import Recipe
-from sola.studies.catalogue import ExperimentName
+from sola.studies.catalog import ExperimentName
 from sola.studies.workspace import HeadConfig
 
 SEEDS = 3
@@ -30,7 +30,7 @@ def quick_module(config: TrainingConfig) -> TrainingConfig:
     return replace(config, hidden=64, projector_hidden=64, epochs=30, windows_per_video=4, batch_size=64)
 
 
-def quick_heads() -> dict[HeadName, HeadConfig]:
+def quick_heads() -> dict[DetectorName, HeadConfig]:
     """The three heads, small and hardly trained."""
     few = {"length": 40, "epochs": 3, "decay_every": 3, "batch_size": 8, "classifier_epochs": 20, "keep": 100}
     gtad = replace(gtad_gtea(), **few, span=None, hop=None, max_duration=None, bins=16)  # type: ignore[arg-type]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from sola.core.files import read_json, write_json
-from sola.detectors.recipes import HeadName
+from sola.detectors.recipes import DetectorName
 from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
-from sola.studies.catalogue import CLASSES, RAW, TEST_VIDEOS, TRAINING_VIDEOS, Experiment, Variant
+from sola.studies.catalog import CLASSES, RAW, TEST_VIDEOS, TRAINING_VIDEOS, Experiment, Variant
 from sola.studies.measuring import Measured, measure, metrics
 from sola.studies.outcome import Row, comparisons, main_metric
 from sola.studies.pool import Job, Pool
@@ -20,12 +20,12 @@ from sola.studies.work import FEATURES, make_controls, make_head, make_module
 from sola.studies.workspace import Data, HeadConfig, Workspace
 
 KINDS: tuple[tuple[str, ...], ...] = (
-    ("centred",),
+    ("centered",),
     tuple(f"average {width}" for width in WIDTHS),
-    tuple(f"centred, average {width}" for width in WIDTHS),
+    tuple(f"centered, average {width}" for width in WIDTHS),
     tuple(f"slow {size}" for size in SLOW_SIZES)
     + tuple(f"slow {size}, average {width}" for size in SLOW_SIZES for width in SLOW_WIDTHS),
-    ("whitened", "centred, whitened"),
+    ("whitened", "centered, whitened"),
     ("untrained direct",),
     ("untrained residual",),
 )
@@ -42,7 +42,7 @@ class Sweep:
     experiment: Experiment
     workspace: Workspace
     data: Data
-    heads: Mapping[HeadName, HeadConfig]
+    heads: Mapping[DetectorName, HeadConfig]
     seeds: int
     tiou: tuple[float, ...]
     controls: bool = True
@@ -91,7 +91,7 @@ class Sweep:
         )
 
     def chosen_controls(self, linear: Mapping[str, Any]) -> tuple[str, ...]:
-        """The control of each kind with the best ROC-AUC on the test videos, which favours the controls."""
+        """The control of each kind with the best ROC-AUC on the test videos, which favors the controls."""
         if not self.controls:
             return ()
         measured = {row["name"]: row["roc_auc"]["mean"] for row in linear["rows"] if row["kind"] == "control"}
@@ -128,7 +128,7 @@ class Sweep:
             bases[variant.name] = ("compared", [self.module(variant, seed) / FEATURES for seed in seeds])
         return bases
 
-    def head(self, head: HeadName, features: Path | None, seed: int) -> tuple[HeadConfig, Path]:
+    def head(self, head: DetectorName, features: Path | None, seed: int) -> tuple[HeadConfig, Path]:
         """Config and run of a head."""
         config = replace(self.heads[head], seed=seed)
         return config, self.workspace.head(config, features)
@@ -178,7 +178,7 @@ class Sweep:
 
     def _row(
         self,
-        head: HeadName,
+        head: DetectorName,
         base: str,
         stands_on: tuple[str, list[Path | None]],
         runs: Sequence[tuple[Path, Measured]],

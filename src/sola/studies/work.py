@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from sola.data.class_scores import read_scores
-from sola.data.detections import UNLABELLED, write_detections
+from sola.data.detections import UNLABELED, write_detections
 from sola.data.features import FeatureSet, FeatureWriter
 from sola.data.segments import Segments
 from sola.detectors.detect import detect, name_proposals
-from sola.detectors.train import train_localizer
-from sola.detectors.trained import Localizer
+from sola.detectors.train import train_detector
+from sola.detectors.trained import TrainedDetector
 from sola.evaluation.controls import Control, UntrainedModule, fit_controls
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.recipes import settle
@@ -29,10 +29,10 @@ def make_module(data: Data, config: TrainingConfig, run: Path) -> None:
         return
     features = data.open_features()
     training = data.records(features, data.train_subset)
-    learnt = features.only(training)
-    settled, reasons = settle(config, learnt)
+    learned = features.only(training)
+    settled, reasons = settle(config, learned)
     requested = dataclasses.asdict(config)
-    module = train(learnt, settled, run, requested=requested, reasons=reasons, resume=True, quiet=True)
+    module = train(learned, settled, run, requested=requested, reasons=reasons, resume=True, quiet=True)
     transform(module, features.only({**training, **data.records(features, data.test_subset)}), run / FEATURES)
 
 
@@ -74,7 +74,7 @@ def make_head(data: Data, features: Path | None, config: HeadConfig, run: Path) 
     if (run / DETECTIONS).is_file():
         return
     stands_on = data.open_features(features)
-    localizer = train_localizer(
+    detector = train_detector(
         stands_on,
         data.open_annotations(),
         config,
@@ -84,24 +84,24 @@ def make_head(data: Data, features: Path | None, config: HeadConfig, run: Path) 
         resume=True,
         quiet=True,
     )
-    write_found(data, localizer, stands_on, run)
+    write_found(data, detector, stands_on, run)
 
 
-def write_found(data: Data, localizer: Localizer, features: FeatureSet, folder: Path) -> None:
+def write_found(data: Data, detector: TrainedDetector, features: FeatureSet, folder: Path) -> None:
     """Write the proposals and detections of the test videos."""
-    config, classes = localizer.config, data.open_annotations().classes
+    config, classes = detector.config, data.open_annotations().classes
     records = data.records(features, data.test_subset)
-    proposals = detect(localizer, features, records, device=config.device)
+    proposals = detect(detector, features, records, device=config.device)
     detections = proposals
     if not config.knows_classes:
         scores = None
         if data.classifier is not None:
-            scores = read_scores(data.classifier, [record.video for record in records.values()], localizer.classes)
-        detections = name_proposals(localizer, features, records, proposals, scores=scores)
+            scores = read_scores(data.classifier, [record.video for record in records.values()], detector.classes)
+        detections = name_proposals(detector, features, records, proposals, scores=scores)
 
     def by_annotated_id(found: Mapping[str, Segments]) -> dict[str, Segments]:
         return {records[video].video: segments for video, segments in found.items()}
 
-    write_detections(folder / PROPOSALS, by_annotated_id(proposals), classes if config.knows_classes else (UNLABELLED,))
+    write_detections(folder / PROPOSALS, by_annotated_id(proposals), classes if config.knows_classes else (UNLABELED,))
     # last: a folder that has it is finished
     write_detections(folder / DETECTIONS, by_annotated_id(detections), classes)

@@ -23,10 +23,10 @@ from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.features import FeatureSet
 from sola.data.ids import match_videos
 from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.proposal_map.config import BoundaryMapConfig
+from sola.detectors.proposal_map.config import ProposalMapConfig
 from sola.softlanding.config import TrainingConfig
 
-HeadConfig = BoundaryMapConfig | ActionFormerConfig
+HeadConfig = ProposalMapConfig | ActionFormerConfig
 OURS = {"synthetic", ".lock"}
 """What may be there before experiments are."""
 DIGITS = 10
@@ -41,7 +41,7 @@ class Data:
     annotations: Path
     label_key: str = "label"
     train_subset: str = "training"
-    """Learnt from: by modules without its labels, by heads and linear classifiers with them."""
+    """Learned from: by modules without its labels, by heads and linear classifiers with them."""
     test_subset: str = "validation"
     """Where all figures are taken."""
     channels_first: bool = False

@@ -1,4 +1,4 @@
-"""What a training goes on from: weights, optimiser and counters in one file, so that they cannot disagree."""
+"""What a training goes on from: weights, optimizer and counters in one file, so that they cannot disagree."""
 
 import json
 import time
@@ -56,7 +56,7 @@ def save_checkpoint(
     state: Progressed,
     average: AveragedModel | None = None,
 ) -> None:
-    """Write weights, their average, optimiser and counters as one safetensors file, whole or not at all."""
+    """Write weights, their average, optimizer and counters as one safetensors file, whole or not at all."""
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
     if average is not None:
         tensors |= {f"average/{name}": value for name, value in average.state_dict().items()}
@@ -71,7 +71,7 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: AveragedModel | None = None
 ) -> Progressed:
-    """Put a checkpoint back into model, average and optimiser, and say how far it had come.
+    """Put a checkpoint back into model, average and optimizer, and say how far it had come.
 
     Raises SolaError when it is unreadable, or of another model.
     """

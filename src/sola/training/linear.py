@@ -19,7 +19,7 @@ PENALTIES = tuple(10.0**exponent for exponent in np.arange(-7, 1.5, 0.5).tolist(
 """The grid it is chosen from."""
 
 LONE_VIDEO_PENALTY = 1e-3
-"""The middle of the grid: one labelled video leaves none to choose by."""
+"""The middle of the grid: one labeled video leaves none to choose by."""
 
 SLICE = 16384
 """Snippets that are copied to float64 at a time."""
@@ -66,7 +66,7 @@ def fit_sgd(
     Args:
         features: frozen features, float32.
         labels: class index of each snippet, `BACKGROUND` for none.
-        class_count: number of classes; one that `labels` lacks is learnt as never there.
+        class_count: number of classes; one that `labels` lacks is learned as never there.
         seed: of the first weights and of the order.
         epochs: passes over the snippets.
         batch: snippets a step; the last of an epoch has what is left.
@@ -140,8 +140,8 @@ def fit_ridge(
     def one_against_others(label: Int[np.ndarray, " snippets"]) -> Float[np.ndarray, "snippets classes"]:
         return np.where(label[:, None] == np.arange(class_count), 1.0, -1.0)
 
-    def sums(encode: Encode, learnt: Bool[np.ndarray, " snippets"]) -> list[_Sums]:
-        rows = [np.flatnonzero(learnt & (fold == one)) for one in np.unique(fold)]
+    def sums(encode: Encode, learned: Bool[np.ndarray, " snippets"]) -> list[_Sums]:
+        rows = [np.flatnonzero(learned & (fold == one)) for one in np.unique(fold)]
         return [_Sums.of(features, labels, encode, chosen) for chosen in rows if len(chosen)]
 
     weight, bias = _converged(sums(binary, np.ones_like(action)))

@@ -18,7 +18,7 @@ import torch
 from sola.core.errors import SolaError
 from sola.core.files import read_json, unwritable, write_json
 
-PRODUCTS = ("module.safetensors", "localizer.safetensors", "best.safetensors")
+PRODUCTS = ("module.safetensors", "detector.safetensors", "best.safetensors")
 """Weights that some kind of training leaves in its folder."""
 
 
@@ -40,7 +40,7 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """Weights, optimiser and counters in one file, so that they cannot disagree."""
+        """Weights, optimizer and counters in one file, so that they cannot disagree."""
         return self.folder / "checkpoint" / "checkpoint.safetensors"
 
     def exists(self) -> bool:

@@ -84,7 +84,7 @@ def fit(
 ) -> None:
     """Train `task.model` for that many epochs, going on from the run's checkpoint if `resume` and there is one.
 
-    `schedule` says for each epoch and step, from 0, what share of the optimiser's learning rate is taken. Gradients
+    `schedule` says for each epoch and step, from 0, what share of the optimizer's learning rate is taken. Gradients
     are clipped to a norm of `clip_norm`. `average` follows the model after every step.
 
     A row an epoch goes to the log, and to where `track` says; a checkpoint is written at the start, every 10 s or 250

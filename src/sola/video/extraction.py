@@ -148,7 +148,7 @@ def manifest_of(encoder: Encoder, fps: float, stride: int, framing: Framing, dty
         extraction={
             "encoder": source,
             "identity": encoder.identity,
-            "licence": encoder.licence,
+            "license": encoder.license,
             "framing": dataclasses.asdict(framing),
             "dtype": dtype,
             "made_with": {package: version(package) for package in ("sola-tal", "av", "torch")},

@@ -16,7 +16,7 @@ Interpolation = Literal["bilinear", "bicubic", "area", "lanczos"]
 
 MOST_OBLONG = 64
 """Times that one side of a frame may be as long as the other: beyond, the header is taken to be damaged. The whole
-frame is scaled before its centre is cut out, which would take gigabytes."""
+frame is scaled before its center is cut out, which would take gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Framing:
     width: int
     """Pixels."""
     short_side: int | None = None
-    """The shorter side is scaled to this many pixels, and the centre cut out; None squashes the whole frame."""
+    """The shorter side is scaled to this many pixels, and the center cut out; None squashes the whole frame."""
     interpolation: Interpolation = "bicubic"
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Framing:
         return np.ascontiguousarray(scaled[top : top + self.height, left : left + self.width])
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width before the centre is cut out."""
+        """Height and width before the center is cut out."""
         if self.short_side is None:
             return self.height, self.width
         scale = self.short_side / min(height, width)

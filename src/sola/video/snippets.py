@@ -11,7 +11,7 @@ Encode = Callable[[UInt8[np.ndarray, "batch window height width 3"]], Float32[np
 
 
 def offset_of(window: int, stride: int) -> int:
-    """Return the frame at which the first window begins: every window is centred on its stretch of `stride` frames."""
+    """Return the frame at which the first window begins: every window is centered on its stretch of `stride` frames."""
     return -((window - stride) // 2)
 
 

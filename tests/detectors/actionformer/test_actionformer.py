@@ -155,7 +155,7 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
     return save
 
 
-def randomised(head: ActionFormer, seed: int = 0) -> ActionFormer:
+def randomized(head: ActionFormer, seed: int = 0) -> ActionFormer:
     """Weights at which every layer matters."""
     with torch.no_grad():
         for number, parameter in enumerate(head.parameters()):
@@ -166,7 +166,7 @@ def randomised(head: ActionFormer, seed: int = 0) -> ActionFormer:
 
 def small(**values: object) -> ActionFormer:
     torch.manual_seed(0)
-    return randomised(ActionFormer(**{"channels": 5, "classes": 3, "width": 8, "length": 64, **values}))
+    return randomized(ActionFormer(**{"channels": 5, "classes": 3, "width": 8, "length": 64, **values}))
 
 
 def test_parameters_are_as_many_as_published() -> None:
@@ -587,13 +587,13 @@ def test_loss_and_gradient_equal_the_authors_program(
     loss = ActionFormerLoss(
         regression_weight=2.0 if activitynet else 1.0,
         label_smoothing=0.1 if activitynet else 0.0,
-        normaliser=200.0 if activitynet else 100.0,
+        normalizer=200.0 if activitynet else 100.0,
     )
     got = loss(ours(features, mask), ours.targets(list(instances), list(labels), features.shape[2]))
     torch.testing.assert_close(got.classification, losses["cls_loss"], **CLOSE)
     torch.testing.assert_close(got.regression, losses["reg_loss"], **CLOSE)
     torch.testing.assert_close(got.total, losses["final_loss"], **CLOSE)
-    assert loss.normaliser.item() == pytest.approx(theirs.loss_normalizer, rel=1e-6)
+    assert loss.normalizer.item() == pytest.approx(theirs.loss_normalizer, rel=1e-6)
     got.total.backward()
     losses["final_loss"].backward()
     for mine, published in (

@@ -23,7 +23,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 def matched(
     snippets: int, instances: list[tuple[float, float]], labels: list[int], ranges: list[tuple[float, float]]
 ) -> list[tuple[set[int], tuple[float, float] | None]]:
-    """Of each point, the classes and the offsets (strides) that it is trained towards."""
+    """Of each point, the classes and the offsets (strides) that it is trained toward."""
     found = []
     for level, (low, high) in enumerate(ranges):
         stride = 2**level
@@ -123,7 +123,7 @@ def targets(points: int = 12, batch: int = 2, classes: int = 3, share: float = 0
 def loss_in_loops(
     predicted: PointPrediction, wanted: PointTargets, smoothing: float, weight: float, before: float
 ) -> tuple[float, float]:
-    """The total, and the normaliser after it."""
+    """The total, and the normalizer after it."""
     logits, offsets, mask = (torch.cat(x, 1) for x in (predicted.logits, predicted.offsets, predicted.masks))
     classification = regression = 0.0
     positives = 0
@@ -150,18 +150,18 @@ def loss_in_loops(
 
 @pytest.mark.parametrize(("smoothing", "weight", "before"), [(0.0, 1.0, 100.0), (0.1, 2.0, 200.0)])
 def test_loss_equals_the_description_batch_after_batch(smoothing: float, weight: float, before: float) -> None:
-    loss = ActionFormerLoss(regression_weight=weight, label_smoothing=smoothing, normaliser=before)
+    loss = ActionFormerLoss(regression_weight=weight, label_smoothing=smoothing, normalizer=before)
     for share in (0.3, 0.1):
         got = loss(prediction(), targets(share=share))
         expected, before = loss_in_loops(prediction(), targets(share=share), smoothing, weight, before)
         assert got.total.item() == pytest.approx(expected, rel=1e-5)
-        assert loss.normaliser.item() == pytest.approx(before, rel=1e-6)
+        assert loss.normalizer.item() == pytest.approx(before, rel=1e-6)
     torch.testing.assert_close(got.total, got.classification + weight * got.regression)
 
 
 def test_batch_without_positives_gives_a_finite_loss_and_gradient() -> None:
     predicted = prediction()
-    got = ActionFormerLoss(normaliser=1.0)(predicted, targets(share=0.0))
+    got = ActionFormerLoss(normalizer=1.0)(predicted, targets(share=0.0))
     assert got.regression.item() == 0
     assert 0 < got.total.item() < math.inf
     gradients = torch.autograd.grad(got.total, [*predicted.logits, *predicted.offsets])
@@ -181,13 +181,13 @@ def test_focal_loss_by_hand() -> None:
     assert got.tolist() == pytest.approx([0.0625 * math.log(2), 0.1875 * math.log(2)])
 
 
-def test_normaliser_is_resumed_and_rests_in_evaluation() -> None:
+def test_normalizer_is_resumed_and_rests_in_evaluation() -> None:
     loss, resumed = ActionFormerLoss(), ActionFormerLoss()
     loss(prediction(), targets())
     resumed.load_state_dict(loss.state_dict())
-    assert resumed.normaliser.item() == loss.normaliser.item() != 100
+    assert resumed.normalizer.item() == loss.normalizer.item() != 100
     resumed.eval()(prediction(), targets())
-    assert resumed.normaliser.item() == loss.normaliser.item()
+    assert resumed.normalizer.item() == loss.normalizer.item()
 
 
 def test_points_in_the_padding_do_not_count() -> None:
@@ -198,7 +198,7 @@ def test_points_in_the_padding_do_not_count() -> None:
     assert ActionFormerLoss()(predicted, targets()).total == ActionFormerLoss()(other, targets()).total
 
 
-@pytest.mark.parametrize("values", [{"label_smoothing": 1.0}, {"momentum": -0.1}, {"normaliser": 0.0}])
+@pytest.mark.parametrize("values", [{"label_smoothing": 1.0}, {"momentum": -0.1}, {"normalizer": 0.0}])
 def test_loss_out_of_range_is_refused(values: dict) -> None:
     with pytest.raises(SolaError, match=next(iter(values))):
         ActionFormerLoss(**values)

@@ -21,8 +21,8 @@ from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.actionformer.task import PointTraining
 from sola.detectors.clips import cut
 from sola.detectors.detect import detect, name_proposals
-from sola.detectors.train import train_localizer
-from sola.detectors.trained import Localizer
+from sola.detectors.train import train_detector
+from sola.detectors.trained import TrainedDetector
 from sola.evaluation.metrics import average_precision
 
 CPU = torch.device("cpu")
@@ -132,7 +132,7 @@ def test_the_rate_rises_linearly_and_falls_along_a_cosine():
 
 
 @pytest.mark.parametrize("multi_class", [True, False])
-def test_a_head_without_classes_is_trained_towards_one(world, tmp_path, multi_class):
+def test_a_head_without_classes_is_trained_toward_one(world, tmp_path, multi_class):
     task = task_of(world, tmp_path, multi_class=multi_class)
     classes = len(world[1].classes)
     assert task.head.classes == (classes if multi_class else 1)
@@ -155,22 +155,22 @@ def fails_after(steps: int) -> Callable[[PointTraining, object], int]:
 @pytest.mark.parametrize("steps", [1, 3, 4, 7])
 def test_resumed_after_any_step_it_ends_in_the_same_bits(world, tmp_path, monkeypatch, steps):
     features, annotations = world
-    train_localizer(features, annotations, SMALL, tmp_path / "whole", quiet=True)
+    train_detector(features, annotations, SMALL, tmp_path / "whole", quiet=True)
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with monkeypatch.context() as patch:
         patch.setattr(PointTraining, "windows", fails_after(steps))
         with pytest.raises(PowerCutError):
-            train_localizer(features, annotations, SMALL, tmp_path / "cut", quiet=True)
-    train_localizer(features, annotations, SMALL, tmp_path / "cut", resume=True, quiet=True)
-    whole, cut_ = (tmp_path / name / "localizer.safetensors" for name in ("whole", "cut"))
+            train_detector(features, annotations, SMALL, tmp_path / "cut", quiet=True)
+    train_detector(features, annotations, SMALL, tmp_path / "cut", resume=True, quiet=True)
+    whole, cut_ = (tmp_path / name / "detector.safetensors" for name in ("whole", "cut"))
     assert whole.read_bytes() == cut_.read_bytes()
 
 
 def test_the_averaged_weights_are_kept(world, tmp_path):
     features, annotations = world
-    kept = train_localizer(features, annotations, SMALL, tmp_path / "kept", quiet=True)
+    kept = train_detector(features, annotations, SMALL, tmp_path / "kept", quiet=True)
     # averages that keep next to nothing are the weights themselves
-    last = train_localizer(features, annotations, replace(SMALL, average=1e-9), tmp_path / "last", quiet=True)
+    last = train_detector(features, annotations, replace(SMALL, average=1e-9), tmp_path / "last", quiet=True)
     name = "classifier.output.weight"
     differences = [
         (a - b).abs().max()
@@ -182,8 +182,8 @@ def test_the_averaged_weights_are_kept(world, tmp_path):
 
 def test_validation_judges_the_averaged_weights_and_leaves_no_trace(world, tmp_path):
     features, annotations = world
-    plain = train_localizer(features, annotations, SMALL, tmp_path / "plain", quiet=True)
-    judged = train_localizer(
+    plain = train_detector(features, annotations, SMALL, tmp_path / "plain", quiet=True)
+    judged = train_detector(
         features, annotations, SMALL, tmp_path / "judged", validation_subset="validation", quiet=True
     )
     rows = [json.loads(line) for line in (tmp_path / "judged" / "metrics.jsonl").read_text().splitlines()]
@@ -197,18 +197,18 @@ def test_validation_judges_the_averaged_weights_and_leaves_no_trace(world, tmp_p
 
 def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
     features, annotations = world
-    train_localizer(features, annotations, SMALL, tmp_path / "run", quiet=True)
-    localizer = Localizer.load(tmp_path / "run")
+    train_detector(features, annotations, SMALL, tmp_path / "run", quiet=True)
+    detector = TrainedDetector.load(tmp_path / "run")
     records = dict(annotations.subset("validation").videos)
-    found = detect(localizer, features, records)
+    found = detect(detector, features, records)
     assert set(found) == set(records)
     for video, segments in found.items():
         assert len(segments) <= SMALL.keep
         assert set(segments.label.tolist()) <= set(range(len(annotations.classes)))
         assert (np.diff(segments.score) <= 0).all(), video
     inside = replace(SMALL, inside_video=True)
-    train_localizer(features, annotations, inside, tmp_path / "inside", quiet=True)
-    for video, segments in detect(Localizer.load(tmp_path / "inside"), features, records).items():
+    train_detector(features, annotations, inside, tmp_path / "inside", quiet=True)
+    for video, segments in detect(TrainedDetector.load(tmp_path / "inside"), features, records).items():
         duration = records[video].duration
         assert duration is not None
         assert (segments.start >= -1e-9).all()
@@ -249,9 +249,9 @@ def test_it_learns_an_easy_world(tmp_path):
     features = FeatureSet.open(tmp_path / "world" / "features")
     annotations = read_annotations(tmp_path / "world" / "annotations.json")
     config = replace(SMALL, length=256, width=32, levels=4, epochs=12, learning_rate=3e-3, average=0.95)
-    localizer = train_localizer(features, annotations, config, tmp_path / "run", quiet=True)
+    detector = train_detector(features, annotations, config, tmp_path / "run", quiet=True)
     records = dict(annotations.subset("validation").videos)
-    found = detect(localizer, features, records)
+    found = detect(detector, features, records)
     truth = SegmentTable.joined([record.segments for record in records.values()])
     predicted = SegmentTable.joined([found[video] for video in records])
     rng = np.random.default_rng(0)
@@ -289,11 +289,11 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
 def test_without_classes_its_proposals_are_named_twice(world, tmp_path, combine):
     features, annotations = world
     config = replace(SMALL, multi_class=False, classifier_epochs=2, voting=0.9, keep=20)
-    localizer = train_localizer(features, annotations, config, tmp_path / "run", quiet=True)
+    detector = train_detector(features, annotations, config, tmp_path / "run", quiet=True)
     records = dict(annotations.subset("validation").videos)
-    proposals = detect(localizer, features, records)
+    proposals = detect(detector, features, records)
     assert all((one.label == 0).all() for one in proposals.values())
-    named = name_proposals(localizer, features, records, proposals, combine=combine)
+    named = name_proposals(detector, features, records, proposals, combine=combine)
     for video, segments in named.items():
         assert len(segments) == 2 * len(proposals[video]) > 0
         assert (np.diff(segments.score) <= 0).all()

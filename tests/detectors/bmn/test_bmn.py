@@ -24,7 +24,7 @@ from sola.core.errors import SolaError
 from sola.data.timing import Placement
 from sola.detectors.bmn.matching import BoundaryMatching
 from sola.detectors.bmn.network import BMN
-from sola.detectors.proposal_map.loss import BoundaryMapLoss
+from sola.detectors.proposal_map.loss import ProposalMapLoss
 from sola.detectors.proposal_map.map import MapPrediction, ProposalMap
 from sola.detectors.proposal_map.sampling import LinearSampling
 
@@ -74,7 +74,7 @@ def dense_mask(
             step = (high - low) / (samples * points - 1)
             for at in range(samples * points):
                 place = low + step * at
-                inner = int(place)  # towards 0, so a place in (-1, 0) reads snippet 0 in full
+                inner = int(place)  # toward 0, so a place in (-1, 0) reads snippet 0 in full
                 for snippet, weight in ((inner, 1 - (place - inner)), (math.ceil(place), place - inner)):
                     if place > -1 and 0 <= snippet < length:
                         mask[snippet, at // points, row, column] += weight / points
@@ -278,7 +278,7 @@ def test_head_learns_the_proposals_of_one_clip() -> None:
     head, generator = small(length=16), torch.Generator().manual_seed(0)
     features = torch.randn(2, 8, 16, generator=generator)
     instances = [torch.tensor([[2.0, 9.0]]), torch.tensor([[0.0, 4.0], [8.0, 16.0]])]
-    loss, targets = BoundaryMapLoss(head.proposals), head.targets(instances)
+    loss, targets = ProposalMapLoss(head.proposals), head.targets(instances)
     optimizer = torch.optim.Adam(head.parameters(), lr=2e-3)
     for _ in range(150):
         optimizer.zero_grad()
@@ -425,7 +425,7 @@ def test_equals_the_program_of_jjboy(tmp_path: Path, monkeypatch: pytest.MonkeyP
     losses = imported("jjboy_losses", folder / "loss_function.py")
     instances = [torch.tensor([[10.0, 60.0]]), torch.tensor([[5.0, 30.0], [40.3, 99.1]])]
     targets = head.targets(instances)
-    ours = BoundaryMapLoss(head.proposals)(prediction, targets, torch.Generator().manual_seed(0))
+    ours = ProposalMapLoss(head.proposals)(prediction, targets, torch.Generator().manual_seed(0))
     boundary = losses.tem_loss_func(prediction.start, prediction.end, targets.start, targets.end)
     classification = losses.pem_cls_loss_func(prediction.confidence[:, 1], targets.iou, losses.get_mask(100))
     assert ours.boundary.item() == pytest.approx(boundary.item(), abs=1e-5)
@@ -446,21 +446,21 @@ def test_equals_the_program_of_jjboy(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_equals_mmaction2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outputs, targets, and the proposals before suppression; mmengine and the registry are stood in for."""
-    localizers = reference_folder("SOLA_MMACTION2_REFERENCE") / "mmaction/models/localizers"
+    detectors = reference_folder("SOLA_MMACTION2_REFERENCE") / "mmaction/models/localizers"
     registry = types.SimpleNamespace(register_module=lambda: lambda made: made, build=lambda config: None)
-    utils = imported("mmaction2_utils", localizers / "utils/proposal_utils.py")
+    utils = imported("mmaction2_utils", detectors / "utils/proposal_utils.py")
     utils.post_processing = lambda proposals, *settings: proposals
     for name, module in {
         "mmengine": types.SimpleNamespace(),
         "mmengine.model": types.SimpleNamespace(BaseModel=nn.Module),
         "mmaction": types.SimpleNamespace(),
         "mmaction.registry": types.SimpleNamespace(MODELS=registry),
-        "mmaction2_localizers": types.SimpleNamespace(__path__=[str(localizers)]),
+        "mmaction2_localizers": types.SimpleNamespace(__path__=[str(detectors)]),
         "mmaction2_localizers.utils": utils,
     }.items():
         monkeypatch.setitem(sys.modules, name, module)
     settings = {"soft_nms_alpha": 0.4, "soft_nms_low_threshold": 0.5, "soft_nms_high_threshold": 0.9}
-    model = imported("mmaction2_localizers.bmn", localizers / "bmn.py").BMN(
+    model = imported("mmaction2_localizers.bmn", detectors / "bmn.py").BMN(
         100, 0.5, 32, 3, 400, post_process_top_k=100, **settings
     )
     set_weights(model, 0)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from sola.core.errors import SolaError
 from sola.data.timing import Placement
 from sola.detectors.gtad.alignment import SubgraphAlignment
-from sola.detectors.gtad.gcnext import GCNeXt, gather_neighbours, nearest_neighbours
+from sola.detectors.gtad.gcnext import GCNeXt, gather_neighbors, nearest_neighbors
 from sola.detectors.gtad.network import GTAD
 from sola.detectors.proposal_map.map import MapPrediction
 from sola.detectors.published import published_weights
@@ -40,7 +40,7 @@ def graph_in_loops(x: Tensor, k: int) -> list[list[list[int]]]:
     ]
 
 
-def of_neighbours(x: Tensor, k: int) -> Tensor:
+def of_neighbors(x: Tensor, k: int) -> Tensor:
     """[batch, channels, time, k]."""
     graph = graph_in_loops(x, k)
     return torch.stack([clip[:, torch.tensor(index)] for clip, index in zip(x, graph, strict=True)])
@@ -55,7 +55,7 @@ def align(x: Tensor, regions: list[tuple[float, float]], bins: int) -> Tensor:
 def aligned_map(x: Tensor, regions: list[tuple[float, float]], bins: int, context_bins: int, k: int) -> Tensor:
     """[batch, channels·(bins + context_bins), regions], channels first."""
     inner = align(x, regions, bins)
-    context = align(of_neighbours(x, k).mean(-1), regions, context_bins)
+    context = align(of_neighbors(x, k).mean(-1), regions, context_bins)
     return torch.cat([inner, context], dim=3).transpose(2, 3).flatten(1, 2)
 
 
@@ -124,7 +124,7 @@ def published_network(
         t = conv(f"{name}.tconvs.0", x).relu()
         t = conv(f"{name}.tconvs.2", t, groups=32, padding=1).relu()
         t = conv(f"{name}.tconvs.4", t)
-        s = torch.cat([of_neighbours(x, 3), x[..., None].expand(-1, -1, -1, 3)], dim=1)
+        s = torch.cat([of_neighbors(x, 3), x[..., None].expand(-1, -1, -1, 3)], dim=1)
         s = conv(f"{name}.sconvs.0", s).relu()
         s = conv(f"{name}.sconvs.2", s, groups=32).relu()
         s = conv(f"{name}.sconvs.4", s).max(-1).values
@@ -154,32 +154,32 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
     return save
 
 
-def test_neighbours_are_the_nearest_in_feature_space() -> None:
+def test_neighbors_are_the_nearest_in_feature_space() -> None:
     x = noise(2, 5, 12)
-    assert nearest_neighbours(x, 4).tolist() == graph_in_loops(x, 4)
+    assert nearest_neighbors(x, 4).tolist() == graph_in_loops(x, 4)
 
 
-def test_neighbours_are_found_in_full_precision_under_autocast() -> None:
+def test_neighbors_are_found_in_full_precision_under_autocast() -> None:
     x = noise(1, 8, 40) + 100
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert nearest_neighbours(x, 3).tolist() == nearest_neighbours(x, 3).tolist()
-        assert nearest_neighbours(x, 3)[..., 0].tolist() == [list(range(40))]
+        assert nearest_neighbors(x, 3).tolist() == nearest_neighbors(x, 3).tolist()
+        assert nearest_neighbors(x, 3)[..., 0].tolist() == [list(range(40))]
 
 
-def test_gathering_neighbours() -> None:
+def test_gathering_neighbors() -> None:
     x = noise(2, 5, 9)
-    torch.testing.assert_close(gather_neighbours(x, nearest_neighbours(x, 3)), of_neighbours(x, 3))
+    torch.testing.assert_close(gather_neighbors(x, nearest_neighbors(x, 3)), of_neighbors(x, 3))
 
 
 def test_too_few_snippets_for_the_graph_are_refused() -> None:
     with pytest.raises(SolaError, match="a clip of 2 snippets"):
-        nearest_neighbours(torch.zeros(1, 4, 2), 3)
+        nearest_neighbors(torch.zeros(1, 4, 2), 3)
 
 
 def block_by_definition(block: GCNeXt, x: Tensor) -> Tensor:
-    """Every edge by itself: concat(neighbour, snippet), three layers, the maximum over the edges."""
-    k = block.neighbours
-    edge = torch.cat([of_neighbours(x, k), x[..., None].expand(-1, -1, -1, k)], dim=1)
+    """Every edge by itself: concat(neighbor, snippet), three layers, the maximum over the edges."""
+    k = block.neighbors
+    edge = torch.cat([of_neighbors(x, k), x[..., None].expand(-1, -1, -1, k)], dim=1)
     grouped, last = block.semantic[1], block.semantic[3]
     s = F.conv2d(edge, block.edge.weight[..., None], block.edge.bias).relu()
     s = F.conv2d(s, grouped.weight[..., None], grouped.bias, groups=grouped.groups).relu()
@@ -187,10 +187,10 @@ def block_by_definition(block: GCNeXt, x: Tensor) -> Tensor:
     return (block.temporal(x) + x + s.amax(-1)).relu()
 
 
-@pytest.mark.parametrize("neighbours", [1, 3])
-def test_graph_block_equals_its_definition_with_gradients(neighbours: int) -> None:
+@pytest.mark.parametrize("neighbors", [1, 3])
+def test_graph_block_equals_its_definition_with_gradients(neighbors: int) -> None:
     torch.manual_seed(0)
-    block = GCNeXt(8, neighbours=neighbours, groups=4, group_width=3)
+    block = GCNeXt(8, neighbors=neighbors, groups=4, group_width=3)
     x = noise(2, 8, 11).requires_grad_()
     inputs = [x, *block.parameters()]
     got, expected = block(x), block_by_definition(block, x)

@@ -66,7 +66,7 @@ def test_logits_are_softmaxed_over_all_columns(tmp_path: Path) -> None:
     assert got.scores.tolist() == [[0.5]]
 
 
-def test_labelled_scores_are_zero_where_none_is_given(tmp_path: Path) -> None:
+def test_labeled_scores_are_zero_where_none_is_given(tmp_path: Path) -> None:
     entries = [{"label": "swim", "score": 0.8}, {"label": "jump", "score": 0.1}]
     got = read_classifier(write(tmp_path, {"a": entries, "b": []}), videos=["a"], classes=NAMES)
     assert got.scores.tolist() == [[0.1, 0.0, 0.8]]
@@ -214,11 +214,11 @@ def test_snippet_scores_are_the_plain_means(seed: int, length: int, longest: flo
     probabilities = np.random.default_rng(seed).uniform(0, 1, (length, 3))
     grid = SnippetGrid(fps=15, stride=8, window=16, offset=3)
     got = snippet_class_scores(proposals, probabilities, grid)
-    centres = [(3 + 8 * i + 8) / 15 for i in range(length)]
+    centers = [(3 + 8 * i + 8) / 15 for i in range(length)]
     for row, start, end in zip(got, proposals.start, proposals.end, strict=True):
-        inside = [i for i, centre in enumerate(centres) if start <= centre < end]
+        inside = [i for i, center in enumerate(centers) if start <= center < end]
         if not inside:
-            inside = [min(range(length), key=lambda i: abs(centres[i] - (start + end) / 2))]
+            inside = [min(range(length), key=lambda i: abs(centers[i] - (start + end) / 2))]
         np.testing.assert_allclose(row, [np.mean([probabilities[i, c] for i in inside]) for c in range(3)], rtol=1e-9)
 
 

@@ -242,14 +242,14 @@ def test_every_kind_of_error_is_told_from_the_others():
             (0, 10, 0, 0.99, 0),  # right
             (0, 9, 0, 0.9, 0),  # double
             (20, 30, 0, 0.8, 0),  # confusion: another class, well placed
-            (22, 40, 1, 0.7, 0),  # localisation: tIoU .4
+            (22, 40, 1, 0.7, 0),  # localization: tIoU .4
             (25, 45, 2, 0.6, 0),  # confusion: tIoU .2
             (70, 80, 0, 0.5, 0),  # background
             (0, 10, 0, 0.4, 1),  # background: another video
         ]
     )
     diagnosis = diagnose(match(truth, found, [0.5], "official"), found)
-    assert dict(diagnosis.count) == {"localisation": 1, "confusion": 2, "double": 1, "background": 2, "misses": 2}
+    assert dict(diagnosis.count) == {"localization": 1, "confusion": 2, "double": 1, "background": 2, "misses": 2}
     assert sum(diagnosis.share.values()) == pytest.approx(1)
 
 

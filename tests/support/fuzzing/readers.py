@@ -24,11 +24,11 @@ from sola.data.detections import read_detections
 from sola.data.formats import FORMATS
 from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.proposal_map.config import BoundaryMapConfig
+from sola.detectors.proposal_map.config import ProposalMapConfig
 from sola.detectors.published import published_weights
 from sola.detectors.trained import CONFIG as RUN_CONFIG
 from sola.detectors.trained import WEIGHTS as LOCALIZER_WEIGHTS
-from sola.detectors.trained import Localizer
+from sola.detectors.trained import TrainedDetector
 from sola.report.result import read_result
 from sola.report.sources import read_sources
 from sola.softlanding.network import CONFIG, WEIGHTS, SoLa
@@ -105,15 +105,15 @@ def read_config(path: Path) -> None:
     SoLa.from_pretrained(path.parent)
 
 
-def localizer_config(config: BoundaryMapConfig | ActionFormerConfig) -> bytes:
+def detector_config(config: ProposalMapConfig | ActionFormerConfig) -> bytes:
     features = {"channels": 4, "manifest": MANIFEST}
     return encoded({"training": asdict(config), "classes": ["run", "jump"], "features": features})
 
 
-def read_localizer(path: Path) -> None:
+def read_detector(path: Path) -> None:
     """The config of a run of `sola localize train`, beside the weights of the head that it names."""
     (path.parent / LOCALIZER_WEIGHTS).write_bytes(HEADS["bmn" if b'"bmn"' in path.read_bytes() else "actionformer"])
-    Localizer.load(path.parent)
+    TrainedDetector.load(path.parent)
 
 
 def checkpoint() -> bytes:
@@ -137,7 +137,7 @@ def encoded(value: object) -> bytes:
 
 MANIFEST = {"dim": 4, "fps": 25.0, "stride": 8, "window": 16, "offset": 0.5, "layout": "TC", "encoder": "i3d"}
 MODULE = weights_of(module())
-BMN = BoundaryMapConfig(length=6)
+BMN = ProposalMapConfig(length=6)
 ACTIONFORMER = ActionFormerConfig(width=8, levels=2, length=4)
 HEADS = {one.head: weights_of(one.build(4, 2), "head/") for one in (BMN, ACTIONFORMER)}
 RUN = {"requested": {"features": ["f"], "annotations": "a.json", "label_key": "label"}, "module": {}, "sources": ["f"]}
@@ -152,8 +152,8 @@ RESULT = {
     "rows": [ROW],
     "comparisons": [{"row": "raw", "against": "raw", "metric": "map", "difference": 0.5, "significant": False}],
 }
-COLOURS = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6], "resample": 3, "rescale_factor": 0.5}
-PREPROCESSING = COLOURS | {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
+COLORS = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6], "resample": 3, "rescale_factor": 0.5}
+PREPROCESSING = COLORS | {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
 DATABASE = {"v1": {"subset": "training", "duration": "9.5", "fps": 25, "annotations": [SEGMENT]}}
 SCORED = {"results": {"v1": [{**SEGMENT, "score": 0.5}]}, "version": "1", "external_data": {}}
 
@@ -193,7 +193,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object], list[bytes]]] = {
     ),
     "module": (WEIGHTS, read_module, [MODULE]),
     "config": (CONFIG, read_config, [encoded({"module": module().config()})]),
-    "localizer": (RUN_CONFIG, read_localizer, [localizer_config(BMN), localizer_config(ACTIONFORMER)]),
+    "detector": (RUN_CONFIG, read_detector, [detector_config(BMN), detector_config(ACTIONFORMER)]),
     "checkpoint": ("checkpoint.safetensors", read_checkpoint, [checkpoint()]),
     "run": (RUN_CONFIG, lambda path: read_sources([path.parent]), [encoded(RUN)]),
     "log": ("metrics.jsonl", lambda path: Run(path.parent).rows(), [encoded(EPOCH) + b"\n"]),

@@ -87,7 +87,7 @@ def test_what_it_says_of_itself(encoder: EfficientNetEncoder) -> None:
     )
     assert (encoder.framing.height, encoder.framing.width, encoder.framing.short_side) == (224, 224, 224)
     assert len(encoder.identity) == 64
-    assert encoder.licence == "Apache-2.0"
+    assert encoder.license == "Apache-2.0"
 
 
 def test_frames_are_not_changed_and_gradients_not_kept(encoder: EfficientNetEncoder) -> None:

@@ -79,7 +79,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "clip": clip,
     "dinov2": dinov2,
 }
-COLOURS = {"videomae": IMAGENET, "timesformer": KINETICS, "vjepa2": IMAGENET, "clip": CLIPS_OWN, "dinov2": IMAGENET}
+COLORS = {"videomae": IMAGENET, "timesformer": KINETICS, "vjepa2": IMAGENET, "clip": CLIPS_OWN, "dinov2": IMAGENET}
 DIM = {"videomae": 16, "timesformer": 16, "vjepa2": 24, "clip": 8, "dinov2": 16}
 
 
@@ -111,7 +111,7 @@ def some_frames(batch: int, window: int, side: int = 32) -> np.ndarray:
 
 
 def by_hand(frames: np.ndarray, image_mean: Any, image_std: Any) -> torch.Tensor:
-    """[batch, window, 3, height, width], scaled and normalised."""
+    """[batch, window, 3, height, width], scaled and normalized."""
     values = (frames / 255 - np.array(image_mean)) / np.array(image_std)
     return torch.tensor(values.transpose(0, 1, 4, 2, 3), dtype=torch.float32)
 
@@ -140,7 +140,7 @@ def test_features_are_those_of_the_model_called_by_hand(kind: str, tmp_path: Pat
     got = encoder(frames)
     assert got.shape == (3, encoder.dim) == (3, DIM[kind])
     assert got.std() > 0.05
-    np.testing.assert_allclose(got, direct(kind, model, by_hand(frames, **COLOURS[kind])), atol=1e-5)
+    np.testing.assert_allclose(got, direct(kind, model, by_hand(frames, **COLORS[kind])), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -181,12 +181,12 @@ def test_vjepa2_takes_other_windows(tmp_path: Path) -> None:
 
 def test_preprocessing_of_the_file_is_used(tmp_path: Path) -> None:
     model = timesformer()
-    colours = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}
+    colors = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}
     sizes = {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
-    encoder = HuggingFaceEncoder(saved(model, tmp_path, colours | sizes | {"resample": 3}), CPU)
+    encoder = HuggingFaceEncoder(saved(model, tmp_path, colors | sizes | {"resample": 3}), CPU)
     assert encoder.framing == Framing(32, 32, 40, "bicubic")
     frames = some_frames(2, 8)
-    np.testing.assert_allclose(encoder(frames), direct("timesformer", model, by_hand(frames, **colours)), atol=1e-5)
+    np.testing.assert_allclose(encoder(frames), direct("timesformer", model, by_hand(frames, **colors)), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_sizes(said: dict[str, Any], framing: Framing, tmp_path: Path) -> None:
     assert read_preprocessing(tmp_path, DEFAULTS).framing == framing
 
 
-def test_scaling_and_normalising_can_be_off(tmp_path: Path) -> None:
+def test_scaling_and_normalizing_can_be_off(tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text('{"do_rescale": false, "do_normalize": false}')
     got = read_preprocessing(tmp_path, DEFAULTS)
     assert (got.scale, got.mean, got.deviation) == (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -358,21 +358,21 @@ def test_identity_is_of_weights_config_preprocessing_and_window(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("card", "licence"),
+    ("card", "license"),
     [
         ("---\nlicense: apache-2.0\n---\n# A model\n", "apache-2.0"),
         ("---\nlicense: [mit, cc-by-4.0]\n---\n", "mit, cc-by-4.0"),
-        ("---\nlicense: other\nlicense_name: a-licence\n---\n", "a-licence"),
+        ("---\nlicense: other\nlicense_name: a-license\n---\n", "a-license"),
         ("---\nlicense: [\n---\n", "unknown"),
         ("# A model\n", "unknown"),
     ],
 )
-def test_licence_is_the_cards(card: str, licence: str, tmp_path: Path) -> None:
+def test_license_is_the_cards(card: str, license: str, tmp_path: Path) -> None:
     source = saved(dinov2(), tmp_path / "model")
     encoder = HuggingFaceEncoder(source, CPU)
-    assert (encoder.name, encoder.licence) == ("model", "unknown")
+    assert (encoder.name, encoder.license) == ("model", "unknown")
     (tmp_path / "model" / "README.md").write_text(card)
-    assert HuggingFaceEncoder(source, CPU).licence == licence
+    assert HuggingFaceEncoder(source, CPU).license == license
 
 
 def test_nothing_is_said_and_the_log_stays_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

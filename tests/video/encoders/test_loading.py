@@ -31,7 +31,7 @@ class Mine:
     fps: float = 1.0
     window: int = 3
     stride: int = 1
-    licence: str = "MIT"
+    license: str = "MIT"
     identity: str = "1"
 
     def __call__(self, frames):
@@ -110,7 +110,7 @@ def test_the_path_of_imports_is_as_it_was(folder: Path) -> None:
         ("my_encoder_of_tests:", "has no function ''"),
         ("my_encoder_of_tests:nothing", "has no function 'nothing'"),
         ("my_encoder_of_tests.py:nothing", "has no function 'nothing'"),
-        ("my_encoder_of_tests:lacking", "lacks name, dim, framing, fps, window, stride, licence, identity"),
+        ("my_encoder_of_tests:lacking", "lacks name, dim, framing, fps, window, stride, license, identity"),
         ("gone.py:build", "gone.py: no such file"),
         ("wrong.py:build", "cannot be imported"),
         (":build", "cannot be imported"),
@@ -127,7 +127,7 @@ def test_names_that_stand_for_nothing(source: str, complaint: str, folder: Path)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("part", ["name", "dim", "framing", "fps", "window", "stride", "licence", "identity"])
+@pytest.mark.parametrize("part", ["name", "dim", "framing", "fps", "window", "stride", "license", "identity"])
 def test_an_encoder_that_lacks_a_part(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from support import quadrants
 

@@ -113,7 +113,7 @@ def convolved(
     mask: Bool[Tensor, "batch time"] | None,
     gaps: Int[Tensor, " gaps"] | None = None,
 ) -> Float[Tensor, "batch time _"]:
-    """Convolutions with a normalisation and ReLU between every two of them; what is at `gaps` is zero for each."""
+    """Convolutions with a normalization and ReLU between every two of them; what is at `gaps` is zero for each."""
 
     def layers(x: Tensor, mask: Tensor | None, norm: nn.Module, convolution: nn.Module) -> Tensor:
         x = norm(x)

@@ -1,7 +1,7 @@
 """The layers of ActionFormer: masked convolutions along time, and the transformer block that may halve the time.
 
 Inside the network features are [batch, time, channels]. A mask is True at valid snippets; None says that all are.
-As in the published program, a convolution's output is set to zero in the padding, and the normalisation after it then
+As in the published program, a convolution's output is set to zero in the padding, and the normalization after it then
 puts its bias there. So the last snippets of a clip see whether padding follows them, though not how much of it.
 """
 
@@ -98,8 +98,8 @@ def draw_paths(blocks: int, clips: int, device: torch.device) -> Float[Tensor, "
     return torch.stack([torch.rand(clips, device=device) for _ in range(2 * blocks)])
 
 
-class NeighbourhoodProjection(nn.Module):
-    """Queries, keys or values: a depthwise convolution of three snippets, a normalisation and a linear layer.
+class NeighborhoodProjection(nn.Module):
+    """Queries, keys or values: a depthwise convolution of three snippets, a normalization and a linear layer.
 
     Args:
         channels: in and out.
@@ -121,9 +121,9 @@ class NeighbourhoodProjection(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention and a two-layer perceptron, each on normalised features and added to what comes in (section 3.2).
+    """Attention and a two-layer perceptron, each on normalized features and added to what comes in (section 3.2).
 
-    Queries, keys and values pass a depthwise convolution of three snippets and a normalisation first; with a stride of
+    Queries, keys and values pass a depthwise convolution of three snippets and a normalization first; with a stride of
     2 these convolutions halve the time, and what the attention is added to is a maximum over three snippets.
 
     Args:
@@ -159,9 +159,9 @@ class TransformerBlock(nn.Module):
         self.heads, self.stride, self.window = heads, stride, window
         self.dropout, self.drop_path = dropout, drop_path
         self.attention_norm = nn.LayerNorm(channels)
-        self.query = NeighbourhoodProjection(channels, stride)
-        self.key = NeighbourhoodProjection(channels, stride)
-        self.value = NeighbourhoodProjection(channels, stride)
+        self.query = NeighborhoodProjection(channels, stride)
+        self.key = NeighborhoodProjection(channels, stride)
+        self.value = NeighborhoodProjection(channels, stride)
         self.projection = TemporalConvolution(channels, channels, 1)
         self.attention_scale = nn.Parameter(torch.full((channels,), SCALE))
         self.perceptron_norm = nn.LayerNorm(channels)

@@ -7,7 +7,7 @@ from typing import Literal
 from sola.core.errors import SolaError
 from sola.detectors.actionformer.network import ActionFormer
 from sola.detectors.clips import Clipping
-from sola.detectors.config import LocalizerConfig
+from sola.detectors.config import DetectorConfig
 from sola.detectors.postprocess import Gaussian
 
 MOST_LEVELS = 16
@@ -17,7 +17,7 @@ MOST_UNITS = 2**18
 
 
 @dataclass(frozen=True)
-class ActionFormerConfig(LocalizerConfig):
+class ActionFormerConfig(DetectorConfig):
     """The values of one training, and of making detections of what it gives; the defaults are THUMOS14's."""
 
     head: Literal["actionformer"] = "actionformer"
@@ -46,7 +46,7 @@ class ActionFormerConfig(LocalizerConfig):
     """Of the distance-IoU loss beside the focal one."""
     label_smoothing: float = 0.0
     """Of the classes."""
-    normaliser: float = 100.0
+    normalizer: float = 100.0
     """Positive points that the running mean starts from."""
     crop: float = 0.9
     """Least share of a video that a random crop leaves in training; 1 is no crop."""

@@ -35,33 +35,33 @@ class ActionFormerLoss(nn.Module):
     Args:
         regression_weight: 1 (THUMOS14) or 2 (ActivityNet).
         label_smoothing: 0 (THUMOS14) or .1 (ActivityNet): a target y becomes (1 - ε)·y + ε/(classes + 1).
-        normaliser: what the running mean starts from: 100 (THUMOS14) or 200 (ActivityNet).
+        normalizer: what the running mean starts from: 100 (THUMOS14) or 200 (ActivityNet).
         momentum: of the running mean.
 
     Raises:
         SolaError: for a value out of range.
     """
 
-    normaliser: Tensor
+    normalizer: Tensor
 
     def __init__(
         self,
         *,
         regression_weight: float = 1.0,
         label_smoothing: float = 0.0,
-        normaliser: float = 100.0,
+        normalizer: float = 100.0,
         momentum: float = 0.9,
     ) -> None:
         super().__init__()
         for name, value in {"label_smoothing": label_smoothing, "momentum": momentum}.items():
             if not 0 <= value < 1:
                 raise SolaError(f"{name}={value}: expected at least 0 and less than 1")
-        if normaliser <= 0 or regression_weight < 0:
+        if normalizer <= 0 or regression_weight < 0:
             raise SolaError(
-                f"normaliser={normaliser}, regression_weight={regression_weight}: expected more than 0, at least 0"
+                f"normalizer={normalizer}, regression_weight={regression_weight}: expected more than 0, at least 0"
             )
         self.regression_weight, self.label_smoothing, self.momentum = regression_weight, label_smoothing, momentum
-        self.register_buffer("normaliser", torch.tensor(normaliser, dtype=torch.float32))
+        self.register_buffer("normalizer", torch.tensor(normalizer, dtype=torch.float32))
 
     def forward(self, prediction: PointPrediction, targets: PointTargets) -> PointLoss:
         """Return the loss of a batch; finite without any positive point, where the regression is 0."""
@@ -71,12 +71,12 @@ class ActionFormerLoss(nn.Module):
         positive = (classes.sum(2) > 0) & valid
         if self.training:
             with torch.no_grad():
-                self.normaliser.lerp_(positive.sum().clamp(min=1).to(self.normaliser), 1 - self.momentum)
+                self.normalizer.lerp_(positive.sum().clamp(min=1).to(self.normalizer), 1 - self.momentum)
         smoothed = (1 - self.label_smoothing) * classes + self.label_smoothing / (classes.shape[2] + 1)
-        classification = focal_loss(logits[valid].float(), smoothed[valid]).sum() / self.normaliser
+        classification = focal_loss(logits[valid].float(), smoothed[valid]).sum() / self.normalizer
         offsets = torch.cat(prediction.offsets, dim=1)[positive].float()
         wanted = targets.offsets.to(logits.device)[positive]
-        regression = distance_iou_loss(offsets, wanted).sum() / self.normaliser
+        regression = distance_iou_loss(offsets, wanted).sum() / self.normalizer
         return PointLoss(classification + self.regression_weight * regression, classification, regression)
 
 

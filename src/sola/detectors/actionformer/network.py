@@ -191,7 +191,7 @@ class ActionFormer(nn.Module):
     def targets(
         self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], snippets: int
     ) -> PointTargets:
-        """What the prediction for a batch of so many snippets, padding included, is trained towards.
+        """What the prediction for a batch of so many snippets, padding included, is trained toward.
 
         Args:
             instances: start and end of each action of each clip, in units.

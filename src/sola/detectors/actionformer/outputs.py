@@ -12,7 +12,7 @@ from sola.detectors.actionformer.blocks import TemporalConvolution
 
 
 class PointLayers(nn.Module):
-    """Two normalised convolutions and an output convolution, the same at every level (section 3.3).
+    """Two normalized convolutions and an output convolution, the same at every level (section 3.3).
 
     Args:
         channels: in.

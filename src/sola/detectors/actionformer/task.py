@@ -14,7 +14,7 @@ from sola.detectors.actionformer.loss import ActionFormerLoss
 from sola.detectors.actionformer.network import ActionFormer
 from sola.detectors.actionformer.points import PointPrediction, PointTargets
 from sola.detectors.clips import INSIDE, Clips
-from sola.detectors.task import ClipBatch, LocalizationTask, seed_of
+from sola.detectors.task import ClipBatch, DetectionTask, seed_of
 from sola.training.distributed import ALONE, Processes
 
 TRIES = 200
@@ -35,14 +35,14 @@ class PaddedBatch(ClipBatch[PointTargets]):
 
 
 class Trained(nn.Module):
-    """All that training changes: the head, and the loss's running normaliser."""
+    """All that training changes: the head, and the loss's running normalizer."""
 
     def __init__(self, head: ActionFormer, loss: ActionFormerLoss) -> None:
         super().__init__()
         self.head, self.loss = head, loss
 
 
-class PointTraining(LocalizationTask[PointTargets, PointPrediction, ActionFormer]):
+class PointTraining(DetectionTask[PointTargets, PointPrediction, ActionFormer]):
     """AdamW with warm-up, cosine and clipping; averaged weights are what is judged and kept."""
 
     config: ActionFormerConfig
@@ -64,7 +64,7 @@ class PointTraining(LocalizationTask[PointTargets, PointPrediction, ActionFormer
         loss = ActionFormerLoss(
             regression_weight=config.regression_weight,
             label_smoothing=config.label_smoothing,
-            normaliser=config.normaliser,
+            normalizer=config.normalizer,
         )
         model = Trained(head, loss).to(device)
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average))  # type: ignore[no-untyped-call]

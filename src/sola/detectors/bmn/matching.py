@@ -92,7 +92,7 @@ def sampling_weights(
     With xmin the first and xmax the last snippet of a proposal (its end unit with `end_inclusive`) and
     len = xmax - xmin + 1, the places are spread evenly over [xmin - context·len, xmax + context·len], both ends
     included. A place reads the snippets on either side with linear weights, and those outside the clip count 0. A
-    place in (-1, 0) reads snippet 0 in full: the programs of JJBOY, mmaction2 and OpenTAD round it towards 0.
+    place in (-1, 0) reads snippet 0 in full: the programs of JJBOY, mmaction2 and OpenTAD round it toward 0.
     """
     valid = proposals.valid.ravel()
     cell = np.flatnonzero(valid)

@@ -166,7 +166,7 @@ class BMN(nn.Module):
         return whole.view(len(cells), rows, columns, -1).permute(0, 3, 1, 2)
 
     def targets(self, instances: Sequence[Float[Tensor, "_ 2"]]) -> MapTargets:
-        """What the prediction for clips with these instances (start, end in units) is trained towards."""
+        """What the prediction for clips with these instances (start, end in units) is trained toward."""
         return self.proposals.targets(instances, self.anchor)
 
     def decode(self, prediction: MapPrediction, placements: Sequence[Placement]) -> list[Segments]:

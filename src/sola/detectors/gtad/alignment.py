@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sola.core.errors import SolaError
-from sola.detectors.gtad.gcnext import gather_neighbours, nearest_neighbours
+from sola.detectors.gtad.gcnext import gather_neighbors, nearest_neighbors
 from sola.detectors.proposal_map.sampling import LinearSampling
 
 
@@ -33,7 +33,7 @@ def alignment_weights(
     """The weights that align regions [start, end] (snippets; snippet t lies at t) of a clip of `length` snippets.
 
     A region is at least 1 long and is cut into equal bins. A bin is the mean of ceil(region length / bins) points at
-    the centres of as many equal parts, each a linear interpolation between two snippets. A point before -1 or after
+    the centers of as many equal parts, each a linear interpolation between two snippets. A point before -1 or after
     `length` counts as 0; one in [-1, 0] takes the first snippet, one in [length - 1, length] the last. This is the rule
     of the CUDA kernel published with G-TAD; its gradient is the transpose.
 
@@ -64,7 +64,7 @@ def alignment_weights(
 class SubgraphAlignment(nn.Module):
     """SGAlign and the linear layer after it: aligned features of each region, projected (G-TAD, sections 3.4 and 3.5).
 
-    By definition: align the features in `bins` bins and the mean of every snippet's nearest neighbours in
+    By definition: align the features in `bins` bins and the mean of every snippet's nearest neighbors in
     `context_bins` bins, and multiply the bins × channels numbers of each region with a matrix. Here the matrix is
     applied first, to every snippet, and its results are sampled: the same sums, and regions × bins × channels numbers
     are never in memory.
@@ -76,8 +76,8 @@ class SubgraphAlignment(nn.Module):
         end: of the regions.
         length: snippets of a clip.
         bins: on the features.
-        context_bins: on the neighbours' mean; 0 is none.
-        neighbours: how many nearest neighbours a snippet has, itself among them.
+        context_bins: on the neighbors' mean; 0 is none.
+        neighbors: how many nearest neighbors a snippet has, itself among them.
 
     Raises:
         SolaError: for a value out of range.
@@ -93,10 +93,10 @@ class SubgraphAlignment(nn.Module):
         length: int,
         bins: int = 32,
         context_bins: int = 4,
-        neighbours: int = 3,
+        neighbors: int = 3,
     ) -> None:
         super().__init__()
-        self.neighbours, self.context_bins = neighbours, context_bins
+        self.neighbors, self.context_bins = neighbors, context_bins
         parts = [alignment_weights(start, end, bins, length)]
         if context_bins:
             parts.append(alignment_weights(start, end, context_bins, length))
@@ -124,8 +124,8 @@ class SubgraphAlignment(nn.Module):
         """Project and align; the bias is added, no activation."""
         rows = _project(features, self.weight)
         if self.context_bins:
-            graph = nearest_neighbours(features, self.neighbours)
-            context = gather_neighbours(features, graph).mean(dim=-1)
+            graph = nearest_neighbors(features, self.neighbors)
+            context = gather_neighbors(features, graph).mean(dim=-1)
             rows = torch.cat([rows, _project(context, self.context_weight)], dim=1)
         sampled: Tensor = self.sampling(rows[:, None])
         return sampled.add_(self.bias)

@@ -1,4 +1,4 @@
-"""G-TAD's graph block: snippets exchange features along time and with their nearest neighbours in feature space."""
+"""G-TAD's graph block: snippets exchange features along time and with their nearest neighbors in feature space."""
 
 import torch
 from jaxtyping import Float, Int
@@ -9,14 +9,14 @@ from sola.core.errors import SolaError
 
 
 class GCNeXt(nn.Module):
-    """ReLU(temporal(x) + x + semantic(x)), as wide out as in and without normalisation (G-TAD, section 3.2).
+    """ReLU(temporal(x) + x + semantic(x)), as wide out as in and without normalization (G-TAD, section 3.2).
 
     The temporal path is three convolutions, k1 - k3 grouped - k1. The semantic path runs k1 - k1 grouped - k1 on each
-    edge (neighbour, snippet) of the nearest-neighbour graph and takes the maximum over a snippet's edges.
+    edge (neighbor, snippet) of the nearest-neighbor graph and takes the maximum over a snippet's edges.
 
     Args:
         channels: width of the features.
-        neighbours: how many nearest neighbours a snippet has, itself among them.
+        neighbors: how many nearest neighbors a snippet has, itself among them.
         groups: of the grouped convolutions.
         group_width: channels a group, so that the paths are `groups * group_width` wide inside.
 
@@ -24,18 +24,18 @@ class GCNeXt(nn.Module):
         SolaError: for a value below 1.
     """
 
-    def __init__(self, channels: int, *, neighbours: int = 3, groups: int = 32, group_width: int = 4) -> None:
+    def __init__(self, channels: int, *, neighbors: int = 3, groups: int = 32, group_width: int = 4) -> None:
         super().__init__()
         for name, value in {
             "channels": channels,
-            "neighbours": neighbours,
+            "neighbors": neighbors,
             "groups": groups,
             "group_width": group_width,
         }.items():
             if value < 1:
                 raise SolaError(f"{name}={value}: expected a whole number of at least 1")
         width = groups * group_width
-        self.channels, self.neighbours = channels, neighbours
+        self.channels, self.neighbors = channels, neighbors
         self.temporal = nn.Sequential(
             nn.Conv1d(channels, width, 1),
             nn.ReLU(),
@@ -55,44 +55,44 @@ class GCNeXt(nn.Module):
         """Return features of the same shape.
 
         Raises:
-            SolaError: when the clip has fewer snippets than a snippet has neighbours.
+            SolaError: when the clip has fewer snippets than a snippet has neighbors.
         """
-        graph = nearest_neighbours(features, self.neighbours)
-        # the first layer on the edge (neighbour, snippet) is the sum of one on the neighbours and one on the snippets,
+        graph = nearest_neighbors(features, self.neighbors)
+        # the first layer on the edge (neighbor, snippet) is the sum of one on the neighbors and one on the snippets,
         # each of which runs once a snippet and not once an edge
-        of_neighbour = F.conv1d(features, self.edge.weight[:, : self.channels])
+        of_neighbor = F.conv1d(features, self.edge.weight[:, : self.channels])
         of_snippet = F.conv1d(features, self.edge.weight[:, self.channels :], self.edge.bias)
-        edges = gather_neighbours(of_neighbour, graph) + of_snippet[..., None]
+        edges = gather_neighbors(of_neighbor, graph) + of_snippet[..., None]
         semantic = self.semantic(edges.flatten(2)).view(*features.shape, -1).max(dim=-1).values
         mixed: Tensor = self.temporal(features) + features + semantic
         return mixed.relu()
 
 
 @torch.no_grad()
-def nearest_neighbours(
-    features: Float[Tensor, "batch channels time"], neighbours: int
-) -> Int[Tensor, "batch time neighbours"]:
+def nearest_neighbors(
+    features: Float[Tensor, "batch channels time"], neighbors: int
+) -> Int[Tensor, "batch time neighbors"]:
     """The snippets nearest to each snippet by Euclidean distance of features, nearest first, itself as a rule first.
 
     Among equal distances `topk` chooses. The distances are expanded, ‖x‖² - 2x·y + ‖y‖², in full precision and in the
     order of the published program, so that rounding breaks near-ties alike.
 
     Raises:
-        SolaError: when there are fewer snippets than neighbours.
+        SolaError: when there are fewer snippets than neighbors.
     """
-    if features.shape[2] < neighbours:
-        raise SolaError(f"a clip of {features.shape[2]} snippets: G-TAD's graph needs at least {neighbours}")
+    if features.shape[2] < neighbors:
+        raise SolaError(f"a clip of {features.shape[2]} snippets: G-TAD's graph needs at least {neighbors}")
     with torch.autocast(features.device.type, enabled=False):
         x = features if features.dtype == torch.float64 else features.float()
         square = x.square().sum(dim=1, keepdim=True)
         product = -2 * torch.matmul(x.transpose(1, 2), x)
         closeness = -square - product - square.transpose(1, 2)
-    return closeness.topk(neighbours, dim=-1).indices
+    return closeness.topk(neighbors, dim=-1).indices
 
 
-def gather_neighbours(
-    features: Float[Tensor, "batch channels time"], graph: Int[Tensor, "batch time neighbours"]
-) -> Float[Tensor, "batch channels time neighbours"]:
-    """The features of every snippet's neighbours."""
+def gather_neighbors(
+    features: Float[Tensor, "batch channels time"], graph: Int[Tensor, "batch time neighbors"]
+) -> Float[Tensor, "batch channels time neighbors"]:
+    """The features of every snippet's neighbors."""
     index = graph.flatten(1)[:, None].expand(-1, features.shape[1], -1)
     return features.gather(2, index).view(*features.shape, -1)

@@ -1,4 +1,4 @@
-"""G-TAD: sub-graph localisation (Xu et al., CVPR 2020), equal to the authors' program and without its cost."""
+"""G-TAD: sub-graph localization (Xu et al., CVPR 2020), equal to the authors' program and without its cost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,9 +38,9 @@ class GTAD(nn.Module):
         hidden: width of the snippets' features, a multiple of 4.
         projected: width of a cell after alignment.
         map_channels: width of the layers on the map.
-        neighbours: how many nearest neighbours a snippet has, itself among them.
+        neighbors: how many nearest neighbors a snippet has, itself among them.
         bins: of a proposal's alignment.
-        context_bins: of the alignment of its neighbours.
+        context_bins: of the alignment of its neighbors.
         context: what the aligned region reaches beyond either end, as a share of the proposal's length.
         kernel_size: of the two middle convolutions on the map, odd. With more than 1 the cells that do not exist, which
             align the region [0, 0], are seen by those that do.
@@ -67,7 +67,7 @@ class GTAD(nn.Module):
         hidden: int = 256,
         projected: int = 512,
         map_channels: int = 128,
-        neighbours: int = 3,
+        neighbors: int = 3,
         bins: int = 32,
         context_bins: int = 4,
         context: float = 0.5,
@@ -81,25 +81,25 @@ class GTAD(nn.Module):
         for name, value in {"channels": channels, "hidden": hidden}.items():
             if value < 1 or value % STEM_GROUPS:
                 raise SolaError(f"{name}={value}: expected a multiple of {STEM_GROUPS}")
-        for name, value in {"projected": projected, "map_channels": map_channels, "neighbours": neighbours}.items():
+        for name, value in {"projected": projected, "map_channels": map_channels, "neighbors": neighbors}.items():
             if value < 1:
                 raise SolaError(f"{name}={value}: expected a whole number of at least 1")
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise SolaError(f"kernel_size={kernel_size}: expected an odd number of cells (1, 3, …)")
         if max(bins, context_bins) > MOST_BINS:
             raise SolaError(f"bins={bins}, context_bins={context_bins}: expected at most {MOST_BINS}")
-        if length < neighbours:
-            raise SolaError(f"length={length}: expected at least {neighbours} snippets, one for each neighbour")
+        if length < neighbors:
+            raise SolaError(f"length={length}: expected at least {neighbors} snippets, one for each neighbor")
         if not anchor[0] < anchor[1]:
             raise SolaError(f"anchor={anchor}: expected a start before an end, in units")
         self.channels, self.proposals = channels, ProposalMap(length, max_duration)
         self.kernel_size, self.anchor = kernel_size, anchor
         self.candidates_only, self.final_boundary = candidates_only, final_boundary
         self.stem = nn.Sequential(nn.Conv1d(channels, hidden, 3, padding=1, groups=STEM_GROUPS), nn.ReLU())
-        self.base_graph = GCNeXt(hidden, neighbours=neighbours)
-        self.start = _boundary_head(hidden, neighbours)
-        self.end = _boundary_head(hidden, neighbours)
-        self.proposal_graph = GCNeXt(hidden, neighbours=neighbours)
+        self.base_graph = GCNeXt(hidden, neighbors=neighbors)
+        self.start = _boundary_head(hidden, neighbors)
+        self.end = _boundary_head(hidden, neighbors)
+        self.proposal_graph = GCNeXt(hidden, neighbors=neighbors)
         start, end = aligned_regions(self.proposals, context=context, end_inclusive=end_inclusive)
         self.alignment = SubgraphAlignment(
             hidden,
@@ -109,7 +109,7 @@ class GTAD(nn.Module):
             length=length,
             bins=bins,
             context_bins=context_bins,
-            neighbours=neighbours,
+            neighbors=neighbors,
         )
         self.reduction = nn.Sequential(nn.Linear(projected, map_channels), nn.ReLU())
         self.scoring = nn.Sequential(
@@ -146,7 +146,7 @@ class GTAD(nn.Module):
         return MapPrediction(confidence, self.start(base).squeeze(1), self.end(base).squeeze(1))
 
     def targets(self, instances: Sequence[Float[Tensor, "_ 2"]]) -> MapTargets:
-        """What the prediction for clips with these instances (start, end in units) is trained towards."""
+        """What the prediction for clips with these instances (start, end in units) is trained toward."""
         return self.proposals.targets(instances, self.anchor)
 
     def decode(self, prediction: MapPrediction, placements: Sequence[Placement]) -> list[Segments]:
@@ -242,8 +242,8 @@ def aligned_regions(
     return np.append(start - margin, 0.0), np.append(last + margin, 0.0)
 
 
-def _boundary_head(hidden: int, neighbours: int) -> nn.Sequential:
-    return nn.Sequential(GCNeXt(hidden, neighbours=neighbours), nn.Conv1d(hidden, 1, 1), nn.Sigmoid())
+def _boundary_head(hidden: int, neighbors: int) -> nn.Sequential:
+    return nn.Sequential(GCNeXt(hidden, neighbors=neighbors), nn.Conv1d(hidden, 1, 1), nn.Sigmoid())
 
 
 _ALIGNMENT = ("localization.0.weight", "localization.0.bias")

@@ -32,7 +32,7 @@ def fuse(
     top: int,
     combine: Literal["product", "sqrt"] = "product",
 ) -> Segments:
-    """Return every proposal once for each of its `top` best classes, labelled by the class's index.
+    """Return every proposal once for each of its `top` best classes, labeled by the class's index.
 
     `class_scores` is one row for the video, or one a proposal. The new score is proposal·class ("product": G-TAD,
     BMN, OpenTAD) or its square root ("sqrt": ActionFormer). First come all proposals with their best class, then all
@@ -42,8 +42,8 @@ def fuse(
     negative or not finite.
 
     >>> proposal = Segments(np.array([1.0]), np.array([2.0]), np.array([0]), np.array([0.5]))
-    >>> labelled = fuse(proposal, np.array([0.1, 0.5, 0.4]), top=2)
-    >>> labelled.label, labelled.score
+    >>> labeled = fuse(proposal, np.array([0.1, 0.5, 0.4]), top=2)
+    >>> labeled.label, labeled.score
     (array([1, 2]), array([0.25, 0.2 ]))
     """
     n, classes = len(proposals), class_scores.shape[-1]
@@ -66,9 +66,9 @@ def fuse(
 def snippet_class_scores(
     proposals: Segments, probabilities: Float[np.ndarray, "snippets classes"], grid: SnippetGrid
 ) -> Float[np.ndarray, "n classes"]:
-    """Return the mean class probability of the snippets whose centre lies in each proposal (start ≤ centre < end).
+    """Return the mean class probability of the snippets whose center lies in each proposal (start ≤ center < end).
 
-    A proposal that holds no centre takes the snippet centred nearest its middle. For `fuse`, one row a proposal.
+    A proposal that holds no center takes the snippet centered nearest its middle. For `fuse`, one row a proposal.
 
     Raises SolaError when there are no snippets or a probability is not finite.
 
@@ -82,9 +82,9 @@ def snippet_class_scores(
         raise SolaError("class probabilities of no snippets; expected one row a snippet")
     if not np.isfinite(probabilities).all():
         raise SolaError("a snippet's class probability is not finite; expected numbers")
-    centres = grid.seconds(np.arange(length))
-    first = np.searchsorted(centres, proposals.start)
-    stop = np.searchsorted(centres, proposals.end)
+    centers = grid.seconds(np.arange(length))
+    first = np.searchsorted(centers, proposals.start)
+    stop = np.searchsorted(centers, proposals.end)
     nearest = np.floor(grid.index((proposals.start + proposals.end) / 2) + 0.5).clip(0, length - 1).astype(np.int64)
     holds_none = stop <= first
     first = np.where(holds_none, nearest, first)

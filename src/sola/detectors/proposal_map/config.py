@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from sola.core.errors import SolaError
 from sola.detectors.bmn.network import BMN
 from sola.detectors.clips import Clipping
-from sola.detectors.config import LocalizerConfig
+from sola.detectors.config import DetectorConfig
 from sola.detectors.gtad.network import GTAD
 from sola.detectors.postprocess import Gaussian, WidthAdaptive
 from sola.detectors.proposal_map.map import ProposalMap
@@ -16,7 +16,7 @@ MapSuppression = Literal["width_adaptive", "gaussian"]
 
 
 @dataclass(frozen=True)
-class BoundaryMapConfig(LocalizerConfig):
+class ProposalMapConfig(DetectorConfig):
     """The values of one training, and of making detections of what it gives; the defaults are BMN's on ActivityNet."""
 
     head: BoundaryMapHead = "bmn"
@@ -34,7 +34,7 @@ class BoundaryMapConfig(LocalizerConfig):
     bins: int = 32
     """Of G-TAD's alignment of a proposal."""
     context_bins: int = 4
-    """Of G-TAD's alignment of its neighbours."""
+    """Of G-TAD's alignment of its neighbors."""
     kernel_size: int = 1
     """Of G-TAD's convolutions over the map."""
     decay_every: int = 7

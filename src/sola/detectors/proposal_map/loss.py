@@ -36,7 +36,7 @@ class MapLoss:
     classification: Float[Tensor, ""]
 
 
-class BoundaryMapLoss:
+class ProposalMapLoss:
     """Scores a `MapPrediction` against `MapTargets`; balanced over the batch, as published.
 
     Args:

@@ -9,21 +9,21 @@ from torch import Tensor
 from sola.detectors.bmn.network import BMN
 from sola.detectors.clips import Clips
 from sola.detectors.gtad.network import GTAD
-from sola.detectors.proposal_map.config import BoundaryMapConfig
-from sola.detectors.proposal_map.loss import BoundaryMapLoss
+from sola.detectors.proposal_map.config import ProposalMapConfig
+from sola.detectors.proposal_map.loss import ProposalMapLoss
 from sola.detectors.proposal_map.map import MapPrediction, MapTargets
-from sola.detectors.task import ClipBatch, LocalizationTask, seed_of
+from sola.detectors.task import ClipBatch, DetectionTask, seed_of
 from sola.training.distributed import ALONE, Processes
 
 
-class ProposalTraining(LocalizationTask[MapTargets, MapPrediction, BMN | GTAD]):
+class ProposalTraining(DetectionTask[MapTargets, MapPrediction, BMN | GTAD]):
     """Clips of equal length, scored by the map's loss; Adam, its rate divided by ten every few epochs."""
 
-    config: BoundaryMapConfig
+    config: ProposalMapConfig
 
     def __init__(
         self,
-        config: BoundaryMapConfig,
+        config: ProposalMapConfig,
         clips: Clips,
         folder: Path,
         device: torch.device,
@@ -34,10 +34,10 @@ class ProposalTraining(LocalizationTask[MapTargets, MapPrediction, BMN | GTAD]):
             torch.manual_seed(config.seed)
             head = config.build(clips.values.shape[1], 0).to(device)
         super().__init__(config, clips, folder, device, validation, head, head, processes=processes)
-        self.loss = BoundaryMapLoss(head.proposals)
+        self.loss = ProposalMapLoss(head.proposals)
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Adam with L2 regularisation, as published."""
+        """Adam with L2 regularization, as published."""
         return torch.optim.Adam(
             self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
         )

@@ -10,7 +10,7 @@ from sola.data.segments import SegmentTable
 from sola.evaluation.metrics.matching import Matching, interpolated
 from sola.evaluation.metrics.overlaps import overlaps, places
 
-KINDS = ("localisation", "confusion", "double", "background", "misses")
+KINDS = ("localization", "confusion", "double", "background", "misses")
 
 NEAR = 0.1
 """tIoU from which a prediction has to do with an instance at all (DETAD)."""
@@ -39,7 +39,7 @@ def diagnose(matching: Matching, predictions: SegmentTable, threshold: int = 0) 
     """Sort the errors at one threshold of a matching into kinds, and say what each costs.
 
     An unmatched prediction is, the first that holds: *double*, if it reaches the threshold with an instance of its
-    class, which another has taken; *confusion*, if it does with one of another class; *localisation*, if it overlaps
+    class, which another has taken; *confusion*, if it does with one of another class; *localization*, if it overlaps
     one of its class by .1; *confusion*, if it overlaps any by .1; else *background*. A *miss* is an instance that no
     prediction matched. The cost of a kind of prediction is the mAP gained by leaving it out; of misses, the mAP gained
     by leaving out those instances. After DETAD (Alwassel et al., ECCV 2018) and TIDE (Bolya et al., ECCV 2020).
@@ -78,7 +78,7 @@ def _kinds(
 
     kind = np.select(
         [any_at(tiou, same), any_at(tiou, ~same), any_at(min(NEAR, tiou), same), any_at(min(NEAR, tiou), ~same)],
-        [KINDS.index("double"), KINDS.index("confusion"), KINDS.index("localisation"), KINDS.index("confusion")],
+        [KINDS.index("double"), KINDS.index("confusion"), KINDS.index("localization"), KINDS.index("confusion")],
         default=KINDS.index("background"),
     )
     kind[true] = -1

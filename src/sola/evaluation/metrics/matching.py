@@ -84,9 +84,9 @@ def _greedy(
     chosen = []
     while len(alive):
         who, what = prediction[alive], instance[alive]
-        favourite = np.concatenate(([True], who[1:] != who[:-1]))
+        favorite = np.concatenate(([True], who[1:] != who[:-1]))
         first[what[::-1]] = np.arange(len(alive))[::-1]  # where an instance occurs again, the earliest pair stays
-        winners = favourite & (first[what] == np.arange(len(alive)))
+        winners = favorite & (first[what] == np.arange(len(alive)))
         chosen.append(alive[winners])
         taken[what[winners]] = True
         served[who[winners]] = True

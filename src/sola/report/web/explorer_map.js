@@ -1,6 +1,6 @@
 // The similarity maps: drawn once as they come, then cut to the time that is looked at.
 
-const colours = bytes(data.colours);
+const colors = bytes(data.colors);
 const frame = document.getElementById("map-frame");
 const canvas = document.getElementById("map");
 const mapTold = document.getElementById("map-told");
@@ -24,8 +24,8 @@ function cellsOf(videoIndex, features) {
     const image = context.createImageData(side, side);
     for (let cell = 0; cell < levels.length; cell++) {
       const share = bright > dark ? (value(levels[cell]) - dark) / (bright - dark) : 1;
-      const colour = 3 * Math.round(255 * Math.min(1, Math.max(0, share)));
-      image.data.set([colours[colour], colours[colour + 1], colours[colour + 2], 255], 4 * cell);
+      const color = 3 * Math.round(255 * Math.min(1, Math.max(0, share)));
+      image.data.set([colors[color], colors[color + 1], colors[color + 2], 255], 4 * cell);
     }
     context.putImageData(image, 0, 0);
     const whole = one.end > one.begin ? [one.begin, one.end] : [0, data.videos[videoIndex].duration];
@@ -64,8 +64,8 @@ function drawMap() {
     down(map.end) - down(map.begin),
   );
   if (view.outline) {
-    for (const [colour, wide] of [["rgb(0 0 0 / .55)", 3], ["rgb(255 255 255 / .9)", 1.25]]) {
-      context.strokeStyle = colour;
+    for (const [color, wide] of [["rgb(0 0 0 / .55)", 3], ["rgb(255 255 255 / .9)", 1.25]]) {
+      context.strokeStyle = color;
       context.lineWidth = wide * scale;
       for (const one of truth())
         context.strokeRect(across(one.start), down(one.start), across(one.end) - across(one.start), down(one.end) - down(one.start));
@@ -88,7 +88,7 @@ function drawRamp() {
   const context = document.getElementById("ramp").getContext("2d");
   const image = context.createImageData(256, 1);
   for (let level = 0; level < 256; level++)
-    image.data.set([colours[3 * level], colours[3 * level + 1], colours[3 * level + 2], 255], 4 * level);
+    image.data.set([colors[3 * level], colors[3 * level + 1], colors[3 * level + 2], 255], 4 * level);
   context.putImageData(image, 0, 0);
 }
 

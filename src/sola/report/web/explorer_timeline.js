@@ -19,7 +19,7 @@ let shownSegments = []; // in the order of lanes, each lane by time
 
 function drawLanes() {
   const focused = document.activeElement?.dataset?.key;
-  const colours = hues();
+  const colors = hues();
   const width = Math.max(lanes.clientWidth - (innerWidth > 704 ? 184 : 0), 120);
   const marks = times(width / 90);
   shownSegments = [];
@@ -27,13 +27,13 @@ function drawLanes() {
   if (video().truth) {
     const annotated = truth();
     const found = `${annotated.length} segment${annotated.length === 1 ? "" : "s"}`;
-    parts.push(lane("Annotated", found, annotated, colours, marks, width, annotated.length ? "" : "nothing annotated"));
+    parts.push(lane("Annotated", found, annotated, colors, marks, width, annotated.length ? "" : "nothing annotated"));
   }
   data.runs.forEach((name, run) => {
     if (!view.runs[run]) return;
     const found = video().found[run];
     const list = found ? detections(run) : [];
-    parts.push(lane(name, found ? tally(list, found) : "", list, colours, marks, width, empty(found, list)));
+    parts.push(lane(name, found ? tally(list, found) : "", list, colors, marks, width, empty(found, list)));
   });
   lanes.replaceChildren(...parts);
   for (const track of lanes.querySelectorAll(".track")) {
@@ -67,7 +67,7 @@ function axis(marks) {
   return element("div", { className: "lane axis first" }, element("div", { className: "lane-name" }), track);
 }
 
-function lane(name, small, list, colours, marks, width, nothing) {
+function lane(name, small, list, colors, marks, width, nothing) {
   const placed = rows(list, MOST_ROWS);
   const hidden = placed.filter((row) => row === null).length;
   const label = element("div", { className: "lane-name" }, name, " ", element("small", { textContent: small }));
@@ -81,11 +81,11 @@ function lane(name, small, list, colours, marks, width, nothing) {
     .filter((one) => one.row !== null && one.end >= view.from && one.start <= view.to)
     .sort((a, b) => a.start - b.start || a.end - b.end);
   if (inTime.length) shownSegments.push(inTime);
-  for (const one of inTime) track.append(button(one, colours, width));
+  for (const one of inTime) track.append(button(one, colors, width));
   return element("div", { className: "lane" }, label, track);
 }
 
-function button(one, colours, width) {
+function button(one, colors, width) {
   const wide = (place(one.end) - place(one.start)) * (width / 100);
   const score = one.score === null ? "" : short(one.score);
   const text = one.score === null ? named(one.label) : wide > 70 && named(one.label) ? `${score} ${named(one.label)}` : score;
@@ -100,7 +100,7 @@ function button(one, colours, width) {
       left: `${place(one.start)}%`,
       width: `${place(one.end) - place(one.start)}%`,
       top: `${one.row * ROW + 0.1}rem`,
-      "--c": colours.get(one.label) ?? "var(--grey)",
+      "--c": colors.get(one.label) ?? "var(--gray)",
       "--fill": `${Math.round(one.score === null ? 38 : 10 + 40 * Math.max(strength(one.run, one.score), 0))}%`,
     },
   });
@@ -166,7 +166,7 @@ function unmark() {
   told.replaceChildren();
 }
 
-// Left and right go to the neighbour in time, up and down to the nearest in time of the next lane.
+// Left and right go to the neighbor in time, up and down to the nearest in time of the next lane.
 function step(key, direction) {
   const laneIndex = shownSegments.findIndex((list) => list.some((one) => one.key === key));
   if (laneIndex < 0) return;

@@ -96,13 +96,13 @@ function rows(list, most) {
   });
 }
 
-// Colours by class, in the order in which classes come in this video: annotated ones first.
+// Colors by class, in the order in which classes come in this video: annotated ones first.
 function hues() {
   const order = [];
   const see = (label) => order.includes(label) || order.push(label);
   (video().truth?.label ?? []).forEach(see);
   video().found.forEach((found) => (found?.label ?? []).slice(0, 20).forEach(see));
-  return new Map(order.map((label, index) => [label, index < HUES ? `var(--hue${index})` : "var(--grey)"]));
+  return new Map(order.map((label, index) => [label, index < HUES ? `var(--hue${index})` : "var(--gray)"]));
 }
 
 // The threshold that leaves somewhat more detections than there are annotated segments, or ten a video.

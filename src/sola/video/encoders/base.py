@@ -43,7 +43,7 @@ class Encoder(Protocol):
         ...
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """Under what its weights may be used: an SPDX id where there is one."""
         ...
 

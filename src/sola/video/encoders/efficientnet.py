@@ -34,7 +34,7 @@ ON_CPU = 8
 
 
 class ConvolutionReLU6(nn.Module):
-    """A convolution with its batch normalisation folded in, padded as TensorFlow does, and ReLU6 where `active`."""
+    """A convolution with its batch normalization folded in, padded as TensorFlow does, and ReLU6 where `active`."""
 
     def __init__(self, kernel: int, stride: int, channels_in: int, channels_out: int, groups: int, active: bool):
         super().__init__()
@@ -50,11 +50,11 @@ class ConvolutionReLU6(nn.Module):
         convolved: Tensor = self.convolution(x)
         return F.relu6(convolved, inplace=True) if self.active else convolved
 
-    def fold(self, weights: Mapping[str, Tensor], convolution: str, normalisation: str, epsilon: float = 1e-3) -> None:
-        """Take the weights of a convolution and of the normalisation after it; KeyError when they are missing."""
-        spread = torch.sqrt(weights[f"{normalisation}.running_var"] + epsilon)
-        scale = weights[f"{normalisation}.weight"] / spread
-        shift = weights[f"{normalisation}.bias"] - weights[f"{normalisation}.running_mean"] * scale
+    def fold(self, weights: Mapping[str, Tensor], convolution: str, normalization: str, epsilon: float = 1e-3) -> None:
+        """Take the weights of a convolution and of the normalization after it; KeyError when they are missing."""
+        spread = torch.sqrt(weights[f"{normalization}.running_var"] + epsilon)
+        scale = weights[f"{normalization}.weight"] / spread
+        shift = weights[f"{normalization}.bias"] - weights[f"{normalization}.running_mean"] * scale
         with torch.no_grad():
             self.convolution.weight.copy_(weights[f"{convolution}.weight"] * scale[:, None, None, None])
             assert self.convolution.bias is not None
@@ -119,7 +119,7 @@ class EfficientNetLite0(nn.Module):
 class EfficientNetEncoder:
     """The default encoder: 1280 channels a frame, 4 frames a second. A `window` of several frames gives their mean.
 
-    Frames are normalised as (x − 127) / 128, as EfficientNet-Lite was trained.
+    Frames are normalized as (x − 127) / 128, as EfficientNet-Lite was trained.
 
     Raises SolaError when the package with the weights is missing or holds something else.
     """
@@ -129,7 +129,7 @@ class EfficientNetEncoder:
     framing = Framing(SIDE, SIDE, short_side=SIDE)
     fps = 4.0
     stride = 1
-    licence = "Apache-2.0"
+    license = "Apache-2.0"
 
     def __init__(self, device: torch.device, *, window: int = 1) -> None:
         self.window = window

@@ -64,13 +64,13 @@ class HuggingFaceEncoder:
         height, width = (min(side, family.shown or side) for side in _pair(getattr(config, family.side)))
         self.preprocessing = read_preprocessing(
             folder,
-            dict(family.colours)
+            dict(family.colors)
             | {"resample": family.resample, "crop_size": {"height": height, "width": width}}
             | {"size": {"shortest_edge": int(max(height, width) * family.margin)}},
         )
         _check_frame(source, family, config, self.framing)
         self.dim = int(tower.dim)
-        self.licence = _licence(folder / "README.md")
+        self.license = _license(folder / "README.md")
         self.identity = _identity(tower, record, self.preprocessing, self.window)
         self.device = device
         self._tower = tower.to(device)
@@ -193,7 +193,7 @@ def _check_frame(source: str, family: Family, config: Any, framing: Framing) -> 
     """Refuse frames that the model would refuse, or would take for something else."""
     frame, own, patch = (framing.height, framing.width), _pair(getattr(config, family.side)), _pair(config.patch_size)
     if getattr(config, "num_channels", getattr(config, "in_chans", 3)) != 3:
-        raise SolaError(f"{source}: does not take frames of three colours")
+        raise SolaError(f"{source}: does not take frames of three colors")
     if family.tower is DINOv2:  # trained at 518 pixels and used at 224; its positions are interpolated
         fits = frame[0] % patch[0] == 0 and frame[1] % patch[1] == 0
         expected = f"multiples of its patches' {patch[0]}×{patch[1]}"
@@ -211,16 +211,16 @@ def _pair(size: Any) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _licence(card: Path) -> str:
-    """The licence that a model card names, or "unknown"."""
+def _license(card: Path) -> str:
+    """The license that a model card names, or "unknown"."""
     try:
         metadata = huggingface_hub.metadata_load(card) or {}
     except Exception:  # no card, or one that is no YAML: it is only prose
         return "unknown"
-    licence = metadata.get("license")
-    if licence == "other":
-        licence = metadata.get("license_name", licence)
-    return ", ".join(map(str, licence)) if isinstance(licence, list) else str(licence or "unknown")
+    license = metadata.get("license")
+    if license == "other":
+        license = metadata.get("license_name", license)
+    return ", ".join(map(str, license)) if isinstance(license, list) else str(license or "unknown")
 
 
 NO_MATTER = ("transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id")

@@ -5,7 +5,7 @@
 | VideoMAE | the mean of the tokens, then the classifier's `fc_norm` where the checkpoint has one | `forward_features` of the authors' `modeling_finetune.py` |
 | TimeSformer | the class token, normed | what its classifier reads (Bertasius et al., ICML 2021, section 3) |
 | V-JEPA 2 | the mean of the encoder's tokens; no predictor, no attentive pooler | Assran et al., 2025; the pooler belongs to a task |
-| CLIP | the projected image embedding, not normalised | what it was trained to compare with text (Radford et al., ICML 2021) |
+| CLIP | the projected image embedding, not normalized | what it was trained to compare with text (Radford et al., ICML 2021) |
 | DINOv2 | the class token, normed | what its linear evaluation reads (Oquab et al., 2023) |
 
 VideoMAE has no class token. Where `use_mean_pooling` is false, as in its pre-trained checkpoints, `transformers` would
@@ -116,7 +116,7 @@ class Family:
     """What is made of that class and the names of the weights that the checkpoint lacks."""
     optional: tuple[str, ...]
     """Beginnings of the names of weights that `tower` can do without."""
-    colours: Mapping[str, Any]
+    colors: Mapping[str, Any]
     """Mean and deviation that it was trained with, for a checkpoint that does not say."""
     resample: int
     margin: float = 1.0

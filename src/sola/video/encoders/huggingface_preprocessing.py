@@ -15,7 +15,7 @@ from sola.video.framing import Framing, Interpolation
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How decoded frames become what a model was trained on: framed, scaled, then normalised colour by colour."""
+    """How decoded frames become what a model was trained on: framed, scaled, then normalized color by color."""
 
     framing: Framing
     scale: float
@@ -54,10 +54,10 @@ def read_preprocessing(folder: Path, defaults: Mapping[str, Any]) -> Preprocessi
             if key.startswith("do_") and value and key not in STEPS + NO_STEPS:
                 raise SolaError(f"{key} is not supported")
         framing = _framing(settings)
-        scale, _, _ = _colours(settings, "rescale_factor", 0.0) if settings["do_rescale"] else (1.0, 1.0, 1.0)
+        scale, _, _ = _colors(settings, "rescale_factor", 0.0) if settings["do_rescale"] else (1.0, 1.0, 1.0)
         mean, deviation = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
         if settings["do_normalize"]:
-            mean, deviation = _colours(settings, "image_mean", -math.inf), _colours(settings, "image_std", 0.0)
+            mean, deviation = _colors(settings, "image_mean", -math.inf), _colors(settings, "image_std", 0.0)
     except SolaError as error:
         raise SolaError(f"{file}: {error}") from None
     return Preprocessing(framing, scale, mean, deviation)
@@ -116,7 +116,7 @@ def _sides(settings: Mapping[str, Any], key: str, *names: str) -> tuple[int, ...
     return tuple(sides[name] for name in names)
 
 
-def _colours(settings: Mapping[str, Any], key: str, least: float) -> tuple[float, float, float]:
+def _colors(settings: Mapping[str, Any], key: str, least: float) -> tuple[float, float, float]:
     """Three numbers above `least`, or one for all three."""
     value = settings[key]
     values = value if isinstance(value, list | tuple) else [value] * 3

@@ -6,7 +6,7 @@ import pytest
 
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.recipes import anet, auto
-from sola.studies.catalogue import BASELINE, EXPERIMENTS, SOLA, Experiment, Variant
+from sola.studies.catalog import BASELINE, EXPERIMENTS, SOLA, Experiment, Variant
 from sola.studies.settings import default_seeds
 
 
