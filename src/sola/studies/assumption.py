@@ -46,9 +46,9 @@ class Assumption:
     def run(self, pool: Pool, say: Say) -> dict[str, Any]:
         """Train the modules that are missing, measure, and return the result as JSON has it."""
         (variant,) = self.experiment.variants
-        configs = [replace(variant.config, seed=seed) for seed in range(self.seeds)]
-        runs = [self.workspace.module(config) for config in configs]
-        jobs = [(make_module, (self.data, config, run)) for config, run in zip(configs, runs, strict=True)]
+        recipes = [variant.recipe.override(seed=seed) for seed in range(self.seeds)]
+        runs = [self.workspace.module(recipe) for recipe in recipes]
+        jobs = [(make_module, (self.data, recipe, run)) for recipe, run in zip(recipes, runs, strict=True)]
         pool.run(jobs, lambda done, total: say("modules", done, total))
         say("similarity against distance", 0, 1)
         trained = read_json(Run(runs[0]).config, "a run's config")["training"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sola.core.checks import at_least
-from sola.core.files import write_json
+from sola.core.files import read_json, write_json
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.features import FeatureSet
 from sola.evaluation.controls import center
@@ -19,12 +19,11 @@ from sola.report.figures import metric_bars, obedience, png, similarity_distance
 from sola.report.page import Page, Picture, Section, probe_table
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.network import SoLa
-from sola.softlanding.recipes import RECIPES, Recipe, settle
 from sola.softlanding.train import train
 from sola.softlanding.transform import transform, transform_array
 from sola.training.run import Run
 
-RUNS: dict[str, Recipe] = {"SoLa, published": "anet", "SoLa, auto": "auto"}
+RUNS: dict[str, str] = {"SoLa, published": "anet", "SoLa, auto": "auto"}
 """Rows of the table, and the recipe of each."""
 
 Say = Callable[[str], None]
@@ -46,12 +45,10 @@ def demo(out: Path, *, heading: str, seeds: int, few: int, say: Say) -> ProbeRes
     learned_from = features.only(annotations.subset("training").videos)
 
     transformed: list[tuple[str, FeatureSet]] = []
-    settled: dict[str, tuple[TrainingConfig, dict[str, str]]] = {}
     for name, recipe in RUNS.items():
-        settled[name] = settle(RECIPES[recipe](), learned_from)
         for seed in range(seeds):
             say(f"{name}: train without labels, seed {seed}")
-            transformed.append((name, _soften(out, recipe, settled[name], seed, features, learned_from)))
+            transformed.append((name, _soften(out, recipe, seed, features, learned_from)))
 
     results = {}
     for title, videos in (("all labels", None), (f"labels of {few} videos", few)):
@@ -60,24 +57,15 @@ def demo(out: Path, *, heading: str, seeds: int, few: int, say: Say) -> ProbeRes
     write_json(out / "probe.json", {title: result.to_json() for title, result in results.items()})
 
     say("inspect and draw")
-    page = _page(out, heading, features, annotations, results, settled)
+    page = _page(out, heading, features, annotations, results)
     page.write(out / "report.html")
     return results["all labels"]
 
 
-def _soften(
-    out: Path,
-    recipe: Recipe,
-    settled: tuple[TrainingConfig, dict[str, str]],
-    seed: int,
-    features: FeatureSet,
-    learned_from: FeatureSet,
-) -> FeatureSet:
+def _soften(out: Path, recipe: str, seed: int, features: FeatureSet, learned_from: FeatureSet) -> FeatureSet:
     """Train one module and transform all features with it."""
-    config, reasons = settled
     run = out / "runs" / f"{recipe}-{seed}"
-    config = TrainingConfig(**{**vars(config), "seed": seed})
-    module = train(learned_from, config, run, reasons=reasons)
+    module = train(learned_from, recipe, run, seed=seed)
     transform(module, features, out / "features" / run.name)
     return FeatureSet.open(out / "features" / run.name)
 
@@ -88,19 +76,17 @@ def _page(
     features: FeatureSet,
     annotations: Annotations,
     results: dict[str, ProbeResult],
-    settled: dict[str, tuple[TrainingConfig, dict[str, str]]],
 ) -> Page:
     module = SoLa.from_pretrained(out / "runs" / "auto-0")
-    config, reasons = settled["SoLa, auto"]
+    record = read_json(out / "runs" / "auto-0" / "config.json", "a run's config")
+    config, reasons = TrainingConfig(**record["training"]), record["chosen"]
     views: dict[str, Callable[[Video], Video]] = {
         "raw": np.asarray,
         "centered": center,
         "after SoLa": partial(transform_array, module),
     }
     validation = annotations.subset("validation")
-    step = config.step
-    assert isinstance(step, int)
-    found = compare([features.read(video) for video in validation.videos], views, step=step)
+    found = compare([features.read(video) for video in validation.videos], views, step=config.step)
     full, few = results.values()
     few_title = list(results)[1]
     best = full.best_control

@@ -50,12 +50,12 @@ class Sweep:
 
     def module(self, variant: Variant, seed: int) -> Path:
         """The run of a variant's module."""
-        return self.workspace.module(replace(variant.config, seed=seed))
+        return self.workspace.module(variant.recipe.override(seed=seed))
 
     def modules(self) -> list[Job]:
         """Training and transforming of every module."""
         return [
-            (make_module, (self.data, replace(variant.config, seed=seed), self.module(variant, seed)))
+            (make_module, (self.data, variant.recipe.override(seed=seed), self.module(variant, seed)))
             for seed in range(self.seeds)
             for variant in self.experiment.variants
         ]
@@ -103,7 +103,7 @@ class Sweep:
 
     def control(self, name: str, seed: int) -> Path:
         """The features of a control; only modules without training depend on the seed."""
-        like = replace(self.experiment.variants[-1].config, seed=seed) if name.startswith("untrained") else None
+        like = self.experiment.variants[-1].recipe.override(seed=seed) if name.startswith("untrained") else None
         return self.workspace.control(name, like)
 
     def control_jobs(self, chosen: Sequence[str]) -> list[Job]:

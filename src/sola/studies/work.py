@@ -14,8 +14,7 @@ from sola.detectors.detect import detect, name_proposals
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.controls import Control, UntrainedModule, fit_controls
-from sola.softlanding.config import TrainingConfig
-from sola.softlanding.recipes import settle
+from sola.softlanding.recipes import Recipe
 from sola.softlanding.train import train
 from sola.softlanding.transform import transform
 from sola.studies.workspace import Data, HeadConfig
@@ -23,16 +22,14 @@ from sola.studies.workspace import Data, HeadConfig
 FEATURES, DETECTIONS, PROPOSALS = "features", "detections.json", "proposals.json"
 
 
-def make_module(data: Data, config: TrainingConfig, run: Path) -> None:
+def make_module(data: Data, recipe: Recipe, run: Path) -> None:
     """Train a module on the training videos without their labels, and transform training and test videos."""
     if (run / FEATURES).is_dir():
         return
     features = data.open_features()
     training = data.records(features, data.train_subset)
     learned = features.only(training)
-    settled, reasons = settle(config, learned)
-    requested = dataclasses.asdict(config)
-    module = train(learned, settled, run, requested=requested, reasons=reasons, resume=True, quiet=True)
+    module = train(learned, recipe, run, resume=True, quiet=True)
     transform(module, features.only({**training, **data.records(features, data.test_subset)}), run / FEATURES)
 
 

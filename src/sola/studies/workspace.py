@@ -24,7 +24,7 @@ from sola.data.features import FeatureSet
 from sola.data.ids import match_videos
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.proposal_map.config import ProposalMapConfig
-from sola.softlanding.config import TrainingConfig
+from sola.softlanding.recipes import Recipe
 
 HeadConfig = ProposalMapConfig | ActionFormerConfig
 OURS = {"synthetic", ".lock"}
@@ -94,16 +94,17 @@ class Workspace:
 
     folder: Path
 
-    def module(self, config: TrainingConfig) -> Path:
+    def module(self, recipe: Recipe) -> Path:
         """The run of a module, whose features lie in `features` in it."""
-        name = f"{config.form} {config.loss} k{config.k} s{config.step} {config.seed}"
-        return self.folder / "modules" / _key(name, dataclasses.asdict(config))
+        values = recipe.values
+        name = "{form} {loss} k{k} s{step} {seed}".format(**values)
+        return self.folder / "modules" / _key(name, values)
 
-    def control(self, name: str, like: TrainingConfig | None) -> Path:
+    def control(self, name: str, like: Recipe | None) -> Path:
         """The features of a control; a module without training resembles one that was trained, whose seed it has."""
         if like is None:
             return self.folder / "controls" / _key(name, name)
-        return self.folder / "controls" / _key(f"{name} {like.seed}", [name, dataclasses.asdict(like)])
+        return self.folder / "controls" / _key(f"{name} {like.values['seed']}", [name, like.values])
 
     def head(self, config: HeadConfig, features: Path | None) -> Path:
         """The run of a head on raw features, or on those in a folder of this workspace."""
