@@ -68,7 +68,7 @@ def fraction(bounds: Bounds, /, **values: float | None) -> None:
 
 
 def one_of(allowed: Any, /, **values: object) -> None:
-    """Raise SolaError unless every value is one of `allowed`: a Literal type, or a collection such as a table's keys."""
+    """Raise SolaError unless every value is in `allowed`: a Literal type, or a collection such as a table."""
     choices = get_args(allowed) or tuple(allowed)
     for name, value in values.items():
         if value is not None and value not in choices:
