@@ -79,9 +79,7 @@ def relative(segments: Segments, clips: Clips, clip: int, first: int) -> Segment
     In these lengths the candidates of all videos of one clip are the same, which `suppress` makes use of.
     """
     base, placement, length = clips.placements[first], clips.placements[clip], int(clips.lengths[clip])
-    return moved(
-        segments, (placement.origin - base.origin) / (base.unit * length), placement.unit / base.unit / length
-    )
+    return moved(segments, (placement.origin - base.origin) / (base.unit * length), placement.unit / base.unit / length)
 
 
 def in_seconds(segments: Segments, clips: Clips, first: int) -> Segments:

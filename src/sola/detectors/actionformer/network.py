@@ -174,7 +174,9 @@ class ActionFormer(Detector):
             SolaError: for features of another width than the network was built for.
         """
         if features.shape[1] != self.channels:
-            raise SolaError(f"features have {features.shape[1]} channels; this ActionFormer was built for {self.channels}")
+            raise SolaError(
+                f"features have {features.shape[1]} channels; this ActionFormer was built for {self.channels}"
+            )
         if mask is not None and bool(mask.all()):
             mask = None
         x = features.transpose(1, 2)
@@ -224,9 +226,7 @@ class ActionFormer(Detector):
         may reach beyond the clip; the authors cut them to the video, after suppression.
         """
         parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in output.logits[0]]
-        for level, (logits, offsets, mask) in enumerate(
-            zip(output.logits, output.offsets, output.masks, strict=True)
-        ):
+        for level, (logits, offsets, mask) in enumerate(zip(output.logits, output.offsets, output.masks, strict=True)):
             score = logits.detach().float().sigmoid().mul_(mask[:, :, None]).flatten(1).cpu()
             position, stride = self.pyramid.positions(level, logits.shape[1]), self.pyramid.strides[level]
             reach = offsets.detach().cpu().double() * stride

@@ -52,7 +52,8 @@ def load(
     names = _published_names()
     check_names(path, published, [*names.values(), *ALIGNMENT], "G-TAD's published program")
     stem, first, second, third = (
-        published[name] for name in ("backbone1.0.weight", ALIGNMENT[0], "localization.2.weight", "localization.4.weight")
+        published[name]
+        for name in ("backbone1.0.weight", ALIGNMENT[0], "localization.2.weight", "localization.4.weight")
     )
     hidden = stem.shape[0]
     if first.shape[1:] != (hidden * (bins + context_bins), 1, 1):

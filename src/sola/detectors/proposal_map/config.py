@@ -63,9 +63,7 @@ class ProposalMapConfig(DetectorConfig):
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return Adam with L2 regularization, as published."""
-        return torch.optim.Adam(
-            model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
+        return torch.optim.Adam(model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
 
     def rate(self, epoch: int, step: int, steps: int) -> float:
         """Return the share of the learning rate in an epoch: divided by ten after every `decay_every` epochs."""
