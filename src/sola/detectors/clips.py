@@ -53,7 +53,7 @@ class Clipping:
         return self.length or max(round((self.window_size or snippets) / self.snippets_per_unit), 1)
 
     def starts(self, snippets: int) -> list[int]:
-        """Return the first snippet of every clip of a video: every `window_stride`, and one that ends with the video."""
+        """Return the first snippet of every clip of a video: every stride, and one that ends with the video."""
         if self.window_size is None or snippets <= self.window_size:
             return [0]
         last = snippets - self.window_size

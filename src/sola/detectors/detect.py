@@ -36,9 +36,9 @@ def detect(
 ) -> dict[str, Segments]:
     """Return the segments found in each video, in seconds, after suppression, best first.
 
-    Detections with classes, or class-agnostic proposals (label 0) for `name_proposals` where the detector predicts none.
-    Clips of a video are merged before the suppression. `records` are the videos by their id in `features`, with the
-    annotation where there is one: it may say when snippets are, and names the video.
+    These are detections with classes, or proposals with label 0 where the detector predicts no classes, which
+    `name_proposals` names. Clips of a video are merged before the suppression. `records` are the videos by their id in
+    `features`, with the annotation where there is one: it may say when snippets are, and names the video.
 
     Raises SolaError when the features went through another chain than the detector's, or a file is bad.
     """

@@ -25,8 +25,8 @@ def explain(features: FeatureSet, video: str, record: VideoAnnotation, clipping:
         f"snippet i: {grid.window:g} frames from frame {grid.offset:g} + i·{grid.stride:g} on, at {grid.fps:g} fps; "
         f"its center is at (i·{grid.stride:g} + {grid.offset + grid.window / 2:g})/{grid.fps:g} s",
         f"snippets cover {grid.edge(0):.3f} s to {grid.edge(snippets):.3f} s",
-        f"{len(starts)} clip{'s' if len(starts) > 1 else ''} of {clipping.window_size or snippets} snippets in {units} units; "
-        f"unit u of the first is at {first.origin:.3f} s + u·{first.unit:.6f} s",
+        f"{len(starts)} clip{'s' if len(starts) > 1 else ''} of {clipping.window_size or snippets} snippets in "
+        f"{units} units; unit u of the first is at {first.origin:.3f} s + u·{first.unit:.6f} s",
     ]
     segments = record.segments
     for start, end in list(zip(segments.start, segments.end, strict=True))[:SHOWN]:

@@ -93,7 +93,7 @@ class DetectionTask:
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
-        """Return the mean loss of the model, in evaluation mode, on the validation clips; nothing where there are none."""
+        """Return the mean loss of a model in evaluation mode on the validation clips, if there are any."""
         if self.validation is None:
             return {}
         assert isinstance(model, Detector)

@@ -81,7 +81,7 @@ def _worker(run: Storage, features: StoredFeatures, given: Predicting) -> Work:
             timed = read.with_manifest(read.manifest.filled(given.timing))
             found = detect(detector, timed, records, device=given.device)
             named = found
-            if not detector.config.knows_classes:
+            if not detector.config.predicts_classes:
                 named = name_proposals(detector, timed, records, found, scores=given.scores, combine=given.combine)
             return [_columns(found[name]), _columns(named[name])]
 

@@ -10,6 +10,7 @@ from sola.data.class_scores import read_scores
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.features import FeatureSet, FeatureWriter
 from sola.data.segments import Segments
+from sola.detectors.base import DetectorConfig
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
@@ -17,7 +18,7 @@ from sola.evaluation.controls import Control, UntrainedModule, fit_controls
 from sola.softlanding.recipes import Recipe
 from sola.softlanding.train import train
 from sola.softlanding.transform import transform
-from sola.studies.workspace import Data, HeadConfig
+from sola.studies.workspace import Data
 
 FEATURES, DETECTIONS, PROPOSALS = "features", "detections.json", "proposals.json"
 
@@ -66,7 +67,7 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
                 writer.write(video, change(values.astype(np.float32)).astype(values.dtype))
 
 
-def make_head(data: Data, features: Path | None, config: HeadConfig, run: Path) -> None:
+def make_head(data: Data, features: Path | None, config: DetectorConfig, run: Path) -> None:
     """Train a head on the training videos, and write what it finds in the test videos."""
     if (run / DETECTIONS).is_file():
         return
@@ -90,7 +91,7 @@ def write_found(data: Data, detector: TrainedDetector, features: FeatureSet, fol
     records = data.records(features, data.test_subset)
     proposals = detect(detector, features, records, device=config.device)
     detections = proposals
-    if not config.knows_classes:
+    if not config.predicts_classes:
         scores = None
         if data.classifier is not None:
             scores = read_scores(data.classifier, [record.video for record in records.values()], detector.classes)
@@ -99,6 +100,8 @@ def write_found(data: Data, detector: TrainedDetector, features: FeatureSet, fol
     def by_annotated_id(found: Mapping[str, Segments]) -> dict[str, Segments]:
         return {records[video].video: segments for video, segments in found.items()}
 
-    write_detections(folder / PROPOSALS, by_annotated_id(proposals), classes if config.knows_classes else (UNLABELED,))
+    write_detections(
+        folder / PROPOSALS, by_annotated_id(proposals), classes if config.predicts_classes else (UNLABELED,)
+    )
     # last: a folder that has it is finished
     write_detections(folder / DETECTIONS, by_annotated_id(detections), classes)

@@ -72,9 +72,15 @@ def gtea() -> ActionFormerConfig:
     )
 
 
+def quick() -> ActionFormerConfig:
+    """ActionFormer, small and hardly trained: to see that it runs."""
+    return replace(gtea(), snippets_per_unit=2, length=192, width=32, levels=4, epochs=4, warmup_epochs=1, batch_size=4)
+
+
 RECIPES: Mapping[str, Callable[[], ActionFormerConfig]] = {
     "anet": anet,
     "hacs": hacs,
     "thumos": thumos,
     "gtea": gtea,
+    "quick": quick,
 }

@@ -29,4 +29,15 @@ def gtea() -> BMNConfig:
     return BMNConfig(length=96, window_size=384, window_stride=192, max_duration=40, epochs=8, decay_every=5)
 
 
-RECIPES: Mapping[str, Callable[[], BMNConfig]] = {"anet": anet, "hacs": hacs, "thumos": thumos, "gtea": gtea}
+def quick() -> BMNConfig:
+    """BMN on whole videos, small and hardly trained: to see that it runs."""
+    return BMNConfig(length=40, epochs=3, decay_every=3, batch_size=8, classifier_epochs=20)
+
+
+RECIPES: Mapping[str, Callable[[], BMNConfig]] = {
+    "anet": anet,
+    "hacs": hacs,
+    "thumos": thumos,
+    "gtea": gtea,
+    "quick": quick,
+}

@@ -55,4 +55,24 @@ def gtea() -> GTADConfig:
     )
 
 
-RECIPES: Mapping[str, Callable[[], GTADConfig]] = {"anet": anet, "hacs": hacs, "thumos": thumos, "gtea": gtea}
+def quick() -> GTADConfig:
+    """G-TAD on whole videos, small and hardly trained: to see that it runs."""
+    return replace(
+        anet(),
+        length=40,
+        bins=16,
+        epochs=3,
+        learning_rate=1e-3,
+        decay_every=3,
+        batch_size=8,
+        classifier_epochs=20,
+    )
+
+
+RECIPES: Mapping[str, Callable[[], GTADConfig]] = {
+    "anet": anet,
+    "hacs": hacs,
+    "thumos": thumos,
+    "gtea": gtea,
+    "quick": quick,
+}
