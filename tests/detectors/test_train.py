@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
+from sola.detectors.proposal_map.task import ProposalTraining
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import sola.training.checkpoint
@@ -31,7 +32,6 @@ from sola.data.timing import Placement, SnippetGrid
 from sola.detectors.clips import Clips, rescale
 from sola.detectors.detect import detect, in_clip_lengths, in_seconds, name_proposals
 from sola.detectors.proposal_map.config import ProposalMapConfig
-from sola.detectors.proposal_map.task import ProposalTraining
 from sola.detectors.snippet_classifier import SnippetClassifier
 from sola.detectors.task import BEST, best_so_far
 from sola.detectors.train import clips_of, train_detector

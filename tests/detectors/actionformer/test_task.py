@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sola.detectors.actionformer.task import PointTraining
 from support.calling import refused
 from support.calling import sola as command
 
@@ -18,7 +19,6 @@ from sola.data.features import FeatureSet
 from sola.data.segments import SegmentTable
 from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.actionformer.task import PointTraining
 from sola.detectors.clips import cut
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.train import train_detector
