@@ -7,6 +7,7 @@ from typing import overload
 import numpy as np
 from jaxtyping import Float, Int, Num
 
+from sola.core.checks import finite, positive
 from sola.core.errors import SolaError
 from sola.data.annotations import VideoAnnotation
 from sola.data.manifest import Manifest
@@ -33,12 +34,8 @@ class SnippetGrid:
     """Frame at which the first snippet starts."""
 
     def __post_init__(self) -> None:
-        for name in ("fps", "stride", "window"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SolaError(f"{name} must be a positive number, not {value}")
-        if not math.isfinite(self.offset):
-            raise SolaError(f"offset must be a finite number of frames, not {self.offset}")
+        positive(fps=self.fps, stride=self.stride, window=self.window)
+        finite(offset=self.offset)
 
     @classmethod
     def covering(cls, duration: float, length: int) -> "SnippetGrid":
@@ -98,10 +95,8 @@ class Placement:
     """Seconds that a unit lasts."""
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.origin):
-            raise SolaError(f"a clip's origin must be a finite number of seconds, not {self.origin}")
-        if not (math.isfinite(self.unit) and self.unit > 0):
-            raise SolaError(f"a clip's unit must be a positive number of seconds, not {self.unit}")
+        finite(origin=self.origin)
+        positive(unit=self.unit)
 
     @classmethod
     def covering(cls, duration: float, length: int) -> "Placement":

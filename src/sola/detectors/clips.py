@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.data.annotations import VideoAnnotation
 from sola.data.features import FeatureSet
@@ -39,9 +40,7 @@ class Clipping:
     """Snippets to a unit, where there is no length."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and value < 1:
-                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+        at_least(1, **vars(self))
         if self.hop is not None and (self.span is None or self.hop > self.span):
             raise SolaError(f"hop={self.hop}: expected a span at least as long, or snippets would be left out")
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from sola.core.checks import at_least, one_of
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations
 from sola.data.features import FeatureSet
@@ -71,11 +72,8 @@ def probe(
         SolaError: for a subset without both action and background, a compared set that lacks videos or differs in
             length, a name given to two rows, more labeled videos than there are, or bad features.
     """
-    for name, value in (("videos", videos), ("seeds", seeds)):
-        if value is not None and value < 1:
-            raise SolaError(f"{name}={value}: expected a whole number of at least 1")
-    if solver not in get_args(Solver):
-        raise SolaError(f"solver={solver!r}: expected one of {', '.join(get_args(Solver))}")
+    at_least(1, videos=videos, seeds=seeds)
+    one_of(Solver, solver=solver)
     members: dict[str, list[FeatureSet]] = {}
     for name, compared in compare:
         members.setdefault(name, []).append(compared)

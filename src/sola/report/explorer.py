@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.data.annotations import VideoAnnotation
 from sola.data.detections import Detections
@@ -58,8 +59,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
     Raises:
         SolaError: when detections or features and annotations have no video in common, or a feature file is bad.
     """
-    if videos < 1:
-        raise SolaError(f"--videos {videos}: expected a whole number of at least 1")
+    at_least(1, videos=videos)
     annotations, id_prefix = material.annotations, material.id_prefix
     records = {} if annotations is None else dict(annotations.subset(material.subset).videos)
     everything = None if annotations is None else annotations.videos

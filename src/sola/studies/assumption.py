@@ -1,7 +1,7 @@
 """Section C: how far the local-similarity assumption holds, in raw features, in controls, after SoLa; no head."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np

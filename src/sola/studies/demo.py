@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sola.core.errors import SolaError
+from sola.core.checks import at_least
 from sola.core.files import read_json, write_json
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.features import FeatureSet
@@ -39,9 +39,7 @@ def demo(out: Path, *, heading: str, seeds: int, few: int, say: Say) -> ProbeRes
         few: labeled videos of the few-label probe.
         say: told what is going on.
     """
-    for name, value in (("seeds", seeds), ("few", few)):
-        if value < 1:
-            raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+    at_least(1, seeds=seeds, few=few)
     annotations = read_annotations(out / "data" / "annotations.json")
     features = FeatureSet.open(out / "data" / "features")
     learned_from = features.only(annotations.subset("training").videos)
