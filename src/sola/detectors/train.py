@@ -12,7 +12,7 @@ from sola.data.dataset import Dataset
 from sola.detectors import detector_family
 from sola.detectors.base import Detector, DetectorConfig
 from sola.detectors.clips import Clips, cut
-from sola.detectors.snippet_classifier import fit_snippet_classifier
+from sola.detectors.snippet_classifier import SnippetClassifier, fit_snippet_classifier
 from sola.detectors.trained import WEIGHTS, TrainedDetector
 from sola.training.session import Options, Place, Prepared, fingerprint, run_training
 
@@ -59,6 +59,7 @@ def train_detector(
     config = detector_family(model).config(recipe) if isinstance(model, str) else model
     config = dataclasses.replace(config, **settings)
     classes = data.classes
+    classifier: SnippetClassifier | None = None
 
     def prepare(place: Place) -> Prepared:
         limit = int(MEMORY_SHARE * place.free_memory)
@@ -96,7 +97,6 @@ def train_detector(
         assert isinstance(trained, Detector)
         TrainedDetector(trained, config, classes, data.features.manifest, classifier).save_weights(out)
 
-    classifier = None
     run_training(
         out,
         {
