@@ -48,7 +48,9 @@ class PowerCutError(Exception):
     """Stands for a machine that goes down."""
 
 
-def stopped_after(steps: int, monkeypatch: pytest.MonkeyPatch, features: FeatureSet, run: Path, **options: bool) -> None:
+def stopped_after(
+    steps: int, monkeypatch: pytest.MonkeyPatch, features: FeatureSet, run: Path, **options: bool
+) -> None:
     """Begin a training that goes down in the step after so many, each of them in a checkpoint but for the last."""
     done = iter(range(steps))
     whole = SimilarityMatching.batch

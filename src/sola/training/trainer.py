@@ -119,7 +119,7 @@ class Trainer:
         clock, leads = Clock(self.device), self.processes.leads
         with (
             tensorboard_writer(self.run, self.tensorboard and leads, state.epoch) as write,
-            progress_bar("train", total=epochs, unit="epochs", quiet=self.quiet or not leads) as bar,
+            progress_bar("train", total=epochs, completed=state.epoch, unit="epochs", quiet=self.quiet) as bar,
             stop_requests() as stop,
         ):
             while state.epoch < epochs:
