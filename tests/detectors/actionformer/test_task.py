@@ -267,7 +267,7 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
     flags = ["--length", "64", "--width", "16", "--levels", "3", "--attention-window", "5", "--epochs", "2"]
     flags += ["--warmup-epochs", "1", "--precision", "fp32", "--quiet"]
     run, found, proposals = tmp_path / "run", tmp_path / "found.json", tmp_path / "proposals.json"
-    train = ["localize", "train", features, "--annotations", annotations, "--out", run, "--head", "actionformer"]
+    train = ["localize", "train", features, "--annotations", annotations, "--out", run, "--model", "actionformer"]
     assert command(*train, "--recipe", "thumos", *flags) == 0
     assert not (run / "best.safetensors").exists()
     predict = ["localize", "predict", run, features, "--annotations", annotations, "--quiet"]
