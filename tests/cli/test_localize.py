@@ -28,7 +28,8 @@ from sola.softlanding.network import SoLa
 
 WORLD = SyntheticWorld(training_videos=3, validation_videos=2, length=32, channels=8, action_length=8, classes=3)
 SMALL = [
-    "--model", "gtad", "--bins", "4", "--context-bins", "2", "--length", "8", "--window-size", "16", "--window-stride", "8",
+    "--model", "gtad", "--bins", "4", "--context-bins", "2", "--length", "8",
+    "--window-size", "16", "--window-stride", "8",
     "--max-duration", "4", "--epochs", "1", "--classifier-epochs", "2", "--precision", "fp32", "--device", "cpu",
     "--quiet",
 ]  # fmt: skip

@@ -33,7 +33,7 @@ from sola.detectors.trained import TrainedDetector
 from sola.report.result import read_result
 from sola.report.sources import read_sources
 from sola.softlanding.network import CONFIG, WEIGHTS, SoLa
-from sola.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
+from sola.training.checkpoint import Checkpoints, TrainingState
 from sola.training.run import Run
 from sola.video.encoders.huggingface_preprocessing import read_preprocessing
 
@@ -125,13 +125,13 @@ def checkpoint() -> bytes:
     model(torch.randn(1, 5, 3)).sum().backward()
     optimizer.step()
     with TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder) / "c.safetensors", model, optimizer, Progressed(epoch=1))
+        Checkpoints(Path(folder) / "c.safetensors", model, optimizer, None).save(TrainingState(epoch=1))
         return (Path(folder) / "c.safetensors").read_bytes()
 
 
 def read_checkpoint(path: Path) -> None:
     model = module()
-    load_checkpoint(path, model, torch.optim.AdamW(model.parameters()))
+    Checkpoints(path, model, torch.optim.AdamW(model.parameters()), None).restore()
 
 
 def encoded(value: object) -> bytes:
