@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.softlanding.recipes import RECIPES, Recipe, settle
 from sola.softlanding.train import train
@@ -31,13 +31,12 @@ def soften(folder: Path, runs: Path, recipe: Recipe, seed: int) -> Path:
     out = runs / folder.name / f"{recipe}-{seed}"
     if (out / "features").exists():
         return out / "features"
-    features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
-    subsets = {video: annotation.subset for video, annotation in annotations.videos.items()}
-    learned = features.only([video for video in features.videos if subsets[video] in LEARNED_FROM])
+    data = Dataset.open(folder / "features", folder / "annotations.json")
+    learned = data.only(video.id for video in data.videos if video.subset in LEARNED_FROM).features
     # the seed first: what auto reads from the features, it reads from windows that the seed draws
     config, reasons = settle(dataclasses.replace(RECIPES[recipe](), seed=seed), learned)
     module = train(learned, config, out, reasons=reasons, resume=True, quiet=True)
-    labeled = features.only([video for video in features.videos if subsets[video] != "unlabeled"])
+    labeled = data.only(video.id for video in data.videos if video.subset != "unlabeled").features
     transform(module, labeled, out / "features")
     return out / "features"
 

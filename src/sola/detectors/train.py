@@ -1,4 +1,4 @@
-"""FeatureSet × annotations → trained detector."""
+"""Dataset → trained detector."""
 
 import dataclasses
 import hashlib
@@ -12,11 +12,8 @@ import torch
 from rich.console import Console
 
 from sola.core.device import choose_device, choose_precision
-from sola.core.errors import SolaError
 from sola.core.files import existing
-from sola.data.annotations import Annotations
-from sola.data.features import FeatureSet
-from sola.data.ids import match_videos
+from sola.data.dataset import Dataset
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.actionformer.task import PointTraining
 from sola.detectors.clips import Clips, cut
@@ -32,18 +29,17 @@ from sola.training.trainer import fit
 
 
 def train_detector(
-    features: FeatureSet,
-    annotations: Annotations,
+    data: Dataset,
     config: ProposalMapConfig | ActionFormerConfig,
     out: Path,
     *,
     train_subset: str = "training",
     validation_subset: str | None = None,
-    id_prefix: str | None = None,
     requested: Mapping[str, Any] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     track: Track | None = None,
+    skipped: dict[str, str] | None = None,
     quiet: bool = False,
 ) -> TrainedDetector:
     """Train a head on one subset, and write the run to `out`.
@@ -52,17 +48,16 @@ def train_detector(
     Figures on a subset that chose the epoch are figures that were tuned on it.
 
     Args:
-        features: per-video arrays [time, channels].
-        annotations: all of them, in seconds.
+        data: features and annotations.
         config: head, clips, optimizer.
         out: the run's folder: config.json, metrics.jsonl, checkpoint/, and at the end detector.safetensors.
         train_subset: whose instances are learned.
         validation_subset: whose loss picks the epoch; none keeps the last.
-        id_prefix: what ids begin with on one side only.
         requested: what the user asked for, if that is not `config`.
         resume: go on from the run's checkpoint.
         overwrite: start again, whatever is there.
         track: also write the log's rows to RUN/tensorboard; the run itself does not depend on it.
+        skipped: gets the reasons why videos with bad files were left out, by id in the features.
         quiet: no progress bar.
 
     Raises:
@@ -83,25 +78,23 @@ def train_detector(
         processes.wait()  # all have looked at the folder before the first writes to it
         device = choose_device(config.device)
         precision = choose_precision(config.precision, device)
-        clips = clips_of(features, annotations, train_subset, config, id_prefix, existing(out), processes.here)
+        clips = clips_of(data, train_subset, config, existing(out), processes.here, skipped)
         validation = None
         if validation_subset is not None:
-            validation = clips_of(
-                features, annotations, validation_subset, config, id_prefix, existing(out), processes.here
-            )
+            validation = clips_of(data, validation_subset, config, existing(out), processes.here, skipped)
         description: dict[str, Any] = {
-            "sources": [str(stream.source) for stream in features.streams],
+            "sources": [str(stream.source) for stream in data.features.streams],
             "requested": wanted,
             "training": dataclasses.asdict(config),
             "subsets": subsets,
-            "classes": list(annotations.classes),
+            "classes": list(data.classes),
             "features": {
                 "clips": len(clips),
                 "videos": len(clips.videos),
                 "channels": clips.values.shape[1],
                 "fingerprint": fingerprint(clips),
                 "validation_fingerprint": None if validation is None else fingerprint(validation),
-                "manifest": features.manifest.to_json(),
+                "manifest": data.features.manifest.to_json(),
             },
             "environment": environment(device, precision, processes.count),
         }
@@ -111,14 +104,10 @@ def train_detector(
             f"{clips.values.shape[1]} channels"
         )
         classifier = None
-        if config.classifier_epochs and annotations.classes and not config.knows_classes:
+        if config.classifier_epochs and data.classes and not config.knows_classes:
             # before the head: what it refuses is refused at once
-            matched = match_videos(features.videos, annotations.videos, id_prefix).videos
-            ids = {theirs: ours for ours, theirs in matched.items()}
-            classifier = fit_snippet_classifier(
-                features, ids, annotations, train_subset, seed=config.seed, epochs=config.classifier_epochs
-            )
-        task = task_of(config, clips, len(annotations.classes), out, device, validation, processes)
+            classifier = fit_snippet_classifier(data, train_subset, seed=config.seed, epochs=config.classifier_epochs)
+        task = task_of(config, clips, len(data.classes), out, device, validation, processes)
         if processes.leads:
             begin(run, description, resume=resume)
         processes.wait()
@@ -141,7 +130,7 @@ def train_detector(
             if best is not None:
                 told = f"kept epoch {best} of {config.epochs}, the one of the lowest loss on {validation_subset!r}"
                 console.print(told, markup=False, highlight=False)
-            detector = TrainedDetector(head, config, annotations.classes, features.manifest, classifier)
+            detector = TrainedDetector(head, config, data.classes, data.features.manifest, classifier)
             detector.save_weights(out)
         processes.wait()
         return TrainedDetector.load(out)
@@ -163,13 +152,12 @@ def task_of(
 
 
 def clips_of(
-    features: FeatureSet,
-    annotations: Annotations,
+    data: Dataset,
     subset: str,
     config: DetectorConfig,
-    id_prefix: str | None,
     folder: Path,
     processes: int = 1,
+    skipped: dict[str, str] | None = None,
 ) -> Clips:
     """Cut the clips of a subset that hold instances; what does not fit in memory is mapped from a file in `folder`.
 
@@ -177,13 +165,10 @@ def clips_of(
 
     Raises SolaError for an unknown subset, or one without features or instances.
     """
-    wanted = annotations.subset(subset)
-    matched = match_videos(features.videos, annotations.videos, id_prefix).videos
-    records = {ours: wanted.videos[theirs] for ours, theirs in matched.items() if theirs in wanted.videos}
-    if not records:
-        raise SolaError(f"subset {subset!r}: none of its {len(wanted.videos)} videos has features")
     limit = int(0.4 * psutil.virtual_memory().available / processes)
-    return cut(features, records, config.clipping(), keep_empty=False, memory_limit=limit, folder=folder)
+    return cut(
+        data.subset(subset), config.clipping(), keep_empty=False, memory_limit=limit, folder=folder, skipped=skipped
+    )
 
 
 def fingerprint(clips: Clips) -> str:

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.softlanding.auto import suggest
 from sola.softlanding.config import TrainingConfig
@@ -105,13 +104,8 @@ def settle(config: TrainingConfig, features: FeatureSet) -> tuple[TrainingConfig
 
 def _length(config: TrainingConfig, features: FeatureSet, reasons: dict[str, str]) -> TrainingConfig:
     """Settle how much is drawn from a video, and how often; adds the reasons."""
-    videos = 0
-    for video in features.videos:
-        try:
-            videos += features.length(video) >= config.window
-        except SolaError as error:
-            features.skip(video, error)
-    videos = max(videos, 1)
+    lengths = [header.shape[0] for header in features.headers().values()]
+    videos = max(sum(length >= config.window for length in lengths), 1)
     if config.windows_per_video == "auto":
         each = math.ceil(BATCHES_AN_EPOCH * config.batch_size / videos)
         config = dataclasses.replace(config, windows_per_video=each)

@@ -37,6 +37,7 @@ def train(
     overwrite: bool = False,
     track: Track | None = None,
     memory_limit: int | None = None,
+    skipped: dict[str, str] | None = None,
     quiet: bool = False,
 ) -> SoLa:
     """Train a SoLa module on all videos of `features` that are as long as a window, and write the run to `out`.
@@ -53,6 +54,7 @@ def train(
         track: also write the log's rows to RUN/tensorboard; the run itself does not depend on it.
         memory_limit: bytes that the features may take in each process; above, they are mapped from a file without a
             name beside `out`, which vanishes with the process. By default 60 % of what is free.
+        skipped: gets the reasons why videos with bad files were left out, by id, if the features skip them.
         quiet: no progress bar.
 
     Raises:
@@ -72,7 +74,7 @@ def train(
         precision = choose_precision(config.precision, device)
         if memory_limit is None:
             memory_limit = int(0.6 * psutil.virtual_memory().available / processes.here)
-        packed = pack(features, memory_limit, existing(out))
+        packed = pack(features, memory_limit, existing(out), skipped=skipped)
         short = int((packed.lengths < config.window).sum())
         if short == len(packed.videos):
             raise SolaError(
