@@ -216,8 +216,8 @@ def predict(arguments: list[str]) -> None:
     annotations, prefix = annotations_of(options), options.reading.id_prefix
     data: Dataset | StoredFeatures
     if resources is None:
-        opened = options.reading.open(options.features)
-        data = Dataset.open(opened, annotations, id_prefix=prefix, timing=options.timing.given())
+        features = options.reading.open(options.features)
+        data = Dataset.open(features, annotations, id_prefix=prefix, timing=options.timing.given())
         videos = [video.id for video in data.videos]
     else:
         data = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)

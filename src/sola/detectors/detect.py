@@ -46,10 +46,9 @@ def detect(
     """
     detector.must_stand_on(data.features.manifest)
     config, head, ids = detector.config, detector.head, [video.id for video in data.videos]
-    if data.features.channels != head.channels:
-        raise SolaError(
-            f"the features have {data.features.channels} channels, the detector was trained on {head.channels}"
-        )
+    channels = data.features.channels
+    if channels != head.channels:
+        raise SolaError(f"the features have {channels} channels, the detector was trained on {head.channels}")
     where = choose_device(device)
     head.to(where)
     bad: dict[str, str] = {} if skipped is None else skipped

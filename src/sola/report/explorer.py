@@ -68,7 +68,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
     }
     data = {name: _dataset(name, view, material) for name, view in material.views.items()}
     features = {name: {video.id: video for video in one.videos} for name, one in data.items()}
-    sources = [own.keys() for own in (*detections.values(), *features.values())]
+    sources = [own.keys() for own in detections.values()] + [own.keys() for own in features.values()]
     candidates = _candidates(sources, records.keys() if annotations is not None else None)
     if not candidates:
         raise SolaError(
