@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.softlanding.train import train
 from sola.softlanding.transform import transform
@@ -29,11 +29,10 @@ def soften(folder: Path, runs: Path, recipe: str, seed: int) -> Path:
     out = runs / folder.name / f"{recipe}-{seed}"
     if (out / "features").exists():
         return out / "features"
-    features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
-    subsets = {video: annotation.subset for video, annotation in annotations.videos.items()}
-    learned = features.only([video for video in features.videos if subsets[video] in LEARNED_FROM])
+    data = Dataset.open(folder / "features", folder / "annotations.json")
+    learned = data.only(video.id for video in data.videos if video.subset in LEARNED_FROM).features
     module = train(learned, recipe, out, seed=seed, resume=True, quiet=True)
-    labeled = features.only([video for video in features.videos if subsets[video] != "unlabeled"])
+    labeled = data.only(video.id for video in data.videos if video.subset != "unlabeled").features
     transform(module, labeled, out / "features")
     return out / "features"
 

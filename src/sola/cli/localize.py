@@ -22,10 +22,10 @@ from sola.cli.options import (
 )
 from sola.core.device import Device
 from sola.core.errors import SolaError
-from sola.data.annotations import VideoAnnotation, read_annotations
+from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.class_scores import VideoScores, read_scores
+from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
-from sola.data.features import FeatureSet
 from sola.data.ids import match_videos
 from sola.data.segments import Segments
 from sola.detectors import DETECTORS, detector_family
@@ -152,37 +152,43 @@ def train(arguments: list[str]) -> None:
         if not options.quiet:
             say(f"{options.out}: finished already, nothing to do")
         return
-    annotations = read_annotations(options.annotations, options.label_key)
-    features = options.timing.fill(options.reading.open(options.features))
+    data, skipped = opened(options), dict[str, str]()
     train_detector(
-        features,
-        annotations,
+        data,
         config,
         options.out,
         train_subset=options.subset,
         validation_subset=options.validation,
-        id_prefix=options.reading.id_prefix,
         requested=requested,
         resume=options.resume,
         overwrite=options.overwrite,
         track=options.track,
+        skipped=skipped,
         quiet=options.quiet,
     )
-    report_skipped(features.skipped)
+    report_skipped({**data.features.unreadable, **skipped})
     if not options.quiet:
         say(f"{options.out}: trained; next: sola localize predict {options.out} FEATURES --out detections.json")
 
 
+def opened(options: LocalizeTrain) -> Dataset:
+    """The features and annotations to train on."""
+    return Dataset.open(
+        options.reading.open(options.features),
+        read_annotations(options.annotations, options.label_key),
+        id_prefix=options.reading.id_prefix,
+        timing=options.timing.given(),
+    )
+
+
 def explained(options: LocalizeTrain, config: DetectorConfig) -> str:
     """What --explain says."""
-    annotations = read_annotations(options.annotations, options.label_key)
-    features = options.timing.fill(options.reading.open(options.features))
-    matched = match_videos(features.videos, annotations.videos, options.reading.id_prefix).videos
-    for ours, theirs in matched.items():
-        if options.explain in (ours, theirs):
-            return explain(features, ours, annotations.videos[theirs], config.clipping())
+    videos = opened(options).videos
+    for video in videos:
+        if options.explain in (video.feature_id, video.id):
+            return explain(video, config.clipping())
     raise SolaError(
-        f"--explain {options.explain}: no such video; expected one of {len(matched)}, such as {min(matched)}"
+        f"--explain {options.explain}: no such video; expected one of {len(videos)}, such as {videos[0].feature_id}"
     )
 
 
@@ -205,30 +211,35 @@ def predict(arguments: list[str]) -> None:
         raise SolaError(f"--classifier {options.classifier}: the head of {options.run} knows the classes by itself")
     if options.classifier is None and detector.classifier is None and not detector.config.predicts_classes:
         raise SolaError(f"{options.run}: has no snippet classifier; name a file of class scores with --classifier")
-    features: FeatureSet | StoredFeatures
+    annotations, prefix = annotations_of(options), options.reading.id_prefix
+    data: Dataset | StoredFeatures
     if resources is None:
-        features = options.timing.fill(options.reading.open(options.features))
+        features = options.reading.open(options.features)
+        data = Dataset.open(features, annotations, id_prefix=prefix, timing=options.timing.given())
+        videos = [video.id for video in data.videos]
     else:
-        features = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
-    records = videos_of(features.videos, options)
-    scores = scores_of(records, detector, options)
+        data = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
+        records = videos_of(data.videos, annotations, prefix)
+        videos = [id_ if record is None else record.video for id_, record in records.items()]
+    scores = scores_of(videos, detector, options)
     with stderr_bar(options.quiet) as bar:
-        line = bar.add_task("predict", total=len(records))
+        line = bar.add_task("predict", total=len(videos))
 
         def progress(done: int, total: int) -> None:
             bar.update(line, completed=done, total=total)
 
-        if isinstance(features, FeatureSet):
-            found = detections = detect(detector, features, records, device=options.device, progress=progress)
+        if isinstance(data, Dataset):
+            bad: dict[str, str] = {}
+            found = detections = detect(detector, data, device=options.device, skipped=bad, progress=progress)
             if not detector.config.predicts_classes:
-                detections = name_proposals(detector, features, records, found, scores=scores, combine=options.combine)
-            skipped = features.skipped
+                detections = name_proposals(detector, data, found, scores=scores, combine=options.combine)
+            skipped = {**data.features.unreadable, **bad}
         else:
             assert resources is not None
             found, detections, skipped = predict_on_cluster(
                 run,
-                features,
-                Predicting(records, options.timing.given(), scores, options.combine, options.device),
+                data,
+                Predicting(records, options.timing.given(), scores, options.combine, options.device, prefix),
                 resources=resources,
                 skip_bad=options.reading.skip_bad,
                 progress=progress,
@@ -249,22 +260,27 @@ def unnamed(segments: Segments) -> Segments:
     return dataclasses.replace(segments, label=np.zeros_like(segments.label))
 
 
-def videos_of(videos: Sequence[str], options: LocalizePredict) -> Mapping[str, VideoAnnotation | None]:
-    """The videos to be predicted, by their id in the features."""
+def annotations_of(options: LocalizePredict) -> Annotations | None:
+    """The annotations of the subset that is predicted; None for all videos."""
     if options.annotations is None:
-        return dict.fromkeys(videos)
+        return None
     with fetched_file(options.annotations) as path:
-        annotations = read_annotations(path, options.label_key).subset(options.subset or "validation")
-    matched = match_videos(videos, annotations.videos, options.reading.id_prefix).videos
+        return read_annotations(path, options.label_key).subset(options.subset or "validation")
+
+
+def videos_of(
+    videos: Sequence[str], annotations: Annotations | None, id_prefix: str | None
+) -> Mapping[str, VideoAnnotation | None]:
+    """The videos to be predicted on a cluster, by their id in the features, none of which is here."""
+    if annotations is None:
+        return dict.fromkeys(videos)
+    matched = match_videos(videos, annotations.videos, id_prefix).videos
     return {ours: annotations.videos[theirs] for ours, theirs in matched.items()}
 
 
-def scores_of(
-    records: Mapping[str, VideoAnnotation | None], detector: TrainedDetector, options: LocalizePredict
-) -> VideoScores | None:
+def scores_of(videos: Sequence[str], detector: TrainedDetector, options: LocalizePredict) -> VideoScores | None:
     """What an external classifier says of these videos, where there is one."""
     if options.classifier is None:
         return None
-    videos = [id_ if record is None else record.video for id_, record in records.items()]
     with fetched_file(options.classifier) as path:
         return read_scores(path, videos, detector.classes)

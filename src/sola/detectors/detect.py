@@ -1,4 +1,4 @@
-"""Trained detector × FeatureSet → segments: proposals or detections, in seconds."""
+"""Trained detector × Dataset → segments: proposals or detections, in seconds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,11 +9,10 @@ import torch
 
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
-from sola.data.annotations import VideoAnnotation
 from sola.data.class_scores import VideoScores
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset
+from sola.data.features import none_left
 from sola.data.segments import Segments, SegmentTable
-from sola.data.timing import snippet_grid
 from sola.detectors.base import Detector, DetectorConfig
 from sola.detectors.clips import Clips, cut
 from sola.detectors.postprocess import fuse, share_of_top_two, snippet_class_scores, suppress, vote
@@ -28,30 +27,32 @@ Progress = Callable[[int, int], None]
 @torch.inference_mode()
 def detect(
     detector: TrainedDetector,
-    features: FeatureSet,
-    records: Mapping[str, VideoAnnotation | None],
+    data: Dataset,
     *,
     device: Device = "auto",
+    skipped: dict[str, str] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Segments]:
     """Return the segments found in each video, in seconds, after suppression, best first.
 
     These are detections with classes, or proposals with label 0 where the detector predicts no classes, which
-    `name_proposals` names. Clips of a video are merged before the suppression. `records` are the videos by their id in
-    `features`, with the annotation where there is one: it may say when snippets are, and names the video.
+    `name_proposals` names. Clips of a video are merged before the suppression. `skipped` gets the reasons why videos
+    with bad files were left out, by id in the features.
 
     Raises SolaError when the features went through another chain than the detector's, or a file is bad.
     """
-    detector.check_compatible(features.manifest)
-    config, model, ids = detector.config, detector.model, list(records)
-    if features.channels != model.channels:
-        raise SolaError(f"the features have {features.channels} channels, the detector was trained on {model.channels}")
+    detector.check_compatible(data.features.manifest)
+    config, model, ids = detector.config, detector.model, [video.id for video in data.videos]
+    channels = data.features.channels
+    if channels != model.channels:
+        raise SolaError(f"the features have {channels} channels, the detector was trained on {model.channels}")
     where = choose_device(device)
     model.to(where)
+    bad: dict[str, str] = {} if skipped is None else skipped
     found: dict[str, Segments] = {}
     for begin in range(0, len(ids), VIDEOS_AT_A_TIME):
-        chunk = {id_: records[id_] for id_ in ids[begin : begin + VIDEOS_AT_A_TIME]}
-        clips = cut(features, chunk, config.clipping(), keep_empty=True)
+        chunk = data.only(ids[begin : begin + VIDEOS_AT_A_TIME])
+        clips = cut(chunk, config.clipping(), keep_empty=True, skipped=bad)
         decoded = candidates(model, clips, config.detection_batch_size, where)
         own = [np.flatnonzero(clips.video == video).tolist() for video in range(len(clips.videos))]
         merged = [SegmentTable.joined([relative(decoded[i], clips, i, clip[0]) for i in clip]) for clip in own]
@@ -60,7 +61,7 @@ def detect(
             found[video] = cut_to(placed, *extent) if config.clip_to_video else placed
         progress(min(begin + VIDEOS_AT_A_TIME, len(ids)), len(ids))
     if ids and not found:
-        raise SolaError(f"{features.skipped[ids[0]]}; none of {len(ids)} videos is left")
+        raise none_left(bad, len(ids))
     return found
 
 
@@ -119,8 +120,7 @@ def cut_to(segments: Segments, begin: float, end: float) -> Segments:
 
 def name_proposals(
     detector: TrainedDetector,
-    features: FeatureSet,
-    records: Mapping[str, VideoAnnotation | None],
+    data: Dataset,
     proposals: Mapping[str, Segments],
     *,
     scores: VideoScores | None = None,
@@ -143,19 +143,17 @@ def name_proposals(
         )
     top = min(detector.config.classes_per_proposal, len(detector.classes))
     named = {}
-    for id_, record in records.items():
-        video = id_ if record is None else record.video
-        if video not in proposals:
+    for video in data.videos:
+        if video.id not in proposals:
             continue
         if scores is not None:
-            chances = scores.of(video)
+            chances = scores.of(video.id)
         else:
             assert classifier is not None
-            array = features.read(id_)
-            grid = snippet_grid(id_, len(array), features.manifest, record)
-            chances = snippet_class_scores(proposals[video], classifier.probabilities(array), grid)
+            probabilities = classifier.probabilities(data.read(video))
+            chances = snippet_class_scores(proposals[video.id], probabilities, video.grid)
         if detector.config.class_score == "share":
             chances = share_of_top_two(chances)
-        detections = fuse(proposals[video], chances, top=top, combine=combine)
-        named[video] = detections.take(np.argsort(-detections.score, kind="stable"))
+        detections = fuse(proposals[video.id], chances, top=top, combine=combine)
+        named[video.id] = detections.take(np.argsort(-detections.score, kind="stable"))
     return named

@@ -31,6 +31,7 @@ def train_detector(
     resume: bool = False,
     overwrite: bool = False,
     tensorboard: bool = False,
+    skipped: dict[str, str] | None = None,
     quiet: bool = False,
     **settings: Any,
 ) -> TrainedDetector:
@@ -48,6 +49,7 @@ def train_detector(
         resume: continue from the run's checkpoint; start where there is none; do nothing if the run is finished.
         overwrite: start again where a run exists.
         tensorboard: also write the log's rows to out/tensorboard; the run does not depend on it.
+        skipped: gets the reasons for videos that were left out because of bad files, by id in the features.
         quiet: show no progress bar.
         settings: settings of the config that override the recipe's.
 
@@ -66,7 +68,9 @@ def train_detector(
         limit = int(MEMORY_SHARE * place.free_memory)
 
         def clips_of(videos: Dataset) -> Clips:
-            return cut(videos, config.clipping(), keep_empty=False, memory_limit=limit, folder=place.folder)
+            return cut(
+                videos, config.clipping(), keep_empty=False, memory_limit=limit, folder=place.folder, skipped=skipped
+            )
 
         clips = clips_of(data)
         held_out = None if validation is None else clips_of(validation)

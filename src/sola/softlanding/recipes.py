@@ -140,13 +140,8 @@ def _with_length(
     config: TrainingConfig, features: FeatureSet, open_: list[str], reasons: dict[str, str]
 ) -> TrainingConfig:
     """Choose the number of windows per video and of epochs; adds the reasons."""
-    videos = 0
-    for video in features.videos:
-        try:
-            videos += features.length(video) >= config.window
-        except SolaError as error:
-            features.skip(video, error)
-    videos = max(videos, 1)
+    lengths = [header.shape[0] for header in features.headers().values()]
+    videos = max(sum(length >= config.window for length in lengths), 1)
     if "windows_per_video" in open_:
         each = math.ceil(BATCHES_PER_EPOCH * config.batch_size / videos)
         config = dataclasses.replace(config, windows_per_video=each)

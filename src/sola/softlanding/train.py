@@ -30,6 +30,7 @@ def train(
     overwrite: bool = False,
     tensorboard: bool = False,
     memory_limit: int | None = None,
+    skipped: dict[str, str] | None = None,
     quiet: bool = False,
     **settings: Any,
 ) -> SoLa:
@@ -44,6 +45,7 @@ def train(
         tensorboard: also write the log's rows to out/tensorboard; the run does not depend on it.
         memory_limit: bytes of memory for the features in each process; above, they are mapped from an unnamed file
             beside `out`, which vanishes with the process. By default 60 % of what is free.
+        skipped: gets the reasons for videos that were left out because of bad files, by id.
         quiet: show no progress bar.
         settings: settings of `TrainingConfig` that override the recipe's.
 
@@ -60,7 +62,7 @@ def train(
     def prepare(place: Place) -> Prepared:
         config, reasons = chosen.resolve(features)
         limit = int(MEMORY_SHARE * place.free_memory) if memory_limit is None else memory_limit
-        packed = pack(features, limit, place.folder)
+        packed = pack(features, limit, place.folder, skipped=skipped)
         task = SimilarityMatching(config, packed, place.device)
         description = {
             "sources": [str(stream.source) for stream in features.streams],

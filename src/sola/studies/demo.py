@@ -9,12 +9,13 @@ import numpy as np
 
 from sola.core.checks import at_least
 from sola.core.files import read_json, write_json
-from sola.data.annotations import Annotations, read_annotations
+from sola.data.dataset import Dataset, Video
 from sola.data.features import FeatureSet
 from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
-from sola.evaluation.similarity import Video, compare, cosine_map
+from sola.evaluation.similarity import Video as VideoArray
+from sola.evaluation.similarity import compare, cosine_map
 from sola.report.figures import metric_bars, obedience, png, similarity_distance, similarity_maps, training_curves
 from sola.report.page import Page, Picture, Section, probe_table
 from sola.softlanding.config import TrainingConfig
@@ -40,24 +41,23 @@ def demo(out: Path, *, heading: str, seeds: int, few: int, say: Say) -> ProbeRes
         say: told what is going on.
     """
     at_least(1, seeds=seeds, few=few)
-    annotations = read_annotations(out / "data" / "annotations.json")
-    features = FeatureSet.open(out / "data" / "features")
-    learned_from = features.only(annotations.subset("training").videos)
+    data = Dataset.open(out / "data" / "features", out / "data" / "annotations.json")
+    learned_from = data.subset("training").features
 
-    transformed: list[tuple[str, FeatureSet]] = []
+    transformed: dict[str, list[FeatureSet]] = {name: [] for name in RUNS}
     for name, recipe in RUNS.items():
         for seed in range(seeds):
             say(f"{name}: train without labels, seed {seed}")
-            transformed.append((name, _soften(out, recipe, seed, features, learned_from)))
+            transformed[name].append(_soften(out, recipe, seed, data.features, learned_from))
 
     results = {}
     for title, videos in (("all labels", None), (f"labels of {few} videos", few)):
         say(f"linear evaluation beside the controls, {title}")
-        results[title] = probe(features, annotations, compare=transformed, solver="ridge", videos=videos, seeds=seeds)
+        results[title] = probe(data, transformed, solver="ridge", videos=videos, seeds=seeds)
     write_json(out / "probe.json", {title: result.to_json() for title, result in results.items()})
 
     say("inspect and draw")
-    page = _page(out, heading, features, annotations, results)
+    page = _page(out, heading, data, results)
     page.write(out / "report.html")
     return results["all labels"]
 
@@ -66,36 +66,33 @@ def _soften(out: Path, recipe: str, seed: int, features: FeatureSet, learned_fro
     """Train one module and transform all features with it."""
     run = out / "runs" / f"{recipe}-{seed}"
     module = train(learned_from, recipe, run, seed=seed)
-    transform(module, features, out / "features" / run.name)
-    return FeatureSet.open(out / "features" / run.name)
+    return transform(module, features, out / "features" / run.name)
 
 
 def _page(
     out: Path,
     heading: str,
-    features: FeatureSet,
-    annotations: Annotations,
+    data: Dataset,
     results: dict[str, ProbeResult],
 ) -> Page:
     module = SoLa.from_pretrained(out / "runs" / "auto-0")
     record = read_json(out / "runs" / "auto-0" / "config.json", "a run's config")
     config, reasons = TrainingConfig(**record["training"]), record["chosen"]
-    views: dict[str, Callable[[Video], Video]] = {
+    views: dict[str, Callable[[VideoArray], VideoArray]] = {
         "raw": np.asarray,
         "centered": center,
         "after SoLa": partial(transform_array, module),
     }
-    validation = annotations.subset("validation")
-    found = compare([features.read(video) for video in validation.videos], views, step=config.step)
+    validation = data.subset("validation")
+    found = compare([validation.read(video) for video in validation.videos], views, step=config.step)
     full, few = results.values()
     few_title = list(results)[1]
     best = full.best_control
     assert best is not None
     shown = _shown(validation)
-    maps = {name: cosine_map(view(features.read(shown))) for name, view in views.items()}
-    duration = validation.videos[shown].duration
-    assert duration is not None
-    picture = similarity_maps(maps, validation.videos[shown].segments, (0, duration), "seconds", annotations.classes)
+    maps = {name: cosine_map(view(validation.read(shown))) for name, view in views.items()}
+    assert shown.duration is not None
+    picture = similarity_maps(maps, shown.segments, (0, shown.duration), "seconds", data.classes)
     (out / "picture.png").write_bytes(png(picture))
     full_json, few_json = full.to_json(), few.to_json()
     return Page(
@@ -118,7 +115,7 @@ def _page(
                     "scale stands below. Features that knew where actions begin and end would show a bright block for "
                     "each and nothing else. Colored bars are the annotated actions.",
                 ],
-                [Picture(picture, f"Cosine similarity within {shown}.", "Three similarity maps of one video.")],
+                [Picture(picture, f"Cosine similarity within {shown.id}.", "Three similarity maps of one video.")],
             ),
             Section(
                 "What a linear classifier reads off them",
@@ -204,6 +201,6 @@ def _percent(result: ProbeResult, name: str) -> str:
     return f"{100 * result.row(name).roc_auc.mean:.1f} %"
 
 
-def _shown(validation: Annotations) -> str:
+def _shown(validation: Dataset) -> Video:
     """The video that is drawn: the first with five instances, or nearly so; chosen by no other merit."""
-    return min(validation.videos, key=lambda video: abs(len(validation.videos[video].segments) - 5))
+    return min(validation.videos, key=lambda video: abs(len(video.segments) - 5))

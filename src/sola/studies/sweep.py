@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sola.core.files import read_json, write_json
+from sola.data.features import FeatureSet
 from sola.detectors.base import DetectorConfig
 from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
@@ -74,20 +75,17 @@ class Sweep:
         return found
 
     def _probed(self) -> ProbeResult:
-        compared = [
-            (variant.name, self.data.open_features(self.module(variant, seed) / FEATURES))
+        compared = {
+            variant.name: [FeatureSet.open(self.module(variant, seed) / FEATURES) for seed in range(self.seeds)]
             for variant in self.experiment.variants
-            for seed in range(self.seeds)
-        ]
+        }
         return probe(
-            self.data.open_features(),
-            self.data.open_annotations(),
-            compare=compared,
+            self.data.open(),
+            compared,
             solver="ridge",
             seeds=self.seeds,
             train_subset=self.data.train_subset,
             test_subset=self.data.test_subset,
-            id_prefix=self.data.id_prefix,
         )
 
     def chosen_controls(self, linear: Mapping[str, Any]) -> tuple[str, ...]:
@@ -169,11 +167,11 @@ class Sweep:
 
     def comparable(self) -> bool:
         """Whether the data are those of the published figures, as far as annotations and available features tell."""
-        annotations, features = self.data.open_annotations(), self.data.open_features()
+        data = self.data.open()
         return (
-            len(annotations.classes) == CLASSES
-            and len(self.data.records(features, self.data.train_subset)) >= TRAINING_VIDEOS
-            and len(self.data.records(features, self.data.test_subset)) >= TEST_VIDEOS
+            len(data.classes) == CLASSES
+            and len(data.subset(self.data.train_subset)) >= TRAINING_VIDEOS
+            and len(data.subset(self.data.test_subset)) >= TEST_VIDEOS
         )
 
     def _row(

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from sola.data.dataset import Dataset
 from support.calling import refused
 from support.calling import sola as command
 
 import sola.training.checkpoint
 from sola.core.errors import SolaError
+from sola.data.dataset import Dataset
 from sola.data.segments import SegmentTable
 from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer.config import ActionFormerConfig
