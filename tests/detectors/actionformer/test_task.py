@@ -131,7 +131,7 @@ def test_the_rate_rises_linearly_and_falls_along_a_cosine():
 @pytest.mark.parametrize("multi_class", [True, False])
 def test_a_head_without_classes_is_trained_toward_one(world, tmp_path, multi_class):
     task = task_of(world, tmp_path, multi_class=multi_class)
-    classes = len(world[1].classes)
+    classes = len(world.classes)
     assert task.head.classes == (classes if multi_class else 1)
     assert task.batch(0, 0).targets.classes.shape[2] == task.head.classes
 
