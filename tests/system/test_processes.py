@@ -99,7 +99,7 @@ class TestTorchrun:
 
     @pytest.mark.parametrize("head", sorted(HEADS))
     def test_a_head_is_trained_as_by_one(self, world: Path, tmp_path: Path, head: str) -> None:
-        where = (str(world / "features"), "--annotations", str(world / "annotations.json"), "--head", head)
+        where = (str(world / "features"), "--annotations", str(world / "annotations.json"), "--model", head)
         chosen = (
             *HEADS[head],
             "--epochs",

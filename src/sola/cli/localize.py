@@ -28,11 +28,10 @@ from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.ids import match_videos
 from sola.data.segments import Segments
-from sola.detectors.actionformer.config import ActionFormerConfig
+from sola.detectors import DETECTORS, detector_family
+from sola.detectors.base import DetectorConfig
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.explain import explain
-from sola.detectors.proposal_map.config import ProposalMapConfig
-from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
 from sola.detectors.train import train_detector
 from sola.detectors.trained import WEIGHTS, TrainedDetector
 from sola.pipeline.predicting import Predicting, load_detector, predict_on_cluster
@@ -47,7 +46,7 @@ class LocalizeTrain:
     """Train a head that finds actions on features, raw or transformed, and write the run to OUT.
 
     OUT gets detector.safetensors, config.json and metrics.jsonl. Head and recipe set every other option;
-    `sola localize train --head gtad --recipe thumos --help` shows what they set, and options given beside them win.
+    `sola localize train --model gtad --recipe thumos --help` shows what they set, and options given beside them win.
     """
 
     features: Features
@@ -56,7 +55,7 @@ class LocalizeTrain:
     """ActivityNet's layout, which HACS and THUMOS14 share."""
     out: Annotated[Path, arg(metavar="RUN")]
     """The run's folder."""
-    recipe: DetectorRecipe = "anet"
+    recipe: str = "anet"
     """anet: as published; hacs, thumos, gtea: what is not published is ours."""
     subset: str = "training"
     """Whose instances are learned."""
@@ -125,15 +124,14 @@ def run(arguments: list[str]) -> None:
 
 def train(arguments: list[str]) -> None:
     """Train."""
-    head = named(arguments, "head", DetectorName, "bmn")
-    recipe = DETECTOR_RECIPES[head, named(arguments, "recipe", DetectorRecipe, "anet")]()  # type: ignore[index]
-
-    kind = type(recipe)  # whose fields are the flags: heads have different ones
+    family = detector_family(named(arguments, "model", DETECTORS, "bmn"))
+    recipe = family.recipe(named(arguments, "recipe", family.recipes, "anet"))
+    kind = family.config
 
     def command(
         options: OmitArgPrefixes[LocalizeTrain],
         config: OmitArgPrefixes[kind] = recipe,  # type: ignore[valid-type]
-    ) -> tuple[LocalizeTrain, ProposalMapConfig | ActionFormerConfig]:
+    ) -> tuple[LocalizeTrain, DetectorConfig]:
         return options, config
 
     command.__doc__ = LocalizeTrain.__doc__
@@ -183,7 +181,7 @@ def opened(options: LocalizeTrain) -> Dataset:
     )
 
 
-def explained(options: LocalizeTrain, config: ProposalMapConfig | ActionFormerConfig) -> str:
+def explained(options: LocalizeTrain, config: DetectorConfig) -> str:
     """What --explain says."""
     videos = opened(options).videos
     for video in videos:
@@ -209,9 +207,9 @@ def predict(arguments: list[str]) -> None:
             raise SolaError(f"{place_of(path)}: exists already; choose another file, or pass --overwrite")
     run = Storage.of(options.run)
     detector = load_detector(run)
-    if options.classifier is not None and detector.config.knows_classes:
+    if options.classifier is not None and detector.config.predicts_classes:
         raise SolaError(f"--classifier {options.classifier}: the head of {options.run} knows the classes by itself")
-    if options.classifier is None and detector.classifier is None and not detector.config.knows_classes:
+    if options.classifier is None and detector.classifier is None and not detector.config.predicts_classes:
         raise SolaError(f"{options.run}: has no snippet classifier; name a file of class scores with --classifier")
     annotations, prefix = annotations_of(options), options.reading.id_prefix
     data: Dataset | StoredFeatures
@@ -233,7 +231,7 @@ def predict(arguments: list[str]) -> None:
         if isinstance(data, Dataset):
             bad: dict[str, str] = {}
             found = detections = detect(detector, data, device=options.device, skipped=bad, progress=progress)
-            if not detector.config.knows_classes:
+            if not detector.config.predicts_classes:
                 detections = name_proposals(detector, data, found, scores=scores, combine=options.combine)
             skipped = {**data.features.unreadable, **bad}
         else:

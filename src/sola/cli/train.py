@@ -57,7 +57,7 @@ class Train:
 
 def run(arguments: list[str]) -> None:
     """Parse and run."""
-    recipe = RECIPES[named(arguments, "recipe", Recipe, "anet")]()  # type: ignore[index]
+    recipe = RECIPES[named(arguments, "recipe", RECIPES, "anet")]()  # type: ignore[index]
 
     def command(
         options: OmitArgPrefixes[Train], config: OmitArgPrefixes[TrainingConfig] = recipe
