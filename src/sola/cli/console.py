@@ -1,69 +1,50 @@
-"""What every command does alike: parse its arguments, and talk to the person."""
+"""What commands print."""
 
 import sys
-from collections.abc import Callable, Mapping
-from typing import TypeVar, get_args
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import tyro
-from rich.console import Console
-from rich.progress import Progress
-from tyro.conf import FlagCreatePairsOff
-
-from sola.cli import one_line_errors
-from sola.core.errors import SolaError
 from sola.core.launch import leads
 
-Command = TypeVar("Command")
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
-
-def parse(command: Callable[..., Command], name: str, arguments: list[str]) -> Command:
-    """Parse the arguments of `sola <name>` into its dataclass.
-
-    Raises SolaError, one line, when they do not fit; exits 0 after --help.
-    """
-    with one_line_errors():
-        parsed: Command = tyro.cli(command, prog=f"sola {name}", args=arguments, config=(FlagCreatePairsOff,))
-        return parsed
-
-
-def subcommand(
-    arguments: list[str], name: str, commands: Mapping[str, tuple[Callable[[list[str]], None], str]]
-) -> None:
-    """Call the one of `sola <name> ...` that the first argument names; each stands with what its help says in a line.
-
-    Raises SolaError when there is none of that name.
-    """
-    if not arguments or arguments[0] in ("-h", "--help"):
-        width = max(map(len, commands)) + 2
-        lines = "\n".join(f"  {command:<{width}}{what}" for command, (_, what) in commands.items())
-        print(f"usage: sola {name} COMMAND ...\n\n{lines}\n\nsola {name} COMMAND --help explains a command.")
-        sys.exit(0 if arguments else 2)
-    if arguments[0] not in commands:
-        raise SolaError(f"{name} {arguments[0]}: no such command; expected {' or '.join(commands)}")
-    commands[arguments[0]][0](arguments[1:])
-
-
-def stderr_bar(quiet: bool) -> Progress:
-    """A progress bar on stderr where somebody watches, gone when it is done: an error is the only line left."""
-    console = Console(stderr=True)
-    return Progress(console=console, disable=quiet or not console.is_terminal, transient=True)
+TABLE_WIDTH = 150
+"""Columns of a terminal that a table of results needs."""
 
 
 def say(text: str) -> None:
-    """One line for the person, on stderr: stdout is for results. Of several processes the first says it."""
-    if not leads():
-        return
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
+    """Print a line for the user on stderr, in the leading process only: stdout is for results."""
+    if leads():
+        print(text, file=sys.stderr)
 
 
-def named(arguments: list[str], flag: str, kind: object, default: str) -> str:
-    """The value of a flag among raw arguments that sets the defaults that the others are parsed against."""
-    name = default
-    for position, argument in enumerate(arguments):
-        if argument.startswith(f"--{flag}="):
-            name = argument.removeprefix(f"--{flag}=")
-        elif argument == f"--{flag}" and position + 1 < len(arguments):
-            name = arguments[position + 1]
-    if name not in get_args(kind):
-        raise SolaError(f"--{flag} {name}: no such {flag}; expected one of {', '.join(get_args(kind))}")
-    return name
+def print_wide(renderable: Any) -> None:
+    """Print a table on stdout; a file, a pipe or a narrow terminal does not cut its numbers."""
+    from rich.console import Console
+
+    Console(width=max(TABLE_WIDTH, Console().width)).print(renderable)
+
+
+def report_skipped(skipped: Mapping[str, str]) -> None:
+    """Print how many files --skip-bad skipped, and why the first."""
+    if skipped:
+        video, reason = next(iter(skipped.items()))
+        say(f"{len(skipped)} bad files left out, the first: {video}: {reason}")
+
+
+def place_of(place: Path) -> str:
+    """Return a place as users write it: a Path drops one of the two slashes of a URL."""
+    from sola.pipeline.storage import Storage, is_remote
+
+    return Storage.of(place).location if is_remote(place) else str(place)
+
+
+def stderr_bar(quiet: bool) -> "Progress":
+    """Return a progress bar on stderr for terminals, which vanishes when done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(console=console, disable=quiet or not console.is_terminal, transient=True)

@@ -1,98 +1,102 @@
 """`sola inspect`."""
 
-import dataclasses
-import json
+import json as json_module
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from tyro.conf import arg
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from sola.cli.console import parse, say
-from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, load_run, report_skipped
+from sola.cli.console import report_skipped, say
+from sola.cli.options import (
+    AT_LEAST_ONE,
+    INPUTS,
+    OUTPUT,
+    Features,
+    Json,
+    LabelKey,
+    OptionalAnnotationFile,
+    Overwrite,
+    Quiet,
+    Reading,
+    Timing,
+)
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json
-from sola.data.annotations import VideoAnnotation, read_annotations
-from sola.data.features import FeatureSet
-from sola.data.ids import match_videos
-from sola.data.segments import Segments
-from sola.data.timing import snippet_grid
-from sola.evaluation.controls import center
-from sola.evaluation.similarity import Video, compare, cosine_map
-from sola.report.figures import obedience, png, similarity_distance, similarity_maps
-from sola.softlanding.auto import suggest
-from sola.softlanding.network import SoLa
-from sola.softlanding.transform import transform_array
+
+if TYPE_CHECKING:
+    from sola.data.annotations import VideoAnnotation
+    from sola.data.features import FeatureSet
+    from sola.data.segments import Segments
+    from sola.evaluation.similarity import Video
+    from sola.softlanding.network import SoLa
 
 
-@dataclasses.dataclass(frozen=True)
-class Inspect:
-    """Look at FEATURES: how alike snippets are by their distance, where windows obey the method's assumption.
+def inspect(
+    features: Features,
+    /,
+    *,
+    run: Annotated[
+        Path | None, Parameter(group=INPUTS, help="Finished run of `sola train`: compare before and after its module.")
+    ] = None,
+    annotations: OptionalAnnotationFile = None,
+    label_key: LabelKey = "label",
+    reading: Reading = Reading(),
+    step: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None,
+    videos: Annotated[tuple[str, ...], Parameter(metavar="ID")] = (),
+    max_videos: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = 100,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    timing: Timing = Timing(),
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run `sola inspect`.
 
-    OUT gets inspection.json and pictures: similarity against distance, the share of windows that obey, and similarity
-    maps of a few videos with their annotated segments. With --run, all of it also after the module of that run.
+    Args:
+        step: Distance between two positions of a window (snippets). Without it, that of the run, or the suggested one.
+        videos: Ids of the videos whose maps are drawn. Without it, three, spread over the set.
+        max_videos: Videos that the curves are computed from, spread over the set.
+        seed: Random seed of the windows.
+        out: Folder to write.
     """
+    from sola.cli.loading import load_module
+    from sola.evaluation.controls import center
+    from sola.evaluation.similarity import compare, cosine_map
+    from sola.report.figures import obedience, png, similarity_distance, similarity_maps
+    from sola.softlanding.auto import suggest
+    from sola.softlanding.transform import transform_array
 
-    features: Features
-    """A folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
-    out: Annotated[Path, arg(metavar="DIR")]
-    """The folder to write."""
-    run: Annotated[Path | None, arg(metavar="RUN")] = None
-    """A finished run of `sola train`: inspect before and after its module."""
-    annotations: Annotated[Path | None, arg(metavar="JSON")] = None
-    """Draw the segments of these annotations above the similarity maps."""
-    label_key: str = "label"
-    """The annotation's field that names the class (EPIC: verb or noun)."""
-    step: int | None = None
-    """Snippets between two positions of a window (default: the run's, else the suggested one)."""
-    videos: Annotated[tuple[str, ...], arg(metavar="ID")] = ()
-    """Videos whose maps are drawn (default: three, spread over the set)."""
-    max_videos: int = 100
-    """Videos that the curves are taken from, spread over the set."""
-    seed: int = 0
-    """Of the windows drawn."""
-    overwrite: bool = False
-    """Replace OUT."""
-    json: bool = False
-    """Print inspection.json on stdout."""
-    quiet: bool = False
-    """No remarks."""
-    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
-    timing: TimingFlags = dataclasses.field(default_factory=Timing)
-
-
-def run(arguments: list[str]) -> None:
-    """Parse and run."""
-    options = parse(Inspect, "inspect", arguments)
-    for name, least in (("max_videos", 1), ("seed", 0), ("step", 1)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise SolaError(f"{name}={value}: expected a whole number of at least {least}")
-    features = options.timing.fill(options.reading.open(options.features))
-    module = None if options.run is None else load_run(options.run)
-    if module is not None and module.channels != features.channels:
-        raise SolaError(f"the features have {features.channels} channels, the run's module {module.channels}")
-    annotated, classes = _annotated(options, features)
-    suggestion = suggest(features, seed=options.seed)
-    step = options.step or _step_of(module) or suggestion.step
+    opened = timing.fill(reading.open(features))
+    module = None if run is None else load_module(run)
+    if module is not None and module.channels != opened.channels:
+        raise SolaError(f"the features have {opened.channels} channels, the run's module {module.channels}")
+    unknown = [video for video in videos if video not in opened.videos]
+    if unknown:
+        raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {opened.videos[0]})")
+    annotated, classes = annotated_videos(annotations, label_key, opened, reading.id_prefix)
+    suggestion = suggest(opened, seed=seed)
+    step = step or step_of(module) or suggestion.step
 
     views: dict[str, Callable[[Video], Video]] = {"raw": np.asarray, "centered": center}
     if module is not None:
         views["after SoLa"] = partial(transform_array, module)
-    sample = features.only(_spread(features.videos, options.max_videos))
+    sample = opened.only(spread(opened.videos, max_videos))
     arrays = [np.array(array) for _, array in sample.items()]
-    drawn = features.only(options.videos or _spread(sample.videos, 3))
-    found = compare(arrays, views, step=step, seed=options.seed)
+    drawn = opened.only(videos or spread(sample.videos, 3))
+    found = compare(arrays, views, step=step, seed=seed)
     suggested = {name: getattr(suggestion, name) for name in ("step", "k", "center", "smoothing")}
     result = {
-        "suggested": suggested,
+        "suggested": {"centre" if name == "center" else name: value for name, value in suggested.items()},
         "reasons": dict(suggestion.reasons),
         "step": step,
         "views": {name: inspection.to_json() for name, inspection in found.items()},
     }
-    with new_folder(options.out, overwrite=options.overwrite, mark="inspection.json", key="suggested") as folder:
+    with new_folder(out, overwrite=overwrite, mark="inspection.json", key="suggested") as folder:
         whole = {name: (i.whole.distance, i.whole.similarity) for name, i in found.items()}
         sampled = {name: (i.windows.distance, i.windows.similarity) for name, i in found.items()}
         (folder / "similarity_distance.png").write_bytes(png(similarity_distance(whole, sampled)))
@@ -100,34 +104,38 @@ def run(arguments: list[str]) -> None:
         (folder / "obedience.png").write_bytes(png(obedience(shares)))
         for video, array in drawn.items():
             maps = {name: cosine_map(view(array)) for name, view in views.items()}
-            figure = similarity_maps(maps, *_extent(video, features, annotated.get(video)), classes=classes)
+            figure = similarity_maps(maps, *extent(video, opened, annotated.get(video)), classes=classes)
             (folder / f"similarity_map_{video.replace('/', '_')}.png").write_bytes(png(figure))
         write_json(folder / "inspection.json", result)
-    report_skipped(features.skipped)
-    if options.json:
-        print(json.dumps(result, indent=2, allow_nan=False))
-    elif not options.quiet:
+    report_skipped(opened.skipped)
+    if json:
+        print(json_module.dumps(result, indent=2, allow_nan=False))
+    elif not quiet:
         for name, value in suggested.items():
             say(f"suggested {name}: {value}. {suggestion.reasons['conditioning' if name == 'center' else name]}")
-        say(f"{options.out}: written")
+        say(f"{out}: written")
 
 
-def _annotated(options: Inspect, features: FeatureSet) -> tuple[dict[str, VideoAnnotation], Sequence[str]]:
-    """Annotations by the id of the features, and the names of the classes."""
-    unknown = [video for video in options.videos if video not in features.videos]
-    if unknown:
-        raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {features.videos[0]})")
-    if options.annotations is None:
+def annotated_videos(
+    annotations: Path | None, label_key: str, features: "FeatureSet", id_prefix: str | None
+) -> tuple[dict[str, "VideoAnnotation"], Sequence[str]]:
+    """Return the annotated videos by the id of the features, and the names of the classes."""
+    from sola.data.annotations import read_annotations
+    from sola.data.ids import match_videos
+
+    if annotations is None:
         return {}, ()
-    annotations = read_annotations(options.annotations, options.label_key)
-    match = match_videos(features.videos, annotations.videos, id_prefix=options.reading.id_prefix)
-    return {video: annotations.videos[other] for video, other in match.videos.items()}, annotations.classes
+    read = read_annotations(annotations, label_key)
+    match = match_videos(features.videos, read.videos, id_prefix=id_prefix)
+    return {video: read.videos[other] for video, other in match.videos.items()}, read.classes
 
 
-def _extent(
-    video: str, features: FeatureSet, annotation: VideoAnnotation | None
-) -> tuple[Segments | None, tuple[float, float], str]:
-    """The segments of a video, where its first snippet begins and its last one ends, and in which unit."""
+def extent(
+    video: str, features: "FeatureSet", annotation: "VideoAnnotation | None"
+) -> tuple["Segments | None", tuple[float, float], str]:
+    """Return the segments of a video, the start of its first and the end of its last snippet, and their unit."""
+    from sola.data.timing import snippet_grid
+
     length, manifest = features.length(video), features.manifest
     if annotation is None:
         return None, (0.0, float(length)), "snippets"
@@ -135,13 +143,13 @@ def _extent(
     return annotation.segments, (grid.seconds(-0.5), grid.seconds(length - 0.5)), "seconds"
 
 
-def _step_of(module: SoLa | None) -> int | None:
-    """The step that a module was trained at; None without a module or for one that was not trained here."""
+def step_of(module: "SoLa | None") -> int | None:
+    """Return the step that a module was trained with; None without a module or its training."""
     step = module.origin.get("training", {}).get("step") if module is not None else None
     return step if isinstance(step, int) and step > 0 else None
 
 
-def _spread(videos: Sequence[str], count: int) -> list[str]:
-    """At most `count` of the videos, evenly spaced."""
+def spread(videos: Sequence[str], count: int) -> list[str]:
+    """Return at most `count` of the videos, evenly spaced."""
     positions = np.linspace(0, len(videos) - 1, min(count, len(videos))).round().astype(int)
     return [videos[position] for position in np.unique(positions)]
