@@ -214,15 +214,15 @@ def rehearse(folder: Path, layout: Layout, recipe: str, head: str, videos: int) 
         steps["probe"] = measured(videos + half, "probe", source, *annotations, *compared, *shared)
     return steps | {
         "localize train": measured(
-            videos, "localize", "train", softened, *annotations, "--head", head, "--recipe", recipe, "--out", detector,
+            videos, "train-detector", softened, *annotations, "--model", head, "--recipe", recipe, "--out", detector,
             "--epochs", EPOCHS["localize train"], *layout.head, *shared, run=detector,
         ),
         "localize predict": measured(
-            half, "localize", "predict", detector, softened, *annotations, "--subset", "validation",
+            half, "detect", detector, softened, *annotations, "--test-subset", "validation",
             "--classifier", folder / "classifier.json", "--out", found, "--proposals", proposals, *shared,
         ),
-        "evaluate detections": measured(half, "evaluate", "detections", found, *annotations, "--json"),
-        "evaluate proposals": measured(half, "evaluate", "proposals", proposals, *annotations, "--json"),
+        "evaluate detections": measured(half, "evaluate", found, *annotations, "--json"),
+        "evaluate proposals": measured(half, "evaluate", proposals, "--proposals", *annotations, "--json"),
     }  # fmt: skip
 
 

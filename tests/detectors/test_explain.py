@@ -56,7 +56,7 @@ def test_at_a_snippet_a_unit_its_center_is_half_a_unit_on(grid, index):
 def explained(capsys: pytest.CaptureFixture[str], world: Path, *flags: object) -> str:
     video = sorted(path.stem for path in (world / "features").glob("*.npy"))[0]
     code = sola(
-        "localize", "train", world / "features", "--annotations", world / "annotations.json", "--out", "nowhere",
+        "train-detector", world / "features", "--annotations", world / "annotations.json", "--out", "nowhere",
         "--explain", video, *flags,
     )  # fmt: skip
     assert code == 0
@@ -64,7 +64,7 @@ def explained(capsys: pytest.CaptureFixture[str], world: Path, *flags: object) -
 
 
 def test_every_figure_of_the_explanation_follows_from_the_one_before(world, capsys):
-    text = explained(capsys, world, "--head", "actionformer", "--recipe", "gtea")
+    text = explained(capsys, world, "--model", "actionformer", "--recipe", "gtea")
     snippets = int(re.search(r": (\d+) snippets", text)[1])
     assert f"{round(snippets / 4)} units" in text
     unit = float(re.search(r"u·([\d.]+) s", text)[1])
@@ -77,7 +77,7 @@ def test_every_figure_of_the_explanation_follows_from_the_one_before(world, caps
 
 
 def test_windows_are_told(world, capsys):
-    text = explained(capsys, world, "--head", "bmn", "--length", "16", "--span", "32", "--max-duration", "8")
+    text = explained(capsys, world, "--model", "bmn", "--length", "16", "--span", "32", "--max-duration", "8")
     assert "clips of 32 snippets in 16 units" in text
 
 
@@ -89,7 +89,7 @@ def test_nothing_is_trained(world, capsys, tmp_path, monkeypatch):
 
 def test_an_unknown_video_is_refused(world, capsys):
     line = refused(
-        capsys, "localize", "train", world / "features", "--annotations", world / "annotations.json", "--out", "x",
+        capsys, "train-detector", world / "features", "--annotations", world / "annotations.json", "--out", "x",
         "--explain", "nobody",
     )  # fmt: skip
     assert "--explain nobody: no such video" in line

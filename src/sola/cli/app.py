@@ -77,7 +77,7 @@ COMMANDS: Mapping[str, Entry] = {
         "Writes detector.safetensors, config.json (all that reproduces the run), and metrics.jsonl (one row per "
         "epoch).",
         "sola train-detector softened/ --annotations annotations.json --model bmn --recipe gtea --out detector\n"
-        "sola train-detector features/ --annotations annotations.json --explain video_1 --out unused",
+        "sola train-detector features/ --annotations annotations.json --model bmn --out detector --explain video_1",
     ),
     "detect": Entry(
         "sola.cli.detect:detect",

@@ -61,9 +61,10 @@ def probe(
     from sola.data.ids import match_videos
     from sola.evaluation.probe import probe as run_probe
 
+    compared = named_paths("--compare", compare)
     annotated = read_annotations(annotations, label_key)
     opened = timing.fill(reading.open(features))
-    others = [(name, reading.open((folder,))) for name, folder in named_paths("--compare", compare)]
+    others = [(name, reading.open((folder,))) for name, folder in compared]
     with stderr_bar(quiet) as bar:
         line = bar.add_task("probe", total=None)
 

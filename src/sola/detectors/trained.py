@@ -55,14 +55,14 @@ class TrainedDetector:
 
     @classmethod
     def load(cls, run: Path) -> "TrainedDetector":
-        """Load what `sola localize train` left in a run's folder.
+        """Load what `sola train-detector` left in a run's folder.
 
         Raises SolaError when it is no finished run of it.
         """
         if not run.is_dir():
-            raise SolaError(f"{run}: no such folder; expected a finished run of `sola localize train`")
+            raise SolaError(f"{run}: no such folder; expected a finished run of `sola train-detector`")
         if not (run / WEIGHTS).is_file():
-            raise SolaError(f"{run}: holds no {WEIGHTS}; expected a finished run of `sola localize train`")
+            raise SolaError(f"{run}: holds no {WEIGHTS}; expected a finished run of `sola train-detector`")
         record = read_json(run / CONFIG, "a run's config")
         try:
             kind = CONFIGS[record["training"]["head"]]
@@ -85,7 +85,7 @@ class TrainedDetector:
                 classifier = SnippetClassifier(weight, bias)
         except FAULTS as error:
             reason = " ".join(str(error).split())
-            raise SolaError(f"{run}: not a run of `sola localize train` ({reason}); train it again") from None
+            raise SolaError(f"{run}: not a run of `sola train-detector` ({reason}); train it again") from None
         return cls(head.eval(), config, classes, manifest, classifier)
 
     def save_weights(self, run: Path) -> None:

@@ -59,7 +59,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
         SolaError: when detections or features and annotations have no video in common, or a feature file is bad.
     """
     if videos < 1:
-        raise SolaError(f"--videos {videos}: expected a whole number of at least 1")
+        raise SolaError(f"--max-videos {videos}: expected a whole number of at least 1")
     annotations, id_prefix = material.annotations, material.id_prefix
     records = {} if annotations is None else dict(annotations.subset(material.subset).videos)
     everything = None if annotations is None else annotations.videos
@@ -76,7 +76,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
     if not candidates:
         raise SolaError(
             f"subset {material.subset!r}: neither detections nor features have a video of it; "
-            "name another with --subset"
+            "name another with --test-subset"
         )
     chosen = spread(candidates, videos)
     classes = _Classes(() if annotations is None else annotations.classes)

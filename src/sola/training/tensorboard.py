@@ -21,9 +21,7 @@ Tell = Callable[[Mapping[str, Any]], None]
 def must_be_there(track: Track | None) -> None:
     """Raise SolaError when TensorBoard is asked for and is not installed."""
     if track is not None and find_spec("tensorboard") is None:
-        raise SolaError(
-            "--track tensorboard: TensorBoard is not installed; pip install -c constraints.txt 'sola-tal[track]'"
-        )
+        raise SolaError("--tensorboard: TensorBoard is not installed; pip install -c constraints.txt 'sola-tal[track]'")
 
 
 @contextmanager
