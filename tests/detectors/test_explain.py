@@ -83,7 +83,7 @@ def test_windows_are_told(world, capsys):
 
 def test_nothing_is_trained(world, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    explained(capsys, world)
+    explained(capsys, world, "--model", "bmn")
     assert not list(tmp_path.iterdir())
 
 

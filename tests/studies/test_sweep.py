@@ -147,7 +147,7 @@ class TestWorkspace:
     def test_it_is_of_one_process(self, tmp_path: Path) -> None:
         with (
             Workspace(tmp_path).claimed_for(self.data()),
-            pytest.raises(SolaError, match="another sola experiment"),
+            pytest.raises(SolaError, match="another `sola reproduce`"),
             Workspace(tmp_path).claimed_for(self.data()),
         ):
             pass
