@@ -233,7 +233,7 @@ def reckoned(
     both = layout.training + layout.validation
     videos = {"train": layout.training, "transform": both, "probe": both, "localize train": layout.training}
     epochs = {
-        "train": int(RECIPES[recipe]().epochs),  # type: ignore[index]
+        "train": RECIPES[recipe]().values["epochs"],  # type: ignore[index]
         "localize train": DETECTOR_RECIPES[head, recipe]().epochs,  # type: ignore[index]
     }
     return [

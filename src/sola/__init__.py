@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sola.core.errors import SolaError
     from sola.data.annotations import Annotations, read_annotations
+    from sola.data.dataset import Dataset
     from sola.data.detections import read_detections, write_detections
     from sola.data.features import FeatureSet
     from sola.data.segments import Segments
@@ -41,6 +42,7 @@ __all__ = [
     "DETECTOR_RECIPES",
     "RECIPES",
     "Annotations",
+    "Dataset",
     "FeatureSet",
     "Segments",
     "SnippetGrid",
@@ -77,6 +79,7 @@ _HOME = {
     "DETECTOR_RECIPES": "detectors.recipes",
     "RECIPES": "softlanding.recipes",
     "Annotations": "data.annotations",
+    "Dataset": "data.dataset",
     "FeatureSet": "data.features",
     "TrainedDetector": "detectors.trained",
     "Segments": "data.segments",

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from support.calling import refused, sola
 
-from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.data.detections import read_detections
-from sola.data.features import FeatureSet
 from sola.data.segments import SegmentTable
 from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.detect import detect
@@ -506,9 +505,8 @@ def test_on_an_easy_world_a_head_finds_nine_actions_in_ten(head: BoundaryMapHead
         state=1.0, repetition=0, easy=True,
     )  # fmt: skip
     write(easy, tmp_path / "world")
-    features = FeatureSet.open(tmp_path / "world" / "features")
-    annotations = read_annotations(tmp_path / "world" / "annotations.json")
-    validation = annotations.subset("validation").videos
+    data = Dataset.open(tmp_path / "world" / "features", tmp_path / "world" / "annotations.json")
+    validation = data.subset("validation")
 
     def recall(epochs: int, learning_rate: float) -> float:
         config = ProposalMapConfig(
@@ -517,11 +515,11 @@ def test_on_an_easy_world_a_head_finds_nine_actions_in_ten(head: BoundaryMapHead
             device="cpu",
         )  # fmt: skip
         out = tmp_path / f"run{epochs}"
-        detector = train_detector(features, annotations, config, out, quiet=True)
-        found = detect(detector, features, validation, device="cpu")
+        detector = train_detector(data, config, out, quiet=True)
+        found = detect(detector, validation, device="cpu")
         truth, proposals = (
-            SegmentTable.joined([one[video] for video in validation])
-            for one in ({video: record.segments for video, record in validation.items()}, found)
+            SegmentTable.joined([one[video.id] for video in validation.videos])
+            for one in ({video.id: video.segments for video in validation.videos}, found)
         )
         return average_recall(truth, proposals, [0.5]).at(100)
 

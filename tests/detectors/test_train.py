@@ -21,8 +21,9 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import sola.training.checkpoint
 from sola.core.errors import SolaError
-from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
+from sola.data.annotations import Annotations, VideoAnnotation
 from sola.data.class_scores import VideoScores, read_classifier, thumos14_layout
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 from sola.data.segments import Segments
@@ -54,20 +55,26 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def data(world: Path) -> Dataset:
+    return Dataset.open(world / "features", world / "annotations.json")
+
+
 @pytest.fixture
-def features(world: Path) -> FeatureSet:
-    return FeatureSet.open(world / "features")
+def features(data: Dataset) -> FeatureSet:
+    return data.features
+
+
+@pytest.fixture
+def annotations(data: Dataset) -> Annotations:
+    assert data.annotations is not None
+    return data.annotations
 
 
 @pytest.fixture(scope="module")
-def annotations(world: Path) -> Annotations:
-    return read_annotations(world / "annotations.json")
-
-
-@pytest.fixture(scope="module")
-def run(world: Path, annotations: Annotations) -> Path:
+def run(world: Path, data: Dataset) -> Path:
     """A finished run, only read."""
-    train_detector(FeatureSet.open(world / "features"), annotations, TINY, world.parent / "run", quiet=True)
+    train_detector(data, TINY, world.parent / "run", quiet=True)
     return world.parent / "run"
 
 
@@ -118,37 +125,31 @@ def power_cut(at: int) -> Callable[[torch.optim.Optimizer, int], None]:
 # --- training ----------------------------------------------------------------------------------------------------
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
-    features: FeatureSet, annotations: Annotations, tmp_path: Path
-) -> None:
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(data: Dataset, tmp_path: Path) -> None:
     config = replace(TINY, epochs=2)
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        train_detector(features, annotations, replace(config, seed=seed), tmp_path / name, quiet=True)
+        train_detector(data, replace(config, seed=seed), tmp_path / name, quiet=True)
     assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
 
 
 @pytest.mark.parametrize("head", ["bmn", "gtad"])
-def test_training_lowers_the_loss(head: Any, features: FeatureSet, annotations: Annotations, tmp_path: Path) -> None:
+def test_training_lowers_the_loss(head: Any, data: Dataset, tmp_path: Path) -> None:
     config = replace(TINY, head=head, epochs=8, decay_every=8, classifier_epochs=0)
-    train_detector(features, annotations, config, tmp_path / "run", quiet=True)
+    train_detector(data, config, tmp_path / "run", quiet=True)
     rows = log(tmp_path / "run")
     assert rows[-1]["loss"] < 0.95 * rows[0]["loss"]
 
 
-def test_training_leaves_the_callers_random_numbers_alone(
-    features: FeatureSet, annotations: Annotations, tmp_path: Path
-) -> None:
+def test_training_leaves_the_callers_random_numbers_alone(data: Dataset, tmp_path: Path) -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    train_detector(features, annotations, replace(TINY, epochs=1), tmp_path / "run", quiet=True)
+    train_detector(data, replace(TINY, epochs=1), tmp_path / "run", quiet=True)
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_every_clip_is_seen_once_an_epoch_in_another_order(
-    features: FeatureSet, annotations: Annotations, tmp_path: Path
-) -> None:
-    clips = clips_of(features, annotations, "training", TINY, None, tmp_path)
+def test_every_clip_is_seen_once_an_epoch_in_another_order(data: Dataset, tmp_path: Path) -> None:
+    clips = clips_of(data, "training", TINY, tmp_path)
     clips.values[clips.bounds[:-1], 0] = np.arange(len(clips))  # a clip's number, in a place of its own
     task = ProposalTraining(TINY, clips, tmp_path, CPU)
     epochs = [
@@ -160,77 +161,71 @@ def test_every_clip_is_seen_once_an_epoch_in_another_order(
     assert epochs[0] != epochs[1]
 
 
-def test_the_optimizer_sees_the_schedule(features: FeatureSet, annotations: Annotations, tmp_path: Path) -> None:
+def test_the_optimizer_sees_the_schedule(data: Dataset, tmp_path: Path) -> None:
     seen: list[float] = []
     with before_every_step(lambda optimizer, number: seen.append(optimizer.param_groups[0]["lr"])):
-        train_detector(features, annotations, replace(TINY, decay_every=2), tmp_path / "run", quiet=True)
-    steps = math.ceil(len(clips_of(features, annotations, "training", TINY, None, tmp_path)) / TINY.batch_size)
+        train_detector(data, replace(TINY, decay_every=2), tmp_path / "run", quiet=True)
+    steps = math.ceil(len(clips_of(data, "training", TINY, tmp_path)) / TINY.batch_size)
     assert seen == pytest.approx([1e-3] * 2 * steps + [1e-4] * 2 * steps)
 
 
 def test_a_resumed_run_goes_on_at_the_rate_of_its_epoch(
-    features: FeatureSet, annotations: Annotations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     config = replace(TINY, decay_every=1)
-    steps = math.ceil(len(clips_of(features, annotations, "training", TINY, None, tmp_path)) / TINY.batch_size)
+    steps = math.ceil(len(clips_of(data, "training", TINY, tmp_path)) / TINY.batch_size)
     with before_every_step(power_cut(2 * steps + 1)), pytest.raises(PowerCutError):
-        train_detector(features, annotations, config, tmp_path / "run", quiet=True)
+        train_detector(data, config, tmp_path / "run", quiet=True)
     seen: list[float] = []
     with before_every_step(lambda optimizer, number: seen.append(optimizer.param_groups[0]["lr"])):
-        train_detector(features, annotations, config, tmp_path / "run", resume=True, quiet=True)
+        train_detector(data, config, tmp_path / "run", resume=True, quiet=True)
     assert seen == pytest.approx([1e-5] * steps + [1e-6] * steps)
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 6])
 def test_resumed_after_any_step_it_ends_in_the_same_bits(
-    cut: int, features: FeatureSet, annotations: Annotations, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cut: int, data: Dataset, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with before_every_step(power_cut(cut)), pytest.raises(PowerCutError):
-        train_detector(features, annotations, TINY, tmp_path / "cut", quiet=True)
-    train_detector(features, annotations, TINY, tmp_path / "cut", resume=True, quiet=True)
+        train_detector(data, TINY, tmp_path / "cut", quiet=True)
+    train_detector(data, TINY, tmp_path / "cut", resume=True, quiet=True)
     assert weights(tmp_path / "cut") == weights(run)
     assert log(tmp_path / "cut") == log(run)
 
 
-def test_bmn_is_resumed_to_the_same_bits_too(
-    features: FeatureSet, annotations: Annotations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bmn_is_resumed_to_the_same_bits_too(data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its largest weight lies in memory in an order of its own, and so must what Adam keeps of it."""
     config = replace(TINY, head="bmn", epochs=1, classifier_epochs=0, batch_size=2)
-    train_detector(features, annotations, config, tmp_path / "whole", quiet=True)
+    train_detector(data, config, tmp_path / "whole", quiet=True)
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with before_every_step(power_cut(2)), pytest.raises(PowerCutError):
-        train_detector(features, annotations, config, tmp_path / "cut", quiet=True)
-    train_detector(features, annotations, config, tmp_path / "cut", resume=True, quiet=True)
+        train_detector(data, config, tmp_path / "cut", quiet=True)
+    train_detector(data, config, tmp_path / "cut", resume=True, quiet=True)
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
 
 
-def test_asked_to_stop_within_an_epoch_it_ends_in_the_same_bits(
-    features: FeatureSet, annotations: Annotations, run: Path, tmp_path: Path
-) -> None:
+def test_asked_to_stop_within_an_epoch_it_ends_in_the_same_bits(data: Dataset, run: Path, tmp_path: Path) -> None:
     """A real SIGINT before the second step: the step is done, the checkpoint written, and nothing is repeated."""
     with (
         before_every_step(lambda _, number: signal.raise_signal(signal.SIGINT) if number == 2 else None),
         pytest.raises(KeyboardInterrupt),
     ):
-        train_detector(features, annotations, TINY, tmp_path / "stopped", quiet=True)
+        train_detector(data, TINY, tmp_path / "stopped", quiet=True)
     assert not (tmp_path / "stopped" / WEIGHTS).exists()
     seen: list[int] = []
     with before_every_step(lambda _, number: seen.append(number)):
-        train_detector(features, annotations, TINY, tmp_path / "stopped", resume=True, quiet=True)
-    steps = math.ceil(len(clips_of(features, annotations, "training", TINY, None, tmp_path)) / TINY.batch_size)
+        train_detector(data, TINY, tmp_path / "stopped", resume=True, quiet=True)
+    steps = math.ceil(len(clips_of(data, "training", TINY, tmp_path)) / TINY.batch_size)
     assert len(seen) == TINY.epochs * steps - 2
     assert weights(tmp_path / "stopped") == weights(run)
 
 
-def test_resume_of_a_finished_run_changes_nothing(
-    features: FeatureSet, annotations: Annotations, tmp_path: Path, run: Path
-) -> None:
+def test_resume_of_a_finished_run_changes_nothing(data: Dataset, tmp_path: Path, run: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "run")
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.rglob("*.*")}
-    train_detector(features, annotations, TINY, copy, resume=True, quiet=True)
+    train_detector(data, TINY, copy, resume=True, quiet=True)
     assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.rglob("*.*")}
 
 
@@ -238,33 +233,36 @@ def test_resume_of_a_finished_run_changes_nothing(
     ("other", "named"),
     [({"train_subset": "validation"}, "train=training"), ({"validation_subset": "validation"}, "validation=None")],
 )
-def test_resume_with_another_subset_is_refused(
-    other: dict[str, str], named: str, features: FeatureSet, annotations: Annotations, run: Path
-) -> None:
+def test_resume_with_another_subset_is_refused(other: dict[str, str], named: str, data: Dataset, run: Path) -> None:
     with pytest.raises(SolaError, match=f"was begun with subsets {named}"):
-        train_detector(features, annotations, TINY, run, resume=True, quiet=True, **other)
+        train_detector(data, TINY, run, resume=True, quiet=True, **other)
 
 
-def test_resume_with_another_config_is_refused(features: FeatureSet, annotations: Annotations, run: Path) -> None:
+def test_resume_with_another_config_is_refused(data: Dataset, run: Path) -> None:
     with pytest.raises(SolaError, match=r"was begun with requested length=8, now it is 4"):
-        train_detector(features, annotations, replace(TINY, length=4), run, resume=True, quiet=True)
+        train_detector(data, replace(TINY, length=4), run, resume=True, quiet=True)
 
 
 @pytest.mark.parametrize("moved", ["training", "validation"])
 def test_resume_on_other_annotations_is_refused(
-    moved: str, features: FeatureSet, annotations: Annotations, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moved: str,
+    data: Dataset,
+    features: FeatureSet,
+    annotations: Annotations,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The epochs of a validation on other instances cannot be compared."""
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with before_every_step(power_cut(2)), pytest.raises(PowerCutError):
-        train_detector(features, annotations, TINY, tmp_path / "run", validation_subset="validation", quiet=True)
+        train_detector(data, TINY, tmp_path / "run", validation_subset="validation", quiet=True)
     videos = {
         video: replace(record, segments=later(record.segments)) if record.subset == moved else record
         for video, record in annotations.videos.items()
     }
     with pytest.raises(SolaError, match=r"was begun with features \w*fingerprint"):
         train_detector(
-            features, Annotations(videos, annotations.classes), TINY, tmp_path / "run",
+            Dataset.open(features, Annotations(videos, annotations.classes)), TINY, tmp_path / "run",
             validation_subset="validation", resume=True, quiet=True,
         )  # fmt: skip
 
@@ -274,19 +272,19 @@ def later(segments: Segments) -> Segments:
     return Segments(segments.start, segments.end - 0.3 * length, segments.label, segments.score)
 
 
-def test_a_diverged_loss_is_told(features: FeatureSet, annotations: Annotations, tmp_path: Path) -> None:
+def test_a_diverged_loss_is_told(data: Dataset, tmp_path: Path) -> None:
     config = replace(TINY, learning_rate=1e30)
     with pytest.raises(SolaError, match=r"lower --learning-rate"):
-        train_detector(features, annotations, config, tmp_path / "run", validation_subset="validation", quiet=True)
+        train_detector(data, config, tmp_path / "run", validation_subset="validation", quiet=True)
 
 
 def test_a_loss_that_diverges_in_an_epochs_last_step_is_told_when_it_is_validated(
-    features: FeatureSet, annotations: Annotations, tmp_path: Path
+    data: Dataset, tmp_path: Path
 ) -> None:
     """One step an epoch: its own loss is that of the weights before it, which were fine."""
     config = replace(TINY, learning_rate=1e30, batch_size=1000)
     with pytest.raises(SolaError, match=r"validation.*epoch 1.*lower --learning-rate"):
-        train_detector(features, annotations, config, tmp_path / "run", validation_subset="validation", quiet=True)
+        train_detector(data, config, tmp_path / "run", validation_subset="validation", quiet=True)
 
 
 def test_the_snippet_classifier_is_refused_before_the_head_is_trained(
@@ -302,7 +300,9 @@ def test_the_snippet_classifier_is_refused_before_the_head_is_trained(
         before_every_step(lambda _, number: steps.append(number)),
         pytest.raises(SolaError, match=r"all .* snippets are action"),
     ):
-        train_detector(features, Annotations(full, annotations.classes), config, tmp_path / "run", quiet=True)
+        train_detector(
+            Dataset.open(features, Annotations(full, annotations.classes)), config, tmp_path / "run", quiet=True
+        )
     assert steps == []
 
 
@@ -317,7 +317,11 @@ def test_a_subset_with_nothing_to_learn_leaves_nothing(
     }
     with pytest.raises(SolaError, match=r"unknown subset 'dev'|nothing to train on"):
         train_detector(
-            features, Annotations(videos, annotations.classes), TINY, tmp_path / "run", train_subset=subset, quiet=True
+            Dataset.open(features, Annotations(videos, annotations.classes)),
+            TINY,
+            tmp_path / "run",
+            train_subset=subset,
+            quiet=True,
         )
     assert not (tmp_path / "run").exists()
 
@@ -329,7 +333,7 @@ def test_a_width_that_the_head_cannot_take_leaves_nothing(annotations: Annotatio
         np.save(tmp_path / "features" / f"{video}.npy", np.ones((30, 6), np.float32))
     config = replace(TINY, head="bmn", classifier_epochs=0)
     with pytest.raises(SolaError, match="channels=6"):
-        train_detector(FeatureSet.open(tmp_path / "features"), annotations, config, tmp_path / "run", quiet=True)
+        train_detector(Dataset.open(tmp_path / "features", annotations), config, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
@@ -362,7 +366,7 @@ MISLED = replace(TINY, span=None, hop=None, max_duration=None, epochs=6, decay_e
 def misled(misleading: tuple[Path, Annotations], out: Path, **options: Any) -> Path:
     options = {"validation_subset": "validation", "quiet": True} | options
     config = options.pop("config", MISLED)
-    train_detector(FeatureSet.open(misleading[0]), misleading[1], config, out, **options)
+    train_detector(Dataset.open(*misleading), config, out, **options)
     return out
 
 
@@ -379,7 +383,7 @@ def test_the_epoch_of_the_lowest_validation_loss_is_kept(
     losses = [row["validation_loss"] for row in rows]
     best = int(np.argmin(losses))
     assert best < len(losses) - 1, "the last epoch is the best: this shows nothing"
-    clips = clips_of(FeatureSet.open(misleading[0]), misleading[1], "validation", MISLED, None, tmp_path)
+    clips = clips_of(Dataset.open(*misleading), "validation", MISLED, tmp_path)
     task = ProposalTraining(MISLED, clips, tmp_path, CPU)
     task.model.load_state_dict(TrainedDetector.load(validated).head.state_dict())
     assert task.validation_loss(clips) == losses[best]
@@ -476,19 +480,16 @@ def test_the_best_weights_say_their_epoch(validated: Path) -> None:
 # --- what a run's folder gives back ------------------------------------------------------------------------------
 
 
-def test_what_was_saved_is_what_is_loaded(
-    detector: TrainedDetector, features: FeatureSet, annotations: Annotations, run: Path, tmp_path: Path
-) -> None:
+def test_what_was_saved_is_what_is_loaded(detector: TrainedDetector, data: Dataset, run: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "run")
     (copy / WEIGHTS).unlink()
     detector.save_weights(copy)
-    records = {video: record for video, record in annotations.videos.items() if record.subset == "validation"}
-    found = []
+    validation, found = data.subset("validation"), []
     for one in (detector, TrainedDetector.load(copy)):
-        proposals = detect(one, features, records, device="cpu")
-        found.append(name_proposals(one, features, records, proposals))
-    assert found[0].keys() == found[1].keys() == records.keys()
-    for video in records:
+        proposals = detect(one, validation, device="cpu")
+        found.append(name_proposals(one, validation, proposals))
+    assert found[0].keys() == found[1].keys() == {video.id for video in validation.videos}
+    for video in found[0]:
         for name in ("start", "end", "label", "score"):
             np.testing.assert_array_equal(getattr(found[0][video], name), getattr(found[1][video], name))
 
@@ -587,7 +588,7 @@ def test_a_strangers_folder_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("timed_by", ["manifest", "duration"])
 def test_proposals_of_overlapping_windows_are_those_of_each_merged_in_seconds(
-    timed_by: str, detector: TrainedDetector, features: FeatureSet, annotations: Annotations
+    timed_by: str, detector: TrainedDetector, data: Dataset, features: FeatureSet, annotations: Annotations
 ) -> None:
     """Window by window, decoded in seconds, one soft-NMS over all in plain loops."""
     video = max(features.videos, key=features.length)
@@ -618,7 +619,8 @@ def test_proposals_of_overlapping_windows_are_those_of_each_merged_in_seconds(
         for row in candidates:
             inside = max(min(row[1], end) - max(row[0], start), 0)
             row[2] *= math.exp(-((inside / (row[1] - row[0] + end - start - inside)) ** 2) / TINY.sigma)
-    got = detect(detector, features.with_manifest(manifest), {video: record}, device="cpu")[video]
+    data = Dataset.open(features.with_manifest(manifest), annotations).only([video])
+    got = detect(detector, data, device="cpu")[video]
     np.testing.assert_allclose(np.stack([got.start, got.end, got.score], axis=1), expected, atol=1e-5)
 
 
@@ -663,22 +665,23 @@ def test_every_video_has_a_base_of_its_own() -> None:
 
 
 def test_proposals_are_of_every_video_best_first_and_do_not_depend_on_the_others(
-    detector: TrainedDetector, features: FeatureSet, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
+    detector: TrainedDetector, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = detect(detector, features, annotations.videos, device="cpu")
-    assert together.keys() == annotations.videos.keys()
+    together = detect(detector, data, device="cpu")
+    assert together.keys() == {video.id for video in data.videos}
     monkeypatch.setattr("sola.detectors.detect.VIDEOS_AT_A_TIME", 2)
-    for video, found in detect(detector, features, annotations.videos, device="cpu").items():
+    for video, found in detect(detector, data, device="cpu").items():
         assert (np.diff(found.score) <= 0).all()
         np.testing.assert_allclose(found.score, together[video].score, rtol=1e-4)
 
 
 def test_proposals_go_by_the_name_of_the_annotations(
-    detector: TrainedDetector, features: FeatureSet, annotations: Annotations
+    detector: TrainedDetector, data: Dataset, features: FeatureSet, annotations: Annotations
 ) -> None:
     video = features.videos[0]
-    record = replace(annotations.videos[video], video="renamed")
-    assert list(detect(detector, features, {video: record}, device="cpu")) == ["renamed"]
+    record = replace(annotations.videos[video], video=f"v_{video}")
+    data = Dataset.open(features, Annotations({record.video: record}, annotations.classes))
+    assert list(detect(detector, data, device="cpu")) == [f"v_{video}"]
 
 
 def test_bad_files_may_be_skipped_wherever_they_lie(
@@ -688,21 +691,22 @@ def test_bad_files_may_be_skipped_wherever_they_lie(
     folder = shutil.copytree(world / "features", tmp_path / "features")
     video = sorted(path.stem for path in folder.glob("*.npy"))[-1]
     np.save(folder / f"{video}.npy", np.full((30, 8), np.nan, np.float32))
-    features = FeatureSet.open(folder, skip_bad=True)
-    records = dict.fromkeys(features.videos)
+    data = Dataset.open(folder, skip_bad=True)
     monkeypatch.setattr("sola.detectors.detect.VIDEOS_AT_A_TIME", 1)
-    found = detect(detector, features, records, device="cpu")
-    assert set(found) == set(records) - {video}
-    assert set(name_proposals(detector, features, records, found)) == set(found)
+    skipped: dict[str, str] = {}
+    found = detect(detector, data, device="cpu", skipped=skipped)
+    assert set(found) == {one.id for one in data.videos} - {video}
+    assert list(skipped) == [video]
+    assert set(name_proposals(detector, data, found)) == set(found)
 
 
 def test_only_bad_files_are_refused_even_if_they_may_be_skipped(detector: TrainedDetector, tmp_path: Path) -> None:
     (tmp_path / "features").mkdir()
     Manifest(fps=4.0).write(tmp_path / "features")
     np.save(tmp_path / "features" / "a.npy", np.full((30, 8), np.nan, np.float32))
-    features = FeatureSet.open(tmp_path / "features", skip_bad=True)
+    data = Dataset.open(tmp_path / "features", skip_bad=True)
     with pytest.raises(SolaError, match=r"a\.npy"):
-        detect(detector, features, {"a": None}, device="cpu")
+        detect(detector, data, device="cpu")
 
 
 # --- the chain ---------------------------------------------------------------------------------------------------
@@ -736,9 +740,9 @@ def test_what_one_side_does_not_say_is_no_difference(silent: str, detector: Trai
 def test_another_width_is_refused_where_the_manifest_does_not_say(detector: TrainedDetector, tmp_path: Path) -> None:
     (tmp_path / "wide").mkdir()
     np.save(tmp_path / "wide" / "a.npy", np.zeros((30, 12), np.float32))
-    features = FeatureSet.open(tmp_path / "wide").with_manifest(Manifest(fps=4.0))
+    data = Dataset.open(tmp_path / "wide", timing={"fps": 4.0})
     with pytest.raises(SolaError, match=r"12 channels, the detector was trained on 8"):
-        detect(detector, features, {"a": None}, device="cpu")
+        detect(detector, data, device="cpu")
 
 
 # --- names -------------------------------------------------------------------------------------------------------
@@ -746,30 +750,28 @@ def test_another_width_is_refused_where_the_manifest_does_not_say(detector: Trai
 PROPOSALS = Segments(np.array([0.0, 2.0]), np.array([2.0, 4.0]), np.zeros(2, np.int64), np.array([0.8, 0.5]))
 
 
-def test_an_external_classifier_names_proposals(
-    detector: TrainedDetector, features: FeatureSet, annotations: Annotations
-) -> None:
+def test_an_external_classifier_names_proposals(detector: TrainedDetector, data: Dataset, features: FeatureSet) -> None:
     video = features.videos[0]
     scores = VideoScores((video,), detector.classes, np.array([[0.1, 0.2, 0.7]]))
-    found = name_proposals(detector, features, {video: None}, {video: PROPOSALS}, scores=scores)[video]
+    found = name_proposals(detector, data, {video: PROPOSALS}, scores=scores)[video]
     assert found.label.tolist() == [2, 2, 1, 1]
     assert found.score.tolist() == pytest.approx([0.56, 0.35, 0.16, 0.1])
     assert found.start.tolist() == [0.0, 2.0, 0.0, 2.0]
 
 
-def test_scores_may_be_joined_by_their_root(detector: TrainedDetector, features: FeatureSet) -> None:
+def test_scores_may_be_joined_by_their_root(detector: TrainedDetector, data: Dataset, features: FeatureSet) -> None:
     video = features.videos[0]
     scores = VideoScores((video,), detector.classes, np.array([[0.0, 0.0, 0.5]]))
-    found = name_proposals(detector, features, {video: None}, {video: PROPOSALS}, scores=scores, combine="sqrt")[video]
+    found = name_proposals(detector, data, {video: PROPOSALS}, scores=scores, combine="sqrt")[video]
     assert found.score[:2].tolist() == pytest.approx([0.4**0.5, 0.25**0.5])
 
 
 def test_the_snippet_classifier_names_a_proposal_by_the_snippets_inside(
-    detector: TrainedDetector, features: FeatureSet
+    detector: TrainedDetector, data: Dataset, features: FeatureSet
 ) -> None:
     video = features.videos[0]
     assert detector.classifier is not None
-    found = name_proposals(detector, features, {video: None}, {video: PROPOSALS})[video]
+    found = name_proposals(detector, data, {video: PROPOSALS})[video]
     array = features.read(video)
     chances = detector.classifier.probabilities(array)
     expected = []
@@ -785,48 +787,51 @@ def test_the_snippet_classifier_names_a_proposal_by_the_snippets_inside(
 
 
 def test_an_external_classifier_goes_before_the_snippet_classifier(
-    detector: TrainedDetector, features: FeatureSet
+    detector: TrainedDetector, data: Dataset, features: FeatureSet
 ) -> None:
     video = features.videos[0]
     one = SnippetClassifier(np.zeros((8, 3), np.float32), np.array([100.0, 0, 0], np.float32))
     detector = replace(detector, classifier=one, config=replace(TINY, top=1))
     scores = VideoScores((video,), detector.classes, np.array([[0.0, 1.0, 0.0]]))
-    records = {video: None}
-    assert name_proposals(detector, features, records, {video: PROPOSALS})[video].label.tolist() == [0, 0]
-    named = name_proposals(detector, features, records, {video: PROPOSALS}, scores=scores)
+    assert name_proposals(detector, data, {video: PROPOSALS})[video].label.tolist() == [0, 0]
+    named = name_proposals(detector, data, {video: PROPOSALS}, scores=scores)
     assert named[video].label.tolist() == [1, 1]
 
 
-def test_more_names_than_classes_are_all_classes(detector: TrainedDetector, features: FeatureSet) -> None:
+def test_more_names_than_classes_are_all_classes(
+    detector: TrainedDetector, data: Dataset, features: FeatureSet
+) -> None:
     video = features.videos[0]
     detector = replace(detector, config=replace(TINY, top=50))
-    found = name_proposals(detector, features, {video: None}, {video: PROPOSALS})[video]
+    found = name_proposals(detector, data, {video: PROPOSALS})[video]
     assert sorted(found.label.tolist()) == [0, 0, 1, 1, 2, 2]
     assert (np.diff(found.score) <= 0).all()
 
 
-def test_without_a_classifier_there_are_no_names(detector: TrainedDetector, features: FeatureSet) -> None:
+def test_without_a_classifier_there_are_no_names(detector: TrainedDetector, data: Dataset) -> None:
     with pytest.raises(SolaError, match=r"--classifier"):
-        name_proposals(replace(detector, classifier=None), features, {"a": None}, {"a": PROPOSALS})
+        name_proposals(replace(detector, classifier=None), data, {"a": PROPOSALS})
 
 
-def test_a_video_that_the_classifier_lacks_is_named(detector: TrainedDetector, features: FeatureSet) -> None:
+def test_a_video_that_the_classifier_lacks_is_named(
+    detector: TrainedDetector, data: Dataset, features: FeatureSet
+) -> None:
     video = features.videos[0]
     scores = VideoScores(("other",), detector.classes, np.ones((1, 3)))
     with pytest.raises(SolaError, match=f"video '{video}': no class scores"):
-        name_proposals(detector, features, {video: None}, {video: PROPOSALS}, scores=scores)
+        name_proposals(detector, data, {video: PROPOSALS}, scores=scores)
 
 
-def test_scores_of_other_classes_are_refused(detector: TrainedDetector, features: FeatureSet) -> None:
+def test_scores_of_other_classes_are_refused(detector: TrainedDetector, data: Dataset, features: FeatureSet) -> None:
     """In another order, all names would be wrong, and nothing would say so."""
     video = features.videos[0]
     scores = VideoScores((video,), detector.classes[::-1], np.ones((1, 3)))
     with pytest.raises(SolaError, match="classes"):
-        name_proposals(detector, features, {video: None}, {video: PROPOSALS}, scores=scores)
+        name_proposals(detector, data, {video: PROPOSALS}, scores=scores)
 
 
 def test_untrimmednets_array_names_proposals_of_thumos14(
-    detector: TrainedDetector, features: FeatureSet, tmp_path: Path
+    detector: TrainedDetector, data: Dataset, tmp_path: Path
 ) -> None:
     rows, columns = thumos14_layout()
     table = np.zeros((len(rows), len(columns)), np.float32)
@@ -836,9 +841,8 @@ def test_untrimmednets_array_names_proposals_of_thumos14(
     scores = read_classifier(
         tmp_path / "uNet_test.npy", videos=["video_test_0000004"], classes=classes, rows=rows, columns=columns
     )
-    video = features.videos[0]
-    record = VideoAnnotation("video_test_0000004", "test", None, None, Segments.empty())
+    data = replace(data, videos=(replace(data.videos[0], id="video_test_0000004"),))
     detector = replace(detector, classes=classes, config=replace(TINY, top=1))
-    found = name_proposals(detector, features, {video: record}, {record.video: PROPOSALS}, scores=scores)
-    assert found[record.video].label.tolist() == [1, 1]
-    assert found[record.video].score.tolist() == pytest.approx([0.72, 0.45])
+    found = name_proposals(detector, data, {"video_test_0000004": PROPOSALS}, scores=scores)["video_test_0000004"]
+    assert found.label.tolist() == [1, 1]
+    assert found.score.tolist() == pytest.approx([0.72, 0.45])

@@ -34,7 +34,7 @@ def test_shares_are_all_windows_once_and_nobody_is_idle(total: int, count: int) 
 
 def test_alone_everything_is_as_it_was() -> None:
     prediction = (torch.ones(3, 2), torch.zeros(3))
-    assert ALONE.gathered(prediction, 3) is prediction
+    assert ALONE.gather(prediction, 3) is prediction
     assert ALONE.share(5) == slice(0, 5)
     assert ALONE.agree_to_stop(True, 3, torch.device("cpu"))
 

@@ -1,4 +1,4 @@
-"""The device and the precision that a computation runs in."""
+"""The device and the precision of a computation."""
 
 import os
 from typing import TYPE_CHECKING, Literal
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from sola.core.errors import SolaError
 from sola.core.launch import rank_and_count
 
-if TYPE_CHECKING:  # the names of devices are in help texts, which do not wait for torch
+if TYPE_CHECKING:  # help texts list the devices without importing torch
     import torch
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -14,9 +14,9 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 def choose_device(device: Device) -> "torch.device":
-    """The device of that name; "auto" is the GPU where there is one, and among several processes each one's own.
+    """Return the device of that name; "auto" is a GPU if there is one, with several processes one GPU for each.
 
-    Raises SolaError when a GPU is asked for and there is none.
+    Raises SolaError when a GPU is requested and there is none.
     """
     import torch
 
@@ -26,7 +26,7 @@ def choose_device(device: Device) -> "torch.device":
 
 
 def choose_precision(precision: Precision, device: "torch.device") -> Literal["fp32", "bf16"]:
-    """The precision of that name; "auto" is bf16 where the device multiplies it in hardware, else fp32."""
+    """Return the precision of that name; "auto" is bf16 on hardware with native bf16 products, else fp32."""
     if precision != "auto":
         return precision
     import torch
@@ -40,7 +40,7 @@ def choose_precision(precision: Precision, device: "torch.device") -> Literal["f
 
 
 def local_device(device: str) -> "torch.device":
-    """This process's own GPU among those of its machine."""
+    """Return the device of this process: with several processes on a machine, each has its own GPU."""
     import torch
 
     if device == "cuda" and rank_and_count()[1] > 1:

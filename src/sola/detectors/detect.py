@@ -1,4 +1,4 @@
-"""Trained detector × FeatureSet → segments: proposals or detections, in seconds."""
+"""Trained detector × Dataset → segments: proposals or detections, in seconds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
@@ -8,11 +8,11 @@ import torch
 
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
-from sola.data.annotations import VideoAnnotation
 from sola.data.class_scores import VideoScores
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset
+from sola.data.features import none_left
 from sola.data.segments import Segments, SegmentTable
-from sola.data.timing import Placement, snippet_grid
+from sola.data.timing import Placement
 from sola.detectors.actionformer.network import ActionFormer
 from sola.detectors.bmn.network import BMN
 from sola.detectors.clips import Clips, cut
@@ -30,30 +30,32 @@ Progress = Callable[[int, int], None]
 @torch.inference_mode()
 def detect(
     detector: TrainedDetector,
-    features: FeatureSet,
-    records: Mapping[str, VideoAnnotation | None],
+    data: Dataset,
     *,
     device: Device = "auto",
+    skipped: dict[str, str] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Segments]:
     """Return what the head finds in each video, in seconds, after suppression, best first.
 
     Detections with classes, or where the head knows none, class-agnostic proposals (label 0) for `name_proposals`.
-    Clips of a video are merged before the suppression. `records` are the videos by their id in `features`, with the
-    annotation where there is one: it may say when snippets are, and names the video.
+    Clips of a video are merged before the suppression. `skipped` gets the reasons why videos with bad files were left
+    out, by id in the features.
 
     Raises SolaError when the features went through another chain than the detector's, or a file is bad.
     """
-    detector.must_stand_on(features.manifest)
-    config, head, ids = detector.config, detector.head, list(records)
-    if features.channels != head.channels:
-        raise SolaError(f"the features have {features.channels} channels, the detector was trained on {head.channels}")
+    detector.must_stand_on(data.features.manifest)
+    config, head, ids = detector.config, detector.head, [video.id for video in data.videos]
+    channels = data.features.channels
+    if channels != head.channels:
+        raise SolaError(f"the features have {channels} channels, the detector was trained on {head.channels}")
     where = choose_device(device)
     head.to(where)
+    bad: dict[str, str] = {} if skipped is None else skipped
     found: dict[str, Segments] = {}
     for begin in range(0, len(ids), VIDEOS_AT_A_TIME):
-        chunk = {id_: records[id_] for id_ in ids[begin : begin + VIDEOS_AT_A_TIME]}
-        clips = cut(features, chunk, config.clipping(), keep_empty=True)
+        chunk = data.only(ids[begin : begin + VIDEOS_AT_A_TIME])
+        clips = cut(chunk, config.clipping(), keep_empty=True, skipped=bad)
         # in lengths of a clip, in which the candidates of all whole videos are the same: suppression knows that
         decoded = candidates(head, clips, in_clip_lengths(clips), config.batch_size, where)
         own = [np.flatnonzero(clips.video == video) for video in range(len(clips.videos))]
@@ -64,7 +66,7 @@ def detect(
             found[video] = cut_to(placed, *extent) if config.inside_video else placed
         progress(min(begin + VIDEOS_AT_A_TIME, len(ids)), len(ids))
     if ids and not found:
-        raise SolaError(f"{features.skipped[ids[0]]}; none of {len(ids)} videos is left")
+        raise none_left(bad, len(ids))
     return found
 
 
@@ -110,8 +112,7 @@ def cut_to(segments: Segments, begin: float, end: float) -> Segments:
 
 def name_proposals(
     detector: TrainedDetector,
-    features: FeatureSet,
-    records: Mapping[str, VideoAnnotation | None],
+    data: Dataset,
     proposals: Mapping[str, Segments],
     *,
     scores: VideoScores | None = None,
@@ -134,21 +135,19 @@ def name_proposals(
         )
     top = min(detector.config.top, len(detector.classes))
     named = {}
-    for id_, record in records.items():
-        video = id_ if record is None else record.video
-        if video not in proposals:
+    for video in data.videos:
+        if video.id not in proposals:
             continue
         if scores is not None:
-            chances = scores.of(video)
+            chances = scores.of(video.id)
         else:
             assert classifier is not None
-            array = features.read(id_)
-            grid = snippet_grid(id_, len(array), features.manifest, record)
-            chances = snippet_class_scores(proposals[video], classifier.probabilities(array), grid)
+            probabilities = classifier.probabilities(data.read(video))
+            chances = snippet_class_scores(proposals[video.id], probabilities, video.grid)
         if detector.config.class_score == "share":
             chances = share_of_top_two(chances)
-        detections = fuse(proposals[video], chances, top=top, combine=combine)
-        named[video] = detections.take(np.argsort(-detections.score, kind="stable"))
+        detections = fuse(proposals[video.id], chances, top=top, combine=combine)
+        named[video.id] = detections.take(np.argsort(-detections.score, kind="stable"))
     return named
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from sola.data.synthetic import SyntheticWorld
 from sola.detectors.recipes import DetectorName, actionformer_gtea, bmn_anet, gtad_gtea
-from sola.softlanding.config import TrainingConfig
 from sola.softlanding.recipes import Recipe
 from sola.studies.catalog import ExperimentName
 from sola.studies.workspace import HeadConfig
@@ -18,16 +17,16 @@ QUICK_WORLD = SyntheticWorld(training_videos=48, validation_videos=24, channels=
 """What --quick takes where no features are named."""
 
 
-def default_seeds(experiment: ExperimentName, recipe: Recipe, *, quick: bool) -> int:
+def default_seeds(experiment: ExperimentName, recipe: str, *, quick: bool) -> int:
     """Seeds of module and head: the supplement's in Figure 1."""
     if quick:
         return QUICK_SEEDS
     return FIGURE_1_SEEDS.get(recipe, SEEDS) if experiment == "figure1" else SEEDS
 
 
-def quick_module(config: TrainingConfig) -> TrainingConfig:
+def quick_module(recipe: Recipe) -> Recipe:
     """The same training, cut short: what matters is that every part of it runs."""
-    return replace(config, hidden=64, projector_hidden=64, epochs=30, windows_per_video=4, batch_size=64)
+    return recipe.override(hidden=64, projector_hidden=64, epochs=30, windows_per_video=4, batch_size=64)
 
 
 def quick_heads() -> dict[DetectorName, HeadConfig]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sola.core.files import read_json, write_json
+from sola.data.features import FeatureSet
 from sola.detectors.recipes import DetectorName
 from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
@@ -50,12 +51,12 @@ class Sweep:
 
     def module(self, variant: Variant, seed: int) -> Path:
         """The run of a variant's module."""
-        return self.workspace.module(replace(variant.config, seed=seed))
+        return self.workspace.module(variant.recipe.override(seed=seed))
 
     def modules(self) -> list[Job]:
         """Training and transforming of every module."""
         return [
-            (make_module, (self.data, replace(variant.config, seed=seed), self.module(variant, seed)))
+            (make_module, (self.data, variant.recipe.override(seed=seed), self.module(variant, seed)))
             for seed in range(self.seeds)
             for variant in self.experiment.variants
         ]
@@ -74,20 +75,17 @@ class Sweep:
         return found
 
     def _probed(self) -> ProbeResult:
-        compared = [
-            (variant.name, self.data.open_features(self.module(variant, seed) / FEATURES))
+        compared = {
+            variant.name: [FeatureSet.open(self.module(variant, seed) / FEATURES) for seed in range(self.seeds)]
             for variant in self.experiment.variants
-            for seed in range(self.seeds)
-        ]
+        }
         return probe(
-            self.data.open_features(),
-            self.data.open_annotations(),
-            compare=compared,
+            self.data.open(),
+            compared,
             solver="ridge",
             seeds=self.seeds,
             train_subset=self.data.train_subset,
             test_subset=self.data.test_subset,
-            id_prefix=self.data.id_prefix,
         )
 
     def chosen_controls(self, linear: Mapping[str, Any]) -> tuple[str, ...]:
@@ -103,7 +101,7 @@ class Sweep:
 
     def control(self, name: str, seed: int) -> Path:
         """The features of a control; only modules without training depend on the seed."""
-        like = replace(self.experiment.variants[-1].config, seed=seed) if name.startswith("untrained") else None
+        like = self.experiment.variants[-1].recipe.override(seed=seed) if name.startswith("untrained") else None
         return self.workspace.control(name, like)
 
     def control_jobs(self, chosen: Sequence[str]) -> list[Job]:
@@ -169,11 +167,11 @@ class Sweep:
 
     def comparable(self) -> bool:
         """Whether the data are those of the published figures, as far as annotations and available features tell."""
-        annotations, features = self.data.open_annotations(), self.data.open_features()
+        data = self.data.open()
         return (
-            len(annotations.classes) == CLASSES
-            and len(self.data.records(features, self.data.train_subset)) >= TRAINING_VIDEOS
-            and len(self.data.records(features, self.data.test_subset)) >= TEST_VIDEOS
+            len(data.classes) == CLASSES
+            and len(data.subset(self.data.train_subset)) >= TRAINING_VIDEOS
+            and len(data.subset(self.data.test_subset)) >= TEST_VIDEOS
         )
 
     def _row(

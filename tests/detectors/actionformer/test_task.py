@@ -13,8 +13,7 @@ from support.calling import sola as command
 
 import sola.training.checkpoint
 from sola.core.errors import SolaError
-from sola.data.annotations import Annotations, read_annotations
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset
 from sola.data.segments import SegmentTable
 from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer.config import ActionFormerConfig
@@ -46,18 +45,16 @@ class PowerCutError(Exception):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureSet, Annotations]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("world") / "world"
     write(WORLD, folder, seed=0)
-    return FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
+    return Dataset.open(folder / "features", folder / "annotations.json")
 
 
-def task_of(world: tuple[FeatureSet, Annotations], folder: Path, **changes: object) -> PointTraining:
-    features, annotations = world
+def task_of(world: Dataset, folder: Path, **changes: object) -> PointTraining:
     config = replace(SMALL, **changes)
-    records = annotations.subset("training").videos
-    clips = cut(features, dict(records), config.clipping(), keep_empty=False)
-    return PointTraining(config, clips, len(annotations.classes), folder, CPU)
+    clips = cut(world.subset("training"), config.clipping(), keep_empty=False)
+    return PointTraining(config, clips, len(world.classes), folder, CPU)
 
 
 def test_a_crop_has_the_length_it_should_and_the_instances_that_are_half_inside(world, tmp_path):
@@ -154,23 +151,21 @@ def fails_after(steps: int) -> Callable[[PointTraining, object], int]:
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 7])
 def test_resumed_after_any_step_it_ends_in_the_same_bits(world, tmp_path, monkeypatch, steps):
-    features, annotations = world
-    train_detector(features, annotations, SMALL, tmp_path / "whole", quiet=True)
+    train_detector(world, SMALL, tmp_path / "whole", quiet=True)
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with monkeypatch.context() as patch:
         patch.setattr(PointTraining, "windows", fails_after(steps))
         with pytest.raises(PowerCutError):
-            train_detector(features, annotations, SMALL, tmp_path / "cut", quiet=True)
-    train_detector(features, annotations, SMALL, tmp_path / "cut", resume=True, quiet=True)
+            train_detector(world, SMALL, tmp_path / "cut", quiet=True)
+    train_detector(world, SMALL, tmp_path / "cut", resume=True, quiet=True)
     whole, cut_ = (tmp_path / name / "detector.safetensors" for name in ("whole", "cut"))
     assert whole.read_bytes() == cut_.read_bytes()
 
 
 def test_the_averaged_weights_are_kept(world, tmp_path):
-    features, annotations = world
-    kept = train_detector(features, annotations, SMALL, tmp_path / "kept", quiet=True)
+    kept = train_detector(world, SMALL, tmp_path / "kept", quiet=True)
     # averages that keep next to nothing are the weights themselves
-    last = train_detector(features, annotations, replace(SMALL, average=1e-9), tmp_path / "last", quiet=True)
+    last = train_detector(world, replace(SMALL, average=1e-9), tmp_path / "last", quiet=True)
     name = "classifier.output.weight"
     differences = [
         (a - b).abs().max()
@@ -181,11 +176,8 @@ def test_the_averaged_weights_are_kept(world, tmp_path):
 
 
 def test_validation_judges_the_averaged_weights_and_leaves_no_trace(world, tmp_path):
-    features, annotations = world
-    plain = train_detector(features, annotations, SMALL, tmp_path / "plain", quiet=True)
-    judged = train_detector(
-        features, annotations, SMALL, tmp_path / "judged", validation_subset="validation", quiet=True
-    )
+    plain = train_detector(world, SMALL, tmp_path / "plain", quiet=True)
+    judged = train_detector(world, SMALL, tmp_path / "judged", validation_subset="validation", quiet=True)
     rows = [json.loads(line) for line in (tmp_path / "judged" / "metrics.jsonl").read_text().splitlines()]
     losses = [row["validation_loss"] for row in rows]
     if losses[-1] == min(losses):
@@ -196,20 +188,20 @@ def test_validation_judges_the_averaged_weights_and_leaves_no_trace(world, tmp_p
 
 
 def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
-    features, annotations = world
-    train_detector(features, annotations, SMALL, tmp_path / "run", quiet=True)
+    train_detector(world, SMALL, tmp_path / "run", quiet=True)
     detector = TrainedDetector.load(tmp_path / "run")
-    records = dict(annotations.subset("validation").videos)
-    found = detect(detector, features, records)
-    assert set(found) == set(records)
+    validation = world.subset("validation")
+    found = detect(detector, validation)
+    assert set(found) == {video.id for video in validation.videos}
     for video, segments in found.items():
         assert len(segments) <= SMALL.keep
-        assert set(segments.label.tolist()) <= set(range(len(annotations.classes)))
+        assert set(segments.label.tolist()) <= set(range(len(world.classes)))
         assert (np.diff(segments.score) <= 0).all(), video
     inside = replace(SMALL, inside_video=True)
-    train_detector(features, annotations, inside, tmp_path / "inside", quiet=True)
-    for video, segments in detect(TrainedDetector.load(tmp_path / "inside"), features, records).items():
-        duration = records[video].duration
+    train_detector(world, inside, tmp_path / "inside", quiet=True)
+    durations = {video.id: video.duration for video in validation.videos}
+    for video, segments in detect(TrainedDetector.load(tmp_path / "inside"), validation).items():
+        duration = durations[video]
         assert duration is not None
         assert (segments.start >= -1e-9).all()
         assert (segments.end <= duration + 1e-6).all()
@@ -246,14 +238,13 @@ def test_it_learns_an_easy_world(tmp_path):
         repetition=0.0,
     )
     write(easy, tmp_path / "world", seed=0)
-    features = FeatureSet.open(tmp_path / "world" / "features")
-    annotations = read_annotations(tmp_path / "world" / "annotations.json")
+    data = Dataset.open(tmp_path / "world" / "features", tmp_path / "world" / "annotations.json")
     config = replace(SMALL, length=256, width=32, levels=4, epochs=12, learning_rate=3e-3, average=0.95)
-    detector = train_detector(features, annotations, config, tmp_path / "run", quiet=True)
-    records = dict(annotations.subset("validation").videos)
-    found = detect(detector, features, records)
-    truth = SegmentTable.joined([record.segments for record in records.values()])
-    predicted = SegmentTable.joined([found[video] for video in records])
+    detector = train_detector(data, config, tmp_path / "run", quiet=True)
+    validation = data.subset("validation")
+    found = detect(detector, validation)
+    truth = SegmentTable.joined([video.segments for video in validation.videos])
+    predicted = SegmentTable.joined([found[video.id] for video in validation.videos])
     rng = np.random.default_rng(0)
     shuffled = replace(predicted, score=rng.permutation(predicted.score), label=rng.permutation(predicted.label))
     mean = average_precision(truth, predicted, [0.3]).mean
@@ -287,13 +278,12 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
 
 @pytest.mark.parametrize("combine", ["product", "sqrt"])
 def test_without_classes_its_proposals_are_named_twice(world, tmp_path, combine):
-    features, annotations = world
     config = replace(SMALL, multi_class=False, classifier_epochs=2, voting=0.9, keep=20)
-    detector = train_detector(features, annotations, config, tmp_path / "run", quiet=True)
-    records = dict(annotations.subset("validation").videos)
-    proposals = detect(detector, features, records)
+    detector = train_detector(world, config, tmp_path / "run", quiet=True)
+    validation = world.subset("validation")
+    proposals = detect(detector, validation)
     assert all((one.label == 0).all() for one in proposals.values())
-    named = name_proposals(detector, features, records, proposals, combine=combine)
+    named = name_proposals(detector, validation, proposals, combine=combine)
     for video, segments in named.items():
         assert len(segments) == 2 * len(proposals[video]) > 0
         assert (np.diff(segments.score) <= 0).all()

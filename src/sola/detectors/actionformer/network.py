@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.data.segments import Segments
 from sola.data.timing import Placement
@@ -81,8 +82,7 @@ class ActionFormer(nn.Module):
         min_duration: float = 0.05,
     ) -> None:
         super().__init__()
-        if classes < 1 or candidates < 1:
-            raise SolaError(f"classes={classes}, candidates={candidates}: expected at least 1 of each")
+        at_least(1, classes=classes, candidates=candidates)
         self.pyramid = PointPyramid(len(windows), ranges=ranges, radius=radius)
         if length < 1 or length % self.pyramid.strides[-1]:
             raise SolaError(

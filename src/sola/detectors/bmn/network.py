@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.data.segments import Segments
 from sola.data.timing import Placement
@@ -95,9 +96,7 @@ class BMN(nn.Module):
         for name, value in {"channels": channels, "hidden": hidden}.items():
             if value < 1 or value % GROUPS:
                 raise SolaError(f"{name}={value}: expected a multiple of {GROUPS}, the groups of BMN's convolutions")
-        for name, value in {"proposal_channels": proposal_channels, "map_channels": map_channels}.items():
-            if value < 1:
-                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+        at_least(1, proposal_channels=proposal_channels, map_channels=map_channels)
         if not anchor[0] < anchor[1]:
             raise SolaError(f"anchor={anchor}: expected a start before an end, in units")
         self.channels, self.proposals = channels, ProposalMap(length, max_duration, layout)

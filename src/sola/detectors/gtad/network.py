@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sola.core.checks import at_least, odd
 from sola.core.errors import SolaError
 from sola.data.segments import Segments
 from sola.data.timing import Placement
@@ -81,11 +82,8 @@ class GTAD(nn.Module):
         for name, value in {"channels": channels, "hidden": hidden}.items():
             if value < 1 or value % STEM_GROUPS:
                 raise SolaError(f"{name}={value}: expected a multiple of {STEM_GROUPS}")
-        for name, value in {"projected": projected, "map_channels": map_channels, "neighbors": neighbors}.items():
-            if value < 1:
-                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise SolaError(f"kernel_size={kernel_size}: expected an odd number of cells (1, 3, …)")
+        at_least(1, projected=projected, map_channels=map_channels, neighbors=neighbors)
+        odd(kernel_size=kernel_size)
         if max(bins, context_bins) > MOST_BINS:
             raise SolaError(f"bins={bins}, context_bins={context_bins}: expected at most {MOST_BINS}")
         if length < neighbors:

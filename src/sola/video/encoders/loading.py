@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.video.encoders.base import DEFAULT_ENCODER, Encoder
 
@@ -27,8 +28,7 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
 
     Raises SolaError when there is none of that name, it cannot be loaded, or it takes no such window.
     """
-    if window is not None and window < 1:
-        raise SolaError(f"a window of {window} frames; expected 1 or more")
+    at_least(1, window=window)
     from sola.video.encoders.efficientnet import EfficientNetEncoder
     from sola.video.encoders.huggingface import HuggingFaceEncoder
 
