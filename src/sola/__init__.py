@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sola.data.segments import Segments
     from sola.data.synthetic import SyntheticWorld
     from sola.data.timing import SnippetGrid
+    from sola.detectors import DETECTORS, detector_family
     from sola.detectors.detect import detect, name_proposals
-    from sola.detectors.recipes import DETECTOR_RECIPES
     from sola.detectors.train import train_detector
     from sola.detectors.trained import TrainedDetector
     from sola.evaluation.detections import evaluate_detections, evaluate_proposals
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sola.video.files import find_videos
 
 __all__ = [
-    "DETECTOR_RECIPES",
+    "DETECTORS",
     "RECIPES",
     "Annotations",
     "Dataset",
@@ -52,6 +52,7 @@ __all__ = [
     "TrainedDetector",
     "TrainingConfig",
     "detect",
+    "detector_family",
     "evaluate_detections",
     "evaluate_proposals",
     "extract",
@@ -76,7 +77,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "DETECTOR_RECIPES": "detectors.recipes",
+    "DETECTORS": "detectors",
     "RECIPES": "softlanding.recipes",
     "Annotations": "data.annotations",
     "Dataset": "data.dataset",
@@ -89,6 +90,7 @@ _HOME = {
     "SyntheticWorld": "data.synthetic",
     "TrainingConfig": "softlanding.config",
     "detect": "detectors.detect",
+    "detector_family": "detectors",
     "evaluate_detections": "evaluation.detections",
     "evaluate_proposals": "evaluation.detections",
     "extract": "video.extraction",

@@ -55,29 +55,29 @@ def dataset(features: FeatureSet, *records: VideoAnnotation) -> Dataset:
 # --- where clips lie ---------------------------------------------------------------------------------------------
 
 
-@given(snippets=st.integers(1, 500), span=st.integers(1, 120), data=st.data())
+@given(snippets=st.integers(1, 500), window_size=st.integers(1, 120), data=st.data())
 @PROPERTY
 def test_windows_cover_every_snippet_and_the_last_ends_with_the_video(
-    snippets: int, span: int, data: st.DataObject
+    snippets: int, window_size: int, data: st.DataObject
 ) -> None:
-    hop = data.draw(st.none() | st.integers(1, span))
-    starts = Clipping(8, span, hop).starts(snippets)
-    seen = {first + i for first in starts for i in range(span)}
+    window_stride = data.draw(st.none() | st.integers(1, window_size))
+    starts = Clipping(8, window_size, window_stride).starts(snippets)
+    seen = {first + i for first in starts for i in range(window_size)}
     assert seen >= set(range(snippets))
     assert starts[0] == 0
-    assert starts[-1] == max(snippets - span, 0)
+    assert starts[-1] == max(snippets - window_size, 0)
 
 
-@given(snippets=st.integers(1, 500), span=st.integers(1, 120), hop=st.integers(1, 120))
+@given(snippets=st.integers(1, 500), window_size=st.integers(1, 120), window_stride=st.integers(1, 120))
 @PROPERTY
-def test_windows_are_a_hop_apart_but_for_the_last(snippets: int, span: int, hop: int) -> None:
-    starts = Clipping(8, span, min(hop, span)).starts(snippets)
+def test_windows_are_a_stride_apart_but_for_the_last(snippets: int, window_size: int, window_stride: int) -> None:
+    starts = Clipping(8, window_size, min(window_stride, window_size)).starts(snippets)
     steps = np.diff(starts)
-    assert (steps[:-1] == min(hop, span)).all()
-    assert ((steps[-1:] >= 1) & (steps[-1:] <= min(hop, span))).all()
+    assert (steps[:-1] == min(window_stride, window_size)).all()
+    assert ((steps[-1:] >= 1) & (steps[-1:] <= min(window_stride, window_size))).all()
 
 
-def test_the_hop_is_half_the_span_unless_said() -> None:
+def test_the_stride_is_half_the_window_unless_given() -> None:
     assert Clipping(8, 10).starts(23) == [0, 5, 10, 13]
 
 
@@ -87,31 +87,37 @@ def test_a_whole_video_is_one_clip() -> None:
 
 def test_a_window_lies_where_its_snippets_do() -> None:
     """Snippets of 16 frames every 8 at 8 fps are centered at 1, 2, 3, … s: the first stretch begins at .5."""
-    placement = Clipping(10, span=20).placement(4, 100, SnippetGrid(fps=8, stride=8, window=16))
+    placement = Clipping(10, window_size=20).placement(4, 100, SnippetGrid(fps=8, stride=8, window=16))
     assert placement.seconds(0.0) == pytest.approx(4.5)
     assert placement.seconds(10.0) == pytest.approx(24.5)
 
 
 @given(
     fps=st.floats(1, 60), stride=st.floats(1, 32), window=st.floats(1, 64), offset=st.floats(-20, 20),
-    snippets=st.integers(1, 300), length=st.integers(1, 100), span=st.none() | st.integers(1, 120),
+    snippets=st.integers(1, 300), length=st.integers(1, 100), window_size=st.none() | st.integers(1, 120),
 )  # fmt: skip
 @PROPERTY
 def test_the_middle_of_a_clip_is_the_middle_of_its_snippets(
-    fps: float, stride: float, window: float, offset: float, snippets: int, length: int, span: int | None
+    fps: float, stride: float, window: float, offset: float, snippets: int, length: int, window_size: int | None
 ) -> None:
     grid = SnippetGrid(fps, stride, window, offset)
-    clipping = Clipping(length, span)
+    clipping = Clipping(length, window_size)
     for first in clipping.starts(snippets):
         placement = clipping.placement(first, snippets, grid)
-        centers = grid.seconds(first + np.arange(span or snippets))
+        centers = grid.seconds(first + np.arange(window_size or snippets))
         assert placement.seconds(length / 2) == pytest.approx(centers.mean(), abs=1e-9)
-        assert placement.unit * length == pytest.approx((span or snippets) * stride / fps)
+        assert placement.unit * length == pytest.approx((window_size or snippets) * stride / fps)
 
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [((0,), "length=0"), ((8, 0), "span=0"), ((8, 4, 0), "hop=0"), ((8, 4, 5), "hop=5"), ((8, None, 5), "hop=5")],
+    [
+        ((0,), "length=0"),
+        ((8, 0), "window_size=0"),
+        ((8, 4, 0), "window_stride=0"),
+        ((8, 4, 5), "window_stride=5"),
+        ((8, None, 5), "window_stride=5"),
+    ],
 )
 def test_a_value_out_of_range_is_named(values: tuple[int | None, ...], named: str) -> None:
     with pytest.raises(SolaError, match=named):
@@ -192,18 +198,18 @@ def test_a_video_that_nothing_times_is_named(tmp_path: Path) -> None:
 
 @given(
     bounds=st.lists(st.tuples(st.floats(-3, 14), st.floats(0.0, 9)), max_size=6),
-    span=st.none() | st.integers(4, 16),
+    window_size=st.none() | st.integers(4, 16),
     length=st.integers(2, 20),
 )
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_instances_are_those_of_which_half_lies_inside(
-    tmp_path_factory: pytest.TempPathFactory, bounds: list[tuple[float, float]], span: int | None, length: int
+    tmp_path_factory: pytest.TempPathFactory, bounds: list[tuple[float, float]], window_size: int | None, length: int
 ) -> None:
     features = written(tmp_path_factory.mktemp("clips") / "f", {"a": counted(20)}, SECONDS)
     record = annotated("a", *((start, start + lasts) for start, lasts in bounds))
-    clips = cut(dataset(features, record), Clipping(length, span), keep_empty=True)
-    for clip, first in enumerate(Clipping(length, span).starts(20)):
-        begin, end = first / 2, (first + (span or 20)) / 2  # seconds, two snippets in each
+    clips = cut(dataset(features, record), Clipping(length, window_size), keep_empty=True)
+    for clip, first in enumerate(Clipping(length, window_size).starts(20)):
+        begin, end = first / 2, (first + (window_size or 20)) / 2  # seconds, two snippets in each
         expected = []
         for start, lasts in bounds:
             inside = (max(start, begin), min(start + lasts, end))
@@ -292,17 +298,18 @@ def test_above_the_memory_limit_the_same_values_are_mapped_from_a_file_without_a
     assert not isinstance(packed.values, np.memmap)
     np.testing.assert_array_equal(mapped.values, packed.values)
     assert list((tmp_path / "room").iterdir()) == []
-    index = np.array([2, 0])
-    assert torch.equal(mapped.batch(index, torch.device("cpu")), packed.batch(index, torch.device("cpu")))
+    for index in (2, 0):
+        one, other = (clips.example(index).tensor(torch.device("cpu")) for clips in (mapped, packed))
+        assert torch.equal(one, other)
 
 
-def test_float16_stays_float16_and_batches_are_float32_with_channels_first(tmp_path: Path) -> None:
+def test_float16_stays_float16_and_tensors_are_float32_with_channels_first(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20, dtype=np.float16)}, SECONDS)
     clips = cut(dataset(features), Clipping(10, 10), keep_empty=True)
     assert clips.values.dtype == np.float16
-    batch = clips.batch(np.array([1]), torch.device("cpu"))
-    assert (batch.dtype, tuple(batch.shape)) == (torch.float32, (1, 4, 10))
-    assert batch[0, 2].tolist() == list(range(5, 15))
+    tensor = clips.example(1).tensor(torch.device("cpu"))
+    assert (tensor.dtype, tuple(tensor.shape)) == (torch.float32, (4, 10))
+    assert tensor[2].tolist() == list(range(5, 15))
 
 
 @pytest.mark.parametrize("wide", ["a", "b"])

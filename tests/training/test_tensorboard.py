@@ -138,7 +138,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 MODULE = ["--step", "2", "--hidden", "4", "--epochs", "2", "--device", "cpu", "--quiet"]
 HEAD = [
-    "--model", "gtad", "--bins", "4", "--context-bins", "2", "--length", "8", "--span", "16", "--hop", "8",
+    "--model", "gtad", "--bins", "4", "--context-bins", "2", "--length", "8",
+    "--window-size", "16", "--window-stride", "8",
     "--max-duration", "4", "--epochs", "2", "--classifier-epochs", "1", "--device", "cpu", "--quiet",
 ]  # fmt: skip
 

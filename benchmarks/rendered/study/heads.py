@@ -11,6 +11,7 @@ run) and RUNS/SET/PART-HEAD.json.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_
 from sola.core.files import read_json, write_json
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
-from sola.detectors.recipes import actionformer_gtea, bmn_anet, gtad_gtea
+from sola.detectors import detector_family
+from sola.detectors.base import DetectorConfig
 from sola.detectors.train import train_detector
 from sola.evaluation.controls import fit_controls
 from sola.evaluation.metrics import thresholds
@@ -27,7 +29,7 @@ from sola.evaluation.statistics import holm, paired_difference, summarize
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
 from sola.studies.work import DETECTIONS, write_control, write_found
-from sola.studies.workspace import Data, HeadConfig
+from sola.studies.workspace import Data
 
 BASES = ("raw", "best control", *RECIPES_SHOWN.values())
 TIOU = {"long": thresholds(0.5, 0.95, 0.05), "short": thresholds(0.3, 0.7, 0.1)}
@@ -37,15 +39,19 @@ FIGURES = {"average_mAP": "average mAP", "AR@100": "AR@100"}
 """What is reported: its key, and how it is called."""
 
 
-def head_configs(timeline: str) -> dict[str, HeadConfig]:
+def head_configs(timeline: str) -> dict[str, DetectorConfig]:
     """The three heads; long actions on whole videos of 100 units, short ones in windows of 128 half seconds."""
     few = {"batch_size": 4, "epochs": 8, "decay_every": 6}
-    where = {} if timeline == "long" else {"length": 128, "span": 256, "hop": 128, "max_duration": 20}
-    gtad = replace(gtad_gtea(), length=100, span=None, hop=None, max_duration=None)
+    where: dict[str, Any] = (
+        {} if timeline == "long" else {"length": 128, "window_size": 256, "window_stride": 128, "max_duration": 20}
+    )
+    whole = {"length": 100, "window_size": None, "window_stride": None, "max_duration": None}
     return {
-        "BMN": replace(bmn_anet(), **few, **where),  # type: ignore[arg-type]
-        "G-TAD": replace(gtad, **few, **where),  # type: ignore[arg-type]
-        "ActionFormer": replace(actionformer_gtea(), pace=2 if timeline == "long" else 1),
+        "BMN": replace(detector_family("bmn").recipe("anet"), **few | where),
+        "G-TAD": replace(detector_family("gtad").recipe("gtea"), **whole | few | where),
+        "ActionFormer": replace(
+            detector_family("actionformer").recipe("gtea"), snippets_per_unit=2 if timeline == "long" else 1
+        ),
     }
 
 
@@ -90,7 +96,7 @@ def localize(folder: Path, runs: Path, head: str, base: str, seed: int, part: st
         return out
     config = replace(head_configs(folder.name.split("-")[0])[head], seed=seed)
     data = base_features(folder, runs, base, seed)
-    detector = train_detector(data, config, out, resume=True, quiet=True)
+    detector = train_detector(data.subset("training"), config, out=out, resume=True, quiet=True)
     (out / part).mkdir(exist_ok=True)
     write_found(data_of(folder, part), detector, data, out / part)
     return out

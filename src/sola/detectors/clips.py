@@ -1,8 +1,9 @@
-"""Videos cut into clips, which is what heads are trained on and run over."""
+"""Videos cut into clips, on which detectors are trained and run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,45 +19,61 @@ from sola.data.segments import Segments
 from sola.data.timing import Placement, SnippetGrid
 
 INSIDE = 0.5
-"""Share of an instance that has to lie in a clip for the clip to be trained to find it."""
+"""Minimum share of an instance inside a clip for the clip to be trained on it."""
 
 
 @dataclass(frozen=True)
 class Clipping:
-    """How a video is cut, whole or in overlapping windows, and how long in units a clip is.
+    """How a video is cut into clips, whole or in overlapping windows, and how many units a clip has.
 
-    Raises SolaError for a value below 1, or a hop longer than the span.
+    Raises SolaError for a value below 1, or a stride larger than the window.
     """
 
     length: int | None = 100
-    """T, units of a clip, to which it is rescaled; None is as many as it takes at `pace`."""
-    span: int | None = None
-    """Snippets that a clip covers; None is the whole video."""
-    hop: int | None = None
-    """Snippets from the start of one clip to that of the next; None is half the span."""
-    pace: int = 1
-    """Snippets to a unit, where there is no length."""
+    """T, units that a clip is rescaled to; None is as many as `snippets_per_unit` gives."""
+    window_size: int | None = None
+    """Snippets per clip; None is the whole video."""
+    window_stride: int | None = None
+    """Snippets from the start of one clip to the start of the next; None is half of `window_size`."""
+    snippets_per_unit: int = 1
+    """Snippets per unit where `length` is None."""
 
     def __post_init__(self) -> None:
         at_least(1, **vars(self))
-        if self.hop is not None and (self.span is None or self.hop > self.span):
-            raise SolaError(f"hop={self.hop}: expected a span at least as long, or snippets would be left out")
+        if self.window_stride is not None and (self.window_size is None or self.window_stride > self.window_size):
+            raise SolaError(
+                f"window_stride={self.window_stride}: expected a window_size at least as large, or snippets would be "
+                "left out"
+            )
 
     def units(self, snippets: int) -> int:
-        """Units of the clips of a video of `snippets`."""
-        return self.length or max(round((self.span or snippets) / self.pace), 1)
+        """Return the number of units in each clip of a video of `snippets`."""
+        return self.length or max(round((self.window_size or snippets) / self.snippets_per_unit), 1)
 
     def starts(self, snippets: int) -> list[int]:
-        """First snippet of every clip of a video: every `hop`, and at last one that ends with the video."""
-        if self.span is None or snippets <= self.span:
+        """Return the first snippet of every clip of a video: every stride, and one that ends with the video."""
+        if self.window_size is None or snippets <= self.window_size:
             return [0]
-        last = snippets - self.span
-        return [*range(0, last, self.hop or max(self.span // 2, 1)), last]
+        last = snippets - self.window_size
+        return [*range(0, last, self.window_stride or max(self.window_size // 2, 1)), last]
 
     def placement(self, first: int, snippets: int, grid: SnippetGrid) -> Placement:
-        """Where a clip that begins at snippet `first` of a video of `snippets` lies in time."""
-        begin, end = grid.edge(first), grid.edge(first + (self.span or snippets))
+        """Return where the clip that begins at snippet `first` of a video of `snippets` lies in time."""
+        begin, end = grid.edge(first), grid.edge(first + (self.window_size or snippets))
         return Placement(begin, (end - begin) / self.units(snippets))
+
+
+class Example(NamedTuple):
+    """One clip as a detector is trained on it."""
+
+    features: Float[np.ndarray, "time channels"]
+    instances: Float[Tensor, "n 2"]
+    """Start and end of the actions, in units."""
+    labels: Int[Tensor, " n"]
+
+    def tensor(self, device: torch.device) -> Float[Tensor, "channels time"]:
+        """Return the features on a device, as float32."""
+        return torch.from_numpy(np.ascontiguousarray(self.features)).to(device).float().T
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +107,9 @@ class Clips:
         """Return a view of one clip's features."""
         return self.values[self.bounds[index] : self.bounds[index + 1]]
 
-    def batch(self, index: Int[np.ndarray, " batch"], device: torch.device) -> Float[Tensor, "batch channels length"]:
-        """Features of clips of equal length, float32."""
-        values = torch.from_numpy(np.stack([self.clip(i) for i in index.tolist()]))
-        return values.to(device).float().transpose(1, 2)
+    def example(self, index: int) -> Example:
+        """Return one clip with its instances."""
+        return Example(self.clip(index), self.instances[index], self.labels[index])
 
 
 def rescale(features: Float[np.ndarray, "time channels"], length: int) -> Float[np.ndarray, "length channels"]:
@@ -149,8 +165,8 @@ def cut(
     made: list[_Plan] = []
     for done, (video, array) in enumerate(data.only(plans).items(skipped), 1):
         for plan in plans[video.id]:
-            piece = array if clipping.span is None else array[plan.first : plan.first + clipping.span]
-            missing = (clipping.span or len(piece)) - len(piece)
+            piece = array if clipping.window_size is None else array[plan.first : plan.first + clipping.window_size]
+            missing = (clipping.window_size or len(piece)) - len(piece)
             piece = np.pad(piece, ((0, missing), (0, 0))) if missing else piece
             values[bounds[-1] : bounds[-1] + plan.units] = rescale(piece, plan.units)
             bounds.append(bounds[-1] + plan.units)

@@ -1,4 +1,4 @@
-"""One video's way from frames to seconds to a head's units and back, in words: for `--explain`."""
+"""One video's way from frames to seconds to a detector's units and back, in words: for `--explain`."""
 
 from sola.data.dataset import Video
 from sola.detectors.clips import Clipping
@@ -22,8 +22,8 @@ def explain(video: Video, clipping: Clipping) -> str:
         f"snippet i: {grid.window:g} frames from frame {grid.offset:g} + i·{grid.stride:g} on, at {grid.fps:g} fps; "
         f"its center is at (i·{grid.stride:g} + {grid.offset + grid.window / 2:g})/{grid.fps:g} s",
         f"snippets cover {grid.edge(0):.3f} s to {grid.edge(snippets):.3f} s",
-        f"{len(starts)} clip{'s' if len(starts) > 1 else ''} of {clipping.span or snippets} snippets in {units} units; "
-        f"unit u of the first is at {first.origin:.3f} s + u·{first.unit:.6f} s",
+        f"{len(starts)} clip{'s' if len(starts) > 1 else ''} of {clipping.window_size or snippets} snippets in "
+        f"{units} units; unit u of the first is at {first.origin:.3f} s + u·{first.unit:.6f} s",
     ]
     segments = video.segments
     for start, end in list(zip(segments.start, segments.end, strict=True))[:SHOWN]:

@@ -13,6 +13,7 @@ from sola.detectors import detector_family
 from sola.detectors.base import Detector, DetectorConfig
 from sola.detectors.clips import Clips, cut
 from sola.detectors.snippet_classifier import SnippetClassifier, fit_snippet_classifier
+from sola.detectors.task import DetectionTask
 from sola.detectors.trained import WEIGHTS, TrainedDetector
 from sola.training.session import Options, Place, Prepared, fingerprint, run_training
 
@@ -41,8 +42,8 @@ def train_detector(
 
     Args:
         data: features [time, channels] with annotations.
-        model: the detector's name ("bmn", "gtad", "actionformer"), or a whole config.
-        recipe: name of its recipe ("anet", "hacs", "thumos", "gtea"); a whole config needs none.
+        model: its name in `sola.detectors.DETECTORS`, or a whole config.
+        recipe: name of one of its recipes; a whole config needs none.
         out: the run's folder: config.json, metrics.jsonl, checkpoint/, and at the end detector.safetensors.
         validation: videos whose loss chooses the epoch; None keeps the last.
         resume: continue from the run's checkpoint; start where there is none; do nothing if the run is finished.
@@ -58,7 +59,7 @@ def train_detector(
     out = Path(out)
     if data.annotations is None:
         raise SolaError("a detector is trained on annotated videos: open the Dataset with annotations")
-    config = detector_family(model).config(recipe) if isinstance(model, str) else model
+    config = detector_family(model).recipe(recipe) if isinstance(model, str) else model
     config = dataclasses.replace(config, **settings)
     classes = data.classes
     classifier: SnippetClassifier | None = None
@@ -94,7 +95,7 @@ def train_detector(
             f"{len(clips)} clips of {len(clips.videos)} videos with {sum(map(len, clips.instances))} instances, "
             f"{clips.values.shape[1]} channels"
         )
-        task = config.task(clips, len(classes), place.device, held_out)
+        task = DetectionTask(config, clips, len(classes), place.device, held_out)
         return Prepared(task, config.epochs, description, [note])
 
     def save(trained: nn.Module) -> None:

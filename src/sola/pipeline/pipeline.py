@@ -72,9 +72,9 @@ def rebuild_chain(
             f"are others; name the right one ({manifest.encoder}) with --encoder"
         )
     found = tuple(found_modules(manifest.sola, modules))
-    if loaded.dim != detector.head.channels:
+    if loaded.dim != detector.model.channels:
         raise SolaError(
-            f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.head.channels}: it was "
+            f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.model.channels}: it was "
             "trained on several sets of features joined; extract each, then use `sola detect`"
         )
     return Chain(loaded, source, found, detector)
@@ -153,6 +153,6 @@ def predict(
         device=device,
         progress=lambda done, total: progress("detect", done, total),
     )
-    if detector.config.knows_classes or detector.classifier is None:
+    if detector.config.predicts_classes or detector.classifier is None:
         return found
     return name_proposals(detector, data, found)

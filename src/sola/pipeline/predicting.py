@@ -84,7 +84,7 @@ def _worker(run: Storage, features: StoredFeatures, given: Predicting) -> Work:
             data = Dataset.open(read, annotations, id_prefix=given.id_prefix, timing=given.timing)
             found = detect(detector, data, device=given.device)
             named = found
-            if not detector.config.knows_classes:
+            if not detector.config.predicts_classes:
                 named = name_proposals(detector, data, found, scores=given.scores, combine=given.combine)
             return [_columns(found[name]), _columns(named[name])]
 

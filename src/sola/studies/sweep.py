@@ -9,7 +9,7 @@ import numpy as np
 
 from sola.core.files import read_json, write_json
 from sola.data.features import FeatureSet
-from sola.detectors.recipes import DetectorName
+from sola.detectors.base import DetectorConfig
 from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
@@ -18,7 +18,7 @@ from sola.studies.measuring import Measured, measure, metrics
 from sola.studies.outcome import Row, comparisons, main_metric
 from sola.studies.pool import Job, Pool
 from sola.studies.work import FEATURES, make_controls, make_head, make_module
-from sola.studies.workspace import Data, HeadConfig, Workspace
+from sola.studies.workspace import Data, Workspace
 
 KINDS: tuple[tuple[str, ...], ...] = (
     ("centered",),
@@ -43,7 +43,7 @@ class Sweep:
     experiment: Experiment
     workspace: Workspace
     data: Data
-    heads: Mapping[DetectorName, HeadConfig]
+    heads: Mapping[str, DetectorConfig]
     seeds: int
     tiou: tuple[float, ...]
     controls: bool = True
@@ -126,7 +126,7 @@ class Sweep:
             bases[variant.name] = ("compared", [self.module(variant, seed) / FEATURES for seed in seeds])
         return bases
 
-    def head(self, head: DetectorName, features: Path | None, seed: int) -> tuple[HeadConfig, Path]:
+    def head(self, head: str, features: Path | None, seed: int) -> tuple[DetectorConfig, Path]:
         """Config and run of a head."""
         config = replace(self.heads[head], seed=seed)
         return config, self.workspace.head(config, features)
@@ -176,7 +176,7 @@ class Sweep:
 
     def _row(
         self,
-        head: DetectorName,
+        head: str,
         base: str,
         stands_on: tuple[str, list[Path | None]],
         runs: Sequence[tuple[Path, Measured]],

@@ -12,6 +12,7 @@ from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.feature_writer import FeatureWriter
 from sola.data.features import FeatureSet
+from sola.detectors.base import DetectorConfig
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
@@ -19,7 +20,7 @@ from sola.evaluation.controls import Control, UntrainedModule, fit_controls
 from sola.softlanding.recipes import Recipe
 from sola.softlanding.train import train
 from sola.softlanding.transform import transform
-from sola.studies.workspace import Data, HeadConfig
+from sola.studies.workspace import Data
 
 FEATURES, DETECTIONS, PROPOSALS = "features", "detections.json", "proposals.json"
 
@@ -71,12 +72,12 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
                 writer.write(video, change(values.astype(np.float32)).astype(values.dtype))
 
 
-def make_head(data: Data, features: Path | None, config: HeadConfig, run: Path) -> None:
+def make_head(data: Data, features: Path | None, config: DetectorConfig, run: Path) -> None:
     """Train a head on the training videos, and write what it finds in the test videos."""
     if (run / DETECTIONS).is_file():
         return
     base = data.open(features)
-    detector = train_detector(base, config, run, train_subset=data.train_subset, resume=True, quiet=True)
+    detector = train_detector(base.subset(data.train_subset), config, out=run, resume=True, quiet=True)
     write_found(data, detector, base, run)
 
 
@@ -85,11 +86,11 @@ def write_found(data: Data, detector: TrainedDetector, base: Dataset, folder: Pa
     config, test = detector.config, base.subset(data.test_subset)
     proposals = detect(detector, test, device=config.device)
     detections = proposals
-    if not config.knows_classes:
+    if not config.predicts_classes:
         scores = None
         if data.classifier is not None:
             scores = read_scores(data.classifier, [video.id for video in test.videos], detector.classes)
         detections = name_proposals(detector, test, proposals, scores=scores)
-    write_detections(folder / PROPOSALS, proposals, base.classes if config.knows_classes else (UNLABELED,))
+    write_detections(folder / PROPOSALS, proposals, base.classes if config.predicts_classes else (UNLABELED,))
     # last: a folder that has it is finished
     write_detections(folder / DETECTIONS, detections, base.classes)

@@ -21,11 +21,9 @@ from sola.core.errors import SolaError
 from sola.core.files import read_json, write_json
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.dataset import Dataset
-from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.proposal_map.config import ProposalMapConfig
+from sola.detectors.base import DetectorConfig
 from sola.softlanding.recipes import Recipe
 
-HeadConfig = ProposalMapConfig | ActionFormerConfig
 OURS = {"synthetic", ".lock"}
 """What may be there before experiments are."""
 DIGITS = 10
@@ -95,10 +93,10 @@ class Workspace:
             return self.folder / "controls" / _key(name, name)
         return self.folder / "controls" / _key(f"{name} {like.values['seed']}", [name, like.values])
 
-    def head(self, config: HeadConfig, features: Path | None) -> Path:
+    def head(self, config: DetectorConfig, features: Path | None) -> Path:
         """The run of a head on raw features, or on those in a folder of this workspace."""
         base = "raw" if features is None else features.relative_to(self.folder).parts[1]
-        return self.folder / "heads" / _key(f"{config.head} {config.seed} {base}", [dataclasses.asdict(config), base])
+        return self.folder / "heads" / _key(f"{config.model} {config.seed} {base}", [dataclasses.asdict(config), base])
 
     def linear(self, modules: Sequence[str]) -> Path:
         """Linear evaluation of these modules' runs beside raw features and controls."""

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +16,9 @@ from sola.data.dataset import Dataset
 from sola.data.segments import SegmentTable
 from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.actionformer.task import PointTraining
 from sola.detectors.clips import cut
 from sola.detectors.detect import detect, name_proposals
+from sola.detectors.task import DetectionTask
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.metrics import average_precision
@@ -34,7 +33,7 @@ SMALL = ActionFormerConfig(
     warmup_epochs=1,
     batch_size=2,
     learning_rate=1e-3,
-    average=0.9,
+    ema_decay=0.9,
     precision="fp32",
 )
 WORLD = SyntheticWorld(training_videos=5, validation_videos=3, length=80, channels=8, action_length=10)
@@ -51,18 +50,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return Dataset.open(folder / "features", folder / "annotations.json")
 
 
-def task_of(world: Dataset, folder: Path, **changes: object) -> PointTraining:
+def task_of(world: Dataset, **changes: object) -> DetectionTask:
     config = replace(SMALL, **changes)
     clips = cut(world.subset("training"), config.clipping(), keep_empty=False)
-    return PointTraining(config, clips, len(world.classes), folder, CPU)
+    return DetectionTask(config, clips, len(world.classes), CPU)
 
 
 def test_a_crop_has_the_length_it_should_and_the_instances_that_are_half_inside(world, tmp_path):
-    task = task_of(world, tmp_path, length=40)
+    task = task_of(world, length=40)
     generator = np.random.default_rng(0)
     for index in range(len(task.clips)):
         for _ in range(20):
-            values, instances, labels = task.cropped(index, generator)
+            values, instances, labels = task.config.augment(task.clips.example(index), generator)
             assert len(values) == 40
             whole = task.clips.clip(index)
             (first,) = [s for s in range(len(whole) - 39) if np.array_equal(whole[s : s + 40], values)]
@@ -77,37 +76,40 @@ def test_a_crop_has_the_length_it_should_and_the_instances_that_are_half_inside(
 
 
 def test_a_short_video_loses_a_tenth_at_most(world, tmp_path):
-    task = task_of(world, tmp_path, length=512)
-    lengths = {len(task.cropped(0, np.random.default_rng(seed))[0]) for seed in range(60)}
+    task = task_of(world, length=512)
+    lengths = {
+        len(task.config.augment(task.clips.example(0), np.random.default_rng(seed)).features) for seed in range(60)
+    }
     whole = int(task.clips.lengths[0])
     assert min(lengths) == round(0.9 * whole)
     assert max(lengths) == whole
 
 
 def test_without_cropping_clips_stay_whole(world, tmp_path):
-    task = task_of(world, tmp_path, length=512, crop=1.0)
-    values, instances, _ = task.cropped(0, np.random.default_rng(0))
+    task = task_of(world, length=512, crop=1.0)
+    values, instances, _ = task.config.augment(task.clips.example(0), np.random.default_rng(0))
     assert np.array_equal(values, task.clips.clip(0))
     assert torch.equal(instances, task.clips.instances[0])
 
 
 def test_a_batch_follows_from_seed_epoch_and_step_alone(world, tmp_path):
-    one, other = task_of(world, tmp_path), task_of(world, tmp_path)
+    one, other = task_of(world), task_of(world)
     other.batch(0, 1)
     a, b = one.batch(1, 0), other.batch(1, 0)
-    assert torch.equal(a.features, b.features)
+    assert torch.equal(a.inputs[0], b.inputs[0])
     assert torch.equal(a.targets.classes, b.targets.classes)
     different = one.batch(2, 0)
-    assert a.features.shape != different.features.shape or not torch.equal(a.features, different.features)
+    (features, _, _), (others, _, _) = a.inputs, different.inputs
+    assert features.shape != others.shape or not torch.equal(features, others)
 
 
 def test_the_padding_is_masked(world, tmp_path):
-    batch = task_of(world, tmp_path).batch(0, 0)
-    assert (batch.features.abs().sum(1) > 0).eq(batch.mask).all()
+    features, mask, _ = task_of(world).batch(0, 0).inputs
+    assert (features.abs().sum(1) > 0).eq(mask).all()
 
 
 def test_biases_norms_and_scales_are_not_decayed(world, tmp_path):
-    task = task_of(world, tmp_path, weight_decay=0.05)
+    task = task_of(world, weight_decay=0.05)
     optimizer = task.optimizer()
     names = {id(parameter): name for name, parameter in task.model.named_parameters()}
     by_decay = {
@@ -122,83 +124,83 @@ def test_biases_norms_and_scales_are_not_decayed(world, tmp_path):
 
 def test_the_rate_rises_linearly_and_falls_along_a_cosine():
     config = replace(SMALL, epochs=10, warmup_epochs=2)
-    rates = [config.rate(step, 50) for step in range(50)]
+    rates = [config.rate(step // 5, step % 5, 5) for step in range(50)]
     assert rates[0] == 0
     np.testing.assert_allclose(rates[:10], np.linspace(0, 1, 10))
     np.testing.assert_allclose(rates[10:], 0.5 * (1 + np.cos(np.pi * np.arange(40) / 40)))
 
 
 @pytest.mark.parametrize("multi_class", [True, False])
-def test_a_head_without_classes_is_trained_toward_one(world, tmp_path, multi_class):
-    task = task_of(world, tmp_path, multi_class=multi_class)
+def test_a_detector_without_classes_is_trained_toward_one(world, tmp_path, multi_class):
+    task = task_of(world, multi_class=multi_class)
     classes = len(world[1].classes)
-    assert task.head.classes == (classes if multi_class else 1)
-    assert task.batch(0, 0).targets.classes.shape[2] == task.head.classes
+    assert task.model.classes == (classes if multi_class else 1)
+    assert task.batch(0, 0).targets.classes.shape[2] == task.model.classes
 
 
-def fails_after(steps: int) -> Callable[[PointTraining, object], int]:
-    count = 0
+def fails_after(steps: int) -> Callable[..., torch.Tensor]:
+    done, score = iter(range(steps)), DetectionTask.score
 
-    def windows(self: PointTraining, batch: object) -> int:
-        nonlocal count
-        count += 1
-        if count > steps:
+    def failing(self: DetectionTask, prediction: object, batch: object) -> torch.Tensor:
+        if next(done, None) is None:
             raise PowerCutError
-        return 2
+        return score(self, prediction, batch)
 
-    return windows
+    return failing
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 7])
 def test_resumed_after_any_step_it_ends_in_the_same_bits(world, tmp_path, monkeypatch, steps):
-    train_detector(world, SMALL, tmp_path / "whole", quiet=True)
+    train_detector(world.subset("training"), SMALL, out=tmp_path / "whole", quiet=True)
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(PointTraining, "windows", fails_after(steps))
+        patch.setattr(DetectionTask, "score", fails_after(steps))
         with pytest.raises(PowerCutError):
-            train_detector(world, SMALL, tmp_path / "cut", quiet=True)
-    train_detector(world, SMALL, tmp_path / "cut", resume=True, quiet=True)
+            train_detector(world.subset("training"), SMALL, out=tmp_path / "cut", quiet=True)
+    train_detector(world.subset("training"), SMALL, out=tmp_path / "cut", resume=True, quiet=True)
     whole, cut_ = (tmp_path / name / "detector.safetensors" for name in ("whole", "cut"))
     assert whole.read_bytes() == cut_.read_bytes()
 
 
 def test_the_averaged_weights_are_kept(world, tmp_path):
-    kept = train_detector(world, SMALL, tmp_path / "kept", quiet=True)
+    kept = train_detector(world.subset("training"), SMALL, out=tmp_path / "kept", quiet=True)
     # averages that keep next to nothing are the weights themselves
-    last = train_detector(world, replace(SMALL, average=1e-9), tmp_path / "last", quiet=True)
+    last = train_detector(world.subset("training"), replace(SMALL, ema_decay=1e-9), out=tmp_path / "last", quiet=True)
     name = "classifier.output.weight"
     differences = [
         (a - b).abs().max()
-        for (n, a), (_, b) in zip(kept.head.named_parameters(), last.head.named_parameters(), strict=True)
+        for (n, a), (_, b) in zip(kept.model.named_parameters(), last.model.named_parameters(), strict=True)
         if n != name
     ]
     assert max(differences) > 1e-5
 
 
 def test_validation_judges_the_averaged_weights_and_leaves_no_trace(world, tmp_path):
-    plain = train_detector(world, SMALL, tmp_path / "plain", quiet=True)
-    judged = train_detector(world, SMALL, tmp_path / "judged", validation_subset="validation", quiet=True)
+    plain = train_detector(world.subset("training"), SMALL, out=tmp_path / "plain", quiet=True)
+    judged = train_detector(
+        world.subset("training"), SMALL, out=tmp_path / "judged", validation=world.subset("validation"), quiet=True
+    )
     rows = [json.loads(line) for line in (tmp_path / "judged" / "metrics.jsonl").read_text().splitlines()]
     losses = [row["validation_loss"] for row in rows]
     if losses[-1] == min(losses):
-        for (_, a), (_, b) in zip(plain.head.named_parameters(), judged.head.named_parameters(), strict=True):
+        for (_, a), (_, b) in zip(plain.model.named_parameters(), judged.model.named_parameters(), strict=True):
             assert torch.equal(a, b)
     plain_rows = [json.loads(line) for line in (tmp_path / "plain" / "metrics.jsonl").read_text().splitlines()]
     assert [row["loss"] for row in rows] == [row["loss"] for row in plain_rows]
 
 
 def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
-    train_detector(world, SMALL, tmp_path / "run", quiet=True)
+    train_detector(world.subset("training"), SMALL, out=tmp_path / "run", quiet=True)
     detector = TrainedDetector.load(tmp_path / "run")
     validation = world.subset("validation")
     found = detect(detector, validation)
     assert set(found) == {video.id for video in validation.videos}
     for video, segments in found.items():
-        assert len(segments) <= SMALL.keep
+        assert len(segments) <= SMALL.max_detections
         assert set(segments.label.tolist()) <= set(range(len(world.classes)))
         assert (np.diff(segments.score) <= 0).all(), video
-    inside = replace(SMALL, inside_video=True)
-    train_detector(world, inside, tmp_path / "inside", quiet=True)
+    inside = replace(SMALL, clip_to_video=True)
+    train_detector(world.subset("training"), inside, out=tmp_path / "inside", quiet=True)
     durations = {video.id: video.duration for video in validation.videos}
     for video, segments in detect(TrainedDetector.load(tmp_path / "inside"), validation).items():
         duration = durations[video]
@@ -212,9 +214,9 @@ def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
     [
         ({"warmup_epochs": 3}, "warmup_epochs=3"),
         ({"crop": 0.0}, "crop=0.0"),
-        ({"average": 1.5}, "average=1.5"),
+        ({"average": 1.5}, "ema_decay=1.5"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),
-        ({"voting": 2.0}, "voting=2.0"),
+        ({"voting_iou": 2.0}, "voting_iou=2.0"),
         ({"epochs": 0, "warmup_epochs": 0}, "epochs=0"),
     ],
 )
@@ -239,8 +241,8 @@ def test_it_learns_an_easy_world(tmp_path):
     )
     write(easy, tmp_path / "world", seed=0)
     data = Dataset.open(tmp_path / "world" / "features", tmp_path / "world" / "annotations.json")
-    config = replace(SMALL, length=256, width=32, levels=4, epochs=12, learning_rate=3e-3, average=0.95)
-    detector = train_detector(data, config, tmp_path / "run", quiet=True)
+    config = replace(SMALL, length=256, width=32, levels=4, epochs=12, learning_rate=3e-3, ema_decay=0.95)
+    detector = train_detector(data.subset("training"), config, out=tmp_path / "run", quiet=True)
     validation = data.subset("validation")
     found = detect(detector, validation)
     truth = SegmentTable.joined([video.segments for video in validation.videos])
@@ -278,8 +280,8 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
 
 @pytest.mark.parametrize("combine", ["product", "sqrt"])
 def test_without_classes_its_proposals_are_named_twice(world, tmp_path, combine):
-    config = replace(SMALL, multi_class=False, classifier_epochs=2, voting=0.9, keep=20)
-    detector = train_detector(world, config, tmp_path / "run", quiet=True)
+    config = replace(SMALL, multi_class=False, classifier_epochs=2, voting_iou=0.9, max_detections=20)
+    detector = train_detector(world.subset("training"), config, out=tmp_path / "run", quiet=True)
     validation = world.subset("validation")
     proposals = detect(detector, validation)
     assert all((one.label == 0).all() for one in proposals.values())

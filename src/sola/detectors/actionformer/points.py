@@ -25,7 +25,7 @@ SAME_LENGTH = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class PointPrediction:
-    """What the head says at every point: one entry for each level, finest first."""
+    """The prediction at every point: one entry per level, finest first."""
 
     logits: tuple[Float[Tensor, "batch _ classes"], ...]
     """Of each class by itself; 0 in the padding."""

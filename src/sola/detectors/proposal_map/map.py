@@ -1,4 +1,4 @@
-"""The map of candidate proposals shared by BMN and G-TAD, what a head predicts on it, and its targets.
+"""The map of candidate proposals shared by BMN and G-TAD, the prediction on it, and its targets.
 
 Map units: a clip of T snippets spans the units [0, T]; a cell is a proposal [start, end] in whole units.
 """
@@ -26,7 +26,7 @@ REGION = 1.5
 
 @dataclass(frozen=True, eq=False)
 class MapPrediction:
-    """Probabilities that BMN and G-TAD give for a batch of clips."""
+    """Probabilities that BMN and G-TAD predict for a batch of clips."""
 
     confidence: Float[Tensor, "batch 2 rows columns"]
     """Of each cell: channel 0 its IoU (the regression), channel 1 whether it is a proposal (the classification)."""
