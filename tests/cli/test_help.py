@@ -50,7 +50,7 @@ def test_every_help_text(
         if switch:
             assert negative == f"--no-{positive.removeprefix('--')}"
         else:
-            assert re.fullmatch(r"--[a-z0-9-]+ [A-Z|=]+(\.\.\.)?|--help|--version", names), names
+            assert re.fullmatch(r"--[a-z0-9-]+ [A-Z=]+(\|auto|\|none|\.\.\.)?|--help|--version", names), names
         assert not description.strip().startswith(("No ", "Do not ", "Without "))
 
 

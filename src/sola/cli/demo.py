@@ -1,14 +1,17 @@
 """`sola demo`."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.console import print_wide, say
-from sola.cli.options import OUTPUT, Overwrite, Seeds
+from sola.cli.options import OUTPUT, Overwrite, Seeds, print_wide
 from sola.core.files import new_folder
+from sola.core.log import show_log
 from sola.data.demo_sets import BenchmarkSet, write_benchmark
+
+log = logging.getLogger(__name__)
 
 
 def demo(
@@ -27,8 +30,9 @@ def demo(
     """
     from sola.studies.demo import demo as run_demo
 
+    show_log()
     with new_folder(out, overwrite=overwrite, mark="probe.json", key="all labels") as folder:
         write_benchmark(data, folder / "data")
-        result = run_demo(folder, heading=f"SoLa on rendered video: {data}", seeds=seeds, few=5, say=say)
+        result = run_demo(folder, heading=f"SoLa on rendered video: {data}", seeds=seeds, few=5, say=log.info)
     print_wide(result.table())
-    say(f"open {out / 'report.html'}")
+    log.info("open %s", out / "report.html")

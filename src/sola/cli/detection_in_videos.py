@@ -1,14 +1,16 @@
 """`sola detect` on video files."""
 
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from sola.cli.console import say, stderr_bar
 from sola.cli.detect import VideoOptions
 from sola.cli.options import Decoding
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
+from sola.core.log import show_log
+from sola.core.progress import progress_bar
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.segments import Segments
 from sola.detectors.trained import TrainedDetector
@@ -17,6 +19,8 @@ from sola.report.timeline import write_timeline
 from sola.video.extraction_log import ExtractionLog
 from sola.video.files import find_videos
 from sola.video.key_frames import key_frames
+
+log = logging.getLogger(__name__)
 
 KEY_FRAMES = 8
 """Frames in a timeline."""
@@ -37,6 +41,7 @@ def detect_in_videos(
     quiet: bool,
 ) -> None:
     """Extract, transform and detect; write the detections, and a timeline of each video."""
+    show_log(quiet)
     pictures = out.with_suffix("") if options.pictures else None
     if pictures == out:
         raise SolaError(f"--out {out}: needs a suffix, such as .json; its pictures go to the name without")
@@ -47,8 +52,7 @@ def detect_in_videos(
     detector = TrainedDetector.load(run)
     chain = rebuild_chain(detector, choose_device(device), encoder=options.encoder, modules=options.modules)
     workspace = out.absolute().with_name(f".{out.name}.partial")
-    with stderr_bar(quiet) as bar:
-        lines = {step: bar.add_task(step, total=None, visible=False) for step in ("extract", "transform", "detect")}
+    with progress_bar(quiet=quiet) as bar:
         found = predict(
             videos,
             chain,
@@ -57,32 +61,31 @@ def detect_in_videos(
             batch=decoding.batch_size,
             skip_bad=skip_bad,
             device=device,
-            progress=lambda step, done, total: bar.update(lines[step], completed=done, total=total, visible=True),
+            progress=lambda step, done, total: bar.update(done, total, line=step),
         )
-        log = ExtractionLog(workspace / "features")
+        extracted = ExtractionLog(workspace / "features")
         classes = detector.classes or (UNLABELED,)
         if pictures is not None:
-            draw(pictures, videos, found, log, classes)
+            draw(pictures, videos, found, extracted, classes)
     write_detections(out, found, classes)
     shutil.rmtree(workspace, ignore_errors=True)
     left_out = [video for video in videos if video not in found]
     if left_out:
-        say(f"{len(left_out)} bad files left out, the first: {log.reason(left_out[0])}")
-    if not quiet:
-        also = "" if pictures is None else f", pictures in {pictures}"
-        say(f"{out}: {sum(map(len, found.values()))} detections in {len(found)} videos{also}")
+        log.warning("%d bad files left out, the first: %s", len(left_out), extracted.reason(left_out[0]))
+    also = "" if pictures is None else f", pictures in {pictures}"
+    log.info("%s: %d detections in %d videos%s", out, sum(map(len, found.values())), len(found), also)
 
 
 def draw(
     folder: Path,
     videos: Mapping[str, Path],
     found: Mapping[str, Segments],
-    log: ExtractionLog,
+    extracted: ExtractionLog,
     classes: tuple[str, ...],
 ) -> None:
     """Draw the timeline of every video."""
     for video, detections in found.items():
-        duration = log.seconds(video)
+        duration = extracted.seconds(video)
         middles = [(number + 0.5) * duration / KEY_FRAMES for number in range(KEY_FRAMES)]
         frames = key_frames(videos[video], middles, KEY_FRAME_HEIGHT)
         write_timeline(folder / f"{video}.png", video, duration, frames, detections, classes)

@@ -1,13 +1,13 @@
 """`sola evaluate`."""
 
 import json as json_module
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.console import say
 from sola.cli.options import (
     AT_LEAST_ONE,
     INPUTS,
@@ -18,11 +18,14 @@ from sola.cli.options import (
     LabelKey,
 )
 from sola.core.errors import SolaError
+from sola.core.log import show_log
 from sola.data.detections import Format
 from sola.evaluation.metrics.protocol import DATASETS, Protocol, checked, thresholds
 
 if TYPE_CHECKING:
     from sola.evaluation.detections import DetectionResult, ProposalResult
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -70,6 +73,7 @@ def evaluate(
     from sola.data.detections import read_detections
     from sola.evaluation.detections import evaluate_detections, evaluate_proposals
 
+    show_log()
     if proposals and (recall_at or diagnosis is not None):
         raise SolaError(f"{'--recall-at' if recall_at else '--diagnosis'}: is for detections, not with --proposals")
     defaults = DATASETS["activitynet" if proposals else dataset]
@@ -103,8 +107,8 @@ def evaluate(
         print(json_module.dumps({**result.to_json(), "seconds": seconds}, indent=2, allow_nan=False))
         return
     for warning in result.warnings:
-        say(f"note: {warning}")
-    say(f"{result.predictions:,} predictions, {result.instances:,} instances")
+        log.warning("note: %s", warning)
+    log.info("%s predictions, %s instances", f"{result.predictions:,}", f"{result.instances:,}")
     for table in tables:
         Console().print(table)
 

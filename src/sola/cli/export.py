@@ -1,11 +1,11 @@
 """`sola export`: one command per format."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from sola.cli.console import report_skipped, say, stderr_bar
 from sola.cli.options import (
     OUTPUT,
     AnnotationFile,
@@ -18,7 +18,11 @@ from sola.cli.options import (
     TestSubset,
     Timing,
     TrainSubset,
+    report_skipped,
 )
+from sola.core.log import show_log
+
+log = logging.getLogger(__name__)
 
 app = App(name="export")
 
@@ -41,9 +45,9 @@ def onnx(
     from sola.cli.loading import load_module
     from sola.export.onnx import export_onnx
 
+    show_log(quiet)
     export_onnx(load_module(run), out)
-    if not quiet:
-        say(f"{out}: written")
+    log.info("%s: written", out)
 
 
 @app.command(
@@ -74,27 +78,26 @@ def opentad(
     Args:
         out: Folder to write; the configurations contain its path.
     """
-    from sola.data.annotations import read_annotations
+    from sola.core.progress import progress_bar
     from sola.export import write_handover
 
-    annotated = read_annotations(annotations, label_key)
-    opened = timing.fill(reading.open(features))
-    with stderr_bar(quiet) as bar:
-        line = bar.add_task("export", total=None)
+    show_log(quiet)
+    data = reading.dataset(features, annotations, label_key, timing.given())
+    skipped: dict[str, str] = {}
+    with progress_bar("export", quiet=quiet) as bar:
         written = write_handover(
-            opened,
-            annotated,
+            data,
             out,
-            id_prefix=reading.id_prefix,
             train_subset=train_subset,
             test_subset=test_subset,
             overwrite=overwrite,
-            progress=lambda done, total: bar.update(line, completed=done, total=total),
+            skipped=skipped,
+            progress=bar.update,
         )
-    report_skipped(opened.skipped)
-    if quiet:
-        return
-    say(str(written.match))
+    report_skipped(data.features.unreadable, skipped)
+    log.info("%s", data)
     if written.left_out:
-        say(f"{len(written.left_out)} training videos left out, such as {written.left_out[0]}: no instance in them")
-    say(f"{out}: {len(written.videos)} videos, {len(written.classes)} classes")
+        log.info(
+            "%d training videos left out, such as %s: no instance in them", len(written.left_out), written.left_out[0]
+        )
+    log.info("%s: %d videos, %d classes", out, len(written.videos), len(written.classes))

@@ -1,12 +1,12 @@
 """`sola extract`."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.console import place_of, report_skipped, say, stderr_bar
 from sola.cli.options import (
     OUTPUT,
     Decoding,
@@ -16,14 +16,17 @@ from sola.cli.options import (
     Quiet,
     SkipBad,
     Videos,
+    place_of,
+    report_skipped,
 )
+from sola.core.log import show_log
 from sola.video.encoders.base import DEFAULT_ENCODER
 from sola.video.extraction import DType
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from sola.pipeline.extracting import Extraction
+
+log = logging.getLogger(__name__)
 
 
 def extract(
@@ -60,9 +63,11 @@ def extract(
         whole_frame: Resize the whole frame to the input of the encoder, instead of cropping its center.
         dtype: Type of the stored features.
     """
+    from sola.core.progress import progress_bar
     from sola.pipeline.extracting import Extraction, extract_on_cluster, find_stored_videos
     from sola.pipeline.storage import Storage
 
+    show_log(quiet)
     resources = execution.resources(*videos, out)
     extraction = Extraction(encoder, window, fps, stride, whole_frame, dtype, decoding.batch_size, device)
     if resources is None:
@@ -71,8 +76,7 @@ def extract(
         )
     else:
         found = find_stored_videos(videos)
-        with extraction_bar(quiet) as bar:
-            line = bar.add_task("extract", total=len(found), rate="")
+        with progress_bar("extract", total=len(found), quiet=quiet) as bar:
             skipped = extract_on_cluster(
                 found,
                 Storage.of(out),
@@ -80,12 +84,11 @@ def extract(
                 resources=resources,
                 skip_bad=skip_bad,
                 overwrite=overwrite,
-                progress=lambda done, total: bar.update(line, completed=done),
+                progress=bar.update,
             )
         count = len(found) - len(skipped)
     report_skipped(skipped)
-    if not quiet:
-        say(f"{place_of(out)}: {count} videos; next: sola train {place_of(out)} --recipe auto --out RUN")
+    log.info("%s: %d videos; next: sola train %s --recipe auto --out RUN", place_of(out), count, place_of(out))
 
 
 def extract_here(
@@ -99,14 +102,14 @@ def extract_here(
     quiet: bool,
 ) -> tuple[int, Mapping[str, str]]:
     """Extract in this process; return the number of videos that have features, and why others have none."""
+    from sola.core.progress import progress_bar
     from sola.video.extraction import extract
     from sola.video.extraction_log import ExtractionLog
     from sola.video.files import find_videos
 
     videos = find_videos(sources)
     encoder = extraction.encoder()
-    with extraction_bar(quiet) as bar:
-        line = bar.add_task("extract", total=len(videos), rate="")
+    with progress_bar("extract", total=len(videos), quiet=quiet) as bar:
         features = extract(
             videos,
             encoder,
@@ -120,30 +123,8 @@ def extract_here(
             source=extraction.source,
             skip_bad=skip_bad,
             overwrite=overwrite,
-            progress=lambda done, snippets: bar.update(line, completed=done, rate=rate(bar, line, snippets)),
+            progress=lambda done, snippets: bar.update(done, note=f"{snippets / bar.elapsed:.0f} features/s"),
         )
     log = ExtractionLog(out)
     extracted = set(features.videos)
     return len(extracted), {video: log.reason(video) for video in videos if video not in extracted}
-
-
-def extraction_bar(quiet: bool) -> "Progress":
-    """Return a bar over videos, with the features per second and the time left."""
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    bar = stderr_bar(quiet)
-    bar.columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.1f}/{task.total:.0f} videos {task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("left,"),
-        TimeElapsedColumn(),
-    )
-    return bar
-
-
-def rate(bar: "Progress", line: "TaskID", snippets: int) -> str:
-    """Return the speed in features per second."""
-    seconds = bar.tasks[line].elapsed
-    return f"{snippets / seconds:.0f} features/s" if seconds else ""

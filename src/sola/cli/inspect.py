@@ -1,6 +1,7 @@
 """`sola inspect`."""
 
 import json as json_module
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from sola.cli.console import report_skipped, say
 from sola.cli.options import (
     AT_LEAST_ONE,
     INPUTS,
@@ -23,16 +23,19 @@ from sola.cli.options import (
     Quiet,
     Reading,
     Timing,
+    report_skipped,
 )
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json
+from sola.core.log import show_log
 
 if TYPE_CHECKING:
-    from sola.data.annotations import VideoAnnotation
-    from sola.data.features import FeatureSet
+    from sola.data.dataset import Video
     from sola.data.segments import Segments
-    from sola.evaluation.similarity import Video
+    from sola.evaluation.similarity import Video as VideoArray
     from sola.softlanding.network import SoLa
+
+log = logging.getLogger(__name__)
 
 
 def inspect(
@@ -71,6 +74,7 @@ def inspect(
     from sola.softlanding.auto import suggest
     from sola.softlanding.transform import transform_array
 
+    show_log(quiet)
     opened = timing.fill(reading.open(features))
     module = None if run is None else load_module(run)
     if module is not None and module.channels != opened.channels:
@@ -78,16 +82,18 @@ def inspect(
     unknown = [video for video in videos if video not in opened.videos]
     if unknown:
         raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {opened.videos[0]})")
-    annotated, classes = annotated_videos(annotations, label_key, opened, reading.id_prefix)
+    data = reading.dataset(features, annotations, label_key, timing.given())
+    by_id = {video.feature_id: video for video in data.videos}
     suggestion = suggest(opened, seed=seed)
     step = step or step_of(module) or suggestion.step
 
-    views: dict[str, Callable[[Video], Video]] = {"raw": np.asarray, "centered": center}
+    views: dict[str, Callable[[VideoArray], VideoArray]] = {"raw": np.asarray, "centered": center}
     if module is not None:
         views["after SoLa"] = partial(transform_array, module)
     sample = opened.only(spread(opened.videos, max_videos))
-    arrays = [np.array(array) for _, array in sample.items()]
-    drawn = opened.only(videos or spread(sample.videos, 3))
+    skipped: dict[str, str] = {}
+    arrays = [np.array(array) for _, array in sample.items(skipped)]
+    drawn = opened.only(videos or spread(sample.without(skipped).videos, 3))
     found = compare(arrays, views, step=step, seed=seed)
     suggested = {name: getattr(suggestion, name) for name in ("step", "k", "center", "smoothing")}
     result = {
@@ -102,45 +108,25 @@ def inspect(
         (folder / "similarity_distance.png").write_bytes(png(similarity_distance(whole, sampled)))
         shares = {name: (i.obedience.length, i.obedience.share) for name, i in found.items()}
         (folder / "obedience.png").write_bytes(png(obedience(shares)))
-        for video, array in drawn.items():
+        for video, array in drawn.items(skipped):
             maps = {name: cosine_map(view(array)) for name, view in views.items()}
-            figure = similarity_maps(maps, *extent(video, opened, annotated.get(video)), classes=classes)
+            figure = similarity_maps(maps, *extent(len(array), by_id.get(video)), classes=data.classes)
             (folder / f"similarity_map_{video.replace('/', '_')}.png").write_bytes(png(figure))
         write_json(folder / "inspection.json", result)
-    report_skipped(opened.skipped)
+    report_skipped(opened.unreadable, skipped)
     if json:
         print(json_module.dumps(result, indent=2, allow_nan=False))
-    elif not quiet:
-        for name, value in suggested.items():
-            say(f"suggested {name}: {value}. {suggestion.reasons['conditioning' if name == 'center' else name]}")
-        say(f"{out}: written")
+        return
+    for name, value in suggested.items():
+        log.info("suggested %s: %s. %s", name, value, suggestion.reasons["conditioning" if name == "center" else name])
+    log.info("%s: written", out)
 
 
-def annotated_videos(
-    annotations: Path | None, label_key: str, features: "FeatureSet", id_prefix: str | None
-) -> tuple[dict[str, "VideoAnnotation"], Sequence[str]]:
-    """Return the annotated videos by the id of the features, and the names of the classes."""
-    from sola.data.annotations import read_annotations
-    from sola.data.ids import match_videos
-
-    if annotations is None:
-        return {}, ()
-    read = read_annotations(annotations, label_key)
-    match = match_videos(features.videos, read.videos, id_prefix=id_prefix)
-    return {video: read.videos[other] for video, other in match.videos.items()}, read.classes
-
-
-def extent(
-    video: str, features: "FeatureSet", annotation: "VideoAnnotation | None"
-) -> tuple["Segments | None", tuple[float, float], str]:
+def extent(length: int, video: "Video | None") -> tuple["Segments | None", tuple[float, float], str]:
     """Return the segments of a video, the start of its first and the end of its last snippet, and their unit."""
-    from sola.data.timing import snippet_grid
-
-    length, manifest = features.length(video), features.manifest
-    if annotation is None:
+    if video is None or video.subset is None:
         return None, (0.0, float(length)), "snippets"
-    grid = snippet_grid(video, length, manifest, annotation)
-    return annotation.segments, (grid.seconds(-0.5), grid.seconds(length - 0.5)), "seconds"
+    return video.segments, (video.grid.seconds(-0.5), video.grid.seconds(length - 0.5)), "seconds"
 
 
 def step_of(module: "SoLa | None") -> int | None:

@@ -1,9 +1,10 @@
 """Options that several commands share, so that they have the same names, help texts and groups everywhere."""
 
 import dataclasses
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
@@ -12,8 +13,11 @@ from sola.core.device import Device
 from sola.core.errors import SolaError
 
 if TYPE_CHECKING:
+    from sola.data.dataset import Dataset
     from sola.data.features import FeatureSet
     from sola.pipeline.ray import Resources
+
+log = logging.getLogger(__name__)
 
 INPUTS = Group("Inputs", sort_key=1)
 TRAINING = Group("Training", help="Settings of the run; default: from the recipe.", sort_key=2)
@@ -24,6 +28,8 @@ EXECUTION = Group("Execution", sort_key=5)
 OUTPUT = Group("Output", sort_key=6)
 
 AT_LEAST_ONE = Number(gte=1)
+TABLE_WIDTH = 150
+"""Columns of a terminal that a table of results needs."""
 
 Features = Annotated[
     tuple[Path, ...],
@@ -70,7 +76,7 @@ Seeds = Annotated[int, Parameter(validator=AT_LEAST_ONE)]
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, help="Replace what exists at --out, if this command wrote it.")]
 Resume = Annotated[bool, Parameter(group=OUTPUT, help="Continue a stopped run, or start one if there is none.")]
 TensorBoard = Annotated[
-    bool, Parameter(group=OUTPUT, help="Also write metrics.jsonl as curves to RUN/tensorboard (extra `track`).")
+    bool, Parameter(group=OUTPUT, help="Also write metrics.jsonl as curves to RUN/tensorboard (extra `tensorboard`).")
 ]
 Json = Annotated[bool, Parameter(group=OUTPUT, help="Print JSON on stdout instead of tables.")]
 Quiet = Annotated[bool, Parameter(group=OUTPUT, help="Print results and errors only: no progress bar, no messages.")]
@@ -91,6 +97,20 @@ class Reading:
         from sola.data.features import FeatureSet
 
         return FeatureSet.open(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
+
+    def dataset(
+        self,
+        sources: Sequence[Path],
+        annotations: Path | None,
+        label_key: str = "label",
+        timing: Mapping[str, float] | None = None,
+    ) -> "Dataset":
+        """Open features with their annotations."""
+        from sola.data.dataset import Dataset
+
+        return Dataset.open(
+            self.open(sources), annotations, id_prefix=self.id_prefix, timing=timing, label_key=label_key
+        )
 
 
 @Parameter(name="*", group=TIMING)
@@ -166,3 +186,25 @@ def named_paths(flag: str, values: Sequence[str]) -> list[tuple[str, Path]]:
             raise SolaError(f"{flag} {value}: expected NAME=PATH, such as sola=softened/")
         pairs.append((name, Path(path)))
     return pairs
+
+
+def report_skipped(*skipped: Mapping[str, str]) -> None:
+    """Log how many files --skip-bad skipped, and why the first."""
+    reasons = {video: reason for part in skipped for video, reason in part.items()}
+    if reasons:
+        video, reason = next(iter(reasons.items()))
+        log.warning("%d bad files left out, the first: %s: %s", len(reasons), video, reason)
+
+
+def place_of(place: Path) -> str:
+    """Return a place as users write it: a Path drops one of the two slashes of a URL."""
+    from sola.pipeline.storage import Storage, is_remote
+
+    return Storage.of(place).location if is_remote(place) else str(place)
+
+
+def print_wide(renderable: Any) -> None:
+    """Print a table on stdout; a file, a pipe or a narrow terminal does not cut its numbers."""
+    from rich.console import Console
+
+    Console(width=max(TABLE_WIDTH, Console().width)).print(renderable)

@@ -68,7 +68,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def expected(kind: Any) -> str:
     """Return the values of a type in words."""
     if get_origin(kind) is Literal:
-        return f"one of {', '.join(map(str, get_args(kind)))}"
+        choices = ", ".join(map(str, get_args(kind)))
+        return f"one of {choices}" if "," in choices else choices
     if get_origin(kind) in (Union, UnionType):
         return " or ".join(expected(part) for part in get_args(kind) if part is not type(None))
     return KINDS.get(kind, "another value")

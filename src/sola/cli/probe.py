@@ -1,11 +1,11 @@
 """`sola probe`."""
 
 import json as json_module
+import logging
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from sola.cli.console import print_wide, report_skipped, say, stderr_bar
 from sola.cli.options import (
     AT_LEAST_ONE,
     INPUTS,
@@ -20,7 +20,12 @@ from sola.cli.options import (
     Timing,
     TrainSubset,
     named_paths,
+    print_wide,
+    report_skipped,
 )
+from sola.core.log import show_log
+
+log = logging.getLogger(__name__)
 
 
 def probe(
@@ -55,37 +60,31 @@ def probe(
         labeled_videos: Training videos with labels, drawn again for each seed. Without it, all of them.
         seeds: Repetitions: initialization and order of the classifier, labeled videos, untrained modules.
     """
-    from rich.markup import escape
-
-    from sola.data.annotations import read_annotations
-    from sola.data.ids import match_videos
+    from sola.core.progress import progress_bar
+    from sola.data.features import FeatureSet
     from sola.evaluation.probe import probe as run_probe
 
-    compared = named_paths("--compare", compare)
-    annotated = read_annotations(annotations, label_key)
-    opened = timing.fill(reading.open(features))
-    others = [(name, reading.open((folder,))) for name, folder in compared]
-    with stderr_bar(quiet) as bar:
-        line = bar.add_task("probe", total=None)
-
-        def progress(row: str, done: int, total: int) -> None:
-            bar.update(line, description=escape(row), completed=done, total=total)
-
+    show_log(quiet)
+    folders = named_paths("--compare", compare)
+    data = reading.dataset(features, annotations, label_key, timing.given())
+    others: dict[str, list[FeatureSet]] = {}
+    for name, folder in folders:
+        others.setdefault(name, []).append(reading.open((folder,)))
+    skipped: dict[str, str] = {}
+    with progress_bar("probe", unit="steps", quiet=quiet) as bar:
         result = run_probe(
-            opened,
-            annotated,
-            compare=others,
+            data,
+            others,
             solver=solver,
             videos=labeled_videos,
             seeds=seeds,
             train_subset=train_subset,
             test_subset=test_subset,
-            id_prefix=reading.id_prefix,
-            progress=progress,
+            skipped=skipped,
+            progress=lambda row, done, total: bar.update(done, total, row),
         )
-    report_skipped(opened.skipped)
-    if not quiet:
-        say(str(match_videos(opened.videos, annotated.videos, reading.id_prefix)))
+    report_skipped(data.features.unreadable, skipped)
+    log.info("%s", data)
     if json:
         print(json_module.dumps(result.to_json(), indent=2, allow_nan=False))
     else:

@@ -1,11 +1,11 @@
 """`sola report`."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.console import say
 from sola.cli.options import (
     AT_LEAST_ONE,
     INPUTS,
@@ -18,6 +18,9 @@ from sola.cli.options import (
     named_paths,
 )
 from sola.core.errors import SolaError
+from sola.core.log import show_log
+
+log = logging.getLogger(__name__)
 
 
 def report(
@@ -54,11 +57,11 @@ def report(
         title: Title of the page.
         out: Page to write.
     """
-    from sola.data.features import FeatureSet
     from sola.report.full_report import full_report
     from sola.report.gathering import gather
     from sola.report.sources import read_sources
 
+    show_log(quiet)
     if out.exists() and not overwrite:
         raise SolaError(f"{out}: exists already; choose another file, or pass --overwrite")
     named_detections = named_paths("--detections", detections)
@@ -75,17 +78,14 @@ def report(
         features=named_features,
         subset=test_subset,
         id_prefix=reading.id_prefix,
-        open_features=lambda paths: timing.fill(
-            FeatureSet.open(paths, channels_first=reading.channels_first, skip_bad=reading.skip_bad)
-        ),
+        open_features=lambda paths: timing.fill(reading.open(paths)),
     )
     page = full_report(experiments, runs, material, title=title, videos=max_videos)
     page.write(out)
-    if not quiet:
-        for note in material.notes:
-            say(note)
-        if page.explorer is not None and page.explorer.left_out:
-            say(
-                f"the explorer holds {page.explorer.shown} videos, {page.explorer.left_out} are left out (--max-videos)"
-            )
-        say(f"open {out}")
+    for note in material.notes:
+        log.info("%s", note)
+    if page.explorer is not None and page.explorer.left_out:
+        log.info(
+            "the explorer holds %d videos, %d are left out (--max-videos)", page.explorer.shown, page.explorer.left_out
+        )
+    log.info("open %s", out)

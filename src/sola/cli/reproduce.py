@@ -1,11 +1,11 @@
 """`sola reproduce`."""
 
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.console import print_wide, say, stderr_bar
 from sola.cli.options import (
     AT_LEAST_ONE,
     EXECUTION,
@@ -20,15 +20,16 @@ from sola.cli.options import (
     TestSubset,
     Timing,
     TrainSubset,
+    print_wide,
 )
 from sola.core.errors import SolaError
-from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
+from sola.core.log import show_log
+from sola.detectors import DETECTORS
 from sola.evaluation.metrics.protocol import DATASETS
-from sola.softlanding.recipes import RECIPES, Recipe
+from sola.softlanding.recipes import RECIPES
 from sola.studies.catalog import EXPERIMENTS, ExperimentName
 
-if TYPE_CHECKING:
-    from sola.studies.workspace import HeadConfig
+log = logging.getLogger(__name__)
 
 
 def reproduce(
@@ -42,9 +43,9 @@ def reproduce(
     label_key: LabelKey = "label",
     classifier: ClassScores = None,
     reading: Reading = Reading(),
-    model: DetectorName = "gtad",
-    recipe: Recipe = "anet",
-    detector_recipe: DetectorRecipe | None = None,
+    model: Annotated[str, Parameter(choices=tuple(DETECTORS))] = "gtad",
+    recipe: Annotated[str, Parameter(choices=tuple(RECIPES))] = "anet",
+    detector_recipe: str | None = None,
     dataset: Annotated[str, Parameter(choices=tuple(DATASETS))] = "activitynet",
     seeds: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None,
     controls: bool = True,
@@ -60,7 +61,7 @@ def reproduce(
         name: Table or figure of the supplement.
         model: Detector that evaluates the features; table3 uses all.
         recipe: Settings of the module, which the experiment varies.
-        detector_recipe: Settings of the detector. Without it, as --recipe, or anet where that has none.
+        detector_recipe: Recipe of the detector. Without it, that of --recipe, or anet where the detector lacks it.
         dataset: Dataset that sets the tIoU thresholds of mAP: .5:.95:.05, or THUMOS14's .3:.7:.1.
         seeds: Modules, and detectors on them. Without it, 3; for figure1, 12 with anet, 5 with hacs.
         controls: Also train detectors on controls, to see whether a moving average gains as much.
@@ -70,14 +71,16 @@ def reproduce(
     """
     from rich.markdown import Markdown
 
+    from sola.core.progress import progress_bar
     from sola.studies.assumption import Assumption
     from sola.studies.outcome import markdown
     from sola.studies.pool import Pool
     from sola.studies.presentation import write_result
-    from sola.studies.settings import default_seeds, quick_heads, quick_module
+    from sola.studies.settings import default_seeds, detector_configs, quick_module
     from sola.studies.sweep import Sweep
     from sola.studies.workspace import Data, Workspace
 
+    show_log(quiet)
     seeds = seeds or default_seeds(name, recipe, quick=quick)
     if not features and annotations is None and quick:
         features, annotations = synthetic(out / "synthetic")
@@ -98,25 +101,23 @@ def reproduce(
     config = RECIPES[recipe]()
     experiment = EXPERIMENTS[name](quick_module(config) if quick else config, model)
     workspace = Workspace(out.absolute())
-    with workspace.claimed_for(data), Pool(jobs) as pool, stderr_bar(quiet) as bar:
-        line = bar.add_task("", total=None)
+    with workspace.claimed_for(data), Pool(jobs) as pool, progress_bar("reproduce", unit="steps", quiet=quiet) as bar:
 
         def progress(what: str, done: int, total: int) -> None:
-            bar.update(line, description=what, completed=done, total=total)
+            bar.update(done, total, what)
 
         if name == "sectionC":
             result = Assumption(experiment, workspace, data, seeds).run(pool, progress)
         else:
-            heads = quick_heads() if quick else detectors_of(recipe, detector_recipe)
+            detectors = detector_configs(experiment.heads, detector_recipe, recipe, quick=quick)
             levels = DATASETS[dataset].tiou
-            result = Sweep(experiment, workspace, data, heads, seeds, levels, controls=controls).run(pool, progress)
+            result = Sweep(experiment, workspace, data, detectors, seeds, levels, controls=controls).run(pool, progress)
     result["quick"] = quick
     if quick:
         result["notes"].append("--quick: everything is small and hardly trained; these figures mean nothing.")
     written = write_result(result, workspace.result(name), workspace.folder)
     print_wide(Markdown(markdown(result)))
-    if not quiet:
-        say("written: " + ", ".join(str(path) for path in written))
+    log.info("written: %s", ", ".join(str(path) for path in written))
 
 
 def synthetic(folder: Path) -> tuple[tuple[Path, ...], Path]:
@@ -127,10 +128,3 @@ def synthetic(folder: Path) -> tuple[tuple[Path, ...], Path]:
     if not folder.is_dir():
         write(QUICK_WORLD, folder)
     return (folder / "features",), folder / "annotations.json"
-
-
-def detectors_of(recipe: Recipe, detector_recipe: DetectorRecipe | None) -> "dict[DetectorName, HeadConfig]":
-    """Return the configs of all detectors."""
-    if detector_recipe is None:
-        detector_recipe = recipe if recipe in get_args(DetectorRecipe) else "anet"  # type: ignore[assignment]
-    return {model: DETECTOR_RECIPES[model, detector_recipe]() for model in get_args(DetectorName)}  # type: ignore[index]

@@ -1,6 +1,6 @@
 """`sola train`."""
 
-import dataclasses
+import logging
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sola.cli.config_flags import ConfigFlags, config_flags
-from sola.cli.console import report_skipped, say
 from sola.cli.options import (
     EXECUTION,
     INPUTS,
@@ -22,15 +21,19 @@ from sola.cli.options import (
     Reading,
     Resume,
     TensorBoard,
+    report_skipped,
 )
 from sola.core.errors import SolaError
+from sola.core.log import show_log
 from sola.softlanding.config import TrainingConfig
-from sola.softlanding.recipes import RECIPES, Recipe
+from sola.softlanding.recipes import FROM_FEATURES, RECIPES
 
 if TYPE_CHECKING:
     TrainingFlags = ConfigFlags
 else:
-    TrainingFlags = config_flags({"sola": TrainingConfig}, TRAINING)
+    TrainingFlags = config_flags({"sola": TrainingConfig}, TRAINING, auto=FROM_FEATURES)
+
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -44,7 +47,7 @@ def train(
     ] = None,
     label_key: LabelKey = "label",
     reading: Reading = Reading(),
-    recipe: Annotated[Recipe, Parameter(group=TRAINING)] = "anet",
+    recipe: Annotated[str, Parameter(group=TRAINING, choices=tuple(RECIPES))] = "anet",
     flags: TrainingFlags = TrainingFlags(),
     memory_limit: Annotated[
         float | None,
@@ -66,51 +69,31 @@ def train(
         recipe: Named settings. anet: Table 4a; hacs: the published code; thumos, gtea: ours; auto: from the features.
         out: Folder of the run.
     """
-    from sola.data.annotations import read_annotations
-    from sola.data.ids import match_videos
-    from sola.softlanding.network import WEIGHTS
-    from sola.softlanding.recipes import settle
     from sola.softlanding.train import train as train_module
-    from sola.training.run import Run, may_begin
 
+    show_log(quiet)
     if train_subset is not None and annotations is None:
         raise SolaError(f"--train-subset {train_subset}: needs --annotations, which list its videos")
     if memory_limit is not None and not 0 <= memory_limit < math.inf:
         raise SolaError(f"--memory-limit {memory_limit}: expected GiB, 0 or more")
-    wanted = dataclasses.replace(RECIPES[recipe](), **flags.given())
-    requested = {
-        "recipe": recipe,
-        "features": [str(path.absolute()) for path in features],
-        "annotations": None if annotations is None else str(annotations.absolute()),
-        "subset": train_subset,
-        **dataclasses.asdict(wanted),
-    }
-    if not may_begin(Run(out), requested, resume=resume, overwrite=overwrite, product=WEIGHTS):
-        if not quiet:
-            say(f"{out}: finished already, nothing to do")
-        return
-    opened = reading.open(features)
-    remarks = []
-    if annotations is not None:
-        subset = read_annotations(annotations, label_key).subset(train_subset or "training")
-        match = match_videos(opened.videos, subset.videos, id_prefix=reading.id_prefix)
-        opened = opened.only(tuple(match.videos))
-        remarks.append(str(match))
-    config, reasons = settle(wanted, opened)
-    remarks += [f"{name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()]
+    if annotations is None:
+        opened = reading.open(features)
+    else:
+        data = reading.dataset(features, annotations, label_key).subset(train_subset or "training")
+        log.info("%s", data)
+        opened = data.features
+    skipped: dict[str, str] = {}
     train_module(
         opened,
-        config,
+        recipe,
         out,
-        requested=requested,
-        reasons=reasons,
-        remarks=remarks,
         resume=resume,
         overwrite=overwrite,
-        track="tensorboard" if tensorboard else None,
+        tensorboard=tensorboard,
         memory_limit=None if memory_limit is None else int(memory_limit * 2**30),
+        skipped=skipped,
         quiet=quiet,
+        **flags.given(),
     )
-    report_skipped(opened.skipped)
-    if not quiet:
-        say(f"{out}: trained; next: sola transform {out} FEATURES --out DIR")
+    report_skipped(opened.unreadable, skipped)
+    log.info("next: sola transform %s FEATURES --out DIR", out)

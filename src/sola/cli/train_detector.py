@@ -1,13 +1,13 @@
 """`sola train-detector`."""
 
 import dataclasses
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from sola.cli.config_flags import ConfigFlags, config_flags, field_owners
-from sola.cli.console import report_skipped, say
 from sola.cli.options import (
     INPUTS,
     OUTPUT,
@@ -22,24 +22,25 @@ from sola.cli.options import (
     TensorBoard,
     Timing,
     TrainSubset,
+    report_skipped,
 )
 from sola.core.errors import SolaError
-from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.config import DetectorConfig
-from sola.detectors.proposal_map.config import ProposalMapConfig
-from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
+from sola.core.log import show_log
+from sola.detectors import DETECTORS, detector_family
 
-MODELS = get_args(DetectorName)
-CONFIGS = {model: type(DETECTOR_RECIPES[model, "anet"]()) for model in MODELS}
-"""The config class of each detector."""
+FAMILIES = {model: detector_family(model) for model in DETECTORS}
+CONFIGS = {model: family.config for model, family in FAMILIES.items()}
+RECIPES = tuple(dict.fromkeys(recipe for family in FAMILIES.values() for recipe in family.recipes))
 
 if TYPE_CHECKING:
-    from sola.data.annotations import Annotations
-    from sola.data.features import FeatureSet
+    from sola.data.dataset import Dataset
+    from sola.detectors.clips import Clipping
 
     DetectorFlags = ConfigFlags
 else:
-    DetectorFlags = config_flags(CONFIGS, TRAINING, without=("head",))
+    DetectorFlags = config_flags(CONFIGS, TRAINING, without=("model",))
+
+log = logging.getLogger(__name__)
 
 
 def train_detector(
@@ -58,8 +59,8 @@ def train_detector(
     ] = None,
     label_key: LabelKey = "label",
     reading: Reading = Reading(),
-    model: Annotated[DetectorName, Parameter(group=TRAINING)],
-    recipe: Annotated[DetectorRecipe, Parameter(group=TRAINING)] = "anet",
+    model: Annotated[str, Parameter(group=TRAINING, choices=tuple(DETECTORS))],
+    recipe: Annotated[str, Parameter(group=TRAINING, choices=RECIPES)] = "anet",
     flags: DetectorFlags = DetectorFlags(),
     timing: Timing = Timing(),
     explain: Annotated[str | None, Parameter(metavar="VIDEO")] = None,
@@ -73,76 +74,55 @@ def train_detector(
 
     Args:
         model: Detector to train.
-        recipe: Named settings. anet: as published; hacs, thumos, gtea: ours where nothing is published.
+        recipe: Named settings. anet: as published; hacs, thumos, gtea: ours where nothing is published; quick: to try.
         explain: Train nothing; print how this video gets from frames to seconds to units of the detector, and back.
         out: Folder of the run.
     """
-    from sola.data.annotations import read_annotations
     from sola.detectors.train import train_detector as train
-    from sola.detectors.trained import WEIGHTS
-    from sola.training.run import Run, may_begin
 
-    config = configured(model, recipe, flags)
-    requested = {
-        "recipe": recipe,
-        "features": [str(path.absolute()) for path in features],
-        "annotations": str(annotations.absolute()),
-        "subset": train_subset,
-        "validation": validation_subset,
-        "label_key": label_key,
-        **dataclasses.asdict(config),
-    }
+    show_log(quiet)
+    settings = settings_of(model, flags)
+    data = reading.dataset(features, annotations, label_key, timing.given())
     if explain is not None:
-        opened = timing.fill(reading.open(features))
-        print(explained(explain, opened, read_annotations(annotations, label_key), config, reading.id_prefix))
+        config = dataclasses.replace(FAMILIES[model].recipe(recipe), **settings)
+        print(explained(explain, data, config.clipping()))
         return
-    if not may_begin(Run(out), requested, resume=resume, overwrite=overwrite, product=WEIGHTS):
-        if not quiet:
-            say(f"{out}: finished already, nothing to do")
-        return
-    annotated = read_annotations(annotations, label_key)
-    opened = timing.fill(reading.open(features))
+    skipped: dict[str, str] = {}
     train(
-        opened,
-        annotated,
-        config,
+        data.subset(train_subset),
+        model,
+        recipe,
         out,
-        train_subset=train_subset,
-        validation_subset=validation_subset,
-        id_prefix=reading.id_prefix,
-        requested=requested,
+        validation=None if validation_subset is None else data.subset(validation_subset),
         resume=resume,
         overwrite=overwrite,
-        track="tensorboard" if tensorboard else None,
+        tensorboard=tensorboard,
+        skipped=skipped,
         quiet=quiet,
+        **settings,
     )
-    report_skipped(opened.skipped)
-    if not quiet:
-        say(f"{out}: trained; next: sola detect {out} FEATURES --out detections.json")
+    report_skipped(data.features.unreadable, skipped)
+    log.info("next: sola detect %s FEATURES --out detections.json", out)
 
 
-def configured(
-    model: DetectorName, recipe: DetectorRecipe, flags: ConfigFlags
-) -> ProposalMapConfig | ActionFormerConfig:
-    """Return the config of the recipe with the flags; SolaError for a flag of other models."""
+def settings_of(model: str, flags: ConfigFlags) -> dict[str, Any]:
+    """Return the settings that were given; SolaError for one of other models."""
     owners = field_owners(CONFIGS)
     given = flags.given()
     for field in given:
         if model not in owners[field]:
             flag = field.replace("_", "-")
             raise SolaError(f"--{flag}: {model} has no such setting, only {', '.join(owners[field])}")
-    return dataclasses.replace(DETECTOR_RECIPES[model, recipe](), **given)
+    return given
 
 
-def explained(
-    video: str, features: "FeatureSet", annotations: "Annotations", config: DetectorConfig, id_prefix: str | None
-) -> str:
+def explained(name: str, data: "Dataset", clipping: "Clipping") -> str:
     """Return what --explain prints; SolaError when there is no such video."""
-    from sola.data.ids import match_videos
     from sola.detectors.explain import explain
 
-    matched = match_videos(features.videos, annotations.videos, id_prefix).videos
-    for feature_id, annotated_id in matched.items():
-        if video in (feature_id, annotated_id):
-            return explain(features, feature_id, annotations.videos[annotated_id], config.clipping())
-    raise SolaError(f"--explain {video}: no such video; expected one of {len(matched)}, such as {min(matched)}")
+    for video in data.videos:
+        if name in (video.feature_id, video.id):
+            return explain(video, clipping)
+    raise SolaError(
+        f"--explain {name}: no such video; expected one of {len(data)}, such as {data.videos[0].feature_id}"
+    )

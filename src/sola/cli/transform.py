@@ -1,12 +1,26 @@
 """`sola transform`."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.console import place_of, report_skipped, say, stderr_bar
-from sola.cli.options import OUTPUT, DeviceOption, Execution, Features, ModuleRun, Overwrite, Quiet, Reading
+from sola.cli.options import (
+    OUTPUT,
+    DeviceOption,
+    Execution,
+    Features,
+    ModuleRun,
+    Overwrite,
+    Quiet,
+    Reading,
+    place_of,
+    report_skipped,
+)
+from sola.core.log import show_log
+
+log = logging.getLogger(__name__)
 
 
 def transform(
@@ -28,23 +42,21 @@ def transform(
     """
     from sola.cli.loading import load_module
     from sola.core.device import choose_device
+    from sola.core.progress import progress_bar
     from sola.pipeline.staging import StoredFeatures
     from sola.pipeline.storage import Storage
     from sola.pipeline.transforming import transform_on_cluster
     from sola.softlanding.transform import transform as transform_here
 
+    show_log(quiet)
     resources = execution.resources(run, *features, out)
-    with stderr_bar(quiet) as bar:
-        line = bar.add_task("transform", total=None)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(line, completed=done, total=total)
-
+    with progress_bar("transform", quiet=quiet) as bar:
         if resources is None:
             module = load_module(run).to(choose_device(device))
             opened = reading.open(features)
-            transform_here(module, opened, out, overwrite=overwrite, progress=progress)
-            count, skipped = len(opened.videos), opened.skipped
+            bad: dict[str, str] = {}
+            transform_here(module, opened, out, overwrite=overwrite, skipped=bad, progress=bar.update)
+            count, skipped = len(opened.videos) - len(bad), {**opened.unreadable, **bad}
         else:
             stored = StoredFeatures.of(features, channels_first=reading.channels_first)
             skipped = transform_on_cluster(
@@ -55,9 +67,8 @@ def transform(
                 resources=resources,
                 skip_bad=reading.skip_bad,
                 overwrite=overwrite,
-                progress=progress,
+                progress=bar.update,
             )
             count = len(stored.videos) - len(skipped)
     report_skipped(skipped)
-    if not quiet:
-        say(f"{place_of(out)}: {count} videos")
+    log.info("%s: %d videos", place_of(out), count)
