@@ -292,7 +292,7 @@ def test_features_of_another_width_are_refused(run: Path, tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        (["--model", "actionnet"], "--model actionnet: expected one of bmn, gtad, actionformer"),
+        (["--model", "actionnet"], "--model actionnet: expected one of actionformer, bmn, gtad"),
         (["--recipe", "magic"], "--recipe magic: expected one of anet, hacs"),
         (["--train-subset", "dev"], "unknown subset 'dev'"),
         (["--validation-subset", "dev"], "unknown subset 'dev'"),
@@ -320,9 +320,9 @@ def test_features_are_missing(annotations: Path, run: Path, tmp_path: Path, caps
     assert "FEATURES" in refused(capsys, "detect", run, "--out", tmp_path / "d.json")
 
 
-@pytest.mark.parametrize("left_out", ["--annotations", "--out"])
+@pytest.mark.parametrize("left_out", ["--annotations", "--out", "--model"])
 def test_a_required_option_is_named(left_out: str, world: Path, tmp_path: Path, capsys: object) -> None:
-    both = {"--annotations": world / "annotations.json", "--out": tmp_path / "run"}
+    both = {"--annotations": world / "annotations.json", "--out": tmp_path / "run", "--model": "bmn"}
     given = [part for flag, value in both.items() if flag != left_out for part in (flag, value)]
     assert left_out in refused(capsys, "train-detector", world / "features", *given)
 
