@@ -133,7 +133,7 @@ def test_the_rate_rises_linearly_and_falls_along_a_cosine():
 @pytest.mark.parametrize("multi_class", [True, False])
 def test_a_detector_without_classes_is_trained_toward_one(world, tmp_path, multi_class):
     task = task_of(world, multi_class=multi_class)
-    classes = len(world[1].classes)
+    classes = len(world.classes)
     assert task.model.classes == (classes if multi_class else 1)
     assert task.batch(0, 0).targets.classes.shape[2] == task.model.classes
 
@@ -214,7 +214,7 @@ def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
     [
         ({"warmup_epochs": 3}, "warmup_epochs=3"),
         ({"crop": 0.0}, "crop=0.0"),
-        ({"average": 1.5}, "ema_decay=1.5"),
+        ({"ema_decay": 1.5}, "ema_decay=1.5"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),
         ({"voting_iou": 2.0}, "voting_iou=2.0"),
         ({"epochs": 0, "warmup_epochs": 0}, "epochs=0"),
