@@ -139,8 +139,8 @@ def test_predicting_twice_gives_the_same_file(run: Path, world: Path, tmp_path: 
 
 def test_a_run_keeps_what_repeats_it(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
-    assert (config["training"]["head"], config["training"]["length"]) == ("gtad", 8)
-    assert config["subsets"] == {"train": "training", "validation": None}
+    assert (config["training"]["model"], config["training"]["length"]) == ("gtad", 8)
+    assert config["requested"]["validation"] is None
     assert config["classes"] == ["action_0", "action_1", "action_2"]
     assert config["features"]["manifest"]["fps"] == 4.0
     assert (run / WEIGHTS).is_file()
@@ -152,7 +152,7 @@ def test_flags_win_over_the_recipe_and_the_recipe_over_the_defaults(
 ) -> None:
     out = trained(world / "features", annotations, tmp_path / "run", "--recipe", "gtea", "--max-detections", "7")
     training = json.loads((out / "config.json").read_text())["training"]
-    assert (training["keep"], training["learning_rate"], training["suppression"]) == (7, 1e-3, "gaussian")
+    assert (training["max_detections"], training["learning_rate"], training["suppression"]) == (7, 1e-3, "gaussian")
 
 
 def test_a_finished_run_is_not_touched_by_resume(run: Path, world: Path, annotations: Path) -> None:

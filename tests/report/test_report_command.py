@@ -239,7 +239,7 @@ def test_a_value_that_is_wrong_is_named(world: Path, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--max-videos", "0"], "max_videos=0"),
+        (["--max-videos", "0"], "--max-videos 0: must be >= 1"),
         (["--test-subset", "dev"], "unknown subset 'dev'"),
         (["--annotations", "nowhere.json"], "nowhere.json: no such file"),
         (["--detections", "nowhere.json"], "expected NAME=PATH"),

@@ -106,11 +106,11 @@ class Reading:
         timing: Mapping[str, float] | None = None,
     ) -> "Dataset":
         """Open features with their annotations."""
+        from sola.data.annotations import read_annotations
         from sola.data.dataset import Dataset
 
-        return Dataset.open(
-            self.open(sources), annotations, id_prefix=self.id_prefix, timing=timing, label_key=label_key
-        )
+        annotated = None if annotations is None else read_annotations(annotations, label_key)
+        return Dataset.open(self.open(sources), annotated, id_prefix=self.id_prefix, timing=timing)
 
 
 @Parameter(name="*", group=TIMING)

@@ -26,7 +26,7 @@ from sola.cli.options import (
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.softlanding.config import TrainingConfig
-from sola.softlanding.recipes import FROM_FEATURES, RECIPES
+from sola.softlanding.recipes import FROM_FEATURES, RECIPES, recipe_named
 
 if TYPE_CHECKING:
     TrainingFlags = ConfigFlags
@@ -76,6 +76,7 @@ def train(
         raise SolaError(f"--train-subset {train_subset}: needs --annotations, which list its videos")
     if memory_limit is not None and not 0 <= memory_limit < math.inf:
         raise SolaError(f"--memory-limit {memory_limit}: expected GiB, 0 or more")
+    chosen = recipe_named(recipe).override(**flags.given())
     if annotations is None:
         opened = reading.open(features)
     else:
@@ -85,7 +86,7 @@ def train(
     skipped: dict[str, str] = {}
     train_module(
         opened,
-        recipe,
+        chosen,
         out,
         resume=resume,
         overwrite=overwrite,
@@ -93,7 +94,6 @@ def train(
         memory_limit=None if memory_limit is None else int(memory_limit * 2**30),
         skipped=skipped,
         quiet=quiet,
-        **flags.given(),
     )
     report_skipped(opened.unreadable, skipped)
     log.info("next: sola transform %s FEATURES --out DIR", out)

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -27,6 +27,7 @@ from sola.cli.options import (
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.detectors import DETECTORS, detector_family
+from sola.detectors.base import DetectorConfig
 
 FAMILIES = {model: detector_family(model) for model in DETECTORS}
 CONFIGS = {model: family.config for model, family in FAMILIES.items()}
@@ -81,39 +82,36 @@ def train_detector(
     from sola.detectors.train import train_detector as train
 
     show_log(quiet)
-    settings = settings_of(model, flags)
+    config = configured(model, recipe, flags)
     data = reading.dataset(features, annotations, label_key, timing.given())
     if explain is not None:
-        config = dataclasses.replace(FAMILIES[model].recipe(recipe), **settings)
         print(explained(explain, data, config.clipping()))
         return
     skipped: dict[str, str] = {}
     train(
         data.subset(train_subset),
-        model,
-        recipe,
-        out,
+        config,
+        out=out,
         validation=None if validation_subset is None else data.subset(validation_subset),
         resume=resume,
         overwrite=overwrite,
         tensorboard=tensorboard,
         skipped=skipped,
         quiet=quiet,
-        **settings,
     )
     report_skipped(data.features.unreadable, skipped)
     log.info("next: sola detect %s FEATURES --out detections.json", out)
 
 
-def settings_of(model: str, flags: ConfigFlags) -> dict[str, Any]:
-    """Return the settings that were given; SolaError for one of other models."""
+def configured(model: str, recipe: str, flags: ConfigFlags) -> DetectorConfig:
+    """Return the config of a recipe with the flags; SolaError for a flag of other models."""
     owners = field_owners(CONFIGS)
     given = flags.given()
     for field in given:
         if model not in owners[field]:
             flag = field.replace("_", "-")
             raise SolaError(f"--{flag}: {model} has no such setting, only {', '.join(owners[field])}")
-    return given
+    return dataclasses.replace(FAMILIES[model].recipe(recipe), **given)
 
 
 def explained(name: str, data: "Dataset", clipping: "Clipping") -> str:

@@ -58,7 +58,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
     Raises:
         SolaError: when detections or features and annotations have no video in common, or a feature file is bad.
     """
-    at_least(1, max_videos=videos)
+    at_least(1, videos=videos)
     annotations = material.annotations
     records = {} if annotations is None else dict(annotations.subset(material.subset).videos)
     everything = None if annotations is None else annotations.videos
