@@ -603,7 +603,7 @@ def start(clips: Path, out: Path, *more: str) -> "subprocess.Popen[bytes]":
     )
     command = [sys.executable, "-c", script, "extract", str(clips), "--out", str(out)]
     return subprocess.Popen(
-        [*command, "--batch", "1", *more],
+        [*command, "--batch-size", "1", *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -650,7 +650,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(clips: dict[
 def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(clips: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "f"
     # a second or more of waiting a clip, so that the interrupt comes before the end on a busy machine too
-    process = start(clips["mp4"].parent, out, "--encoder", SLOW, "--fps", "20", "--batch", "1", "--jobs", "1")
+    process = start(clips["mp4"].parent, out, "--encoder", SLOW, "--fps", "20", "--batch-size", "1", "--jobs", "1")
     wait_for_features(out, process, 1)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=120)

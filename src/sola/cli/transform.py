@@ -1,93 +1,74 @@
 """`sola transform`."""
 
-import dataclasses
-from collections.abc import Mapping
+import logging
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from cyclopts import Parameter
 
-from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import (
+    OUTPUT,
+    DeviceOption,
+    Execution,
     Features,
+    ModuleRun,
+    Overwrite,
+    Quiet,
     Reading,
-    ReadingFlags,
-    Spreading,
-    SpreadingFlags,
-    load_run,
     place_of,
     report_skipped,
 )
-from sola.core.device import Device, choose_device
-from sola.pipeline.ray import Progress, Resources
-from sola.pipeline.staging import StoredFeatures
-from sola.pipeline.storage import Storage
-from sola.pipeline.transforming import transform_on_cluster
-from sola.softlanding.transform import transform
+from sola.core.log import show_log
+
+log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class Transform:
-    """Write every video of FEATURES through the module of RUN to OUT: same names, same format, same dtype.
+def transform(
+    run: ModuleRun,
+    features: Features,
+    /,
+    *,
+    reading: Reading = Reading(),
+    device: DeviceOption = "auto",
+    execution: Execution = Execution(),
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run `sola transform`.
 
-    OUT appears when it is whole. A transform that was stopped goes on with the videos that are missing.
+    Args:
+        out: Folder of features to write.
     """
+    from sola.cli.loading import load_module
+    from sola.core.device import choose_device
+    from sola.core.progress import progress_bar
+    from sola.pipeline.staging import StoredFeatures
+    from sola.pipeline.storage import Storage
+    from sola.pipeline.transforming import transform_on_cluster
+    from sola.softlanding.transform import transform as transform_here
 
-    run: Annotated[Positional[Path], arg(metavar="RUN")]
-    """A finished run of `sola train`."""
-    features: Features
-    """A folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
-    out: Annotated[Path, arg(metavar="DIR")]
-    """The folder to write."""
-    overwrite: bool = False
-    """Replace OUT."""
-    device: Device = "auto"
-    """The GPU where there is one, or as named."""
-    quiet: bool = False
-    """No progress bar, no remarks."""
-    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
-    spreading: SpreadingFlags = dataclasses.field(default_factory=Spreading)
-
-
-def run(arguments: list[str]) -> None:
-    """Parse and run."""
-    options = parse(Transform, "transform", arguments)
-    resources = options.spreading.resources(options.run, *options.features, options.out)
-    with stderr_bar(options.quiet) as bar:
-        line = bar.add_task("transform", total=None)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(line, completed=done, total=total)
-
+    show_log(quiet)
+    resources = execution.resources(run, *features, out)
+    with progress_bar("transform", quiet=quiet) as bar:
         if resources is None:
-            count, skipped = here(options, progress)
+            module = load_module(run).to(choose_device(device))
+            opened = reading.open(features)
+            bad: dict[str, str] = {}
+            transform_here(module, opened, out, overwrite=overwrite, skipped=bad, progress=bar.update)
+            count, skipped = len(opened.videos) - len(bad), {**opened.unreadable, **bad}
         else:
-            count, skipped = on_cluster(options, resources, progress)
+            stored = StoredFeatures.of(features, channels_first=reading.channels_first)
+            skipped = transform_on_cluster(
+                Storage.of(run),
+                stored,
+                Storage.of(out),
+                device=device,
+                resources=resources,
+                skip_bad=reading.skip_bad,
+                overwrite=overwrite,
+                progress=bar.update,
+            )
+            count = len(stored.videos) - len(skipped)
     report_skipped(skipped)
-    if not options.quiet:
-        say(f"{place_of(options.out)}: {count} videos")
-
-
-def here(options: Transform, progress: Progress) -> tuple[int, Mapping[str, str]]:
-    """Do it in this process; return how many videos there are, and why others were left out."""
-    module = load_run(options.run).to(choose_device(options.device))
-    features = options.reading.open(options.features)
-    skipped: dict[str, str] = {}
-    transform(module, features, options.out, overwrite=options.overwrite, skipped=skipped, progress=progress)
-    return len(features.videos) - len(skipped), {**features.unreadable, **skipped}
-
-
-def on_cluster(options: Transform, resources: Resources, progress: Progress) -> tuple[int, Mapping[str, str]]:
-    """Do it on a cluster; return the same."""
-    features = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
-    skipped = transform_on_cluster(
-        Storage.of(options.run),
-        features,
-        Storage.of(options.out),
-        device=options.device,
-        resources=resources,
-        skip_bad=options.reading.skip_bad,
-        overwrite=options.overwrite,
-        progress=progress,
-    )
-    return len(features.videos) - len(skipped), skipped
+    log.info("%s: %d videos", place_of(out), count)

@@ -1,4 +1,4 @@
-"""`sola localize predict` over many machines."""
+"""`sola detect` over many machines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

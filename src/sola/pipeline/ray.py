@@ -49,7 +49,7 @@ def spread(videos: Sequence[str], make_worker: Callable[[], Work], resources: Re
     try:
         import ray.data  # on import it sets up its log, which would write between the lines of a progress bar
     except ImportError:
-        raise SolaError("--engine ray needs Ray Data; install sola-tal[cluster]") from None
+        raise SolaError("--executor ray needs Ray Data; install sola-tal[cluster]") from None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     with _cluster(ray, resources) as room:
         context = ray.data.DataContext.get_current()

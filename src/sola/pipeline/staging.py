@@ -43,7 +43,7 @@ class StoredFeatures:
             found = [name for name in names if Path(name).suffix in FORMATS]
             if Path(source.location).suffix == ARCHIVE or any(Path(name).suffix == ARCHIVE for name in found):
                 raise SolaError(
-                    f"{source.location}: an .h5 archive is one file; --engine ray needs a file for each video"
+                    f"{source.location}: an .h5 archive is one file; --executor ray needs a file for each video"
                 )
             if not found:
                 raise SolaError(f"{source.location}: holds no feature files ({', '.join(FORMATS)})")
