@@ -14,9 +14,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn import functional as F
 
@@ -27,7 +26,8 @@ from sola.data.timing import snippet_grid
 from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.similarity import inspect, variance_within
-from sola.report.figures import PALETTE, STYLE, png
+from sola.evaluation.statistics import roc_auc
+from sola.report.plots import PALETTE, STYLE, png
 from sola.softlanding.network import SoLa
 
 FEW, DRAWS = 5, 10
@@ -59,19 +59,19 @@ def supervised_bound(features: FeatureSet, annotations: Annotations, smoothing: 
         with torch.inference_mode():
             found = [classifier(module.adapt(torch.from_numpy(video / scale)[None]).relu()) for video in snippets]
             found = [module.smooth(scores)[0, :, 0] for scores in found]
-    return float(roc_auc_score(np.concatenate(labels), torch.cat(found).numpy()))
+    return roc_auc(np.concatenate(labels), torch.cat(found).numpy())
 
 
 def _labeled(
     features: FeatureSet, annotations: Annotations
-) -> tuple[list[Float[np.ndarray, "_ channels"]], list[Int[np.ndarray, " _"]]]:
-    """Centerd float32 features of each video, and 1 at each snippet within an action."""
+) -> tuple[list[Float[np.ndarray, "_ channels"]], list[Bool[np.ndarray, " _"]]]:
+    """Centered float32 features of each video, and whether each snippet is within an action."""
     snippets, labels = [], []
     for video, annotation in annotations.videos.items():
         array = center(features.read(video).astype(np.float32))
         grid = snippet_grid(video, len(array), features.manifest, annotation)
         snippets.append(array)
-        labels.append((grid.covered(annotation.segments, len(array)) >= 0).astype(int))
+        labels.append(grid.covered(annotation.segments, len(array)) >= 0)
     return snippets, labels
 
 
@@ -90,7 +90,7 @@ def facts(folder: Path) -> dict[str, object]:
         for videos in (None, FEW):
             rows = probe(features, annotations, solver=solver, videos=videos, seeds=DRAWS if videos else 3).rows
             name = f"{solver}, {'all labels' if videos is None else f'{videos} videos'}"
-            found[name] = {row.name: [row.roc_auc.mean, row.roc_auc.std] for row in rows}
+            found[name] = {row.name: [row.mean("roc_auc"), row.summaries["roc_auc"].std] for row in rows}
     return found
 
 

@@ -24,6 +24,7 @@ from sola.evaluation.detections import (
     threshold_name,
 )
 from sola.evaluation.metrics.protocol import ACTIVITYNET, DATASETS, Protocol, checked, thresholds
+from sola.evaluation.tables import percent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,9 +113,10 @@ def detections(arguments: list[str]) -> None:
     )
     seconds = {"read": read - began, "evaluate": time.perf_counter() - read}
     if options.diagnosis is not None:
-        from sola.report.error_figure import write_error_figure
+        from sola.report.plots import diagnosis_plot
+        from sola.report.saving import write_plot
 
-        write_error_figure(options.diagnosis, result)
+        write_plot(options.diagnosis, diagnosis_plot(result))
     if options.input.json:
         print_json(result, seconds)
     else:
@@ -205,8 +207,3 @@ def proposal_table(result: ProposalResult) -> Table:
     table.add_column("AUC", justify="right")
     table.add_row(*map(percent, values["AR"].values()), f"[bold]{values['AUC']:.2f}[/bold]")
     return table
-
-
-def percent(fraction: float) -> str:
-    """A fraction in per cent with two digits."""
-    return f"{100 * fraction:.2f}"

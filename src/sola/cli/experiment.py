@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
+from msgspec.structs import replace
 from rich.console import Console
 from rich.markdown import Markdown
 from tyro.conf import Positional, arg
@@ -12,18 +13,19 @@ from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Reading, ReadingFlags, Timing, TimingFlags
 from sola.cli.probe import WIDTH
 from sola.core.errors import SolaError
+from sola.data.source import DataSource
 from sola.data.synthetic import write as write_synthetic
 from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
 from sola.evaluation.metrics.protocol import DATASETS
+from sola.evaluation.tables import study_markdown
 from sola.softlanding.recipes import RECIPES, Recipe
 from sola.studies.assumption import Assumption
 from sola.studies.catalog import EXPERIMENTS, ExperimentName
-from sola.studies.outcome import markdown
 from sola.studies.pool import Pool
-from sola.studies.presentation import write_result
-from sola.studies.settings import QUICK_WORLD, default_seeds, quick_heads, quick_module
+from sola.studies.presentation import write_study
+from sola.studies.settings import QUICK_NOTE, QUICK_WORLD, default_seeds, quick_heads, quick_module
 from sola.studies.sweep import Sweep
-from sola.studies.workspace import Data, HeadConfig, Workspace
+from sola.studies.workspace import HeadConfig, Workspace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Experiment:
     """Run one of the supplement's tables or figures on any features, and write its table and pictures to OUT/NAME.
 
     table1: direct or adapter. table2: the losses. table3: three heads. table5: K and s. table6: the projector.
-    figure1: error bars over many seeds. sectionC: similarity against distance, and windows that obey the assumption.
+    figure1: error bars over many seeds. sectionC: similarity against distance, and how often the assumption holds.
 
     Runs lie in OUT/modules, OUT/controls and OUT/heads, and experiments with the same OUT share them. Stopped at any
     moment, the same command goes on where it was; what is finished is not touched. Raw features and controls are rows
@@ -107,16 +109,15 @@ def run(arguments: list[str]) -> None:
                 controls=not options.no_controls,
             )
             result = sweep.run(pool, progress)
-    result["quick"] = options.quick
     if options.quick:
-        result["notes"].append("--quick: everything is small and hardly trained; these figures mean nothing.")
-    written = write_result(result, workspace.result(options.name), workspace.folder)
-    Console(width=max(WIDTH, Console().width)).print(Markdown(markdown(result)))
+        result = replace(result, quick=True, notes=(QUICK_NOTE,))
+    written = write_study(result, workspace.result(options.name), workspace.folder)
+    Console(width=max(WIDTH, Console().width)).print(Markdown(study_markdown(result)))
     if not options.quiet:
         say("written: " + ", ".join(str(path) for path in written))
 
 
-def data_of(options: Experiment) -> Data:
+def data_of(options: Experiment) -> DataSource:
     """What the experiment is on; the synthetic world where --quick names no features."""
     features, annotations = options.features, options.annotations
     if not features and annotations is None and options.quick:
@@ -126,7 +127,7 @@ def data_of(options: Experiment) -> Data:
         features, annotations = (folder / "features",), folder / "annotations.json"
     if not features or annotations is None:
         raise SolaError("name FEATURES and --annotations; only --quick goes without, on a synthetic world")
-    return Data(
+    return DataSource(
         features,
         annotations,
         options.label_key,
@@ -136,7 +137,7 @@ def data_of(options: Experiment) -> Data:
         options.reading.skip_bad,
         options.reading.id_prefix,
         options.classifier,
-        options.timing.given(),
+        options.timing.given(),  # type: ignore[arg-type]  # keyed by its fields
     )
 
 

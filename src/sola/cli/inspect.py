@@ -21,7 +21,8 @@ from sola.data.segments import Segments
 from sola.data.timing import snippet_grid
 from sola.evaluation.controls import center
 from sola.evaluation.similarity import Video, compare, cosine_map
-from sola.report.figures import obedience, png, similarity_distance, similarity_maps
+from sola.report.plots import assumption_panels, curve_plot, similarity_map_plot, similarity_panels, study_curves
+from sola.report.saving import write_plot
 from sola.softlanding.auto import suggest
 from sola.softlanding.network import SoLa
 from sola.softlanding.transform import transform_array
@@ -29,10 +30,11 @@ from sola.softlanding.transform import transform_array
 
 @dataclasses.dataclass(frozen=True)
 class Inspect:
-    """Look at FEATURES: how alike snippets are by their distance, where windows obey the method's assumption.
+    """Look at FEATURES: similarity of snippets by distance, windows that satisfy the method's assumption.
 
-    OUT gets inspection.json and pictures: similarity against distance, the share of windows that obey, and similarity
-    maps of a few videos with their annotated segments. With --run, all of it also after the module of that run.
+    OUT gets inspection.json and plots: similarity against distance, the share of windows that satisfy the
+    assumption, and similarity maps of a few videos with their annotated segments. With --run, all of it also after the
+    module of that run.
     """
 
     features: Features
@@ -93,15 +95,13 @@ def run(arguments: list[str]) -> None:
         "views": {name: inspection.to_json() for name, inspection in found.items()},
     }
     with new_folder(options.out, overwrite=options.overwrite, mark="inspection.json", key="suggested") as folder:
-        whole = {name: (i.whole.distance, i.whole.similarity) for name, i in found.items()}
-        sampled = {name: (i.windows.distance, i.windows.similarity) for name, i in found.items()}
-        (folder / "similarity_distance.png").write_bytes(png(similarity_distance(whole, sampled)))
-        shares = {name: (i.obedience.length, i.obedience.share) for name, i in found.items()}
-        (folder / "obedience.png").write_bytes(png(obedience(shares)))
+        curves = study_curves(found)
+        write_plot(folder / "similarity_distance.png", curve_plot(similarity_panels(curves)))
+        write_plot(folder / "assumption_share.png", curve_plot(assumption_panels(curves)))
         for video, array in drawn.items():
             maps = {name: cosine_map(view(array)) for name, view in views.items()}
-            figure = similarity_maps(maps, *_extent(video, features, annotated.get(video)), classes=classes)
-            (folder / f"similarity_map_{video.replace('/', '_')}.png").write_bytes(png(figure))
+            plot = similarity_map_plot(maps, *_extent(video, features, annotated.get(video)), classes=classes)
+            write_plot(folder / f"similarity_map_{video.replace('/', '_')}.png", plot)
         write_json(folder / "inspection.json", result)
     report_skipped(features.skipped)
     if options.json:

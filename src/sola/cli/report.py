@@ -11,8 +11,8 @@ from sola.cli.console import parse, say
 from sola.cli.options import Reading, ReadingFlags, Timing, TimingFlags
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
-from sola.report.full_report import full_report
-from sola.report.gathering import gather
+from sola.report.material import gather
+from sola.report.report import report_page
 from sola.report.sources import read_sources
 
 
@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> None:
             FeatureSet.open(paths, channels_first=options.reading.channels_first, skip_bad=options.reading.skip_bad)
         ),
     )
-    page = full_report(
+    page = report_page(
         experiments,
         runs,
         material,

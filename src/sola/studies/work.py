@@ -10,6 +10,7 @@ from sola.data.class_scores import read_scores
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.features import FeatureSet, FeatureWriter
 from sola.data.segments import Segments
+from sola.data.source import DataSource
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
@@ -18,12 +19,12 @@ from sola.softlanding.config import TrainingConfig
 from sola.softlanding.recipes import settle
 from sola.softlanding.train import train
 from sola.softlanding.transform import transform
-from sola.studies.workspace import Data, HeadConfig
+from sola.studies.workspace import HeadConfig
 
 FEATURES, DETECTIONS, PROPOSALS = "features", "detections.json", "proposals.json"
 
 
-def make_module(data: Data, config: TrainingConfig, run: Path) -> None:
+def make_module(data: DataSource, config: TrainingConfig, run: Path) -> None:
     """Train a module on the training videos without their labels, and transform training and test videos."""
     if (run / FEATURES).is_dir():
         return
@@ -36,7 +37,7 @@ def make_module(data: Data, config: TrainingConfig, run: Path) -> None:
     transform(module, features.only({**training, **data.records(features, data.test_subset)}), run / FEATURES)
 
 
-def make_controls(data: Data, folders: Mapping[str, Path], like: Path, seed: int) -> None:
+def make_controls(data: DataSource, folders: Mapping[str, Path], like: Path, seed: int) -> None:
     """Write the features of controls, by name; untrained ones resemble the module that made the features in `like`."""
     missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
     if not missing:
@@ -69,7 +70,7 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
                 writer.write(video, change(values.astype(np.float32)).astype(values.dtype))
 
 
-def make_head(data: Data, features: Path | None, config: HeadConfig, run: Path) -> None:
+def make_head(data: DataSource, features: Path | None, config: HeadConfig, run: Path) -> None:
     """Train a head on the training videos, and write what it finds in the test videos."""
     if (run / DETECTIONS).is_file():
         return
@@ -87,7 +88,7 @@ def make_head(data: Data, features: Path | None, config: HeadConfig, run: Path) 
     write_found(data, detector, stands_on, run)
 
 
-def write_found(data: Data, detector: TrainedDetector, features: FeatureSet, folder: Path) -> None:
+def write_found(data: DataSource, detector: TrainedDetector, features: FeatureSet, folder: Path) -> None:
     """Write the proposals and detections of the test videos."""
     config, classes = detector.config, data.open_annotations().classes
     records = data.records(features, data.test_subset)

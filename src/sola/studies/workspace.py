@@ -9,19 +9,16 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json, write_json
-from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
-from sola.data.features import FeatureSet
-from sola.data.ids import match_videos
+from sola.data.source import DataSource
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.proposal_map.config import ProposalMapConfig
 from sola.softlanding.config import TrainingConfig
@@ -31,61 +28,6 @@ OURS = {"synthetic", ".lock"}
 """What may be there before experiments are."""
 DIGITS = 10
 """Of a digest in a run's name."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """Features, annotations, and how they are read."""
-
-    features: tuple[Path, ...]
-    annotations: Path
-    label_key: str = "label"
-    train_subset: str = "training"
-    """Learned from: by modules without its labels, by heads and linear classifiers with them."""
-    test_subset: str = "validation"
-    """Where all figures are taken."""
-    channels_first: bool = False
-    skip_bad: bool = False
-    id_prefix: str | None = None
-    classifier: Path | None = None
-    """Scores of an external classifier of whole videos, which names the proposals of heads that know no classes."""
-    timing: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """What the features' manifest may lack: fps, stride, window, offset."""
-
-    def open_annotations(self) -> Annotations:
-        """The annotations of all subsets."""
-        return read_annotations(self.annotations, self.label_key)
-
-    def open_features(self, folder: Path | None = None) -> FeatureSet:
-        """The raw features, or those that were made of them and lie in `folder`."""
-        if folder is not None:
-            features = FeatureSet.open(folder)
-        else:
-            features = FeatureSet.open(self.features, channels_first=self.channels_first, skip_bad=self.skip_bad)
-        return features.with_manifest(features.manifest.filled(self.timing))
-
-    def records(self, features: FeatureSet, subset: str) -> dict[str, VideoAnnotation]:
-        """Annotations of the videos of one subset that have features, by their id there.
-
-        Raises SolaError for an unknown subset, or one without features.
-        """
-        annotations = self.open_annotations()
-        wanted = annotations.subset(subset).videos
-        matched = match_videos(features.videos, annotations.videos, self.id_prefix).videos
-        records = {ours: wanted[theirs] for ours, theirs in matched.items() if theirs in wanted}
-        if not records:
-            raise SolaError(f"subset {subset!r}: none of its {len(wanted)} videos has features")
-        return records
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as plain values; paths are absolute."""
-        return {
-            **dataclasses.asdict(self),
-            "features": [str(path.absolute()) for path in self.features],
-            "annotations": str(self.annotations.absolute()),
-            "classifier": None if self.classifier is None else str(self.classifier.absolute()),
-            "timing": dict(self.timing),
-        }
 
 
 @dataclass(frozen=True)
@@ -123,7 +65,7 @@ class Workspace:
         return str(path.relative_to(self.folder))
 
     @contextmanager
-    def claimed_for(self, data: Data) -> Iterator[None]:
+    def claimed_for(self, data: DataSource) -> Iterator[None]:
         """Keep the folder for one process, and for one data set.
 
         Raises SolaError when another process is at work in it, when it was begun with other data, or holds something
