@@ -80,7 +80,7 @@ def test_text_from_data_stays_text() -> None:
     assert html.count("&lt;script&gt;") == html.count("alert(") > 10
 
 
-@pytest.mark.parametrize("name", ["$x^{", "\\1 \\g<0>", 'a" id="b', "--><b>", "raw & cooked"])
+@pytest.mark.parametrize("name", ["$x^{", "\\1 \\g<0>", 'a" id="b', 'a id="b" : #1a1c23', "--><b>", "raw & cooked"])
 def test_a_plot_takes_any_name(name: str) -> None:
     svg = inline_svg(assumption_plot(name), name)
     root = ElementTree.fromstring(svg.replace("xlink:href", "href"))

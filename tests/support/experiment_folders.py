@@ -123,7 +123,7 @@ def experiment(folder: Path, world: Path, **changes: Any) -> Path:
             write_detections(folder / head / "detections.json", detections(world, shift=0.2 * number))
             log(folder / head, ["loss"])
         for module in row["modules"]:
-            log(folder / module, ["loss", "gate", "feature_std", "effective_rank"])
+            log(folder / module, ["loss", "gate"])
         for features in row["features"]:
             copy_features(world / "features", folder / features)
     path = folder / record["experiment"] / "result.json"

@@ -27,7 +27,8 @@ from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.similarity import inspect, variance_within
 from sola.evaluation.statistics import roc_auc
-from sola.report.plots import PALETTE, STYLE, png
+from sola.report.plots import PALETTE, STYLE
+from sola.report.saving import png
 from sola.softlanding.network import SoLa
 
 FEW, DRAWS = 5, 10

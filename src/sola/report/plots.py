@@ -10,6 +10,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from sola.data.segments import Segments
 from sola.evaluation.detections import DetectionResult, threshold_name
@@ -83,8 +84,10 @@ def similarity_panels(curves: StudyCurves) -> list[Panel]:
 def assumption_panels(curves: StudyCurves) -> list[Panel]:
     """Share of windows that satisfy the assumption against the window's length; no panel without a line."""
     lines = drawn_lines(curves.assumption_share)
-    title = "share of windows that satisfy the assumption (dashed: chance)"
-    return [Panel(title, "window (snippets)", lines, reference=CHANCE, logarithmic=True)] if lines else []
+    title = "share of windows satisfying the assumption"
+    return (
+        [Panel(title, "window (snippets); dashed: chance", lines, reference=CHANCE, logarithmic=True)] if lines else []
+    )
 
 
 def training_panels(logs: Mapping[str, Sequence[Mapping[str, Any]]], prefix: str = "") -> list[Panel]:
@@ -139,7 +142,7 @@ def curve_plot(panels: Sequence[Panel], columns: int = 2) -> Figure:
     legend_columns = columns * (1 if max(map(len, names), default=0) > 20 else 2)
     legend_rows = -(-len(names) // legend_columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.3 * columns, 2.5 * rows + 0.2 * legend_rows + 0.1))
+        figure = Figure(figsize=(3.9 * columns, 2.5 * rows + 0.2 * legend_rows + 0.1))
         styles = _line_styles(names)
         handles: dict[str, Any] = {}
         grid = figure.subplots(rows, columns, squeeze=False).flat
@@ -152,6 +155,8 @@ def curve_plot(panels: Sequence[Panel], columns: int = 2) -> Figure:
             if panel.logarithmic:
                 axes.set_xscale("log", base=2)
                 axes.xaxis.set_major_formatter("{x:g}")
+            else:
+                axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.grid(color=GRAY, alpha=0.2, linewidth=0.6)
             axes.set_title(panel.title)
             axes.set_xlabel(panel.x_label)
@@ -176,7 +181,7 @@ def error_bar_plot(rows: Sequence[Row], metric: Metric, best_control: str | None
     Raw features, if they are one row, and the best control are dashed lines across all rows.
     """
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.7, 0.6 + 0.36 * max(1, len(rows))))
+        figure = Figure(figsize=(4.4, 0.6 + 0.36 * max(1, len(rows))))
         axes = figure.subplots()
         raw = [row.name for row in rows if row.kind == "raw"]
         references = {best_control, raw[0] if len(raw) == 1 else None}

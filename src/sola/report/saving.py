@@ -61,14 +61,19 @@ def inline_svg(plot: Figure, description: str) -> str:
         none = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         plot.savefig(buffer, format="svg", transparent=True, metadata=none)
     svg = UNUSED.sub("", buffer.getvalue()).strip()
-    used = set(re.findall(r"#([\w-]+)", svg))
-    svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{salt}-{found[1]}"' if found[1] in used else "", svg)
-    svg = re.sub(r'(href="|url\()#', rf"\1#{salt}-", svg)
-    svg = FAMILY.sub("", svg)
-    for color, variable in VARIABLES.items():
-        svg = svg.replace(f": {color}", f": var({variable})")
-    svg = re.sub(r"\n\s*", "\n", svg)
+    used = set(re.findall(r'(?:href="|url\()#([\w-]+)', svg))
+
+    def clean(tag: re.Match[str]) -> str:
+        """Clean the attributes of one tag; text between tags stays as it is."""
+        text = re.sub(r' id="([^"]*)"', lambda id_: f' id="{salt}-{id_[1]}"' if id_[1] in used else "", tag[0])
+        text = FAMILY.sub("", re.sub(r'(href="|url\()#', rf"\1#{salt}-", text))
+        for color, variable in VARIABLES.items():
+            text = text.replace(f": {color}", f": var({variable})")
+        return re.sub(r"\s*\n", " ", text)
+
+    svg = re.sub(r"<[^>]*>", clean, svg)
+    svg = re.sub(r">\n\s*<", ">\n<", svg)
     width = 72 * plot.get_figwidth()
-    size = f'style="min-width: {0.75 * width:.0f}px; max-width: {1.35 * width:.0f}px"'  # text stays readable
+    size = f'style="min-width: {0.75 * width:.0f}px; max-width: {1.5 * width:.0f}px"'  # text stays readable
     label = f'{size} role="img" aria-label="{escape(description)}"'
     return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', lambda found: f"<svg {found[1]} {label}>", svg, count=1)
