@@ -303,7 +303,7 @@ def test_a_resumed_transform_takes_the_files_as_they_are_now(
     world: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after three videos; one of them is replaced before it is called again."""
-    from sola.data.features import FeatureWriter
+    from sola.data.feature_writer import FeatureWriter
 
     features = shutil.copytree(world / "features", tmp_path / "features")
     written, write_one = [], FeatureWriter.write

@@ -22,17 +22,16 @@ from sola.cli.options import (
 )
 from sola.core.device import Device
 from sola.core.errors import SolaError
-from sola.data.annotations import VideoAnnotation, read_annotations
+from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.class_scores import VideoScores, read_scores
+from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
-from sola.data.features import FeatureSet
 from sola.data.ids import match_videos
 from sola.data.segments import Segments
-from sola.detectors.actionformer.config import ActionFormerConfig
+from sola.detectors import DETECTORS, detector_family
+from sola.detectors.base import DetectorConfig
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.explain import explain
-from sola.detectors.proposal_map.config import ProposalMapConfig
-from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
 from sola.detectors.train import train_detector
 from sola.detectors.trained import WEIGHTS, TrainedDetector
 from sola.pipeline.predicting import Predicting, load_detector, predict_on_cluster
@@ -47,7 +46,7 @@ class LocalizeTrain:
     """Train a head that finds actions on features, raw or transformed, and write the run to OUT.
 
     OUT gets detector.safetensors, config.json and metrics.jsonl. Head and recipe set every other option;
-    `sola localize train --head gtad --recipe thumos --help` shows what they set, and options given beside them win.
+    `sola localize train --model gtad --recipe thumos --help` shows what they set, and options given beside them win.
     """
 
     features: Features
@@ -56,7 +55,7 @@ class LocalizeTrain:
     """ActivityNet's layout, which HACS and THUMOS14 share."""
     out: Annotated[Path, arg(metavar="RUN")]
     """The run's folder."""
-    recipe: DetectorRecipe = "anet"
+    recipe: str = "anet"
     """anet: as published; hacs, thumos, gtea: what is not published is ours."""
     subset: str = "training"
     """Whose instances are learned."""
@@ -125,15 +124,14 @@ def run(arguments: list[str]) -> None:
 
 def train(arguments: list[str]) -> None:
     """Train."""
-    head = named(arguments, "head", DetectorName, "bmn")
-    recipe = DETECTOR_RECIPES[head, named(arguments, "recipe", DetectorRecipe, "anet")]()  # type: ignore[index]
-
-    kind = type(recipe)  # whose fields are the flags: heads have different ones
+    family = detector_family(named(arguments, "model", DETECTORS, "bmn"))
+    recipe = family.recipe(named(arguments, "recipe", family.recipes, "anet"))
+    kind = family.config
 
     def command(
         options: OmitArgPrefixes[LocalizeTrain],
         config: OmitArgPrefixes[kind] = recipe,  # type: ignore[valid-type]
-    ) -> tuple[LocalizeTrain, ProposalMapConfig | ActionFormerConfig]:
+    ) -> tuple[LocalizeTrain, DetectorConfig]:
         return options, config
 
     command.__doc__ = LocalizeTrain.__doc__
@@ -154,37 +152,43 @@ def train(arguments: list[str]) -> None:
         if not options.quiet:
             say(f"{options.out}: finished already, nothing to do")
         return
-    annotations = read_annotations(options.annotations, options.label_key)
-    features = options.timing.fill(options.reading.open(options.features))
+    data, skipped = opened(options), dict[str, str]()
     train_detector(
-        features,
-        annotations,
+        data,
         config,
         options.out,
         train_subset=options.subset,
         validation_subset=options.validation,
-        id_prefix=options.reading.id_prefix,
         requested=requested,
         resume=options.resume,
         overwrite=options.overwrite,
         track=options.track,
+        skipped=skipped,
         quiet=options.quiet,
     )
-    report_skipped(features.skipped)
+    report_skipped({**data.features.unreadable, **skipped})
     if not options.quiet:
         say(f"{options.out}: trained; next: sola localize predict {options.out} FEATURES --out detections.json")
 
 
-def explained(options: LocalizeTrain, config: ProposalMapConfig | ActionFormerConfig) -> str:
+def opened(options: LocalizeTrain) -> Dataset:
+    """The features and annotations to train on."""
+    return Dataset.open(
+        options.reading.open(options.features),
+        read_annotations(options.annotations, options.label_key),
+        id_prefix=options.reading.id_prefix,
+        timing=options.timing.given(),
+    )
+
+
+def explained(options: LocalizeTrain, config: DetectorConfig) -> str:
     """What --explain says."""
-    annotations = read_annotations(options.annotations, options.label_key)
-    features = options.timing.fill(options.reading.open(options.features))
-    matched = match_videos(features.videos, annotations.videos, options.reading.id_prefix).videos
-    for ours, theirs in matched.items():
-        if options.explain in (ours, theirs):
-            return explain(features, ours, annotations.videos[theirs], config.clipping())
+    videos = opened(options).videos
+    for video in videos:
+        if options.explain in (video.feature_id, video.id):
+            return explain(video, config.clipping())
     raise SolaError(
-        f"--explain {options.explain}: no such video; expected one of {len(matched)}, such as {min(matched)}"
+        f"--explain {options.explain}: no such video; expected one of {len(videos)}, such as {videos[0].feature_id}"
     )
 
 
@@ -203,34 +207,39 @@ def predict(arguments: list[str]) -> None:
             raise SolaError(f"{place_of(path)}: exists already; choose another file, or pass --overwrite")
     run = Storage.of(options.run)
     detector = load_detector(run)
-    if options.classifier is not None and detector.config.knows_classes:
+    if options.classifier is not None and detector.config.predicts_classes:
         raise SolaError(f"--classifier {options.classifier}: the head of {options.run} knows the classes by itself")
-    if options.classifier is None and detector.classifier is None and not detector.config.knows_classes:
+    if options.classifier is None and detector.classifier is None and not detector.config.predicts_classes:
         raise SolaError(f"{options.run}: has no snippet classifier; name a file of class scores with --classifier")
-    features: FeatureSet | StoredFeatures
+    annotations, prefix = annotations_of(options), options.reading.id_prefix
+    data: Dataset | StoredFeatures
     if resources is None:
-        features = options.timing.fill(options.reading.open(options.features))
+        features = options.reading.open(options.features)
+        data = Dataset.open(features, annotations, id_prefix=prefix, timing=options.timing.given())
+        videos = [video.id for video in data.videos]
     else:
-        features = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
-    records = videos_of(features.videos, options)
-    scores = scores_of(records, detector, options)
+        data = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
+        records = videos_of(data.videos, annotations, prefix)
+        videos = [id_ if record is None else record.video for id_, record in records.items()]
+    scores = scores_of(videos, detector, options)
     with stderr_bar(options.quiet) as bar:
-        line = bar.add_task("predict", total=len(records))
+        line = bar.add_task("predict", total=len(videos))
 
         def progress(done: int, total: int) -> None:
             bar.update(line, completed=done, total=total)
 
-        if isinstance(features, FeatureSet):
-            found = detections = detect(detector, features, records, device=options.device, progress=progress)
-            if not detector.config.knows_classes:
-                detections = name_proposals(detector, features, records, found, scores=scores, combine=options.combine)
-            skipped = features.skipped
+        if isinstance(data, Dataset):
+            bad: dict[str, str] = {}
+            found = detections = detect(detector, data, device=options.device, skipped=bad, progress=progress)
+            if not detector.config.predicts_classes:
+                detections = name_proposals(detector, data, found, scores=scores, combine=options.combine)
+            skipped = {**data.features.unreadable, **bad}
         else:
             assert resources is not None
             found, detections, skipped = predict_on_cluster(
                 run,
-                features,
-                Predicting(records, options.timing.given(), scores, options.combine, options.device),
+                data,
+                Predicting(records, options.timing.given(), scores, options.combine, options.device, prefix),
                 resources=resources,
                 skip_bad=options.reading.skip_bad,
                 progress=progress,
@@ -251,22 +260,27 @@ def unnamed(segments: Segments) -> Segments:
     return dataclasses.replace(segments, label=np.zeros_like(segments.label))
 
 
-def videos_of(videos: Sequence[str], options: LocalizePredict) -> Mapping[str, VideoAnnotation | None]:
-    """The videos to be predicted, by their id in the features."""
+def annotations_of(options: LocalizePredict) -> Annotations | None:
+    """The annotations of the subset that is predicted; None for all videos."""
     if options.annotations is None:
-        return dict.fromkeys(videos)
+        return None
     with fetched_file(options.annotations) as path:
-        annotations = read_annotations(path, options.label_key).subset(options.subset or "validation")
-    matched = match_videos(videos, annotations.videos, options.reading.id_prefix).videos
+        return read_annotations(path, options.label_key).subset(options.subset or "validation")
+
+
+def videos_of(
+    videos: Sequence[str], annotations: Annotations | None, id_prefix: str | None
+) -> Mapping[str, VideoAnnotation | None]:
+    """The videos to be predicted on a cluster, by their id in the features, none of which is here."""
+    if annotations is None:
+        return dict.fromkeys(videos)
+    matched = match_videos(videos, annotations.videos, id_prefix).videos
     return {ours: annotations.videos[theirs] for ours, theirs in matched.items()}
 
 
-def scores_of(
-    records: Mapping[str, VideoAnnotation | None], detector: TrainedDetector, options: LocalizePredict
-) -> VideoScores | None:
+def scores_of(videos: Sequence[str], detector: TrainedDetector, options: LocalizePredict) -> VideoScores | None:
     """What an external classifier says of these videos, where there is one."""
     if options.classifier is None:
         return None
-    videos = [id_ if record is None else record.video for id_, record in records.items()]
     with fetched_file(options.classifier) as path:
         return read_scores(path, videos, detector.classes)

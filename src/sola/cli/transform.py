@@ -72,8 +72,9 @@ def here(options: Transform, progress: Progress) -> tuple[int, Mapping[str, str]
     """Do it in this process; return how many videos there are, and why others were left out."""
     module = load_run(options.run).to(choose_device(options.device))
     features = options.reading.open(options.features)
-    transform(module, features, options.out, overwrite=options.overwrite, progress=progress)
-    return len(features.videos), features.skipped
+    skipped: dict[str, str] = {}
+    transform(module, features, options.out, overwrite=options.overwrite, skipped=skipped, progress=progress)
+    return len(features.videos) - len(skipped), {**features.unreadable, **skipped}
 
 
 def on_cluster(options: Transform, resources: Resources, progress: Progress) -> tuple[int, Mapping[str, str]]:

@@ -1,45 +1,34 @@
-"""Snippet features on disk: FeatureSet reads them, FeatureWriter writes others in their place."""
+"""Snippet features on disk, read when asked for."""
 
-import json
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from sola.core.errors import SolaError
-from sola.core.files import must_be_free, read_json, replacing, unwritable, write_json
 from sola.data.header import Header
-from sola.data.manifest import MANIFEST_NAME, Manifest
+from sola.data.manifest import Manifest
 from sola.data.streams import CURE, Stream, joined_header, joined_manifest, open_streams
 
-RECORD = ".record.json"
-"""In a written folder: which files it was made from, and their sizes and times."""
 
-
+@dataclass(frozen=True, eq=False)
 class FeatureSet:
-    """Features of a set of videos, read when asked for; several streams (RGB, flow) are joined on channels."""
+    """Features of a set of videos; several streams (RGB, flow) are joined on channels.
 
-    def __init__(
-        self,
-        streams: Sequence[Stream],
-        videos: Iterable[str],
-        manifest: Manifest,
-        *,
-        skip_bad: bool,
-        skipped: dict[str, str],
-    ) -> None:
-        self.streams = tuple(streams)
-        self.channels = sum(stream.channels for stream in streams)
-        self.manifest = manifest
-        self.skip_bad = skip_bad
-        """Whether a video whose file is bad is left out, as soon as it is found to be so, or refused."""
-        self.skipped = skipped
-        """Why videos were left out, by id; grows while files are read."""
-        self._videos = tuple(sorted(videos))
+    With `skip_bad`, methods that read many files leave out the bad ones and add the reason to the `skipped` of the
+    caller, by video id; otherwise they raise the error.
+    """
+
+    streams: tuple[Stream, ...]
+    videos: tuple[str, ...]
+    """Sorted ids, without those in `unreadable`."""
+    manifest: Manifest
+    skip_bad: bool = False
+    """Whether bad files are left out."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Reasons why videos are left out of `videos`, by id: what opening found, before any array is read."""
 
     @classmethod
     def open(
@@ -53,31 +42,37 @@ class FeatureSet:
 
         The files hold [time, channels] or, with `channels_first` or a manifest that says so, [channels, time].
 
-        Raises SolaError naming the source or file at fault, with `skip_bad` only when nothing else is left.
+        Raises SolaError naming the source or file at fault; with `skip_bad`, only when no video is left.
         """
         paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
         if not paths:
             raise SolaError("no features named; expected a directory of feature files, or one .h5 archive")
-        streams, skipped = open_streams(paths, channels_first=channels_first, skip_bad=skip_bad)
+        streams, unreadable = open_streams(paths, channels_first=channels_first, skip_bad=skip_bad)
         videos = {video for stream in streams for video in stream.paths}
-        if len(skipped) == len(videos):
-            raise SolaError(f"{skipped[min(skipped)]}; none of {len(videos)} videos is left")
-        return cls(streams, videos, joined_manifest(streams), skip_bad=skip_bad, skipped=skipped)
+        if len(unreadable) == len(videos):
+            raise none_left(unreadable, len(videos))
+        good = tuple(sorted(videos - unreadable.keys()))
+        return cls(tuple(streams), good, joined_manifest(streams), skip_bad, unreadable)
 
     @property
-    def videos(self) -> tuple[str, ...]:
-        """Sorted ids of the videos, without those in `skipped`."""
-        return tuple(video for video in self._videos if video not in self.skipped)
+    def channels(self) -> int:
+        """Channels of all streams together."""
+        return sum(stream.channels for stream in self.streams)
 
     def only(self, videos: Iterable[str]) -> "FeatureSet":
-        """Return the features of these videos; `skipped` stays shared. SolaError when a video is unknown."""
+        """Return the features of these videos, without those that are unreadable. SolaError for an unknown video."""
         chosen = set(videos)
         self._check_known(chosen)
-        return FeatureSet(self.streams, chosen, self.manifest, skip_bad=self.skip_bad, skipped=self.skipped)
+        return replace(self, videos=tuple(sorted(chosen - self.unreadable.keys())))
+
+    def without(self, bad: Mapping[str, str]) -> "FeatureSet":
+        """Return the features without videos that are bad; `bad` holds the reasons by id."""
+        videos = tuple(video for video in self.videos if video not in bad)
+        return replace(self, videos=videos, unreadable={**self.unreadable, **bad})
 
     def with_manifest(self, manifest: Manifest) -> "FeatureSet":
-        """Return the same features with another manifest; `skipped` stays shared."""
-        return FeatureSet(self.streams, self._videos, manifest, skip_bad=self.skip_bad, skipped=self.skipped)
+        """Return the same features with another manifest."""
+        return replace(self, manifest=manifest)
 
     def header(self, video: str) -> Header:
         """Return shape (time, channels) and dtype of a video's array, from the file's header where it has one.
@@ -89,6 +84,16 @@ class FeatureSet:
             return joined_header(video, [stream.header(video) for stream in self.streams])
         except SolaError as error:
             raise self._with_cure(error) from error
+
+    def headers(self, skipped: dict[str, str] | None = None) -> dict[str, Header]:
+        """Return the headers of all videos by id, in order. Raises SolaError at a bad file, unless `skip_bad`."""
+        headers: dict[str, Header] = {}
+        for video in self.videos:
+            try:
+                headers[video] = self.header(video)
+            except SolaError as error:
+                self._skip(video, error, skipped)
+        return headers
 
     def length(self, video: str) -> int:
         """Return the number of snippets of a video. Raises SolaError as `header` does."""
@@ -107,32 +112,43 @@ class FeatureSet:
             raise self._with_cure(error) from error
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
 
-    def items(self) -> Iterator[tuple[str, Float[np.ndarray, "time channels"]]]:
-        """Yield (video, array) in order of id.
-
-        Raises SolaError at a bad file or, with `skip_bad`, when every file was bad.
-        """
-        videos = self.videos
+    def read_good(
+        self, videos: Iterable[str], skipped: dict[str, str] | None = None
+    ) -> Iterator[tuple[str, Float[np.ndarray, "time channels"]]]:
+        """Yield (video, array) in the order of `videos`. Raises SolaError at a bad file, unless `skip_bad`."""
         for video in videos:
             try:
                 array = self.read(video)
             except SolaError as error:
-                self.skip(video, error)
+                self._skip(video, error, skipped)
                 continue
             yield video, array
             del array  # or two files would be in memory while the next is read
-        if videos and not self.videos:
-            raise SolaError(f"{self.skipped[videos[0]]}; none of {len(videos)} videos is left")
 
-    def skip(self, video: str, error: SolaError) -> None:
-        """Leave out a video that turned out to be bad; without `skip_bad`, raise its error."""
-        if not self.skip_bad:
-            raise error
-        self.skipped[video] = str(error)
+    def items(self, skipped: dict[str, str] | None = None) -> Iterator[tuple[str, Float[np.ndarray, "time channels"]]]:
+        """Yield (video, array) of all videos in order of id.
+
+        Raises SolaError at a bad file or, with `skip_bad`, when every file is bad.
+        """
+        bad: dict[str, str] = {} if skipped is None else skipped
+        count = 0
+        for video, array in self.read_good(self.videos, bad):
+            count += 1
+            yield video, array
+            del array
+        if self.videos and not count:
+            raise none_left({video: bad[video] for video in self.videos}, len(self.videos))
 
     def file_name(self, video: str) -> str:
         """Return the name of the file that holds a video in the first source."""
         return self.streams[0].relative(video).parts[0]
+
+    def _skip(self, video: str, error: SolaError, skipped: dict[str, str] | None) -> None:
+        """Record why a video is left out; without `skip_bad`, raise its error."""
+        if not self.skip_bad:
+            raise error
+        if skipped is not None:
+            skipped[video] = str(error)
 
     def _check_known(self, videos: Iterable[str]) -> None:
         for stream in self.streams:
@@ -144,101 +160,6 @@ class FeatureSet:
         return error if self.skip_bad else SolaError(f"{error}; {CURE}")
 
 
-class FeatureWriter:
-    """Writes features to a folder that can replace the one they came from: file names, format, orientation, dtype.
-
-    The folder appears, manifest and all, when the `with` block ends well. Until then the files gather in a hidden
-    one beside it: after a kill or an interrupt they are found again (`has`), after an error they are removed.
-    Joined streams are written as one, in the layout of the first. Where the same was written before, there is nothing
-    to do (`finished`).
-
-    Raises SolaError when `out` exists (unless `overwrite`), holds what is read, or cannot be written.
-    """
-
-    def __init__(self, features: FeatureSet, out: Path, manifest: Manifest, *, overwrite: bool = False) -> None:
-        self._features = features
-        self._manifest = manifest
-        self._out = out.resolve()
-        self._gathered = self._out.with_name(f".{self._out.name}.partial")
-        self._overwrite = overwrite
-        self.finished = False
-        """Whether the folder is there already, from the same files and with the same manifest."""
-
-    def __enter__(self) -> "FeatureWriter":
-        sources = [stream.source.resolve() for stream in self._features.streams]
-        # files of other size or time are other files, whatever they are called
-        states = {video: [s.state(video) for s in self._features.streams] for video in self._features.videos}
-        description = {
-            "sources": [str(source) for source in sources],
-            "states": states,
-            "manifest": self._manifest.to_json(),
-        }
-        record = json.loads(json.dumps(description))  # as it is read back: a tuple is a list
-        if any(source.is_relative_to(self._out) for source in sources):
-            raise SolaError(f"{self._out}: holds the features that are read; choose another folder")
-        if not self._overwrite and _recorded(self._out) == record:
-            self.finished = all((self._out / self._features.file_name(video)).is_file() for video in states)
-        if self.finished:
-            return self
-        try:
-            must_be_free(self._out, overwrite=self._overwrite, mark=MANIFEST_NAME, key="sola")
-            if _recorded(self._gathered) == record:
-                for unfinished in [*self._gathered.glob(".*.tmp"), *self._gathered.glob("*.h5")]:
-                    unfinished.unlink()
-            else:
-                shutil.rmtree(self._gathered, ignore_errors=True)
-                self._gathered.mkdir(parents=True)
-                write_json(self._gathered / RECORD, record)
-        except OSError as error:
-            raise unwritable(self._out, error) from error
-        return self
-
-    def has(self, video: str) -> bool:
-        """Tell whether a video is there already, from a writer that was interrupted or had finished."""
-        return self.finished or (self._gathered / self._features.streams[0].relative(video)).is_file()
-
-    def write(self, video: str, array: Float[np.ndarray, "time channels"]) -> None:
-        """Write one video. Raises SolaError when a value does not fit the dtype of the file it came from."""
-        if self.finished:
-            return
-        stream = self._features.streams[0]
-        dtype = self._features.header(video).dtype
-        with np.errstate(over="ignore"):
-            stored = array.astype(dtype, copy=False)
-        if not np.isfinite(stored).all():
-            raise SolaError(
-                f"video {video!r}: a result does not fit {dtype}, whose largest value is "
-                f"{np.finfo(dtype).max:g}, or is NaN; scale the features down or store them in a wider dtype"
-            )
-        if stream.channels_first:
-            stored = stored.T
-        relative = stream.relative(video)
-        if len(relative.parts) > 1:  # into an archive, which nobody sees before the folder appears
-            stream.format.write(self._gathered / relative, stored, stream.paths[video])
-        else:
-            with replacing(self._gathered / relative) as aside:
-                stream.format.write(aside, stored, stream.paths[video])
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.finished:
-            return
-        if kind is not None:
-            if issubclass(kind, Exception):
-                shutil.rmtree(self._gathered, ignore_errors=True)
-            return
-        replaced = self._out.with_name(f".{self._out.name}.replaced")
-        self._manifest.write(self._gathered)
-        try:
-            if self._out.exists():
-                self._out.rename(replaced)
-            self._gathered.rename(self._out)
-        except OSError as failure:
-            raise unwritable(self._out, failure) from failure
-        shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _recorded(folder: Path) -> Any:
-    """What a folder, finished or not, was made from; None where nothing says so."""
-    return read_json(folder / RECORD, "a record") if (folder / RECORD).is_file() else None
+def none_left(skipped: Mapping[str, str], videos: int) -> SolaError:
+    """Return the error for a set of `videos` that are all bad, with the reason of the first."""
+    return SolaError(f"{skipped[min(skipped)]}; none of {videos} videos is left")

@@ -5,10 +5,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from sola.core.errors import SolaError
-from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
+from sola.data.annotations import Annotations, read_annotations
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
-from sola.data.ids import match_videos
 
 
 class DataSource(msgspec.Struct, frozen=True):
@@ -37,24 +36,17 @@ class DataSource(msgspec.Struct, frozen=True):
 
     def open_features(self, folder: Path | None = None) -> FeatureSet:
         """Open the raw features, or the features in `folder` that were computed from them."""
-        if folder is not None:
-            features = FeatureSet.open(folder)
-        else:
-            features = FeatureSet.open(self.features, channels_first=self.channels_first, skip_bad=self.skip_bad)
+        raw = folder is None
+        features = FeatureSet.open(
+            self.features if folder is None else folder,
+            channels_first=raw and self.channels_first,
+            skip_bad=raw and self.skip_bad,
+        )
         return features.with_manifest(features.manifest.filled(dict(self.timing.items())))
 
-    def records(self, features: FeatureSet, subset: str) -> dict[str, VideoAnnotation]:
-        """Annotations of the videos of one subset that have features, by their id in the features.
-
-        Raises SolaError for an unknown subset, or one without features.
-        """
-        annotations = self.open_annotations()
-        wanted = annotations.subset(subset).videos
-        matched = match_videos(features.videos, annotations.videos, self.id_prefix).videos
-        records = {ours: wanted[theirs] for ours, theirs in matched.items() if theirs in wanted}
-        if not records:
-            raise SolaError(f"subset {subset!r}: none of its {len(wanted)} videos has features")
-        return records
+    def open(self, folder: Path | None = None) -> Dataset:
+        """Open the raw features, or the features in `folder`, with the annotations."""
+        return Dataset.open(self.open_features(folder), self.open_annotations(), id_prefix=self.id_prefix)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; paths are absolute."""

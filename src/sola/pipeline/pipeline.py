@@ -10,7 +10,7 @@ import torch
 
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset
 from sola.data.segments import Segments
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.trained import TrainedDetector
@@ -72,9 +72,9 @@ def rebuild_chain(
             f"are others; name the right one ({manifest.encoder}) with --encoder"
         )
     found = tuple(found_modules(manifest.sola, modules))
-    if loaded.dim != detector.head.channels:
+    if loaded.dim != detector.model.channels:
         raise SolaError(
-            f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.head.channels}: it was "
+            f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.model.channels}: it was "
             "trained on several sets of features joined; extract each, then use `sola localize predict`"
         )
     return Chain(loaded, source, found, detector)
@@ -142,17 +142,17 @@ def predict(
     for number, module in enumerate(chain.modules):
         out = workspace / f"transformed-{number}"
         shutil.rmtree(out, ignore_errors=True)  # of other videos, or the same: it takes no time
-        transform(module.to(where), features, out, progress=lambda done, total: progress("transform", done, total))
-        features = FeatureSet.open(out)
-    records = dict.fromkeys(features.videos)
+        features = transform(
+            module.to(where), features, out, progress=lambda done, total: progress("transform", done, total)
+        )
+    data = Dataset.open(features)
     detector = chain.detector
     found = detect(
         detector,
-        features,
-        records,
+        data,
         device=device,
         progress=lambda done, total: progress("detect", done, total),
     )
-    if detector.config.knows_classes or detector.classifier is None:
+    if detector.config.predicts_classes or detector.classifier is None:
         return found
-    return name_proposals(detector, features, records, found)
+    return name_proposals(detector, data, found)

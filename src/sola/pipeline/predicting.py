@@ -9,8 +9,9 @@ import numpy as np
 
 from sola.core.device import Device
 from sola.core.errors import SolaError
-from sola.data.annotations import VideoAnnotation
+from sola.data.annotations import Annotations, VideoAnnotation
 from sola.data.class_scores import VideoScores
+from sola.data.dataset import Dataset
 from sola.data.segments import Segments
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.trained import CONFIG, WEIGHTS, TrainedDetector
@@ -31,6 +32,8 @@ class Predicting:
     """Of an external classifier."""
     combine: Literal["product", "sqrt"] = "product"
     device: Device = "auto"
+    id_prefix: str | None = None
+    """Prefix of the ids on one side only."""
 
 
 def load_detector(run: Storage) -> TrainedDetector:
@@ -75,14 +78,14 @@ def _worker(run: Storage, features: StoredFeatures, given: Predicting) -> Work:
     detector = load_detector(run)
 
     def work(video: str) -> Any:
-        records = {video: given.records[video]}
-        name = _video(video, records)
+        record, name = given.records[video], _video(video, given.records)
+        annotations = None if record is None else Annotations({name: record}, ())
         with features.fetched(video) as read:
-            timed = read.with_manifest(read.manifest.filled(given.timing))
-            found = detect(detector, timed, records, device=given.device)
+            data = Dataset.open(read, annotations, id_prefix=given.id_prefix, timing=given.timing)
+            found = detect(detector, data, device=given.device)
             named = found
-            if not detector.config.knows_classes:
-                named = name_proposals(detector, timed, records, found, scores=given.scores, combine=given.combine)
+            if not detector.config.predicts_classes:
+                named = name_proposals(detector, data, found, scores=given.scores, combine=given.combine)
             return [_columns(found[name]), _columns(named[name])]
 
     return work

@@ -10,7 +10,7 @@ from typing import Any
 
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
-from sola.data.features import RECORD
+from sola.data.feature_writer import RECORD
 from sola.data.manifest import MANIFEST_NAME
 from sola.data.unfinished import UNFINISHED
 from sola.pipeline.ray import Progress, Resources, Work, spread

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from safetensors.torch import save
 
 from sola.core.errors import SolaError
-from sola.data.features import FeatureSet, FeatureWriter
+from sola.data.feature_writer import FeatureWriter
+from sola.data.features import FeatureSet
 from sola.softlanding.network import SoLa
 
 PIECE = 8192
@@ -56,8 +57,9 @@ def transform(
     out: Path,
     *,
     overwrite: bool = False,
+    skipped: dict[str, str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
+) -> FeatureSet:
     """Write every video of `features` through `module` to the folder `out`, file names and format kept.
 
     The folder appears when it is whole: until then the videos gather beside it, and a transform that was stopped goes
@@ -68,7 +70,11 @@ def transform(
         features: per-video arrays [time, channels].
         out: a folder that does not exist yet.
         overwrite: replace `out`.
+        skipped: gets the reasons why videos with bad files were left out, by id, if the features skip them.
         progress: called with (videos done, videos in all).
+
+    Returns:
+        The features in `out`.
 
     Raises:
         SolaError: when `out` exists, cannot be written, or the features are bad or of another width.
@@ -85,9 +91,10 @@ def transform(
     with FeatureWriter(features, out, manifest, overwrite=overwrite) as writer:
         missing = features.only(video for video in features.videos if not writer.has(video))
         there, total = len(features.videos) - len(missing.videos), len(features.videos)
-        for done, (video, array) in enumerate(missing.items(), start=there + 1):
+        for done, (video, array) in enumerate(missing.items(skipped), start=there + 1):
             writer.write(video, transform_array(module, array))
             progress(done, total)
+    return FeatureSet.open(out)
 
 
 def describe(module: SoLa) -> dict[str, Any]:

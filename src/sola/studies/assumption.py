@@ -1,13 +1,13 @@
 """Section C: how far the local-similarity assumption holds, in raw features, in controls, after SoLa; no head."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from sola.core.files import read_json
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset
 from sola.data.snippet_labels import unit_vectors
 from sola.data.source import DataSource
 from sola.evaluation.controls import Transform
@@ -47,33 +47,33 @@ class Assumption:
     def run(self, pool: Pool, say: Say) -> StudyResult:
         """Train the modules that are missing, measure, and return the result."""
         (variant,) = self.experiment.variants
-        configs = [replace(variant.config, seed=seed) for seed in range(self.seeds)]
-        runs = [self.workspace.module(config) for config in configs]
-        jobs = [(make_module, (self.data, config, run)) for config, run in zip(configs, runs, strict=True)]
+        recipes = [variant.recipe.override(seed=seed) for seed in range(self.seeds)]
+        runs = [self.workspace.module(recipe) for recipe in recipes]
+        jobs = [(make_module, (self.data, recipe, run)) for recipe, run in zip(recipes, runs, strict=True)]
         pool.run(jobs, lambda done, total: say("modules", done, total))
         say("similarity against distance", 0, 1)
         trained = read_json(Run(runs[0]).config, "a run's config")["training"]
         step, positions = int(trained["step"]), int(trained["positions"])
 
-        features = self.data.open_features()
-        records = self.data.records(features, self.data.test_subset)
-        repeats = np.array([_repeats(record.segments.label) for record in records.values()])
-        training = list(self.data.records(features, self.data.train_subset))
-        controls = {n: c for n, c in fitted(features, training, None).items() if not c.seeded}
-        draws = video_draws(len(records))
+        data = self.data.open()
+        test = data.subset(self.data.test_subset)
+        repeats = np.array([_repeats(video.segments.label) for video in test.videos])
+        training = data.subset(self.data.train_subset).features
+        controls = {n: c for n, c in fitted(training, None).items() if not c.seeded}
+        draws = video_draws(len(test))
 
-        def seen(one: FeatureSet, change: Transform | None = None) -> list[Video]:
-            videos = (one.read(video).astype(np.float32) for video in records)
+        def seen(features: Dataset, change: Transform | None = None) -> list[Video]:
+            videos = (features.read(video).astype(np.float32) for video in features.videos)
             return [video if change is None else change(video) for video in videos]
 
         def measured(videos: Sequence[Video]) -> Measured:
             return _measured(_shares(videos, step, positions), repeats, draws)
 
-        modules = [self.data.open_features(run / FEATURES) for run in runs]
+        modules = [test.with_features(run / FEATURES) for run in runs]
         raw = tuple(str(path.absolute()) for path in self.data.features)
-        of_rows: dict[str, tuple[Kind, list[Measured]]] = {RAW: ("raw", [measured(seen(features))])}
+        of_rows: dict[str, tuple[Kind, list[Measured]]] = {RAW: ("raw", [measured(seen(test))])}
         for name, control in controls.items():
-            of_rows[name] = ("control", [measured(seen(features, control.at_seed(0)))])
+            of_rows[name] = ("control", [measured(seen(test, control.at_seed(0)))])
         of_rows[variant.name] = ("compared", [measured(seen(one)) for one in modules])
         metrics = tuple(metric for metric in METRICS if metric.key in of_rows[RAW][1][0].values)
         relative = tuple(self.workspace.relative(run) for run in runs)
@@ -89,7 +89,7 @@ class Assumption:
             )
             for name, (kind, seeds) in of_rows.items()
         )
-        shown = {RAW: seen(features), "centered": seen(features, controls["centered"].at_seed(0))}
+        shown = {RAW: seen(test), "centered": seen(test, controls["centered"].at_seed(0))}
         shown[variant.name] = seen(modules[0])
         of_seeds = {name: seeds for name, (_, seeds) in of_rows.items()}
         return StudyResult(
@@ -97,14 +97,14 @@ class Assumption:
             title=self.experiment.title,
             lead=(
                 f"Share of windows of {positions} snippets, {step} apart, whose near snippets are more similar than "
-                f"their far ones; chance is one half. {len(records)} test videos, {int(repeats.sum())} of them with an "
+                f"their far ones; chance is one half. {len(test)} test videos, {int(repeats.sum())} of them with an "
                 "action more than once."
             ),
             data=self.data,
             seeds=self.seeds,
             metrics=metrics,
             rows=rows,
-            comparisons=comparisons(rows, of_seeds, metrics, len(records)),
+            comparisons=comparisons(rows, of_seeds, metrics, len(test)),
             curves=curves(shown, repeats, step, positions),
         )
 

@@ -19,11 +19,9 @@ from filelock import FileLock, Timeout
 from sola.core.errors import SolaError
 from sola.core.files import read_json, write_json
 from sola.data.source import DataSource
-from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.proposal_map.config import ProposalMapConfig
-from sola.softlanding.config import TrainingConfig
+from sola.detectors.base import DetectorConfig
+from sola.softlanding.recipes import Recipe
 
-HeadConfig = ProposalMapConfig | ActionFormerConfig
 OURS = {"synthetic", ".lock"}
 """What may be there before experiments are."""
 DIGITS = 10
@@ -36,21 +34,22 @@ class Workspace:
 
     folder: Path
 
-    def module(self, config: TrainingConfig) -> Path:
+    def module(self, recipe: Recipe) -> Path:
         """The run of a module, whose features lie in `features` in it."""
-        name = f"{config.form} {config.loss} k{config.k} s{config.step} {config.seed}"
-        return self.folder / "modules" / _key(name, dataclasses.asdict(config))
+        values = recipe.values
+        name = "{form} {loss} k{k} s{step} {seed}".format(**values)
+        return self.folder / "modules" / _key(name, values)
 
-    def control(self, name: str, like: TrainingConfig | None) -> Path:
+    def control(self, name: str, like: Recipe | None) -> Path:
         """The features of a control; a module without training resembles one that was trained, whose seed it has."""
         if like is None:
             return self.folder / "controls" / _key(name, name)
-        return self.folder / "controls" / _key(f"{name} {like.seed}", [name, dataclasses.asdict(like)])
+        return self.folder / "controls" / _key(f"{name} {like.values['seed']}", [name, like.values])
 
-    def head(self, config: HeadConfig, features: Path | None) -> Path:
+    def head(self, config: DetectorConfig, features: Path | None) -> Path:
         """The run of a head on raw features, or on those in a folder of this workspace."""
         base = "raw" if features is None else features.relative_to(self.folder).parts[1]
-        return self.folder / "heads" / _key(f"{config.head} {config.seed} {base}", [dataclasses.asdict(config), base])
+        return self.folder / "heads" / _key(f"{config.model} {config.seed} {base}", [dataclasses.asdict(config), base])
 
     def linear(self, modules: Sequence[str]) -> Path:
         """Linear evaluation of these modules' runs beside raw features and controls."""
