@@ -12,6 +12,7 @@ from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.feature_writer import FeatureWriter
 from sola.data.features import FeatureSet
+from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.train import train_detector
@@ -20,12 +21,11 @@ from sola.evaluation.controls import Control, UntrainedModule, fit_controls
 from sola.softlanding.recipes import Recipe
 from sola.softlanding.train import train
 from sola.softlanding.transform import transform
-from sola.studies.workspace import Data
 
 FEATURES, DETECTIONS, PROPOSALS = "features", "detections.json", "proposals.json"
 
 
-def make_module(data: Data, recipe: Recipe, run: Path) -> None:
+def make_module(data: DataSource, recipe: Recipe, run: Path) -> None:
     """Train a module on the training videos without their labels, and transform training and test videos."""
     if (run / FEATURES).is_dir():
         return
@@ -34,7 +34,7 @@ def make_module(data: Data, recipe: Recipe, run: Path) -> None:
     transform(module, _measured(everything, data), run / FEATURES)
 
 
-def make_controls(data: Data, folders: Mapping[str, Path], like: Path, seed: int) -> None:
+def make_controls(data: DataSource, folders: Mapping[str, Path], like: Path, seed: int) -> None:
     """Write the features of controls, by name; untrained ones resemble the module that made the features in `like`."""
     missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
     if not missing:
@@ -46,7 +46,7 @@ def make_controls(data: Data, folders: Mapping[str, Path], like: Path, seed: int
             write_control(chosen, control, seed, missing[name])
 
 
-def _measured(everything: Dataset, data: Data) -> FeatureSet:
+def _measured(everything: Dataset, data: DataSource) -> FeatureSet:
     """The features of the training and test videos."""
     parts = [everything.subset(name).features.videos for name in (data.train_subset, data.test_subset)]
     return everything.features.only(chain(*parts))
@@ -72,7 +72,7 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
                 writer.write(video, change(values.astype(np.float32)).astype(values.dtype))
 
 
-def make_head(data: Data, features: Path | None, config: DetectorConfig, run: Path) -> None:
+def make_head(data: DataSource, features: Path | None, config: DetectorConfig, run: Path) -> None:
     """Train a head on the training videos, and write what it finds in the test videos."""
     if (run / DETECTIONS).is_file():
         return
@@ -81,7 +81,7 @@ def make_head(data: Data, features: Path | None, config: DetectorConfig, run: Pa
     write_found(data, detector, base, run)
 
 
-def write_found(data: Data, detector: TrainedDetector, base: Dataset, folder: Path) -> None:
+def write_found(data: DataSource, detector: TrainedDetector, base: Dataset, folder: Path) -> None:
     """Write the proposals and detections of the test videos."""
     config, test = detector.config, base.subset(data.test_subset)
     proposals = detect(detector, test, device=config.device)
