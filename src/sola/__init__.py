@@ -26,15 +26,16 @@ if TYPE_CHECKING:
     from sola.evaluation.probe import probe
     from sola.evaluation.similarity import inspect
     from sola.export import to_fiftyone, write_handover
+    from sola.pipeline.extract_job import extract
     from sola.pipeline.pipeline import predict, rebuild_chain
+    from sola.pipeline.transform_job import transform
     from sola.softlanding.auto import suggest
     from sola.softlanding.config import TrainingConfig
     from sola.softlanding.network import SoLa
     from sola.softlanding.recipes import RECIPES, settle
     from sola.softlanding.train import train
-    from sola.softlanding.transform import transform, transform_array
+    from sola.softlanding.transform import transform_array
     from sola.video.encoders.loading import load_encoder
-    from sola.video.extraction import extract
     from sola.video.files import find_videos
 
 __all__ = [
@@ -88,7 +89,7 @@ _HOME = {
     "detect": "detectors.detect",
     "evaluate_detections": "evaluation.detections",
     "evaluate_proposals": "evaluation.detections",
-    "extract": "video.extraction",
+    "extract": "pipeline.extract_job",
     "find_videos": "video.files",
     "inspect": "evaluation.similarity",
     "load_encoder": "video.encoders.loading",
@@ -103,7 +104,7 @@ _HOME = {
     "to_fiftyone": "export",
     "train": "softlanding.train",
     "train_detector": "detectors.train",
-    "transform": "softlanding.transform",
+    "transform": "pipeline.transform_job",
     "transform_array": "softlanding.transform",
     "write_detections": "data.detections",
     "write_handover": "export",

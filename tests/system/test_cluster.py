@@ -15,6 +15,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from sola.data.unfinished import UNFINISHED
+from sola.pipeline.extracting import find_stored_videos
+from sola.pipeline.staging import StoredFeatures, stored_file
+from sola.pipeline.storage import Storage
+from sola.video.extraction_log import LOG_NAME, ExtractionLog
 from support.calling import refused, sola
 from support.places import QUADRANTS
 from support.rendering import render
@@ -23,11 +28,6 @@ from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 from sola.data.synthetic import SyntheticWorld, write
-from sola.data.unfinished import UNFINISHED
-from sola.pipeline.extracting import find_stored_videos
-from sola.pipeline.staging import StoredFeatures, stored_file
-from sola.pipeline.storage import Storage
-from sola.video.extraction_log import LOG_NAME, ExtractionLog
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80.0, length_spread=0.2, channels=16)
 

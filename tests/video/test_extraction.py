@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sola.video.extraction_log import LOG_NAME, ExtractionLog
 from support.calling import refused, sola
 from support.places import QUADRANTS, SUPPORT
 from support.quadrants import Quadrants, by_definition
@@ -26,7 +27,6 @@ from sola.data.timing import resolve_grid
 from sola.video.decoding import shown_frames
 from sola.video.errors import BadVideo
 from sola.video.extraction import extract
-from sola.video.extraction_log import LOG_NAME, ExtractionLog
 from sola.video.framing import Framing
 from sola.video.snippets import offset_of
 

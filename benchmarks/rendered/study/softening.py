@@ -17,9 +17,9 @@ import torch
 
 from sola.data.annotations import read_annotations
 from sola.data.features import FeatureSet
+from sola.pipeline.transform_job import transform
 from sola.softlanding.recipes import RECIPES, Recipe, settle
 from sola.softlanding.train import train
-from sola.softlanding.transform import transform
 
 RECIPES_SHOWN: dict[Recipe, str] = {"anet": "SoLa, published", "auto": "SoLa, auto"}
 """Recipes of the study, and what their rows are called."""

@@ -7,8 +7,8 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from sola.cli.console import parse, say
-from sola.cli.options import load_run
 from sola.export.onnx import export_onnx
+from sola.pipeline.transform_job import load_module
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,5 +24,5 @@ class Export:
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Export, "export", arguments)
-    export_onnx(load_run(options.run), options.onnx)
+    export_onnx(load_module(options.run), options.onnx)
     say(f"{options.onnx}: written")

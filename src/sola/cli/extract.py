@@ -1,7 +1,6 @@
 """`sola extract`."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +10,11 @@ from tyro.conf import arg
 from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Decoding, DecodingFlags, Spreading, SpreadingFlags, Videos, place_of, report_skipped
 from sola.core.device import Device
-from sola.pipeline.extracting import Extraction, extract_on_cluster, find_stored_videos
-from sola.pipeline.ray import Resources
-from sola.pipeline.storage import Storage
+from sola.core.storage import Storage
+from sola.pipeline.executors import run_job
+from sola.pipeline.extract_job import EncoderSource, ExtractJob, find_stored_videos
 from sola.video.encoders.loading import DEFAULT_ENCODER
-from sola.video.extraction import DType, extract
-from sola.video.extraction_log import ExtractionLog
-from sola.video.files import find_videos
+from sola.video.extraction import DType
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,68 +54,34 @@ class Extract:
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Extract, "extract", arguments)
-    resources = options.spreading.resources(*options.videos, options.out)
-    extraction = Extraction(
-        options.encoder,
-        options.window,
-        options.fps,
-        options.stride,
-        options.whole_frame,
-        options.dtype,
-        options.decoding.batch,
-        options.device,
+    executor = options.spreading.executor(*options.videos, options.out, threads=options.decoding.jobs)
+    videos = find_stored_videos(options.videos)
+    encoder = EncoderSource(options.encoder, options.window, options.device)
+    framing = dataclasses.replace(encoder.load().framing, short_side=None) if options.whole_frame else None
+    job = ExtractJob(
+        videos,
+        encoder,
+        Storage.of(options.out),
+        fps=options.fps,
+        stride=options.stride,
+        framing=framing,
+        dtype=options.dtype,
+        batch=options.decoding.batch,
+        overwrite=options.overwrite,
     )
-    if resources is None:
-        count, skipped = here(options, extraction)
-    else:
-        count, skipped = on_cluster(options, extraction, resources)
+    with extraction_bar(options.quiet) as bar:
+        line = bar.add_task("extract", total=len(videos), rate="")
+        skipped = run_job(
+            job,
+            executor,
+            skip_bad=options.decoding.skip_bad,
+            progress=lambda done, total, snippets: bar.update(line, completed=done, rate=rate(bar, line, snippets)),
+        )
     report_skipped(skipped)
     if not options.quiet:
         out = place_of(options.out)
+        count = len(videos) - len(skipped)
         say(f"{out}: {count} videos; next: sola train {out} --recipe auto --out RUN")
-
-
-def here(options: Extract, extraction: Extraction) -> tuple[int, Mapping[str, str]]:
-    """Do it in this process; return how many videos have features, and why others have none."""
-    videos = find_videos(options.videos)
-    encoder = extraction.encoder()
-    with extraction_bar(options.quiet) as bar:
-        line = bar.add_task("extract", total=len(videos), rate="")
-        features = extract(
-            videos,
-            encoder,
-            options.out,
-            fps=options.fps,
-            stride=options.stride,
-            framing=extraction.framing(encoder),
-            dtype=options.dtype,
-            batch=options.decoding.batch,
-            jobs=options.decoding.jobs,
-            source=options.encoder,
-            skip_bad=options.decoding.skip_bad,
-            overwrite=options.overwrite,
-            progress=lambda done, snippets: bar.update(line, completed=done, rate=rate(bar, line, snippets)),
-        )
-    log = ExtractionLog(options.out)
-    there = set(features.videos)
-    return len(there), {video: log.reason(video) for video in videos if video not in there}
-
-
-def on_cluster(options: Extract, extraction: Extraction, resources: Resources) -> tuple[int, Mapping[str, str]]:
-    """Do it on a cluster; return the same."""
-    videos = find_stored_videos(options.videos)
-    with extraction_bar(options.quiet) as bar:
-        line = bar.add_task("extract", total=len(videos), rate="")
-        skipped = extract_on_cluster(
-            videos,
-            Storage.of(options.out),
-            extraction,
-            resources=resources,
-            skip_bad=options.decoding.skip_bad,
-            overwrite=options.overwrite,
-            progress=lambda done, total: bar.update(line, completed=done),
-        )
-    return len(videos) - len(skipped), skipped
 
 
 def extraction_bar(quiet: bool) -> Progress:

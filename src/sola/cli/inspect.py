@@ -11,7 +11,7 @@ import numpy as np
 from tyro.conf import arg
 
 from sola.cli.console import parse, say
-from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, load_run, report_skipped
+from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json
 from sola.data.annotations import VideoAnnotation, read_annotations
@@ -21,6 +21,7 @@ from sola.data.segments import Segments
 from sola.data.timing import snippet_grid
 from sola.evaluation.controls import center
 from sola.evaluation.similarity import Video, compare, cosine_map
+from sola.pipeline.transform_job import load_module
 from sola.report.figures import obedience, png, similarity_distance, similarity_maps
 from sola.softlanding.auto import suggest
 from sola.softlanding.network import SoLa
@@ -71,7 +72,7 @@ def run(arguments: list[str]) -> None:
         if value is not None and value < least:
             raise SolaError(f"{name}={value}: expected a whole number of at least {least}")
     features = options.timing.fill(options.reading.open(options.features))
-    module = None if options.run is None else load_run(options.run)
+    module = None if options.run is None else load_module(options.run)
     if module is not None and module.channels != features.channels:
         raise SolaError(f"the features have {features.channels} channels, the run's module {module.channels}")
     annotated, classes = _annotated(options, features)

@@ -22,22 +22,19 @@ from sola.cli.options import (
 )
 from sola.core.device import Device
 from sola.core.errors import SolaError
+from sola.core.storage import Storage
 from sola.data.annotations import VideoAnnotation, read_annotations
 from sola.data.class_scores import VideoScores, read_scores
 from sola.data.detections import UNLABELED, write_detections
-from sola.data.features import FeatureSet
 from sola.data.ids import match_videos
 from sola.data.segments import Segments
 from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.detect import detect, name_proposals
 from sola.detectors.explain import explain
 from sola.detectors.proposal_map.config import ProposalMapConfig
 from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
 from sola.detectors.train import train_detector
 from sola.detectors.trained import WEIGHTS, TrainedDetector
-from sola.pipeline.predicting import Predicting, load_detector, predict_on_cluster
-from sola.pipeline.staging import StoredFeatures, fetched_file, stored_file
-from sola.pipeline.storage import Storage
+from sola.pipeline.detect_job import find_actions, load_detector
 from sola.training.run import Run, may_begin
 from sola.training.tensorboard import Track
 
@@ -195,55 +192,45 @@ def predict(arguments: list[str]) -> None:
         raise SolaError(f"--subset {options.subset}: which videos that is, --annotations must say")
     if options.proposals is not None and options.proposals.absolute() == options.out.absolute():
         raise SolaError(f"--proposals {options.proposals}: is --out too; name another file")
-    resources = options.spreading.resources(
+    executor = options.spreading.executor(
         options.run, *options.features, options.out, options.proposals, options.annotations, options.classifier
     )
     for path in filter(None, (options.out, options.proposals)):
         if Storage.of(path.parent).has(path.name) and not options.overwrite:
             raise SolaError(f"{place_of(path)}: exists already; choose another file, or pass --overwrite")
-    run = Storage.of(options.run)
-    detector = load_detector(run)
+    detector = load_detector(options.run)
     if options.classifier is not None and detector.config.knows_classes:
         raise SolaError(f"--classifier {options.classifier}: the head of {options.run} knows the classes by itself")
     if options.classifier is None and detector.classifier is None and not detector.config.knows_classes:
         raise SolaError(f"{options.run}: has no snippet classifier; name a file of class scores with --classifier")
-    features: FeatureSet | StoredFeatures
-    if resources is None:
-        features = options.timing.fill(options.reading.open(options.features))
-    else:
-        features = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
+    features = options.reading.open_anywhere(options.features, options.timing.given())
     records = videos_of(features.videos, options)
-    scores = scores_of(records, detector, options)
+    place = Storage.of(options.out.parent)
+    workspace = place / f".{options.out.name}.partial"
     with stderr_bar(options.quiet) as bar:
         line = bar.add_task("predict", total=len(records))
-
-        def progress(done: int, total: int) -> None:
-            bar.update(line, completed=done, total=total)
-
-        if isinstance(features, FeatureSet):
-            found = detections = detect(detector, features, records, device=options.device, progress=progress)
-            if not detector.config.knows_classes:
-                detections = name_proposals(detector, features, records, found, scores=scores, combine=options.combine)
-            skipped = features.skipped
-        else:
-            assert resources is not None
-            found, detections, skipped = predict_on_cluster(
-                run,
-                features,
-                Predicting(records, options.timing.given(), scores, options.combine, options.device),
-                resources=resources,
-                skip_bad=options.reading.skip_bad,
-                progress=progress,
-            )
-    with stored_file(options.out) as path:
-        write_detections(path, detections, detector.classes)
+        found = find_actions(
+            detector,
+            features,
+            records,
+            workspace,
+            scores=scores_of(records, detector, options),
+            combine=options.combine,
+            device=options.device,
+            executor=executor,
+            skip_bad=options.reading.skip_bad,
+            progress=lambda done, total, snippets: bar.update(line, completed=done, total=total),
+        )
+    with place.writing(options.out.name) as path:
+        write_detections(path, found.detections, detector.classes)
     if options.proposals is not None:
-        with stored_file(options.proposals) as path:
-            write_detections(path, {video: unnamed(one) for video, one in found.items()}, (UNLABELED,))
-    report_skipped(skipped)
+        with Storage.of(options.proposals.parent).writing(options.proposals.name) as path:
+            write_detections(path, {video: unnamed(one) for video, one in found.proposals.items()}, (UNLABELED,))
+    workspace.delete()
+    report_skipped(found.skipped)
     if not options.quiet:
-        count = sum(map(len, detections.values()))
-        say(f"{place_of(options.out)}: {count} detections in {len(detections)} videos")
+        count = sum(map(len, found.detections.values()))
+        say(f"{place_of(options.out)}: {count} detections in {len(found.detections)} videos")
 
 
 def unnamed(segments: Segments) -> Segments:
@@ -255,8 +242,10 @@ def videos_of(videos: Sequence[str], options: LocalizePredict) -> Mapping[str, V
     """The videos to be predicted, by their id in the features."""
     if options.annotations is None:
         return dict.fromkeys(videos)
-    with fetched_file(options.annotations) as path:
-        annotations = read_annotations(path, options.label_key).subset(options.subset or "validation")
+    with Storage.of(options.annotations.parent).fetched(options.annotations.name) as folder:
+        annotations = read_annotations(folder / options.annotations.name, options.label_key).subset(
+            options.subset or "validation"
+        )
     matched = match_videos(videos, annotations.videos, options.reading.id_prefix).videos
     return {ours: annotations.videos[theirs] for ours, theirs in matched.items()}
 
@@ -268,5 +257,5 @@ def scores_of(
     if options.classifier is None:
         return None
     videos = [id_ if record is None else record.video for id_, record in records.items()]
-    with fetched_file(options.classifier) as path:
-        return read_scores(path, videos, detector.classes)
+    with Storage.of(options.classifier.parent).fetched(options.classifier.name) as folder:
+        return read_scores(folder / options.classifier.name, videos, detector.classes)

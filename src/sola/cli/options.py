@@ -9,10 +9,10 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from sola.cli.console import say
 from sola.core.errors import SolaError
+from sola.core.storage import Storage, is_remote
 from sola.data.features import FeatureSet
-from sola.pipeline.ray import Resources
-from sola.pipeline.storage import Storage, is_remote
-from sola.softlanding.network import SoLa
+from sola.pipeline.executors import Ray, Threads
+from sola.pipeline.stored_features import StoredFeatures, open_features
 
 Features = Annotated[Positional[tuple[Path, ...]], arg(metavar="FEATURES")]
 """One folder (or .h5) of per-video arrays, or several that are joined on channels."""
@@ -50,6 +50,14 @@ class Reading:
             raise SolaError("FEATURES is missing: name the folder (or .h5) that holds the feature files")
         return FeatureSet.open(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
 
+    def open_anywhere(
+        self, sources: Sequence[Path], timing: Mapping[str, float] | None = None
+    ) -> FeatureSet | StoredFeatures:
+        """Open one feature set, which may be in an object store; SolaError when there is none."""
+        if not sources:
+            raise SolaError("FEATURES is missing: name the folder (or .h5) that holds the feature files")
+        return open_features(sources, channels_first=self.channels_first, skip_bad=self.skip_bad, timing=timing)
+
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
@@ -86,19 +94,17 @@ class Spreading:
     worker_gpus: float = 0.0
     """GPUs that each worker takes, 0.5 for two workers a GPU."""
 
-    def resources(self, *places: Path | None) -> Resources | None:
-        """What to ask the cluster for; None when the work is done here, in one process.
+    def executor(self, *places: Path | None, threads: int = 1) -> Threads | Ray:
+        """Return what runs the job.
 
-        Raises SolaError for a number below what makes sense, and without a cluster for a place in an object store.
+        Raises SolaError for a number out of range, and without a cluster for a place in an object store.
         """
         if self.engine == "local":
             for place in filter(None, places):
                 if is_remote(place):
                     raise SolaError(f"{Storage.of(place).location}: is in an object store; pass --engine ray")
-            return None
-        if (self.workers is not None and self.workers < 1) or self.worker_cpus <= 0 or self.worker_gpus < 0:
-            raise SolaError("--workers and --worker-cpus must be positive, --worker-gpus not below 0")
-        return Resources(self.workers, self.worker_cpus, self.worker_gpus)
+            return Threads(threads)
+        return Ray(self.workers, self.worker_cpus, self.worker_gpus)
 
 
 DecodingFlags = OmitArgPrefixes[Decoding]
@@ -110,13 +116,6 @@ TimingFlags = OmitArgPrefixes[Timing]
 def place_of(place: Path) -> str:
     """How a person writes it: of a URL's two slashes a Path keeps one."""
     return Storage.of(place).location if is_remote(place) else str(place)
-
-
-def load_run(run: Path) -> SoLa:
-    """The module of a finished run; SolaError when there is no such folder, before any hub is asked."""
-    if not run.is_dir():
-        raise SolaError(f"{run}: no such folder; expected a finished run of `sola train`")
-    return SoLa.from_pretrained(run)
 
 
 def report_skipped(skipped: Mapping[str, str]) -> None:

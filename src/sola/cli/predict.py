@@ -1,7 +1,6 @@
 """`sola predict`."""
 
 import dataclasses
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -9,15 +8,16 @@ from typing import Annotated
 from tyro.conf import arg
 
 from sola.cli.console import parse, say, stderr_bar
-from sola.cli.options import Decoding, DecodingFlags, Videos
-from sola.core.device import Device, choose_device
+from sola.cli.options import Decoding, DecodingFlags, Videos, report_skipped
+from sola.core.device import Device
 from sola.core.errors import SolaError
+from sola.core.storage import Storage
 from sola.data.detections import UNLABELED, write_detections
-from sola.data.segments import Segments
 from sola.detectors.trained import TrainedDetector
+from sola.pipeline.detect_job import Found
+from sola.pipeline.executors import Threads
 from sola.pipeline.pipeline import predict, rebuild_chain
 from sola.report.timeline import write_timeline
-from sola.video.extraction_log import ExtractionLog
 from sola.video.files import find_videos
 from sola.video.key_frames import key_frames
 
@@ -70,44 +70,36 @@ def run(arguments: list[str]) -> None:
             raise SolaError(f"{path}: exists already; choose another place, or pass --overwrite")
     videos = find_videos(options.videos)
     detector = TrainedDetector.load(options.detector)
-    chain = rebuild_chain(detector, choose_device(options.device), encoder=options.encoder, modules=options.sola)
-    workspace = options.out.absolute().with_name(f".{options.out.name}.partial")
+    chain = rebuild_chain(detector, options.device, encoder=options.encoder, modules=options.sola)
+    workspace = Storage.of(options.out.absolute().with_name(f".{options.out.name}.partial"))
     with stderr_bar(options.quiet) as bar:
         lines = {step: bar.add_task(step, total=None, visible=False) for step in ("extract", "transform", "detect")}
         found = predict(
             videos,
             chain,
             workspace,
-            jobs=options.decoding.jobs,
             batch=options.decoding.batch,
             skip_bad=options.decoding.skip_bad,
             device=options.device,
-            progress=lambda step, done, total: bar.update(lines[step], completed=done, total=total, visible=True),
+            executor=Threads(options.decoding.jobs),
+            progress=lambda step, done, total, _: bar.update(lines[step], completed=done, total=total, visible=True),
         )
-        log = ExtractionLog(workspace / "features")
         classes = detector.classes or (UNLABELED,)
         if pictures is not None:
-            draw(pictures, videos, found, log, classes)
-    write_detections(options.out, found, classes)
-    shutil.rmtree(workspace, ignore_errors=True)
-    left_out = [video for video in videos if video not in found]
-    if left_out:
-        say(f"{len(left_out)} bad files left out, the first: {log.reason(left_out[0])}")
+            draw(pictures, videos, found, classes)
+    write_detections(options.out, found.detections, classes)
+    workspace.delete()
+    report_skipped(found.skipped)
     if not options.quiet:
         also = "" if pictures is None else f", pictures in {pictures}"
-        say(f"{options.out}: {sum(map(len, found.values()))} detections in {len(found)} videos{also}")
+        count = sum(map(len, found.detections.values()))
+        say(f"{options.out}: {count} detections in {len(found.detections)} videos{also}")
 
 
-def draw(
-    folder: Path,
-    videos: Mapping[str, Path],
-    found: Mapping[str, Segments],
-    log: ExtractionLog,
-    classes: tuple[str, ...],
-) -> None:
+def draw(folder: Path, videos: Mapping[str, Path], found: Found, classes: tuple[str, ...]) -> None:
     """Draw every video's timeline."""
-    for video, detections in found.items():
-        duration = log.seconds(video)
+    for video, detections in found.detections.items():
+        duration = found.durations[video]
         middles = [(number + 0.5) * duration / KEY_FRAMES for number in range(KEY_FRAMES)]
         frames = key_frames(videos[video], middles, KEY_FRAME_HEIGHT)
         write_timeline(folder / f"{video}.png", video, duration, frames, detections, classes)

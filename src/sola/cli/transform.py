@@ -1,36 +1,25 @@
 """`sola transform`."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
 from sola.cli.console import parse, say, stderr_bar
-from sola.cli.options import (
-    Features,
-    Reading,
-    ReadingFlags,
-    Spreading,
-    SpreadingFlags,
-    load_run,
-    place_of,
-    report_skipped,
-)
-from sola.core.device import Device, choose_device
-from sola.pipeline.ray import Progress, Resources
-from sola.pipeline.staging import StoredFeatures
-from sola.pipeline.storage import Storage
-from sola.pipeline.transforming import transform_on_cluster
-from sola.softlanding.transform import transform
+from sola.cli.options import Features, Reading, ReadingFlags, Spreading, SpreadingFlags, place_of, report_skipped
+from sola.core.device import Device
+from sola.core.storage import Storage
+from sola.data.features import FeatureSet
+from sola.pipeline.executors import run_job
+from sola.pipeline.transform_job import load_module, transform_job
 
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
     """Write every video of FEATURES through the module of RUN to OUT: same names, same format, same dtype.
 
-    OUT appears when it is whole. A transform that was stopped goes on with the videos that are missing.
+    A transform that was stopped continues with the videos that are missing.
     """
 
     run: Annotated[Positional[Path], arg(metavar="RUN")]
@@ -40,7 +29,7 @@ class Transform:
     out: Annotated[Path, arg(metavar="DIR")]
     """The folder to write."""
     overwrite: bool = False
-    """Replace OUT."""
+    """Replace what another transform wrote to OUT."""
     device: Device = "auto"
     """The GPU where there is one, or as named."""
     quiet: bool = False
@@ -52,41 +41,21 @@ class Transform:
 def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Transform, "transform", arguments)
-    resources = options.spreading.resources(options.run, *options.features, options.out)
+    executor = options.spreading.executor(options.run, *options.features, options.out)
+    module = load_module(options.run)
+    features = options.reading.open_anywhere(options.features)
+    job = transform_job(module, features, Storage.of(options.out), device=options.device, overwrite=options.overwrite)
     with stderr_bar(options.quiet) as bar:
         line = bar.add_task("transform", total=None)
-
-        def progress(done: int, total: int) -> None:
-            bar.update(line, completed=done, total=total)
-
-        if resources is None:
-            count, skipped = here(options, progress)
-        else:
-            count, skipped = on_cluster(options, resources, progress)
+        skipped = run_job(
+            job,
+            executor,
+            skip_bad=options.reading.skip_bad,
+            progress=lambda done, total, snippets: bar.update(line, completed=done, total=total),
+        )
+    if isinstance(features, FeatureSet):
+        skipped = {**features.skipped, **skipped}
     report_skipped(skipped)
     if not options.quiet:
+        count = sum(video not in skipped for video in features.videos)
         say(f"{place_of(options.out)}: {count} videos")
-
-
-def here(options: Transform, progress: Progress) -> tuple[int, Mapping[str, str]]:
-    """Do it in this process; return how many videos there are, and why others were left out."""
-    module = load_run(options.run).to(choose_device(options.device))
-    features = options.reading.open(options.features)
-    transform(module, features, options.out, overwrite=options.overwrite, progress=progress)
-    return len(features.videos), features.skipped
-
-
-def on_cluster(options: Transform, resources: Resources, progress: Progress) -> tuple[int, Mapping[str, str]]:
-    """Do it on a cluster; return the same."""
-    features = StoredFeatures.of(options.features, channels_first=options.reading.channels_first)
-    skipped = transform_on_cluster(
-        Storage.of(options.run),
-        features,
-        Storage.of(options.out),
-        device=options.device,
-        resources=resources,
-        skip_bad=options.reading.skip_bad,
-        overwrite=options.overwrite,
-        progress=progress,
-    )
-    return len(features.videos) - len(skipped), skipped

@@ -15,13 +15,14 @@ from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
 from sola.evaluation.similarity import Video, compare, cosine_map
+from sola.pipeline.transform_job import transform
 from sola.report.figures import metric_bars, obedience, png, similarity_distance, similarity_maps, training_curves
 from sola.report.page import Page, Picture, Section, probe_table
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.network import SoLa
 from sola.softlanding.recipes import RECIPES, Recipe, settle
 from sola.softlanding.train import train
-from sola.softlanding.transform import transform, transform_array
+from sola.softlanding.transform import transform_array
 from sola.training.run import Run
 
 RUNS: dict[str, Recipe] = {"SoLa, published": "anet", "SoLa, auto": "auto"}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sola.core.files import read_json, write_json
+from sola.data.journal import is_finished
 from sola.detectors.recipes import DetectorName
 from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
@@ -113,7 +114,7 @@ class Sweep:
             names = [name for name in chosen if seed == 0 or name.startswith("untrained")]
             folders = {name: self.control(name, seed) for name in names}
             like = self.module(self.experiment.variants[-1], seed) / FEATURES
-            if any(not folder.is_dir() for folder in folders.values()):
+            if any(not is_finished(folder) for folder in folders.values()):
                 jobs.append((make_controls, (self.data, folders, like, seed)))
         return jobs
 
