@@ -15,7 +15,9 @@ import pytest
 from support.calling import refused, sola
 
 from sola.cli import COMMANDS
+from sola.data.features import FeatureSet
 from sola.data.synthetic import SyntheticWorld, write
+from sola.pipeline import transform_job
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80, channels=16, action_length=10)
 TRAIN = ["--step", "2", "--hidden", "16", "--projector-hidden", "8", "--epochs", "3", "--quiet"]
@@ -303,20 +305,18 @@ def test_a_resumed_transform_takes_the_files_as_they_are_now(
     world: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after three videos; one of them is replaced before it is called again."""
-    from sola.data.features import FeatureWriter
-
     features = shutil.copytree(world / "features", tmp_path / "features")
-    written, write_one = [], FeatureWriter.write
+    written, write_one = [], transform_job.write_like
 
-    def dies(self: FeatureWriter, video: str, array: np.ndarray) -> None:
+    def dies(read: FeatureSet, video: str, array: np.ndarray, path: Path) -> None:
         if len(written) == 3:
             raise KeyboardInterrupt
-        write_one(self, video, array)
+        write_one(read, video, array, path)
         written.append(video)
 
-    monkeypatch.setattr(FeatureWriter, "write", dies)
+    monkeypatch.setattr(transform_job, "write_like", dies)
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 130
-    monkeypatch.setattr(FeatureWriter, "write", write_one)
+    monkeypatch.setattr(transform_job, "write_like", write_one)
     np.save(features / f"{written[0]}.npy", np.zeros((33, 16), np.float16))
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 0
     assert np.load(tmp_path / "out" / f"{written[0]}.npy").shape == (33, 16)

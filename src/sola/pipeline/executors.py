@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sola.core.errors import SolaError
 from sola.data.journal import JobFolder, Report, Row
@@ -25,6 +25,7 @@ def no_progress(done: float, total: int, snippets: int) -> None:
     """Report nothing."""
 
 
+@runtime_checkable
 class VideoJob(Protocol):
     """Work that is done video by video into a folder, with a row of the folder's journal for each.
 
@@ -58,6 +59,7 @@ class VideoJob(Protocol):
         ...
 
 
+@runtime_checkable
 class Executor(Protocol):
     """What runs jobs."""
 
