@@ -23,7 +23,7 @@ from support.rendering import render
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
 from sola.data.features import FeatureSet
-from sola.data.journal import JOURNAL, read_rows
+from sola.data.journal import JOURNAL, MARK, read_rows
 from sola.data.manifest import Manifest
 from sola.data.synthetic import SyntheticWorld, write
 from sola.pipeline.extract_job import find_stored_videos

@@ -143,8 +143,7 @@ class JobFolder:
         try:
             if place is not None:
                 place.mkdir(parents=True, exist_ok=True)
-                for unfinished in place.glob(".*.tmp"):
-                    unfinished.unlink(missing_ok=True)
+            self._remove_leftovers()
         except OSError as error:
             raise unwritable(Path(self.storage.location), error) from error
         self.storage.write_json(MARK, self.description)
@@ -172,8 +171,15 @@ class JobFolder:
 
     def finish(self) -> None:
         """Remove the mark: every video is written."""
+        self._remove_leftovers()
         self.storage.remove(MARK)
         self.finished = True
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a run or worker that was killed had begun to write."""
+        if self.storage.local is not None:
+            for unfinished in self.storage.local.glob(".*.tmp"):
+                unfinished.unlink(missing_ok=True)
 
     def _upload(self) -> None:
         if self.storage.local is None:
