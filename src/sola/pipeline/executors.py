@@ -164,11 +164,16 @@ class Threads:
 
         def work(video: str) -> None:
             try:
-                row = job.run(video, lambda share, snippets: tally.report(video, share, snippets))
-            except BadVideo as error:
-                tally.bad(video, error)
-            else:
-                tally.done(video, row)
+                tally.report(video, None, 0)
+                try:
+                    row = job.run(video, lambda share, snippets: tally.report(video, share, snippets))
+                except BadVideo as error:
+                    tally.bad(video, error)
+                else:
+                    tally.done(video, row)
+            except BaseException:
+                tally.left = True  # before this thread takes the next video
+                raise
 
         with ThreadPoolExecutor(max_workers=self.count) as pool:
             futures: list[Future[None]] = [pool.submit(work, video) for video in videos]
