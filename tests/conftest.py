@@ -1,6 +1,8 @@
 """Shapes and types of every signature are checked while the tests run; slow tests go last."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import jaxtyping
@@ -18,6 +20,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("long") and "SOLA_LONG" not in os.environ:
             item.add_marker(pytest.mark.skip(reason="takes long: set SOLA_LONG=1"))
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(autouse=True)
+def no_shown_log() -> Iterator[None]:
+    """A command run in this process shows the log; the next test starts without."""
+    yield
+    logging.getLogger("sola").handlers.clear()
+    logging.getLogger("sola").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

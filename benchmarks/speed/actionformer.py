@@ -24,9 +24,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sola.data.timing import Placement
 from sola.detectors.actionformer import blocks
-from sola.detectors.actionformer.loss import ActionFormerLoss
 from sola.detectors.actionformer.network import ActionFormer
 
 LENGTH, BATCH, CHANNELS, CLASSES, WINDOW = 2304, 2, 2048, 20, 19
@@ -70,16 +68,17 @@ def half(length: int = LENGTH) -> Step:
 
 def ours(length: int = LENGTH) -> Step:
     torch.manual_seed(0)
-    head, loss = ActionFormer(CHANNELS, CLASSES, length=length), ActionFormerLoss()
+    model = ActionFormer(CHANNELS, CLASSES, length=length)
     clips, instances, labels = batch(length)
 
     def step() -> float:
-        features, mask = head.pad(clips)
-        scored = loss(head(features, mask), head.targets(instances, labels, features.shape[2]))
-        scored.total.backward()
-        return scored.total.item()
+        features, mask = model.collate(clips)
+        targets = model.targets(instances, labels, features.shape[2])
+        loss = model.loss(model(features, mask), targets, torch.Generator())
+        loss.backward()
+        return loss.item()
 
-    for parameter in head.parameters():
+    for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     return step
 
@@ -129,13 +128,12 @@ def authors(length: int = LENGTH) -> Step:
 
 def three_hours(length: int = THREE_HOURS) -> Step:
     torch.manual_seed(0)
-    head = ActionFormer(CHANNELS, CLASSES, threshold=0.0).eval()
+    model = ActionFormer(CHANNELS, CLASSES, threshold=0.0).eval()
     features = torch.randn(1, length, CHANNELS)
 
     @torch.no_grad()
     def step() -> float:
-        padded, mask = head.pad([features[0].T])
-        return float(len(head.decode(head(padded, mask), [Placement(0.0, 0.25)])[0]))
+        return float(len(model.decode(model(*model.collate([features[0].T])))[0]))
 
     return step
 

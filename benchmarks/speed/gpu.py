@@ -1,4 +1,4 @@
-"""Table 4a's training on an ActivityNet-sized set on a GPU, its share of the card's peak, and a pass of each head.
+"""Table 4a's training on an ActivityNet-sized set on a GPU, its share of the card's peak, and a pass of each detector.
 
 9,649 made-up videos of 150 × 400 float16, 500 epochs by default: the engine's own steps, without start-up, log and
 checkpoints. The share of the peak counts the multiplications of the module and projector alone (forward once, backward
@@ -19,8 +19,7 @@ from torch import nn
 
 from sola.core.device import choose_device, choose_precision
 from sola.data.ragged import PackedFeatures
-from sola.detectors.actionformer.network import ActionFormer
-from sola.detectors.recipes import DETECTOR_RECIPES
+from sola.detectors import DETECTORS, detector_family
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.task import SimilarityMatching
 from sola.training.trainer import backward
@@ -41,7 +40,7 @@ def training(videos: int, epochs: int, device: torch.device, precision: str, pea
         backward(task, batch, device, precision)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return task.windows(batch)
+        return len(batch)
 
     step(0, 0)
     wait(device)
@@ -67,19 +66,18 @@ def weights_at_each_position(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.ndim > 1)
 
 
-def heads(device: torch.device, precision: str, batch: int) -> dict[str, float]:
-    """Milliseconds of a forward and backward pass of each head at ActivityNet's settings; the loss is a plain sum."""
+def detectors(device: torch.device, precision: str, batch: int) -> dict[str, float]:
+    """Milliseconds of a forward and backward pass of each detector with its recipe "anet"; the loss is a plain sum."""
     found = {}
-    for name in ("bmn", "gtad", "actionformer"):
-        head = DETECTOR_RECIPES[name, "anet"]().build(CHANNELS, CLASSES).to(device)
-        clips = torch.randn(batch, CHANNELS, CLIP, device=device)
-        inputs = head.pad(list(clips)) if isinstance(head, ActionFormer) else (clips,)
+    for name in DETECTORS:
+        model = detector_family(name).recipe("anet").build(CHANNELS, CLASSES).to(device)
+        inputs = model.collate(list(torch.randn(batch, CHANNELS, CLIP, device=device)))
 
-        def once(head: nn.Module = head, inputs: tuple[torch.Tensor, ...] = inputs) -> None:
+        def once(model: nn.Module = model, inputs: tuple[torch.Tensor, ...] = inputs) -> None:
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                out = head(*inputs)
+                out = model(*inputs)
             torch.stack([part.float().sum() for part in tensors(out) if part.requires_grad]).sum().backward()
-            head.zero_grad(set_to_none=True)
+            model.zero_grad(set_to_none=True)
 
         found[name] = round(milliseconds(once, device), 1)
     return found
@@ -117,7 +115,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--videos", type=int, default=9649)
     parser.add_argument("--epochs", type=int, default=500)
-    parser.add_argument("--batch", type=int, default=16, help="clips at once through a head")
+    parser.add_argument("--batch", type=int, default=16, help="clips at once through a detector")
     parser.add_argument("--peak-tflops", type=float, default=989.0)
     options = parser.parse_args()
     device = choose_device(options.device)
@@ -126,7 +124,7 @@ def main() -> None:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "precision": precision,
         "training": training(options.videos, options.epochs, device, precision, options.peak_tflops),
-        "heads_milliseconds": heads(device, precision, options.batch),
+        "detectors_milliseconds": detectors(device, precision, options.batch),
     }
     print(json.dumps(figures, indent=2))
 

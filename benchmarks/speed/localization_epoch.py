@@ -1,9 +1,9 @@
-"""How long an epoch of head training takes a video, at ActivityNet's size: T = 100, 400 channels, the real annotations.
+"""Time per video of an epoch of detector training, at ActivityNet's size: T = 100, 400 channels, the real annotations.
 
 Features are noise (their values cost nothing); clips, targets, losses and steps are those of `sola localize train`.
 Measured on some hundred videos and given a video, so that an epoch of all 9,649 can be reckoned.
 
-    python benchmarks/speed/localization_epoch.py ANNOTATIONS.json [--videos 500] [--head bmn]
+    python benchmarks/speed/localization_epoch.py ANNOTATIONS.json [--videos 500] [--model bmn]
 """
 
 import argparse
@@ -16,9 +16,9 @@ import torch
 from sola.core.device import choose_precision
 from sola.data.annotations import read_annotations
 from sola.data.timing import Placement
+from sola.detectors import detector_family
 from sola.detectors.clips import Clips
-from sola.detectors.proposal_map.task import ProposalTraining
-from sola.detectors.recipes import DETECTOR_RECIPES
+from sola.detectors.task import DetectionTask
 from sola.training.trainer import backward
 
 CPU = torch.device("cpu")
@@ -46,11 +46,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("annotations", type=Path)
     parser.add_argument("--videos", type=int, default=500)
-    parser.add_argument("--head", choices=("bmn", "gtad"), default="bmn")
+    parser.add_argument("--model", choices=("bmn", "gtad"), default="bmn")
     options = parser.parse_args()
-    config = DETECTOR_RECIPES[options.head, "anet"]()
+    config = detector_family(options.model).recipe("anet")
     clips = noise(options.annotations, options.videos)
-    task = ProposalTraining(config, clips, Path(), CPU)
+    task = DetectionTask(config, clips, 0, CPU)
     optimizer = task.optimizer()
     precision = choose_precision("auto", CPU)
     backward(task, task.batch(0, 0), CPU, precision)  # once for nothing
@@ -60,9 +60,10 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
     seconds = time.perf_counter() - began
+    milliseconds, minutes = 1000 * seconds / len(clips), 9649 * seconds / len(clips) / 60
     print(
-        f"{options.head}, {precision}, {torch.get_num_threads()} threads: {1000 * seconds / len(clips):.0f} ms a video "
-        f"over {len(clips)} videos; an epoch of 9,649 would take {9649 * seconds / len(clips) / 60:.0f} min (reckoned)"
+        f"{options.model}, {precision}, {torch.get_num_threads()} threads: {milliseconds:.0f} ms a video over "
+        f"{len(clips)} videos; an epoch of 9,649 would take {minutes:.0f} min (reckoned)"
     )
 
 

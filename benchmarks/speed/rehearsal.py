@@ -26,7 +26,7 @@ from jaxtyping import Float
 from sola.core.files import write_json
 from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.manifest import Manifest
-from sola.detectors.recipes import DETECTOR_RECIPES
+from sola.detectors import DETECTORS, detector_family
 from sola.softlanding.recipes import RECIPES
 from sola.training.run import Run
 
@@ -45,7 +45,7 @@ class Layout:
     manifest: Manifest = dataclasses.field(default_factory=Manifest)
     probed: bool = True
     """Whether linear evaluation of all videos fits in a usual memory."""
-    head: tuple[object, ...] = ()
+    detector: tuple[object, ...] = ()
     """What `localize train` is given besides."""
 
     def length(self, duration: float) -> int:
@@ -67,7 +67,7 @@ LAYOUTS = {
         2_304,
         manifest=Manifest(2_304, fps=15.0, stride=8.0, window=32.0),
         probed=False,
-        head=("--classifier-epochs", 0),  # hours on so wide features, and a file names the proposals
+        detector=("--classifier-epochs", 0),  # hours on so wide features, and a file names the proposals
     ),
 }
 EPOCHS = {"train": 2, "localize train": 1}
@@ -195,7 +195,7 @@ def measured(videos: int, *arguments: object, run: Path | None = None) -> Measur
     return Measured(videos, seconds - sum(epochs), peak, min(epochs, default=0.0))
 
 
-def rehearse(folder: Path, layout: Layout, recipe: str, head: str, videos: int) -> dict[str, Measured]:
+def rehearse(folder: Path, layout: Layout, recipe: str, model: str, videos: int) -> dict[str, Measured]:
     """Every documented step in a laid folder of that many training videos, and half as many for validation."""
     annotations = ["--annotations", folder / "annotations.json"]
     source, softened, half = folder / "features", folder / "softened", max(videos // 2, 1)
@@ -214,8 +214,8 @@ def rehearse(folder: Path, layout: Layout, recipe: str, head: str, videos: int) 
         steps["probe"] = measured(videos + half, "probe", source, *annotations, *compared, *shared)
     return steps | {
         "localize train": measured(
-            videos, "localize", "train", softened, *annotations, "--head", head, "--recipe", recipe, "--out", detector,
-            "--epochs", EPOCHS["localize train"], *layout.head, *shared, run=detector,
+            videos, "localize", "train", softened, *annotations, "--model", model, "--recipe", recipe,
+            "--out", detector, "--epochs", EPOCHS["localize train"], *layout.detector, *shared, run=detector,
         ),
         "localize predict": measured(
             half, "localize", "predict", detector, softened, *annotations, "--subset", "validation",
@@ -227,14 +227,14 @@ def rehearse(folder: Path, layout: Layout, recipe: str, head: str, videos: int) 
 
 
 def reckoned(
-    small: dict[str, Measured], large: dict[str, Measured], layout: Layout, recipe: str, head: str
+    small: dict[str, Measured], large: dict[str, Measured], layout: Layout, recipe: str, model: str
 ) -> list[Reckoned]:
     """Each step at all videos of the layout."""
     both = layout.training + layout.validation
     videos = {"train": layout.training, "transform": both, "probe": both, "localize train": layout.training}
     epochs = {
-        "train": int(RECIPES[recipe]().epochs),  # type: ignore[index]
-        "localize train": DETECTOR_RECIPES[head, recipe]().epochs,  # type: ignore[index]
+        "train": RECIPES[recipe]().values["epochs"],  # type: ignore[index]
+        "localize train": detector_family(model).recipe(recipe).epochs,
     }
     return [
         Reckoned(step, small[step], large[step], videos.get(step, layout.validation), epochs.get(step, 0))
@@ -273,7 +273,7 @@ def main() -> None:
     parser.add_argument("--videos", type=int, nargs=2, default=(256, 512), help="training videos at either size")
     parser.add_argument("--channels", type=int, default=None, help="instead of the layout's")
     parser.add_argument("--layout", choices=tuple(LAYOUTS), default="anet")
-    parser.add_argument("--head", choices=("gtad", "bmn", "actionformer"), default="gtad")
+    parser.add_argument("--model", choices=tuple(DETECTORS), default="gtad")
     options = parser.parse_args()
     layout = LAYOUTS[options.layout]
     annotations = read_annotations(options.annotations)
@@ -281,11 +281,11 @@ def main() -> None:
     for videos in options.videos:
         folder = options.out / str(videos)
         lay(chosen(annotations, videos), annotations.classes, layout, options.channels or layout.channels, folder)
-        sizes.append(rehearse(folder, layout, options.layout, options.head, videos))
-    rows = reckoned(*sizes, layout, options.layout, options.head)
+        sizes.append(rehearse(folder, layout, options.layout, options.model, videos))
+    rows = reckoned(*sizes, layout, options.layout, options.model)
     write_json(options.out / "rehearsal.json", [dataclasses.asdict(row) for row in rows])
     busy = f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f} over the last five minutes"
-    print(f"{options.layout}, {options.head}: {busy}\n\n{table(rows)}")
+    print(f"{options.layout}, {options.model}: {busy}\n\n{table(rows)}")
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sola.core.errors import SolaError
     from sola.data.annotations import Annotations, read_annotations
+    from sola.data.dataset import Dataset
     from sola.data.detections import read_detections, write_detections
     from sola.data.features import FeatureSet
     from sola.data.segments import Segments
     from sola.data.synthetic import SyntheticWorld
     from sola.data.timing import SnippetGrid
+    from sola.detectors import DETECTORS, detector_family
     from sola.detectors.detect import detect, name_proposals
-    from sola.detectors.recipes import DETECTOR_RECIPES
     from sola.detectors.train import train_detector
     from sola.detectors.trained import TrainedDetector
     from sola.evaluation.detections import evaluate_detections, evaluate_proposals
@@ -39,9 +40,10 @@ if TYPE_CHECKING:
     from sola.video.files import find_videos
 
 __all__ = [
-    "DETECTOR_RECIPES",
+    "DETECTORS",
     "RECIPES",
     "Annotations",
+    "Dataset",
     "FeatureSet",
     "Segments",
     "SnippetGrid",
@@ -51,6 +53,7 @@ __all__ = [
     "TrainedDetector",
     "TrainingConfig",
     "detect",
+    "detector_family",
     "evaluate_detections",
     "evaluate_proposals",
     "extract",
@@ -75,9 +78,10 @@ __all__ = [
 ]
 
 _HOME = {
-    "DETECTOR_RECIPES": "detectors.recipes",
+    "DETECTORS": "detectors",
     "RECIPES": "softlanding.recipes",
     "Annotations": "data.annotations",
+    "Dataset": "data.dataset",
     "FeatureSet": "data.features",
     "TrainedDetector": "detectors.trained",
     "Segments": "data.segments",
@@ -87,6 +91,7 @@ _HOME = {
     "SyntheticWorld": "data.synthetic",
     "TrainingConfig": "softlanding.config",
     "detect": "detectors.detect",
+    "detector_family": "detectors",
     "evaluate_detections": "evaluation.detections",
     "evaluate_proposals": "evaluation.detections",
     "extract": "pipeline.extract_job",

@@ -16,7 +16,7 @@ from rendered.renderer.world import VideoSpec, videos, write_annotations
 from safetensors import safe_open
 
 from sola.core.errors import SolaError
-from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 from sola.data.synthetic import SyntheticWorld, write
@@ -98,6 +98,6 @@ class TestSets:
 def test_a_supervised_network_finds_what_raw_features_hide(tmp_path: Path) -> None:
     world = SyntheticWorld(training_videos=20, validation_videos=8, length=120, channels=32, easy=True)
     write(world, tmp_path / "world")
-    features = FeatureSet.open(tmp_path / "world" / "features")
-    found = supervised_bound(features, read_annotations(tmp_path / "world" / "annotations.json"), smoothing=3)
+    data = Dataset.open(tmp_path / "world" / "features", tmp_path / "world" / "annotations.json")
+    found = supervised_bound(data, smoothing=3)
     assert 0.7 < found <= 1

@@ -16,8 +16,8 @@ from rendered.study.softening import soften
 
 from sola.core.files import write_json
 from sola.data.synthetic import SyntheticWorld, write
+from sola.detectors import detector_family
 from sola.evaluation.controls import NAMES
-from sola.studies.settings import quick_heads
 
 TIMES = st.lists(st.integers(0, 12), max_size=5, unique=True).map(lambda times: np.array(times, float) / 2)
 
@@ -82,7 +82,8 @@ def test_from_features_to_tables(
         linear.measure(folder, runs, "validation", solver, videos, 1)
     boundaries.measure(folder, runs, "validation", 1)
     # as they are, three heads take minutes; what is tested is what becomes of them
-    small = {head: quick_heads()[name] for head, name in zip(heads.HEADS, ("bmn", "gtad", "actionformer"), strict=True)}
+    names = zip(heads.HEADS, ("bmn", "gtad", "actionformer"), strict=True)
+    small = {head: detector_family(name).recipe("quick") for head, name in names}
     monkeypatch.setattr(heads, "head_configs", lambda _: small)
     centered = {folder.name: {"ridge, all labels": {name: [float(name == "centered")] for name in NAMES}}}
     write_json(tmp_path / "facts.json", centered)

@@ -8,31 +8,23 @@ import pytest
 
 from sola.core.errors import SolaError
 from sola.data import demo_sets
-from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.data.demo_sets import BenchmarkSet, write_benchmark
-from sola.data.features import FeatureSet
-from sola.data.timing import snippet_grid
 
 
 @pytest.mark.parametrize("name", get_args(BenchmarkSet))
 def test_a_set_is_features_and_annotations_that_fit_each_other(name: BenchmarkSet, tmp_path: Path) -> None:
     write_benchmark(name, tmp_path / "data")
-    features = FeatureSet.open(tmp_path / "data" / "features")
-    annotations = read_annotations(tmp_path / "data" / "annotations.json")
-    assert sorted(features.videos) == sorted(annotations.videos)
-    assert {part: len(annotations.subset(part).videos) for part in ("training", "validation")} == {
-        "training": 56,
-        "validation": 20,
-    }
-    assert len(annotations.classes) >= 11
-    for video, annotation in annotations.videos.items():
-        array = features.read(video)
+    data = Dataset.open(tmp_path / "data" / "features", tmp_path / "data" / "annotations.json")
+    assert data.findings == ()
+    assert {part: len(data.subset(part)) for part in ("training", "validation")} == {"training": 56, "validation": 20}
+    assert len(data) == 76
+    assert len(data.classes) >= 11
+    for video, array in data.items():
         assert array.dtype == np.float16
-        assert array.shape[1] == features.channels == 128
-        assert annotation.duration == pytest.approx(len(array) / 4, abs=0.5)
-        covered = snippet_grid(video, len(array), features.manifest, annotation).covered(
-            annotation.segments, len(array)
-        )
+        assert array.shape[1] == data.features.channels == 128
+        assert video.duration == pytest.approx(len(array) / 4, abs=0.5)
+        covered = video.grid.covered(video.segments, len(array))
         assert 0 < (covered >= 0).mean() < 1
 
 

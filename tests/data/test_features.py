@@ -1,5 +1,6 @@
 """Feature sets: directories, archives and streams, and what is refused in them."""
 
+import dataclasses
 import json
 import pickle
 from pathlib import Path
@@ -8,43 +9,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from support.feature_files import VIDEOS, array, expected, make
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.data.header import Header
 from sola.data.manifest import Manifest
-
-VIDEOS = ("a", "b", "c")
-
-
-def array(length: int = 9, channels: int = 4, seed: int = 0, dtype: type = np.float16) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((length, channels)).astype(dtype)
-
-
-def make(folder: Path, suffix: str = ".npy", transposed: bool = False, dtype: type = np.float16) -> Path:
-    """Write a folder of three videos of 9, 10 and 11 snippets and 4 channels."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, video in enumerate(VIDEOS):
-        values = expected(i, dtype)
-        values = values.T if transposed else values
-        path = folder / f"{video}{suffix}"
-        if suffix == ".npy":
-            np.save(path, values)
-        elif suffix == ".npz":
-            np.savez(path, features=values)
-        elif suffix == ".pt":
-            torch.save(torch.tensor(values), path)
-        elif suffix == ".csv":
-            names = ",".join(f"f{column}" for column in range(values.shape[1]))
-            np.savetxt(path, values, delimiter=",", fmt="%.9g", header=names, comments="")
-        else:
-            with h5py.File(folder / "all.h5", "a") as file:
-                file[video] = values
-    return folder
-
-
-def expected(i: int, dtype: type = np.float16) -> np.ndarray:
-    return array(9 + i, seed=i, dtype=dtype)
 
 
 def refuse(source: Path | list[Path], told: str, **options: bool) -> None:
@@ -92,11 +62,12 @@ def test_a_bad_file_is_named_with_its_fault_and_the_cure(tmp_path, content, told
 @pytest.mark.parametrize(("content", "told"), BAD.values(), ids=BAD)
 def test_skip_bad_leaves_a_bad_file_out_and_tells_why(tmp_path, content, told):
     path = spoil(make(tmp_path), content)
-    features = FeatureSet.open(tmp_path, skip_bad=True)
-    assert [video for video, _ in features.items()] == ["a", "c"]
-    assert features.videos == ("a", "c")
-    assert list(features.skipped) == ["b"]
-    assert features.skipped["b"].startswith(f"{path}: ")
+    features, skipped = FeatureSet.open(tmp_path, skip_bad=True), {}
+    assert [video for video, _ in features.items(skipped)] == ["a", "c"]
+    reasons = {**features.unreadable, **skipped}
+    assert list(reasons) == ["b"]
+    assert reasons["b"].startswith(f"{path}: ")
+    assert features.without(skipped).videos == ("a", "c")
 
 
 @pytest.mark.parametrize("fault", sorted(BAD.keys() - {"nan", "infinity"}))
@@ -106,12 +77,34 @@ def test_all_but_bad_values_is_found_when_a_folder_of_npy_is_opened(tmp_path, fa
         FeatureSet.open(tmp_path)
 
 
-def test_what_items_finds_is_told_to_the_whole_set(tmp_path):
+def test_reading_does_not_change_a_set(tmp_path):
     spoil(make(tmp_path), with_nan)
-    features = FeatureSet.open(tmp_path, skip_bad=True)
-    assert features.skipped == {}
-    assert [video for video, _ in features.only(["a", "b"]).items()] == ["a"]
-    assert list(features.skipped) == ["b"]
+    features, skipped = FeatureSet.open(tmp_path, skip_bad=True), {}
+    assert [video for video, _ in features.only(["a", "b"]).items(skipped)] == ["a"]
+    assert list(skipped) == ["b"]
+    assert (features.videos, features.unreadable) == (VIDEOS, {})
+    assert [video for video, _ in features.items()] == ["a", "c"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        features.videos = ("a",)
+
+
+def test_videos_that_are_known_to_be_bad_are_left_out(tmp_path):
+    features = FeatureSet.open(make(tmp_path)).without({"b": "b is bad"})
+    assert (features.videos, features.unreadable) == (("a", "c"), {"b": "b is bad"})
+    assert features.only(["a", "b"]).videos == ("a",)
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_headers_of_bad_files_are_errors_or_left_out(tmp_path, skip_bad):
+    make(tmp_path, ".csv", dtype=np.float32)
+    (tmp_path / "b.csv").write_text("1,2,3\n4,5\n")
+    features, skipped = FeatureSet.open(tmp_path, skip_bad=skip_bad), {}
+    if not skip_bad:
+        with pytest.raises(SolaError, match=r"b\.csv"):
+            features.headers(skipped)
+        return
+    assert {video: header.shape for video, header in features.headers(skipped).items()} == {"a": (9, 4), "c": (11, 4)}
+    assert list(skipped) == ["b"]
 
 
 def test_skip_bad_is_no_use_when_nothing_is_left(tmp_path):
@@ -277,7 +270,7 @@ def test_videos_that_a_stream_lacks_are_counted(tmp_path):
         FeatureSet.open(sources)
     features = FeatureSet.open(sources, skip_bad=True)
     assert features.videos == ("c",)
-    assert features.skipped["b"] == f"{sources[1]}: lacks this video"
+    assert features.unreadable["b"] == f"{sources[1]}: lacks this video"
 
 
 def test_streams_that_disagree_on_time_are_refused(tmp_path):

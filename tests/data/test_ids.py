@@ -13,7 +13,6 @@ def test_the_same_ids_match_and_no_prefix_is_guessed_beside_them():
     assert match.videos == {"a": "a"}
     assert match.unmatched == ("v_b",)
     assert match.unmatched_annotated == ("b",)
-    assert str(match) == "1 videos have features and annotations, 1 only features, 1 only annotations"
 
 
 @pytest.mark.parametrize("prefix", ["v_", "video_", "test-set_"])
@@ -21,7 +20,6 @@ def test_a_prefix_of_file_names_is_found(prefix):
     match = match_videos([f"{prefix}{video}" for video in ("-a_b", "_c-d", "x")], ["-a_b", "_c-d"])
     assert match.videos == {f"{prefix}-a_b": "-a_b", f"{prefix}_c-d": "_c-d"}
     assert match.prefix == prefix
-    assert "prefix" in str(match)
 
 
 def test_a_prefix_of_annotated_ids_is_found():

@@ -80,29 +80,28 @@ def test_a_segment_holds_a_center_on_its_start_and_not_one_on_its_end():
 
 
 def test_the_manifest_comes_first():
-    grid = resolve_grid("a", 100, fps=30.0, stride=8.0, window=16.0, offset=3.0, annotation_fps=1.0, duration=9.0)
+    grid = resolve_grid(100, fps=30.0, stride=8.0, window=16.0, offset=3.0, annotation_fps=1.0, duration=9.0)
     assert grid == SnippetGrid(30.0, 8.0, 16.0, 3.0)
 
 
 def test_a_window_that_nobody_names_is_the_stride():
-    assert resolve_grid("a", 100, fps=30.0, stride=8.0).window == 8.0
+    assert resolve_grid(100, fps=30.0, stride=8.0).window == 8.0
 
 
 @pytest.mark.parametrize("duration", [None, 10.0, 10.4])
 def test_the_annotations_fps_comes_second(duration):
-    assert resolve_grid("a", 150, annotation_fps=15.0, duration=duration) == SnippetGrid(15.0)
+    assert resolve_grid(150, annotation_fps=15.0, duration=duration) == SnippetGrid(15.0)
 
 
 def test_an_fps_that_contradicts_the_duration_gives_way_to_it():
     # 150 snippets at 30 fps are 5 s: these features are not one a frame.
-    assert resolve_grid("a", 150, annotation_fps=30.0, duration=10.0) == SnippetGrid(15.0)
-    assert resolve_grid("a", 150, annotation_fps=30.0, duration=10.0, stride=2.0) == SnippetGrid(30.0, 2.0, 2.0)
+    assert resolve_grid(150, annotation_fps=30.0, duration=10.0) == SnippetGrid(15.0)
+    assert resolve_grid(150, annotation_fps=30.0, duration=10.0, stride=2.0) == SnippetGrid(30.0, 2.0, 2.0)
 
 
 def test_the_duration_comes_last():
-    assert resolve_grid("a", 50, duration=100.0) == SnippetGrid.covering(100.0, 50)
+    assert resolve_grid(50, duration=100.0) == SnippetGrid.covering(100.0, 50)
 
 
-def test_without_any_of_them_the_video_is_named():
-    with pytest.raises(SolaError, match=r"video 'a'.*--fps"):
-        resolve_grid("a", 50, stride=8.0)
+def test_without_any_of_them_nothing_is_known():
+    assert resolve_grid(50, stride=8.0) is None

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sola.core.errors import SolaError
-from sola.data.annotations import VideoAnnotation
+from sola.data.annotations import Annotations, VideoAnnotation
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 from sola.data.segments import Segments
@@ -44,32 +45,39 @@ def annotated(
     return VideoAnnotation(video, "training", duration, None, segments, share)
 
 
+def dataset(features: FeatureSet, *records: VideoAnnotation) -> Dataset:
+    """The features and these annotations; without any, the features alone."""
+    return Dataset.open(
+        features, Annotations({record.video: record for record in records}, ("act",)) if records else None
+    )
+
+
 # --- where clips lie ---------------------------------------------------------------------------------------------
 
 
-@given(snippets=st.integers(1, 500), span=st.integers(1, 120), data=st.data())
+@given(snippets=st.integers(1, 500), window_size=st.integers(1, 120), data=st.data())
 @PROPERTY
 def test_windows_cover_every_snippet_and_the_last_ends_with_the_video(
-    snippets: int, span: int, data: st.DataObject
+    snippets: int, window_size: int, data: st.DataObject
 ) -> None:
-    hop = data.draw(st.none() | st.integers(1, span))
-    starts = Clipping(8, span, hop).starts(snippets)
-    seen = {first + i for first in starts for i in range(span)}
+    window_stride = data.draw(st.none() | st.integers(1, window_size))
+    starts = Clipping(8, window_size, window_stride).starts(snippets)
+    seen = {first + i for first in starts for i in range(window_size)}
     assert seen >= set(range(snippets))
     assert starts[0] == 0
-    assert starts[-1] == max(snippets - span, 0)
+    assert starts[-1] == max(snippets - window_size, 0)
 
 
-@given(snippets=st.integers(1, 500), span=st.integers(1, 120), hop=st.integers(1, 120))
+@given(snippets=st.integers(1, 500), window_size=st.integers(1, 120), window_stride=st.integers(1, 120))
 @PROPERTY
-def test_windows_are_a_hop_apart_but_for_the_last(snippets: int, span: int, hop: int) -> None:
-    starts = Clipping(8, span, min(hop, span)).starts(snippets)
+def test_windows_are_a_stride_apart_but_for_the_last(snippets: int, window_size: int, window_stride: int) -> None:
+    starts = Clipping(8, window_size, min(window_stride, window_size)).starts(snippets)
     steps = np.diff(starts)
-    assert (steps[:-1] == min(hop, span)).all()
-    assert ((steps[-1:] >= 1) & (steps[-1:] <= min(hop, span))).all()
+    assert (steps[:-1] == min(window_stride, window_size)).all()
+    assert ((steps[-1:] >= 1) & (steps[-1:] <= min(window_stride, window_size))).all()
 
 
-def test_the_hop_is_half_the_span_unless_said() -> None:
+def test_the_stride_is_half_the_window_unless_given() -> None:
     assert Clipping(8, 10).starts(23) == [0, 5, 10, 13]
 
 
@@ -79,31 +87,37 @@ def test_a_whole_video_is_one_clip() -> None:
 
 def test_a_window_lies_where_its_snippets_do() -> None:
     """Snippets of 16 frames every 8 at 8 fps are centered at 1, 2, 3, … s: the first stretch begins at .5."""
-    placement = Clipping(10, span=20).placement(4, 100, SnippetGrid(fps=8, stride=8, window=16))
+    placement = Clipping(10, window_size=20).placement(4, 100, SnippetGrid(fps=8, stride=8, window=16))
     assert placement.seconds(0.0) == pytest.approx(4.5)
     assert placement.seconds(10.0) == pytest.approx(24.5)
 
 
 @given(
     fps=st.floats(1, 60), stride=st.floats(1, 32), window=st.floats(1, 64), offset=st.floats(-20, 20),
-    snippets=st.integers(1, 300), length=st.integers(1, 100), span=st.none() | st.integers(1, 120),
+    snippets=st.integers(1, 300), length=st.integers(1, 100), window_size=st.none() | st.integers(1, 120),
 )  # fmt: skip
 @PROPERTY
 def test_the_middle_of_a_clip_is_the_middle_of_its_snippets(
-    fps: float, stride: float, window: float, offset: float, snippets: int, length: int, span: int | None
+    fps: float, stride: float, window: float, offset: float, snippets: int, length: int, window_size: int | None
 ) -> None:
     grid = SnippetGrid(fps, stride, window, offset)
-    clipping = Clipping(length, span)
+    clipping = Clipping(length, window_size)
     for first in clipping.starts(snippets):
         placement = clipping.placement(first, snippets, grid)
-        centers = grid.seconds(first + np.arange(span or snippets))
+        centers = grid.seconds(first + np.arange(window_size or snippets))
         assert placement.seconds(length / 2) == pytest.approx(centers.mean(), abs=1e-9)
-        assert placement.unit * length == pytest.approx((span or snippets) * stride / fps)
+        assert placement.unit * length == pytest.approx((window_size or snippets) * stride / fps)
 
 
 @pytest.mark.parametrize(
     ("values", "named"),
-    [((0,), "length=0"), ((8, 0), "span=0"), ((8, 4, 0), "hop=0"), ((8, 4, 5), "hop=5"), ((8, None, 5), "hop=5")],
+    [
+        ((0,), "length=0"),
+        ((8, 0), "window_size=0"),
+        ((8, 4, 0), "window_stride=0"),
+        ((8, 4, 5), "window_stride=5"),
+        ((8, None, 5), "window_stride=5"),
+    ],
 )
 def test_a_value_out_of_range_is_named(values: tuple[int | None, ...], named: str) -> None:
     with pytest.raises(SolaError, match=named):
@@ -141,7 +155,7 @@ def test_rescaling_keeps_float16() -> None:
 
 def test_a_window_holds_the_snippets_from_its_first(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(23)}, SECONDS)
-    clips = cut(features, {"a": None}, Clipping(10, 10), keep_empty=True)
+    clips = cut(dataset(features), Clipping(10, 10), keep_empty=True)
     expected = [np.arange(first, first + 10) for first in (0, 5, 10, 13)]
     np.testing.assert_array_equal([clips.clip(i)[:, 0] for i in range(len(clips))], expected)
     assert [one.origin for one in clips.placements] == pytest.approx([0.0, 2.5, 5.0, 6.5])
@@ -149,7 +163,7 @@ def test_a_window_holds_the_snippets_from_its_first(tmp_path: Path) -> None:
 
 def test_a_video_shorter_than_the_window_is_padded_with_zeros_and_keeps_its_seconds(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": 1 + counted(6)}, SECONDS)
-    clips = cut(features, {"a": annotated("a", (1.0, 2.5))}, Clipping(10, 10), keep_empty=True)
+    clips = cut(dataset(features, annotated("a", (1.0, 2.5))), Clipping(10, 10), keep_empty=True)
     np.testing.assert_array_equal(clips.clip(0)[:, 0], [1, 2, 3, 4, 5, 6, 0, 0, 0, 0])
     assert (clips.placements[0].origin, clips.placements[0].unit) == pytest.approx((0.0, 0.5))
     torch.testing.assert_close(clips.instances[0], torch.tensor([[2.0, 5.0]]))
@@ -158,7 +172,7 @@ def test_a_video_shorter_than_the_window_is_padded_with_zeros_and_keeps_its_seco
 @pytest.mark.parametrize("duration", [11.5, 5.75])
 def test_a_duration_alone_says_when_snippets_are(tmp_path: Path, duration: float) -> None:
     features = written(tmp_path / "f", {"a": counted(23)})
-    clips = cut(features, {"a": annotated("a", duration=duration)}, Clipping(10, 10), keep_empty=True)
+    clips = cut(dataset(features, annotated("a", duration=duration)), Clipping(10, 10), keep_empty=True)
     assert [one.origin for one in clips.placements] == pytest.approx([0, *(duration * f / 23 for f in (5, 10, 13))])
 
 
@@ -166,36 +180,36 @@ def test_activitynets_share_shortens_what_the_features_cover(tmp_path: Path) -> 
     """Features of 80 of 100 s in 4 units of 20 s: an action from 20 s to 60 s is [1, 3], not [.8, 2.4]."""
     features = written(tmp_path / "f", {"a": counted(23)})
     record = annotated("a", (20.0, 60.0), duration=100.0, share=0.8)
-    clips = cut(features, {"a": record}, Clipping(4), keep_empty=True)
+    clips = cut(dataset(features, record), Clipping(4), keep_empty=True)
     torch.testing.assert_close(clips.instances[0], torch.tensor([[1.0, 3.0]]))
 
 
 def test_the_manifest_wins_over_the_duration(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20)}, SECONDS)
-    clips = cut(features, {"a": annotated("a", duration=99.0)}, Clipping(10), keep_empty=True)
+    clips = cut(dataset(features, annotated("a", duration=99.0)), Clipping(10), keep_empty=True)
     assert clips.placements[0].unit == pytest.approx(1.0)
 
 
 def test_a_video_that_nothing_times_is_named(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20)})
     with pytest.raises(SolaError, match=r"video 'a': nothing says when its snippets are"):
-        cut(features, {"a": None}, Clipping(10), keep_empty=True)
+        cut(dataset(features), Clipping(10), keep_empty=True)
 
 
 @given(
     bounds=st.lists(st.tuples(st.floats(-3, 14), st.floats(0.0, 9)), max_size=6),
-    span=st.none() | st.integers(4, 16),
+    window_size=st.none() | st.integers(4, 16),
     length=st.integers(2, 20),
 )
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_instances_are_those_of_which_half_lies_inside(
-    tmp_path_factory: pytest.TempPathFactory, bounds: list[tuple[float, float]], span: int | None, length: int
+    tmp_path_factory: pytest.TempPathFactory, bounds: list[tuple[float, float]], window_size: int | None, length: int
 ) -> None:
     features = written(tmp_path_factory.mktemp("clips") / "f", {"a": counted(20)}, SECONDS)
     record = annotated("a", *((start, start + lasts) for start, lasts in bounds))
-    clips = cut(features, {"a": record}, Clipping(length, span), keep_empty=True)
-    for clip, first in enumerate(Clipping(length, span).starts(20)):
-        begin, end = first / 2, (first + (span or 20)) / 2  # seconds, two snippets in each
+    clips = cut(dataset(features, record), Clipping(length, window_size), keep_empty=True)
+    for clip, first in enumerate(Clipping(length, window_size).starts(20)):
+        begin, end = first / 2, (first + (window_size or 20)) / 2  # seconds, two snippets in each
         expected = []
         for start, lasts in bounds:
             inside = (max(start, begin), min(start + lasts, end))
@@ -210,13 +224,13 @@ def test_instances_are_those_of_which_half_lies_inside(
 
 def test_an_instance_half_inside_is_kept_and_cut_at_the_edge(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20)}, SECONDS)
-    clips = cut(features, {"a": annotated("a", (4.0, 6.0))}, Clipping(10, 10, 10), keep_empty=True)
+    clips = cut(dataset(features, annotated("a", (4.0, 6.0))), Clipping(10, 10, 10), keep_empty=True)
     assert [one.tolist() for one in clips.instances] == [[[8.0, 10.0]], [[0.0, 2.0]]]
 
 
 def test_units_of_instances_go_back_to_their_seconds(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(37)}, Manifest(fps=30, stride=8, window=16, offset=3))
-    clips = cut(features, {"a": annotated("a", (2.25, 7.5))}, Clipping(12), keep_empty=True)
+    clips = cut(dataset(features, annotated("a", (2.25, 7.5))), Clipping(12), keep_empty=True)
     seconds = clips.placements[0].seconds(clips.instances[0].double().numpy())
     np.testing.assert_allclose(seconds, [[2.25, 7.5]], atol=1e-5)
 
@@ -224,20 +238,20 @@ def test_units_of_instances_go_back_to_their_seconds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("keep_empty", "clips"), [(True, 3), (False, 1)])
 def test_clips_without_instances_are_kept_to_predict_alone(tmp_path: Path, keep_empty: bool, clips: int) -> None:
     features = written(tmp_path / "f", {"a": counted(20)}, SECONDS)
-    cut_up = cut(features, {"a": annotated("a", (0.0, 2.0))}, Clipping(10, 10), keep_empty=keep_empty)
+    cut_up = cut(dataset(features, annotated("a", (0.0, 2.0))), Clipping(10, 10), keep_empty=keep_empty)
     assert (len(cut_up), len(cut_up.instances), len(cut_up.placements), len(cut_up.video)) == (clips,) * 4
 
 
 def test_no_instance_at_all_is_nothing_to_train_on(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20)}, SECONDS)
     with pytest.raises(SolaError, match=r"nothing to train on"):
-        cut(features, {"a": annotated("a")}, Clipping(10), keep_empty=False)
+        cut(dataset(features, annotated("a")), Clipping(10), keep_empty=False)
 
 
 def test_videos_are_called_what_the_annotations_call_them(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"v_a": counted(20), "v_b": counted(9)}, SECONDS)
-    clips = cut(features, {"v_a": annotated("a"), "v_b": None}, Clipping(10, 10), keep_empty=True)
-    assert clips.videos == ("a", "v_b")
+    clips = cut(dataset(features, annotated("a"), annotated("b")), Clipping(10, 10), keep_empty=True)
+    assert clips.videos == ("a", "b")
     assert clips.video.tolist() == [0, 0, 0, 1]
 
 
@@ -256,19 +270,20 @@ def spoilt(folder: Path, kind: str) -> FeatureSet:
 def test_a_bad_file_is_named(tmp_path: Path, kind: str) -> None:
     features = spoilt(tmp_path / "f", kind)
     with pytest.raises(SolaError, match=r"a\.npy.*--skip-bad"):
-        cut(features, dict.fromkeys("abc"), Clipping(10), keep_empty=True)
+        cut(dataset(features), Clipping(10), keep_empty=True)
 
 
 @pytest.mark.parametrize("kind", ["short", "nan"])
 def test_a_bad_file_may_be_skipped_and_the_others_stay_in_step(tmp_path: Path, kind: str) -> None:
     spoilt(tmp_path / "f", kind)
-    features = FeatureSet.open(tmp_path / "f", skip_bad=True)
-    records = {"a": annotated("A", (0.0, 5.0)), "b": annotated("B", (0.0, 2.0)), "c": annotated("C", (3.0, 6.0))}
-    clips = cut(features, records, Clipping(20), keep_empty=False)
-    assert clips.videos == ("B", "C")
+    records = (annotated("v_a", (0.0, 5.0)), annotated("v_b", (0.0, 2.0)), annotated("v_c", (3.0, 6.0)))
+    data = dataset(FeatureSet.open(tmp_path / "f", skip_bad=True), *records)
+    skipped: dict[str, str] = {}
+    clips = cut(data, Clipping(20), keep_empty=False, skipped=skipped)
+    assert clips.videos == ("v_b", "v_c")
     assert [one.tolist() for one in clips.instances] == [[[0.0, 4.0]], [[6.0, 12.0]]]
     assert len(clips) == 2
-    assert list(features.skipped) == ["a"]
+    assert list(data.features.unreadable) + list(skipped) == ["a"]
 
 
 def test_above_the_memory_limit_the_same_values_are_mapped_from_a_file_without_a_name(tmp_path: Path) -> None:
@@ -276,25 +291,25 @@ def test_above_the_memory_limit_the_same_values_are_mapped_from_a_file_without_a
     (tmp_path / "room").mkdir()
 
     def cut_up(limit: int) -> Clips:
-        records = dict.fromkeys("ab")
-        return cut(features, records, Clipping(10, 10), keep_empty=True, memory_limit=limit, folder=tmp_path / "room")
+        return cut(dataset(features), Clipping(10, 10), keep_empty=True, memory_limit=limit, folder=tmp_path / "room")
 
     mapped, packed = cut_up(10), cut_up(10**6)
     assert isinstance(mapped.values, np.memmap)
     assert not isinstance(packed.values, np.memmap)
     np.testing.assert_array_equal(mapped.values, packed.values)
     assert list((tmp_path / "room").iterdir()) == []
-    index = np.array([2, 0])
-    assert torch.equal(mapped.batch(index, torch.device("cpu")), packed.batch(index, torch.device("cpu")))
+    for index in (2, 0):
+        one, other = (clips.example(index).tensor(torch.device("cpu")) for clips in (mapped, packed))
+        assert torch.equal(one, other)
 
 
-def test_float16_stays_float16_and_batches_are_float32_with_channels_first(tmp_path: Path) -> None:
+def test_float16_stays_float16_and_tensors_are_float32_with_channels_first(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20, dtype=np.float16)}, SECONDS)
-    clips = cut(features, {"a": None}, Clipping(10, 10), keep_empty=True)
+    clips = cut(dataset(features), Clipping(10, 10), keep_empty=True)
     assert clips.values.dtype == np.float16
-    batch = clips.batch(np.array([1]), torch.device("cpu"))
-    assert (batch.dtype, tuple(batch.shape)) == (torch.float32, (1, 4, 10))
-    assert batch[0, 2].tolist() == list(range(5, 15))
+    tensor = clips.example(1).tensor(torch.device("cpu"))
+    assert (tensor.dtype, tuple(tensor.shape)) == (torch.float32, (4, 10))
+    assert tensor[2].tolist() == list(range(5, 15))
 
 
 @pytest.mark.parametrize("wide", ["a", "b"])
@@ -302,7 +317,7 @@ def test_a_video_of_a_wider_type_loses_nothing(tmp_path: Path, wide: str) -> Non
     """70,000 is beyond float16, in whichever order the two files are read."""
     arrays = {video: counted(10, dtype=np.float32 if video == wide else np.float16) for video in "ab"}
     arrays[wide] += 70000
-    clips = cut(written(tmp_path / "f", arrays, SECONDS), dict.fromkeys("ab"), Clipping(10), keep_empty=True)
+    clips = cut(dataset(written(tmp_path / "f", arrays, SECONDS)), Clipping(10), keep_empty=True)
     np.testing.assert_array_equal(clips.clip("ab".index(wide))[:, 0], 70000 + np.arange(10))
 
 
@@ -310,7 +325,7 @@ def test_progress_counts_videos(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(30), "b": counted(30)}, SECONDS)
     told: list[tuple[int, int]] = []
     cut(
-        features, dict.fromkeys("ab"), Clipping(10, 10), keep_empty=True,
+        dataset(features), Clipping(10, 10), keep_empty=True,
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     assert told == [(1, 2), (2, 2)]

@@ -30,8 +30,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     snippets=st.integers(1, 5000),
     clipping=st.one_of(
         st.builds(Clipping, length=st.integers(1, 300)),
-        st.builds(Clipping, length=st.none(), pace=st.integers(1, 9)),
-        st.builds(Clipping, length=st.integers(1, 300), span=st.integers(1, 600)),
+        st.builds(Clipping, length=st.none(), snippets_per_unit=st.integers(1, 9)),
+        st.builds(Clipping, length=st.integers(1, 300), window_size=st.integers(1, 600)),
     ),
     at=st.floats(0, 1),
 )
@@ -41,7 +41,7 @@ def test_seconds_to_units_to_seconds_is_where_it_began(grid, snippets, clipping,
         seconds = grid.edge(0) + at * (grid.edge(snippets) - grid.edge(0))
         assert placement.seconds(placement.units(seconds)) == pytest.approx(seconds, abs=1e-6)
         # unit 0 and unit T are the edges of the clip's first and last snippet
-        last = first + (clipping.span or snippets)
+        last = first + (clipping.window_size or snippets)
         assert placement.seconds(0.0) == pytest.approx(grid.edge(first), abs=1e-6)
         assert placement.seconds(float(clipping.units(snippets))) == pytest.approx(grid.edge(last), abs=1e-6)
 
@@ -64,7 +64,7 @@ def explained(capsys: pytest.CaptureFixture[str], world: Path, *flags: object) -
 
 
 def test_every_figure_of_the_explanation_follows_from_the_one_before(world, capsys):
-    text = explained(capsys, world, "--head", "actionformer", "--recipe", "gtea")
+    text = explained(capsys, world, "--model", "actionformer", "--recipe", "gtea")
     snippets = int(re.search(r": (\d+) snippets", text)[1])
     assert f"{round(snippets / 4)} units" in text
     unit = float(re.search(r"u·([\d.]+) s", text)[1])
@@ -77,7 +77,7 @@ def test_every_figure_of_the_explanation_follows_from_the_one_before(world, caps
 
 
 def test_windows_are_told(world, capsys):
-    text = explained(capsys, world, "--head", "bmn", "--length", "16", "--span", "32", "--max-duration", "8")
+    text = explained(capsys, world, "--model", "bmn", "--length", "16", "--window-size", "32", "--max-duration", "8")
     assert "clips of 32 snippets in 16 units" in text
 
 

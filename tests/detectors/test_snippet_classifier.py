@@ -7,6 +7,7 @@ import pytest
 
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations, VideoAnnotation
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 from sola.data.segments import Segments
@@ -41,9 +42,6 @@ def annotations(subset: dict[str, str] | None = None, *, instances: bool = True)
     return Annotations(videos, CLASSES if instances else ())
 
 
-IDS = {video: f"v_{video}" for video in ("a", "b", "c", "d")}
-
-
 def test_probabilities_are_a_softmax_of_normalized_snippets() -> None:
     generator = np.random.default_rng(0)
     weight, bias = generator.normal(size=(5, 3)).astype(np.float32), generator.normal(size=3).astype(np.float32)
@@ -60,8 +58,8 @@ def test_probabilities_are_a_softmax_of_normalized_snippets() -> None:
 
 
 def test_it_tells_classes_apart_in_a_video_that_it_has_not_seen(features: FeatureSet) -> None:
-    told = annotations({"d": "validation"})
-    classifier = fit_snippet_classifier(features, IDS, told, "training", seed=0, epochs=100)
+    data = Dataset.open(features, annotations({"d": "validation"}))
+    classifier = fit_snippet_classifier(data.subset("training"), seed=0, epochs=100)
     chances = classifier.probabilities(features.read("v_d"))
     assert (chances[10:20].argmax(axis=1) == 0).all()
     assert (chances[25:35].argmax(axis=1) == 1).all()
@@ -69,32 +67,32 @@ def test_it_tells_classes_apart_in_a_video_that_it_has_not_seen(features: Featur
 
 def test_it_learns_from_its_subset_alone(features: FeatureSet) -> None:
     subset = {"c": "validation", "d": "validation"}
-    known = {video: IDS[video] for video in ("a", "b")}
-    whole = fit_snippet_classifier(features, IDS, annotations(subset), "training", seed=0, epochs=3)
-    half = fit_snippet_classifier(features, known, annotations(subset), "training", seed=0, epochs=3)
-    everything = fit_snippet_classifier(features, IDS, annotations(), "training", seed=0, epochs=3)
+    data = Dataset.open(features, annotations(subset))
+    whole = fit_snippet_classifier(data.subset("training"), seed=0, epochs=3)
+    half = fit_snippet_classifier(data.only(["a", "b"]).subset("training"), seed=0, epochs=3)
+    everything = fit_snippet_classifier(Dataset.open(features, annotations()).subset("training"), seed=0, epochs=3)
     np.testing.assert_array_equal(whole.weight, half.weight)
     assert not np.array_equal(whole.weight, everything.weight)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(features: FeatureSet) -> None:
-    a, b, c = (
-        fit_snippet_classifier(features, IDS, annotations(), "training", seed=s, epochs=2).weight for s in (1, 1, 2)
-    )
+    data = Dataset.open(features, annotations())
+    a, b, c = (fit_snippet_classifier(data.subset("training"), seed=s, epochs=2).weight for s in (1, 1, 2))
     np.testing.assert_array_equal(a, b)
     assert not np.array_equal(a, c)
 
 
 def test_there_is_a_column_for_every_class(features: FeatureSet) -> None:
-    classifier = fit_snippet_classifier(features, IDS, annotations(), "training", seed=0, epochs=1)
+    classifier = fit_snippet_classifier(Dataset.open(features, annotations()).subset("training"), seed=0, epochs=1)
     assert (classifier.weight.shape, classifier.bias.shape) == ((6, 2), (2,))
 
 
 def test_an_unknown_subset_is_refused(features: FeatureSet) -> None:
     with pytest.raises(SolaError, match=r"unknown subset 'dev'"):
-        fit_snippet_classifier(features, IDS, annotations(), "dev", seed=0, epochs=1)
+        fit_snippet_classifier(Dataset.open(features, annotations()).subset("dev"), seed=0, epochs=1)
 
 
 def test_annotations_without_a_class_are_refused(features: FeatureSet) -> None:
+    data = Dataset.open(features, annotations(instances=False))
     with pytest.raises(SolaError):
-        fit_snippet_classifier(features, IDS, annotations(instances=False), "training", seed=0, epochs=1)
+        fit_snippet_classifier(data.subset("training"), seed=0, epochs=1)

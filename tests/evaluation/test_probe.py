@@ -15,6 +15,7 @@ from sklearn.metrics import (
 import sola.evaluation.probe
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.snippet_labels import label_videos
 from sola.evaluation.controls import NAMES
@@ -64,6 +65,10 @@ class World:
     def raw(self):
         return FeatureSet.open(self.folder / "raw")
 
+    @property
+    def data(self):
+        return Dataset.open(self.raw, self.annotations)
+
     def copy(self, name, change=lambda video, values: values):
         """A compared set: the raw features changed."""
         (self.folder / name).mkdir()
@@ -93,7 +98,7 @@ def weak(tmp_path_factory):
 
 @pytest.mark.parametrize("solver", ["sgd", "ridge"])
 def test_a_planted_direction_is_found(planted, solver):
-    row = probe(planted.raw, planted.annotations, solver=solver, controls=False).rows[0]
+    row = probe(planted.data, solver=solver, controls=False).rows[0]
     assert row.roc_auc.mean > 0.97
     assert row.average_precision.mean > 0.95
     assert row.class_accuracy.mean > 0.9
@@ -102,13 +107,13 @@ def test_a_planted_direction_is_found(planted, solver):
 @pytest.mark.parametrize("solver", ["sgd", "ridge"])
 def test_noise_is_chance(tmp_path, solver):
     world = World(tmp_path, strength=0.0, test=30)
-    row = probe(world.raw, world.annotations, solver=solver, controls=False).rows[0]
+    row = probe(world.data, solver=solver, controls=False).rows[0]
     assert row.roc_auc.mean == pytest.approx(0.5, abs=0.05)
     assert row.class_accuracy.mean == pytest.approx(0.5, abs=0.1)
 
 
 def test_figures_are_those_of_scikit_learn_on_the_test_videos(weak):
-    result = probe(weak.raw, weak.annotations, solver="ridge", controls=False)
+    result = probe(weak.data, solver="ridge", controls=False)
     features, labels = {}, {}
     for part, keep in {"training": lambda i: i < 12, "validation": lambda i: i >= 12}.items():
         names = [name for i, name in enumerate(sorted(weak.labels)) if keep(i)]
@@ -134,7 +139,7 @@ def test_training_figures_never_count(tmp_path):
         if record["subset"] == "validation":
             noise = generator.normal(size=(LENGTH, CHANNELS)).astype(np.float32)
             np.save(world.folder / "raw" / f"{name}.npy", noise)
-    row = probe(world.raw, world.annotations, solver="ridge", controls=False).rows[0]
+    row = probe(world.data, solver="ridge", controls=False).rows[0]
     assert row.roc_auc.mean == pytest.approx(0.5, abs=0.06)
 
 
@@ -147,7 +152,7 @@ def test_controls_are_fitted_on_the_training_videos_alone(weak, monkeypatch):
         return fit(seen, untrained)
 
     monkeypatch.setattr(sola.evaluation.probe, "fit_controls", watched)
-    probe(weak.raw, weak.annotations, solver="ridge", videos=3)
+    probe(weak.data, solver="ridge", videos=3)
     expected = [weak.raw.read(name) for name in sorted(weak.labels)[:12]]
     assert len(seen) == len(expected)
     for one, other in zip(seen, expected, strict=True):
@@ -158,7 +163,7 @@ def test_controls_are_fitted_on_the_training_videos_alone(weak, monkeypatch):
 def full(weak):
     """Every kind of row, two seeds: SoLa's stand-in has the labels mixed in."""
     better = weak.copy("better", lambda video, values: values + 4 * (weak.labels[video] >= 0)[:, None])
-    return probe(weak.raw, weak.annotations, compare=[("[ours]", better)], solver="ridge", seeds=2)
+    return probe(weak.data, compare={"[ours]": better}, solver="ridge", seeds=2)
 
 
 def test_rows_come_in_order_and_compare_with_raw_and_every_control(full):
@@ -203,7 +208,7 @@ def test_rows_in_which_the_seed_draws_nothing_repeat_one_value(full):
 
 
 def test_an_equal_set_is_never_significantly_different(weak):
-    result = probe(weak.raw, weak.annotations, compare=[("same", weak.copy("same"))], controls=False)
+    result = probe(weak.data, compare={"same": weak.copy("same")}, controls=False)
     same = result.row("same")
     assert same.roc_auc == result.rows[0].roc_auc
     assert (same.versus_raw.difference.p, same.versus_raw.significant) == (1.0, False)
@@ -211,9 +216,7 @@ def test_an_equal_set_is_never_significantly_different(weak):
 
 def test_few_labels_are_drawn_per_seed_and_alike_for_every_row(weak):
     compared = weak.copy("few")
-    result = probe(
-        weak.raw, weak.annotations, compare=[("same", compared)], solver="ridge", videos=2, seeds=4, controls=False
-    )
+    result = probe(weak.data, compare={"same": compared}, solver="ridge", videos=2, seeds=4, controls=False)
     raw, same = result.rows
     assert len(set(raw.roc_auc.values)) == 4
     assert same.roc_auc.values == raw.roc_auc.values
@@ -224,8 +227,7 @@ def test_a_draw_without_both_kinds_is_drawn_again(tmp_path):
     world = World(tmp_path, strength=1.0)
     for name in sorted(world.database)[1:12]:
         world.database[name]["annotations"] = []
-    ids = {name: name for name in world.raw.videos}
-    train = label_videos(world.raw, ids, world.annotations, "training")
+    train = label_videos(world.data.subset("training"))
     assert [train.draw(1, seed) for seed in range(5)] == [(0,)] * 5
 
 
@@ -234,40 +236,36 @@ def test_a_draw_that_cannot_hold_both_kinds_is_refused(tmp_path):
     for index, name in enumerate(sorted(world.database)[:12]):
         world.database[name]["annotations"] = [{"segment": [0, 10], "label": "class 0"}] if index % 2 else []
     with pytest.raises(SolaError, match="no 1 videos with both"):
-        probe(world.raw, world.annotations, videos=1, controls=False)
+        probe(world.data, videos=1, controls=False)
 
 
 def test_labels_of_all_videos_are_the_full_mode(weak):
-    full, all_drawn = (
-        probe(weak.raw, weak.annotations, solver="ridge", videos=videos, controls=False) for videos in (None, 12)
-    )
+    full, all_drawn = (probe(weak.data, solver="ridge", videos=videos, controls=False) for videos in (None, 12))
     assert full.rows == all_drawn.rows
 
 
 def test_a_name_given_several_times_is_one_row_of_several_modules(weak):
     torch.manual_seed(0)
     one, other = (weak.transformed(f"module {i}", form="direct") for i in range(2))
-    result = probe(
-        weak.raw, weak.annotations, compare=[("SoLa", one), ("SoLa", other)], solver="ridge", seeds=3, controls=False
-    )
+    result = probe(weak.data, compare={"SoLa": [one, other]}, solver="ridge", seeds=3, controls=False)
     values = result.row("SoLa").roc_auc.values
     assert len(values) == 3
     assert values[0] == values[2] != values[1]
-    alone = probe(weak.raw, weak.annotations, compare=[("SoLa", other)], solver="ridge", controls=False)
+    alone = probe(weak.data, compare={"SoLa": other}, solver="ridge", controls=False)
     assert alone.row("SoLa").roc_auc.values == (values[1],)
     assert len(result.settings["compared"]["SoLa"]) == 2
 
 
 def test_seeds_are_at_least_the_modules_given(weak):
     one, other = weak.copy("first of two"), weak.copy("second of two")
-    result = probe(weak.raw, weak.annotations, compare=[("x", one), ("x", other)], solver="ridge", controls=False)
+    result = probe(weak.data, compare={"x": [one, other]}, solver="ridge", controls=False)
     assert len(result.row("x").roc_auc.values) == result.settings["seeds"] == 2
 
 
 def test_the_untrained_controls_resemble_the_compared_module(weak):
     """Gate .5, hidden 4: a residual control of the default module would stay nearer to raw."""
     compared = weak.transformed("module", conditioning="center", smoothing=5)
-    result = probe(weak.raw, weak.annotations, compare=[("SoLa", compared)], solver="ridge")
+    result = probe(weak.data, compare={"SoLa": compared}, solver="ridge")
     centered = result.row("centered, average 5").roc_auc.mean
     assert result.row("untrained residual").roc_auc.mean == pytest.approx(centered, abs=0.05)
     assert result.row("untrained residual").roc_auc.mean != result.row("raw").roc_auc.mean
@@ -276,9 +274,9 @@ def test_the_untrained_controls_resemble_the_compared_module(weak):
 
 def test_videos_without_annotation_are_ignored(tmp_path):
     world = World(tmp_path, strength=0.3)
-    before = probe(world.raw, world.annotations, solver="ridge", controls=False)
+    before = probe(world.data, solver="ridge", controls=False)
     np.save(world.folder / "raw" / "stranger.npy", np.zeros((5, CHANNELS), np.float32))
-    after = probe(world.raw, world.annotations, solver="ridge", controls=False)
+    after = probe(world.data, solver="ridge", controls=False)
     assert before.rows == after.rows
 
 
@@ -287,14 +285,14 @@ def test_a_class_that_training_lacks_is_never_right(tmp_path):
     for record in world.database.values():
         if record["subset"] == "validation":
             record["annotations"][0]["label"] = "unheard of"
-    row = probe(world.raw, world.annotations, solver="ridge", controls=False).rows[0]
+    row = probe(world.data, solver="ridge", controls=False).rows[0]
     assert row.class_accuracy.mean == 0.0
     assert row.roc_auc.mean > 0.97
 
 
 def test_progress_names_each_row(weak):
     calls = []
-    probe(weak.raw, weak.annotations, solver="ridge", controls=False, progress=lambda *call: calls.append(call))
+    probe(weak.data, solver="ridge", controls=False, progress=lambda *call: calls.append(call))
     assert calls == [("raw", 0, 1), ("", 1, 1)]
 
 
@@ -310,11 +308,11 @@ def test_a_subset_of_one_kind_is_refused(tmp_path, subset, whole):
     world = World(tmp_path, strength=1.0)
     one_kind(world, subset, whole)
     with pytest.raises(SolaError, match=f"subset '{subset}'.*{'action' if whole else 'background'}"):
-        probe(world.raw, world.annotations)
+        probe(world.data)
 
 
 def test_bad_input_is_told_in_one_line(weak, tmp_path):
-    raw, annotations = weak.raw, weak.annotations
+    raw, data = weak.raw, weak.data
     missing = World(tmp_path / "missing", strength=0.3, test=3)
     shorter = weak.copy("shorter", lambda video, values: values[:-1])
     for arguments, message in (
@@ -322,13 +320,13 @@ def test_bad_input_is_told_in_one_line(weak, tmp_path):
         ({"videos": 0}, "videos=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"test_subset": "nowhere"}, "unknown subset 'nowhere'"),
-        ({"compare": [("few", missing.raw)]}, "few: has no features of video 'video_15'"),
-        ({"compare": [("short", shorter)]}, "49 snippets, where the raw features have 50"),
-        ({"compare": [("raw", raw)]}, "raw: is the name of another row"),
-        ({"compare": [("slow 16", raw)]}, "slow 16: is the name of another row"),
+        ({"compare": {"few": missing.raw}}, "few: has no features of video 'video_15'"),
+        ({"compare": {"short": shorter}}, "49 snippets, where the raw features have 50"),
+        ({"compare": {"raw": raw}}, "raw: is the name of another row"),
+        ({"compare": {"slow 16": raw}}, "slow 16: is the name of another row"),
     ):
         with pytest.raises(SolaError, match=message) as caught:
-            probe(raw, annotations, controls=False, **arguments)
+            probe(data, controls=False, **arguments)
         assert "\n" not in str(caught.value)
 
 
@@ -336,16 +334,15 @@ def test_a_bad_file_is_skipped_when_asked(tmp_path):
     world = World(tmp_path, strength=1.0)
     np.save(world.folder / "raw" / "video_03.npy", np.full((LENGTH, CHANNELS), np.nan, np.float32))
     with pytest.raises(SolaError, match="video_03"):
-        probe(world.raw, world.annotations, controls=False)
-    features = FeatureSet.open(world.folder / "raw", skip_bad=True)
-    result = probe(features, world.annotations, solver="ridge", controls=False)
+        probe(world.data, controls=False)
+    data, skipped = Dataset.open(world.folder / "raw", world.annotations, skip_bad=True), {}
+    result = probe(data, solver="ridge", controls=False, skipped=skipped)
     assert result.settings["train_videos"] == 11
-    assert list(features.skipped) == ["video_03"]
+    assert list(skipped) == ["video_03"]
 
 
 def test_real_features_beat_chance(shared_data):
     root = shared_data / "gtea" / "split1"
-    features, annotations = FeatureSet.open(root / "features"), read_annotations(root / "annotations.json")
-    result = probe(features, annotations, solver="ridge", controls=False)
+    result = probe(Dataset.open(root / "features", root / "annotations.json"), solver="ridge", controls=False)
     assert result.settings["test_snippets"] == 8474
     assert 0.8 < result.rows[0].roc_auc.mean < 0.9

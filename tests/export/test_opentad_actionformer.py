@@ -20,12 +20,13 @@ from support.calling import refused, sola
 
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.data.detections import Detections
 from sola.data.features import FeatureSet
 from sola.data.segments import Segments, SegmentTable
 from sola.data.timing import SnippetGrid
 from sola.export import VideoFrames, common_clock, to_fiftyone, write_handover
-from sola.export.configurations import DataSet, actionformer_yaml
+from sola.export.configurations import ExportedData, actionformer_yaml
 from sola.export.fiftyone import support
 from sola.export.opentad_actionformer import learnable
 
@@ -73,7 +74,7 @@ def written(folder: Path, grid: SnippetGrid | None, *, prefix: str = "", duratio
 
 def handed_over(folder: Path, grid: SnippetGrid | None, **more: Any) -> Path:
     features, annotations = written(folder, grid, **more)
-    write_handover(FeatureSet.open(features), read_annotations(annotations), folder / "out")
+    write_handover(Dataset.open(features, annotations), folder / "out")
     return folder / "out"
 
 
@@ -158,7 +159,7 @@ def test_only_classes_of_videos_that_are_there_count(tmp_path: Path) -> None:
         "subset": "training", "duration": 9, "annotations": [{"segment": [1, 2], "label": "dive"}],
     }  # fmt: skip
     annotations.write_text(json.dumps(document))
-    done = write_handover(FeatureSet.open(features), read_annotations(annotations), tmp_path / "out")
+    done = write_handover(Dataset.open(features, annotations), tmp_path / "out")
     assert done.classes == ("jump", "run", "walk")
     assert "elsewhere" not in database_of(tmp_path / "out")
     assert actionformer_config(tmp_path / "out")["dataset"]["num_classes"] == 3
@@ -169,7 +170,7 @@ def test_a_training_video_without_an_instance_is_left_out(tmp_path: Path) -> Non
     document = json.loads(annotations.read_text())
     document["database"]["b"]["annotations"] = []
     annotations.write_text(json.dumps(document))
-    done = write_handover(FeatureSet.open(features), read_annotations(annotations), tmp_path / "out")
+    done = write_handover(Dataset.open(features, annotations), tmp_path / "out")
     assert (done.videos, done.left_out) == (("a", "c", "d"), ("b",))
     assert sorted(path.stem for path in (tmp_path / "out/features").glob("*.npy")) == ["a", "c", "d"]
 
@@ -195,7 +196,7 @@ def test_learnable_as_actionformer_has_it(start: float, end: float, found: bool)
 )
 def test_clip_length_suits_the_longest_video(longest: int, clip: int, factor: int) -> None:
     yaml = pytest.importorskip("yaml")
-    data = DataSet(Path("out"), 6, 3, 16, 8, longest, "Training", "test")
+    data = ExportedData(Path("out"), 6, 3, 16, 8, longest, "Training", "test")
     config = yaml.safe_load(actionformer_yaml(data))
     assert config["dataset"]["max_seq_len"] == clip
     assert config["model"]["max_buffer_len_factor"] == factor

@@ -132,7 +132,7 @@ def test_the_grid_of_the_manifest_says_when_a_snippet_was_on_show(
     features = extract({"a": path}, Quadrants(window=window), tmp_path / "f", fps=fps, stride=stride, dtype="float32")
     found = Manifest.read(tmp_path / "f")
     array = features.read("a")
-    grid = resolve_grid("a", len(array), fps=found.fps, stride=found.stride, window=found.window, offset=found.offset)
+    grid = resolve_grid(len(array), fps=found.fps, stride=found.stride, window=found.window, offset=found.offset)
     centers = grid.seconds(np.arange(len(array)))
     frames = [((one.start + one.end) / 2, Framing(16, 24)(one.frame).mean()) for one in shown_frames(path)]
     middles, levels = np.array(frames).T

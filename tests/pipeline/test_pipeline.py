@@ -24,7 +24,8 @@ pytestmark = pytest.mark.slow  # all stand on trained runs
 ENCODER = f"{QUADRANTS}:quick"
 SLOW = f"{QUADRANTS}:slow"
 HEAD = [
-    "--head", "bmn", "--recipe", "gtea", "--length", "8", "--span", "16", "--hop", "8", "--max-duration", "4",
+    "--model", "bmn", "--recipe", "gtea", "--length", "8",
+    "--window-size", "16", "--window-stride", "8", "--max-duration", "4",
     "--epochs", "1", "--classifier-epochs", "2", "--precision", "fp32", "--device", "cpu", "--quiet",
 ]  # fmt: skip
 MODULE = ["--epochs", "1", "--hidden", "8", "--step", "1", "--quiet", "--device", "cpu"]

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from support.feature_files import VIDEOS, expected, make
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
@@ -15,34 +16,6 @@ from sola.data.manifest import Manifest
 from sola.pipeline.executors import Threads, run_job
 from sola.pipeline.transform_job import RewriteJob, transform
 from sola.softlanding.network import SoLa
-
-VIDEOS = ("a", "b", "c")
-
-
-def expected(i: int, dtype: type = np.float16) -> np.ndarray:
-    return np.random.default_rng(i).standard_normal((9 + i, 4)).astype(dtype)
-
-
-def make(folder: Path, suffix: str = ".npy", transposed: bool = False, dtype: type = np.float16) -> Path:
-    """Write a folder of three videos of 9, 10 and 11 snippets and 4 channels."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, video in enumerate(VIDEOS):
-        values = expected(i, dtype)
-        values = values.T if transposed else values
-        path = folder / f"{video}{suffix}"
-        if suffix == ".npy":
-            np.save(path, values)
-        elif suffix == ".npz":
-            np.savez(path, features=values)
-        elif suffix == ".pt":
-            torch.save(torch.tensor(values), path)
-        elif suffix == ".csv":
-            names = ",".join(f"f{column}" for column in range(values.shape[1]))
-            np.savetxt(path, values, delimiter=",", fmt="%.9g", header=names, comments="")
-        else:
-            with h5py.File(folder / "all.h5", "a") as file:
-                file[video] = values
-    return folder
 
 
 class Widened:

@@ -239,7 +239,7 @@ def test_a_value_that_is_wrong_is_named(world: Path, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--videos", "0"], "--videos 0"),
+        (["--videos", "0"], "videos=0: expected a whole number of at least 1"),
         (["--subset", "dev"], "unknown subset 'dev'"),
         (["--annotations", "nowhere.json"], "nowhere.json: no such file"),
         (["--detections", "nowhere.json"], "expected NAME=PATH"),

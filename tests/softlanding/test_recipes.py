@@ -1,5 +1,6 @@
-"""The recipes' figures, and how "auto" is settled."""
+"""The recipes' figures, and how open settings are resolved."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.softlanding.config import TrainingConfig
-from sola.softlanding.recipes import RECIPES, settle
+from sola.softlanding.recipes import RECIPES, Recipe
 from sola.softlanding.train import train
 
 
@@ -21,8 +22,13 @@ def features(tmp_path: Path) -> FeatureSet:
     return FeatureSet.open(tmp_path / "in")
 
 
+def fixed(name: str) -> dict[str, object]:
+    """The settings that the recipe gives by itself."""
+    return {key: value for key, value in RECIPES[name]().settings.items() if value is not None}
+
+
 def test_anet_is_table_4a() -> None:
-    c = RECIPES["anet"]()
+    c = TrainingConfig(**fixed("anet"))
     assert (c.hidden, c.k, c.step, c.positions, c.learning_rate, c.batch_size, c.epochs) == (
         1024, 16, 8, 8, 1e-4, 256, 500,
     )  # fmt: skip
@@ -30,19 +36,18 @@ def test_anet_is_table_4a() -> None:
 
 
 def test_auto_trains_the_published_adapter_on_dropped_values() -> None:
-    c = RECIPES["auto"]()
+    c = TrainingConfig(**fixed("auto"))
     assert (c.form, c.loss, c.kernel_size, c.positions) == ("adapter", "similarity_matching", 5, 8)
     assert (c.dropout, c.projector) == (0.8, "symmetric")
 
 
 def test_hacs_is_the_published_codes() -> None:
-    c = RECIPES["hacs"]()
+    c = TrainingConfig(**fixed("hacs"))
     assert (c.step, c.hidden, c.epochs, c.window) == (2, 512, 150, 23)
 
 
-def test_auto_settles_everything_and_says_why(features: FeatureSet) -> None:
-    config, reasons = settle(RECIPES["auto"](), features)
-    config.must_be_settled()
+def test_auto_chooses_what_depends_on_the_features_and_says_why(features: FeatureSet) -> None:
+    config, reasons = RECIPES["auto"]().resolve(features)
     assert set(reasons) == {"step", "k", "smoothing", "windows_per_video", "epochs"}
     assert config.windows_per_video == 103  # ten videos, eight batches of 128
     assert config.epochs == 89  # of nine batches, the last of which is small
@@ -50,16 +55,37 @@ def test_auto_settles_everything_and_says_why(features: FeatureSet) -> None:
 
 
 def test_what_was_given_is_not_chosen(features: FeatureSet) -> None:
-    given = TrainingConfig(step=3, k="auto", epochs=7)
-    config, reasons = settle(given, features)
+    config, reasons = Recipe({"step": 3, "k": None, "epochs": 7}).resolve(features)
     assert (config.step, config.epochs) == (3, 7)
     assert set(reasons) == {"k"}
 
 
-def test_a_settled_config_stays_as_it_is(features: FeatureSet) -> None:
-    assert settle(RECIPES["gtea"](), features) == (RECIPES["gtea"](), {})
+def test_a_recipe_that_leaves_nothing_open_reads_no_features(features: FeatureSet) -> None:
+    assert RECIPES["gtea"]().resolve(features) == (TrainingConfig(**RECIPES["gtea"]().settings), {})
 
 
-def test_an_open_config_is_not_trained(features: FeatureSet, tmp_path: Path) -> None:
-    with pytest.raises(SolaError, match=r"step=auto: only features can tell"):
-        train(features, RECIPES["auto"](), tmp_path / "run", quiet=True)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 3}, "steps: no such setting of a training"),
+        ({"step": 0}, "step=0: expected a whole number of at least 1"),
+        ({"hidden": None}, "hidden=None: cannot be chosen from the features"),
+    ],
+)
+def test_a_bad_setting_is_refused_when_it_is_given(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(SolaError, match=message):
+        RECIPES["auto"]().override(**settings)
+
+
+def test_a_recipe_is_trained_by_its_name_with_settings_of_ones_own(features: FeatureSet, tmp_path: Path) -> None:
+    settings = {"hidden": 8, "projector_hidden": 8, "epochs": 1, "batch_size": 8, "step": 2}
+    train(features, "auto", tmp_path / "run", **settings, quiet=True)
+    written = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert {name: written["training"][name] for name in settings} == settings
+    assert written["requested"]["k"] is None
+    assert written["training"]["k"] > 0
+
+
+def test_an_unknown_recipe_is_refused(features: FeatureSet, tmp_path: Path) -> None:
+    with pytest.raises(SolaError, match=r"recipe 'best': no such recipe; expected one of anet, hacs"):
+        train(features, "best", tmp_path / "run")

@@ -131,7 +131,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     features, annotations = folder / "data" / "features", folder / "data" / "annotations.json"
     module = ("--hidden", "16", "--epochs", "1", "--windows-per-video", "4", "--step", "2")
     assert sola("train", features, "--out", folder / "module", *module, "--quiet") == 0
-    head = ("--head", "bmn", "--length", "24", "--epochs", "2", "--decay-every", "1")
+    head = ("--model", "bmn", "--length", "24", "--epochs", "2", "--decay-every", "1")
     train = ("localize", "train", features, "--annotations", annotations, "--out", folder / "head")
     assert sola(*train, *head, "--quiet") == 0
     return folder

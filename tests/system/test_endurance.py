@@ -32,7 +32,7 @@ SEED = int(os.environ.get("SOLA_KILLS_SEED", "0"))
 WORLD = SyntheticWorld(training_videos=12, validation_videos=6, length=120.0, length_spread=0.0, channels=16)
 MANY = SyntheticWorld(training_videos=1500, validation_videos=1, length=100.0, length_spread=0.0, channels=32)
 MODULE = ("--hidden", "32", "--epochs", "60", "--windows-per-video", "16", "--step", "2")
-HEAD = ("--head", "gtad", "--length", "40", "--bins", "8", "--context-bins", "2", "--epochs", "8", "--batch-size", "4")
+HEAD = ("--model", "gtad", "--length", "40", "--bins", "8", "--context-bins", "2", "--epochs", "8", "--batch-size", "4")
 SLOW = f"{QUADRANTS}:slow"
 
 

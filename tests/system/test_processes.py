@@ -34,7 +34,7 @@ def test_shares_are_all_windows_once_and_nobody_is_idle(total: int, count: int) 
 
 def test_alone_everything_is_as_it_was() -> None:
     prediction = (torch.ones(3, 2), torch.zeros(3))
-    assert ALONE.gathered(prediction, 3) is prediction
+    assert ALONE.gather(prediction, 3) is prediction
     assert ALONE.share(5) == slice(0, 5)
     assert ALONE.agree_to_stop(True, 3, torch.device("cpu"))
 
@@ -99,7 +99,7 @@ class TestTorchrun:
 
     @pytest.mark.parametrize("head", sorted(HEADS))
     def test_a_head_is_trained_as_by_one(self, world: Path, tmp_path: Path, head: str) -> None:
-        where = (str(world / "features"), "--annotations", str(world / "annotations.json"), "--head", head)
+        where = (str(world / "features"), "--annotations", str(world / "annotations.json"), "--model", head)
         chosen = (
             *HEADS[head],
             "--epochs",

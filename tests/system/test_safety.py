@@ -22,9 +22,9 @@ from sola.data.detections import read_detections
 from sola.data.features import FeatureSet
 from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.data.synthetic import SyntheticWorld, write
-from sola.detectors.actionformer.network import ActionFormer
-from sola.detectors.bmn.network import BMN
-from sola.detectors.gtad.network import GTAD
+from sola.detectors.actionformer import checkpoint as actionformer
+from sola.detectors.bmn import checkpoint as bmn
+from sola.detectors.gtad import checkpoint as gtad
 from sola.softlanding.network import CONFIG, WEIGHTS, SoLa
 
 WORLD = SyntheticWorld(training_videos=4, validation_videos=2, length=60.0, length_spread=0.0, channels=8)
@@ -82,9 +82,9 @@ READERS: dict[str, Callable[[Path], object]] = {
     "scores.npy": lambda path: read_scores(path, ["v"], ["run"]),
     "scores.json": lambda path: read_scores(path, ["v"], ["run"]),
     WEIGHTS: read_module,
-    "bmn.pth": BMN.from_reference,
-    "gtad.pth.tar": GTAD.from_reference,
-    "actionformer.pth.tar": ActionFormer.from_reference,
+    "bmn.pth": bmn.load,
+    "gtad.pth.tar": gtad.load,
+    "actionformer.pth.tar": actionformer.load,
 }
 
 

@@ -16,7 +16,7 @@ from sola.softlanding.task import SimilarityMatching
 from sola.softlanding.train import train
 from sola.training import checkpoint
 from sola.training.run import Run
-from sola.training.tensorboard import tracking
+from sola.training.tensorboard import tensorboard_writer
 
 SMALL = TrainingConfig(step=2, hidden=8, projector_hidden=8, epochs=4, batch_size=4, precision="fp32", device="cpu")
 
@@ -48,25 +48,27 @@ class PowerCutError(Exception):
     """Stands for a machine that goes down."""
 
 
-def stopped_after(steps: int, monkeypatch: pytest.MonkeyPatch, features: FeatureSet, run: Path, **options: str) -> None:
+def stopped_after(
+    steps: int, monkeypatch: pytest.MonkeyPatch, features: FeatureSet, run: Path, **options: bool
+) -> None:
     """Begin a training that goes down in the step after so many, each of them in a checkpoint but for the last."""
     done = iter(range(steps))
-    whole = SimilarityMatching.windows
+    whole = SimilarityMatching.batch
 
-    def windows(self: SimilarityMatching, batch: object) -> int:
+    def batch(self: SimilarityMatching, epoch: int, step: int) -> object:
         if next(done, None) is None:
             raise PowerCutError
-        return whole(self, batch)
+        return whole(self, epoch, step)
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "CHECKPOINT_STEPS", 3)
-        patch.setattr(SimilarityMatching, "windows", windows)
+        patch.setattr(SimilarityMatching, "batch", batch)
         with pytest.raises(PowerCutError):
             train(features, SMALL, run, quiet=True, **options)
 
 
 def test_curves_are_the_logs_rows(features: FeatureSet, tmp_path: Path) -> None:
-    train(features, SMALL, tmp_path / "run", track="tensorboard", quiet=True)
+    train(features, SMALL, tmp_path / "run", tensorboard=True, quiet=True)
     names = {"loss", "gate", "windows_per_s", "feature_std", "effective_rank"}
     assert curves(tmp_path / "run") == {name: logged(tmp_path / "run", name) for name in names}
 
@@ -75,9 +77,9 @@ def test_a_resumed_runs_curve_has_each_epoch_once(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Down in the sixth step, after a checkpoint at the third: epoch 2 is trained and written twice."""
-    stopped_after(5, monkeypatch, features, tmp_path / "run", track="tensorboard")
+    stopped_after(5, monkeypatch, features, tmp_path / "run", tensorboard=True)
     assert [step for step, _ in curves(tmp_path / "run")["loss"]] == [1, 2]
-    train(features, SMALL, tmp_path / "run", resume=True, track="tensorboard", quiet=True)
+    train(features, SMALL, tmp_path / "run", resume=True, tensorboard=True, quiet=True)
     assert curves(tmp_path / "run")["loss"] == logged(tmp_path / "run", "loss")
     assert len(curves(tmp_path / "run")["loss"]) == 4
 
@@ -86,27 +88,27 @@ def test_a_run_tracked_from_its_resume_on_shows_what_came_before(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped_after(5, monkeypatch, features, tmp_path / "run")
-    train(features, SMALL, tmp_path / "run", resume=True, track="tensorboard", quiet=True)
+    train(features, SMALL, tmp_path / "run", resume=True, tensorboard=True, quiet=True)
     assert curves(tmp_path / "run")["gate"] == logged(tmp_path / "run", "gate")
 
 
 def test_a_resume_without_it_is_the_same_run(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stopped_after(5, monkeypatch, features, tmp_path / "run", track="tensorboard")
+    stopped_after(5, monkeypatch, features, tmp_path / "run", tensorboard=True)
     train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
     train(features, SMALL, tmp_path / "plain", quiet=True)
     weights = [(tmp_path / name / "module.safetensors").read_bytes() for name in ("run", "plain")]
     assert weights[0] == weights[1]
 
 
-@pytest.mark.parametrize("track", ["tensorboard", None])
-def test_a_run_that_begins_again_leaves_no_old_curve(features: FeatureSet, tmp_path: Path, track: str | None) -> None:
-    train(features, SMALL, tmp_path / "run", track="tensorboard", quiet=True)
+@pytest.mark.parametrize("tensorboard", [True, False])
+def test_a_run_that_begins_again_leaves_no_old_curve(features: FeatureSet, tmp_path: Path, tensorboard: bool) -> None:
+    train(features, SMALL, tmp_path / "run", tensorboard=True, quiet=True)
     (tmp_path / "run" / "tensorboard" / "notes.txt").write_text("mine")
     short = TrainingConfig(**{**vars(SMALL), "epochs": 2})
-    train(features, short, tmp_path / "run", overwrite=True, track=track, quiet=True)
-    assert curves(tmp_path / "run").get("loss", []) == (logged(tmp_path / "run", "loss") if track else [])
+    train(features, short, tmp_path / "run", overwrite=True, tensorboard=tensorboard, quiet=True)
+    assert curves(tmp_path / "run").get("loss", []) == (logged(tmp_path / "run", "loss") if tensorboard else [])
     assert (tmp_path / "run" / "tensorboard" / "notes.txt").read_text() == "mine"
 
 
@@ -119,7 +121,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "tensorboard").write_text("a file")
     with (
         pytest.raises(SolaError, match=r"tensorboard: cannot be written"),
-        tracking(Run(tmp_path), "tensorboard", epochs=0),
+        tensorboard_writer(Run(tmp_path), True, epochs=0),
     ):
         pass
 
@@ -136,7 +138,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 MODULE = ["--step", "2", "--hidden", "4", "--epochs", "2", "--device", "cpu", "--quiet"]
 HEAD = [
-    "--head", "gtad", "--bins", "4", "--context-bins", "2", "--length", "8", "--span", "16", "--hop", "8",
+    "--model", "gtad", "--bins", "4", "--context-bins", "2", "--length", "8",
+    "--window-size", "16", "--window-stride", "8",
     "--max-duration", "4", "--epochs", "2", "--classifier-epochs", "1", "--device", "cpu", "--quiet",
 ]  # fmt: skip
 
@@ -170,5 +173,5 @@ def test_the_missing_extra_is_named_before_anything_is_begun(
     annotations = ["--annotations", world / "annotations.json"]
     options = [*annotations, *(HEAD if "localize" in command else MODULE), "--track", "tensorboard"]
     line = refused(capsys, *command, world / "features", "--out", tmp_path / "run", *options)
-    assert line.endswith("is not installed; pip install -c constraints.txt 'sola-tal[track]'")
+    assert line.endswith("is not installed; pip install -c constraints.txt 'sola-tal[tensorboard]'")
     assert not (tmp_path / "run").exists()

@@ -21,9 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sola.core.files import read_json, write_json
-from sola.data.annotations import Annotations, read_annotations
-from sola.data.features import FeatureSet
-from sola.data.timing import snippet_grid
+from sola.data.dataset import Dataset
 from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.similarity import inspect, variance_within
@@ -35,14 +33,14 @@ BATCHES, BATCH, DROPOUT, RATE = 800, 256, 0.3, 5e-4
 """Of the supervised bound: batches, snippets in each, share of values dropped, learning rate (AdamW)."""
 
 
-def supervised_bound(features: FeatureSet, annotations: Annotations, smoothing: int, seed: int = 0) -> float:
+def supervised_bound(data: Dataset, smoothing: int, seed: int = 0) -> float:
     """ROC-AUC of a network of SoLa's shape that is trained with the labels of all training videos, and smoothed."""
     generator = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = SoLa(features.channels, hidden=256, kernel_size=9, form="direct", smoothing=smoothing)
-        classifier = nn.Linear(features.channels, 1)
-        snippets, labels = _labeled(features, annotations.subset("training"))
+        module = SoLa(data.features.channels, hidden=256, kernel_size=9, form="direct", smoothing=smoothing)
+        classifier = nn.Linear(data.features.channels, 1)
+        snippets, labels = _labeled(data.subset("training"))
         scale = float(np.sqrt(np.mean(np.concatenate(snippets) ** 2)))
         padded = [F.pad(torch.from_numpy(video / scale), (0, 0, module.reach, module.reach)) for video in snippets]
         seen = torch.cat([video.unfold(0, module.kernel_size, 1).transpose(1, 2) for video in padded])
@@ -55,40 +53,37 @@ def supervised_bound(features: FeatureSet, annotations: Annotations, smoothing: 
             optimizer.zero_grad()
             F.binary_cross_entropy_with_logits(scores, wanted[drawn]).backward()
             optimizer.step()
-        snippets, labels = _labeled(features, annotations.subset("validation"))
+        snippets, labels = _labeled(data.subset("validation"))
         with torch.inference_mode():
             found = [classifier(module.adapt(torch.from_numpy(video / scale)[None]).relu()) for video in snippets]
             found = [module.smooth(scores)[0, :, 0] for scores in found]
     return float(roc_auc_score(np.concatenate(labels), torch.cat(found).numpy()))
 
 
-def _labeled(
-    features: FeatureSet, annotations: Annotations
-) -> tuple[list[Float[np.ndarray, "_ channels"]], list[Int[np.ndarray, " _"]]]:
-    """Centerd float32 features of each video, and 1 at each snippet within an action."""
+def _labeled(data: Dataset) -> tuple[list[Float[np.ndarray, "_ channels"]], list[Int[np.ndarray, " _"]]]:
+    """Centered float32 features of each video, and 1 at each snippet within an action."""
     snippets, labels = [], []
-    for video, annotation in annotations.videos.items():
-        array = center(features.read(video).astype(np.float32))
-        grid = snippet_grid(video, len(array), features.manifest, annotation)
-        snippets.append(array)
-        labels.append((grid.covered(annotation.segments, len(array)) >= 0).astype(int))
+    for video in data.videos:
+        snippets.append(center(data.read(video).astype(np.float32)))
+        labels.append((video.grid.covered(video.segments, video.length) >= 0).astype(int))
     return snippets, labels
 
 
 def facts(folder: Path) -> dict[str, object]:
     """What is measured of one set."""
-    features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
-    validation = [features.read(video) for video in annotations.subset("validation").videos]
+    data = Dataset.open(folder / "features", folder / "annotations.json")
+    part = data.subset("validation")
+    validation = [part.read(video) for video in part.videos]
     curve = inspect(validation, step=2).whole
     found: dict[str, object] = {
         "variance_within": variance_within(validation),
         "distance": curve.distance.tolist(),
         "similarity": curve.similarity.tolist(),
-        "supervised": supervised_bound(features, annotations, 17 if folder.name.startswith("long") else 5),
+        "supervised": supervised_bound(data, 17 if folder.name.startswith("long") else 5),
     }
     for solver in ("ridge", "sgd"):
         for videos in (None, FEW):
-            rows = probe(features, annotations, solver=solver, videos=videos, seeds=DRAWS if videos else 3).rows
+            rows = probe(data, solver=solver, videos=videos, seeds=DRAWS if videos else 3).rows
             name = f"{solver}, {'all labels' if videos is None else f'{videos} videos'}"
             found[name] = {row.name: [row.roc_auc.mean, row.roc_auc.std] for row in rows}
     return found

@@ -7,7 +7,7 @@ boundaries a minute the training videos have: on each feature set the penalty is
 boundary counts as found within one second, each by one change point. Writes RUNS/SET/PART-boundaries.json.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,10 @@ from scipy.optimize import linear_sum_assignment
 from rendered.study.linear import PARTS
 from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
 from sola.core.files import write_json
-from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
-from sola.data.features import FeatureSet
-from sola.data.timing import snippet_grid
+from sola.data.dataset import Dataset, Video
+from sola.data.snippet_labels import Read, reader
 from sola.evaluation.controls import fit_controls
 from sola.evaluation.statistics import REPLICATES, holm, paired_difference, summarize
-
-Read = Callable[[str], Float[np.ndarray, "time channels"]]
 
 TOLERANCE = 1.0
 """Seconds between a boundary and the change point that finds it."""
@@ -34,11 +31,11 @@ HALVINGS = 12
 """Of the interval in which the penalty is sought."""
 
 
-def boundaries(annotation: VideoAnnotation) -> Float[np.ndarray, " boundaries"]:
+def boundaries(video: Video) -> Float[np.ndarray, " boundaries"]:
     """Starts and ends of all actions, in seconds, those at the ends of the video excepted."""
-    times = np.unique(np.concatenate([annotation.segments.start, annotation.segments.end]))
-    assert annotation.duration is not None
-    return times[(times > TOLERANCE) & (times < annotation.duration - TOLERANCE)]
+    times = np.unique(np.concatenate([video.segments.start, video.segments.end]))
+    assert video.duration is not None
+    return times[(times > TOLERANCE) & (times < video.duration - TOLERANCE)]
 
 
 def found(truth: Float[np.ndarray, " n"], changes: Float[np.ndarray, " m"]) -> int:
@@ -78,17 +75,15 @@ class Detector:
         return float(np.exp(high))
 
 
-def counts(read: Read, features: FeatureSet, annotations: Annotations, part: str) -> Int[np.ndarray, "videos 3"]:
-    """[found, boundaries, change points] of each video of the part, in the order of its annotations."""
-    training, measured = annotations.subset("training").videos, annotations.subset(part).videos
-    learned = Detector(read, training)
-    wanted = sum(len(boundaries(annotation)) for annotation in training.values())
-    penalty = learned.penalty_for(list(training), wanted)
-    detector, rows = Detector(read, measured), []
-    for video, annotation in measured.items():
-        grid = snippet_grid(video, features.length(video), features.manifest, annotation)
-        changes = np.array([grid.edge(float(index)) for index in detector.changes(video, penalty)])
-        truth = boundaries(annotation)
+def counts(read: Read, data: Dataset, part: str) -> Int[np.ndarray, "videos 3"]:
+    """[found, boundaries, change points] of each video of the part, in order of id."""
+    training, measured = data.subset("training").videos, data.subset(part).videos
+    names = [video.id for video in training]
+    penalty = Detector(read, names).penalty_for(names, sum(len(boundaries(video)) for video in training))
+    detector, rows = Detector(read, [video.id for video in measured]), []
+    for video in measured:
+        changes = np.array([video.grid.edge(float(index)) for index in detector.changes(video.id, penalty)])
+        truth = boundaries(video)
         rows.append([found(truth, changes), len(truth), len(changes)])
     return np.array(rows)
 
@@ -98,22 +93,19 @@ def measure(folder: Path, runs: Path, part: str, seeds: int) -> Path:
     path = runs / folder.name / f"{part}-boundaries.json"
     if path.exists():
         return path
-    features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
-
-    def raw(video: str) -> Float[np.ndarray, "time channels"]:
-        return features.read(video).astype(np.float32)
-
+    data = Dataset.open(folder / "features", folder / "annotations.json")
+    raw = reader(data)
     kinds = {"raw": "raw"}
-    found_by = {"raw": [counts(raw, features, annotations, part)]}
-    for control in fit_controls((raw(video) for video in annotations.subset("training").videos), {}):
+    found_by = {"raw": [counts(raw, data, part)]}
+    for control in fit_controls((raw(video.id) for video in data.subset("training").videos), {}):
         if not control.seeded:  # modules without training are rows of linear evaluation
             change = control.at_seed(0)
             kinds[control.name] = "control"
-            found_by[control.name] = [counts(lambda v, change=change: change(raw(v)), features, annotations, part)]
+            found_by[control.name] = [counts(lambda v, change=change: change(raw(v)), data, part)]
     for recipe, row in RECIPES_SHOWN.items():
         kinds[row] = "compared"
         sets = [softened(runs, folder.name, recipe, seed) for seed in range(seeds)]
-        found_by[row] = [counts(one.read, features, annotations, part) for one in sets]
+        found_by[row] = [counts(one.read, data, part) for one in sets]
     write_json(path, report(found_by, kinds))
     return path
 

@@ -11,15 +11,17 @@ run) and RUNS/SET/PART-HEAD.json.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rendered.study.linear import PARTS
 from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
 from sola.core.files import read_json, write_json
-from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
-from sola.detectors.recipes import actionformer_gtea, bmn_anet, gtad_gtea
+from sola.detectors import detector_family
+from sola.detectors.base import DetectorConfig
 from sola.detectors.train import train_detector
 from sola.evaluation.controls import fit_controls
 from sola.evaluation.metrics import thresholds
@@ -27,7 +29,7 @@ from sola.evaluation.statistics import holm, paired_difference, summarize
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
 from sola.studies.work import DETECTIONS, write_control, write_found
-from sola.studies.workspace import Data, HeadConfig
+from sola.studies.workspace import Data
 
 BASES = ("raw", "best control", *RECIPES_SHOWN.values())
 TIOU = {"long": thresholds(0.5, 0.95, 0.05), "short": thresholds(0.3, 0.7, 0.1)}
@@ -37,39 +39,44 @@ FIGURES = {"average_mAP": "average mAP", "AR@100": "AR@100"}
 """What is reported: its key, and how it is called."""
 
 
-def head_configs(timeline: str) -> dict[str, HeadConfig]:
+def head_configs(timeline: str) -> dict[str, DetectorConfig]:
     """The three heads; long actions on whole videos of 100 units, short ones in windows of 128 half seconds."""
     few = {"batch_size": 4, "epochs": 8, "decay_every": 6}
-    where = {} if timeline == "long" else {"length": 128, "span": 256, "hop": 128, "max_duration": 20}
-    gtad = replace(gtad_gtea(), length=100, span=None, hop=None, max_duration=None)
+    where: dict[str, Any] = (
+        {} if timeline == "long" else {"length": 128, "window_size": 256, "window_stride": 128, "max_duration": 20}
+    )
+    whole = {"length": 100, "window_size": None, "window_stride": None, "max_duration": None}
     return {
-        "BMN": replace(bmn_anet(), **few, **where),  # type: ignore[arg-type]
-        "G-TAD": replace(gtad, **few, **where),  # type: ignore[arg-type]
-        "ActionFormer": replace(actionformer_gtea(), pace=2 if timeline == "long" else 1),
+        "BMN": replace(detector_family("bmn").recipe("anet"), **few | where),
+        "G-TAD": replace(detector_family("gtad").recipe("gtea"), **whole | few | where),
+        "ActionFormer": replace(
+            detector_family("actionformer").recipe("gtea"), snippets_per_unit=2 if timeline == "long" else 1
+        ),
     }
 
 
 def write_best_control(folder: Path, runs: Path) -> None:
     """Write features of the control that linear evaluation finds best on the validation videos, unless that is done."""
-    features, out = FeatureSet.open(folder / "features"), runs / folder.name / "best-control"
+    data, out = Dataset.open(folder / "features", folder / "annotations.json"), runs / folder.name / "best-control"
     if out.is_dir():
         return
-    training = read_annotations(folder / "annotations.json").subset("training").videos
-    controls = fit_controls((features.read(video).astype(np.float32) for video in training), {})
+    training = data.subset("training")
+    controls = fit_controls((training.read(video).astype(np.float32) for video in training.videos), {})
     measured = read_json(folder.parent / "facts.json", "facts")[folder.name]["ridge, all labels"]
     # modules without training are another for every seed; they are rows of linear evaluation
     best = max((control for control in controls if not control.seeded), key=lambda control: measured[control.name][0])
-    write_control(features, best, 0, out)
+    write_control(data.features, best, 0, out)
     print(f"{folder.name}: the best control is {best.name!r}", flush=True)
 
 
-def base_features(folder: Path, runs: Path, base: str, seed: int) -> FeatureSet:
+def base_features(folder: Path, runs: Path, base: str, seed: int) -> Dataset:
     """What a head stands on."""
-    if base == "raw":
-        return FeatureSet.open(folder / "features")
+    features: Path | FeatureSet = folder / "features"
     if base == "best control":
-        return FeatureSet.open(runs / folder.name / "best-control")
-    return softened(runs, folder.name, next(r for r, row in RECIPES_SHOWN.items() if row == base), seed)
+        features = runs / folder.name / "best-control"
+    elif base != "raw":
+        features = softened(runs, folder.name, next(r for r, row in RECIPES_SHOWN.items() if row == base), seed)
+    return Dataset.open(features, folder / "annotations.json")
 
 
 def run_of(folder: Path, runs: Path, head: str, base: str, seed: int) -> Path:
@@ -88,11 +95,10 @@ def localize(folder: Path, runs: Path, head: str, base: str, seed: int, part: st
     if (out / part / DETECTIONS).is_file():
         return out
     config = replace(head_configs(folder.name.split("-")[0])[head], seed=seed)
-    features = base_features(folder, runs, base, seed)
-    annotations = read_annotations(folder / "annotations.json")
-    detector = train_detector(features, annotations, config, out, resume=True, quiet=True)
+    data = base_features(folder, runs, base, seed)
+    detector = train_detector(data.subset("training"), config, out=out, resume=True, quiet=True)
     (out / part).mkdir(exist_ok=True)
-    write_found(data_of(folder, part), detector, features, out / part)
+    write_found(data_of(folder, part), detector, data, out / part)
     return out
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
 from sola.core.files import write_json
-from sola.data.annotations import read_annotations
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset
 from sola.evaluation.probe import Solver, probe
 
 FEW = 5
@@ -27,15 +26,12 @@ def measure(folder: Path, runs: Path, part: str, solver: Solver, videos: int | N
     """Probe one set with one solver and number of labeled videos, unless that is done."""
     path = measured_at(runs, folder.name, part, solver, videos)
     if not path.exists():
-        features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
-        compared = [
-            (row, softened(runs, folder.name, recipe, seed))
+        data = Dataset.open(folder / "features", folder / "annotations.json")
+        compared = {
+            row: [softened(runs, folder.name, recipe, seed) for seed in range(seeds)]
             for recipe, row in RECIPES_SHOWN.items()
-            for seed in range(seeds)
-        ]
-        result = probe(
-            features, annotations, compare=compared, solver=solver, videos=videos, seeds=seeds, test_subset=part
-        )
+        }
+        result = probe(data, compared, solver=solver, videos=videos, seeds=seeds, test_subset=part)
         write_json(path, result.to_json())
     return path
 

@@ -30,18 +30,16 @@ HEADS = ("BMN", "G-TAD")
 def measure(folder: Path, runs: Path, head: str, seed: int, part: str) -> dict[tuple[str, str], Measured]:
     """Of every pair: whose proposals, whose names."""
     data, tiou = data_of(folder, part), TIOU[folder.name.split("-")[0]]
-    features = {base: base_features(folder, runs, base, seed) for base in BASES}
+    bases = {base: base_features(folder, runs, base, seed).subset(part) for base in BASES}
     detectors = {base: TrainedDetector.load(run_of(folder, runs, head, base, seed)) for base in BASES}
-    records = data.records(features["raw"], part)
-    classes = data.open_annotations().classes
-    proposals = {base: detect(detectors[base], features[base], records) for base in BASES}
+    proposals = {base: detect(detectors[base], bases[base]) for base in BASES}
     measured = {}
     for base, names in product(BASES, BASES):
         out = runs / folder.name / "named" / f"{head}, {base}, names {names}, {seed}" / part
         out.mkdir(parents=True, exist_ok=True)
-        named = name_proposals(detectors[names], features[names], records, proposals[base])
+        named = name_proposals(detectors[names], bases[names], proposals[base])
         write_detections(out / PROPOSALS, proposals[base], ("action",))
-        write_detections(out / DETECTIONS, named, classes)
+        write_detections(out / DETECTIONS, named, bases[base].classes)
         measured[base, names] = measure_run(data, out, tiou)
     return measured
 

@@ -7,7 +7,6 @@ unlabeled videos: the ones that are measured are transformed, and not learned fr
 """
 
 import argparse
-import dataclasses
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -15,34 +14,30 @@ from typing import Any
 
 import torch
 
-from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.pipeline.transform_job import transform
-from sola.softlanding.recipes import RECIPES, Recipe, settle
 from sola.softlanding.train import train
 
-RECIPES_SHOWN: dict[Recipe, str] = {"anet": "SoLa, published", "auto": "SoLa, auto"}
+RECIPES_SHOWN: dict[str, str] = {"anet": "SoLa, published", "auto": "SoLa, auto"}
 """Recipes of the study, and what their rows are called."""
 LEARNED_FROM = ("training", "unlabeled")
 
 
-def soften(folder: Path, runs: Path, recipe: Recipe, seed: int) -> Path:
+def soften(folder: Path, runs: Path, recipe: str, seed: int) -> Path:
     """Train on the set in `folder` and transform its labeled videos; returns where they are."""
     out = runs / folder.name / f"{recipe}-{seed}"
     if (out / "features").exists():
         return out / "features"
-    features, annotations = FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
-    subsets = {video: annotation.subset for video, annotation in annotations.videos.items()}
-    learned = features.only([video for video in features.videos if subsets[video] in LEARNED_FROM])
-    # the seed first: what auto reads from the features, it reads from windows that the seed draws
-    config, reasons = settle(dataclasses.replace(RECIPES[recipe](), seed=seed), learned)
-    module = train(learned, config, out, reasons=reasons, resume=True, quiet=True)
-    labeled = features.only([video for video in features.videos if subsets[video] != "unlabeled"])
+    data = Dataset.open(folder / "features", folder / "annotations.json")
+    learned = data.only(video.id for video in data.videos if video.subset in LEARNED_FROM).features
+    module = train(learned, recipe, out, seed=seed, resume=True, quiet=True)
+    labeled = data.only(video.id for video in data.videos if video.subset != "unlabeled").features
     transform(module, labeled, out / "features")
     return out / "features"
 
 
-def softened(runs: Path, name: str, recipe: Recipe, seed: int) -> FeatureSet:
+def softened(runs: Path, name: str, recipe: str, seed: int) -> FeatureSet:
     """What `soften` has written for the set of this name."""
     return FeatureSet.open(runs / name / f"{recipe}-{seed}" / "features")
 

@@ -1,8 +1,8 @@
 """What every command does alike: parse its arguments, and talk to the person."""
 
 import sys
-from collections.abc import Callable, Mapping
-from typing import TypeVar, get_args
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import tyro
 from rich.console import Console
@@ -56,7 +56,7 @@ def say(text: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)
 
 
-def named(arguments: list[str], flag: str, kind: object, default: str) -> str:
+def named(arguments: list[str], flag: str, known: Iterable[str], default: str) -> str:
     """The value of a flag among raw arguments that sets the defaults that the others are parsed against."""
     name = default
     for position, argument in enumerate(arguments):
@@ -64,6 +64,6 @@ def named(arguments: list[str], flag: str, kind: object, default: str) -> str:
             name = argument.removeprefix(f"--{flag}=")
         elif argument == f"--{flag}" and position + 1 < len(arguments):
             name = arguments[position + 1]
-    if name not in get_args(kind):
-        raise SolaError(f"--{flag} {name}: no such {flag}; expected one of {', '.join(get_args(kind))}")
+    if name not in known:
+        raise SolaError(f"--{flag} {name}: no such {flag}; expected one of {', '.join(known)}")
     return name

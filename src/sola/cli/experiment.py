@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -13,7 +13,6 @@ from sola.cli.options import Reading, ReadingFlags, Timing, TimingFlags
 from sola.cli.probe import WIDTH
 from sola.core.errors import SolaError
 from sola.data.synthetic import write as write_synthetic
-from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
 from sola.evaluation.metrics.protocol import DATASETS
 from sola.softlanding.recipes import RECIPES, Recipe
 from sola.studies.assumption import Assumption
@@ -21,9 +20,9 @@ from sola.studies.catalog import EXPERIMENTS, ExperimentName
 from sola.studies.outcome import markdown
 from sola.studies.pool import Pool
 from sola.studies.presentation import write_result
-from sola.studies.settings import QUICK_WORLD, default_seeds, quick_heads, quick_module
+from sola.studies.settings import QUICK_WORLD, default_seeds, detector_configs, quick_module
 from sola.studies.sweep import Sweep
-from sola.studies.workspace import Data, HeadConfig, Workspace
+from sola.studies.workspace import Data, Workspace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +48,9 @@ class Experiment:
     """The folder of all experiments on these data."""
     recipe: Recipe = "anet"
     """Of the module; what the experiment varies is varied from it."""
-    detector_recipe: DetectorRecipe | None = None
+    detector_recipe: str | None = None
     """Of the head (default: the module's, or anet where that has none)."""
-    head: DetectorName = "gtad"
+    model: str = "gtad"
     """On which features are judged; table3 takes all three."""
     dataset: Literal["activitynet", "hacs", "thumos14"] = "activitynet"
     """Whose tIoU thresholds mAP is taken at: .5:.95:.05, or THUMOS14's .3:.7:.1."""
@@ -86,7 +85,7 @@ def run(arguments: list[str]) -> None:
     if seeds < 1:
         raise SolaError(f"--seeds {seeds}: expected a whole number of at least 1")
     config = RECIPES[options.recipe]()
-    experiment = EXPERIMENTS[options.name](quick_module(config) if options.quick else config, options.head)
+    experiment = EXPERIMENTS[options.name](quick_module(config) if options.quick else config, options.model)
     workspace, data = Workspace(options.out.absolute()), data_of(options)
     with workspace.claimed_for(data), Pool(options.jobs) as pool, stderr_bar(options.quiet) as bar:
         line = bar.add_task("", total=None)
@@ -101,7 +100,7 @@ def run(arguments: list[str]) -> None:
                 experiment,
                 workspace,
                 data,
-                heads_of(options),
+                detector_configs(experiment.heads, options.detector_recipe, options.recipe, quick=options.quick),
                 seeds,
                 DATASETS[options.dataset].tiou,
                 controls=not options.no_controls,
@@ -138,13 +137,3 @@ def data_of(options: Experiment) -> Data:
         options.classifier,
         options.timing.given(),
     )
-
-
-def heads_of(options: Experiment) -> dict[DetectorName, HeadConfig]:
-    """The configs of all heads."""
-    if options.quick:
-        return quick_heads()
-    recipe: DetectorRecipe = options.detector_recipe or "anet"
-    if options.detector_recipe is None and options.recipe in get_args(DetectorRecipe):
-        recipe = options.recipe  # type: ignore[assignment]
-    return {head: DETECTOR_RECIPES[head, recipe]() for head in get_args(DetectorName)}

@@ -9,6 +9,7 @@ from tyro.conf import arg
 from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
 from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset
 from sola.export import write_handover
 
 
@@ -44,23 +45,28 @@ def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(HandoverCommand, "handover", arguments)
     annotations = read_annotations(options.annotations, options.label_key)
-    features = options.timing.fill(options.reading.open(options.features))
+    data = Dataset.open(
+        options.reading.open(options.features),
+        annotations,
+        id_prefix=options.reading.id_prefix,
+        timing=options.timing.given(),
+    )
+    skipped: dict[str, str] = {}
     with stderr_bar(options.quiet) as bar:
         line = bar.add_task("handover", total=None)
         written = write_handover(
-            features,
-            annotations,
+            data,
             options.out,
-            id_prefix=options.reading.id_prefix,
             train_subset=options.train_subset,
             test_subset=options.test_subset,
             overwrite=options.overwrite,
+            skipped=skipped,
             progress=lambda done, total: bar.update(line, completed=done, total=total),
         )
-    report_skipped(features.skipped)
+    report_skipped({**data.features.unreadable, **skipped})
     if options.quiet:
         return
-    say(str(written.match))
+    say(str(data))
     if written.left_out:
         say(f"{len(written.left_out)} training videos left out, such as {written.left_out[0]}: no instance in them")
     say(f"{options.out}: {len(written.videos)} videos, {len(written.classes)} classes")

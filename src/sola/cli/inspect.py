@@ -14,13 +14,12 @@ from sola.cli.console import parse, say
 from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json
-from sola.data.annotations import VideoAnnotation, read_annotations
-from sola.data.features import FeatureSet
-from sola.data.ids import match_videos
+from sola.data.annotations import read_annotations
+from sola.data.dataset import Dataset, Video
 from sola.data.segments import Segments
-from sola.data.timing import snippet_grid
 from sola.evaluation.controls import center
-from sola.evaluation.similarity import Video, compare, cosine_map
+from sola.evaluation.similarity import Video as VideoArray
+from sola.evaluation.similarity import compare, cosine_map
 from sola.pipeline.transform_job import load_module
 from sola.report.figures import obedience, png, similarity_distance, similarity_maps
 from sola.softlanding.auto import suggest
@@ -71,20 +70,21 @@ def run(arguments: list[str]) -> None:
         value = getattr(options, name)
         if value is not None and value < least:
             raise SolaError(f"{name}={value}: expected a whole number of at least {least}")
-    features = options.timing.fill(options.reading.open(options.features))
+    data = _open(options)
+    features, videos = data.features, {video.feature_id: video for video in data.videos}
     module = None if options.run is None else load_module(options.run)
     if module is not None and module.channels != features.channels:
         raise SolaError(f"the features have {features.channels} channels, the run's module {module.channels}")
-    annotated, classes = _annotated(options, features)
     suggestion = suggest(features, seed=options.seed)
     step = options.step or _step_of(module) or suggestion.step
 
-    views: dict[str, Callable[[Video], Video]] = {"raw": np.asarray, "centered": center}
+    views: dict[str, Callable[[VideoArray], VideoArray]] = {"raw": np.asarray, "centered": center}
     if module is not None:
         views["after SoLa"] = partial(transform_array, module)
     sample = features.only(_spread(features.videos, options.max_videos))
-    arrays = [np.array(array) for _, array in sample.items()]
-    drawn = features.only(options.videos or _spread(sample.videos, 3))
+    skipped: dict[str, str] = {}
+    arrays = [np.array(array) for _, array in sample.items(skipped)]
+    drawn = features.only(options.videos or _spread(sample.without(skipped).videos, 3))
     found = compare(arrays, views, step=step, seed=options.seed)
     suggested = {name: getattr(suggestion, name) for name in ("step", "k", "center", "smoothing")}
     result = {
@@ -99,12 +99,12 @@ def run(arguments: list[str]) -> None:
         (folder / "similarity_distance.png").write_bytes(png(similarity_distance(whole, sampled)))
         shares = {name: (i.obedience.length, i.obedience.share) for name, i in found.items()}
         (folder / "obedience.png").write_bytes(png(obedience(shares)))
-        for video, array in drawn.items():
-            maps = {name: cosine_map(view(array)) for name, view in views.items()}
-            figure = similarity_maps(maps, *_extent(video, features, annotated.get(video)), classes=classes)
-            (folder / f"similarity_map_{video.replace('/', '_')}.png").write_bytes(png(figure))
+        for name, array in drawn.items(skipped):
+            maps = {view_name: cosine_map(view(array)) for view_name, view in views.items()}
+            figure = similarity_maps(maps, *_extent(len(array), videos.get(name)), classes=data.classes)
+            (folder / f"similarity_map_{name.replace('/', '_')}.png").write_bytes(png(figure))
         write_json(folder / "inspection.json", result)
-    report_skipped(features.skipped)
+    report_skipped({**features.unreadable, **skipped})
     if options.json:
         print(json.dumps(result, indent=2, allow_nan=False))
     elif not options.quiet:
@@ -113,27 +113,23 @@ def run(arguments: list[str]) -> None:
         say(f"{options.out}: written")
 
 
-def _annotated(options: Inspect, features: FeatureSet) -> tuple[dict[str, VideoAnnotation], Sequence[str]]:
-    """Annotations by the id of the features, and the names of the classes."""
+def _open(options: Inspect) -> Dataset:
+    """Open the features, matched with the annotations where there are some."""
+    features = options.timing.fill(options.reading.open(options.features))
     unknown = [video for video in options.videos if video not in features.videos]
     if unknown:
         raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {features.videos[0]})")
-    if options.annotations is None:
-        return {}, ()
-    annotations = read_annotations(options.annotations, options.label_key)
-    match = match_videos(features.videos, annotations.videos, id_prefix=options.reading.id_prefix)
-    return {video: annotations.videos[other] for video, other in match.videos.items()}, annotations.classes
+    annotations = None
+    if options.annotations is not None:
+        annotations = read_annotations(options.annotations, options.label_key)
+    return Dataset.open(features, annotations, id_prefix=options.reading.id_prefix)
 
 
-def _extent(
-    video: str, features: FeatureSet, annotation: VideoAnnotation | None
-) -> tuple[Segments | None, tuple[float, float], str]:
+def _extent(length: int, video: Video | None) -> tuple[Segments | None, tuple[float, float], str]:
     """The segments of a video, where its first snippet begins and its last one ends, and in which unit."""
-    length, manifest = features.length(video), features.manifest
-    if annotation is None:
+    if video is None or video.subset is None:
         return None, (0.0, float(length)), "snippets"
-    grid = snippet_grid(video, length, manifest, annotation)
-    return annotation.segments, (grid.seconds(-0.5), grid.seconds(length - 0.5)), "seconds"
+    return video.segments, (video.grid.seconds(-0.5), video.grid.seconds(length - 0.5)), "seconds"
 
 
 def _step_of(module: SoLa | None) -> int | None:

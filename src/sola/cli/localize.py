@@ -1,7 +1,7 @@
 """`sola localize train` and `sola localize predict`."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,18 +23,18 @@ from sola.cli.options import (
 from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
-from sola.data.annotations import VideoAnnotation, read_annotations
+from sola.data.annotations import Annotations, read_annotations
 from sola.data.class_scores import VideoScores, read_scores
+from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
-from sola.data.ids import match_videos
 from sola.data.segments import Segments
-from sola.detectors.actionformer.config import ActionFormerConfig
+from sola.detectors import DETECTORS, detector_family
+from sola.detectors.base import DetectorConfig
 from sola.detectors.explain import explain
-from sola.detectors.proposal_map.config import ProposalMapConfig
-from sola.detectors.recipes import DETECTOR_RECIPES, DetectorName, DetectorRecipe
 from sola.detectors.train import train_detector
 from sola.detectors.trained import WEIGHTS, TrainedDetector
 from sola.pipeline.detect_job import find_actions, load_detector
+from sola.pipeline.stored_features import open_data
 from sola.training.run import Run, may_begin
 from sola.training.tensorboard import Track
 
@@ -44,7 +44,7 @@ class LocalizeTrain:
     """Train a head that finds actions on features, raw or transformed, and write the run to OUT.
 
     OUT gets detector.safetensors, config.json and metrics.jsonl. Head and recipe set every other option;
-    `sola localize train --head gtad --recipe thumos --help` shows what they set, and options given beside them win.
+    `sola localize train --model gtad --recipe thumos --help` shows what they set, and options given beside them win.
     """
 
     features: Features
@@ -53,7 +53,7 @@ class LocalizeTrain:
     """ActivityNet's layout, which HACS and THUMOS14 share."""
     out: Annotated[Path, arg(metavar="RUN")]
     """The run's folder."""
-    recipe: DetectorRecipe = "anet"
+    recipe: str = "anet"
     """anet: as published; hacs, thumos, gtea: what is not published is ours."""
     subset: str = "training"
     """Whose instances are learned."""
@@ -122,15 +122,14 @@ def run(arguments: list[str]) -> None:
 
 def train(arguments: list[str]) -> None:
     """Train."""
-    head = named(arguments, "head", DetectorName, "bmn")
-    recipe = DETECTOR_RECIPES[head, named(arguments, "recipe", DetectorRecipe, "anet")]()  # type: ignore[index]
-
-    kind = type(recipe)  # whose fields are the flags: heads have different ones
+    family = detector_family(named(arguments, "model", DETECTORS, "bmn"))
+    recipe = family.recipe(named(arguments, "recipe", family.recipes, "anet"))
+    kind = family.config
 
     def command(
         options: OmitArgPrefixes[LocalizeTrain],
         config: OmitArgPrefixes[kind] = recipe,  # type: ignore[valid-type]
-    ) -> tuple[LocalizeTrain, ProposalMapConfig | ActionFormerConfig]:
+    ) -> tuple[LocalizeTrain, DetectorConfig]:
         return options, config
 
     command.__doc__ = LocalizeTrain.__doc__
@@ -151,37 +150,43 @@ def train(arguments: list[str]) -> None:
         if not options.quiet:
             say(f"{options.out}: finished already, nothing to do")
         return
-    annotations = read_annotations(options.annotations, options.label_key)
-    features = options.timing.fill(options.reading.open(options.features))
+    data, skipped = opened(options), dict[str, str]()
     train_detector(
-        features,
-        annotations,
+        data,
         config,
         options.out,
         train_subset=options.subset,
         validation_subset=options.validation,
-        id_prefix=options.reading.id_prefix,
         requested=requested,
         resume=options.resume,
         overwrite=options.overwrite,
         track=options.track,
+        skipped=skipped,
         quiet=options.quiet,
     )
-    report_skipped(features.skipped)
+    report_skipped({**data.features.unreadable, **skipped})
     if not options.quiet:
         say(f"{options.out}: trained; next: sola localize predict {options.out} FEATURES --out detections.json")
 
 
-def explained(options: LocalizeTrain, config: ProposalMapConfig | ActionFormerConfig) -> str:
+def opened(options: LocalizeTrain) -> Dataset:
+    """The features and annotations to train on."""
+    return Dataset.open(
+        options.reading.open(options.features),
+        read_annotations(options.annotations, options.label_key),
+        id_prefix=options.reading.id_prefix,
+        timing=options.timing.given(),
+    )
+
+
+def explained(options: LocalizeTrain, config: DetectorConfig) -> str:
     """What --explain says."""
-    annotations = read_annotations(options.annotations, options.label_key)
-    features = options.timing.fill(options.reading.open(options.features))
-    matched = match_videos(features.videos, annotations.videos, options.reading.id_prefix).videos
-    for ours, theirs in matched.items():
-        if options.explain in (ours, theirs):
-            return explain(features, ours, annotations.videos[theirs], config.clipping())
+    videos = opened(options).videos
+    for video in videos:
+        if options.explain in (video.feature_id, video.id):
+            return explain(video, config.clipping())
     raise SolaError(
-        f"--explain {options.explain}: no such video; expected one of {len(matched)}, such as {min(matched)}"
+        f"--explain {options.explain}: no such video; expected one of {len(videos)}, such as {videos[0].feature_id}"
     )
 
 
@@ -199,22 +204,28 @@ def predict(arguments: list[str]) -> None:
         if Storage.of(path.parent).has(path.name) and not options.overwrite:
             raise SolaError(f"{place_of(path)}: exists already; choose another file, or pass --overwrite")
     detector = load_detector(options.run)
-    if options.classifier is not None and detector.config.knows_classes:
+    if options.classifier is not None and detector.config.predicts_classes:
         raise SolaError(f"--classifier {options.classifier}: the head of {options.run} knows the classes by itself")
-    if options.classifier is None and detector.classifier is None and not detector.config.knows_classes:
+    if options.classifier is None and detector.classifier is None and not detector.config.predicts_classes:
         raise SolaError(f"{options.run}: has no snippet classifier; name a file of class scores with --classifier")
-    features = options.reading.open_anywhere(options.features, options.timing.given())
-    records = videos_of(features.videos, options)
+    data = open_data(
+        options.features,
+        annotations_of(options),
+        id_prefix=options.reading.id_prefix,
+        timing=options.timing.given(),
+        skip_bad=options.reading.skip_bad,
+        channels_first=options.reading.channels_first,
+    )
+    videos = [video.id for video in data.videos] if isinstance(data, Dataset) else list(data.feature_ids)
     place = Storage.of(options.out.parent)
     workspace = place / f".{options.out.name}.partial"
     with stderr_bar(options.quiet) as bar:
-        line = bar.add_task("predict", total=len(records))
+        line = bar.add_task("predict", total=len(videos))
         found = find_actions(
             detector,
-            features,
-            records,
+            data,
             workspace,
-            scores=scores_of(records, detector, options),
+            scores=scores_of(videos, detector, options),
             combine=options.combine,
             device=options.device,
             executor=executor,
@@ -227,7 +238,7 @@ def predict(arguments: list[str]) -> None:
         with Storage.of(options.proposals.parent).writing(options.proposals.name) as path:
             write_detections(path, {video: unnamed(one) for video, one in found.proposals.items()}, (UNLABELED,))
     workspace.delete()
-    report_skipped(found.skipped)
+    report_skipped({**(data.features.unreadable if isinstance(data, Dataset) else {}), **found.skipped})
     if not options.quiet:
         count = sum(map(len, found.detections.values()))
         say(f"{place_of(options.out)}: {count} detections in {len(found.detections)} videos")
@@ -238,24 +249,18 @@ def unnamed(segments: Segments) -> Segments:
     return dataclasses.replace(segments, label=np.zeros_like(segments.label))
 
 
-def videos_of(videos: Sequence[str], options: LocalizePredict) -> Mapping[str, VideoAnnotation | None]:
-    """The videos to be predicted, by their id in the features."""
+def annotations_of(options: LocalizePredict) -> Annotations | None:
+    """The annotations of the subset that is predicted; None for all videos."""
     if options.annotations is None:
-        return dict.fromkeys(videos)
+        return None
     with Storage.of(options.annotations.parent).fetched(options.annotations.name) as folder:
-        annotations = read_annotations(folder / options.annotations.name, options.label_key).subset(
-            options.subset or "validation"
-        )
-    matched = match_videos(videos, annotations.videos, options.reading.id_prefix).videos
-    return {ours: annotations.videos[theirs] for ours, theirs in matched.items()}
+        annotations = read_annotations(folder / options.annotations.name, options.label_key)
+    return annotations.subset(options.subset or "validation")
 
 
-def scores_of(
-    records: Mapping[str, VideoAnnotation | None], detector: TrainedDetector, options: LocalizePredict
-) -> VideoScores | None:
+def scores_of(videos: Sequence[str], detector: TrainedDetector, options: LocalizePredict) -> VideoScores | None:
     """What an external classifier says of these videos, where there is one."""
     if options.classifier is None:
         return None
-    videos = [id_ if record is None else record.video for id_, record in records.items()]
     with Storage.of(options.classifier.parent).fetched(options.classifier.name) as folder:
         return read_scores(folder / options.classifier.name, videos, detector.classes)

@@ -14,7 +14,8 @@ from sola.cli.console import parse, say, stderr_bar
 from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, report_skipped
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
-from sola.data.ids import match_videos
+from sola.data.dataset import Dataset
+from sola.data.features import FeatureSet
 from sola.evaluation.probe import probe
 
 WIDTH = 150
@@ -60,8 +61,16 @@ def run(arguments: list[str]) -> None:
     """Parse and run."""
     options = parse(Probe, "probe", arguments)
     annotations = read_annotations(options.annotations, options.label_key)
-    features = options.timing.fill(options.reading.open(options.features))
-    compare = [(name, options.reading.open((folder,))) for name, folder in map(named_folder, chain(*options.compare))]
+    data = Dataset.open(
+        options.reading.open(options.features),
+        annotations,
+        id_prefix=options.reading.id_prefix,
+        timing=options.timing.given(),
+    )
+    compare: dict[str, list[FeatureSet]] = {}
+    for name, folder in map(named_folder, chain(*options.compare)):
+        compare.setdefault(name, []).append(options.reading.open((folder,)))
+    skipped: dict[str, str] = {}
     with stderr_bar(options.quiet) as bar:
         line = bar.add_task("probe", total=None)
 
@@ -69,20 +78,19 @@ def run(arguments: list[str]) -> None:
             bar.update(line, description=escape(row), completed=done, total=total)
 
         result = probe(
-            features,
-            annotations,
-            compare=compare,
+            data,
+            compare,
             solver=options.solver,
             videos=options.videos,
             seeds=options.seeds,
             train_subset=options.train_subset,
             test_subset=options.test_subset,
-            id_prefix=options.reading.id_prefix,
+            skipped=skipped,
             progress=progress,
         )
-    report_skipped(features.skipped)
+    report_skipped({**data.features.unreadable, **skipped})
     if not options.quiet:
-        say(str(match_videos(features.videos, annotations.videos, options.reading.id_prefix)))
+        say(str(data))
     if options.json:
         print(json.dumps(result.to_json(), indent=2, allow_nan=False))
     else:

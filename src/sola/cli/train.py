@@ -12,7 +12,7 @@ from sola.cli.console import named, parse, say
 from sola.cli.options import Features, Reading, ReadingFlags, report_skipped
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
-from sola.data.ids import match_videos
+from sola.data.dataset import Dataset
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.network import WEIGHTS
 from sola.softlanding.recipes import RECIPES, Recipe, settle
@@ -57,7 +57,7 @@ class Train:
 
 def run(arguments: list[str]) -> None:
     """Parse and run."""
-    recipe = RECIPES[named(arguments, "recipe", Recipe, "anet")]()  # type: ignore[index]
+    recipe = RECIPES[named(arguments, "recipe", RECIPES, "anet")]()  # type: ignore[index]
 
     def command(
         options: OmitArgPrefixes[Train], config: OmitArgPrefixes[TrainingConfig] = recipe
@@ -85,11 +85,12 @@ def run(arguments: list[str]) -> None:
     remarks = []
     if options.annotations is not None:
         annotations = read_annotations(options.annotations, options.label_key).subset(options.subset or "training")
-        match = match_videos(features.videos, annotations.videos, id_prefix=options.reading.id_prefix)
-        features = features.only(tuple(match.videos))
-        remarks.append(str(match))
+        data = Dataset.open(features, annotations, id_prefix=options.reading.id_prefix)
+        features = data.features.only(video.feature_id for video in data.videos)
+        remarks.append(str(data))
     config, reasons = settle(wanted, features)
     remarks += [f"{name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()]
+    skipped: dict[str, str] = {}
     train(
         features,
         config,
@@ -101,8 +102,9 @@ def run(arguments: list[str]) -> None:
         overwrite=options.overwrite,
         track=options.track,
         memory_limit=None if options.memory_limit is None else int(options.memory_limit * 2**30),
+        skipped=skipped,
         quiet=options.quiet,
     )
-    report_skipped(features.skipped)
+    report_skipped({**features.unreadable, **skipped})
     if not options.quiet:
         say(f"{options.out}: trained; next: sola transform {options.out} FEATURES --out DIR")

@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> None:
             progress=lambda done, total, snippets: bar.update(line, completed=done, total=total),
         )
     if isinstance(features, FeatureSet):
-        skipped = {**features.skipped, **skipped}
+        skipped = {**features.unreadable, **skipped}
     report_skipped(skipped)
     if not options.quiet:
         count = sum(video not in skipped for video in features.videos)

@@ -1,1 +1,1 @@
-"""Shared building blocks: errors, whole-or-absent files, devices."""
+"""Shared building blocks: errors, checks, atomic files, devices, progress and log."""

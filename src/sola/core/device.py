@@ -1,4 +1,4 @@
-"""The device and the precision that a computation runs in."""
+"""The device and the precision of a computation."""
 
 import os
 from typing import Literal
@@ -13,9 +13,9 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 def choose_device(device: Device) -> torch.device:
-    """The device of that name; "auto" is the GPU where there is one, and among several processes each one's own.
+    """Return the device of that name; "auto" is a GPU if there is one, with several processes one GPU for each.
 
-    Raises SolaError when a GPU is asked for and there is none.
+    Raises SolaError when a GPU is requested and there is none.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise SolaError("device=cuda: no CUDA GPU is visible here; use --device cpu")
@@ -23,7 +23,7 @@ def choose_device(device: Device) -> torch.device:
 
 
 def choose_precision(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
-    """The precision of that name; "auto" is bf16 where the device multiplies it in hardware, else fp32."""
+    """Return the precision of that name; "auto" is bf16 on hardware with native bf16 products, else fp32."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -35,7 +35,7 @@ def choose_precision(precision: Precision, device: torch.device) -> Literal["fp3
 
 
 def local_device(device: str) -> torch.device:
-    """This process's own GPU among those of its machine."""
+    """Return the device of this process: with several processes on a machine, each has its own GPU."""
     if device == "cuda" and rank_and_count()[1] > 1:
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     return torch.device(device)

@@ -1,9 +1,9 @@
-"""The one exception that means "your input", as against "our fault"."""
+"""The exception for invalid user input."""
 
 
 class SolaError(Exception):
-    """Bad input, told in one line: the file or value at fault, what was expected, what to do.
+    """Raised for invalid user input; any other exception is a bug.
 
-    The command prints it on one line of stderr and exits with code 2; every other exception is a fault of
-    this package and exits with code 1.
+    The message is one line: the file or value at fault, what was expected, and how to fix it. The command line prints
+    it on stderr and exits with code 2; any other exception exits with code 1.
     """

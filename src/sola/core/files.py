@@ -1,4 +1,4 @@
-"""Files that are whole or absent: everything is written beside its place, then renamed into it."""
+"""Atomic files and folders: written under a temporary name beside the target, then renamed."""
 
 import json
 import os
@@ -13,16 +13,16 @@ from sola.core.errors import SolaError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that becomes `path` when the block ends well, and is removed when not.
+    """Yield a temporary path that is renamed to `path` when the block succeeds, and removed when it fails.
 
-    Raises SolaError when the place cannot be written.
+    Raises SolaError when `path` cannot be written.
     """
     path = path.absolute()
     aside = path.with_name(f".{path.name or 'root'}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
-        if aside.is_file():  # safetensors writes for its owner alone
+        if aside.is_file():  # safetensors creates files that only their owner can read
             aside.chmod(0o666 & ~_umask())
         os.replace(aside, path)
     except OSError as error:
@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
         if aside.is_dir():
             shutil.rmtree(aside, ignore_errors=True)
         else:
-            with suppress(OSError):  # it may never have been there
+            with suppress(OSError):  # the block may not have created it
                 aside.unlink()
 
 
@@ -42,25 +42,25 @@ def _umask() -> int:
 
 
 def unwritable(path: Path, error: OSError) -> SolaError:
-    """Say that `path` cannot be written, and why."""
+    """Return the error that says that `path` cannot be written, and why."""
     return SolaError(
         f"{path}: cannot be written ({error.strerror or error}); choose a place with room and write permission"
     )
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
+    """Write UTF-8 text atomically."""
     with replacing(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as indented JSON, whole or not at all."""
+    """Write a value as indented JSON atomically."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path, what: str) -> Any:
-    """Read a JSON file; `what` names its part in the error ("annotations", "a manifest").
+    """Read a JSON file; `what` describes it in error messages ("annotations", "a manifest").
 
     Raises SolaError when it is missing, unreadable or malformed.
     """
@@ -79,14 +79,14 @@ def read_json(path: Path, what: str) -> Any:
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """Return the folder, or its nearest parent that exists."""
     return folder if folder.is_dir() or folder == folder.parent else existing(folder.parent)
 
 
 def must_be_free(path: Path, *, overwrite: bool, mark: str, key: str) -> None:
-    """Raise SolaError if there is something at `path`, unless `overwrite` and we wrote it.
+    """Raise SolaError if `path` exists and is not an empty folder, unless `overwrite` is set and sola wrote it.
 
-    We did if it is a folder that holds a JSON object called `mark` with that `key`.
+    A folder that sola wrote holds a JSON file named `mark`, an object with the key `key`.
     """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
@@ -99,7 +99,7 @@ def must_be_free(path: Path, *, overwrite: bool, mark: str, key: str) -> None:
 
 @contextmanager
 def new_folder(path: Path, *, overwrite: bool, mark: str, key: str) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `path` when the block ends well, in the place of one that we wrote.
+    """Yield a temporary folder that is renamed to `path` when the block succeeds; it replaces one that sola wrote.
 
     Raises SolaError when `path` is not free (see `must_be_free`), or cannot be written.
     """

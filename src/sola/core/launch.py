@@ -1,4 +1,4 @@
-"""Which process this is among those that a launcher such as `torchrun` started, by its environment variables."""
+"""The rank of this process, from the environment variables that a launcher such as `torchrun` sets."""
 
 import os
 
@@ -6,14 +6,17 @@ from sola.core.errors import SolaError
 
 
 def leads() -> bool:
-    """Whether this process is the one that talks, by what its launcher says, before it has joined the others."""
+    """Return whether this process reports to the user: the only one, or the one of rank 0."""
     rank, count = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-    # whoever trains is told what is wrong with them; whoever does not is not concerned
+    # invalid values matter to training only, where `rank_and_count` reports them
     return not (rank.isdecimal() and count.isdecimal() and 0 < int(rank) < int(count))
 
 
 def rank_and_count() -> tuple[int, int]:
-    """Rank and number of processes, as the launcher has them in the environment."""
+    """Return the rank of this process and the number of processes.
+
+    Raises SolaError when the environment variables are invalid.
+    """
     rank, count = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
     if not (rank.isdecimal() and count.isdecimal() and int(rank) < int(count)):
         raise SolaError(f"RANK={rank}, WORLD_SIZE={count}: expected what torchrun sets, or neither")

@@ -1,6 +1,7 @@
-"""Snippet features on disk, read one video at a time."""
+"""Snippet features on disk, read when asked for."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +13,22 @@ from sola.data.manifest import Manifest
 from sola.data.streams import CURE, Stream, joined_header, joined_manifest, open_streams
 
 
+@dataclass(frozen=True, eq=False)
 class FeatureSet:
-    """Features of a set of videos, read when asked for; several streams (RGB, flow) are joined on channels."""
+    """Features of a set of videos; several streams (RGB, flow) are joined on channels.
 
-    def __init__(
-        self,
-        streams: Sequence[Stream],
-        videos: Iterable[str],
-        manifest: Manifest,
-        *,
-        skip_bad: bool,
-        skipped: dict[str, str],
-    ) -> None:
-        self.streams = tuple(streams)
-        self.channels = sum(stream.channels for stream in streams)
-        self.manifest = manifest
-        self.skip_bad = skip_bad
-        """Whether a video whose file is bad is left out, as soon as it is found to be so, or refused."""
-        self.skipped = skipped
-        """Why videos were left out, by id; grows while files are read."""
-        self._videos = tuple(sorted(videos))
+    With `skip_bad`, methods that read many files leave out the bad ones and add the reason to the `skipped` of the
+    caller, by video id; otherwise they raise the error.
+    """
+
+    streams: tuple[Stream, ...]
+    videos: tuple[str, ...]
+    """Sorted ids, without those in `unreadable`."""
+    manifest: Manifest
+    skip_bad: bool = False
+    """Whether bad files are left out."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Reasons why videos are left out of `videos`, by id: what opening found, before any array is read."""
 
     @classmethod
     def open(
@@ -45,31 +42,37 @@ class FeatureSet:
 
         The files hold [time, channels] or, with `channels_first` or a manifest that says so, [channels, time].
 
-        Raises SolaError naming the source or file at fault, with `skip_bad` only when nothing else is left.
+        Raises SolaError naming the source or file at fault; with `skip_bad`, only when no video is left.
         """
         paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
         if not paths:
             raise SolaError("no features named; expected a directory of feature files, or one .h5 archive")
-        streams, skipped = open_streams(paths, channels_first=channels_first, skip_bad=skip_bad)
+        streams, unreadable = open_streams(paths, channels_first=channels_first, skip_bad=skip_bad)
         videos = {video for stream in streams for video in stream.paths}
-        if len(skipped) == len(videos):
-            raise SolaError(f"{skipped[min(skipped)]}; none of {len(videos)} videos is left")
-        return cls(streams, videos, joined_manifest(streams), skip_bad=skip_bad, skipped=skipped)
+        if len(unreadable) == len(videos):
+            raise none_left(unreadable, len(videos))
+        good = tuple(sorted(videos - unreadable.keys()))
+        return cls(tuple(streams), good, joined_manifest(streams), skip_bad, unreadable)
 
     @property
-    def videos(self) -> tuple[str, ...]:
-        """Sorted ids of the videos, without those in `skipped`."""
-        return tuple(video for video in self._videos if video not in self.skipped)
+    def channels(self) -> int:
+        """Channels of all streams together."""
+        return sum(stream.channels for stream in self.streams)
 
     def only(self, videos: Iterable[str]) -> "FeatureSet":
-        """Return the features of these videos; `skipped` stays shared. SolaError when a video is unknown."""
+        """Return the features of these videos, without those that are unreadable. SolaError for an unknown video."""
         chosen = set(videos)
         self._check_known(chosen)
-        return FeatureSet(self.streams, chosen, self.manifest, skip_bad=self.skip_bad, skipped=self.skipped)
+        return replace(self, videos=tuple(sorted(chosen - self.unreadable.keys())))
+
+    def without(self, bad: Mapping[str, str]) -> "FeatureSet":
+        """Return the features without videos that are bad; `bad` holds the reasons by id."""
+        videos = tuple(video for video in self.videos if video not in bad)
+        return replace(self, videos=videos, unreadable={**self.unreadable, **bad})
 
     def with_manifest(self, manifest: Manifest) -> "FeatureSet":
-        """Return the same features with another manifest; `skipped` stays shared."""
-        return FeatureSet(self.streams, self._videos, manifest, skip_bad=self.skip_bad, skipped=self.skipped)
+        """Return the same features with another manifest."""
+        return replace(self, manifest=manifest)
 
     def header(self, video: str) -> Header:
         """Return shape (time, channels) and dtype of a video's array, from the file's header where it has one.
@@ -81,6 +84,16 @@ class FeatureSet:
             return joined_header(video, [stream.header(video) for stream in self.streams])
         except SolaError as error:
             raise self._with_cure(error) from error
+
+    def headers(self, skipped: dict[str, str] | None = None) -> dict[str, Header]:
+        """Return the headers of all videos by id, in order. Raises SolaError at a bad file, unless `skip_bad`."""
+        headers: dict[str, Header] = {}
+        for video in self.videos:
+            try:
+                headers[video] = self.header(video)
+            except SolaError as error:
+                self._skip(video, error, skipped)
+        return headers
 
     def length(self, video: str) -> int:
         """Return the number of snippets of a video. Raises SolaError as `header` does."""
@@ -99,32 +112,43 @@ class FeatureSet:
             raise self._with_cure(error) from error
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
 
-    def items(self) -> Iterator[tuple[str, Float[np.ndarray, "time channels"]]]:
-        """Yield (video, array) in order of id.
-
-        Raises SolaError at a bad file or, with `skip_bad`, when every file was bad.
-        """
-        videos = self.videos
+    def read_good(
+        self, videos: Iterable[str], skipped: dict[str, str] | None = None
+    ) -> Iterator[tuple[str, Float[np.ndarray, "time channels"]]]:
+        """Yield (video, array) in the order of `videos`. Raises SolaError at a bad file, unless `skip_bad`."""
         for video in videos:
             try:
                 array = self.read(video)
             except SolaError as error:
-                self.skip(video, error)
+                self._skip(video, error, skipped)
                 continue
             yield video, array
             del array  # or two files would be in memory while the next is read
-        if videos and not self.videos:
-            raise SolaError(f"{self.skipped[videos[0]]}; none of {len(videos)} videos is left")
 
-    def skip(self, video: str, error: SolaError) -> None:
-        """Leave out a video that turned out to be bad; without `skip_bad`, raise its error."""
-        if not self.skip_bad:
-            raise error
-        self.skipped[video] = str(error)
+    def items(self, skipped: dict[str, str] | None = None) -> Iterator[tuple[str, Float[np.ndarray, "time channels"]]]:
+        """Yield (video, array) of all videos in order of id.
+
+        Raises SolaError at a bad file or, with `skip_bad`, when every file is bad.
+        """
+        bad: dict[str, str] = {} if skipped is None else skipped
+        count = 0
+        for video, array in self.read_good(self.videos, bad):
+            count += 1
+            yield video, array
+            del array
+        if self.videos and not count:
+            raise none_left({video: bad[video] for video in self.videos}, len(self.videos))
 
     def file_name(self, video: str) -> str:
         """Return the name of the file that holds a video in the first source."""
         return self.streams[0].relative(video).parts[0]
+
+    def _skip(self, video: str, error: SolaError, skipped: dict[str, str] | None) -> None:
+        """Record why a video is left out; without `skip_bad`, raise its error."""
+        if not self.skip_bad:
+            raise error
+        if skipped is not None:
+            skipped[video] = str(error)
 
     def _check_known(self, videos: Iterable[str]) -> None:
         for stream in self.streams:
@@ -134,3 +158,8 @@ class FeatureSet:
 
     def _with_cure(self, error: SolaError) -> SolaError:
         return error if self.skip_bad else SolaError(f"{error}; {CURE}")
+
+
+def none_left(skipped: Mapping[str, str], videos: int) -> SolaError:
+    """Return the error for a set of `videos` that are all bad, with the reason of the first."""
+    return SolaError(f"{skipped[min(skipped)]}; none of {videos} videos is left")

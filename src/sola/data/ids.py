@@ -19,14 +19,6 @@ class VideoMatch:
     unmatched: tuple[str, ...]
     """Our ids that no annotation has."""
     unmatched_annotated: tuple[str, ...]
-    what: str = "features"
-
-    def __str__(self) -> str:
-        prefix = f" (prefix {self.prefix!r})" if self.prefix else ""
-        return (
-            f"{len(self.videos)} videos have {self.what} and annotations{prefix}, {len(self.unmatched)} "
-            f"only {self.what}, {len(self.unmatched_annotated)} only annotations"
-        )
 
 
 def match_videos(
@@ -52,7 +44,7 @@ def match_videos(
             f"no video has both {what} and annotations: {what} have {next(iter(videos), 'none')!r}, "
             f"annotations {min(annotated, default='none')!r}; name what ids begin with on one side by --id-prefix"
         )
-    return VideoMatch(matched, prefix, tuple(v for v in videos if v not in matched), tuple(sorted(free)), what)
+    return VideoMatch(matched, prefix, tuple(v for v in videos if v not in matched), tuple(sorted(free)))
 
 
 def _likely_prefix(videos: set[str], annotated: set[str]) -> str:

@@ -73,8 +73,13 @@ class Manifest:
         known = {key: _typed(key, record[key]) for key in KINDS if record.get(key) is not None}
         return cls(**known, other={key: value for key, value in record.items() if key not in KINDS})
 
+    def timing(self) -> dict[str, float]:
+        """Return fps, stride, window and offset, as far as they are known."""
+        values = {key: getattr(self, key) for key in ("fps", "stride", "window", "offset")}
+        return {key: value for key, value in values.items() if value is not None}
+
     def filled(self, timing: Mapping[str, float]) -> "Manifest":
-        """Return the manifest with fps, stride, window and offset where it lacks them; it wins where it speaks."""
+        """Return the manifest with fps, stride, window and offset from `timing` where it lacks them."""
         return replace(self, **{key: value for key, value in timing.items() if getattr(self, key) is None})  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:

@@ -41,29 +41,27 @@ class PackedFeatures:
         return allocate((len(self.videos), channels), np.dtype(np.float32), limit, self.mapped_in)
 
 
-def pack(features: FeatureSet, memory_limit: int | None = None, folder: Path | None = None) -> PackedFeatures:
+def pack(
+    features: FeatureSet,
+    memory_limit: int | None = None,
+    folder: Path | None = None,
+    *,
+    skipped: dict[str, str] | None = None,
+) -> PackedFeatures:
     """Copy a feature set into one array, allocated once and filled file by file; the dtype stays as stored.
 
     Above `memory_limit` bytes the array is mapped from an unnamed file in `folder`, which vanishes with it.
-    Bad files are left out if the feature set skips them.
+    Bad files are left out if the feature set skips them, and `skipped` gets the reasons by id.
 
     Raises SolaError naming the bad file, or the folder when it is missing or too small.
     """
-    lengths: list[int] = []
-    dtypes: set[np.dtype[Any]] = set()
-    for video in features.videos:
-        try:
-            header = features.header(video)
-        except SolaError as error:
-            features.skip(video, error)
-            continue
-        lengths.append(header.shape[0])
-        dtypes.add(header.dtype)
-    shape = (sum(lengths), features.channels)
-    values = allocate(shape, np.result_type(*dtypes or {np.dtype(np.float32)}), memory_limit, folder)
+    headers = features.headers(skipped).values()
+    shape = (sum(header.shape[0] for header in headers), features.channels)
+    dtypes = {header.dtype for header in headers} or {np.dtype(np.float32)}
+    values = allocate(shape, np.result_type(*dtypes), memory_limit, folder)
 
     videos, starts = [], [0]
-    for video, array in features.items():
+    for video, array in features.items(skipped):
         stop = starts[-1] + len(array)
         if stop > len(values):
             raise SolaError(f"video {video!r}: its file changed while it was read; pack again when it is at rest")

@@ -1,19 +1,17 @@
-"""The videos of one subset with a label for every snippet: what linear evaluation learns from and is scored on."""
+"""Videos with a label for every snippet: what linear evaluation trains on and is scored on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from sola.core.errors import SolaError
-from sola.data.annotations import Annotations
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset, Video
 from sola.data.segments import BACKGROUND
-from sola.data.timing import snippet_grid
 
 Read = Callable[[str], Float[np.ndarray, "time channels"]]
-"""Features of a video by its annotated id, float32."""
+"""Features of a video by its id, float32."""
 
 DRAWS = 1000
 """Tries at a few-label draw that holds both action and background."""
@@ -21,7 +19,7 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class LabeledVideos:
-    """Ids, as the annotations have them, and for each the class index of every snippet or `BACKGROUND`."""
+    """Ids of videos, and for each the class index of every snippet or `BACKGROUND`."""
 
     videos: tuple[str, ...]
     labels: tuple[Int[np.ndarray, " _"], ...]
@@ -68,20 +66,11 @@ class LabeledVideos:
         return bool(action.any() and not action.all())
 
     def stack(self, read: Read) -> Float[np.ndarray, "snippets channels"]:
-        """L2-normalized features of all snippets, video after video, float32; a zero snippet stays zero.
-
-        Raises:
-            SolaError: when a video's features have another length than its labels.
-        """
+        """L2-normalized features of all snippets, video after video, float32; a zero snippet stays zero."""
         stacked: Float[np.ndarray, "snippets channels"] | None = None
         start = 0
         for video, length in zip(self.videos, self.lengths, strict=True):
             values = read(video)
-            if len(values) != length:
-                raise SolaError(
-                    f"video {video!r}: {len(values)} snippets, where the raw features have {length}; "
-                    "compare sets that were taken snippet for snippet from the same features"
-                )
             if stacked is None:
                 stacked = np.empty((sum(self.lengths), values.shape[1]), np.float32)
             stacked[start : start + length] = unit_vectors(values)
@@ -90,41 +79,31 @@ class LabeledVideos:
         return stacked
 
 
-def label_videos(features: FeatureSet, ids: Mapping[str, str], annotations: Annotations, subset: str) -> LabeledVideos:
-    """Label every snippet of the videos of a subset that have features; videos left out by `skip_bad` do not count.
+def label_videos(data: Dataset) -> LabeledVideos:
+    """Label every snippet of the videos, such as those of a subset, in order of id. No features are read.
 
-    Args:
-        features: the features whose snippets are labeled.
-        ids: id in `features` by annotated id.
-        annotations: all of them.
-        subset: the subset's name.
-
-    Raises:
-        SolaError: for an unknown subset, one without features, one without both kinds of snippet, a bad file.
+    Raises SolaError for videos without both action and background.
     """
-    manifest = features.manifest
-    videos, labels = [], []
-    records = annotations.subset(subset).videos
-    for video in sorted(records.keys() & ids.keys()):
-        try:
-            length = len(features.read(ids[video]))
-        except SolaError as error:
-            features.skip(ids[video], error)
-            continue
-        record = records[video]
-        grid = snippet_grid(video, length, manifest, record)
-        videos.append(video)
-        labels.append(grid.covered(record.segments, length))
-    if not videos:
-        raise SolaError(f"subset {subset!r}: none of its {len(records)} videos has features; check subset and folder")
-    labeled = LabeledVideos(tuple(videos), tuple(labels))
+    videos = sorted(data.videos, key=lambda video: video.id)
+    labels = tuple(video.grid.covered(video.segments, video.length) for video in videos)
+    labeled = LabeledVideos(tuple(video.id for video in videos), labels)
     if not labeled.has_both_kinds():
         found = "action" if (labeled.flat_labels != BACKGROUND).all() else "background"
         raise SolaError(
-            f"subset {subset!r}: all {sum(labeled.lengths)} snippets are {found}; "
+            f"subset {_subset(videos)!r}: all {sum(labeled.lengths)} snippets are {found}; "
             "linear evaluation needs both kinds: check the annotations, and fps and stride"
         )
     return labeled
+
+
+def _subset(videos: Sequence[Video]) -> str:
+    return " and ".join(sorted({str(video.subset) for video in videos}))
+
+
+def reader(data: Dataset) -> Read:
+    """Return a function that reads the features of a video by its id, as float32."""
+    videos = {video.id: video for video in data.videos}
+    return lambda id_: data.read(videos[id_]).astype(np.float32)
 
 
 def unit_vectors(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time channels"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from sola.core.checks import at_least, fraction, not_negative, positive
 from sola.core.errors import SolaError
 from sola.core.files import replacing, write_json
 from sola.data.annotations import Annotations, VideoAnnotation
@@ -68,19 +69,13 @@ class SyntheticWorld:
     """Snippets a second; only the annotations' seconds depend on it."""
 
     def __post_init__(self) -> None:
-        for name in ("training_videos", "validation_videos", "channels", "classes"):
-            if getattr(self, name) < 1:
-                raise SolaError(f"{name}={getattr(self, name)}: expected a whole number of at least 1")
-        for name in ("length", "action_length", "features_per_second"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise SolaError(f"{name}={getattr(self, name)}: expected a number above 0")
-        for name in ("length_spread", "action_spread", "scene", "state", "noise"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise SolaError(f"{name}={getattr(self, name)}: expected a number of at least 0")
-        if not 0 < self.background < 1:
-            raise SolaError(f"background={self.background}: expected a share between 0 and 1")
-        if not 0 <= self.repetition <= 1:
-            raise SolaError(f"repetition={self.repetition}: expected a share from 0 to 1")
+        at_least(1, training_videos=self.training_videos, validation_videos=self.validation_videos)
+        at_least(1, channels=self.channels, classes=self.classes)
+        positive(length=self.length, action_length=self.action_length, features_per_second=self.features_per_second)
+        not_negative(length_spread=self.length_spread, action_spread=self.action_spread)
+        not_negative(scene=self.scene, state=self.state, noise=self.noise)
+        fraction("(0, 1)", background=self.background)
+        fraction("[0, 1]", repetition=self.repetition)
         if any(strength < 0 or scale <= 0 for strength, scale in self.nuisance):
             raise SolaError(f"nuisance={self.nuisance}: expected pairs (strength of at least 0, time scale above 0)")
 

@@ -7,9 +7,8 @@ from typing import overload
 import numpy as np
 from jaxtyping import Float, Int, Num
 
+from sola.core.checks import finite, positive
 from sola.core.errors import SolaError
-from sola.data.annotations import VideoAnnotation
-from sola.data.manifest import Manifest
 from sola.data.segments import BACKGROUND, Segments
 
 DURATION_TOLERANCE = 0.05
@@ -33,12 +32,8 @@ class SnippetGrid:
     """Frame at which the first snippet starts."""
 
     def __post_init__(self) -> None:
-        for name in ("fps", "stride", "window"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SolaError(f"{name} must be a positive number, not {value}")
-        if not math.isfinite(self.offset):
-            raise SolaError(f"offset must be a finite number of frames, not {self.offset}")
+        positive(fps=self.fps, stride=self.stride, window=self.window)
+        finite(offset=self.offset)
 
     @classmethod
     def covering(cls, duration: float, length: int) -> "SnippetGrid":
@@ -98,10 +93,8 @@ class Placement:
     """Seconds that a unit lasts."""
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.origin):
-            raise SolaError(f"a clip's origin must be a finite number of seconds, not {self.origin}")
-        if not (math.isfinite(self.unit) and self.unit > 0):
-            raise SolaError(f"a clip's unit must be a positive number of seconds, not {self.unit}")
+        finite(origin=self.origin)
+        positive(unit=self.unit)
 
     @classmethod
     def covering(cls, duration: float, length: int) -> "Placement":
@@ -128,7 +121,6 @@ class Placement:
 
 
 def resolve_grid(
-    video: str,
     length: int,
     *,
     fps: float | None = None,
@@ -137,15 +129,13 @@ def resolve_grid(
     offset: float | None = None,
     annotation_fps: float | None = None,
     duration: float | None = None,
-) -> SnippetGrid:
-    """Return the grid of a video of `length` snippets from the best source at hand.
+) -> SnippetGrid | None:
+    """Return the grid of a video of `length` snippets from the best source at hand; None where nothing is known.
 
     In this order: `fps` of the manifest or the flags; `annotation_fps`, with one snippet a frame unless a stride
     is given, if that agrees with the duration within 5 % where it is known; `length` snippets that tile
     `duration` seconds. `stride`, `window` (the stride where it is missing) and `offset` (frames) are the
     manifest's too.
-
-    Raises SolaError naming the video when none of them is known.
     """
     frames = 1.0 if stride is None else stride
     if fps is None and annotation_fps is not None:
@@ -154,26 +144,4 @@ def resolve_grid(
             fps = annotation_fps
     if fps is not None:
         return SnippetGrid(fps, frames, frames if window is None else window, 0.0 if offset is None else offset)
-    if duration is not None:
-        return SnippetGrid.covering(duration, length)
-    raise SolaError(
-        f"video {video!r}: nothing says when its snippets are; expected fps in features.json or as --fps (and "
-        "--stride, --window, --offset), or fps or duration in the annotations"
-    )
-
-
-def snippet_grid(video: str, length: int, manifest: Manifest, annotation: VideoAnnotation | None) -> SnippetGrid:
-    """The grid of a video of `length` snippets: what the manifest says, else what its annotation does.
-
-    Raises SolaError naming the video when neither says enough.
-    """
-    return resolve_grid(
-        video,
-        length,
-        fps=manifest.fps,
-        stride=manifest.stride,
-        window=manifest.window,
-        offset=manifest.offset,
-        annotation_fps=annotation.fps if annotation else None,
-        duration=annotation.features_duration if annotation else None,
-    )
+    return None if duration is None else SnippetGrid.covering(duration, length)

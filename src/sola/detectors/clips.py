@@ -1,8 +1,9 @@
-"""Videos cut into clips, which is what heads are trained on and run over."""
+"""Videos cut into clips, on which detectors are trained and run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,56 +11,69 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
-from sola.data.annotations import VideoAnnotation
-from sola.data.features import FeatureSet
-from sola.data.header import Header
+from sola.data.dataset import Dataset
 from sola.data.ragged import allocate
 from sola.data.segments import Segments
-from sola.data.timing import Placement, SnippetGrid, snippet_grid
+from sola.data.timing import Placement, SnippetGrid
 
 INSIDE = 0.5
-"""Share of an instance that has to lie in a clip for the clip to be trained to find it."""
+"""Minimum share of an instance inside a clip for the clip to be trained on it."""
 
 
 @dataclass(frozen=True)
 class Clipping:
-    """How a video is cut, whole or in overlapping windows, and how long in units a clip is.
+    """How a video is cut into clips, whole or in overlapping windows, and how many units a clip has.
 
-    Raises SolaError for a value below 1, or a hop longer than the span.
+    Raises SolaError for a value below 1, or a stride larger than the window.
     """
 
     length: int | None = 100
-    """T, units of a clip, to which it is rescaled; None is as many as it takes at `pace`."""
-    span: int | None = None
-    """Snippets that a clip covers; None is the whole video."""
-    hop: int | None = None
-    """Snippets from the start of one clip to that of the next; None is half the span."""
-    pace: int = 1
-    """Snippets to a unit, where there is no length."""
+    """T, units that a clip is rescaled to; None is as many as `snippets_per_unit` gives."""
+    window_size: int | None = None
+    """Snippets per clip; None is the whole video."""
+    window_stride: int | None = None
+    """Snippets from the start of one clip to the start of the next; None is half of `window_size`."""
+    snippets_per_unit: int = 1
+    """Snippets per unit where `length` is None."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value is not None and value < 1:
-                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
-        if self.hop is not None and (self.span is None or self.hop > self.span):
-            raise SolaError(f"hop={self.hop}: expected a span at least as long, or snippets would be left out")
+        at_least(1, **vars(self))
+        if self.window_stride is not None and (self.window_size is None or self.window_stride > self.window_size):
+            raise SolaError(
+                f"window_stride={self.window_stride}: expected a window_size at least as large, or snippets would be "
+                "left out"
+            )
 
     def units(self, snippets: int) -> int:
-        """Units of the clips of a video of `snippets`."""
-        return self.length or max(round((self.span or snippets) / self.pace), 1)
+        """Return the number of units in each clip of a video of `snippets`."""
+        return self.length or max(round((self.window_size or snippets) / self.snippets_per_unit), 1)
 
     def starts(self, snippets: int) -> list[int]:
-        """First snippet of every clip of a video: every `hop`, and at last one that ends with the video."""
-        if self.span is None or snippets <= self.span:
+        """Return the first snippet of every clip of a video: every stride, and one that ends with the video."""
+        if self.window_size is None or snippets <= self.window_size:
             return [0]
-        last = snippets - self.span
-        return [*range(0, last, self.hop or max(self.span // 2, 1)), last]
+        last = snippets - self.window_size
+        return [*range(0, last, self.window_stride or max(self.window_size // 2, 1)), last]
 
     def placement(self, first: int, snippets: int, grid: SnippetGrid) -> Placement:
-        """Where a clip that begins at snippet `first` of a video of `snippets` lies in time."""
-        begin, end = grid.edge(first), grid.edge(first + (self.span or snippets))
+        """Return where the clip that begins at snippet `first` of a video of `snippets` lies in time."""
+        begin, end = grid.edge(first), grid.edge(first + (self.window_size or snippets))
         return Placement(begin, (end - begin) / self.units(snippets))
+
+
+class Example(NamedTuple):
+    """One clip as a detector is trained on it."""
+
+    features: Float[np.ndarray, "time channels"]
+    instances: Float[Tensor, "n 2"]
+    """Start and end of the actions, in units."""
+    labels: Int[Tensor, " n"]
+
+    def tensor(self, device: torch.device) -> Float[Tensor, "channels time"]:
+        """Return the features on a device, as float32."""
+        return torch.from_numpy(np.ascontiguousarray(self.features)).to(device).float().T
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +107,9 @@ class Clips:
         """Return a view of one clip's features."""
         return self.values[self.bounds[index] : self.bounds[index + 1]]
 
-    def batch(self, index: Int[np.ndarray, " batch"], device: torch.device) -> Float[Tensor, "batch channels length"]:
-        """Features of clips of equal length, float32."""
-        values = torch.from_numpy(np.stack([self.clip(i) for i in index.tolist()]))
-        return values.to(device).float().transpose(1, 2)
+    def example(self, index: int) -> Example:
+        """Return one clip with its instances."""
+        return Example(self.clip(index), self.instances[index], self.labels[index])
 
 
 def rescale(features: Float[np.ndarray, "time channels"], length: int) -> Float[np.ndarray, "length channels"]:
@@ -109,83 +122,67 @@ def rescale(features: Float[np.ndarray, "time channels"], length: int) -> Float[
 
 
 def cut(
-    features: FeatureSet,
-    records: Mapping[str, VideoAnnotation | None],
+    data: Dataset,
     clipping: Clipping,
     *,
     keep_empty: bool,
     memory_limit: int | None = None,
     folder: Path | None = None,
+    skipped: dict[str, str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Clips:
-    """Cut the videos of `records` into clips.
+    """Cut the videos of a data set into clips.
 
     Args:
-        features: per-video arrays [time, channels].
-        records: annotation by id in `features`, None for a video without one; the clips' videos are named by it.
+        data: features and, to train on, annotations.
         clipping: how.
         keep_empty: whether clips without instances are kept: to predict, and not to train.
         memory_limit: bytes above which the clips are mapped from an unnamed file in `folder`.
         folder: for that file.
+        skipped: gets the reasons why videos with bad files were left out, by id in the features.
         progress: called with (videos done, videos in all).
 
     Raises:
         SolaError: for a bad file, a video that nothing times, or when there is no clip to train on.
     """
-    headers: dict[str, Header] = {}
-    for id_ in records:
-        try:
-            headers[id_] = features.header(id_)
-        except SolaError as error:
-            features.skip(id_, error)
     plans: dict[str, list[_Plan]] = {}
-    covered: dict[str, tuple[float, float]] = {}
-    for id_, header in headers.items():
-        record, snippets = records[id_], header.shape[0]
-        grid = snippet_grid(id_, snippets, features.manifest, record)
-        segments = Segments.empty() if record is None else record.segments
-        units = clipping.units(snippets)
-        covered[id_] = grid.edge(0), grid.edge(snippets)
-        for first in clipping.starts(snippets):
-            placement = clipping.placement(first, snippets, grid)
-            instances, labels = _instances(segments, placement, units)
+    for video in data.videos:
+        grid, units = video.grid, clipping.units(video.length)
+        for first in clipping.starts(video.length):
+            placement = clipping.placement(first, video.length, grid)
+            instances, labels = _instances(video.segments, placement, units)
             if keep_empty or len(labels):
-                plans.setdefault(id_, []).append(_Plan(first, units, placement, instances, labels))
+                plans.setdefault(video.id, []).append(_Plan(first, units, placement, instances, labels))
     if not plans and not keep_empty:
-        raise SolaError(f"none of {len(records)} videos gives a clip with an instance in it: nothing to train on")
-    dtype = np.result_type(*{header.dtype for header in headers.values()} or {np.dtype(np.float32)})
+        raise SolaError(f"none of {len(data)} videos gives a clip with an instance in it: nothing to train on")
+    dtypes = {data.features.header(video.feature_id).dtype for video in data.videos} or {np.dtype(np.float32)}
+    dtype = np.result_type(*dtypes)
     total = sum(plan.units for own in plans.values() for plan in own)
-    values = allocate((total, features.channels), dtype, memory_limit, folder)
-    bounds, video = [0], []
+    values = allocate((total, data.features.channels), dtype, memory_limit, folder)
+    bounds, video_index = [0], []
     names: list[str] = []
     extents: list[tuple[float, float]] = []
     made: list[_Plan] = []
-    for done, (id_, own) in enumerate(plans.items(), 1):
-        try:
-            array = features.read(id_)
-        except SolaError as error:
-            features.skip(id_, error)
-            continue
-        for plan in own:
-            piece = array if clipping.span is None else array[plan.first : plan.first + clipping.span]
-            missing = (clipping.span or len(piece)) - len(piece)
+    for done, (video, array) in enumerate(data.only(plans).items(skipped), 1):
+        for plan in plans[video.id]:
+            piece = array if clipping.window_size is None else array[plan.first : plan.first + clipping.window_size]
+            missing = (clipping.window_size or len(piece)) - len(piece)
             piece = np.pad(piece, ((0, missing), (0, 0))) if missing else piece
             values[bounds[-1] : bounds[-1] + plan.units] = rescale(piece, plan.units)
             bounds.append(bounds[-1] + plan.units)
-            video.append(len(names))
+            video_index.append(len(names))
             made.append(plan)
-        record = records[id_]
-        names.append(id_ if record is None else record.video)
-        extents.append(covered[id_])
+        names.append(video.id)
+        extents.append((video.grid.edge(0), video.grid.edge(video.length)))
         progress(done, len(plans))
     if not made and not keep_empty:
-        raise SolaError(f"none of {len(records)} videos can be read")
+        raise SolaError(f"none of {len(data)} videos can be read")
     return Clips(
         values[: bounds[-1]],
         np.array(bounds, np.int64),
         tuple(names),
         tuple(extents),
-        np.array(video, np.int64),
+        np.array(video_index, np.int64),
         tuple(plan.placement for plan in made),
         tuple(plan.instances for plan in made),
         tuple(plan.labels for plan in made),

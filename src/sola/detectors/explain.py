@@ -1,34 +1,31 @@
-"""One video's way from frames to seconds to a head's units and back, in words: for `--explain`."""
+"""One video's way from frames to seconds to a detector's units and back, in words: for `--explain`."""
 
-from sola.data.annotations import VideoAnnotation
-from sola.data.features import FeatureSet
-from sola.data.timing import snippet_grid
+from sola.data.dataset import Video
 from sola.detectors.clips import Clipping
 
 SHOWN = 5
 """Instances that are followed through."""
 
 
-def explain(features: FeatureSet, video: str, record: VideoAnnotation, clipping: Clipping) -> str:
+def explain(video: Video, clipping: Clipping) -> str:
     """Say where the snippets of a video lie in time, how it is cut, and what its first instances become, line by line.
 
-    `video` is its id in `features`. Raises SolaError when the file is bad or nothing says when its snippets are.
+    Raises SolaError when nothing says when its snippets are.
     """
-    snippets = features.length(video)
-    grid = snippet_grid(video, snippets, features.manifest, record)
+    snippets, grid = video.length, video.grid
     starts = clipping.starts(snippets)
     units = clipping.units(snippets)
     first = clipping.placement(starts[0], snippets, grid)
-    known = "unknown" if record.duration is None else f"{record.duration:.3f} s"
+    known = "unknown" if video.duration is None else f"{video.duration:.3f} s"
     lines = [
-        f"video {record.video}: {snippets} snippets, duration {known}",
+        f"video {video.id}: {snippets} snippets, duration {known}",
         f"snippet i: {grid.window:g} frames from frame {grid.offset:g} + i·{grid.stride:g} on, at {grid.fps:g} fps; "
         f"its center is at (i·{grid.stride:g} + {grid.offset + grid.window / 2:g})/{grid.fps:g} s",
         f"snippets cover {grid.edge(0):.3f} s to {grid.edge(snippets):.3f} s",
-        f"{len(starts)} clip{'s' if len(starts) > 1 else ''} of {clipping.span or snippets} snippets in {units} units; "
-        f"unit u of the first is at {first.origin:.3f} s + u·{first.unit:.6f} s",
+        f"{len(starts)} clip{'s' if len(starts) > 1 else ''} of {clipping.window_size or snippets} snippets in "
+        f"{units} units; unit u of the first is at {first.origin:.3f} s + u·{first.unit:.6f} s",
     ]
-    segments = record.segments
+    segments = video.segments
     for start, end in list(zip(segments.start, segments.end, strict=True))[:SHOWN]:
         low, high = first.units(float(start)), first.units(float(end))
         lines.append(

@@ -1,6 +1,5 @@
 """Class labels for class-agnostic proposals where there is no external video-level classifier: by their snippets."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +7,8 @@ from jaxtyping import Float
 from scipy.special import softmax
 
 from sola.core.errors import SolaError
-from sola.data.annotations import Annotations
-from sola.data.features import FeatureSet
-from sola.data.snippet_labels import label_videos, unit_vectors
+from sola.data.dataset import Dataset
+from sola.data.snippet_labels import label_videos, reader, unit_vectors
 from sola.training.linear import fit_sgd
 
 
@@ -27,25 +25,21 @@ class SnippetClassifier:
         return chances
 
 
-def fit_snippet_classifier(
-    features: FeatureSet, ids: Mapping[str, str], annotations: Annotations, subset: str, *, seed: int, epochs: int
-) -> SnippetClassifier:
-    """Fit softmax regression on the action snippets of a subset: the classifier of linear evaluation (Table 4b).
+def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int) -> SnippetClassifier:
+    """Fit softmax regression on the action snippets of the videos: the classifier of linear evaluation (Table 4b).
 
     Args:
-        features: per-video arrays.
-        ids: id in `features` by annotated id.
-        annotations: all of them.
-        subset: whose labels are learned.
+        data: features and annotations.
         seed: of the first weights and of the order.
         epochs: passes over the snippets.
 
     Raises:
-        SolaError: for an unknown subset, or one without both action and background.
+        SolaError: for videos without both action and background, or without classes.
     """
-    labeled = label_videos(features, ids, annotations, subset)
-    if not annotations.classes:
+    readable = data.readable()
+    labeled = label_videos(readable)
+    if not data.classes:
         raise SolaError("the annotations have no class: there is nothing for a snippet classifier to learn")
-    values = labeled.stack(lambda video: features.read(ids[video]).astype(np.float32))
-    fitted = fit_sgd(values, labeled.flat_labels, len(annotations.classes), seed=seed, epochs=epochs)
+    values = labeled.stack(reader(readable))
+    fitted = fit_sgd(values, labeled.flat_labels, len(data.classes), seed=seed, epochs=epochs)
     return SnippetClassifier(fitted.weight[:, 1:], fitted.bias[1:])

@@ -1,196 +1,137 @@
-"""FeatureSet × annotations → trained detector."""
+"""Training a detector on features and annotations."""
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import psutil
-import torch
-from rich.console import Console
+from torch import nn
 
-from sola.core.device import choose_device, choose_precision
 from sola.core.errors import SolaError
-from sola.core.files import existing
-from sola.data.annotations import Annotations
-from sola.data.features import FeatureSet
-from sola.data.ids import match_videos
-from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.actionformer.task import PointTraining
+from sola.data.dataset import Dataset
+from sola.detectors import detector_family
+from sola.detectors.base import Detector, DetectorConfig
 from sola.detectors.clips import Clips, cut
-from sola.detectors.config import DetectorConfig
-from sola.detectors.proposal_map.config import ProposalMapConfig
-from sola.detectors.proposal_map.task import ProposalTraining
-from sola.detectors.snippet_classifier import fit_snippet_classifier
+from sola.detectors.snippet_classifier import SnippetClassifier, fit_snippet_classifier
+from sola.detectors.task import DetectionTask
 from sola.detectors.trained import WEIGHTS, TrainedDetector
-from sola.training.distributed import Processes, joined
-from sola.training.run import Run, begin, environment, may_begin, must_agree
-from sola.training.tensorboard import Track, must_be_there
-from sola.training.trainer import fit
+from sola.training.session import Options, Place, Prepared, fingerprint, run_training
+
+MEMORY_SHARE = 0.4
+"""Share of the free memory that clips take before they are mapped from a file."""
 
 
 def train_detector(
-    features: FeatureSet,
-    annotations: Annotations,
-    config: ProposalMapConfig | ActionFormerConfig,
-    out: Path,
+    data: Dataset,
+    model: DetectorConfig | str = "bmn",
+    recipe: str = "anet",
+    out: Path | str = "detector",
     *,
-    train_subset: str = "training",
-    validation_subset: str | None = None,
-    id_prefix: str | None = None,
-    requested: Mapping[str, Any] | None = None,
+    validation: Dataset | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    track: Track | None = None,
+    tensorboard: bool = False,
+    skipped: dict[str, str] | None = None,
     quiet: bool = False,
+    **settings: Any,
 ) -> TrainedDetector:
-    """Train a head on one subset, and write the run to `out`.
+    """Train a detector on all annotated videos of `data`, and write the run to `out`.
 
-    With `validation_subset` the weights of the epoch of the lowest loss on it are kept, else those of the last epoch.
-    Figures on a subset that chose the epoch are figures that were tuned on it.
+    With `validation` the weights of the epoch with the lowest loss on it are kept, else those of the last epoch.
+    Figures on videos that chose the epoch are figures that were tuned on them.
 
     Args:
-        features: per-video arrays [time, channels].
-        annotations: all of them, in seconds.
-        config: head, clips, optimizer.
+        data: features [time, channels] with annotations.
+        model: its name in `sola.detectors.DETECTORS`, or a whole config.
+        recipe: name of one of its recipes; a whole config needs none.
         out: the run's folder: config.json, metrics.jsonl, checkpoint/, and at the end detector.safetensors.
-        train_subset: whose instances are learned.
-        validation_subset: whose loss picks the epoch; none keeps the last.
-        id_prefix: what ids begin with on one side only.
-        requested: what the user asked for, if that is not `config`.
-        resume: go on from the run's checkpoint.
-        overwrite: start again, whatever is there.
-        track: also write the log's rows to RUN/tensorboard; the run itself does not depend on it.
-        quiet: no progress bar.
+        validation: videos whose loss chooses the epoch; None keeps the last.
+        resume: continue from the run's checkpoint; start where there is none; do nothing if the run is finished.
+        overwrite: start again where a run exists.
+        tensorboard: also write the log's rows to out/tensorboard; the run does not depend on it.
+        skipped: gets the reasons for videos that were left out because of bad files, by id in the features.
+        quiet: show no progress bar.
+        settings: settings of the config that override the recipe's.
 
     Raises:
-        SolaError: for bad input, a run that exists, or when no clip has an instance.
+        SolaError: for bad input, a value out of range, a run that exists, or when no clip has an instance.
     """
-    must_be_there(track)
-    with joined(choose_device(config.device)) as processes:
-        console = Console(stderr=True, quiet=quiet or not processes.leads, soft_wrap=True)
-        run = Run(out)
-        wanted = requested or dataclasses.asdict(config)
-        subsets = {"train": train_subset, "validation": validation_subset}
-        work = may_begin(run, wanted, resume=resume, overwrite=overwrite, product=WEIGHTS)
-        if resume and run.is_run():
-            must_agree(run, "subsets", subsets)
-        if not work:
-            console.print(f"{out}: finished already, nothing to do", markup=False, highlight=False)
-            return TrainedDetector.load(out)
-        processes.wait()  # all have looked at the folder before the first writes to it
-        device = choose_device(config.device)
-        precision = choose_precision(config.precision, device)
-        clips = clips_of(features, annotations, train_subset, config, id_prefix, existing(out), processes.here)
-        validation = None
-        if validation_subset is not None:
-            validation = clips_of(
-                features, annotations, validation_subset, config, id_prefix, existing(out), processes.here
+    out = Path(out)
+    if data.annotations is None:
+        raise SolaError("a detector is trained on annotated videos: open the Dataset with annotations")
+    config = detector_family(model).recipe(recipe) if isinstance(model, str) else model
+    config = dataclasses.replace(config, **settings)
+    classes = data.classes
+    classifier: SnippetClassifier | None = None
+
+    def prepare(place: Place) -> Prepared:
+        limit = int(MEMORY_SHARE * place.free_memory)
+
+        def clips_of(videos: Dataset) -> Clips:
+            return cut(
+                videos, config.clipping(), keep_empty=False, memory_limit=limit, folder=place.folder, skipped=skipped
             )
-        description: dict[str, Any] = {
-            "sources": [str(stream.source) for stream in features.streams],
-            "requested": wanted,
+
+        clips = clips_of(data)
+        held_out = None if validation is None else clips_of(validation)
+        nonlocal classifier
+        if config.classifier_epochs and classes and not config.predicts_classes:
+            # before the detector: what it refuses is refused at once
+            classifier = fit_snippet_classifier(data, seed=config.seed, epochs=config.classifier_epochs)
+        description = {
+            "sources": [str(stream.source) for stream in data.features.streams],
             "training": dataclasses.asdict(config),
-            "subsets": subsets,
-            "classes": list(annotations.classes),
+            "classes": list(classes),
             "features": {
                 "clips": len(clips),
                 "videos": len(clips.videos),
                 "channels": clips.values.shape[1],
-                "fingerprint": fingerprint(clips),
-                "validation_fingerprint": None if validation is None else fingerprint(validation),
-                "manifest": features.manifest.to_json(),
+                "fingerprint": _fingerprint(clips),
+                "validation_fingerprint": None if held_out is None else _fingerprint(held_out),
+                "manifest": data.features.manifest.to_json(),
             },
-            "environment": environment(device, precision, processes.count),
         }
-        instances = sum(map(len, clips.instances))
-        console.print(
-            f"{len(clips)} clips of {len(clips.videos)} videos with {instances} instances, "
+        note = (
+            f"{len(clips)} clips of {len(clips.videos)} videos with {sum(map(len, clips.instances))} instances, "
             f"{clips.values.shape[1]} channels"
         )
-        classifier = None
-        if config.classifier_epochs and annotations.classes and not config.knows_classes:
-            # before the head: what it refuses is refused at once
-            matched = match_videos(features.videos, annotations.videos, id_prefix).videos
-            ids = {theirs: ours for ours, theirs in matched.items()}
-            classifier = fit_snippet_classifier(
-                features, ids, annotations, train_subset, seed=config.seed, epochs=config.classifier_epochs
-            )
-        task = task_of(config, clips, len(annotations.classes), out, device, validation, processes)
-        if processes.leads:
-            begin(run, description, resume=resume)
-        processes.wait()
-        fit(
-            task,
-            task.optimizer(),
-            run,
-            epochs=config.epochs,
-            device=device,
-            precision=precision,
-            schedule=task.rate,
-            clip_norm=task.clip_norm,
-            average=task.average,
-            resume=resume,
-            track=track,
-            quiet=quiet,
-        )
-        if processes.leads:
-            head, best = task.finished_head()
-            if best is not None:
-                told = f"kept epoch {best} of {config.epochs}, the one of the lowest loss on {validation_subset!r}"
-                console.print(told, markup=False, highlight=False)
-            detector = TrainedDetector(head, config, annotations.classes, features.manifest, classifier)
-            detector.save_weights(out)
-        processes.wait()
-        return TrainedDetector.load(out)
+        task = DetectionTask(config, clips, len(classes), place.device, held_out)
+        return Prepared(task, config.epochs, description, [note])
+
+    def save(trained: nn.Module) -> None:
+        assert isinstance(trained, Detector)
+        TrainedDetector(trained, config, classes, data.features.manifest, classifier).save_weights(out)
+
+    run_training(
+        out,
+        {
+            "features": [str(stream.source.absolute()) for stream in data.features.streams],
+            "videos": _digest(data),
+            "validation": None if validation is None else _digest(validation),
+            **dataclasses.asdict(config),
+        },
+        prepare,
+        save,
+        product=WEIGHTS,
+        device=config.device,
+        precision=config.precision,
+        options=Options(resume, overwrite, tensorboard, quiet),
+    )
+    return TrainedDetector.load(out)
 
 
-def task_of(
-    config: ProposalMapConfig | ActionFormerConfig,
-    clips: Clips,
-    classes: int,
-    folder: Path,
-    device: torch.device,
-    validation: Clips | None,
-    processes: Processes,
-) -> ProposalTraining | PointTraining:
-    """The task that trains the head of this config."""
-    if isinstance(config, ActionFormerConfig):
-        return PointTraining(config, clips, classes, folder, device, validation, processes)
-    return ProposalTraining(config, clips, folder, device, validation, processes)
+def _digest(data: Dataset) -> str:
+    """Return a short digest of the ids of the videos."""
+    return hashlib.sha256("\n".join(video.id for video in data.videos).encode()).hexdigest()[:12]
 
 
-def clips_of(
-    features: FeatureSet,
-    annotations: Annotations,
-    subset: str,
-    config: DetectorConfig,
-    id_prefix: str | None,
-    folder: Path,
-    processes: int = 1,
-) -> Clips:
-    """Cut the clips of a subset that hold instances; what does not fit in memory is mapped from a file in `folder`.
-
-    So many `processes` share the memory.
-
-    Raises SolaError for an unknown subset, or one without features or instances.
-    """
-    wanted = annotations.subset(subset)
-    matched = match_videos(features.videos, annotations.videos, id_prefix).videos
-    records = {ours: wanted.videos[theirs] for ours, theirs in matched.items() if theirs in wanted.videos}
-    if not records:
-        raise SolaError(f"subset {subset!r}: none of its {len(wanted.videos)} videos has features")
-    limit = int(0.4 * psutil.virtual_memory().available / processes)
-    return cut(features, records, config.clipping(), keep_empty=False, memory_limit=limit, folder=folder)
-
-
-def fingerprint(clips: Clips) -> str:
-    """A digest of every value, where the clips lie, and their instances."""
-    digest = hashlib.sha256(repr((clips.videos, clips.placements, clips.values.dtype.str)).encode())
-    for i in range(len(clips)):
-        digest.update(np.ascontiguousarray(clips.clip(i)).data)
-        digest.update(clips.instances[i].numpy().tobytes())
-        digest.update(clips.labels[i].numpy().tobytes())
-    return digest.hexdigest()
+def _fingerprint(clips: Clips) -> str:
+    """Return a digest of every value, where the clips are, and their instances."""
+    return fingerprint(
+        (clips.videos, clips.placements, clips.values.dtype.str),
+        (
+            array
+            for i in range(len(clips))
+            for array in (clips.clip(i), clips.instances[i].numpy(), clips.labels[i].numpy())
+        ),
+    )

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from sola.core.checks import odd
 from sola.core.errors import SolaError
 from sola.softlanding.network import SoLa
 from sola.softlanding.transform import transform_array
@@ -140,8 +141,7 @@ def moving_average(features: Float[np.ndarray, "time channels"], width: int) -> 
     Raises:
         SolaError: for an even width.
     """
-    if width < 1 or width % 2 == 0:
-        raise SolaError(f"width={width}: expected an odd number of snippets (1, 3, 5, …)")
+    odd(width=width)
     half, length = width // 2, len(features)
     sums = np.zeros((length + 1, features.shape[1]))
     np.cumsum(features, axis=0, dtype=np.float64, out=sums[1:])

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from sola.core.checks import at_least, one_of
 from sola.core.errors import SolaError
-from sola.data.annotations import Annotations
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
-from sola.data.ids import match_videos
 from sola.data.segments import BACKGROUND
-from sola.data.snippet_labels import LabeledVideos, Read, label_videos
+from sola.data.snippet_labels import LabeledVideos, Read, label_videos, reader
 from sola.evaluation.controls import NAMES, Transform, UntrainedModule, fit_controls
 from sola.evaluation.probe_result import METRICS, Comparison, Kind, ProbeResult, Row
 from sola.evaluation.statistics import (
@@ -30,19 +30,20 @@ from sola.training.linear import LinearClassifier, fit_ridge, fit_sgd
 
 Solver = Literal["sgd", "ridge"]
 
+Compared = FeatureSet | Dataset
+
 
 def probe(
-    features: FeatureSet,
-    annotations: Annotations,
+    data: Dataset,
+    compare: Mapping[str, Compared | Sequence[Compared]] | None = None,
     *,
-    compare: Sequence[tuple[str, FeatureSet]] = (),
     solver: Solver = "sgd",
     videos: int | None = None,
     seeds: int = 1,
     train_subset: str = "training",
     test_subset: str = "validation",
     controls: bool = True,
-    id_prefix: str | None = None,
+    skipped: dict[str, str] | None = None,
     progress: Callable[[str, int, int], None] = lambda row, done, total: None,
 ) -> ProbeResult:
     """Fit linear classifiers on labeled training videos and score them on test videos: raw, controls, compared sets.
@@ -54,49 +55,42 @@ def probe(
     control one more.
 
     Args:
-        features: the raw features.
-        annotations: their labels; videos that only one of the two has are left out.
-        compare: named feature sets of the same videos. A name given several times is one row of several modules: seed
-            i takes the i-th set of that name, in turn. There are at least as many seeds as sets of one name.
+        data: the raw features and their annotations.
+        compare: other features of the same videos by name. Several of one name are one row of several modules: seed i
+            takes the i-th of them, in turn. There are at least as many seeds as features of one name.
         solver: "sgd" (Table 4b) or "ridge" (converged).
         videos: labels of that many training videos only; controls are still fitted on all of them. None is all.
         seeds: repetitions.
         train_subset: where labels are learned, and controls fitted.
         test_subset: where all figures are taken.
         controls: include them.
-        id_prefix: what ids of features have before those of the annotations; None detects it.
+        skipped: gets the reasons why videos with bad raw features were left out, by id in the features.
         progress: called with (row, rows done, rows in all) before each row, and with ("", all, all) at the end.
 
     Raises:
         SolaError: for a subset without both action and background, a compared set that lacks videos or differs in
-            length, a name given to two rows, more labeled videos than there are, or bad features.
+            length, a name of another row, more labeled videos than there are, or bad features.
     """
-    for name, value in (("videos", videos), ("seeds", seeds)):
-        if value is not None and value < 1:
-            raise SolaError(f"{name}={value}: expected a whole number of at least 1")
-    if solver not in get_args(Solver):
-        raise SolaError(f"solver={solver!r}: expected one of {', '.join(get_args(Solver))}")
-    members: dict[str, list[FeatureSet]] = {}
-    for name, compared in compare:
-        members.setdefault(name, []).append(compared)
+    at_least(1, videos=videos, seeds=seeds)
+    one_of(Solver, solver=solver)
+    members = {name: _feature_sets(compared) for name, compared in (compare or {}).items()}
     seeds = max([seeds, *map(len, members.values())])
 
-    ids = _feature_ids(features, annotations, id_prefix)
-    train = label_videos(features, ids, annotations, train_subset)
-    test = label_videos(features, ids, annotations, test_subset)
+    train = label_videos(data.subset(train_subset).readable(skipped))
+    test = label_videos(data.subset(test_subset).readable(skipped))
+    data = data.only({*train.videos, *test.videos})
     draws = [train.draw(len(train.videos) if videos is None else videos, seed) for seed in range(seeds)]
-    raw = _reader(features, ids)
+    raw = reader(data)
     sources = [_Source("raw", "raw", (raw,))]
     if controls:
         sources += _control_sources(raw, train, members, seeds)
     for name, sets in members.items():
         if name in ("raw", *NAMES):
             raise SolaError(f"{name}: is the name of another row; give the compared features another name")
-        needed = train.videos + test.videos
-        readers = tuple(_compared_reader(name, one, annotations, id_prefix, needed) for one in sets)
+        readers = tuple(reader(data.with_features(features, name=name)) for features in sets)
         sources.append(_Source(name, "compared", readers))
 
-    evaluation = _Evaluation(train, test, draws, len(annotations.classes), solver, repeats=videos is None)
+    evaluation = _Evaluation(train, test, draws, len(data.classes), solver, repeats=videos is None)
     outcomes = {}
     for done, source in enumerate(sources):
         progress(source.name, done, len(sources))
@@ -113,7 +107,7 @@ def probe(
         "train_snippets": sum(train.lengths),
         "test_videos": len(test.videos),
         "test_snippets": sum(test.lengths),
-        "classes": len(annotations.classes),
+        "classes": len(data.classes),
         "normalization": "each snippet to unit L2 norm",
         "p_values": {
             "metric": "roc_auc",
@@ -123,7 +117,7 @@ def probe(
             "correction": "Holm by family: compared against raw, controls against raw, each compared against controls",
         },
         # how each module came about, its stopping included, as far as the manifests tell
-        "compared": {name: [one.manifest.sola for one in sets] for name, sets in members.items()},
+        "compared": {name: [features.manifest.sola for features in sets] for name, sets in members.items()},
     }
     return _result(outcomes, len(test.videos), settings)
 
@@ -276,21 +270,6 @@ def _through(raw: Read, transform: Transform) -> Read:
     return lambda video: transform(raw(video))
 
 
-def _feature_ids(features: FeatureSet, annotations: Annotations, id_prefix: str | None) -> dict[str, str]:
-    """Id in the features by annotated id."""
-    matched = match_videos(features.videos, annotations.videos, id_prefix).videos
-    return {annotated: video for video, annotated in matched.items()}
-
-
-def _reader(features: FeatureSet, ids: Mapping[str, str]) -> Read:
-    return lambda video: features.read(ids[video]).astype(np.float32)
-
-
-def _compared_reader(
-    name: str, features: FeatureSet, annotations: Annotations, id_prefix: str | None, needed: Sequence[str]
-) -> Read:
-    ids = _feature_ids(features, annotations, id_prefix)
-    missing = next((video for video in needed if video not in ids), None)
-    if missing is not None:
-        raise SolaError(f"{name}: has no features of video {missing!r}, which the raw ones have; transform them all")
-    return _reader(features, ids)
+def _feature_sets(compared: Compared | Sequence[Compared]) -> list[FeatureSet]:
+    several = [compared] if isinstance(compared, Compared) else compared
+    return [one.features if isinstance(one, Dataset) else one for one in several]

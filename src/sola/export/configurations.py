@@ -17,7 +17,7 @@ BUFFER = 6
 
 
 @dataclass(frozen=True)
-class DataSet:
+class ExportedData:
     """What both configurations say."""
 
     folder: Path
@@ -39,7 +39,7 @@ class DataSet:
         return min(_multiple(self.longest), LONGEST)
 
 
-def actionformer_yaml(data: DataSet) -> str:
+def actionformer_yaml(data: ExportedData) -> str:
     """Return a configuration of ActionFormer's: its data set, and of its network what depends on the data."""
     factor = max(BUFFER, -(-_multiple(data.longest) // data.clip_length))
     subsets = data.train_subset.lower(), data.test_subset.lower()  # it makes those of the file so
@@ -75,7 +75,7 @@ output_folder: ./ckpt/
 """
 
 
-def opentad_py(data: DataSet) -> str:
+def opentad_py(data: ExportedData) -> str:
     """Return a data set of OpenTAD's, for `_base_` of one of its configurations."""
     return f"""\
 # For OpenTAD (opentad/datasets/anet.py): put this file in place of the data set in _base_, and give the model
@@ -107,7 +107,7 @@ evaluation = dict(
 """
 
 
-def _data_set(data: DataSet, part: str) -> str:
+def _data_set(data: ExportedData, part: str) -> str:
     """Return the arguments of one data set."""
     subset = data.train_subset if part == "train" else data.test_subset
     instances = "" if part == "test" else ', "gt_segments", "gt_labels"'

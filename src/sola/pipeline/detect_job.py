@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -13,15 +14,14 @@ from safetensors.torch import save
 from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
-from sola.data.annotations import VideoAnnotation
 from sola.data.class_scores import VideoScores
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.segments import Segments
 from sola.detectors.detect import VIDEOS_AT_A_TIME, detect, name_proposals
 from sola.detectors.trained import CONFIG, WEIGHTS, TrainedDetector
 from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, Threads, no_progress, run_job
-from sola.pipeline.stored_features import Features, StoredFeatures, one_video, sources_of, state_of
+from sola.pipeline.stored_features import Data, StoredDataset, sources_of, state_of
 from sola.video.errors import BadVideo
 
 Columns = list[list[float]]
@@ -49,8 +49,7 @@ class DetectJob:
 
     Args:
         detector: a trained detector.
-        features: what it was trained on, or features of the same kind.
-        records: the videos by their id in `features`, with their annotation where there is one.
+        data: the videos, with features of the kind that it was trained on.
         workspace: a folder for the journal.
         scores: of an external classifier, for proposals without classes.
         combine: how the scores of a proposal and its class are combined.
@@ -61,30 +60,37 @@ class DetectJob:
     def __init__(
         self,
         detector: TrainedDetector,
-        features: Features,
-        records: Mapping[str, VideoAnnotation | None],
+        data: Data,
         workspace: Path | str | Storage,
         *,
         scores: VideoScores | None = None,
         combine: Literal["product", "sqrt"] = "product",
         device: Device = "auto",
-        group: int = VIDEOS_AT_A_TIME,
+        group: int = 1,
     ) -> None:
-        self._detector, self._features, self._records = detector, features, dict(records)
+        self._detector, self._data = detector, data
         self._scores, self._combine, self._device = scores, combine, device
-        ids = list(records)
+        timing: object = None
+        if isinstance(data, Dataset):
+            self._feature_ids = {video.id: video.feature_id for video in data.videos}
+            timing = [[video.duration, repr(video.timing)] for video in data.videos]
+        else:
+            self._feature_ids = data.feature_ids
+            timing = [
+                dict(data.features.timing),
+                data.annotations
+                and [
+                    [record.duration, record.fps, record.features_share] for record in data.annotations.videos.values()
+                ],
+            ]
+        ids = list(self._feature_ids)
         self._groups = {ids[start]: ids[start : start + group] for start in range(0, len(ids), group)}
         self.videos = tuple(self._groups)
-        timing = features.manifest.to_json() if isinstance(features, FeatureSet) else dict(features.timing)
-        known = [
-            [id_, None if record is None else [record.video, record.duration, record.fps, record.features_share]]
-            for id_, record in records.items()
-        ]
         description = {
             "command": "sola detect",
             "detector": _fingerprint(detector),
-            "features": [source.location for source in sources_of(features)],
-            "videos": _digest([known, timing]),
+            "features": [source.location for source in sources_of(data.features)],
+            "videos": _digest([self._feature_ids, timing]),
             "scores": _digest(None if scores is None else [scores.videos, scores.classes, scores.scores.tolist()]),
             "combine": combine,
             "group": group,
@@ -100,19 +106,18 @@ class DetectJob:
 
     def run(self, video: str, report: Report) -> Row:
         """Detect actions in the group that begins with `video`."""
-        ids = self._groups[video]
         try:
-            with one_video(self._features, video) as features:
-                found, skipped = self._detected(features, {id_: self._records[id_] for id_ in ids})
+            with self._opened(self._groups[video]) as data:
+                found, skipped = self._detected(data)
         except SolaError as error:
-            raise BadVideo(str(error)) if isinstance(self._features, StoredFeatures) else error from None
+            raise BadVideo(str(error)) if isinstance(self._data, StoredDataset) else error from None
         return {"video": video, "read": self._state(video), "found": found, "skipped": skipped}
 
     def finish(self) -> None:
         """Write nothing: what is found is in the journal."""
 
     def found(self, skipped: Mapping[str, str]) -> Found:
-        """Return what was found in all videos, in the order of `records`; `skipped` is the result of `run_job`.
+        """Return what was found in all videos, in the order of the data; `skipped` is the result of `run_job`.
 
         Raises SolaError if no video is left.
         """
@@ -121,44 +126,43 @@ class DetectJob:
             columns.update(self.folder.rows[first].get("found", {}))
             left_out.update(self.folder.rows[first].get("skipped", {}) if first not in skipped else {})
         if self.videos and not columns:
-            raise SolaError(f"{next(iter(left_out.values()))}; none of {len(self._records)} videos is left")
-        order = [name for name in map(self._name, self._records) if name in columns]
+            raise SolaError(f"{next(iter(left_out.values()))}; none of {len(self._feature_ids)} videos is left")
+        order = [video for video in self._feature_ids if video in columns]
         return Found(
-            {name: _segments(columns[name][1]) for name in order},
-            {name: _segments(columns[name][0]) for name in order},
+            {video: _segments(columns[video][1]) for video in order},
+            {video: _segments(columns[video][0]) for video in order},
             left_out,
         )
 
-    def _detected(
-        self, features: FeatureSet, records: Mapping[str, VideoAnnotation | None]
-    ) -> tuple[dict[str, list[Columns]], dict[str, str]]:
-        """Return proposals and detections by video, and why videos were skipped, by id."""
+    @contextmanager
+    def _opened(self, ids: list[str]) -> Iterator[Dataset]:
+        if isinstance(self._data, Dataset):
+            yield self._data.only(ids)
+            return
+        with self._data.fetched(*ids) as data:
+            yield data
+
+    def _detected(self, data: Dataset) -> tuple[dict[str, list[Columns]], dict[str, str]]:
+        """Return proposals and detections by video, and why videos were skipped, by id in the features."""
+        bad: dict[str, str] = {}
         try:
-            proposals = detect(self._detector, features, records, device=self._device)
+            proposals = detect(self._detector, data, device=self._device, skipped=bad)
         except SolaError:
-            if not all(id_ in features.skipped for id_ in records):
+            if not data.features.skip_bad or len(bad) < len(data):
                 raise
             proposals = {}  # other groups may have good videos
         named = proposals
-        if not self._detector.config.knows_classes and (self._scores or self._detector.classifier):
-            named = name_proposals(
-                self._detector, features, records, proposals, scores=self._scores, combine=self._combine
-            )
-        found = {name: [_columns(proposals[name]), _columns(named[name])] for name in proposals}
-        return found, {id_: features.skipped[id_] for id_ in records if id_ in features.skipped}
+        if not self._detector.config.predicts_classes and (self._scores or self._detector.classifier):
+            named = name_proposals(self._detector, data, proposals, scores=self._scores, combine=self._combine)
+        return {video: [_columns(proposals[video]), _columns(named[video])] for video in proposals}, bad
 
     def _state(self, first: str) -> list[list[list[int]]]:
-        return [state_of(self._features, id_) for id_ in self._groups[first]]
-
-    def _name(self, id_: str) -> str:
-        record = self._records[id_]
-        return id_ if record is None else record.video
+        return [state_of(self._data.features, self._feature_ids[video]) for video in self._groups[first]]
 
 
 def find_actions(
     detector: TrainedDetector,
-    features: Features,
-    records: Mapping[str, VideoAnnotation | None],
+    data: Data,
     workspace: Path | str | Storage,
     *,
     scores: VideoScores | None = None,
@@ -168,17 +172,18 @@ def find_actions(
     skip_bad: bool = False,
     progress: Progress = no_progress,
 ) -> Found:
-    """Detect actions in the videos of `records`; the arguments are those of `DetectJob` and `run_job`.
+    """Detect actions in the videos of `data`; the arguments are those of `DetectJob` and `run_job`.
 
     A call that was stopped continues from its workspace, which the caller deletes once the result is stored.
 
     Raises SolaError if the features are not of the kind that the detector was trained on, or a video is bad.
     """
-    group = VIDEOS_AT_A_TIME if isinstance(executor, Threads) and isinstance(features, FeatureSet) else 1
-    job = DetectJob(detector, features, records, workspace, scores=scores, combine=combine, device=device, group=group)
+    group = VIDEOS_AT_A_TIME if isinstance(executor, Threads) and isinstance(data, Dataset) else 1
+    job = DetectJob(detector, data, workspace, scores=scores, combine=combine, device=device, group=group)
+    total = len(data) if isinstance(data, Dataset) else len(data.feature_ids)
 
     def in_videos(done: float, groups: int, snippets: int) -> None:
-        progress(done * len(records) / groups, len(records), snippets)
+        progress(done * total / groups, total, snippets)
 
     return job.found(run_job(job, executor, skip_bad=skip_bad, progress=in_videos))
 
@@ -190,7 +195,7 @@ def load_detector(run: Path | str | Storage) -> TrainedDetector:
 
 
 def _fingerprint(detector: TrainedDetector) -> str:
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.head.state_dict().items()}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.model.state_dict().items()}
     classifier = detector.classifier
     rest = [classifier.weight.tolist(), classifier.bias.tolist()] if classifier is not None else []
     return hashlib.sha256(save(weights) + _digest([repr(detector.config), detector.classes, rest]).encode()).hexdigest()

@@ -10,12 +10,13 @@ from typing import Any
 from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage, StoredFile
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import Found, find_actions
 from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Threads, run_job
 from sola.pipeline.extract_job import EncoderSource, ExtractJob
-from sola.pipeline.stored_features import Features, open_features
+from sola.pipeline.stored_features import Features, StoredDataset, open_features
 from sola.pipeline.transform_job import transform_job
 from sola.softlanding.network import SoLa
 from sola.softlanding.transform import describe
@@ -69,9 +70,9 @@ def rebuild_chain(
             f"are others; name the right one ({manifest.encoder}) with --encoder"
         )
     found = tuple(found_modules(manifest.sola, modules))
-    if loaded.dim != detector.head.channels:
+    if loaded.dim != detector.model.channels:
         raise SolaError(
-            f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.head.channels}: it was "
+            f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.model.channels}: it was "
             "trained on several sets of features joined; extract each, then use `sola localize predict`"
         )
     return Chain(chosen, found, detector)
@@ -152,8 +153,7 @@ def predict(
         features = _only(out, good)
     found = find_actions(
         chain.detector,
-        features,
-        dict.fromkeys(good),
+        Dataset.open(features) if isinstance(features, FeatureSet) else StoredDataset.match(features),
         place / "detections",
         device=device,
         executor=others,

@@ -3,13 +3,16 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sola.core.errors import SolaError
 from sola.core.storage import Storage, StoredFile, is_remote, renaming_errors
+from sola.data.annotations import Annotations
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.formats import FORMATS
+from sola.data.ids import match_videos
 from sola.data.journal import must_be_finished
 from sola.data.manifest import MANIFEST_NAME
 
@@ -96,6 +99,55 @@ class StoredFeatures:
 
 
 Features = FeatureSet | StoredFeatures
+
+
+@dataclass(frozen=True)
+class StoredDataset:
+    """Features in object stores, matched with annotations."""
+
+    features: StoredFeatures
+    annotations: Annotations | None
+    feature_ids: dict[str, str]
+    """Id in the features by id in the annotations; the same without annotations."""
+    id_prefix: str | None = None
+
+    @classmethod
+    def match(
+        cls, features: StoredFeatures, annotations: Annotations | None = None, *, id_prefix: str | None = None
+    ) -> "StoredDataset":
+        """Match features and annotations by video id. Raises SolaError if no video has both."""
+        if annotations is None:
+            return cls(features, None, {video: video for video in features.videos})
+        match = match_videos(features.videos, annotations.videos, id_prefix)
+        return cls(features, annotations, {theirs: ours for ours, theirs in match.videos.items()}, id_prefix)
+
+    @contextmanager
+    def fetched(self, video: str) -> Iterator[Dataset]:
+        """Yield a data set of one video. Raises SolaError if its file is bad."""
+        annotations = self.annotations
+        if annotations is not None:
+            annotations = replace(annotations, videos={video: annotations.videos[video]})
+        with self.features.fetched(self.feature_ids[video]) as features:
+            yield Dataset.open(features, annotations, id_prefix=self.id_prefix)
+
+
+Data = Dataset | StoredDataset
+
+
+def open_data(
+    locations: Sequence[Path | str],
+    annotations: Annotations | None,
+    *,
+    id_prefix: str | None = None,
+    timing: Mapping[str, float] | None = None,
+    skip_bad: bool = False,
+    channels_first: bool = False,
+) -> Data:
+    """Open features wherever they are, and match them with annotations. Raises SolaError as `Dataset.open` does."""
+    features = open_features(locations, channels_first=channels_first, skip_bad=skip_bad, timing=timing)
+    if isinstance(features, StoredFeatures):
+        return StoredDataset.match(features, annotations, id_prefix=id_prefix)
+    return Dataset.open(features, annotations, id_prefix=id_prefix)
 
 
 def open_features(

@@ -10,13 +10,13 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.data.annotations import VideoAnnotation
+from sola.data.dataset import Dataset, Video
 from sola.data.detections import Detections
-from sola.data.features import FeatureSet
 from sola.data.ids import match_videos
 from sola.data.segments import Segments
-from sola.data.timing import snippet_grid
 from sola.evaluation.similarity import cosine_map
 from sola.report.gathering import FeatureView, Material
 
@@ -58,20 +58,17 @@ def explore(material: Material, *, videos: int) -> Explorer:
     Raises:
         SolaError: when detections or features and annotations have no video in common, or a feature file is bad.
     """
-    if videos < 1:
-        raise SolaError(f"--videos {videos}: expected a whole number of at least 1")
-    annotations, id_prefix = material.annotations, material.id_prefix
+    at_least(1, videos=videos)
+    annotations = material.annotations
     records = {} if annotations is None else dict(annotations.subset(material.subset).videos)
     everything = None if annotations is None else annotations.videos
     detections = {
-        name: _matched(one.videos, everything, id_prefix, f"detections of {name}")
+        name: _matched(one.videos, everything, material.id_prefix, f"detections of {name}")
         for name, one in material.detections.items()
     }
-    features = {
-        name: _matched(view.features.videos, everything, id_prefix, f"features of {name}")
-        for name, view in material.views.items()
-    }
-    sources = [own.keys() for own in (*detections.values(), *features.values())]
+    data = {name: _dataset(name, view, material) for name, view in material.views.items()}
+    features = {name: {video.id: video for video in one.videos} for name, one in data.items()}
+    sources = [own.keys() for own in detections.values()] + [own.keys() for own in features.values()]
     candidates = _candidates(sources, records.keys() if annotations is not None else None)
     if not candidates:
         raise SolaError(
@@ -85,7 +82,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
     shown = []
     for video in chosen:
         record = records.get(video)
-        maps = [_map(view, features[name].get(video), record, side) for name, view in material.views.items()]
+        maps = [_map(view, data[name], features[name].get(video), side) for name, view in material.views.items()]
         found = [
             _found(material.detections[name], tables[name].get(detections[name].get(video, "")), classes)
             for name in material.detections
@@ -99,14 +96,14 @@ def explore(material: Material, *, videos: int) -> Explorer:
                 "maps": maps,
             }
         )
-    data = {
+    content = {
         "runs": list(material.detections),
         "features": list(material.views),
         "classes": classes.names,
         "colors": _base64((255 * np.array(matplotlib.colormaps["magma"].colors)).round().astype(np.uint8)),  # type: ignore[attr-defined]
         "videos": shown,
     }
-    return Explorer(data, len(candidates) - len(chosen))
+    return Explorer(content, len(candidates) - len(chosen))
 
 
 def cells_a_map(maps: int) -> int:
@@ -181,24 +178,24 @@ def _segments(segments: Segments, names: Sequence[str], classes: _Classes) -> di
     }
 
 
-def _map(view: FeatureView, video: str | None, record: VideoAnnotation | None, side: int) -> dict[str, Any] | None:
+def _dataset(name: str, view: FeatureView, material: Material) -> Dataset:
+    """The features of a view, matched with the annotations where there are some."""
+    try:
+        return Dataset.open(view.features, material.annotations, id_prefix=material.id_prefix)
+    except SolaError as error:
+        raise SolaError(f"{name}: {error}") from None
+
+
+def _map(view: FeatureView, data: Dataset, video: Video | None, side: int) -> dict[str, Any] | None:
     """A video's similarity map and the seconds that it spans; None where there are no features of it.
 
     Where nothing says when the snippets are, it spans 0 to 0, which the page takes for the whole video.
     """
     if video is None:
         return None
-    array = np.asarray(view.through(view.features.read(video)))
-    begin, end = _span(view.features, video, len(array), record)
+    array = np.asarray(view.through(data.read(video)))
+    begin, end = (0.0, 0.0) if video.timing is None else (video.timing.edge(0), video.timing.edge(video.length))
     return {"begin": round(begin, 3), "end": round(end, 3), "snippets": len(array), **packed(cosine_map(array, side))}
-
-
-def _span(features: FeatureSet, video: str, length: int, record: VideoAnnotation | None) -> tuple[float, float]:
-    try:
-        grid = snippet_grid(video, length, features.manifest, record)
-    except SolaError:
-        return 0.0, 0.0
-    return grid.edge(0), grid.edge(length)
 
 
 def packed(values: Float[np.ndarray, "side side"]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
 
     Deterministic given `seed`; unchanged when the features are multiplied by a constant; reads 40,000 snippets at most.
 
-    Raises SolaError for bad files, as reading them does, or when none is left.
+    Raises SolaError for a bad file, unless the feature set skips bad files, or when none is left.
     """
     generator = np.random.default_rng(seed)
     pieces, lengths = _sample(features, generator)
@@ -90,12 +90,7 @@ def _sample(
     pieces: list[Float[np.ndarray, "_ channels"]] = []
     lengths: list[int] = []
     total = 0
-    for video in generator.permutation(features.videos):
-        try:
-            array = features.read(video)
-        except SolaError as error:
-            features.skip(video, error)
-            continue
+    for _, array in features.read_good(generator.permutation(features.videos).tolist()):
         start = int(generator.integers(max(len(array) - PIECE, 0) + 1))
         pieces.append(np.asarray(array[start : start + PIECE], np.float64))
         lengths.append(len(array))
@@ -103,7 +98,7 @@ def _sample(
         if total >= min(SNIPPETS, VALUES // features.channels):
             break
     if not pieces:
-        raise SolaError(f"none of {len(features.skipped)} feature files is readable; there is nothing to suggest from")
+        raise SolaError(f"none of {len(features.videos)} feature files is readable; there is nothing to suggest from")
     return pieces, lengths
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sola.core.checks import at_least, odd, one_of
 from sola.core.errors import SolaError
 from sola.core.files import read_json, replacing, write_json
 
@@ -61,19 +62,11 @@ class SoLa(nn.Module):
         smoothing: int = 1,
     ) -> None:
         super().__init__()
-        for name, value in {"channels": channels, "hidden": hidden}.items():
-            if value < 1:
-                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
-        for name, value in {"kernel_size": kernel_size, "smoothing": smoothing}.items():
-            if value < 1 or value % 2 == 0:
-                raise SolaError(f"{name}={value}: expected an odd number of snippets (1, 3, 5, …)")
-        for name, text, allowed in (
-            ("form", form, Form),
-            ("gate", gate, Gate),
-            ("conditioning", conditioning, Conditioning),
-        ):
-            if text not in get_args(allowed):
-                raise SolaError(f"{name}={text!r}: expected one of {', '.join(get_args(allowed))}")
+        at_least(1, channels=channels, hidden=hidden)
+        odd(kernel_size=kernel_size, smoothing=smoothing)
+        one_of(Form, form=form)
+        one_of(Gate, gate=gate)
+        one_of(Conditioning, conditioning=conditioning)
         self.origin = {}
         self.channels, self.hidden, self.kernel_size = channels, hidden, kernel_size
         self.form, self.gate, self.conditioning, self.smoothing = form, gate, conditioning, smoothing

@@ -1,8 +1,9 @@
-"""Named settings, and the recipe that chooses its own."""
+"""Named recipes of SoLa trainings, and settings that are chosen from the features."""
 
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sola.core.errors import SolaError
@@ -10,61 +11,116 @@ from sola.data.features import FeatureSet
 from sola.softlanding.auto import suggest
 from sola.softlanding.config import TrainingConfig
 
-Recipe = Literal["anet", "hacs", "thumos", "gtea", "auto"]
+RecipeName = Literal["anet", "hacs", "thumos", "gtea", "auto"]
+
+FROM_FEATURES = ("step", "k", "conditioning", "smoothing", "windows_per_video", "epochs")
+"""Settings that can be chosen from the features."""
+BATCHES = 800
+"""Batches in a training whose epochs are chosen."""
+BATCHES_PER_EPOCH = 8
+"""Least batches in an epoch whose windows are chosen: the last one, which is smaller, is then one of many."""
 
 
-def anet() -> TrainingConfig:
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a training by their names in `TrainingConfig`; those that are None are chosen from the features.
+
+    Raises SolaError for an unknown setting, a value out of range, or a None that features cannot tell.
+    """
+
+    settings: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        known = {field.name for field in dataclasses.fields(TrainingConfig)}
+        for name, value in self.settings.items():
+            if name not in known:
+                raise SolaError(f"{name}: no such setting of a training; expected one of {', '.join(sorted(known))}")
+            if value is None and name not in FROM_FEATURES:
+                raise SolaError(f"{name}=None: cannot be chosen from the features; only {', '.join(FROM_FEATURES)} can")
+        TrainingConfig(**{name: value for name, value in self.settings.items() if value is not None})
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Every setting: the recipe's, else the default."""
+        return {**vars(TrainingConfig()), **self.settings}
+
+    def override(self, **settings: Any) -> "Recipe":
+        """Return the recipe with other values for these settings."""
+        return Recipe({**self.settings, **settings})
+
+    def resolve(self, features: FeatureSet) -> tuple[TrainingConfig, dict[str, str]]:
+        """Choose what is None from the features, without labels; return the config and the reason for each choice.
+
+        Raises SolaError for features that are bad or too short.
+        """
+        known = {name: value for name, value in self.settings.items() if value is not None}
+        open_ = [name for name in self.settings if name not in known]
+        config, reasons = TrainingConfig(**known), {}
+        if not {"windows_per_video", "epochs"}.issuperset(open_):
+            suggestion = suggest(features, seed=config.seed, positions=config.positions, margin=config.margin)
+            suggested: dict[str, Any] = {
+                "step": suggestion.step,
+                "k": suggestion.k,
+                "conditioning": "center+scale" if suggestion.center else "scale",
+                "smoothing": suggestion.smoothing,
+            }
+            config = dataclasses.replace(config, **{name: suggested[name] for name in suggested if name in open_})
+            reasons = {name: suggestion.reasons[name] for name in suggested if name in open_}
+        if {"windows_per_video", "epochs"}.intersection(open_):
+            config = _with_length(config, features, open_, reasons)
+        return config, reasons
+
+
+def anet() -> Recipe:
     """ActivityNet-1.3, as published: Table 4a of the supplement."""
-    return TrainingConfig()
+    return Recipe({})
 
 
-def hacs() -> TrainingConfig:
-    """HACS Segments: the figures of the published code's config."""
-    return TrainingConfig(step=2, hidden=512, epochs=150)
+def hacs() -> Recipe:
+    """HACS Segments, as published: the config of the authors' code."""
+    return Recipe({"step": 2, "hidden": 512, "epochs": 150})
 
 
-def thumos() -> TrainingConfig:
-    """THUMOS14. Nothing is published: ours, for features four frames apart (7.5 a second).
+def thumos() -> Recipe:
+    """THUMOS14. Nothing is published; ours, for features four frames apart (7.5 per second).
 
     A window spans 28 snippets between its first and last position, about 4 s, a little more than the median action.
-    Few and long videos: eight windows from each in an epoch.
+    The videos are few and long: eight windows of each per epoch.
     """
-    return TrainingConfig(step=4, hidden=512, windows_per_video=8, epochs=150)
+    return Recipe({"step": 4, "hidden": 512, "windows_per_video": 8, "epochs": 150})
 
 
-def gtea() -> TrainingConfig:
-    """GTEA, 15 features a second. Nothing is published: ours.
+def gtea() -> Recipe:
+    """GTEA, 15 features per second. Nothing is published; ours.
 
-    A window spans 56 snippets between its first and last position, about 4 s, one to two actions; 21 training videos,
-    so a dozen windows from each make one batch an epoch.
+    A window spans 56 snippets between its first and last position, about 4 s, one to two actions. There are 21
+    training videos, so a dozen windows of each make one batch per epoch.
     """
-    return TrainingConfig(step=8, hidden=256, windows_per_video=12, epochs=500)
+    return Recipe({"step": 8, "hidden": 256, "windows_per_video": 12, "epochs": 500})
 
 
-def auto() -> TrainingConfig:
+def auto() -> Recipe:
     """Features of your own: what depends on them is chosen from them, without labels.
 
-    What does not was chosen on the validation videos of the rendered benchmark (docs/benchmark.md). Dropout is what
-    makes the difference: without it no setting beat centered and averaged features there. The projector is left out,
-    for with dropout the loss is lowered in it instead of in the module; the learning rate is what opens the gate in so
-    few batches.
+    The rest was chosen on the validation videos of the rendered benchmark (docs/benchmark.md). Dropout makes the
+    difference: without it no setting beat centered and averaged features there. There is no projector, since with
+    dropout the loss is lowered in the projector instead of in the module. The high learning rate opens the gate within
+    the few batches.
     """
-    return TrainingConfig(
-        step="auto",
-        k="auto",
-        conditioning="center+scale",
-        smoothing="auto",
-        windows_per_video="auto",
-        epochs="auto",
-        hidden=512,
-        dropout=0.8,
-        projector="symmetric",
-        batch_size=128,
-        learning_rate=5e-3,
+    return Recipe(
+        {
+            **dict.fromkeys(("step", "k", "smoothing", "windows_per_video", "epochs")),
+            "conditioning": "center+scale",
+            "hidden": 512,
+            "dropout": 0.8,
+            "projector": "symmetric",
+            "batch_size": 128,
+            "learning_rate": 5e-3,
+        }
     )
 
 
-RECIPES: Mapping[Recipe, Callable[[], TrainingConfig]] = {
+RECIPES: Mapping[str, Callable[[], Recipe]] = {
     "anet": anet,
     "hacs": hacs,
     "thumos": thumos,
@@ -73,52 +129,27 @@ RECIPES: Mapping[Recipe, Callable[[], TrainingConfig]] = {
 }
 
 
-SUGGESTED = {"step", "k", "conditioning", "smoothing"}
-"""Settings that `suggest` chooses."""
-LENGTH = {"windows_per_video", "epochs"}
-"""Settings that follow from the number of videos and the window."""
-BATCHES = 800
-"""Batches that "auto" trains for."""
-BATCHES_AN_EPOCH = 8
-"""At least: the last batch of an epoch holds what is left, and should be few among many."""
+def recipe_named(name: str) -> Recipe:
+    """Return the recipe of that name. Raises SolaError when there is none."""
+    if name not in RECIPES:
+        raise SolaError(f"recipe {name!r}: no such recipe; expected one of {', '.join(RECIPES)}")
+    return RECIPES[name]()
 
 
-def settle(config: TrainingConfig, features: FeatureSet) -> tuple[TrainingConfig, dict[str, str]]:
-    """Replace every "auto" in `config` by what the features suggest; also the reason for each, one sentence."""
-    is_open = [field.name for field in dataclasses.fields(config) if getattr(config, field.name) == "auto"]
-    chosen: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
-    if SUGGESTED.intersection(is_open):
-        suggestion = suggest(features, seed=config.seed, positions=config.positions, margin=config.margin)
-        chosen = {
-            "step": suggestion.step,
-            "k": suggestion.k,
-            "conditioning": "center+scale" if suggestion.center else "scale",
-            "smoothing": suggestion.smoothing,
-        }
-        reasons = {**suggestion.reasons}
-    settled = dataclasses.replace(config, **{name: chosen[name] for name in chosen if name in is_open})
-    if LENGTH.intersection(is_open):
-        settled = _length(settled, features, reasons)
-    return settled, {name: reasons[name] for name in is_open if name in reasons}
-
-
-def _length(config: TrainingConfig, features: FeatureSet, reasons: dict[str, str]) -> TrainingConfig:
-    """Settle how much is drawn from a video, and how often; adds the reasons."""
-    videos = 0
-    for video in features.videos:
-        try:
-            videos += features.length(video) >= config.window
-        except SolaError as error:
-            features.skip(video, error)
-    videos = max(videos, 1)
-    if config.windows_per_video == "auto":
-        each = math.ceil(BATCHES_AN_EPOCH * config.batch_size / videos)
+def _with_length(
+    config: TrainingConfig, features: FeatureSet, open_: list[str], reasons: dict[str, str]
+) -> TrainingConfig:
+    """Choose the number of windows per video and of epochs; adds the reasons."""
+    lengths = [header.shape[0] for header in features.headers().values()]
+    videos = max(sum(length >= config.window for length in lengths), 1)
+    if "windows_per_video" in open_:
+        each = math.ceil(BATCHES_PER_EPOCH * config.batch_size / videos)
         config = dataclasses.replace(config, windows_per_video=each)
-        eight = f"{BATCHES_AN_EPOCH} batches of {config.batch_size} make an epoch"
-        reasons["windows_per_video"] = f"{videos} videos are as long as a window, and {eight}"
-    if config.epochs == "auto":
-        assert config.windows_per_video != "auto"
+        reasons["windows_per_video"] = (
+            f"{videos} videos are as long as a window, and {BATCHES_PER_EPOCH} batches of {config.batch_size} make an "
+            "epoch"
+        )
+    if "epochs" in open_:
         batches = math.ceil(videos * config.windows_per_video / config.batch_size)
         config = dataclasses.replace(config, epochs=max(round(BATCHES / batches), 1))
         reasons["epochs"] = f"an epoch has {batches} batches with the last, and about {BATCHES} are enough"

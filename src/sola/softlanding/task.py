@@ -5,7 +5,7 @@ gathered first and go through linear layers: the result of the dense convolution
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -19,7 +19,6 @@ from sola.softlanding.config import TrainingConfig
 from sola.softlanding.losses import lambda_target, matching_loss, similarity_map
 from sola.softlanding.network import SoLa
 from sola.softlanding.windows import draw_windows, neighborhoods
-from sola.training.distributed import ALONE, Processes
 
 MEASURED = 256
 """Gathered features that the effective rank is computed from: it can be no larger."""
@@ -55,16 +54,23 @@ class Matcher(nn.Module):
 
 @dataclass(frozen=True)
 class Windows:
-    """This process's share of a batch: the neighborhoods of the looked-at positions, conditioned."""
+    """A batch: the conditioned neighborhoods of the positions of each window."""
 
     neighborhood: Float[Tensor, "share positions reach channels"]
     total: int
     """Windows in the whole batch."""
 
+    def __len__(self) -> int:
+        return self.total
+
+    def share(self, part: slice) -> "Windows":
+        """Return the batch with the neighborhoods of these windows only."""
+        return replace(self, neighborhood=self.neighborhood[part])
+
 
 @dataclass(frozen=True)
 class Plan:
-    """The windows of one epoch in the order in which they come, where features and means are: no step waits for it."""
+    """The windows of one epoch in their order, on the devices of the features and means, so that no step waits."""
 
     epoch: int
     first: Int[Tensor, " draws"]
@@ -73,12 +79,13 @@ class Plan:
 
 
 class SimilarityMatching:
-    """The engine's task: windows from packed features, matched to their distance in time."""
+    """The task that trains SoLa: windows of packed features, whose similarities are matched to their distances."""
 
-    def __init__(
-        self, config: TrainingConfig, packed: PackedFeatures, device: torch.device, processes: Processes = ALONE
-    ) -> None:
-        self.config, self.packed, self.device, self.processes = config, packed, device, processes
+    average = None
+    clip_norm = None
+
+    def __init__(self, config: TrainingConfig, packed: PackedFeatures, device: torch.device) -> None:
+        self.config, self.packed, self.device = config, packed, device
         channels = packed.values.shape[1]
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay the caller's
             torch.manual_seed(config.seed)
@@ -92,32 +99,35 @@ class SimilarityMatching:
         if device.type != "cuda" or self.values.nbytes < 0.8 * torch.cuda.mem_get_info(device)[0]:
             self.values = self.values.to(device)
         self.mean = torch.from_numpy(mean).to(device)
-        looked_at = neighborhoods(
-            np.zeros(1, np.int64), config.positions, cast(int, config.step), config.margin, module.reach
-        )
+        looked_at = neighborhoods(np.zeros(1, np.int64), config.positions, config.step, config.margin, module.reach)
         self.looked_at = torch.from_numpy(looked_at[0]).to(self.values.device)
-        self.target = lambda_target(config.positions, cast(float, config.k)).to(device)
+        self.target = lambda_target(config.positions, config.k).to(device)
         self.plan = self._draw(0)
 
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return AdamW at a constant learning rate."""
+        return torch.optim.AdamW(
+            self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
+        )
+
+    def rate(self, epoch: int, step: int) -> float:
+        """Return 1: the learning rate is constant."""
+        return 1.0
+
     def steps(self, epoch: int) -> int:
-        """Batches in an epoch; the last may be smaller."""
+        """Return the number of batches in an epoch; the last may be smaller."""
         return math.ceil(len(self._plan(epoch).first) / self.config.batch_size)
 
     def batch(self, epoch: int, step: int) -> Windows:
-        """Gather the neighborhoods of one batch, as fp32, conditioned by their whole video's mean, values dropped."""
+        """Gather the neighborhoods of a batch, in fp32, conditioned by their video's mean, with dropout."""
         size, dropout, plan = self.config.batch_size, self.config.dropout, self._plan(epoch)
-        begin = step * size
-        count = min(size, len(plan.first) - begin)
-        share = self.processes.share(count)
-        values = self._gather(plan, slice(begin + share.start, begin + share.stop))
-        if not dropout:
-            return Windows(values, count)
-        # seeded by epoch and step, so that a resumed run drops what an undisturbed one does
-        entropy = np.random.SeedSequence([self.config.seed, epoch, step]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator(self.device).manual_seed(int(entropy >> np.uint64(1)))
-        # drawn for the whole batch, so that it does not matter how many processes share it
-        kept = kept_at_random((count, *values.shape[1:]), dropout, generator)
-        return Windows(values * kept[share] / (1 - dropout), count)
+        values = self._gather(plan, slice(step * size, (step + 1) * size))
+        if dropout:
+            # seeded by epoch and step, so that a resumed run drops what an undisturbed one does
+            entropy = np.random.SeedSequence([self.config.seed, epoch, step]).generate_state(1, np.uint64)[0]
+            generator = torch.Generator(self.device).manual_seed(int(entropy >> np.uint64(1)))
+            values = values * dropout_mask(values.shape, dropout, generator) / (1 - dropout)
+        return Windows(values, len(values))
 
     def _gather(self, plan: Plan, drawn: slice) -> Float[Tensor, "drawn positions reach channels"]:
         index = plan.first[drawn][:, None, None] + self.looked_at
@@ -125,10 +135,6 @@ class SimilarityMatching:
         if self.model.module.conditioning == "none":
             return values
         return self.model.module.condition(values, self.mean[plan.video[drawn]][:, None, None, :])
-
-    def windows(self, batch: Windows) -> int:
-        """Windows in the batch."""
-        return batch.total
 
     def predict(self, batch: Windows) -> tuple[Tensor, Tensor]:
         """Unit vectors and predictions."""
@@ -141,8 +147,8 @@ class SimilarityMatching:
         return matching_loss(similarity, self.target, c.loss, c.probability, c.temperature)
 
     @torch.no_grad()
-    def measures(self, epoch: int) -> dict[str, float]:
-        """The gate, and how far the features of the epoch's first windows are from collapse (Table 6)."""
+    def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        """Return the gate, and how far the features of the epoch's first windows are from collapse (Table 6)."""
         plan = self._plan(epoch)
         windows = slice(0, min(math.ceil(MEASURED / self.config.positions), len(plan.first)))
         z = F.normalize(self.model.module.adapt_at(self._gather(plan, windows)), dim=-1)
@@ -158,16 +164,16 @@ class SimilarityMatching:
         # seeded by the epoch, so that a resumed run draws what an undisturbed one does
         generator = np.random.default_rng([self.config.seed, epoch])
         c = self.config
-        video, start = draw_windows(self.packed.lengths, c.window, cast(int, c.windows_per_video), generator)
+        video, start = draw_windows(self.packed.lengths, c.window, c.windows_per_video, generator)
         first = torch.from_numpy(self.packed.starts[video] + start).to(self.values.device)
         return Plan(epoch, first, torch.from_numpy(video).to(self.device))
 
 
-def kept_at_random(shape: tuple[int, ...], share: float, generator: torch.Generator) -> Float[Tensor, "..."]:
-    """1 for values that are kept and 0 for a `share` that is dropped; what is kept is then divided by what is left.
+def dropout_mask(shape: tuple[int, ...], share: float, generator: torch.Generator) -> Float[Tensor, "..."]:
+    """Return 0 for a `share` of the values, drawn at random, and 1 for the others.
 
-    Values that change from snippet to snippet for no reason of the video's can then not be told from the noise of
-    dropping; what the module matches has to be said by many channels, over several snippets.
+    Values that change from snippet to snippet for no reason in the video cannot be told from dropout noise; what the
+    module matches must be visible in many channels, over several snippets.
     """
     return torch.empty(shape, device=generator.device).bernoulli_(1 - share, generator=generator)
 

@@ -1,14 +1,14 @@
 """Section C: how far the local-similarity assumption holds, in raw features, in controls, after SoLa; no head."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from sola.core.files import read_json
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset
 from sola.data.snippet_labels import unit_vectors
 from sola.evaluation.controls import Transform
 from sola.evaluation.similarity import inspect, obeys, window_maps
@@ -46,38 +46,38 @@ class Assumption:
     def run(self, pool: Pool, say: Say) -> dict[str, Any]:
         """Train the modules that are missing, measure, and return the result as JSON has it."""
         (variant,) = self.experiment.variants
-        configs = [replace(variant.config, seed=seed) for seed in range(self.seeds)]
-        runs = [self.workspace.module(config) for config in configs]
-        jobs = [(make_module, (self.data, config, run)) for config, run in zip(configs, runs, strict=True)]
+        recipes = [variant.recipe.override(seed=seed) for seed in range(self.seeds)]
+        runs = [self.workspace.module(recipe) for recipe in recipes]
+        jobs = [(make_module, (self.data, recipe, run)) for recipe, run in zip(recipes, runs, strict=True)]
         pool.run(jobs, lambda done, total: say("modules", done, total))
         say("similarity against distance", 0, 1)
         trained = read_json(Run(runs[0]).config, "a run's config")["training"]
         step, positions = int(trained["step"]), int(trained["positions"])
 
-        features = self.data.open_features()
-        records = self.data.records(features, self.data.test_subset)
-        repeats = np.array([_repeats(record.segments.label) for record in records.values()])
-        training = list(self.data.records(features, self.data.train_subset))
-        controls = {n: c for n, c in fitted(features, training, None).items() if not c.seeded}
-        draws = video_draws(len(records))
+        data = self.data.open()
+        test = data.subset(self.data.test_subset)
+        repeats = np.array([_repeats(video.segments.label) for video in test.videos])
+        training = data.subset(self.data.train_subset).features
+        controls = {n: c for n, c in fitted(training, None).items() if not c.seeded}
+        draws = video_draws(len(test))
 
-        def seen(one: FeatureSet, change: Transform | None = None) -> list[Video]:
-            videos = (one.read(video).astype(np.float32) for video in records)
+        def seen(features: Dataset, change: Transform | None = None) -> list[Video]:
+            videos = (features.read(video).astype(np.float32) for video in features.videos)
             return [video if change is None else change(video) for video in videos]
 
         def measured(videos: Sequence[Video]) -> Measured:
             return _measured(_shares(videos, step, positions), repeats, draws)
 
-        modules = [self.data.open_features(run / FEATURES) for run in runs]
+        modules = [test.with_features(run / FEATURES) for run in runs]
         raw = tuple(str(path.absolute()) for path in self.data.features)
-        rows = [Row(RAW, "raw", GROUP, (measured(seen(features)),), features=raw)]
+        rows = [Row(RAW, "raw", GROUP, (measured(seen(test)),), features=raw)]
         for name, control in controls.items():
-            rows.append(Row(name, "control", GROUP, (measured(seen(features, control.at_seed(0))),)))
+            rows.append(Row(name, "control", GROUP, (measured(seen(test, control.at_seed(0))),)))
         relative = tuple(self.workspace.relative(run) for run in runs)
         made = tuple(f"{run}/{FEATURES}" for run in relative)
         of_seeds = tuple(measured(seen(one)) for one in modules)
         rows.append(Row(variant.name, "compared", GROUP, of_seeds, features=made, modules=relative))
-        shown = {RAW: seen(features), "centered": seen(features, controls["centered"].at_seed(0))}
+        shown = {RAW: seen(test), "centered": seen(test, controls["centered"].at_seed(0))}
         shown[variant.name] = seen(modules[0])
         metrics = [metric for metric in METRICS if metric.key in of_seeds[0].figures]
         return {
@@ -85,14 +85,14 @@ class Assumption:
             "title": self.experiment.title,
             "lead": (
                 f"Share of windows of {positions} snippets, {step} apart, whose near snippets are more alike than "
-                f"their far ones; chance is one half. {len(records)} test videos, {int(repeats.sum())} of them with an "
+                f"their far ones; chance is one half. {len(test)} test videos, {int(repeats.sum())} of them with an "
                 "action more than once."
             ),
             "data": self.data.to_json(),
             "seeds": self.seeds,
             "metrics": [{"key": one.key, "title": one.title, "percent": True} for one in metrics],
             "rows": [row.to_json(metrics, comparable=False) for row in rows],
-            "comparisons": comparisons(rows, metrics, len(records)),
+            "comparisons": comparisons(rows, metrics, len(test)),
             "curves": curves(shown, repeats, step, positions),
             "notes": [],
         }

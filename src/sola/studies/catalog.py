@@ -1,11 +1,10 @@
 """What each experiment of the supplement compares, and what the supplement reports for it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from sola.detectors.recipes import DetectorName
-from sola.softlanding.config import TrainingConfig
+from sola.softlanding.recipes import Recipe
 
 ExperimentName = Literal["table1", "table2", "table3", "table5", "table6", "figure1", "sectionC"]
 
@@ -26,10 +25,10 @@ Published = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Variant:
-    """One module of an experiment: how its row is called, its training, what the supplement reports."""
+    """One module of an experiment: how its row is called, its recipe, what the supplement reports."""
 
     name: str
-    config: TrainingConfig
+    recipe: Recipe
     published: Published | None = None
 
 
@@ -40,57 +39,57 @@ class Experiment:
     name: ExperimentName
     title: str
     variants: tuple[Variant, ...]
-    heads: tuple[DetectorName, ...] = ("gtad",)
-    baseline: Mapping[DetectorName, Published] | None = None
+    heads: tuple[str, ...] = ("gtad",)
+    baseline: Mapping[str, Published] | None = None
     """What the supplement reports for raw features, by head."""
-    published: Mapping[DetectorName, Published] | None = None
+    published: Mapping[str, Published] | None = None
     """What it reports after SoLa, by head, where one module stands under several."""
     stability: bool = False
     """Whether spread and effective rank over the training belong to what is shown."""
 
 
-def table1(base: TrainingConfig, head: DetectorName) -> Experiment:
+def table1(base: Recipe, head: str) -> Experiment:
     """The form of the module: x + gate·f(x), or f(x) alone."""
     direct = dict(zip(MAP_KEYS, (0.5074, 0.3535, 0.0829, 0.3466), strict=True))
     variants = (
-        Variant("SoLa, direct", replace(base, form="direct"), direct),
-        Variant("SoLa, adapter", replace(base, form="adapter"), SOLA),
+        Variant("SoLa, direct", base.override(form="direct"), direct),
+        Variant("SoLa, adapter", base.override(form="adapter"), SOLA),
     )
     return Experiment("table1", "Table 1: the form of the module", variants, (head,), {"gtad": BASELINE})
 
 
-def table2(base: TrainingConfig, head: DetectorName) -> Experiment:
+def table2(base: Recipe, head: str) -> Experiment:
     """The loss; NT-Xent is not in the supplement's table."""
     inside = dict(zip(MAP_KEYS, (0.4599, 0.3060, 0.0717, 0.3034), strict=True))
     outside = dict(zip(MAP_KEYS, (0.5021, 0.3514, 0.0840, 0.3440), strict=True))
     variants = (
-        Variant("NT-Xent", replace(base, loss="nt_xent")),
-        Variant("softened, inside", replace(base, loss="softened_inside"), inside),
-        Variant("softened, outside", replace(base, loss="softened_outside"), outside),
-        Variant("similarity matching", replace(base, loss="similarity_matching"), SOLA),
+        Variant("NT-Xent", base.override(loss="nt_xent")),
+        Variant("softened, inside", base.override(loss="softened_inside"), inside),
+        Variant("softened, outside", base.override(loss="softened_outside"), outside),
+        Variant("similarity matching", base.override(loss="similarity_matching"), SOLA),
     )
     return Experiment("table2", "Table 2: the loss", variants, (head,), {"gtad": BASELINE})
 
 
-def table3(base: TrainingConfig, head: DetectorName) -> Experiment:
+def table3(base: Recipe, head: str) -> Experiment:
     """Three heads on raw features and after SoLa; the head given is not looked at."""
     actionformer = [(0.5022, 0.3381, 0.0775, 0.3319), (0.5164, 0.3481, 0.0802, 0.3421)]
     bmn = [(0.3359, 0.5679, 0.7505, 0.6716), (0.3425, 0.5775, 0.7586, 0.6807)]
-    before: dict[DetectorName, Published] = {
+    before: dict[str, Published] = {
         "gtad": BASELINE,
         "actionformer": dict(zip(MAP_KEYS, actionformer[0], strict=True)),
         "bmn": dict(zip(RECALL_KEYS, bmn[0], strict=True)),
     }
-    after: dict[DetectorName, Published] = {
+    after: dict[str, Published] = {
         "gtad": SOLA,
         "actionformer": dict(zip(MAP_KEYS, actionformer[1], strict=True)),
         "bmn": dict(zip(RECALL_KEYS, bmn[1], strict=True)),
     }
-    heads: tuple[DetectorName, ...] = ("gtad", "actionformer", "bmn")
+    heads: tuple[str, ...] = ("gtad", "actionformer", "bmn")
     return Experiment("table3", "Table 3: three heads", (Variant("SoLa", base),), heads, before, after)
 
 
-def table5(base: TrainingConfig, head: DetectorName) -> Experiment:
+def table5(base: Recipe, head: str) -> Experiment:
     """K of the target and the step s."""
     settings = {
         (4, 8): (0.5016, 0.3492, 0.0817, 0.3435),
@@ -102,35 +101,35 @@ def table5(base: TrainingConfig, head: DetectorName) -> Experiment:
         (16, 8): (0.5117, 0.3570, 0.0831, 0.3499),
     }
     variants = tuple(
-        Variant(f"K={k}, s={step}", replace(base, k=float(k), step=step), dict(zip(MAP_KEYS, reported, strict=True)))
+        Variant(f"K={k}, s={step}", base.override(k=float(k), step=step), dict(zip(MAP_KEYS, reported, strict=True)))
         for (k, step), reported in settings.items()
     )
     return Experiment("table5", "Table 5: K of the target and the step s", variants, (head,), {"gtad": BASELINE})
 
 
-def table6(base: TrainingConfig, head: DetectorName) -> Experiment:
+def table6(base: Recipe, head: str) -> Experiment:
     """The projector on one side of the similarity map, or none."""
     symmetric = dict(zip(MAP_KEYS, (0.4975, 0.3458, 0.0690, 0.3373), strict=True))
     variants = (
-        Variant("symmetric", replace(base, projector="symmetric"), symmetric),
-        Variant("asymmetric", replace(base, projector="asymmetric"), SOLA),
+        Variant("symmetric", base.override(projector="symmetric"), symmetric),
+        Variant("asymmetric", base.override(projector="asymmetric"), SOLA),
     )
     title = "Table 6: the projector"
     return Experiment("table6", title, variants, (head,), {"gtad": BASELINE}, stability=True)
 
 
-def figure1(base: TrainingConfig, head: DetectorName) -> Experiment:
+def figure1(base: Recipe, head: str) -> Experiment:
     """The main comparison over many seeds, of head and module."""
     variants = (Variant("SoLa", base, SOLA),)
     return Experiment("figure1", "Figure 1: error bars", variants, (head,), {"gtad": BASELINE})
 
 
-def section_c(base: TrainingConfig, head: DetectorName) -> Experiment:
+def section_c(base: Recipe, head: str) -> Experiment:
     """The local-similarity assumption; no head is trained."""
     return Experiment("sectionC", "Section C: the local-similarity assumption", (Variant("SoLa", base),), ())
 
 
-EXPERIMENTS: Mapping[ExperimentName, Callable[[TrainingConfig, DetectorName], Experiment]] = {
+EXPERIMENTS: Mapping[ExperimentName, Callable[[Recipe, str], Experiment]] = {
     "table1": table1,
     "table2": table2,
     "table3": table3,

@@ -7,25 +7,25 @@ from pathlib import Path
 
 import numpy as np
 
-from sola.core.errors import SolaError
-from sola.core.files import write_json
-from sola.data.annotations import Annotations, read_annotations
+from sola.core.checks import at_least
+from sola.core.files import read_json, write_json
+from sola.data.dataset import Dataset, Video
 from sola.data.features import FeatureSet
 from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
-from sola.evaluation.similarity import Video, compare, cosine_map
+from sola.evaluation.similarity import Video as VideoArray
+from sola.evaluation.similarity import compare, cosine_map
 from sola.pipeline.transform_job import transform
 from sola.report.figures import metric_bars, obedience, png, similarity_distance, similarity_maps, training_curves
 from sola.report.page import Page, Picture, Section, probe_table
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.network import SoLa
-from sola.softlanding.recipes import RECIPES, Recipe, settle
 from sola.softlanding.train import train
 from sola.softlanding.transform import transform_array
 from sola.training.run import Run
 
-RUNS: dict[str, Recipe] = {"SoLa, published": "anet", "SoLa, auto": "auto"}
+RUNS: dict[str, str] = {"SoLa, published": "anet", "SoLa, auto": "auto"}
 """Rows of the table, and the recipe of each."""
 
 Say = Callable[[str], None]
@@ -41,78 +41,59 @@ def demo(out: Path, *, heading: str, seeds: int, few: int, say: Say) -> ProbeRes
         few: labeled videos of the few-label probe.
         say: told what is going on.
     """
-    for name, value in (("seeds", seeds), ("few", few)):
-        if value < 1:
-            raise SolaError(f"{name}={value}: expected a whole number of at least 1")
-    annotations = read_annotations(out / "data" / "annotations.json")
-    features = FeatureSet.open(out / "data" / "features")
-    learned_from = features.only(annotations.subset("training").videos)
+    at_least(1, seeds=seeds, few=few)
+    data = Dataset.open(out / "data" / "features", out / "data" / "annotations.json")
+    learned_from = data.subset("training").features
 
-    transformed: list[tuple[str, FeatureSet]] = []
-    settled: dict[str, tuple[TrainingConfig, dict[str, str]]] = {}
+    transformed: dict[str, list[FeatureSet]] = {name: [] for name in RUNS}
     for name, recipe in RUNS.items():
-        settled[name] = settle(RECIPES[recipe](), learned_from)
         for seed in range(seeds):
             say(f"{name}: train without labels, seed {seed}")
-            transformed.append((name, _soften(out, recipe, settled[name], seed, features, learned_from)))
+            transformed[name].append(_soften(out, recipe, seed, data.features, learned_from))
 
     results = {}
     for title, videos in (("all labels", None), (f"labels of {few} videos", few)):
         say(f"linear evaluation beside the controls, {title}")
-        results[title] = probe(features, annotations, compare=transformed, solver="ridge", videos=videos, seeds=seeds)
+        results[title] = probe(data, transformed, solver="ridge", videos=videos, seeds=seeds)
     write_json(out / "probe.json", {title: result.to_json() for title, result in results.items()})
 
     say("inspect and draw")
-    page = _page(out, heading, features, annotations, results, settled)
+    page = _page(out, heading, data, results)
     page.write(out / "report.html")
     return results["all labels"]
 
 
-def _soften(
-    out: Path,
-    recipe: Recipe,
-    settled: tuple[TrainingConfig, dict[str, str]],
-    seed: int,
-    features: FeatureSet,
-    learned_from: FeatureSet,
-) -> FeatureSet:
+def _soften(out: Path, recipe: str, seed: int, features: FeatureSet, learned_from: FeatureSet) -> FeatureSet:
     """Train one module and transform all features with it."""
-    config, reasons = settled
     run = out / "runs" / f"{recipe}-{seed}"
-    config = TrainingConfig(**{**vars(config), "seed": seed})
-    module = train(learned_from, config, run, reasons=reasons)
-    transform(module, features, out / "features" / run.name)
-    return FeatureSet.open(out / "features" / run.name)
+    module = train(learned_from, recipe, run, seed=seed)
+    return transform(module, features, out / "features" / run.name)
 
 
 def _page(
     out: Path,
     heading: str,
-    features: FeatureSet,
-    annotations: Annotations,
+    data: Dataset,
     results: dict[str, ProbeResult],
-    settled: dict[str, tuple[TrainingConfig, dict[str, str]]],
 ) -> Page:
     module = SoLa.from_pretrained(out / "runs" / "auto-0")
-    config, reasons = settled["SoLa, auto"]
-    views: dict[str, Callable[[Video], Video]] = {
+    record = read_json(out / "runs" / "auto-0" / "config.json", "a run's config")
+    config, reasons = TrainingConfig(**record["training"]), record["chosen"]
+    views: dict[str, Callable[[VideoArray], VideoArray]] = {
         "raw": np.asarray,
         "centered": center,
         "after SoLa": partial(transform_array, module),
     }
-    validation = annotations.subset("validation")
-    step = config.step
-    assert isinstance(step, int)
-    found = compare([features.read(video) for video in validation.videos], views, step=step)
+    validation = data.subset("validation")
+    found = compare([validation.read(video) for video in validation.videos], views, step=config.step)
     full, few = results.values()
     few_title = list(results)[1]
     best = full.best_control
     assert best is not None
     shown = _shown(validation)
-    maps = {name: cosine_map(view(features.read(shown))) for name, view in views.items()}
-    duration = validation.videos[shown].duration
-    assert duration is not None
-    picture = similarity_maps(maps, validation.videos[shown].segments, (0, duration), "seconds", annotations.classes)
+    maps = {name: cosine_map(view(validation.read(shown))) for name, view in views.items()}
+    assert shown.duration is not None
+    picture = similarity_maps(maps, shown.segments, (0, shown.duration), "seconds", data.classes)
     (out / "picture.png").write_bytes(png(picture))
     full_json, few_json = full.to_json(), few.to_json()
     return Page(
@@ -135,7 +116,7 @@ def _page(
                     "scale stands below. Features that knew where actions begin and end would show a bright block for "
                     "each and nothing else. Colored bars are the annotated actions.",
                 ],
-                [Picture(picture, f"Cosine similarity within {shown}.", "Three similarity maps of one video.")],
+                [Picture(picture, f"Cosine similarity within {shown.id}.", "Three similarity maps of one video.")],
             ),
             Section(
                 "What a linear classifier reads off them",
@@ -221,6 +202,6 @@ def _percent(result: ProbeResult, name: str) -> str:
     return f"{100 * result.row(name).roc_auc.mean:.1f} %"
 
 
-def _shown(validation: Annotations) -> str:
+def _shown(validation: Dataset) -> Video:
     """The video that is drawn: the first with five instances, or nearly so; chosen by no other merit."""
-    return min(validation.videos, key=lambda video: abs(len(validation.videos[video].segments) - 5))
+    return min(validation.videos, key=lambda video: abs(len(video.segments) - 5))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from sola.core.files import read_json, write_json
+from sola.data.features import FeatureSet
 from sola.data.journal import is_finished
-from sola.detectors.recipes import DetectorName
+from sola.detectors.base import DetectorConfig
 from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
@@ -18,7 +19,7 @@ from sola.studies.measuring import Measured, measure, metrics
 from sola.studies.outcome import Row, comparisons, main_metric
 from sola.studies.pool import Job, Pool
 from sola.studies.work import FEATURES, make_controls, make_head, make_module
-from sola.studies.workspace import Data, HeadConfig, Workspace
+from sola.studies.workspace import Data, Workspace
 
 KINDS: tuple[tuple[str, ...], ...] = (
     ("centered",),
@@ -43,7 +44,7 @@ class Sweep:
     experiment: Experiment
     workspace: Workspace
     data: Data
-    heads: Mapping[DetectorName, HeadConfig]
+    heads: Mapping[str, DetectorConfig]
     seeds: int
     tiou: tuple[float, ...]
     controls: bool = True
@@ -51,12 +52,12 @@ class Sweep:
 
     def module(self, variant: Variant, seed: int) -> Path:
         """The run of a variant's module."""
-        return self.workspace.module(replace(variant.config, seed=seed))
+        return self.workspace.module(variant.recipe.override(seed=seed))
 
     def modules(self) -> list[Job]:
         """Training and transforming of every module."""
         return [
-            (make_module, (self.data, replace(variant.config, seed=seed), self.module(variant, seed)))
+            (make_module, (self.data, variant.recipe.override(seed=seed), self.module(variant, seed)))
             for seed in range(self.seeds)
             for variant in self.experiment.variants
         ]
@@ -75,20 +76,17 @@ class Sweep:
         return found
 
     def _probed(self) -> ProbeResult:
-        compared = [
-            (variant.name, self.data.open_features(self.module(variant, seed) / FEATURES))
+        compared = {
+            variant.name: [FeatureSet.open(self.module(variant, seed) / FEATURES) for seed in range(self.seeds)]
             for variant in self.experiment.variants
-            for seed in range(self.seeds)
-        ]
+        }
         return probe(
-            self.data.open_features(),
-            self.data.open_annotations(),
-            compare=compared,
+            self.data.open(),
+            compared,
             solver="ridge",
             seeds=self.seeds,
             train_subset=self.data.train_subset,
             test_subset=self.data.test_subset,
-            id_prefix=self.data.id_prefix,
         )
 
     def chosen_controls(self, linear: Mapping[str, Any]) -> tuple[str, ...]:
@@ -104,7 +102,7 @@ class Sweep:
 
     def control(self, name: str, seed: int) -> Path:
         """The features of a control; only modules without training depend on the seed."""
-        like = replace(self.experiment.variants[-1].config, seed=seed) if name.startswith("untrained") else None
+        like = self.experiment.variants[-1].recipe.override(seed=seed) if name.startswith("untrained") else None
         return self.workspace.control(name, like)
 
     def control_jobs(self, chosen: Sequence[str]) -> list[Job]:
@@ -129,7 +127,7 @@ class Sweep:
             bases[variant.name] = ("compared", [self.module(variant, seed) / FEATURES for seed in seeds])
         return bases
 
-    def head(self, head: DetectorName, features: Path | None, seed: int) -> tuple[HeadConfig, Path]:
+    def head(self, head: str, features: Path | None, seed: int) -> tuple[DetectorConfig, Path]:
         """Config and run of a head."""
         config = replace(self.heads[head], seed=seed)
         return config, self.workspace.head(config, features)
@@ -170,16 +168,16 @@ class Sweep:
 
     def comparable(self) -> bool:
         """Whether the data are those of the published figures, as far as annotations and available features tell."""
-        annotations, features = self.data.open_annotations(), self.data.open_features()
+        data = self.data.open()
         return (
-            len(annotations.classes) == CLASSES
-            and len(self.data.records(features, self.data.train_subset)) >= TRAINING_VIDEOS
-            and len(self.data.records(features, self.data.test_subset)) >= TEST_VIDEOS
+            len(data.classes) == CLASSES
+            and len(data.subset(self.data.train_subset)) >= TRAINING_VIDEOS
+            and len(data.subset(self.data.test_subset)) >= TEST_VIDEOS
         )
 
     def _row(
         self,
-        head: DetectorName,
+        head: str,
         base: str,
         stands_on: tuple[str, list[Path | None]],
         runs: Sequence[tuple[Path, Measured]],

@@ -19,14 +19,11 @@ from filelock import FileLock, Timeout
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json, write_json
-from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
-from sola.data.features import FeatureSet
-from sola.data.ids import match_videos
-from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.proposal_map.config import ProposalMapConfig
-from sola.softlanding.config import TrainingConfig
+from sola.data.annotations import Annotations, read_annotations
+from sola.data.dataset import Dataset
+from sola.detectors.base import DetectorConfig
+from sola.softlanding.recipes import Recipe
 
-HeadConfig = ProposalMapConfig | ActionFormerConfig
 OURS = {"synthetic", ".lock"}
 """What may be there before experiments are."""
 DIGITS = 10
@@ -56,26 +53,16 @@ class Data:
         """The annotations of all subsets."""
         return read_annotations(self.annotations, self.label_key)
 
-    def open_features(self, folder: Path | None = None) -> FeatureSet:
-        """The raw features, or those that were made of them and lie in `folder`."""
-        if folder is not None:
-            features = FeatureSet.open(folder)
-        else:
-            features = FeatureSet.open(self.features, channels_first=self.channels_first, skip_bad=self.skip_bad)
-        return features.with_manifest(features.manifest.filled(self.timing))
-
-    def records(self, features: FeatureSet, subset: str) -> dict[str, VideoAnnotation]:
-        """Annotations of the videos of one subset that have features, by their id there.
-
-        Raises SolaError for an unknown subset, or one without features.
-        """
-        annotations = self.open_annotations()
-        wanted = annotations.subset(subset).videos
-        matched = match_videos(features.videos, annotations.videos, self.id_prefix).videos
-        records = {ours: wanted[theirs] for ours, theirs in matched.items() if theirs in wanted}
-        if not records:
-            raise SolaError(f"subset {subset!r}: none of its {len(wanted)} videos has features")
-        return records
+    def open(self, folder: Path | None = None) -> Dataset:
+        """The raw features, or those made from them in `folder`, and the annotations."""
+        return Dataset.open(
+            self.features if folder is None else folder,
+            self.open_annotations(),
+            id_prefix=self.id_prefix,
+            timing=self.timing,
+            channels_first=self.channels_first and folder is None,
+            skip_bad=self.skip_bad and folder is None,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values; paths are absolute."""
@@ -94,21 +81,22 @@ class Workspace:
 
     folder: Path
 
-    def module(self, config: TrainingConfig) -> Path:
+    def module(self, recipe: Recipe) -> Path:
         """The run of a module, whose features lie in `features` in it."""
-        name = f"{config.form} {config.loss} k{config.k} s{config.step} {config.seed}"
-        return self.folder / "modules" / _key(name, dataclasses.asdict(config))
+        values = recipe.values
+        name = "{form} {loss} k{k} s{step} {seed}".format(**values)
+        return self.folder / "modules" / _key(name, values)
 
-    def control(self, name: str, like: TrainingConfig | None) -> Path:
+    def control(self, name: str, like: Recipe | None) -> Path:
         """The features of a control; a module without training resembles one that was trained, whose seed it has."""
         if like is None:
             return self.folder / "controls" / _key(name, name)
-        return self.folder / "controls" / _key(f"{name} {like.seed}", [name, dataclasses.asdict(like)])
+        return self.folder / "controls" / _key(f"{name} {like.values['seed']}", [name, like.values])
 
-    def head(self, config: HeadConfig, features: Path | None) -> Path:
+    def head(self, config: DetectorConfig, features: Path | None) -> Path:
         """The run of a head on raw features, or on those in a folder of this workspace."""
         base = "raw" if features is None else features.relative_to(self.folder).parts[1]
-        return self.folder / "heads" / _key(f"{config.head} {config.seed} {base}", [dataclasses.asdict(config), base])
+        return self.folder / "heads" / _key(f"{config.model} {config.seed} {base}", [dataclasses.asdict(config), base])
 
     def linear(self, modules: Sequence[str]) -> Path:
         """Linear evaluation of these modules' runs beside raw features and controls."""

@@ -1,15 +1,18 @@
-"""What a training goes on from: weights, optimizer and counters in one file, so that they cannot disagree."""
+"""Checkpoints: what a training continues from, and the weights of its best epoch, each in one safetensors file."""
 
 import json
+import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from sola.core.errors import SolaError
@@ -17,85 +20,131 @@ from sola.core.files import replacing
 
 CHECKPOINT_SECONDS = 10.0
 CHECKPOINT_STEPS = 250
-"""A checkpoint is written when either has passed: so much is lost at most."""
+"""A checkpoint is written when either has passed: the most that a kill can lose."""
 
 
 @dataclass
-class Progressed:
-    """How far a training has come; travels with the checkpoint."""
+class TrainingState:
+    """How far a training has come; saved with the checkpoint."""
 
     epoch: int = 0
-    """Epochs completed."""
+    """Completed epochs."""
     step: int = 0
-    """Batches done of the epoch under way."""
+    """Completed batches of the current epoch."""
     total_steps: int = 0
+    """Completed batches of all epochs."""
     loss_sum: float = 0.0
-    """Sum of loss·windows over the epoch under way."""
+    """Sum of loss x windows over the current epoch."""
     windows: int = 0
-    """Windows of the epoch under way."""
+    """Windows of the current epoch."""
     row: dict[str, Any] = field(default_factory=dict)
     """The last epoch's row of the log."""
 
+    def add(self, windows: int) -> None:
+        """Count a step."""
+        self.step, self.total_steps, self.windows = self.step + 1, self.total_steps + 1, self.windows + windows
+
+    def next_epoch(self, row: dict[str, Any]) -> "TrainingState":
+        """Return the state at the start of the next epoch."""
+        return TrainingState(epoch=self.epoch + 1, total_steps=self.total_steps, row=row)
+
 
 @dataclass
-class Saved:
-    """When the last checkpoint was written."""
+class Checkpoints:
+    """The checkpoint file of a run: weights, their average, the optimizer and the state, which so cannot disagree."""
 
-    step: int
-    time: float = field(default_factory=time.monotonic)
+    path: Path
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: AveragedModel | None = None
+    last: tuple[int, float] = (0, 0.0)
+    """Total steps and time (s) at the last save or restore."""
 
-    def is_old(self, state: Progressed) -> bool:
-        """Whether the next one is due."""
-        return state.total_steps - self.step >= CHECKPOINT_STEPS or time.monotonic() - self.time >= CHECKPOINT_SECONDS
+    def due(self, state: TrainingState) -> bool:
+        """Tell whether the next checkpoint is due."""
+        steps, seconds = self.last
+        return state.total_steps - steps >= CHECKPOINT_STEPS or time.monotonic() - seconds >= CHECKPOINT_SECONDS
+
+    def save(self, state: TrainingState) -> None:
+        """Write the checkpoint, whole or not at all."""
+        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average/{name}": value for name, value in self.average.state_dict().items()}
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        for parameter, values in self.optimizer.state.items():
+            tensors |= {f"optimizer/{names[id(parameter)]}/{key}": value for key, value in values.items()}
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        with replacing(self.path) as aside:
+            save_file(tensors, aside, metadata={"state": json.dumps(vars(state))})
+        self.last = state.total_steps, time.monotonic()
+
+    def restore(self) -> TrainingState:
+        """Load the checkpoint into model, average and optimizer, and return the state.
+
+        Raises SolaError when it is unreadable or of another model.
+        """
+        with _one_line(self.path, "a checkpoint of this run"):
+            with safe_open(self.path, framework="pt") as stream:
+                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no mapping)
+                state = TrainingState(**json.loads(stream.metadata()["state"]))
+            self.model.load_state_dict(_below("model/", tensors))
+            if self.average is not None:
+                self.average.load_state_dict(_below("average/", tensors))
+            for name, parameter in self.model.named_parameters():
+                values = _below(f"optimizer/{name}/", tensors)
+                if values:
+                    # in the parameter's memory order, which the fused steps rely on
+                    self.optimizer.state[parameter] = {
+                        key: torch.empty_like(parameter).copy_(value)
+                        if value.shape == parameter.shape
+                        else value.to(parameter.device)
+                        for key, value in values.items()
+                    }
+        self.last = state.total_steps, time.monotonic()
+        return state
 
 
-def save_checkpoint(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    state: Progressed,
-    average: AveragedModel | None = None,
-) -> None:
-    """Write weights, their average, optimizer and counters as one safetensors file, whole or not at all."""
-    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-    if average is not None:
-        tensors |= {f"average/{name}": value for name, value in average.state_dict().items()}
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    for parameter, values in optimizer.state.items():
-        tensors |= {f"optimizer/{names[id(parameter)]}/{key}": value for key, value in values.items()}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with replacing(path) as aside:
-        save_file(tensors, aside, metadata={"state": json.dumps(vars(state))})
+@dataclass(frozen=True)
+class BestWeights:
+    """The weights of the epoch with the lowest validation loss so far."""
+
+    path: Path
+
+    def loss(self) -> float:
+        """Return the validation loss of the kept weights; infinity where there are none."""
+        return float(self._metadata()["loss"]) if self.path.is_file() else math.inf
+
+    def save(self, model: nn.Module, epoch: int, loss: float) -> None:
+        """Keep the weights of an epoch, whole or not at all."""
+        weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+        with replacing(self.path) as aside:
+            save_file(weights, aside, metadata={"best": json.dumps({"epoch": epoch, "loss": loss})})
+
+    def restore(self, model: nn.Module) -> int | None:
+        """Load the kept weights into the model and return their epoch; None, and no change, where there are none.
+
+        Raises SolaError when the file cannot be read or is of another model.
+        """
+        if not self.path.is_file():
+            return None
+        with _one_line(self.path, "the best weights of this run"):
+            model.load_state_dict(load_file(self.path))
+            return int(self._metadata()["epoch"])
+
+    def _metadata(self) -> dict[str, Any]:
+        with _one_line(self.path, "the best weights of this run"), safe_open(self.path, framework="pt") as stream:
+            return dict(json.loads(stream.metadata()["best"]))
 
 
-def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: AveragedModel | None = None
-) -> Progressed:
-    """Put a checkpoint back into model, average and optimizer, and say how far it had come.
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
-    Raises SolaError when it is unreadable, or of another model.
-    """
+
+@contextmanager
+def _one_line(path: Path, what: str) -> Iterator[None]:
+    """Raise SolaError where a file cannot be read or does not fit."""
     try:
-        with safe_open(path, framework="pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no mapping)
-            state = Progressed(**json.loads(stream.metadata()["state"]))
-        model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
-        if average is not None:
-            average.load_state_dict(
-                {n.removeprefix("average/"): t for n, t in tensors.items() if n.startswith("average/")}
-            )
-        for name, parameter in model.named_parameters():
-            prefix = f"optimizer/{name}/"
-            values = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-            if values:
-                # in the parameter's order in memory, which the fused steps take for granted
-                optimizer.state[parameter] = {
-                    key: torch.empty_like(parameter).copy_(value)
-                    if value.shape == parameter.shape
-                    else value.to(parameter.device)
-                    for key, value in values.items()
-                }
+        yield
     except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise SolaError(f"{path}: not a checkpoint of this run ({reason}); start again with --overwrite") from None
-    return state
+        raise SolaError(f"{path}: not {what} ({reason}); start again with --overwrite") from None

@@ -1,9 +1,9 @@
-"""Several processes that train one model: which this one is, what its share of a batch is, and how they agree.
+"""Several processes that train one model: which one this is, its share of a batch, and how they agree.
 
-`torchrun` and `accelerate launch` start them and tell each its place in the environment. Every process holds the whole
-model. Of a batch each predicts its share; the predictions are gathered, and each scores the whole batch, so that a loss
-that is balanced over its batch is what it is in one process. The gradients of the shares are then added up: nothing is
-averaged, and as many processes as you like compute what one would.
+`torchrun` and `accelerate launch` start the processes and set RANK and WORLD_SIZE. Every process holds the whole model
+and predicts its share of a batch; the predictions are gathered, and each process scores the whole batch, so that a loss
+that is balanced over its batch is the same as in one process. The gradients of the shares are added, not averaged: any
+number of processes computes what one would.
 """
 
 import os
@@ -23,42 +23,42 @@ from sola.core.launch import rank_and_count
 Prediction = TypeVar("Prediction")
 
 PATIENCE = timedelta(hours=2)
-"""How long one process waits for another: as long as the first may validate or write."""
+"""Longest time that one process waits for another, such as while the first validates or writes."""
 
 STOP_STEPS = 16
-"""Steps between two times that processes ask one another whether to stop: each time waits for the device."""
+"""Steps between two checks whether a process was asked to stop; each check waits for the device."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together; alone by default, where nothing below costs anything."""
+    """This process among those that train together; by default alone, where nothing below costs anything."""
 
     rank: int = 0
     count: int = 1
     here: int = 1
-    """How many of them share this machine's memory."""
+    """Number of processes that share this machine's memory."""
 
     @property
     def leads(self) -> bool:
-        """Whether this one writes and talks: the first."""
+        """Whether this process writes and logs: only the first one does."""
         return self.rank == 0
 
     def share(self, total: int) -> slice:
-        """Which of the `total` windows of a batch this process predicts: one of another's where there are too few."""
+        """Return the windows of a batch that this process predicts; where there are too few, one of another process."""
         begin, end = self._bounds(self.rank, total)
         return slice(begin, end) if begin < end else slice(total - 1, total)
 
-    def gathered(self, prediction: Prediction, total: int) -> Prediction:
-        """The prediction for all `total` windows of a batch, from each process's for its share.
+    def gather(self, prediction: Prediction, total: int) -> Prediction:
+        """Gather the prediction for all `total` windows of a batch from those of the shares.
 
         Tensors [share, ...] in tuples and dataclasses become [total, ...]; only this process's part has a gradient.
         """
         if self.count == 1:
             return prediction
-        return cast(Prediction, _mapped(prediction, lambda tensor: self._gathered(tensor, total)))
+        return cast(Prediction, _mapped(prediction, lambda tensor: self._gather(tensor, total)))
 
     def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Put the sum over the processes in the place of each gradient."""
+        """Replace each gradient by its sum over the processes."""
         if self.count == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -68,7 +68,7 @@ class Processes:
             gradient.copy_(total.view_as(gradient))
 
     def agree_to_stop(self, asked: bool, step: int, device: torch.device) -> bool:
-        """Whether any process was asked to stop; among several that is looked at every few steps, and at step 0."""
+        """Tell whether any process was asked to stop; with several, checked at step 0 and every few steps."""
         if self.count == 1:
             return asked
         if step % STOP_STEPS:
@@ -78,14 +78,14 @@ class Processes:
         return bool(flag > 0)
 
     def wait(self) -> None:
-        """Go on when every process has come here."""
+        """Wait until every process has come here."""
         if self.count > 1:
             dist.barrier()
 
     def _bounds(self, rank: int, total: int) -> tuple[int, int]:
         return rank * total // self.count, (rank + 1) * total // self.count
 
-    def _gathered(self, tensor: Tensor, total: int) -> Tensor:
+    def _gather(self, tensor: Tensor, total: int) -> Tensor:
         sizes = [end - begin for begin, end in (self._bounds(rank, total) for rank in range(self.count))]
         own = tensor[: sizes[self.rank]]
         # as a type that every back end sends
@@ -104,9 +104,9 @@ ALONE = Processes()
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """This process among all that a launcher started to train together; alone where none did.
+    """Join the processes that a launcher started; alone where there was none.
 
-    Raises SolaError when the launcher's environment says nothing that can be joined.
+    Raises SolaError when the other processes cannot be joined.
     """
     rank, count = rank_and_count()
     if count == 1:

@@ -19,7 +19,7 @@ from sola.core.errors import SolaError
 from sola.core.files import read_json, unwritable, write_json
 
 PRODUCTS = ("module.safetensors", "detector.safetensors", "best.safetensors")
-"""Weights that some kind of training leaves in its folder."""
+"""Weights that a training leaves in its folder."""
 
 
 @dataclass
@@ -42,6 +42,11 @@ class Run:
     def checkpoint(self) -> Path:
         """Weights, optimizer and counters in one file, so that they cannot disagree."""
         return self.folder / "checkpoint" / "checkpoint.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Weights of the epoch with the lowest validation loss so far."""
+        return self.folder / "best.safetensors"
 
     def exists(self) -> bool:
         """Whether there is anything in the folder, but for what a kill may have left half-written."""

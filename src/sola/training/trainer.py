@@ -1,259 +1,263 @@
-"""The one training loop: device, precision, progress, log, checkpoint, resume.
+"""The one training loop: steps, precision, checkpoints, the log, and the best epoch.
 
-What is trained, on what, and how it is scored is the `Task`'s.
+What is trained, on what, and how it is scored is the `Task`'s, which knows nothing of processes, files or folders.
 """
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from sola.core.errors import SolaError
-from sola.training.checkpoint import Progressed, Saved, load_checkpoint, save_checkpoint
-from sola.training.distributed import Processes
+from sola.core.progress import progress_bar
+from sola.training.checkpoint import BestWeights, Checkpoints, TrainingState
+from sola.training.distributed import ALONE, Processes
 from sola.training.run import Run
-from sola.training.tensorboard import Track, tracking
+from sola.training.stopping import Stop, stop_requests
+from sola.training.tensorboard import tensorboard_writer
 
-TOLD = ("loss", "gate", "validation_loss")
-"""What the bar shows of an epoch's row."""
+SHOWN = ("loss", "gate", "validation_loss")
+"""Values of an epoch's row that the progress bar shows."""
 
-Schedule = Callable[[int, int], float]
-"""Share of the learning rate by epoch and step."""
 
-Batch = TypeVar("Batch")
+@runtime_checkable
+class Batch(Protocol):
+    """A batch of windows or clips."""
+
+    def __len__(self) -> int:
+        """Return the number of windows in the whole batch."""
+
+    def share(self, part: slice) -> Any:
+        """Return the batch with the inputs of these windows only; targets stay those of the whole batch."""
+
+
+AnyBatch = TypeVar("AnyBatch", bound=Batch)
 Prediction = TypeVar("Prediction")
 
 
 @runtime_checkable
-class Task(Protocol[Batch, Prediction]):
-    """What the loop has to know of one kind of training; `predict` runs in the run's precision, `score` in fp32."""
+class Task(Protocol[AnyBatch, Prediction]):
+    """One kind of training: `predict` runs in the run's precision, `score` in fp32."""
 
     @property
     def model(self) -> nn.Module:
-        """All that is trained."""
+        """Everything that is trained."""
 
     @property
-    def processes(self) -> Processes:
-        """This one among those that train the model together."""
+    def average(self) -> AveragedModel | None:
+        """The averaged weights, evaluated and kept in place of the model's; None where nothing is averaged."""
+
+    @property
+    def clip_norm(self) -> float | None:
+        """The norm to which gradients are clipped; None for no clipping."""
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return an optimizer of the model at its full learning rate."""
+
+    def rate(self, epoch: int, step: int) -> float:
+        """Return the share of the learning rate at a step, both counted from 0."""
 
     def steps(self, epoch: int) -> int:
-        """Batches in that epoch."""
+        """Return the number of batches in an epoch."""
 
-    def batch(self, epoch: int, step: int) -> Batch:
-        """That batch, on the model's device: a function of the seed, the epoch and the step alone.
+    def batch(self, epoch: int, step: int) -> AnyBatch:
+        """Return a whole batch on the model's device: a function of the seed, the epoch and the step alone."""
 
-        What is predicted from holds this process's share of it, what is scored against all of it.
-        """
+    def predict(self, batch: AnyBatch) -> Prediction:
+        """Return the model's prediction for the batch's inputs."""
 
-    def windows(self, batch: Batch) -> int:
-        """How many windows the batch holds, in all processes together."""
+    def score(self, prediction: Prediction, batch: AnyBatch) -> Tensor:
+        """Return the loss of the whole batch, a scalar."""
 
-    def predict(self, batch: Batch) -> Prediction:
-        """The model's answer."""
-
-    def score(self, prediction: Prediction, batch: Batch) -> Tensor:
-        """The loss, a scalar."""
-
-    def measures(self, epoch: int) -> dict[str, float]:
-        """What else that epoch's row of the log shall say."""
+    def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        """Return further values for the epoch's row; a "validation_loss" among them decides which epoch is kept."""
 
 
-def fit(
-    task: Task[Any, Any],
-    optimizer: torch.optim.Optimizer,
-    run: Run,
-    *,
-    epochs: int,
-    device: torch.device,
-    precision: Literal["fp32", "bf16"],
-    schedule: Schedule = lambda epoch, step: 1.0,
-    clip_norm: float | None = None,
-    average: AveragedModel | None = None,
-    resume: bool = False,
-    track: Track | None = None,
-    quiet: bool = False,
-) -> None:
-    """Train `task.model` for that many epochs, going on from the run's checkpoint if `resume` and there is one.
+def kept_model(task: Task[Any, Any]) -> nn.Module:
+    """The model that is evaluated and kept: the averaged one where there is one."""
+    if task.average is None:
+        return task.model
+    averaged: nn.Module = task.average.module
+    return averaged
 
-    `schedule` says for each epoch and step, from 0, what share of the optimizer's learning rate is taken. Gradients
-    are clipped to a norm of `clip_norm`. `average` follows the model after every step.
 
-    A row an epoch goes to the log, and to where `track` says; a checkpoint is written at the start, every 10 s or 250
-    steps, whichever comes first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises
-    KeyboardInterrupt at the next step. Of several processes the first writes all that, and measures.
+@dataclass(frozen=True)
+class Trainer:
+    """Trains a task in a run's folder, in one process or in several that train together.
 
-    Raises:
-        SolaError: when the checkpoint is unreadable or of another model, or the run's folder cannot be written, or
-            the loss is not finite, or what `track` needs is not installed.
+    A row an epoch goes to the log. A checkpoint is written at the start, every 10 s or 250 steps, whichever comes
+    first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next
+    step. Of several processes, the first writes and evaluates.
     """
-    state, processes = Progressed(), task.processes
-    if resume and run.checkpoint.is_file():
-        state = load_checkpoint(run.checkpoint, task.model, optimizer, average)
-        if processes.leads:
-            run.append({**state.row, "epoch": state.epoch, "resumed_from_epoch": state.epoch})
-    if state.epoch >= epochs:
-        return
-    clock = Clock()
-    full_rates = [group["lr"] for group in optimizer.param_groups]
-    track, quiet = (track, quiet) if processes.leads else (None, True)
-    with tracking(run, track, state.epoch) as tell, bar(quiet) as progress, stop_requests() as stop:
-        line = progress.add_task("", total=epochs, completed=state.epoch, what="")
-        # once for nothing, so that start-up is in no rate
-        buffers = {name: buffer.clone() for name, buffer in task.model.named_buffers()}
-        backward(task, task.batch(state.epoch, 0), device, precision)
+
+    run: Run
+    device: torch.device
+    precision: Literal["fp32", "bf16"]
+    processes: Processes = ALONE
+    tensorboard: bool = False
+    """Also write the log's rows as TensorBoard event files."""
+    quiet: bool = False
+    """Show no progress bar."""
+
+    def fit(self, task: Task[Any, Any], epochs: int, *, resume: bool = False) -> None:
+        """Train `task.model` for so many epochs, from the run's checkpoint if `resume` and there is one.
+
+        Raises:
+            SolaError: when the checkpoint is unreadable or of another model, the run's folder cannot be written, or
+                a loss is not finite.
+        """
+        optimizer = task.optimizer()
+        full_rates = [group["lr"] for group in optimizer.param_groups]
+        checkpoints = Checkpoints(self.run.checkpoint, task.model, optimizer, task.average)
+        state = self._restore(checkpoints, resume)
+        if state.epoch >= epochs:
+            return
+        clock, leads = Clock(self.device), self.processes.leads
+        with (
+            tensorboard_writer(self.run, self.tensorboard and leads, state.epoch) as write,
+            progress_bar("train", total=epochs, completed=state.epoch, unit="epochs", quiet=self.quiet) as bar,
+            stop_requests() as stop,
+        ):
+            while state.epoch < epochs:
+                steps = task.steps(state.epoch)
+                # the sum stays on the device, so that no step waits for the host
+                loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.device)
+                clock.start()
+                while state.step < steps:
+                    batch = task.batch(state.epoch, state.step)
+                    for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
+                        group["lr"] = rate * task.rate(state.epoch, state.step)
+                    loss_sum += self.step(task, optimizer, batch).double() * len(batch)
+                    state.add(len(batch))
+                    clock.add(len(batch))
+                    # at an epoch's last step the row comes first: a checkpoint is before a step or before an epoch
+                    if state.step < steps:
+                        self._save_or_stop(checkpoints, state, stop, loss_sum)
+                row = self._row(task, state.epoch, float(loss_sum) / state.windows, clock.rate())
+                write(row)
+                state = state.next_epoch(row)
+                shown = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in SHOWN if name in row]
+                bar.update(state.epoch, note="  ".join([*shown, f"{row['windows_per_s']:,.0f} windows/s"]))
+                self._save_or_stop(checkpoints, state, stop, None, last=state.epoch == epochs)
+        if leads:
+            checkpoints.save(state)
+
+    def step(self, task: Task[AnyBatch, Any], optimizer: torch.optim.Optimizer, batch: AnyBatch) -> Tensor:
+        """Take one optimizer step on a batch, and return its loss."""
+        loss = backward(task, batch, self.device, self.precision, self.processes)
+        if task.clip_norm is not None:
+            nn.utils.clip_grad_norm_(task.model.parameters(), task.clip_norm)
+        optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        for name, buffer in task.model.named_buffers():
-            buffer.copy_(buffers[name])
-        if state.total_steps == 0 and processes.leads:  # from here on a killed run has something to go on from
-            save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
-        saved = Saved(state.total_steps)
-        while state.epoch < epochs:
-            steps = task.steps(state.epoch)
-            # the sum stays on the device, so that no step waits for the host
-            loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=device)
-            clock.start()
-            while state.step < steps:
-                batch = task.batch(state.epoch, state.step)
-                loss = backward(task, batch, device, precision)
-                for group, rate in zip(optimizer.param_groups, full_rates, strict=True):
-                    group["lr"] = rate * schedule(state.epoch, state.step)
-                if clip_norm is not None:
-                    nn.utils.clip_grad_norm_(task.model.parameters(), clip_norm)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                if average is not None:
-                    average.update_parameters(task.model)
-                count = task.windows(batch)
-                loss_sum += loss.double() * count
-                state.step, state.total_steps = state.step + 1, state.total_steps + 1
-                state.windows += count
-                clock.count(count)
-                # at an epoch's last step the row comes first: a checkpoint stands before a step or before an epoch
-                if state.step < steps:
-                    stopping = processes.agree_to_stop(stop.is_set, state.step, device)
-                    if processes.leads and (stopping or saved.is_old(state)):
-                        state.loss_sum = float(loss_sum)
-                        save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
-                        saved = Saved(state.total_steps)
-                    if stopping:
-                        interrupt(processes)
-            mean = float(loss_sum) / state.windows
-            rate = clock.stop(device)
-            if not math.isfinite(mean):
-                raise SolaError(
-                    f"{run.folder}: the loss of epoch {state.epoch + 1} is {mean}; "
-                    "lower --learning-rate, or use --precision fp32"
-                )
-            row = {"epoch": state.epoch + 1, "loss": mean, "windows_per_s": rate}
-            if processes.leads:
-                row = {"epoch": state.epoch + 1, "loss": mean, **task.measures(state.epoch), "windows_per_s": rate}
-                run.append(row)
-                tell(row)
-            state = Progressed(epoch=state.epoch + 1, total_steps=state.total_steps, row=row)
-            told = "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in TOLD if name in row)
-            what = f"{told}  {rate:,.0f} windows/s"
-            progress.update(line, completed=state.epoch, what=what)
-            stopping = processes.agree_to_stop(stop.is_set, 0, device)
-            if processes.leads and (stopping or saved.is_old(state)):
-                save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
-                saved = Saved(state.total_steps)
-            if stopping and state.epoch < epochs:
-                interrupt(processes)
-    if processes.leads:
-        save_checkpoint(run.checkpoint, task.model, optimizer, state, average)
+        if task.average is not None:
+            task.average.update_parameters(task.model)
+        return loss
 
+    def _restore(self, checkpoints: Checkpoints, resume: bool) -> TrainingState:
+        if resume and self.run.checkpoint.is_file():
+            state = checkpoints.restore()
+            if self.processes.leads:
+                self.run.append({**state.row, "epoch": state.epoch, "resumed_from_epoch": state.epoch})
+            return state
+        if self.processes.leads:  # from here on a killed run has something to continue from
+            checkpoints.save(TrainingState())
+        return TrainingState()
 
-def interrupt(processes: Processes) -> NoReturn:
-    """Raise KeyboardInterrupt once the first process has saved: a launcher kills the others when one ends."""
-    processes.wait()
-    raise KeyboardInterrupt
+    def _row(self, task: Task[Any, Any], epoch: int, loss: float, windows_per_s: float) -> dict[str, Any]:
+        """Evaluate an epoch, keep its weights if they are the best, and return its row of the log."""
+        if not math.isfinite(loss):
+            raise SolaError(
+                f"{self.run.folder}: the loss of epoch {epoch + 1} is {loss}; "
+                "lower --learning-rate, or use --precision fp32"
+            )
+        row: dict[str, Any] = {"epoch": epoch + 1, "loss": loss, "windows_per_s": windows_per_s}
+        if not self.processes.leads:
+            return row
+        model, training = kept_model(task), task.model.training
+        model.eval()
+        values = task.evaluate(model, epoch)
+        model.train(training)
+        if "validation_loss" in values:
+            values |= {"best_validation_loss": self._keep_best(model, epoch, values["validation_loss"])}
+        row = {"epoch": epoch + 1, "loss": loss, **values, "windows_per_s": windows_per_s}
+        self.run.append(row)
+        return row
+
+    def _keep_best(self, model: nn.Module, epoch: int, loss: float) -> float:
+        """Keep the weights if this is the lowest validation loss so far, and return the lowest one."""
+        if not math.isfinite(loss):
+            raise SolaError(f"the validation loss of epoch {epoch + 1} is {loss}; lower --learning-rate")
+        best = BestWeights(self.run.best)
+        if loss < best.loss():
+            best.save(model, epoch + 1, loss)
+        # from the log: the kept weights may be of an epoch that a resumed run repeats and has not come to yet
+        earlier = [float(row["validation_loss"]) for row in self.run.rows() if row["epoch"] <= epoch]
+        return min([loss, *earlier])
+
+    def _save_or_stop(
+        self, checkpoints: Checkpoints, state: TrainingState, stop: Stop, loss_sum: Tensor | None, *, last: bool = False
+    ) -> None:
+        """Write a checkpoint if one is due, and raise KeyboardInterrupt if a process was asked to stop."""
+        stopping = self.processes.agree_to_stop(stop.is_set, state.step, self.device)
+        if self.processes.leads and (stopping or checkpoints.due(state)):
+            state.loss_sum = 0.0 if loss_sum is None else float(loss_sum)
+            checkpoints.save(state)
+        if stopping and not last:
+            self.processes.wait()  # a launcher kills the others when one ends
+            raise KeyboardInterrupt
 
 
 def backward(
-    task: Task[Batch, Prediction], batch: Batch, device: torch.device, precision: Literal["fp32", "bf16"]
+    task: Task[AnyBatch, Any],
+    batch: AnyBatch,
+    device: torch.device,
+    precision: Literal["fp32", "bf16"],
+    processes: Processes = ALONE,
 ) -> Tensor:
     """Predict in the run's precision, score in fp32, leave the gradients in the model, and return the loss.
 
     Each process predicts its share of the batch, and scores all of it; the gradients are those of one process.
     """
+    share = batch if processes.count == 1 else batch.share(processes.share(len(batch)))
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        prediction = task.predict(batch)
-    if task.processes.count > 1:
-        prediction = task.processes.gathered(prediction, task.windows(batch))
-    loss = task.score(prediction, batch)
+        prediction = task.predict(share)
+    loss = task.score(processes.gather(prediction, len(batch)), share)
     loss.backward()  # type: ignore[no-untyped-call]
-    task.processes.add_gradients(task.model.parameters())
+    processes.add_gradients(task.model.parameters())
     return loss.detach()
 
 
 class Clock:
-    """Windows a second over the steps alone: neither start-up nor logging nor checkpoints of other epochs count."""
+    """Windows per second over the steps of an epoch; the first step of a process, which warms up, does not count."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.warm = device, False
         self.windows, self.began = 0, 0.0
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start counting."""
         self.windows, self.began = 0, time.perf_counter()
 
-    def count(self, windows: int) -> None:
-        """So many windows more."""
+    def add(self, windows: int) -> None:
+        """Count the windows of a step."""
         self.windows += windows
+        if not self.warm:
+            self.warm, self.only = True, (windows, time.perf_counter() - self.began)
+            self._wait()
+            self.start()
 
-    def stop(self, device: torch.device) -> float:
-        """The rate since `start`."""
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return self.windows / max(time.perf_counter() - self.began, 1e-9)
+    def rate(self) -> float:
+        """Return the rate since `start`; that of the warm-up step where it was the only one."""
+        self._wait()
+        windows, seconds = self.windows, time.perf_counter() - self.began
+        if not windows:
+            windows, seconds = self.only
+        return windows / max(seconds, 1e-9)
 
-
-@dataclass
-class Stop:
-    """Whether somebody asked the run to stop."""
-
-    is_set: bool = False
-
-
-@contextmanager
-def stop_requests() -> Iterator[Stop]:
-    """Turn the first SIGINT or SIGTERM into a request, so that a step is never cut in two; a second one kills."""
-    stop = Stop()
-    handlers: dict[signal.Signals, Any] = {}
-
-    def request(number: int, _frame: Any) -> None:
-        stop.is_set = True
-        signal.signal(number, handlers[signal.Signals(number)])
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            handlers[number] = signal.signal(number, request)
-        except ValueError:  # not in the main thread: the caller handles signals
-            break
-    try:
-        yield stop
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-def bar(quiet: bool) -> Progress:
-    """A progress bar on stderr, where somebody watches: epochs, what the task says, time left."""
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("epoch"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.fields[what]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=quiet or not console.is_terminal,
-    )
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

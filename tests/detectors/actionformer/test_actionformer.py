@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from sola.core.errors import SolaError
 from sola.data.timing import Placement
+from sola.detectors.actionformer import checkpoint
 from sola.detectors.actionformer.backbone import sinusoid_positions
 from sola.detectors.actionformer.blocks import TransformerBlock
 from sola.detectors.actionformer.loss import ActionFormerLoss
@@ -199,9 +200,7 @@ def test_published_weights_give_the_published_outputs(
 ) -> None:
     windows: list[int | None] = [7, 7, 7, 7, 7, None] if layout == "activitynet" else [19] * 6
     state = published_state(6, 8, 3)
-    head = ActionFormer.from_reference(
-        saved(state), length=64, windows=windows, absolute_position=layout == "activitynet"
-    )
+    head = checkpoint.load(saved(state), length=64, windows=windows, absolute_position=layout == "activitynet")
     position = sinusoid_positions(64, 8).T * 8**-0.5 if layout == "activitynet" else None
     mask = torch.arange(64) < torch.tensor(valid)[:, None]
     x = (noise(2, 6, 64) * mask[:, None]).requires_grad_()
@@ -237,7 +236,7 @@ def test_published_checkpoint_of_full_size_loads(
     saved: Callable[..., Path], width: int, classes: int, channels: int
 ) -> None:
     shapes = published_shapes(channels, width, classes)
-    head = ActionFormer.from_reference(saved({name: torch.zeros(shape) for name, shape in shapes.items()}))
+    head = checkpoint.load(saved({name: torch.zeros(shape) for name, shape in shapes.items()}))
     assert (head.channels, head.classes) == (channels, classes)
     if width == 256:
         assert (head.windows, head.length, head.min_duration) == ((7, 7, 7, 7, 7, None), 192, 0.001)
@@ -249,7 +248,7 @@ def test_published_checkpoint_of_full_size_loads(
 
 def test_averaged_weights_are_preferred(saved: Callable[..., Path]) -> None:
     state, averaged = published_state(6, 8, 3), published_state(6, 8, 3, seed=1)
-    head = ActionFormer.from_reference(saved(state, state_dict_ema=averaged))
+    head = checkpoint.load(saved(state, state_dict_ema=averaged))
     assert torch.equal(
         head.offset_scale, torch.stack([averaged[f"reg_head.scale.{level}.scale"] for level in range(6)])
     )
@@ -259,23 +258,23 @@ def test_checkpoint_of_another_network_is_refused(saved: Callable[..., Path]) ->
     state = published_state(6, 8, 3)
     del state["backbone.stem.1.mlp.3.bias"]
     with pytest.raises(SolaError, match=r"lacks backbone\.stem\.1\.mlp\.3\.bias; it has the unexpected rel_pe"):
-        ActionFormer.from_reference(saved({**state, "rel_pe": torch.zeros(1)}))
+        checkpoint.load(saved({**state, "rel_pe": torch.zeros(1)}))
 
 
 def test_checkpoint_of_something_else_is_refused(saved: Callable[..., Path]) -> None:
     with pytest.raises(SolaError, match=r"lacks .*; it has the unexpected fc\.weight"):
-        ActionFormer.from_reference(saved({"fc.weight": torch.zeros(2, 3)}))
+        checkpoint.load(saved({"fc.weight": torch.zeros(2, 3)}))
 
 
 @pytest.mark.parametrize("name", ["backbone.embd.0.conv.weight", "neck.fpn_norms.3.bias", "reg_head.scale.2.scale"])
 def test_checkpoint_whose_shapes_do_not_fit_is_refused(saved: Callable[..., Path], name: str) -> None:
     with pytest.raises(SolaError, match="epoch_034"):
-        ActionFormer.from_reference(saved(published_state(6, 8, 3) | {name: torch.zeros(5, 7)}))
+        checkpoint.load(saved(published_state(6, 8, 3) | {name: torch.zeros(5, 7)}))
 
 
 def test_other_number_of_windows_is_refused(saved: Callable[..., Path]) -> None:
     with pytest.raises(SolaError, match="a pyramid of 6 levels; give as many windows, not 2"):
-        ActionFormer.from_reference(saved(published_state(6, 8, 3)), windows=(5, 5))
+        checkpoint.load(saved(published_state(6, 8, 3)), windows=(5, 5))
 
 
 def at_snippets(head: ActionFormer, features: Tensor, mask: Tensor | None, clip: int, snippets: int) -> list[Tensor]:
@@ -297,7 +296,7 @@ def assert_same(first: list[Tensor], second: list[Tensor]) -> None:
 def test_padding_is_as_good_as_the_published_amount_of_it(snippets: int, windows: tuple[int | None, ...]) -> None:
     head = small(windows=windows, length=192)
     clip = noise(5, snippets)
-    features, mask = head.pad([clip])
+    features, mask = head.collate([clip])
     step = 32 * 18 if windows[-1] else 16 * 6
     published = 192 if snippets <= 192 else -(-snippets // step) * step
     assert features.shape[2] <= published
@@ -312,15 +311,15 @@ def test_padding_for_stretched_positions_is_the_published_one() -> None:
 
 def test_clip_says_the_same_in_any_batch() -> None:
     head, clips = small(), [noise(5, n, seed=n) for n in (7, 33, 50)]
-    features, mask = head.pad(clips)
+    features, mask = head.collate(clips)
     for index, clip in enumerate(clips):
-        alone = at_snippets(head, *head.pad([clip]), 0, clip.shape[1])
+        alone = at_snippets(head, *head.collate([clip]), 0, clip.shape[1])
         assert_same(at_snippets(head, features, mask, index, clip.shape[1]), alone)
 
 
 def test_what_stands_in_the_padding_has_no_influence() -> None:
     head = small()
-    features, mask = head.pad([noise(5, 40)])
+    features, mask = head.collate([noise(5, 40)])
     filled = features.masked_fill(~mask[:, None], torch.nan)
     assert_same(at_snippets(head, features, mask, 0, 40), at_snippets(head, filled, mask, 0, 40))
 
@@ -330,7 +329,7 @@ def test_time_that_cannot_be_halved_is_padded() -> None:
     prediction = head(clip)
     assert [x.shape[1] for x in prediction.logits] == [64, 32, 16, 8, 4, 2] == list(head.pyramid.lengths(40))
     assert [int(x.sum()) for x in prediction.masks] == [40, 20, 10, 5, 3, 2]
-    assert_same(at_snippets(head, clip, None, 0, 40), at_snippets(head, *head.pad([clip[0]]), 0, 40))
+    assert_same(at_snippets(head, clip, None, 0, 40), at_snippets(head, *head.collate([clip[0]]), 0, 40))
 
 
 def test_mask_of_ones_is_no_mask() -> None:
@@ -341,17 +340,17 @@ def test_mask_of_ones_is_no_mask() -> None:
 
 def test_empty_clips_are_refused() -> None:
     with pytest.raises(SolaError, match=r"clips of \[4, 0\] snippets"):
-        small().pad([noise(5, 4), noise(5, 0)])
+        small().collate([noise(5, 4), noise(5, 0)])
 
 
 def test_features_of_another_width_are_refused() -> None:
-    with pytest.raises(SolaError, match="features have 7 channels; this head was built for 5"):
+    with pytest.raises(SolaError, match="features have 7 channels; this ActionFormer was built for 5"):
         small()(noise(1, 7, 32))
 
 
 def test_every_weight_learns() -> None:
     head = small().train()
-    prediction = head(*head.pad([noise(5, 40), noise(5, 64, seed=1)]))
+    prediction = head(*head.collate([noise(5, 40), noise(5, 64, seed=1)]))
     instances, labels = [torch.tensor([[3.0, 9.0], [5.0, 60.0]])] * 2, [torch.tensor([0, 2])] * 2
     targets = head.targets(instances, labels, 64)
     torch.manual_seed(1)
@@ -429,7 +428,7 @@ def random_prediction(lengths: tuple[int, ...] = (16, 8), classes: int = 3, vali
 
 
 def decoded_in_loops(
-    prediction: PointPrediction, clip: int, placement: Placement, threshold: float, candidates: int, least: float
+    prediction: PointPrediction, clip: int, threshold: float, candidates: int, least: float
 ) -> list[tuple[float, ...]]:
     """(start, end, label, score), sorted."""
     found = []
@@ -444,8 +443,7 @@ def decoded_in_loops(
             left, right = prediction.offsets[level][clip, i].tolist()
             start, end = (i * 2**level + 0.5) - left * 2**level, (i * 2**level + 0.5) + right * 2**level
             if end - start > least:
-                seconds = (placement.origin + placement.unit * unit for unit in (start, end))
-                found.append((*seconds, c, score))
+                found.append((start, end, c, score))
     return sorted(found)
 
 
@@ -454,10 +452,10 @@ def decoded_in_loops(
 )
 def test_decoding_equals_its_definition(classes: int, threshold: float, candidates: int) -> None:
     head = small(windows=(3, 3), classes=classes, threshold=threshold, candidates=candidates, min_duration=0.5)
-    prediction, placements = random_prediction(classes=classes), [Placement(0.0, 1.0), Placement(5.0, 0.25)]
-    for clip, found in enumerate(head.decode(prediction, placements)):
+    prediction = random_prediction(classes=classes)
+    for clip, found in enumerate(head.decode(prediction)):
         got = sorted(zip(found.start, found.end, found.label, found.score, strict=True))
-        expected = decoded_in_loops(prediction, clip, placements[clip], threshold, candidates, 0.5)
+        expected = decoded_in_loops(prediction, clip, threshold, candidates, 0.5)
         assert len(expected) >= 3
         np.testing.assert_allclose(np.array(got), np.array(expected), rtol=1e-5, atol=1e-5)
 
@@ -472,22 +470,17 @@ def test_decoding_what_was_aimed_at_gives_the_instances_back() -> None:
         targets.offsets.clamp(min=0).split(lengths, dim=1),
         tuple(torch.ones(1, n, dtype=torch.bool) for n in lengths),
     )
-    (found,) = head.decode(aimed, [Placement(10.0, 2.0)])
+    (found,) = head.decode(aimed)
     assert set(zip(found.start.round(4), found.end.round(4), found.label, strict=True)) == {
-        (14.5, 29.0, 1),
-        (50.0, 132.0, 2),
+        (2.25, 9.5, 1),
+        (20.0, 61.0, 2),
     }
 
 
 def test_nothing_above_the_threshold_is_no_segment() -> None:
     prediction = random_prediction()
     silent = PointPrediction(tuple(x - 100 for x in prediction.logits), prediction.offsets, prediction.masks)
-    assert [len(one) for one in small(windows=(3, 3)).decode(silent, [Placement(0.0, 1.0)] * 2)] == [0, 0]
-
-
-def test_decoding_asks_for_a_placement_for_each_clip() -> None:
-    with pytest.raises(SolaError, match="1 placements for 2 clips"):
-        small(windows=(3, 3)).decode(random_prediction(), [Placement(0.0, 1.0)])
+    assert [len(one) for one in small(windows=(3, 3)).decode(silent)] == [0, 0]
 
 
 @pytest.fixture
@@ -535,11 +528,11 @@ def test_outputs_and_segments_equal_the_authors_program(
     published_program: Callable[[str], torch.nn.Module], saved: Callable[..., Path], config: str, snippets: int
 ) -> None:
     theirs = published_program(config).eval()
-    ours = ActionFormer.from_reference(saved(theirs.state_dict()))
+    ours = checkpoint.load(saved(theirs.state_dict()))
     clip = noise(ours.channels, snippets)
     with torch.no_grad():
         features, masks = theirs.neck(*theirs.backbone(*theirs.preprocessing([{"feats": clip}])))
-        got = ours(*ours.pad([clip]))
+        got = ours(*ours.collate([clip]))
         for outputs, ours_by_level in (
             (theirs.cls_head(features, masks), got.logits),
             (theirs.reg_head(features, masks), got.offsets),
@@ -550,11 +543,15 @@ def test_outputs_and_segments_equal_the_authors_program(
         video = {"video_id": "v", "fps": 25.0, "duration": 1e6, "feat_stride": 4, "feat_num_frames": 16}
         (result,) = theirs([{"feats": clip, **video}])
     # their clock starts half a window after the start of the first snippet
-    (found,) = ours.decode(got, [Placement((16 - 4) / 2 / 25, 4 / 25)])
+    placement = Placement((16 - 4) / 2 / 25, 4 / 25)
+    (found,) = ours.decode(got)
     assert len(found) == len(result["scores"]) > 300
     np.testing.assert_allclose(np.sort(found.score), np.sort(result["scores"].numpy()), rtol=1e-4, atol=1e-5)
     # they cut their segments to the video
-    for column, theirs_column in ((found.start.clip(min=0), 0), (found.end, 1)):
+    for column, theirs_column in (
+        (placement.seconds(found.start).clip(min=0), 0),
+        (placement.seconds(found.end), 1),
+    ):
         expected = np.sort(result["segments"].numpy()[:, theirs_column])
         np.testing.assert_allclose(np.sort(column), expected, rtol=1e-4, atol=1e-3)
     assert np.bincount(found.label).tolist() == result["labels"].bincount().tolist()
@@ -566,7 +563,7 @@ def test_loss_and_gradient_equal_the_authors_program(
     published_program: Callable[[str], torch.nn.Module], saved: Callable[..., Path], config: str, snippets: int
 ) -> None:
     theirs = published_program(config)
-    ours = ActionFormer.from_reference(saved(theirs.state_dict())).train()
+    ours = checkpoint.load(saved(theirs.state_dict())).train()
     for module in (*theirs.modules(), *ours.modules()):
         for name in ("drop_prob", "drop_path"):
             if isinstance(getattr(module, name, None), float):
@@ -582,7 +579,7 @@ def test_loss_and_gradient_equal_the_authors_program(
             for clip, instance, label in zip(clips, instances, labels, strict=True)
         ]
     )
-    features, mask = ours.pad(clips)
+    features, mask = ours.collate(clips)
     activitynet = config == "anet_tsp"
     loss = ActionFormerLoss(
         regression_weight=2.0 if activitynet else 1.0,

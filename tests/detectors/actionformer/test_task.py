@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,14 +12,13 @@ from support.calling import sola as command
 
 import sola.training.checkpoint
 from sola.core.errors import SolaError
-from sola.data.annotations import Annotations, read_annotations
-from sola.data.features import FeatureSet
+from sola.data.dataset import Dataset
 from sola.data.segments import SegmentTable
 from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.actionformer.task import PointTraining
 from sola.detectors.clips import cut
 from sola.detectors.detect import detect, name_proposals
+from sola.detectors.task import DetectionTask
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.metrics import average_precision
@@ -35,7 +33,7 @@ SMALL = ActionFormerConfig(
     warmup_epochs=1,
     batch_size=2,
     learning_rate=1e-3,
-    average=0.9,
+    ema_decay=0.9,
     precision="fp32",
 )
 WORLD = SyntheticWorld(training_videos=5, validation_videos=3, length=80, channels=8, action_length=10)
@@ -46,26 +44,24 @@ class PowerCutError(Exception):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureSet, Annotations]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("world") / "world"
     write(WORLD, folder, seed=0)
-    return FeatureSet.open(folder / "features"), read_annotations(folder / "annotations.json")
+    return Dataset.open(folder / "features", folder / "annotations.json")
 
 
-def task_of(world: tuple[FeatureSet, Annotations], folder: Path, **changes: object) -> PointTraining:
-    features, annotations = world
+def task_of(world: Dataset, **changes: object) -> DetectionTask:
     config = replace(SMALL, **changes)
-    records = annotations.subset("training").videos
-    clips = cut(features, dict(records), config.clipping(), keep_empty=False)
-    return PointTraining(config, clips, len(annotations.classes), folder, CPU)
+    clips = cut(world.subset("training"), config.clipping(), keep_empty=False)
+    return DetectionTask(config, clips, len(world.classes), CPU)
 
 
 def test_a_crop_has_the_length_it_should_and_the_instances_that_are_half_inside(world, tmp_path):
-    task = task_of(world, tmp_path, length=40)
+    task = task_of(world, length=40)
     generator = np.random.default_rng(0)
     for index in range(len(task.clips)):
         for _ in range(20):
-            values, instances, labels = task.cropped(index, generator)
+            values, instances, labels = task.config.augment(task.clips.example(index), generator)
             assert len(values) == 40
             whole = task.clips.clip(index)
             (first,) = [s for s in range(len(whole) - 39) if np.array_equal(whole[s : s + 40], values)]
@@ -80,37 +76,40 @@ def test_a_crop_has_the_length_it_should_and_the_instances_that_are_half_inside(
 
 
 def test_a_short_video_loses_a_tenth_at_most(world, tmp_path):
-    task = task_of(world, tmp_path, length=512)
-    lengths = {len(task.cropped(0, np.random.default_rng(seed))[0]) for seed in range(60)}
+    task = task_of(world, length=512)
+    lengths = {
+        len(task.config.augment(task.clips.example(0), np.random.default_rng(seed)).features) for seed in range(60)
+    }
     whole = int(task.clips.lengths[0])
     assert min(lengths) == round(0.9 * whole)
     assert max(lengths) == whole
 
 
 def test_without_cropping_clips_stay_whole(world, tmp_path):
-    task = task_of(world, tmp_path, length=512, crop=1.0)
-    values, instances, _ = task.cropped(0, np.random.default_rng(0))
+    task = task_of(world, length=512, crop=1.0)
+    values, instances, _ = task.config.augment(task.clips.example(0), np.random.default_rng(0))
     assert np.array_equal(values, task.clips.clip(0))
     assert torch.equal(instances, task.clips.instances[0])
 
 
 def test_a_batch_follows_from_seed_epoch_and_step_alone(world, tmp_path):
-    one, other = task_of(world, tmp_path), task_of(world, tmp_path)
+    one, other = task_of(world), task_of(world)
     other.batch(0, 1)
     a, b = one.batch(1, 0), other.batch(1, 0)
-    assert torch.equal(a.features, b.features)
+    assert torch.equal(a.inputs[0], b.inputs[0])
     assert torch.equal(a.targets.classes, b.targets.classes)
     different = one.batch(2, 0)
-    assert a.features.shape != different.features.shape or not torch.equal(a.features, different.features)
+    (features, _, _), (others, _, _) = a.inputs, different.inputs
+    assert features.shape != others.shape or not torch.equal(features, others)
 
 
 def test_the_padding_is_masked(world, tmp_path):
-    batch = task_of(world, tmp_path).batch(0, 0)
-    assert (batch.features.abs().sum(1) > 0).eq(batch.mask).all()
+    features, mask, _ = task_of(world).batch(0, 0).inputs
+    assert (features.abs().sum(1) > 0).eq(mask).all()
 
 
 def test_biases_norms_and_scales_are_not_decayed(world, tmp_path):
-    task = task_of(world, tmp_path, weight_decay=0.05)
+    task = task_of(world, weight_decay=0.05)
     optimizer = task.optimizer()
     names = {id(parameter): name for name, parameter in task.model.named_parameters()}
     by_decay = {
@@ -125,91 +124,86 @@ def test_biases_norms_and_scales_are_not_decayed(world, tmp_path):
 
 def test_the_rate_rises_linearly_and_falls_along_a_cosine():
     config = replace(SMALL, epochs=10, warmup_epochs=2)
-    rates = [config.rate(step, 50) for step in range(50)]
+    rates = [config.rate(step // 5, step % 5, 5) for step in range(50)]
     assert rates[0] == 0
     np.testing.assert_allclose(rates[:10], np.linspace(0, 1, 10))
     np.testing.assert_allclose(rates[10:], 0.5 * (1 + np.cos(np.pi * np.arange(40) / 40)))
 
 
 @pytest.mark.parametrize("multi_class", [True, False])
-def test_a_head_without_classes_is_trained_toward_one(world, tmp_path, multi_class):
-    task = task_of(world, tmp_path, multi_class=multi_class)
-    classes = len(world[1].classes)
-    assert task.head.classes == (classes if multi_class else 1)
-    assert task.batch(0, 0).targets.classes.shape[2] == task.head.classes
+def test_a_detector_without_classes_is_trained_toward_one(world, tmp_path, multi_class):
+    task = task_of(world, multi_class=multi_class)
+    classes = len(world.classes)
+    assert task.model.classes == (classes if multi_class else 1)
+    assert task.batch(0, 0).targets.classes.shape[2] == task.model.classes
 
 
-def fails_after(steps: int) -> Callable[[PointTraining, object], int]:
-    count = 0
+def fails_after(steps: int) -> Callable[..., torch.Tensor]:
+    done, score = iter(range(steps)), DetectionTask.score
 
-    def windows(self: PointTraining, batch: object) -> int:
-        nonlocal count
-        count += 1
-        if count > steps:
+    def failing(self: DetectionTask, prediction: object, batch: object) -> torch.Tensor:
+        if next(done, None) is None:
             raise PowerCutError
-        return 2
+        return score(self, prediction, batch)
 
-    return windows
+    return failing
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 7])
 def test_resumed_after_any_step_it_ends_in_the_same_bits(world, tmp_path, monkeypatch, steps):
-    features, annotations = world
-    train_detector(features, annotations, SMALL, tmp_path / "whole", quiet=True)
+    train_detector(world.subset("training"), SMALL, out=tmp_path / "whole", quiet=True)
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(PointTraining, "windows", fails_after(steps))
+        patch.setattr(DetectionTask, "score", fails_after(steps))
         with pytest.raises(PowerCutError):
-            train_detector(features, annotations, SMALL, tmp_path / "cut", quiet=True)
-    train_detector(features, annotations, SMALL, tmp_path / "cut", resume=True, quiet=True)
+            train_detector(world.subset("training"), SMALL, out=tmp_path / "cut", quiet=True)
+    train_detector(world.subset("training"), SMALL, out=tmp_path / "cut", resume=True, quiet=True)
     whole, cut_ = (tmp_path / name / "detector.safetensors" for name in ("whole", "cut"))
     assert whole.read_bytes() == cut_.read_bytes()
 
 
 def test_the_averaged_weights_are_kept(world, tmp_path):
-    features, annotations = world
-    kept = train_detector(features, annotations, SMALL, tmp_path / "kept", quiet=True)
+    kept = train_detector(world.subset("training"), SMALL, out=tmp_path / "kept", quiet=True)
     # averages that keep next to nothing are the weights themselves
-    last = train_detector(features, annotations, replace(SMALL, average=1e-9), tmp_path / "last", quiet=True)
+    last = train_detector(world.subset("training"), replace(SMALL, ema_decay=1e-9), out=tmp_path / "last", quiet=True)
     name = "classifier.output.weight"
     differences = [
         (a - b).abs().max()
-        for (n, a), (_, b) in zip(kept.head.named_parameters(), last.head.named_parameters(), strict=True)
+        for (n, a), (_, b) in zip(kept.model.named_parameters(), last.model.named_parameters(), strict=True)
         if n != name
     ]
     assert max(differences) > 1e-5
 
 
 def test_validation_judges_the_averaged_weights_and_leaves_no_trace(world, tmp_path):
-    features, annotations = world
-    plain = train_detector(features, annotations, SMALL, tmp_path / "plain", quiet=True)
+    plain = train_detector(world.subset("training"), SMALL, out=tmp_path / "plain", quiet=True)
     judged = train_detector(
-        features, annotations, SMALL, tmp_path / "judged", validation_subset="validation", quiet=True
+        world.subset("training"), SMALL, out=tmp_path / "judged", validation=world.subset("validation"), quiet=True
     )
     rows = [json.loads(line) for line in (tmp_path / "judged" / "metrics.jsonl").read_text().splitlines()]
     losses = [row["validation_loss"] for row in rows]
     if losses[-1] == min(losses):
-        for (_, a), (_, b) in zip(plain.head.named_parameters(), judged.head.named_parameters(), strict=True):
+        for (_, a), (_, b) in zip(plain.model.named_parameters(), judged.model.named_parameters(), strict=True):
             assert torch.equal(a, b)
     plain_rows = [json.loads(line) for line in (tmp_path / "plain" / "metrics.jsonl").read_text().splitlines()]
     assert [row["loss"] for row in rows] == [row["loss"] for row in plain_rows]
 
 
 def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
-    features, annotations = world
-    train_detector(features, annotations, SMALL, tmp_path / "run", quiet=True)
+    train_detector(world.subset("training"), SMALL, out=tmp_path / "run", quiet=True)
     detector = TrainedDetector.load(tmp_path / "run")
-    records = dict(annotations.subset("validation").videos)
-    found = detect(detector, features, records)
-    assert set(found) == set(records)
+    validation = world.subset("validation")
+    found = detect(detector, validation)
+    assert set(found) == {video.id for video in validation.videos}
     for video, segments in found.items():
-        assert len(segments) <= SMALL.keep
-        assert set(segments.label.tolist()) <= set(range(len(annotations.classes)))
+        assert len(segments) <= SMALL.max_detections
+        assert set(segments.label.tolist()) <= set(range(len(world.classes)))
         assert (np.diff(segments.score) <= 0).all(), video
-    inside = replace(SMALL, inside_video=True)
-    train_detector(features, annotations, inside, tmp_path / "inside", quiet=True)
-    for video, segments in detect(TrainedDetector.load(tmp_path / "inside"), features, records).items():
-        duration = records[video].duration
+    inside = replace(SMALL, clip_to_video=True)
+    train_detector(world.subset("training"), inside, out=tmp_path / "inside", quiet=True)
+    durations = {video.id: video.duration for video in validation.videos}
+    for video, segments in detect(TrainedDetector.load(tmp_path / "inside"), validation).items():
+        duration = durations[video]
         assert duration is not None
         assert (segments.start >= -1e-9).all()
         assert (segments.end <= duration + 1e-6).all()
@@ -220,9 +214,9 @@ def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
     [
         ({"warmup_epochs": 3}, "warmup_epochs=3"),
         ({"crop": 0.0}, "crop=0.0"),
-        ({"average": 1.5}, "average=1.5"),
+        ({"ema_decay": 1.5}, "ema_decay=1.5"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),
-        ({"voting": 2.0}, "voting=2.0"),
+        ({"voting_iou": 2.0}, "voting_iou=2.0"),
         ({"epochs": 0, "warmup_epochs": 0}, "epochs=0"),
     ],
 )
@@ -246,14 +240,13 @@ def test_it_learns_an_easy_world(tmp_path):
         repetition=0.0,
     )
     write(easy, tmp_path / "world", seed=0)
-    features = FeatureSet.open(tmp_path / "world" / "features")
-    annotations = read_annotations(tmp_path / "world" / "annotations.json")
-    config = replace(SMALL, length=256, width=32, levels=4, epochs=12, learning_rate=3e-3, average=0.95)
-    detector = train_detector(features, annotations, config, tmp_path / "run", quiet=True)
-    records = dict(annotations.subset("validation").videos)
-    found = detect(detector, features, records)
-    truth = SegmentTable.joined([record.segments for record in records.values()])
-    predicted = SegmentTable.joined([found[video] for video in records])
+    data = Dataset.open(tmp_path / "world" / "features", tmp_path / "world" / "annotations.json")
+    config = replace(SMALL, length=256, width=32, levels=4, epochs=12, learning_rate=3e-3, ema_decay=0.95)
+    detector = train_detector(data.subset("training"), config, out=tmp_path / "run", quiet=True)
+    validation = data.subset("validation")
+    found = detect(detector, validation)
+    truth = SegmentTable.joined([video.segments for video in validation.videos])
+    predicted = SegmentTable.joined([found[video.id] for video in validation.videos])
     rng = np.random.default_rng(0)
     shuffled = replace(predicted, score=rng.permutation(predicted.score), label=rng.permutation(predicted.label))
     mean = average_precision(truth, predicted, [0.3]).mean
@@ -267,7 +260,7 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
     flags = ["--length", "64", "--width", "16", "--levels", "3", "--attention-window", "5", "--epochs", "2"]
     flags += ["--warmup-epochs", "1", "--precision", "fp32", "--quiet"]
     run, found, proposals = tmp_path / "run", tmp_path / "found.json", tmp_path / "proposals.json"
-    train = ["localize", "train", features, "--annotations", annotations, "--out", run, "--head", "actionformer"]
+    train = ["localize", "train", features, "--annotations", annotations, "--out", run, "--model", "actionformer"]
     assert command(*train, "--recipe", "thumos", *flags) == 0
     assert not (run / "best.safetensors").exists()
     predict = ["localize", "predict", run, features, "--annotations", annotations, "--quiet"]
@@ -287,13 +280,12 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
 
 @pytest.mark.parametrize("combine", ["product", "sqrt"])
 def test_without_classes_its_proposals_are_named_twice(world, tmp_path, combine):
-    features, annotations = world
-    config = replace(SMALL, multi_class=False, classifier_epochs=2, voting=0.9, keep=20)
-    detector = train_detector(features, annotations, config, tmp_path / "run", quiet=True)
-    records = dict(annotations.subset("validation").videos)
-    proposals = detect(detector, features, records)
+    config = replace(SMALL, multi_class=False, classifier_epochs=2, voting_iou=0.9, max_detections=20)
+    detector = train_detector(world.subset("training"), config, out=tmp_path / "run", quiet=True)
+    validation = world.subset("validation")
+    proposals = detect(detector, validation)
     assert all((one.label == 0).all() for one in proposals.values())
-    named = name_proposals(detector, features, records, proposals, combine=combine)
+    named = name_proposals(detector, validation, proposals, combine=combine)
     for video, segments in named.items():
         assert len(segments) == 2 * len(proposals[video]) > 0
         assert (np.diff(segments.score) <= 0).all()

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sola.core.errors import SolaError
-from sola.data.timing import Placement
+from sola.detectors.bmn import checkpoint
 from sola.detectors.bmn.matching import BoundaryMatching
 from sola.detectors.bmn.network import BMN
 from sola.detectors.proposal_map.loss import ProposalMapLoss
@@ -278,24 +278,23 @@ def test_head_learns_the_proposals_of_one_clip() -> None:
     head, generator = small(length=16), torch.Generator().manual_seed(0)
     features = torch.randn(2, 8, 16, generator=generator)
     instances = [torch.tensor([[2.0, 9.0]]), torch.tensor([[0.0, 4.0], [8.0, 16.0]])]
-    loss, targets = ProposalMapLoss(head.proposals), head.targets(instances)
+    targets = head.targets(instances, [], 16)
     optimizer = torch.optim.Adam(head.parameters(), lr=2e-3)
     for _ in range(150):
         optimizer.zero_grad()
-        loss(head(features), targets, generator).total.backward()
+        head.loss(head(features), targets, generator).backward()
         optimizer.step()
     best = [
-        (found.start[found.score.argmax()], found.end[found.score.argmax()])
-        for found in head.decode(head(features), [Placement(5.0, 2.0)] * 2)
+        (found.start[found.score.argmax()], found.end[found.score.argmax()]) for found in head.decode(head(features))
     ]
-    assert best[0] == (9.0, 23.0)
-    assert best[1] in [(5.0, 13.0), (21.0, 37.0)]
+    assert best[0] == (2.0, 9.0)
+    assert best[1] in [(0.0, 4.0), (8.0, 16.0)]
 
 
 def test_score_is_the_product_of_four() -> None:
     head = small()
     prediction = head(torch.randn(1, 8, 11, generator=torch.Generator().manual_seed(3)))
-    (found,) = head.decode(prediction, [Placement(0.0, 1.0)])
+    (found,) = head.decode(prediction)
     at = int(np.flatnonzero((found.start == 2) & (found.end == 6))[0])
     confidence = prediction.confidence[0, :, 3, 2]
     expected = confidence[0] * confidence[1] * prediction.start[0, 2] * prediction.end[0, 6]
@@ -334,7 +333,7 @@ def test_a_reference_checkpoint_loads_with_the_choices_of_its_program(layout: st
     prefix = "module." if layout == "start_end" else ""
     state = {f"{prefix}{name}": value for name, value in weights.items()}
     torch.save({"epoch": 9, "state_dict": state}, tmp_path / "bmn.pth.tar")
-    head = BMN.from_reference(tmp_path / "bmn.pth.tar")
+    head = checkpoint.load(tmp_path / "bmn.pth.tar")
     assert head.proposals == ProposalMap(5, None, layout)
     assert head.anchor == ((-0.5, 0.5) if layout == "start_end" else (-0.5, 1.5))
     assert head.candidates_only == (layout == "duration_start")
@@ -357,7 +356,7 @@ def test_a_checkpoint_without_its_mask_is_what_the_arguments_say(by_duration: bo
     weights = reference_weights(5, "start_end")
     del weights["sample_mask"]
     torch.save(weights, tmp_path / "bmn.pth.tar")
-    head = BMN.from_reference(tmp_path / "bmn.pth.tar", length=7, by_duration=by_duration)
+    head = checkpoint.load(tmp_path / "bmn.pth.tar", length=7, by_duration=by_duration)
     assert head.proposals == ProposalMap(7, None, "duration_start" if by_duration else "start_end")
 
 
@@ -366,7 +365,7 @@ def test_missing_and_unexpected_weights_are_named(tmp_path: Path) -> None:
     weights["extra.weight"] = weights.pop("x_1d_e.2.bias")
     torch.save(weights, tmp_path / "bmn.pth.tar")
     with pytest.raises(SolaError, match=r"bmn\.pth\.tar.*x_1d_e\.2\.bias.*extra\.weight"):
-        BMN.from_reference(tmp_path / "bmn.pth.tar")
+        checkpoint.load(tmp_path / "bmn.pth.tar")
 
 
 def test_weights_of_other_shapes_are_refused(tmp_path: Path) -> None:
@@ -374,13 +373,13 @@ def test_weights_of_other_shapes_are_refused(tmp_path: Path) -> None:
     weights["x_2d_p.4.weight"] = torch.zeros(128, 64, 3, 3)
     torch.save(weights, tmp_path / "bmn.pth.tar")
     with pytest.raises(SolaError, match="shapes"):
-        BMN.from_reference(tmp_path / "bmn.pth.tar")
+        checkpoint.load(tmp_path / "bmn.pth.tar")
 
 
 def test_a_checkpoint_sampled_otherwise_is_refused(tmp_path: Path) -> None:
     torch.save(reference_weights(3, "start_end"), tmp_path / "bmn.pth.tar")
     with pytest.raises(SolaError, match=r"sample_mask.*context 0\.25"):
-        BMN.from_reference(tmp_path / "bmn.pth.tar", context=0.25)
+        checkpoint.load(tmp_path / "bmn.pth.tar", context=0.25)
 
 
 def reference_folder(variable: str) -> Path:
@@ -419,12 +418,12 @@ def test_equals_the_program_of_jjboy(tmp_path: Path, monkeypatch: pytest.MonkeyP
     features = torch.randn(2, 400, 100, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = model(features)
-    head = BMN.from_reference(tmp_path / "bmn.pth.tar")
+    head = checkpoint.load(tmp_path / "bmn.pth.tar")
     prediction = assert_equal_outputs(head, features, expected)
 
     losses = imported("jjboy_losses", folder / "loss_function.py")
     instances = [torch.tensor([[10.0, 60.0]]), torch.tensor([[5.0, 30.0], [40.3, 99.1]])]
-    targets = head.targets(instances)
+    targets = head.targets(instances, [], 100)
     ours = ProposalMapLoss(head.proposals)(prediction, targets, torch.Generator().manual_seed(0))
     boundary = losses.tem_loss_func(prediction.start, prediction.end, targets.start, targets.end)
     classification = losses.pem_cls_loss_func(prediction.confidence[:, 1], targets.iou, losses.get_mask(100))
@@ -468,20 +467,20 @@ def test_equals_mmaction2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     features = torch.randn(2, 400, 100, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         expected = model._forward(features)
-    head = BMN.from_reference(tmp_path / "bmn.pth")
+    head = checkpoint.load(tmp_path / "bmn.pth")
     prediction = assert_equal_outputs(head, features, expected)
 
     sample = types.SimpleNamespace(metainfo={"video_name": "one"})
     with torch.no_grad():
         (result,) = model.predict(features, [sample])
     theirs = result["proposal_list"][:, [0, 1, 6]]
-    found = head.decode(prediction, [Placement(0.0, 0.01)] * 2)[0]
-    np.testing.assert_allclose(np.stack([found.start, found.end, found.score], 1), theirs, atol=1e-5)
+    found = head.decode(prediction)[0]
+    np.testing.assert_allclose(np.stack([found.start / 100, found.end / 100, found.score], 1), theirs, atol=1e-5)
     assert len(found) > 100
 
     instances = torch.tensor([[0.1, 0.634], [0.401, 0.99]], dtype=torch.float64)
     iou, start, end = model.generate_labels([instances])
-    ours = head.targets([instances * 100])
+    ours = head.targets([instances * 100], [], 100)
     valid = torch.from_numpy(head.proposals.valid)
     np.testing.assert_allclose(ours.iou[:, valid], iou[:, valid], atol=1e-5)
     np.testing.assert_allclose(ours.start, start, atol=1e-5)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sola.core.errors import SolaError
-from sola.data.timing import Placement
+from sola.detectors.gtad import checkpoint
 from sola.detectors.gtad.alignment import SubgraphAlignment
 from sola.detectors.gtad.gcnext import GCNeXt, gather_neighbors, nearest_neighbors
 from sola.detectors.gtad.network import GTAD
@@ -258,9 +258,7 @@ def test_published_weights_give_the_published_outputs(
     saved: Callable[..., Path], length: int, durations: int, bins: int, context_bins: int, kernel_size: int
 ) -> None:
     state = published_state(8, bins + context_bins, projected=16, kernel_size=kernel_size)
-    head = GTAD.from_reference(
-        saved(state), length=length, max_duration=durations, bins=bins, context_bins=context_bins
-    )
+    head = checkpoint.load(saved(state), length=length, max_duration=durations, bins=bins, context_bins=context_bins)
     x = noise(2, 8, length).requires_grad_()
     got = head(x)
     outputs = got.confidence, got.start, got.end
@@ -274,7 +272,7 @@ def test_published_weights_give_the_published_outputs(
 
 
 def test_published_checkpoint_of_full_size_loads(saved: Callable[..., Path]) -> None:
-    head = GTAD.from_reference(saved(published_state()))
+    head = checkpoint.load(saved(published_state()))
     assert sum(p.numel() for p in head.parameters()) == 5_563_268
 
 
@@ -287,18 +285,18 @@ def test_checkpoint_of_another_network_is_refused(saved: Callable[..., Path]) ->
     state = published_state(8, projected=16)
     del state["regu_s.1.bias"]
     with pytest.raises(SolaError, match=r"lacks regu_s\.1\.bias; it has the unexpected head\.weight"):
-        GTAD.from_reference(saved({**state, "head.weight": torch.zeros(1)}))
+        checkpoint.load(saved({**state, "head.weight": torch.zeros(1)}))
 
 
 def test_checkpoint_with_other_bins_is_refused(saved: Callable[..., Path]) -> None:
     with pytest.raises(SolaError, match=r"\[16, 8192, 1, 1\], which is not 32 \+ 4 bins of 256"):
-        GTAD.from_reference(saved(published_state(8, 32, projected=16)))
+        checkpoint.load(saved(published_state(8, 32, projected=16)))
 
 
 def test_checkpoint_whose_shapes_do_not_fit_is_refused(saved: Callable[..., Path]) -> None:
     state = published_state(8, projected=16) | {"regu_e.1.weight": torch.zeros(1, 64, 1)}
     with pytest.raises(SolaError, match=r"regu_e\.1\.weight is \[1, 64, 1\]"):
-        GTAD.from_reference(saved(state))
+        checkpoint.load(saved(state))
 
 
 @pytest.mark.parametrize(
@@ -396,23 +394,21 @@ def test_decoding_gives_what_the_published_program_does() -> None:
     uniform = torch.rand(2, 2 * 7 * 12 + 24, generator=torch.Generator().manual_seed(0))
     confidence, start, end = uniform.split([2 * 7 * 12, 12, 12], dim=1)
     prediction = MapPrediction(confidence.unflatten(1, (2, 7, 12)), start**3, end**3)
-    decoded = head.decode(prediction, [Placement.covering(1.0, 12), Placement(5.0, 2.0)])
-    for clip, (found, placement) in enumerate(zip(decoded, [(0.0, 1.0), (5.0, 24.0)], strict=True)):
+    for clip, found in enumerate(head.decode(prediction)):
         reg, cls = prediction.confidence[clip]
         expected = published_proposals(prediction.start[clip], prediction.end[clip], cls, reg)
         assert 5 < len(expected) < 50
-        origin, duration = placement
-        got = np.stack([(found.start - origin) / duration, (found.end - origin) / duration, found.score], 1)
+        got = np.stack([found.start / 12, found.end / 12, found.score], 1)
         np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("candidates_only", [True, False])
 def test_loaded_head_decodes_as_its_program(saved: Callable[..., Path], candidates_only: bool) -> None:
     state = published_state(8, projected=16)
-    head = GTAD.from_reference(saved(state), length=6, candidates_only=candidates_only)
+    head = checkpoint.load(saved(state), length=6, candidates_only=candidates_only)
     # neither a peak nor above half the maximum, but for snippet 3
     boundary = torch.tensor([[0.1, 0.1, 0.1, 0.9, 0.1, 0.1]])
-    (found,) = head.decode(MapPrediction(torch.ones(1, 2, 6, 6), boundary, boundary), [Placement(0.0, 1.0)])
+    (found,) = head.decode(MapPrediction(torch.ones(1, 2, 6, 6), boundary, boundary))
     pairs = set(zip(found.start.tolist(), found.end.tolist(), strict=True))
     every = {(float(s), float(e)) for s in range(6) for e in range(s + 1, 6)}
     assert pairs == ({(0.0, 3.0), (0.0, 5.0), (3.0, 5.0)} if candidates_only else every)
@@ -429,7 +425,7 @@ def test_alignment_starts_as_a_linear_layer_of_all_its_inputs() -> None:
 
 def test_targets_are_of_the_map_and_the_anchor() -> None:
     head = GTAD(8, 6, projected=16)
-    targets = head.targets([torch.tensor([[1.0, 4.0]])])
+    targets = head.targets([torch.tensor([[1.0, 4.0]])], [], 6)
     assert targets.iou[0, 2, 1] == 1
     # region [-.5, 2.5] of the start; the anchor of snippet 2 is [1.5, 3.5]
     assert targets.start[0, 2] == 0.5
@@ -474,7 +470,7 @@ def test_authors_program_gives_the_same(
     x = noise(2, 16, length)
     with torch.no_grad():
         expected = theirs(x)
-        ours = GTAD.from_reference(
+        ours = checkpoint.load(
             saved(theirs.state_dict()),
             length=length,
             max_duration=option["max_duration"],

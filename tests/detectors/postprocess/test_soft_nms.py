@@ -229,7 +229,7 @@ VIDEO = segments((0, 1, 0.5))
 @pytest.mark.parametrize(
     ("videos", "decay", "options", "told"),
     [
-        ([VIDEO], Hard(0.5), {"keep": 0}, "keep must be 1 or more"),
+        ([VIDEO], Hard(0.5), {"keep": 0}, "keep=0: expected a whole number of at least 1"),
         ([VIDEO], Hard(0.5), {"keep": 1, "min_score": -0.1}, "min_score"),
         ([VIDEO], Hard(0.5), {"keep": 1, "min_score": math.nan}, "min_score"),
         ([VIDEO], WidthAdaptive(0.4, 0.5, 0.9), {"keep": 1}, "durations"),

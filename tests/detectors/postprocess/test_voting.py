@@ -73,7 +73,7 @@ def test_threshold_itself_votes() -> None:
 
 @pytest.mark.parametrize("iou", [0.0, 1.5, float("nan")])
 def test_bad_threshold_is_told(iou: float) -> None:
-    with pytest.raises(SolaError, match="iou must be"):
+    with pytest.raises(SolaError, match=f"iou={iou}: expected a number in"):
         vote(Segments.empty(), Segments.empty(), iou=iou)
 
 

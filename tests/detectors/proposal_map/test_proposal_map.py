@@ -151,17 +151,15 @@ def test_decoding_is_the_published_double_loop(
     proposals: ProposalMap, seed: int, boundary_scores: bool, candidates_only: bool, final_boundary: bool
 ) -> None:
     prediction = random_prediction(proposals, seed)
-    placements = [Placement(0.0, 1.0), Placement(10.0, 0.5)]
     got = decode_map(
         proposals,
         prediction,
-        placements,
         boundary_scores=boundary_scores,
         candidates_only=candidates_only,
         final_boundary=final_boundary,
     )
     T = proposals.length
-    for clip, placement in enumerate(placements):
+    for clip in range(2):
         p_start, p_end = prediction.start[clip].tolist(), prediction.end[clip].tolist()
         expected = []
         for row, column, start, end in cells_of(proposals):
@@ -175,7 +173,7 @@ def test_decoding_is_the_published_double_loop(
             score = math.prod(prediction.confidence[clip, :, row, column].tolist())
             if boundary_scores:
                 score *= p_start[start] * p_end[min(end, T - 1)]
-            expected.append((placement.origin + placement.unit * start, placement.origin + placement.unit * end, score))
+            expected.append((start, end, score))
         segments = got[clip]
         decoded = np.stack([segments.start, segments.end, segments.score], axis=1)
         np.testing.assert_allclose(decoded, np.array(expected).reshape(-1, 3), atol=1e-9)
@@ -190,19 +188,6 @@ def test_candidates_are_peaks_high_values_and_one_end() -> None:
     probability = torch.tensor([[0.1, 0.2, 0.1, 0.3, 0.3, 0.9, 0.5, 0.2]])
     assert candidate_boundaries(probability, first=True)[0].nonzero().flatten().tolist() == [0, 1, 5, 6]
     assert candidate_boundaries(probability, first=False)[0].nonzero().flatten().tolist() == [1, 5, 6, 7]
-
-
-def test_decoding_asks_for_a_placement_a_clip() -> None:
-    proposals = ProposalMap(3)
-    with pytest.raises(SolaError, match="1 placements for 2 clips"):
-        decode_map(
-            proposals,
-            random_prediction(proposals, 0),
-            [Placement(0.0, 1.0)],
-            boundary_scores=True,
-            candidates_only=False,
-            final_boundary=True,
-        )
 
 
 # loss

@@ -24,7 +24,8 @@ from sola.data.detections import read_detections
 from sola.data.formats import FORMATS
 from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.detectors.actionformer.config import ActionFormerConfig
-from sola.detectors.proposal_map.config import ProposalMapConfig
+from sola.detectors.base import DetectorConfig
+from sola.detectors.bmn.config import BMNConfig
 from sola.detectors.published import published_weights
 from sola.detectors.trained import CONFIG as RUN_CONFIG
 from sola.detectors.trained import WEIGHTS as LOCALIZER_WEIGHTS
@@ -32,7 +33,7 @@ from sola.detectors.trained import TrainedDetector
 from sola.report.result import read_result
 from sola.report.sources import read_sources
 from sola.softlanding.network import CONFIG, WEIGHTS, SoLa
-from sola.training.checkpoint import Progressed, load_checkpoint, save_checkpoint
+from sola.training.checkpoint import Checkpoints, TrainingState
 from sola.training.run import Run
 from sola.video.encoders.huggingface_preprocessing import read_preprocessing
 
@@ -105,14 +106,16 @@ def read_config(path: Path) -> None:
     SoLa.from_pretrained(path.parent)
 
 
-def detector_config(config: ProposalMapConfig | ActionFormerConfig) -> bytes:
+def detector_config(config: DetectorConfig) -> bytes:
     features = {"channels": 4, "manifest": MANIFEST}
     return encoded({"training": asdict(config), "classes": ["run", "jump"], "features": features})
 
 
 def read_detector(path: Path) -> None:
-    """The config of a run of `sola localize train`, beside the weights of the head that it names."""
-    (path.parent / LOCALIZER_WEIGHTS).write_bytes(HEADS["bmn" if b'"bmn"' in path.read_bytes() else "actionformer"])
+    """The config of a run of `sola localize train`, beside the weights of the detector that it names."""
+    (path.parent / LOCALIZER_WEIGHTS).write_bytes(
+        DETECTOR_WEIGHTS["bmn" if b'"bmn"' in path.read_bytes() else "actionformer"]
+    )
     TrainedDetector.load(path.parent)
 
 
@@ -122,13 +125,13 @@ def checkpoint() -> bytes:
     model(torch.randn(1, 5, 3)).sum().backward()
     optimizer.step()
     with TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder) / "c.safetensors", model, optimizer, Progressed(epoch=1))
+        Checkpoints(Path(folder) / "c.safetensors", model, optimizer, None).save(TrainingState(epoch=1))
         return (Path(folder) / "c.safetensors").read_bytes()
 
 
 def read_checkpoint(path: Path) -> None:
     model = module()
-    load_checkpoint(path, model, torch.optim.AdamW(model.parameters()))
+    Checkpoints(path, model, torch.optim.AdamW(model.parameters()), None).restore()
 
 
 def encoded(value: object) -> bytes:
@@ -137,9 +140,9 @@ def encoded(value: object) -> bytes:
 
 MANIFEST = {"dim": 4, "fps": 25.0, "stride": 8, "window": 16, "offset": 0.5, "layout": "TC", "encoder": "i3d"}
 MODULE = weights_of(module())
-BMN = ProposalMapConfig(length=6)
+BMN = BMNConfig(length=6)
 ACTIONFORMER = ActionFormerConfig(width=8, levels=2, length=4)
-HEADS = {one.head: weights_of(one.build(4, 2), "head/") for one in (BMN, ACTIONFORMER)}
+DETECTOR_WEIGHTS = {one.model: weights_of(one.build(4, 2), "model/") for one in (BMN, ACTIONFORMER)}
 RUN = {"requested": {"features": ["f"], "annotations": "a.json", "label_key": "label"}, "module": {}, "sources": ["f"]}
 EPOCH = {"epoch": 1, "loss": 0.5, "windows_per_s": 3.0}
 ROW = {"name": "raw", "kind": "raw", "figures": {"map": {"mean": 0.5, "std": 0.1, "values": [0.4, 0.6]}}}

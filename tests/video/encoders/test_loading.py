@@ -150,7 +150,7 @@ def test_an_encoder_that_cannot_be_called(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("window", [0, -3])
 def test_a_window_that_cannot_be(window: int) -> None:
-    with pytest.raises(SolaError, match=f"a window of {window} frames"):
+    with pytest.raises(SolaError, match=f"window={window}: expected a whole number of at least 1"):
         load_encoder("efficientnet-lite0", CPU, window=window)
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from sola.core.errors import SolaError
+from sola.core.checks import odd
 
 BLOCK = 32
 """Queries that share one stretch of keys, at least: a matrix product of fair size, not too much of it off the band."""
@@ -29,8 +29,7 @@ def local_attention(
     Raises:
         SolaError: for a window that has no middle.
     """
-    if window < 1 or window % 2 == 0:
-        raise SolaError(f"window={window}: expected an odd number of snippets, or None for all of them")
+    odd(window=window)
     batch, time, heads, width = query.shape
     reach = window // 2
     block = max(BLOCK, reach)

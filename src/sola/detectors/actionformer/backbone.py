@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.detectors.actionformer.blocks import TemporalConvolution, TransformerBlock, recomputed
 
@@ -49,11 +50,8 @@ class PyramidBackbone(nn.Module):
         drop_path: float = 0.1,
     ) -> None:
         super().__init__()
-        for name, value in {"channels": channels, "width": width, "convolutions": convolutions}.items():
-            if value < 1:
-                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
-        if stem < 0:
-            raise SolaError(f"stem={stem}: expected a whole number of at least 0")
+        at_least(1, channels=channels, width=width, convolutions=convolutions)
+        at_least(0, stem=stem)
         if not windows:
             raise SolaError("windows is empty: expected one entry for each level of the pyramid")
         self.convolutions = nn.ModuleList(

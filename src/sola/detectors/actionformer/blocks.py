@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from sola.core.checks import fraction, odd
 from sola.core.errors import SolaError
 from sola.detectors.actionformer.attention import global_attention, local_attention
 
@@ -151,11 +152,8 @@ class TransformerBlock(nn.Module):
         super().__init__()
         if heads < 1 or channels < 1 or channels % heads:
             raise SolaError(f"heads={heads}: expected a number that divides the {channels} channels")
-        if window is not None and (window < 1 or window % 2 == 0):
-            raise SolaError(f"window={window}: expected an odd number of snippets, or None for all of them")
-        for name, value in {"dropout": dropout, "drop_path": drop_path}.items():
-            if not 0 <= value < 1:
-                raise SolaError(f"{name}={value}: expected a probability below 1")
+        odd(window=window)
+        fraction("[0, 1)", dropout=dropout, drop_path=drop_path)
         self.heads, self.stride, self.window = heads, stride, window
         self.dropout, self.drop_path = dropout, drop_path
         self.attention_norm = nn.LayerNorm(channels)

@@ -1,7 +1,7 @@
-"""Checkpoints of the authors' ActionFormer program: what they are of, and their weights under our names."""
+"""Checkpoints of the authors' ActionFormer program."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,9 +9,59 @@ import torch
 from torch import Tensor
 
 from sola.core.errors import SolaError
-from sola.detectors.published import check_names
+from sola.detectors.actionformer.network import THUMOS_WINDOWS, ActionFormer
+from sola.detectors.published import check_names, published_weights
 
 WHAT = "ActionFormer's published program"
+NORMALIZER = "criterion.normalizer"
+"""Our name of the running normalizer of the loss."""
+ACTIVITYNET_WIDTH, ACTIVITYNET_LENGTH, ACTIVITYNET_WINDOWS = 256, 192, (7, 7, 7, 7, 7, None)
+
+
+def load(
+    path: Path | str,
+    *,
+    length: int | None = None,
+    windows: Sequence[int | None] | None = None,
+    heads: int = 4,
+    absolute_position: bool | None = None,
+    ranges: Sequence[tuple[float, float]] | None = None,
+    min_duration: float | None = None,
+) -> ActionFormer:
+    """Load a checkpoint of the authors' program, with the outputs and segments of that program; in evaluation mode.
+
+    Its averaged weights (`state_dict_ema`) are preferred. Widths, classes and numbers of layers come from the weights;
+    one class is "an action". What the file does not hold defaults to the authors' values: for ActivityNet where the
+    width is 256, for THUMOS14 elsewhere.
+
+    Raises:
+        SolaError: when the file is no such checkpoint.
+    """
+    state = published_weights(path, ("state_dict_ema", "state_dict"))
+    layout = published_layout(path, state)
+    activitynet = layout.width == ACTIVITYNET_WIDTH
+    if windows is None:
+        windows = ACTIVITYNET_WINDOWS if activitynet else THUMOS_WINDOWS
+    if len(windows) != layout.levels:
+        raise SolaError(f"{path}: a pyramid of {layout.levels} levels; give as many windows, not {len(windows)}")
+    model = ActionFormer(
+        layout.channels,
+        None if layout.classes == 1 else layout.classes,
+        length=length or (ACTIVITYNET_LENGTH if activitynet else 2304),
+        width=layout.width,
+        windows=windows,
+        heads=heads,
+        convolutions=layout.convolutions,
+        stem=layout.stem,
+        head_width=layout.head_width,
+        absolute_position=activitynet if absolute_position is None else absolute_position,
+        ranges=ranges,
+        min_duration=(0.001 if activitynet else 0.05) if min_duration is None else min_duration,
+    )
+    ours = model.state_dict()
+    weights = layout.renamed(path, state, {name: tensor.shape for name, tensor in ours.items()})
+    model.load_state_dict({**weights, NORMALIZER: ours[NORMALIZER]})  # which the authors do not save
+    return model.eval()
 
 
 class PublishedLayout(NamedTuple):

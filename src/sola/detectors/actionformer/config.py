@@ -1,109 +1,146 @@
-"""All that the training of ActionFormer is determined by, beside features and annotations."""
+"""Settings of ActionFormer."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from sola.core.checks import at_least, fraction
 from sola.core.errors import SolaError
+from sola.detectors.actionformer.cropping import random_crop
 from sola.detectors.actionformer.network import ActionFormer
-from sola.detectors.clips import Clipping
-from sola.detectors.config import DetectorConfig
+from sola.detectors.base import DetectorConfig
+from sola.detectors.clips import Clipping, Example
 from sola.detectors.postprocess import Gaussian
 
 MOST_LEVELS = 16
-"""Of the pyramid; published are 6 and 7."""
+"""Maximum number of pyramid levels; published are 6 and 7."""
 MOST_UNITS = 2**18
-"""Of a clip: eighteen hours at four features a second."""
+"""Maximum number of units per clip: eighteen hours at four features a second."""
 
 
 @dataclass(frozen=True)
 class ActionFormerConfig(DetectorConfig):
-    """The values of one training, and of making detections of what it gives; the defaults are THUMOS14's."""
+    """Settings that determine one training of ActionFormer, and detection with it; the defaults are THUMOS14's."""
 
-    head: Literal["actionformer"] = "actionformer"
-    """The transformer head."""
-    rescaled: int | None = None
-    """Units to which every video is rescaled; none keeps its own length."""
-    pace: int = 1
-    """Snippets to a unit, where a video keeps its own length."""
+    model: Literal["actionformer"] = "actionformer"
+    """Name of the detector."""
+    resize_length: int | None = None
+    """Units that every video is rescaled to; None keeps its own length."""
+    snippets_per_unit: int = 1
+    """Snippets per unit where a video keeps its own length."""
     length: int = 2304
-    """Units of the longest training clip; longer videos are cropped at random in training, and only there."""
+    """Maximum length of a training clip, in units; longer videos are cropped at random, in training only."""
     multi_class: bool = True
-    """A score for each class, or proposals that a classifier names."""
+    """Prediction of classes, instead of proposals that a classifier names."""
     width: int = 512
-    """Of the network."""
+    """Width of the network, in channels."""
     attention_window: int = 19
-    """What a unit attends to at each level, in that level's units."""
+    """Size of the attention window at each level, in that level's units."""
     levels: int = 6
-    """Of the pyramid, each half as fine as the one before."""
+    """Number of pyramid levels, each half as fine as the one before."""
     global_last: bool = False
-    """The coarsest level attends to all."""
+    """Global attention at the coarsest level."""
     absolute_position: bool = False
-    """Sinusoid positions are added to the features."""
+    """Sinusoidal position embeddings, added to the features."""
     min_duration: float = 0.05
-    """Units that a segment has to last."""
+    """Duration that a segment must exceed, in units."""
     regression_weight: float = 1.0
-    """Of the distance-IoU loss beside the focal one."""
+    """Weight of the distance-IoU loss relative to the focal loss."""
     label_smoothing: float = 0.0
-    """Of the classes."""
+    """Label smoothing of the classes."""
     normalizer: float = 100.0
-    """Positive points that the running mean starts from."""
+    """Initial value of the running mean of positive points, which normalizes the loss."""
     crop: float = 0.9
-    """Least share of a video that a random crop leaves in training; 1 is no crop."""
+    """Minimum share of a video that a random crop keeps in training; 1 disables cropping."""
     warmup_epochs: int = 5
-    """Epochs, of all, in which the learning rate rises from 0; then it falls along a cosine."""
-    clip_norm: float = 1.0
-    """Norm to which gradients are clipped."""
-    average: float = 0.999
-    """Share that the averaged weights keep at every step; they are what is evaluated and kept."""
+    """Epochs of linear learning rate warm-up, before the cosine decay."""
+    clip_norm: float | None = 1.0
+    """Maximum norm of the gradients; None disables clipping."""
+    ema_decay: float = 0.999
+    """Decay per step of the averaged weights, which are evaluated and kept."""
     sigma: float = 0.5
-    """Soft-NMS: scores decay as exp(-tIoU²/sigma)."""
+    """Width of the Gaussian score decay of soft-NMS, exp(-tIoU²/sigma)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.warmup_epochs < self.epochs:
             raise SolaError(f"warmup_epochs={self.warmup_epochs}: expected 0 to less than the {self.epochs} epochs")
-        for name in ("crop", "average"):
-            if not 0 < getattr(self, name) <= 1:
-                raise SolaError(f"{name}={getattr(self, name)}: expected more than 0 and at most 1")
+        fraction("(0, 1]", crop=self.crop, ema_decay=self.ema_decay)
+        at_least(1, length=self.length)
         if not 1 <= self.levels <= MOST_LEVELS:
             raise SolaError(f"levels={self.levels}: expected 1 to {MOST_LEVELS}")
-        if max(self.rescaled or 0, self.length) > MOST_UNITS:
-            raise SolaError(f"length={self.rescaled or self.length}: expected at most {MOST_UNITS:,} units")
-        if not (self.clip_norm > 0 and math.isfinite(self.clip_norm)):
-            raise SolaError(f"clip_norm={self.clip_norm}: expected a number above 0")
+        if self.longest > MOST_UNITS:
+            raise SolaError(f"length={self.longest}: expected at most {MOST_UNITS:,} units")
 
     @property
-    def knows_classes(self) -> bool:
-        """As asked for."""
+    def predicts_classes(self) -> bool:
+        """Whether detections have classes."""
         return self.multi_class
 
+    @property
+    def longest(self) -> int:
+        """Units of the longest training clip."""
+        return self.resize_length or self.length
+
+    @property
+    def detection_batch_size(self) -> int:
+        """One clip: videos differ in length, and are not padded to one another."""
+        return 1
+
     def clipping(self) -> Clipping:
-        """Whole videos, rescaled or as long as they are."""
-        return Clipping(self.rescaled, pace=self.pace)
+        """Return whole videos, rescaled or at their own length."""
+        return Clipping(self.resize_length, snippets_per_unit=self.snippets_per_unit)
 
     def decay(self) -> Gaussian:
-        """The soft suppression of segments."""
+        """Return the soft-NMS."""
         return Gaussian(self.sigma)
 
     def build(self, channels: int, classes: int) -> ActionFormer:
-        """An untrained head."""
+        """Return an untrained network."""
         windows: list[int | None] = [self.attention_window] * self.levels
         if self.global_last:
             windows[-1] = None
         return ActionFormer(
             channels,
-            classes if self.multi_class else 1,
-            length=self.rescaled or self.length,
+            classes if self.multi_class else None,
+            length=self.longest,
             width=self.width,
             windows=windows,
             absolute_position=self.absolute_position,
             min_duration=self.min_duration,
+            regression_weight=self.regression_weight,
+            label_smoothing=self.label_smoothing,
+            normalizer=self.normalizer,
         )
 
-    def rate(self, step: int, steps: int) -> float:
-        """Share of the learning rate at a step of all, from 0: a linear rise, then a cosine (per iteration)."""
-        warmup = round(steps * self.warmup_epochs / self.epochs)
-        if step < warmup:
-            return step / max(warmup - 1, 1)
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Return AdamW, with weight decay for linear layers and convolutions, but not for biases, norms and scales."""
+        decayed: list[nn.Parameter] = []
+        plain: list[nn.Parameter] = []
+        for name, parameter in model.named_parameters():
+            (decayed if name.endswith("weight") and parameter.ndim > 1 else plain).append(parameter)
+        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        return torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
+
+    def rate(self, epoch: int, step: int, steps: int) -> float:
+        """Return the share of the learning rate at a step: a linear warm-up, then a cosine (per iteration)."""
+        done, total = epoch * steps + step, self.epochs * steps
+        warmup = round(total * self.warmup_epochs / self.epochs)
+        if done < warmup:
+            return done / max(warmup - 1, 1)
+        return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(total - warmup, 1)))
+
+    def averaged(self, model: nn.Module) -> AveragedModel:
+        """Return the exponential moving average of the weights, which starts from the initial ones."""
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))  # type: ignore[no-untyped-call]
+        average.n_averaged.fill_(1)  # the initial weights count, as in the authors' program
+        return average
+
+    def augment(self, example: Example, generator: np.random.Generator) -> Example:
+        """Return a random crop of a clip."""
+        return random_crop(example, self.longest, self.crop, generator)

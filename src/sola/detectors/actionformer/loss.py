@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sola.core.errors import SolaError
+from sola.core.checks import fraction, not_negative, positive
 from sola.detectors.actionformer.points import PointPrediction, PointTargets
 
 ALPHA, GAMMA = 0.25, 2.0
@@ -53,13 +53,9 @@ class ActionFormerLoss(nn.Module):
         momentum: float = 0.9,
     ) -> None:
         super().__init__()
-        for name, value in {"label_smoothing": label_smoothing, "momentum": momentum}.items():
-            if not 0 <= value < 1:
-                raise SolaError(f"{name}={value}: expected at least 0 and less than 1")
-        if normalizer <= 0 or regression_weight < 0:
-            raise SolaError(
-                f"normalizer={normalizer}, regression_weight={regression_weight}: expected more than 0, at least 0"
-            )
+        fraction("[0, 1)", label_smoothing=label_smoothing, momentum=momentum)
+        positive(normalizer=normalizer)
+        not_negative(regression_weight=regression_weight)
         self.regression_weight, self.label_smoothing, self.momentum = regression_weight, label_smoothing, momentum
         self.register_buffer("normalizer", torch.tensor(normalizer, dtype=torch.float32))
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,33 +9,34 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.data.segments import Segments
-from sola.data.timing import Placement
 from sola.detectors.actionformer.backbone import PyramidBackbone
 from sola.detectors.actionformer.blocks import draw_paths
-from sola.detectors.actionformer.checkpoint import published_layout
+from sola.detectors.actionformer.loss import ActionFormerLoss
 from sola.detectors.actionformer.outputs import PointLayers, in_a_row, of_levels
 from sola.detectors.actionformer.points import PointPrediction, PointPyramid, PointTargets
-from sola.detectors.published import published_weights
+from sola.detectors.base import Detector
 
 PRIOR = 0.01
 """Probability of each class that training starts from (Lin et al., ICCV 2017, section 4.1)."""
 
 THUMOS_WINDOWS = (19,) * 6
-ACTIVITYNET_WIDTH, ACTIVITYNET_LENGTH, ACTIVITYNET_WINDOWS = 256, 192, (7, 7, 7, 7, 7, None)
 
 
-class ActionFormer(nn.Module):
+class ActionFormer(Detector):
     """Actions, with classes or without, from the snippet features of clips of any length.
 
     The defaults are the authors' for THUMOS14: 29,251,612 parameters at 2048 channels and 20 classes. For ActivityNet
-    they take `classes=1, length=192, width=256, windows=(7, 7, 7, 7, 7, None), absolute_position=True,
+    they take `classes=None, length=192, width=256, windows=(7, 7, 7, 7, 7, None), absolute_position=True,
     min_duration=.001` on clips rescaled to 192 snippets. Weights start as in their program.
+
+    The state dict includes the running normalizer of the loss, so that it resumes with the weights.
 
     Args:
         channels: of the features.
-        classes: of actions; 1 is "an action", for an external classifier to name.
+        classes: number of action classes; None is one output, "an action", and proposals with label 0.
         length: snippets of the longest training clip; it decides what padding clips need (see `padded_length`) and how
             many absolute positions there are. A multiple of the coarsest stride, 2^(levels - 1).
         width: of the network.
@@ -54,6 +54,9 @@ class ActionFormer(nn.Module):
         threshold: score that `decode` wants more than.
         candidates: how many the best scores of a level `decode` takes.
         min_duration: units that `decode` wants more than.
+        regression_weight: of the loss; see `ActionFormerLoss`.
+        label_smoothing: of the loss.
+        normalizer: initial value of the loss's running normalizer.
 
     Raises:
         SolaError: for a value out of range.
@@ -62,7 +65,7 @@ class ActionFormer(nn.Module):
     def __init__(
         self,
         channels: int,
-        classes: int = 1,
+        classes: int | None = None,
         *,
         length: int = 2304,
         width: int = 512,
@@ -79,16 +82,19 @@ class ActionFormer(nn.Module):
         threshold: float = 1e-3,
         candidates: int = 2000,
         min_duration: float = 0.05,
+        regression_weight: float = 1.0,
+        label_smoothing: float = 0.0,
+        normalizer: float = 100.0,
     ) -> None:
         super().__init__()
-        if classes < 1 or candidates < 1:
-            raise SolaError(f"classes={classes}, candidates={candidates}: expected at least 1 of each")
+        at_least(1, classes=classes, candidates=candidates)
         self.pyramid = PointPyramid(len(windows), ranges=ranges, radius=radius)
         if length < 1 or length % self.pyramid.strides[-1]:
             raise SolaError(
                 f"length={length}: expected a multiple of {self.pyramid.strides[-1]}, the stride of the coarsest level"
             )
-        self.channels, self.classes, self.length, self.windows = channels, classes, length, tuple(windows)
+        self.channels, self.length, self.windows = channels, length, tuple(windows)
+        self.classes, self.predicts_classes = classes or 1, classes is not None
         self.threshold, self.candidates, self.min_duration = threshold, candidates, min_duration
         self.backbone = PyramidBackbone(
             channels,
@@ -102,9 +108,12 @@ class ActionFormer(nn.Module):
             drop_path=drop_path,
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in windows)
-        self.classifier = PointLayers(width, head_width or width, classes, bias=-math.log((1 - PRIOR) / PRIOR))
+        self.classifier = PointLayers(width, head_width or width, self.classes, bias=-math.log((1 - PRIOR) / PRIOR))
         self.regressor = PointLayers(width, head_width or width, 2)
         self.offset_scale = nn.Parameter(torch.ones(len(windows)))
+        self.criterion = ActionFormerLoss(
+            regression_weight=regression_weight, label_smoothing=label_smoothing, normalizer=normalizer
+        )
 
     def padded_length(self, snippets: int) -> int:
         """Snippets that clips of up to `snippets` are padded to, for outputs equal to the published program's.
@@ -125,12 +134,10 @@ class ActionFormer(nn.Module):
         coarsest = self.pyramid.strides[-1]
         return min(published, (-(-snippets // coarsest) + 1) * coarsest)
 
-    def pad(
-        self, clips: Sequence[Float[Tensor, "channels _"]], longest: int = 1
+    def collate(
+        self, clips: Sequence[Float[Tensor, "channels _"]]
     ) -> tuple[Float[Tensor, "batch channels time"], Bool[Tensor, "batch time"]]:
         """Return clips of any lengths as one batch of `padded_length`, and the mask that is True at their snippets.
-
-        `longest` is the length of the longest clip that it is to have room for, if that is not among them.
 
         Raises:
             SolaError: when there is no clip, or one without snippets.
@@ -138,7 +145,7 @@ class ActionFormer(nn.Module):
         lengths = [clip.shape[1] for clip in clips]
         if not lengths or min(lengths) < 1:
             raise SolaError(f"clips of {lengths} snippets: expected at least one clip, and a snippet in each")
-        time = self.padded_length(max(*lengths, longest))
+        time = self.padded_length(max(lengths))
         # channels last in memory: what the network computes on
         batch = clips[0].new_zeros(len(clips), time, clips[0].shape[0])
         for row, clip in zip(batch, clips, strict=True):
@@ -146,28 +153,30 @@ class ActionFormer(nn.Module):
         mask = torch.arange(time, device=batch.device) < torch.tensor(lengths, device=batch.device)[:, None]
         return batch.transpose(1, 2), mask
 
-    def draw_paths(self, clips: int, device: torch.device) -> Float[Tensor, "branches clips"]:
-        """The random numbers that decide in training which clips go without which branch of the network."""
-        return draw_paths(self.backbone.blocks, clips, device)
+    def noise(self, clips: int, device: torch.device) -> tuple[Float[Tensor, "batch branches"]]:
+        """Draw the numbers that decide in training which clips skip which branch of the network."""
+        return (draw_paths(self.backbone.blocks, clips, device).T,)
 
     def forward(
         self,
         features: Float[Tensor, "batch channels time"],
         mask: Bool[Tensor, "batch time"] | None = None,
-        paths: Float[Tensor, "branches batch"] | None = None,
+        paths: Float[Tensor, "batch branches"] | None = None,
     ) -> PointPrediction:
         """Return the raw prediction of every point; a time that the pyramid cannot halve is padded.
 
         Args:
             features: of the clips; what they hold in the padding has no influence.
             mask: True at snippets, False in the padding; None is all True.
-            paths: of `draw_paths`, drawn anew where none are given; without effect outside training.
+            paths: from `noise`; drawn here where None, and without effect outside training.
 
         Raises:
-            SolaError: for features of another width than the head's.
+            SolaError: for features of another width than the network was built for.
         """
         if features.shape[1] != self.channels:
-            raise SolaError(f"features have {features.shape[1]} channels; this head was built for {self.channels}")
+            raise SolaError(
+                f"features have {features.shape[1]} channels; this ActionFormer was built for {self.channels}"
+            )
         if mask is not None and bool(mask.all()):
             mask = None
         x = features.transpose(1, 2)
@@ -177,7 +186,7 @@ class ActionFormer(nn.Module):
         if mask is not None:
             mask = F.pad(mask, (0, missing), value=False)
             x = F.pad(x, (0, 0, 0, missing)).masked_fill(~mask[:, :, None], 0)
-        levels = self.backbone(x, mask, paths)
+        levels = self.backbone(x, mask, None if paths is None else paths.T)
         row, row_mask, gaps = in_a_row([norm(x) for norm, (x, _) in zip(self.norms, levels, strict=True)], mask)
         lengths = [x.shape[1] for x, _ in levels]
         logits = of_levels(self.classifier(row, row_mask, gaps), lengths)
@@ -189,36 +198,35 @@ class ActionFormer(nn.Module):
         )
 
     def targets(
-        self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], snippets: int
+        self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
     ) -> PointTargets:
-        """What the prediction for a batch of so many snippets, padding included, is trained toward.
+        """Return the targets of a batch of `length` snippets, padding included.
 
         Args:
             instances: start and end of each action of each clip, in units.
-            labels: their classes.
-            snippets: of the batch's features.
+            labels: their classes, which do not matter where the network predicts none.
+            length: of the batch's features.
 
         Raises:
             SolaError: see `PointPyramid.targets`.
         """
-        return self.pyramid.targets(instances, labels, snippets, self.classes)
+        if not self.predicts_classes:
+            labels = [torch.zeros_like(label) for label in labels]
+        return self.pyramid.targets(instances, labels, length, self.classes)
 
-    def decode(self, prediction: PointPrediction, placements: Sequence[Placement]) -> list[Segments]:
-        """Return the segments of each clip in seconds, before any suppression: of each level the best scores.
+    def loss(self, output: PointPrediction, targets: PointTargets, generator: torch.Generator) -> Float[Tensor, ""]:
+        """Return the focal and the distance-IoU loss; in training this moves the running normalizer."""
+        total: Tensor = self.criterion(output, targets).total
+        return total
+
+    def decode(self, output: PointPrediction) -> list[Segments]:
+        """Return the segments of each clip in units, before any suppression: of each level the best scores.
 
         A point gives a segment for each class with a score above the threshold, the sigmoid of its logit. Segments
-        reach beyond the clip where the head says so; the authors cut them to the video, after suppression.
-
-        Raises:
-            SolaError: when there is not one placement for each clip.
+        may reach beyond the clip; the authors cut them to the video, after suppression.
         """
-        clips = len(prediction.logits[0])
-        if len(placements) != clips:
-            raise SolaError(f"{len(placements)} placements for {clips} clips; expected one for each clip")
-        parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in placements]
-        for level, (logits, offsets, mask) in enumerate(
-            zip(prediction.logits, prediction.offsets, prediction.masks, strict=True)
-        ):
+        parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in output.logits[0]]
+        for level, (logits, offsets, mask) in enumerate(zip(output.logits, output.offsets, output.masks, strict=True)):
             score = logits.detach().float().sigmoid().mul_(mask[:, :, None]).flatten(1).cpu()
             position, stride = self.pyramid.positions(level, logits.shape[1]), self.pyramid.strides[level]
             reach = offsets.detach().cpu().double() * stride
@@ -230,55 +238,8 @@ class ActionFormer(nn.Module):
                 lasting = end - start > self.min_duration
                 columns = (start, end, index % self.classes, value[index].double())
                 found.append(tuple(column[lasting].numpy() for column in columns))
-        return [_joined(levels, placement) for levels, placement in zip(parts, placements, strict=True)]
-
-    @classmethod
-    def from_reference(
-        cls,
-        path: Path | str,
-        *,
-        length: int | None = None,
-        windows: Sequence[int | None] | None = None,
-        heads: int = 4,
-        absolute_position: bool | None = None,
-        ranges: Sequence[tuple[float, float]] | None = None,
-        min_duration: float | None = None,
-    ) -> "ActionFormer":
-        """Load a checkpoint of the authors' program, to give and decode what it does; in evaluation mode.
-
-        Its averaged weights (`state_dict_ema`) are taken where it has them. Widths, classes and numbers of layers are
-        read off the weights. What the file does not tell defaults to the authors' values: for ActivityNet where the
-        width is 256, for THUMOS14 elsewhere.
-
-        Raises:
-            SolaError: when the file is no such checkpoint.
-        """
-        state = published_weights(path, ("state_dict_ema", "state_dict"))
-        layout = published_layout(path, state)
-        activitynet = layout.width == ACTIVITYNET_WIDTH
-        if windows is None:
-            windows = ACTIVITYNET_WINDOWS if activitynet else THUMOS_WINDOWS
-        if len(windows) != layout.levels:
-            raise SolaError(f"{path}: a pyramid of {layout.levels} levels; give as many windows, not {len(windows)}")
-        head = cls(
-            layout.channels,
-            layout.classes,
-            length=length or (ACTIVITYNET_LENGTH if activitynet else 2304),
-            width=layout.width,
-            windows=windows,
-            heads=heads,
-            convolutions=layout.convolutions,
-            stem=layout.stem,
-            head_width=layout.head_width,
-            absolute_position=activitynet if absolute_position is None else absolute_position,
-            ranges=ranges,
-            min_duration=(0.001 if activitynet else 0.05) if min_duration is None else min_duration,
-        )
-        shapes = {name: tensor.shape for name, tensor in head.state_dict().items()}
-        head.load_state_dict(layout.renamed(path, state, shapes))
-        return head.eval()
+        return [_joined(levels) for levels in parts]
 
 
-def _joined(levels: Sequence[tuple[np.ndarray, ...]], placement: Placement) -> Segments:
-    start, end, label, score = (np.concatenate(column) for column in zip(*levels, strict=True))
-    return Segments(placement.seconds(start), placement.seconds(end), label, score)
+def _joined(levels: Sequence[tuple[np.ndarray, ...]]) -> Segments:
+    return Segments(*(np.concatenate(column) for column in zip(*levels, strict=True)))

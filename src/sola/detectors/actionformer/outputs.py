@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from sola.core.errors import SolaError
+from sola.core.checks import at_least
 from sola.detectors.actionformer.backbone import convolved
 from sola.detectors.actionformer.blocks import TemporalConvolution
 
@@ -26,8 +26,7 @@ class PointLayers(nn.Module):
 
     def __init__(self, channels: int, width: int, outputs: int, *, bias: float = 0.0) -> None:
         super().__init__()
-        if width < 1:
-            raise SolaError(f"head_width={width}: expected at least 1")
+        at_least(1, head_width=width)
         self.convolutions = nn.ModuleList(
             (
                 TemporalConvolution(channels, width, 3, bias=None),

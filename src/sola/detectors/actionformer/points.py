@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from sola.core.checks import at_least, positive
 from sola.core.errors import SolaError
 
 LONGEST = 10_000.0
@@ -24,7 +25,7 @@ SAME_LENGTH = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class PointPrediction:
-    """What the head says at every point: one entry for each level, finest first."""
+    """The prediction at every point: one entry per level, finest first."""
 
     logits: tuple[Float[Tensor, "batch _ classes"], ...]
     """Of each class by itself; 0 in the padding."""
@@ -60,8 +61,8 @@ class PointPyramid:
     def __init__(
         self, levels: int = 6, *, ranges: Sequence[tuple[float, float]] | None = None, radius: float = 1.5
     ) -> None:
-        if levels < 1 or radius <= 0:
-            raise SolaError(f"levels={levels}, radius={radius}: expected at least one level and a positive radius")
+        at_least(1, levels=levels)
+        positive(radius=radius)
         if ranges is None:
             steps = [0.0, *(4.0 * 2**level for level in range(levels - 1)), LONGEST]
             ranges = list(pairwise(steps))

@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sola.core.checks import at_least, not_negative
 from sola.core.errors import SolaError
 from sola.detectors.proposal_map.map import ProposalMap
 from sola.detectors.proposal_map.sampling import LinearSampling
@@ -44,13 +45,10 @@ class BoundaryMatching(nn.Module):
         end_inclusive: bool = False,
     ) -> None:
         super().__init__()
-        for name, value in {"channels": channels, "hidden": hidden, "samples": samples, "points": points}.items():
-            if value < 1:
-                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+        at_least(1, channels=channels, hidden=hidden, samples=samples, points=points)
+        not_negative(context=context)
         if samples * points < 2:
             raise SolaError("samples=1, points=1: expected at least two places a proposal, its two ends")
-        if not context >= 0:
-            raise SolaError(f"context={context}: expected a share of the proposal's length, at least 0")
         self.conv = nn.Conv3d(channels, hidden, (samples, 1, 1))
         # the memory order [H, N, C] lets every sample's weights enter the product without a copy
         self.conv.weight.data = self.conv.weight.data.contiguous(memory_format=torch.channels_last_3d)

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sola.core.errors import SolaError
+from sola.core.checks import at_least
 from sola.detectors.gtad.gcnext import gather_neighbors, nearest_neighbors
 from sola.detectors.proposal_map.sampling import LinearSampling
 
@@ -40,8 +40,7 @@ def alignment_weights(
     Raises:
         SolaError: when there are no bins or no snippets.
     """
-    if bins < 1 or length < 1:
-        raise SolaError(f"bins={bins}, length={length}: alignment needs at least one bin and one snippet")
+    at_least(1, bins=bins, length=length)
     extent = np.maximum(end - start, 1.0)
     points = np.ceil(extent / bins).astype(np.int64)
     cell = np.repeat(np.arange(len(start) * bins), np.repeat(points, bins))

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 
 
@@ -26,14 +27,7 @@ class GCNeXt(nn.Module):
 
     def __init__(self, channels: int, *, neighbors: int = 3, groups: int = 32, group_width: int = 4) -> None:
         super().__init__()
-        for name, value in {
-            "channels": channels,
-            "neighbors": neighbors,
-            "groups": groups,
-            "group_width": group_width,
-        }.items():
-            if value < 1:
-                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
+        at_least(1, channels=channels, neighbors=neighbors, groups=groups, group_width=group_width)
         width = groups * group_width
         self.channels, self.neighbors = channels, neighbors
         self.temporal = nn.Sequential(

@@ -1,21 +1,21 @@
 """G-TAD: sub-graph localization (Xu et al., CVPR 2020), equal to the authors' program and without its cost."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from sola.core.checks import at_least, odd
 from sola.core.errors import SolaError
 from sola.data.segments import Segments
-from sola.data.timing import Placement
+from sola.detectors.base import Detector
 from sola.detectors.gtad.alignment import SubgraphAlignment
 from sola.detectors.gtad.gcnext import GCNeXt
 from sola.detectors.proposal_map.decoding import decode_map
+from sola.detectors.proposal_map.loss import ProposalMapLoss
 from sola.detectors.proposal_map.map import MapPrediction, MapTargets, ProposalMap
-from sola.detectors.published import check_names, published_weights
 
 MOST_BINS = 1024
 """Of an alignment; published are 32 and 4."""
@@ -23,7 +23,7 @@ STEM_GROUPS = 4
 """Of the first convolution along time."""
 
 
-class GTAD(nn.Module):
+class GTAD(Detector):
     """Graph blocks on the snippets, each proposal's sub-graph aligned, and 1×1 convolutions on the map (Figure 2).
 
     The defaults are the authors' for ActivityNet-1.3, 5,563,268 parameters at 400 channels (a comment of theirs says
@@ -56,6 +56,7 @@ class GTAD(nn.Module):
         SolaError: for a value out of range.
     """
 
+    predicts_classes = False
     cell: Tensor
 
     def __init__(
@@ -81,11 +82,8 @@ class GTAD(nn.Module):
         for name, value in {"channels": channels, "hidden": hidden}.items():
             if value < 1 or value % STEM_GROUPS:
                 raise SolaError(f"{name}={value}: expected a multiple of {STEM_GROUPS}")
-        for name, value in {"projected": projected, "map_channels": map_channels, "neighbors": neighbors}.items():
-            if value < 1:
-                raise SolaError(f"{name}={value}: expected a whole number of at least 1")
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise SolaError(f"kernel_size={kernel_size}: expected an odd number of cells (1, 3, …)")
+        at_least(1, projected=projected, map_channels=map_channels, neighbors=neighbors)
+        odd(kernel_size=kernel_size)
         if max(bins, context_bins) > MOST_BINS:
             raise SolaError(f"bins={bins}, context_bins={context_bins}: expected at most {MOST_BINS}")
         if length < neighbors:
@@ -93,12 +91,13 @@ class GTAD(nn.Module):
         if not anchor[0] < anchor[1]:
             raise SolaError(f"anchor={anchor}: expected a start before an end, in units")
         self.channels, self.proposals = channels, ProposalMap(length, max_duration)
+        self.criterion = ProposalMapLoss(self.proposals)
         self.kernel_size, self.anchor = kernel_size, anchor
         self.candidates_only, self.final_boundary = candidates_only, final_boundary
         self.stem = nn.Sequential(nn.Conv1d(channels, hidden, 3, padding=1, groups=STEM_GROUPS), nn.ReLU())
         self.base_graph = GCNeXt(hidden, neighbors=neighbors)
-        self.start = _boundary_head(hidden, neighbors)
-        self.end = _boundary_head(hidden, neighbors)
+        self.start = _boundary_layers(hidden, neighbors)
+        self.end = _boundary_layers(hidden, neighbors)
         self.proposal_graph = GCNeXt(hidden, neighbors=neighbors)
         start, end = aligned_regions(self.proposals, context=context, end_inclusive=end_inclusive)
         self.alignment = SubgraphAlignment(
@@ -128,12 +127,12 @@ class GTAD(nn.Module):
         """Return the probabilities of the whole map, cells that do not exist included, and of the boundaries.
 
         Raises:
-            SolaError: for clips of another length or width than the head's.
+            SolaError: for clips of another length or width than the network was built for.
         """
         expected = self.channels, self.proposals.length
         if features.shape[1:] != expected:
             given = tuple(features.shape[1:])
-            raise SolaError(f"features are {given} (channels, snippets) a clip; this head was built for {expected}")
+            raise SolaError(f"features are {given} (channels, snippets) a clip; this G-TAD was built for {expected}")
         base = self.base_graph(self.stem(features))
         cells = self.reduction(self.alignment(self.proposal_graph(base)).relu_())
         if self.kernel_size == 1:
@@ -145,87 +144,25 @@ class GTAD(nn.Module):
             confidence = self.scoring(image.permute(0, 3, 1, 2))
         return MapPrediction(confidence, self.start(base).squeeze(1), self.end(base).squeeze(1))
 
-    def targets(self, instances: Sequence[Float[Tensor, "_ 2"]]) -> MapTargets:
-        """What the prediction for clips with these instances (start, end in units) is trained toward."""
+    def targets(
+        self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
+    ) -> MapTargets:
+        """Return the targets for clips with these instances (start, end in units); labels and length are not used."""
         return self.proposals.targets(instances, self.anchor)
 
-    def decode(self, prediction: MapPrediction, placements: Sequence[Placement]) -> list[Segments]:
-        """Return the proposals of each clip in seconds, scored cls·reg, label 0, in the order of the cells.
+    def loss(self, output: MapPrediction, targets: MapTargets, generator: torch.Generator) -> Float[Tensor, ""]:
+        """Return the loss of the map, of which `generator` draws the cells of the regression."""
+        return self.criterion(output, targets.to(output.start.device), generator).total
 
-        Raises:
-            SolaError: when there is not one placement for each clip.
-        """
+    def decode(self, output: MapPrediction) -> list[Segments]:
+        """Return each clip's proposals in units, cell by cell, with label 0, scored cls·reg."""
         return decode_map(
             self.proposals,
-            prediction,
-            placements,
+            output,
             boundary_scores=False,
             candidates_only=self.candidates_only,
             final_boundary=self.final_boundary,
         )
-
-    @classmethod
-    def from_reference(
-        cls,
-        path: Path | str,
-        *,
-        length: int = 100,
-        max_duration: int | None = None,
-        bins: int = 32,
-        context_bins: int = 4,
-        candidates_only: bool = True,
-    ) -> "GTAD":
-        """Load a checkpoint of the authors' program, to give and decode what it does; in evaluation mode.
-
-        Widths and kernel size are read off the weights. What the file does not tell defaults to the authors' branch
-        `anet` (and `hacs`); for their `master`, which is THUMOS14, see the class.
-
-        Raises:
-            SolaError: when the file is no such checkpoint.
-        """
-        published = published_weights(path)
-        names = _published_names()
-        check_names(path, published, [*names.values(), *_ALIGNMENT], "G-TAD's published program")
-        stem, first, second, third = (
-            published[name]
-            for name in ("backbone1.0.weight", _ALIGNMENT[0], "localization.2.weight", "localization.4.weight")
-        )
-        hidden = stem.shape[0]
-        if first.shape[1:] != (hidden * (bins + context_bins), 1, 1):
-            raise SolaError(
-                f"{path}: {_ALIGNMENT[0]} is {list(first.shape)}, which is not {bins} + {context_bins} bins of "
-                f"{hidden} channels; give the bins and context_bins that it was trained with"
-            )
-        head = cls(
-            stem.shape[1] * STEM_GROUPS,
-            length,
-            max_duration=max_duration,
-            hidden=hidden,
-            projected=first.shape[0],
-            map_channels=second.shape[0],
-            bins=bins,
-            context_bins=context_bins,
-            kernel_size=third.shape[-1],
-            candidates_only=candidates_only,
-            final_boundary=False,
-        )
-        by_bin = first.reshape(first.shape[0], hidden, bins + context_bins).permute(2, 0, 1)
-        weights = {
-            "alignment.weight": by_bin[:bins],
-            "alignment.context_weight": by_bin[bins:],
-            "alignment.bias": published[_ALIGNMENT[1]],
-            **{ours: published[theirs] for ours, theirs in names.items()},
-        }
-        shapes = {name: tensor.shape for name, tensor in head.state_dict().items()}
-        for name, tensor in weights.items():
-            # theirs has 1×1 kernels where ours has linear layers and 1-wide ones
-            if tensor.squeeze().shape != torch.Size(size for size in shapes[name] if size != 1):
-                raise SolaError(
-                    f"{path}: {names.get(name, _ALIGNMENT[1])} is {list(tensor.shape)}, which does not fit the other "
-                    f"weights; expected {list(shapes[name])}"
-                )
-        head.load_state_dict({name: tensor.reshape(shapes[name]) for name, tensor in weights.items()})
-        return head.eval()
 
 
 def aligned_regions(
@@ -242,35 +179,5 @@ def aligned_regions(
     return np.append(start - margin, 0.0), np.append(last + margin, 0.0)
 
 
-def _boundary_head(hidden: int, neighbors: int) -> nn.Sequential:
+def _boundary_layers(hidden: int, neighbors: int) -> nn.Sequential:
     return nn.Sequential(GCNeXt(hidden, neighbors=neighbors), nn.Conv1d(hidden, 1, 1), nn.Sigmoid())
-
-
-_ALIGNMENT = ("localization.0.weight", "localization.0.bias")
-
-_LAYERS = {
-    "stem.0": "backbone1.0",
-    "start.1": "regu_s.1",
-    "end.1": "regu_e.1",
-    "reduction.0": "localization.2",
-    "scoring.0": "localization.4",
-    "scoring.2": "localization.6",
-    "scoring.4": "localization.8",
-}
-_BLOCKS = {"base_graph": "backbone1.2", "start.0": "regu_s.0", "end.0": "regu_e.0", "proposal_graph": "backbone2.0"}
-_IN_BLOCK = {
-    "temporal.0": "tconvs.0",
-    "temporal.2": "tconvs.2",
-    "temporal.4": "tconvs.4",
-    "edge": "sconvs.0",
-    "semantic.1": "sconvs.2",
-    "semantic.3": "sconvs.4",
-}
-
-
-def _published_names() -> dict[str, str]:
-    """Our name of each weight, and the published one, but for the layer that `SubgraphAlignment` holds."""
-    layers = dict(_LAYERS)
-    for block, theirs in _BLOCKS.items():
-        layers |= {f"{block}.{layer}": f"{theirs}.{name}" for layer, name in _IN_BLOCK.items()}
-    return {f"{ours}.{kind}": f"{theirs}.{kind}" for ours, theirs in layers.items() for kind in ("weight", "bias")}

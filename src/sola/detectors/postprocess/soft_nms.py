@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from sola.core.checks import at_least, finite, fraction, not_negative, positive
 from sola.core.errors import SolaError
 from sola.data.segments import Segments
 
@@ -27,7 +28,7 @@ class Hard:
     threshold: float
 
     def __post_init__(self) -> None:
-        _check_threshold(self.threshold)
+        fraction("(0, 1]", threshold=self.threshold)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
         """What each score is multiplied by, from its tIoU with the pick; `width` does not matter."""
@@ -41,7 +42,7 @@ class Linear:
     threshold: float
 
     def __post_init__(self) -> None:
-        _check_threshold(self.threshold)
+        fraction("(0, 1]", threshold=self.threshold)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
         """What each score is multiplied by, from its tIoU with the pick; `width` does not matter."""
@@ -55,7 +56,7 @@ class Gaussian:
     sigma: float
 
     def __post_init__(self) -> None:
-        _check_positive("sigma", self.sigma)
+        positive(sigma=self.sigma)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
         """What each score is multiplied by, from its tIoU with the pick; `width` does not matter."""
@@ -79,9 +80,8 @@ class WidthAdaptive:
     high: float
 
     def __post_init__(self) -> None:
-        _check_positive("alpha", self.alpha)
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise SolaError(f"low and high must be finite numbers, not {self.low} and {self.high}")
+        positive(alpha=self.alpha)
+        finite(low=self.low, high=self.high)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
         """What each score is multiplied by, from its tIoU with a pick of that share of the video."""
@@ -122,10 +122,8 @@ def suppress(
     >>> kept.start, kept.score
     (array([0., 6.]), array([0.9, 0.5]))
     """
-    if keep < 1:
-        raise SolaError(f"keep must be 1 or more, not {keep}")
-    if not min_score >= 0:
-        raise SolaError(f"min_score must be 0 or more, not {min_score}")
+    at_least(1, keep=keep)
+    not_negative(min_score=min_score)
     if durations is None:
         if isinstance(decay, WidthAdaptive):
             raise SolaError("WidthAdaptive needs the videos' durations; pass durations=, one a video")
@@ -229,13 +227,3 @@ def _check(video: Segments, duration: float, position: int) -> None:
             raise SolaError(f"video {position} of the list: a candidate's {name} is not finite; leave such ones out")
     if not (math.isfinite(duration) and duration > 0):
         raise SolaError(f"video {position} of the list: the duration must be a positive number, not {duration}")
-
-
-def _check_threshold(threshold: float) -> None:
-    if not 0 < threshold <= 1:
-        raise SolaError(f"threshold must be a tIoU in (0, 1], not {threshold}")
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise SolaError(f"{name} must be a positive number, not {value}")

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 
+from sola.core.checks import fraction
 from sola.core.errors import SolaError
 from sola.data.segments import Segments, temporal_iou
 
@@ -32,8 +33,7 @@ def vote(
     >>> vote(kept, two, iou=0.7, weight="score").start
     array([0.5])
     """
-    if not 0 < iou <= 1:
-        raise SolaError(f"iou must be a tIoU in (0, 1], not {iou}")
+    fraction("(0, 1]", iou=iou)
     if not (np.isfinite(candidates.score) & (candidates.score >= 0)).all():
         raise SolaError("a candidate's score is negative or not finite; voting needs weights of 0 or more")
     overlap = temporal_iou(kept.start, kept.end, candidates.start, candidates.end)

@@ -1,45 +1,34 @@
-"""A prediction on the proposal map decoded to proposals in seconds: BMN's and G-TAD's scores, before suppression."""
-
-from collections.abc import Sequence
+"""Decoding of a prediction on the proposal map to scored proposals, before suppression."""
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sola.core.errors import SolaError
 from sola.data.segments import Segments
-from sola.data.timing import Placement
 from sola.detectors.proposal_map.map import MapPrediction, ProposalMap
 
 
 def decode_map(
     proposals: ProposalMap,
     prediction: MapPrediction,
-    placements: Sequence[Placement],
     *,
     boundary_scores: bool,
     candidates_only: bool,
     final_boundary: bool,
 ) -> list[Segments]:
-    """Return the scored proposals of each clip in seconds, in the order of the cells, label 0.
+    """Return the scored proposals of each clip in units, in the order of the cells, with label 0.
 
     The score is cls·reg, times p_start·p_end with `boundary_scores`. A proposal [s, e] takes the probabilities of
     snippets s and e; one that ends with the clip (e = T) that of the last snippet.
 
     Args:
-        proposals: the map that the prediction lies on.
-        prediction: the head's.
-        placements: where each clip lies in its video.
+        proposals: the map of the prediction.
+        prediction: the network's output.
         boundary_scores: whether the boundaries' probabilities enter the score (BMN) or not (G-TAD).
         candidates_only: whether both boundaries must be candidates (see `candidate_boundaries`).
-        final_boundary: whether proposals that end with the clip are given; the authors' programs never give them.
-
-    Raises:
-        SolaError: when there is not one placement for each clip.
+        final_boundary: whether proposals may end with the clip; in the authors' programs they never do.
     """
-    if len(placements) != len(prediction.start):
-        raise SolaError(f"{len(placements)} placements for {len(prediction.start)} clips; expected one for each clip")
     start, end = torch.from_numpy(proposals.start), torch.from_numpy(proposals.end)
     chosen = torch.from_numpy(proposals.valid)
     if not final_boundary:
@@ -57,17 +46,10 @@ def decode_map(
         # a proposal that ends with the clip ends at its last snippet, which is a candidate always
         kept = kept & candidate_boundaries(p_end, first=False)[:, last]
     from_unit, to_unit = start.double().numpy(), end.double().numpy()
-    decoded = []
-    for placement, keep, value in zip(placements, kept.numpy(), score.numpy(), strict=True):
-        decoded.append(
-            Segments(
-                placement.seconds(from_unit[keep]),
-                placement.seconds(to_unit[keep]),
-                np.zeros(keep.sum(), np.int64),
-                value[keep],
-            )
-        )
-    return decoded
+    return [
+        Segments(from_unit[keep], to_unit[keep], np.zeros(keep.sum(), np.int64), value[keep])
+        for keep, value in zip(kept.numpy(), score.numpy(), strict=True)
+    ]
 
 
 def candidate_boundaries(probability: Float[Tensor, "batch time"], *, first: bool) -> Bool[Tensor, "batch time"]:

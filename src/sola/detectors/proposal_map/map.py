@@ -1,4 +1,4 @@
-"""The map of candidate proposals shared by BMN and G-TAD, what a head predicts on it, and its targets.
+"""The map of candidate proposals shared by BMN and G-TAD, the prediction on it, and its targets.
 
 Map units: a clip of T snippets spans the units [0, T]; a cell is a proposal [start, end] in whole units.
 """
@@ -6,13 +6,14 @@ Map units: a clip of T snippets spans the units [0, T]; a cell is a proposal [st
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from sola.core.checks import at_least, one_of
 from sola.core.errors import SolaError
 
 Layout = Literal["duration_start", "start_end"]
@@ -25,7 +26,7 @@ REGION = 1.5
 
 @dataclass(frozen=True, eq=False)
 class MapPrediction:
-    """Probabilities that BMN and G-TAD give for a batch of clips."""
+    """Probabilities that BMN and G-TAD predict for a batch of clips."""
 
     confidence: Float[Tensor, "batch 2 rows columns"]
     """Of each cell: channel 0 its IoU (the regression), channel 1 whether it is a proposal (the classification)."""
@@ -65,14 +66,12 @@ class ProposalMap:
     """"duration_start": D × T, cell (d, s) is [s, s+d+1]. "start_end": T × T, cell (i, j) is [i, j+1]."""
 
     def __post_init__(self) -> None:
-        if self.length < 1:
-            raise SolaError(f"length={self.length}: expected a whole number of snippets of at least 1")
+        at_least(1, length=self.length)
         if self.max_duration is not None and not 1 <= self.max_duration <= self.length:
             raise SolaError(
                 f"max_duration={self.max_duration}: expected 1 to {self.length} units, the length of a clip"
             )
-        if self.layout not in get_args(Layout):
-            raise SolaError(f"layout={self.layout!r}: expected one of {', '.join(get_args(Layout))}")
+        one_of(Layout, layout=self.layout)
         rows, columns = self.shape
         if rows * columns > MOST_CELLS:
             raise SolaError(

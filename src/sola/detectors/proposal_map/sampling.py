@@ -22,7 +22,7 @@ class LinearSampling(nn.Module):
     """Each cell is a fixed weighted sum of projected snippets: out[c] = Σ weight·projected[sample, time].
 
     The entries are given as arrays of equal length; entries of the same cell, sample and time add up. They are
-    constants of the head's geometry, so they are no part of the state dict. Sums are in 32 bits or more, and the same
+    constants of the map's geometry, so they are not in the state dict. Sums are in 32 bits or more, and the same
     in every run: the gradient is the transposed matrix, not a scatter.
 
     Args:

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import torch
 
+from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.video.encoders.base import Encoder
 from sola.video.encoders.efficientnet import EfficientNetEncoder
@@ -28,8 +29,7 @@ def load_encoder(source: str, device: torch.device, *, window: int | None = None
 
     Raises SolaError when there is none of that name, it cannot be loaded, or it takes no such window.
     """
-    if window is not None and window < 1:
-        raise SolaError(f"a window of {window} frames; expected 1 or more")
+    at_least(1, window=window)
     if source == DEFAULT_ENCODER:
         return EfficientNetEncoder(device, window=window or 1)
     if Path(source).is_dir():

@@ -1,0 +1,130 @@
+"""The progress bar of every command and of training."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from sola.core.launch import leads
+from sola.core.log import lines_through
+
+SPEED_PERIOD = 600.0
+"""Seconds over which the speed is averaged that the time left follows from: an epoch or a video may take minutes."""
+
+
+class ProgressBar:
+    """One or more lines of progress; see `progress_bar`."""
+
+    def __init__(self, progress: Progress, description: str) -> None:
+        self._progress, self._first = progress, description
+        self._lines: dict[str, TaskID] = {}
+        self._began = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the bar appeared, for rates."""
+        return time.monotonic() - self._began
+
+    def update(self, completed: float, total: float | None = None, note: str = "", *, line: str | None = None) -> None:
+        """Set how much is done.
+
+        Args:
+            completed: units done so far, not since the last call.
+            total: units in all; None keeps what was set before.
+            note: free text beside the bar, such as "loss 0.51  1,234 windows/s".
+            line: description of the line to update, added below the others at its first use; None is the first line.
+        """
+        name = self._first if line is None else line
+        if name not in self._lines:
+            self.add(name)
+        self._progress.update(self._lines[name], completed=completed, total=total, note=note)
+
+    def add(self, line: str, *, completed: int = 0, total: float | None = None) -> None:
+        """Add a line with this description below the others."""
+        self._lines[line] = self._progress.add_task(line, completed=completed, total=total, note="")
+
+
+@contextmanager
+def progress_bar(
+    description: str = "",
+    *,
+    total: float | None = None,
+    completed: int = 0,
+    unit: str = "videos",
+    quiet: bool = False,
+) -> Iterator[ProgressBar]:
+    """Show progress on stderr while the context lasts.
+
+    It is shown only where stderr is a terminal, in the leading process, without `quiet`, and never inside another
+    progress bar. It vanishes at the end, so that an error message is the only line left. Messages that are logged
+    meanwhile appear above it (see `sola.core.log`).
+
+    Args:
+        description: of the first line; without, lines appear when they are first updated.
+        total: units in all; None is not known yet.
+        completed: units done before, by an earlier run.
+        unit: plural noun of what is counted.
+        quiet: show nothing.
+    """
+    console = Console(stderr=True)
+    shown = not quiet and leads() and sys.stderr.isatty() and console.is_terminal and not _shown
+    progress = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        _Count(unit),
+        TextColumn("{task.fields[note]}", markup=False),
+        TimeElapsedColumn(),
+        TextColumn("<"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,  # stdout is for results, even while the bar is on stderr
+        speed_estimate_period=SPEED_PERIOD,
+        disable=not shown,
+    )
+    bar = ProgressBar(progress, description)
+    if description:
+        bar.add(description, completed=completed, total=total)
+    if not shown:
+        yield bar
+        return
+
+    def write(line: str) -> None:
+        console.print(line, soft_wrap=True, markup=False, highlight=False, emoji=False)
+
+    _shown.append(bar)
+    try:
+        with lines_through(write), progress:
+            yield bar
+    finally:
+        _shown.remove(bar)
+
+
+_shown: list[ProgressBar] = []
+"""The bar on the screen, if any."""
+
+
+class _Count(ProgressColumn):
+    """What is done of what there is, as in "3/10 videos"; with a decimal while a unit is done in part."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        """The text."""
+        done = f"{task.completed:,.1f}" if isinstance(task.completed, float) else f"{task.completed:,}"
+        return Text(f"{done} {self.unit}" if task.total is None else f"{done}/{task.total:,.0f} {self.unit}")

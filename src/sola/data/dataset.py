@@ -1,0 +1,262 @@
+"""Features matched with annotations and placed in time: built once per command, taken by everything above."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from sola.core.errors import SolaError
+from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
+from sola.data.features import FeatureSet, none_left
+from sola.data.ids import match_videos
+from sola.data.manifest import Manifest
+from sola.data.segments import Segments
+from sola.data.timing import SnippetGrid, resolve_grid
+
+Sources = FeatureSet | str | Path | Sequence[str | Path]
+"""Opened features, or the folders or archives that hold them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """One video of a data set."""
+
+    id: str
+    """Id in the annotations, or in the features where there are no annotations."""
+    feature_id: str
+    """Id in the features."""
+    length: int
+    """Snippets."""
+    segments: Segments
+    """Annotated segments; empty without annotations."""
+    duration: float | None
+    """Seconds; None where unknown."""
+    subset: str | None
+    """None without annotations."""
+    timing: SnippetGrid | None
+    """Position of the snippets in time; None where nothing defines it."""
+
+    @property
+    def grid(self) -> SnippetGrid:
+        """Position of the snippets in time. Raises SolaError where nothing defines it."""
+        if self.timing is None:
+            raise SolaError(
+                f"video {self.id!r}: nothing says when its snippets are; expected fps in features.json or as --fps "
+                "(and --stride, --window, --offset), or fps or duration in the annotations"
+            )
+        return self.timing
+
+
+KINDS: Mapping[str, str] = {
+    "no_features": "annotated videos without features",
+    "no_annotation": "videos with features but without annotation",
+    "unreadable": "unreadable feature files",
+}
+"""Kinds of findings, in words."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in the data that does not fit."""
+
+    kind: str
+    """A key of `KINDS`."""
+    count: int
+    example: str
+    """An id, or the message about a file."""
+
+    def __str__(self) -> str:
+        return f"{self.count} {KINDS[self.kind]}, such as {self.example}"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Features and annotations of the same videos."""
+
+    features: FeatureSet
+    """Of `open`, all features; of a part, those of its videos."""
+    annotations: Annotations | None
+    """Of a subset, the annotations of the subset, also of videos without features."""
+    videos: tuple[Video, ...]
+    """Videos that have features and, if there are annotations, an annotation; in order of `feature_id`."""
+    findings: tuple[Finding, ...] = ()
+    """What does not fit in the whole data set."""
+
+    @classmethod
+    def open(
+        cls,
+        features: Sources,
+        annotations: Annotations | str | Path | None = None,
+        *,
+        id_prefix: str | None = None,
+        timing: Mapping[str, float] | None = None,
+        skip_bad: bool = False,
+        channels_first: bool = False,
+        label_key: str = "label",
+    ) -> "Dataset":
+        """Match features with annotations by video id, and find out when the snippets of each video are.
+
+        Args:
+            features: opened features, or folders or archives; several are joined on channels.
+            annotations: annotations, or a file in ActivityNet's layout.
+            id_prefix: prefix of the ids on one side only, such as `v_`; None detects it.
+            timing: fps, stride, window and offset (frames), for what the features' manifest lacks.
+            skip_bad: leave out files that cannot be read; ignored for opened features, which have their own.
+            channels_first: the files hold [channels, time]; ignored for opened features.
+            label_key: field of a file of annotations that holds the class.
+
+        Raises:
+            SolaError: for bad features or annotations, or when no video has both.
+        """
+        if not isinstance(features, FeatureSet):
+            features = FeatureSet.open(features, channels_first=channels_first, skip_bad=skip_bad)
+        if not isinstance(annotations, Annotations | None):
+            annotations = read_annotations(Path(annotations), label_key)
+        manifest = features.manifest.filled(timing or {})
+        features = features.with_manifest(manifest)
+        records: dict[str, VideoAnnotation | None] = dict.fromkeys(features.videos)
+        unmatched: list[tuple[str, Sequence[str]]] = []
+        if annotations is not None:
+            match = match_videos(features.videos, annotations.videos, id_prefix)
+            records = {ours: annotations.videos[theirs] for ours, theirs in match.videos.items()}
+            unmatched = [("no_features", match.unmatched_annotated), ("no_annotation", match.unmatched)]
+        bad: dict[str, str] = {}
+        headers = features.only(records).headers(bad)
+        if not headers:
+            raise none_left(bad, len(records))
+        features = features.without(bad)
+        videos = tuple(_video(id_, header.shape[0], manifest, records[id_]) for id_, header in headers.items())
+        unmatched.append(("unreadable", tuple(features.unreadable.values())))
+        findings = tuple(Finding(kind, len(found), found[0]) for kind, found in unmatched if found)
+        return cls(features, annotations, videos, findings)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names that the labels of segments index; none without annotations."""
+        return () if self.annotations is None else self.annotations.classes
+
+    def subset(self, name: str) -> "Dataset":
+        """Return the videos of one subset. Raises SolaError when it is unknown or none of its videos has features."""
+        if self.annotations is None:
+            raise SolaError(f"subset {name!r}: unknown without annotations; expected annotations with the features")
+        annotations = self.annotations.subset(name)
+        videos = tuple(video for video in self.videos if video.subset == name)
+        if not videos:
+            raise SolaError(
+                f"subset {name!r}: none of its {len(annotations.videos)} videos has features; check subset and folder"
+            )
+        return self._part(videos, annotations)
+
+    def only(self, ids: Iterable[str]) -> "Dataset":
+        """Return the videos with these ids. Raises SolaError for an unknown id."""
+        chosen = set(ids)
+        videos = tuple(video for video in self.videos if video.id in chosen)
+        if len(videos) < len(chosen):
+            unknown = min(chosen - {video.id for video in videos})
+            raise SolaError(f"no video {unknown!r} in the data set; expected one that has features")
+        annotations = self.annotations
+        if annotations is not None:
+            annotations = replace(annotations, videos={video.id: annotations.videos[video.id] for video in videos})
+        return self._part(videos, annotations)
+
+    def readable(self, skipped: dict[str, str] | None = None) -> "Dataset":
+        """Return the videos whose file can be read. Without `skip_bad` these are all, and no file is read.
+
+        `skipped` gets the reasons for the others, by `feature_id`.
+        """
+        return self.only([video.id for video, _ in self.items(skipped)]) if self.features.skip_bad else self
+
+    def with_features(self, features: Sources, *, name: str | None = None) -> "Dataset":
+        """Return the same videos with other features, such as transformed ones; their manifest comes first for timing.
+
+        `name` stands for the features in messages, instead of their folder.
+
+        Raises SolaError when the features lack a video, or have another number of snippets for it.
+        """
+        if not isinstance(features, FeatureSet):
+            features = FeatureSet.open(features, skip_bad=self.features.skip_bad)
+        name = name or str(features.streams[0].source)
+        manifest = features.manifest.filled(self.features.manifest.timing())
+        ids = _their_ids(self.videos, features.videos, name)
+        videos = []
+        for video in self.videos:
+            if video.id not in ids:
+                raise SolaError(
+                    f"{name}: has no features of video {video.id!r}, which the raw ones have; transform them all"
+                )
+            length = features.length(ids[video.id])
+            if length != video.length:
+                raise SolaError(
+                    f"{name}: video {video.id!r}: {length} snippets, where the raw features have {video.length}; "
+                    "compare sets that were taken snippet for snippet from the same features"
+                )
+            record = None if self.annotations is None else self.annotations.videos[video.id]
+            videos.append(replace(_video(ids[video.id], length, manifest, record), id=video.id))
+        videos.sort(key=lambda video: video.feature_id)
+        features = features.with_manifest(manifest)
+        return replace(self, features=features.only(ids.values()), videos=tuple(videos))
+
+    def read(self, video: Video) -> Float[np.ndarray, "time channels"]:
+        """Return a video's features in their stored dtype. Raises SolaError naming a bad file."""
+        return self.features.read(video.feature_id)
+
+    def items(
+        self, skipped: dict[str, str] | None = None
+    ) -> Iterator[tuple[Video, Float[np.ndarray, "time channels"]]]:
+        """Yield every video with its features.
+
+        Raises SolaError at a bad file; with `skip_bad` it is left out, and `skipped` gets the reason by `feature_id`.
+        """
+        videos = {video.feature_id: video for video in self.videos}
+        for id_, array in self.features.read_good(videos, skipped):
+            yield videos[id_], array
+            del array  # or two files would be in memory while the next is read
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __str__(self) -> str:
+        counts = {finding.kind: finding.count for finding in self.findings}
+        if self.annotations is None:
+            return f"{len(self)} videos have features"
+        return (
+            f"{len(self)} videos have features and annotations{_prefix(self.videos)}, "
+            f"{counts.get('no_annotation', 0)} only features, {counts.get('no_features', 0)} only annotations"
+        )
+
+    def _part(self, videos: tuple[Video, ...], annotations: Annotations | None) -> "Dataset":
+        features = self.features.only(video.feature_id for video in videos)
+        return replace(self, features=features, annotations=annotations, videos=videos)
+
+
+def _video(feature_id: str, length: int, manifest: Manifest, record: VideoAnnotation | None) -> Video:
+    """Return the video of these features; a manifest comes before an annotation for timing."""
+    timing = resolve_grid(
+        length,
+        **manifest.timing(),
+        annotation_fps=None if record is None else record.fps,
+        duration=None if record is None else record.features_duration,
+    )
+    if record is None:
+        return Video(feature_id, feature_id, length, Segments.empty(), None, None, timing)
+    return Video(record.video, feature_id, length, record.segments, record.duration, record.subset, timing)
+
+
+def _their_ids(videos: Sequence[Video], others: Collection[str], name: str) -> dict[str, str]:
+    """Return the id in other features by the id in the data set: the same as in its features, or matched."""
+    theirs = set(others)
+    if all(video.feature_id in theirs for video in videos):
+        return {video.id: video.feature_id for video in videos}
+    match = match_videos(others, {video.id for video in videos}, what=f"features of {name}")
+    return {id_: theirs for theirs, id_ in match.videos.items()}
+
+
+def _prefix(videos: Sequence[Video]) -> str:
+    """Return in words what the ids on one side begin with and those on the other do not."""
+    for video in videos:
+        shorter, longer = sorted((video.id, video.feature_id), key=len)
+        if longer != shorter:
+            return f" (prefix {longer.removesuffix(shorter)!r})"
+    return ""

@@ -1,0 +1,141 @@
+"""One training from start to end: what every kind of training does around its own data and task."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import psutil
+import torch
+from torch import nn
+
+from sola.core.device import Device, Precision, choose_device, choose_precision
+from sola.core.files import existing, read_json
+from sola.training.checkpoint import BestWeights
+from sola.training.distributed import joined
+from sola.training.run import Run, begin, environment, may_begin
+from sola.training.tensorboard import require_tensorboard
+from sola.training.trainer import Task, Trainer, kept_model
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a training runs."""
+
+    device: torch.device
+    precision: Literal["fp32", "bf16"]
+    folder: Path
+    """An existing folder for unnamed files that are mapped into memory."""
+    free_memory: int
+    """Bytes of free memory for each of the processes on this machine."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a training needs once its data has been read."""
+
+    task: Task[Any, Any]
+    epochs: int
+    description: Mapping[str, Any]
+    """Entries of the run's config.json; "training" and "features" must agree when the run is resumed."""
+    notes: Sequence[str] = ()
+    """Lines for the log, written before training starts."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is carried out; none of it changes the result."""
+
+    resume: bool = False
+    """Continue from the run's checkpoint; start where there is none; do nothing if the run is finished."""
+    overwrite: bool = False
+    """Start again where a run exists."""
+    tensorboard: bool = False
+    """Also write the log's rows as TensorBoard event files."""
+    quiet: bool = False
+    """Show no progress bar."""
+
+
+def run_training(
+    out: Path,
+    requested: Mapping[str, Any],
+    prepare: Callable[[Place], Prepared],
+    save: Callable[[nn.Module], None],
+    *,
+    product: str,
+    device: Device,
+    precision: Precision,
+    options: Options,
+) -> None:
+    """Train in the folder `out` unless it holds the finished run.
+
+    Args:
+        out: the run's folder.
+        requested: what the user asked for; a resumed run must have been asked for the same.
+        prepare: reads the data and returns the task. Called only if there is something to train.
+        save: writes the product from the trained model.
+        product: the file that a finished run holds.
+        device: where to train.
+        precision: of the predictions.
+        options: resume, overwrite, and what is shown.
+
+    Raises:
+        SolaError: when the run exists and neither `resume` nor `overwrite` is given, when a resumed run was asked for
+            something else, or when the folder cannot be written.
+    """
+    require_tensorboard(options.tensorboard)
+    with joined(choose_device(device)) as processes:
+        run = Run(out)
+        if not may_begin(run, requested, resume=options.resume, overwrite=options.overwrite, product=product):
+            log.info("%s: finished already, nothing to do", out)
+            return
+        processes.wait()  # all have looked at the folder before the first writes to it
+        chosen = choose_device(device)
+        place = Place(
+            chosen,
+            choose_precision(precision, chosen),
+            existing(out),
+            int(psutil.virtual_memory().available / processes.here),
+        )
+        prepared = prepare(place)
+        description = {
+            "requested": dict(requested),
+            **prepared.description,
+            "environment": environment(place.device, place.precision, processes.count),
+        }
+        for note in (*prepared.notes, *_changes(run, description["environment"])):
+            log.info("%s", note)
+        if processes.leads:
+            begin(run, description, resume=options.resume)
+        processes.wait()
+        trainer = Trainer(run, place.device, place.precision, processes, options.tensorboard, options.quiet)
+        trainer.fit(prepared.task, prepared.epochs, resume=options.resume)
+        if processes.leads:
+            model = kept_model(prepared.task)
+            epoch = BestWeights(run.best).restore(model)
+            if epoch is not None:
+                log.info("kept epoch %d of %d, which has the lowest validation loss", epoch, prepared.epochs)
+            save(model)
+        processes.wait()
+
+
+def fingerprint(header: object, arrays: Iterable[np.ndarray]) -> str:
+    """Return a digest of a header and of every value: data with the same one are the same data."""
+    digest = hashlib.sha256(repr(header).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _changes(run: Run, environment: Mapping[str, Any]) -> list[str]:
+    """Say what differs from the machine on which a resumed run was started."""
+    if not (run.checkpoint.is_file() and run.is_run()):
+        return []
+    before = read_json(run.config, "a run's config").get("environment", {})
+    changed = [f"{name} {before[name]}, now {now}" for name, now in environment.items() if before.get(name, now) != now]
+    return [f"begun with {'; '.join(changed)}: the result may differ in its last bits"] if changed else []

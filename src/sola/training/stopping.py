@@ -1,0 +1,36 @@
+"""Requests to stop: SIGINT and SIGTERM end a training after the step under way."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Stop:
+    """Whether the run was asked to stop."""
+
+    is_set: bool = False
+
+
+@contextmanager
+def stop_requests() -> Iterator[Stop]:
+    """Turn the first SIGINT or SIGTERM into a request, so that a step is never cut in two; a second one kills."""
+    stop = Stop()
+    handlers: dict[signal.Signals, Any] = {}
+
+    def request(number: int, _frame: Any) -> None:
+        stop.is_set = True
+        signal.signal(number, handlers[signal.Signals(number)])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            handlers[number] = signal.signal(number, request)
+        except ValueError:  # not in the main thread: the caller handles signals
+            break
+    try:
+        yield stop
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
