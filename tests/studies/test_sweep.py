@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(data: Path, name: str, out: Path, *more: str) -> list[str]:
     where = [str(data / "features"), "--annotations", str(data / "annotations.json"), "--out", str(out)]
-    return ["experiment", name, *where, "--quick", "--quiet", *more]
+    return ["reproduce", name, *where, "--quick", "--quiet", *more]
 
 
 LITTLE = ("--seeds", "1", "--no-controls")
@@ -116,10 +116,10 @@ def complete(path: Path) -> bool:
 
 class TestRefusals:
     def test_without_features_only_quick_goes(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-        assert "--quick" in refused(capsys, "experiment", "table1", "--out", tmp_path / "out")
+        assert "--quick" in refused(capsys, "reproduce", "table1", "--out", tmp_path / "out")
 
     def test_an_unknown_name_is_answered_with_those_there_are(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert "sectionC" in refused(capsys, "experiment", "table4")
+        assert "sectionC" in refused(capsys, "reproduce", "table4")
 
     def test_a_folder_of_something_else_is_not_touched(
         self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -148,7 +148,7 @@ class TestWorkspace:
     def test_it_is_of_one_process(self, tmp_path: Path) -> None:
         with (
             Workspace(tmp_path).claimed_for(self.data()),
-            pytest.raises(SolaError, match="another sola experiment"),
+            pytest.raises(SolaError, match="another `sola reproduce`"),
             Workspace(tmp_path).claimed_for(self.data()),
         ):
             pass

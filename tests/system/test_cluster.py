@@ -69,7 +69,7 @@ class Cluster:
 
     def begin(self, *arguments: object) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "sola", *map(str, arguments), "--engine", "ray"],
+            [sys.executable, "-m", "sola", *map(str, arguments), "--executor", "ray"],
             env=self.environment,
             text=True,
             stdout=subprocess.DEVNULL,
@@ -132,7 +132,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = ("--hidden", "16", "--epochs", "1", "--windows-per-video", "4", "--step", "2")
     assert sola("train", features, "--out", folder / "module", *module, "--quiet") == 0
     head = ("--model", "bmn", "--length", "24", "--epochs", "2", "--decay-every", "1")
-    train = ("localize", "train", features, "--annotations", annotations, "--out", folder / "head")
+    train = ("train-detector", features, "--annotations", annotations, "--out", folder / "head")
     assert sola(*train, *head, "--quiet") == 0
     return folder
 
@@ -211,7 +211,7 @@ def test_features_in_a_bucket_are_those_of_one_process_and_grow(cluster: Cluster
 def test_what_a_killed_worker_was_at_is_worked_on_again(cluster: Cluster, world: Path, tmp_path: Path) -> None:
     assert sola("extract", world / "clips", "--out", tmp_path / "here", "--encoder", f"{QUADRANTS}:quick") == 0
     out = tmp_path / "there"
-    slowly = ("--encoder", f"{QUADRANTS}:slow", "--batch", "1", "--quiet")  # half a second a clip
+    slowly = ("--encoder", f"{QUADRANTS}:slow", "--batch-size", "1", "--quiet")  # half a second a clip
     command = cluster.begin("extract", world / "clips", "--out", out, *slowly)
     while not list(out.glob("*.npy")) and command.poll() is None:
         time.sleep(0.01)
@@ -260,9 +260,9 @@ def test_a_transform_that_was_stopped_is_refused_until_it_is_whole(
     assert {name: content for name, content in contents(out).items() if name != "new.npy"} == whole
     assert kept.stat().st_mtime_ns == state
     whole = contents(out)
-    assert sola(*call, "--engine", "ray") == 0  # nothing to do: no cluster is begun
+    assert sola(*call, "--executor", "ray") == 0  # nothing to do: no cluster is begun
     shutil.copytree(features, tmp_path / "others")
-    others = ("transform", world / "module", tmp_path / "others", "--out", out, "--engine", "ray")
+    others = ("transform", world / "module", tmp_path / "others", "--out", out, "--executor", "ray")
     assert "exists already, with features" in refused(capsys, *others)
     assert contents(out) == whole
 
@@ -271,11 +271,11 @@ def test_a_transform_that_was_stopped_is_refused_until_it_is_whole(
 def test_detections_are_those_of_one_process(cluster: Cluster, world: Path, tmp_path: Path) -> None:
     features, annotations = world / "data" / "features", world / "data" / "annotations.json"
     here = ("--annotations", annotations, "--proposals", tmp_path / "proposals.json", "--quiet")
-    assert sola("localize", "predict", world / "head", features, "--out", tmp_path / "here.json", *here) == 0
+    assert sola("detect", world / "head", features, "--out", tmp_path / "here.json", *here) == 0
     head, stored = upload(world / "head", "head"), upload(features, "found-in")
     put(Storage.of("s3://videos"), annotations, "annotations.json")
     there = ("--annotations", "s3://videos/annotations.json", "--proposals", "s3://videos/proposals.json", "--quiet")
-    cluster.call("localize", "predict", head, stored, "--out", "s3://videos/there.json", *there)
+    cluster.call("detect", head, stored, "--out", "s3://videos/there.json", *there)
     for ours, theirs in (("here", "there"), ("proposals", "proposals")):
         one = json.loads((tmp_path / f"{ours}.json").read_text())["results"]
         other = Storage.of("s3://videos").read_json(f"{theirs}.json")["results"]
@@ -291,7 +291,7 @@ def test_detections_are_those_of_one_process(cluster: Cluster, world: Path, tmp_
 def test_a_place_in_an_object_store_needs_the_cluster(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, "transform", world / "module", "s3://videos/raw", "--out", "out")
     assert "s3://videos/raw: is in an object store; pass --engine ray" in line
-    line = refused(capsys, "extract", world / "clips", "--out", "x", "--engine", "ray", "--workers", "0")
+    line = refused(capsys, "extract", world / "clips", "--out", "x", "--executor", "ray", "--workers", "0")
     assert "--workers" in line
 
 

@@ -51,7 +51,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     many = str(folder / "many" / "features")
     assert sola("train", many, "--out", str(folder / "wide"), *MODULE, "--epochs", "1", "--quiet") == 0
     head = (*HEAD, "--epochs", "1", "--decay-every", "1")
-    assert sola("localize", "train", features, *annotations, *head, "--out", str(folder / "head"), "--quiet") == 0
+    assert sola("train-detector", features, *annotations, *head, "--out", str(folder / "head"), "--quiet") == 0
     return folder
 
 
@@ -59,16 +59,16 @@ def commands(world: Path, out: Path) -> dict[str, list[str]]:
     """What is killed, by name; called again, each goes on or begins again by itself."""
     features = str(world / "data" / "features")
     annotations = ["--annotations", str(world / "data" / "annotations.json")]
-    experiment = ["experiment", "table6", features, *annotations, "--quick", "--seeds", "1", "--no-controls"]
+    experiment = ["reproduce", "table6", features, *annotations, "--quick", "--seeds", "1", "--no-controls"]
     found = {
         "train": ["train", features, *MODULE, "--resume"],
         "transform": ["transform", str(world / "wide"), str(world / "many" / "features")],
-        "extract": ["extract", str(world / "clips"), "--encoder", SLOW, "--batch", "1"],
-        "localize train": ["localize", "train", features, *annotations, *HEAD, "--resume"],
-        "localize predict": ["localize", "predict", str(world / "head"), features, "--overwrite"],
-        "experiment": experiment,
+        "extract": ["extract", str(world / "clips"), "--encoder", SLOW, "--batch-size", "1"],
+        "train-detector": ["train-detector", features, *annotations, *HEAD, "--resume"],
+        "detect": ["detect", str(world / "head"), features, "--overwrite"],
+        "reproduce": experiment,
     }
-    places = {"localize predict": out / "detections.json"}
+    places = {"detect": out / "detections.json"}
     return {name: [*found[name], "--out", str(places.get(name, out / "out")), "--quiet"] for name in found}
 
 
@@ -129,7 +129,7 @@ def timeless(value: Any) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train", "transform", "extract", "localize train", "localize predict", "experiment"])
+@pytest.mark.parametrize("name", ["train", "transform", "extract", "train-detector", "detect", "reproduce"])
 def test_killed_at_random_moments_it_ends_where_an_undisturbed_run_does(world: Path, tmp_path: Path, name: str) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     began = time.monotonic()

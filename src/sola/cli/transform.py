@@ -1,61 +1,58 @@
 """`sola transform`."""
 
-import dataclasses
+import logging
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from cyclopts import Parameter
 
-from sola.cli.console import parse, say, stderr_bar
-from sola.cli.options import Features, Reading, ReadingFlags, Spreading, SpreadingFlags, place_of, report_skipped
-from sola.core.device import Device
-from sola.core.storage import Storage
-from sola.data.features import FeatureSet
-from sola.pipeline.executors import run_job
-from sola.pipeline.transform_job import load_module, transform_job
+from sola.cli.options import (
+    OUTPUT,
+    DeviceOption,
+    Execution,
+    Features,
+    ModuleRun,
+    Overwrite,
+    Quiet,
+    Reading,
+    bar_progress,
+    place_of,
+    report_skipped,
+)
+from sola.core.log import show_log
+
+log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class Transform:
-    """Write every video of FEATURES through the module of RUN to OUT: same names, same format, same dtype.
+def transform(
+    run: ModuleRun,
+    features: Features,
+    /,
+    *,
+    reading: Reading = Reading(),
+    device: DeviceOption = "auto",
+    execution: Execution = Execution(),
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run `sola transform`.
 
-    A transform that was stopped continues with the videos that are missing.
+    Args:
+        out: Folder of features to write.
     """
+    from sola.core.progress import progress_bar
+    from sola.core.storage import Storage
+    from sola.pipeline.executors import run_job
+    from sola.pipeline.stored_features import StoredFeatures
+    from sola.pipeline.transform_job import load_module, transform_job
 
-    run: Annotated[Positional[Path], arg(metavar="RUN")]
-    """A finished run of `sola train`."""
-    features: Features
-    """A folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
-    out: Annotated[Path, arg(metavar="DIR")]
-    """The folder to write."""
-    overwrite: bool = False
-    """Replace what another transform wrote to OUT."""
-    device: Device = "auto"
-    """The GPU where there is one, or as named."""
-    quiet: bool = False
-    """No progress bar, no remarks."""
-    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
-    spreading: SpreadingFlags = dataclasses.field(default_factory=Spreading)
-
-
-def run(arguments: list[str]) -> None:
-    """Parse and run."""
-    options = parse(Transform, "transform", arguments)
-    executor = options.spreading.executor(options.run, *options.features, options.out)
-    module = load_module(options.run)
-    features = options.reading.open_anywhere(options.features)
-    job = transform_job(module, features, Storage.of(options.out), device=options.device, overwrite=options.overwrite)
-    with stderr_bar(options.quiet) as bar:
-        line = bar.add_task("transform", total=None)
-        skipped = run_job(
-            job,
-            executor,
-            skip_bad=options.reading.skip_bad,
-            progress=lambda done, total, snippets: bar.update(line, completed=done, total=total),
-        )
-    if isinstance(features, FeatureSet):
-        skipped = {**features.unreadable, **skipped}
-    report_skipped(skipped)
-    if not options.quiet:
-        count = sum(video not in skipped for video in features.videos)
-        say(f"{place_of(options.out)}: {count} videos")
+    show_log(quiet)
+    executor = execution.executor_for(run, *features, out)
+    module, opened = load_module(run), reading.open_stored(features)
+    job = transform_job(module, opened, Storage.of(out), device=device, overwrite=overwrite)
+    with progress_bar("transform", total=len(opened.videos), quiet=quiet) as bar:
+        skipped = run_job(job, executor, skip_bad=reading.skip_bad, progress=bar_progress(bar))
+    count = len(opened.videos) - len(skipped)
+    report_skipped({} if isinstance(opened, StoredFeatures) else opened.unreadable, skipped)
+    log.info("%s: %d videos", place_of(out), count)

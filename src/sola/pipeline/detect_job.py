@@ -15,7 +15,7 @@ from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
 from sola.data.class_scores import VideoScores
-from sola.data.dataset import Dataset
+from sola.data.dataset import Dataset, Video
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.segments import Segments
 from sola.detectors.detect import VIDEOS_AT_A_TIME, detect, name_proposals
@@ -70,19 +70,10 @@ class DetectJob:
     ) -> None:
         self._detector, self._data = detector, data
         self._scores, self._combine, self._device = scores, combine, device
-        timing: object = None
-        if isinstance(data, Dataset):
-            self._feature_ids = {video.id: video.feature_id for video in data.videos}
-            timing = [[video.duration, repr(video.timing)] for video in data.videos]
-        else:
-            self._feature_ids = data.feature_ids
-            timing = [
-                dict(data.features.timing),
-                data.annotations
-                and [
-                    [record.duration, record.fps, record.features_share] for record in data.annotations.videos.values()
-                ],
-            ]
+        self._feature_ids = {video.id: video.feature_id for video in data.videos}
+        timing: object = [[video.duration, repr(video.timing)] for video in data.videos if isinstance(video, Video)]
+        if isinstance(data, StoredDataset):
+            timing = [dict(data.features.timing), repr(data.annotations)]
         ids = list(self._feature_ids)
         self._groups = {ids[start]: ids[start : start + group] for start in range(0, len(ids), group)}
         self.videos = tuple(self._groups)
@@ -180,7 +171,7 @@ def find_actions(
     """
     group = VIDEOS_AT_A_TIME if isinstance(executor, Threads) and isinstance(data, Dataset) else 1
     job = DetectJob(detector, data, workspace, scores=scores, combine=combine, device=device, group=group)
-    total = len(data) if isinstance(data, Dataset) else len(data.feature_ids)
+    total = len(data.videos)
 
     def in_videos(done: float, groups: int, snippets: int) -> None:
         progress(done * total / groups, total, snippets)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from sola.core.checks import at_least, not_negative, positive
 from sola.core.errors import SolaError
 from sola.data.journal import JobFolder, Report, Row
 from sola.video.errors import BadVideo
@@ -155,8 +156,7 @@ class Threads:
     """Videos at a time."""
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise SolaError(f"jobs must be positive, not {self.count}")
+        at_least(1, jobs=self.count)
 
     def run(self, job: VideoJob, videos: Sequence[str], tally: Tally) -> None:
         """Run a job on videos; the first error or an interrupt ends all of them soon."""
@@ -213,8 +213,9 @@ class Ray:
     """GPUs per worker; 0.5 puts two workers on a GPU."""
 
     def __post_init__(self) -> None:
-        if (self.workers is not None and self.workers < 1) or self.cpus <= 0 or self.gpus < 0:
-            raise SolaError("--workers and --worker-cpus must be positive, --worker-gpus not below 0")
+        at_least(1, workers=self.workers)
+        positive(worker_cpus=self.cpus)
+        not_negative(worker_gpus=self.gpus)
 
     def run(self, job: VideoJob, videos: Sequence[str], tally: Tally) -> None:
         """Run a job on videos.
@@ -224,7 +225,7 @@ class Ray:
         try:
             import ray.data  # its import configures logging, which would write into a progress bar
         except ImportError:
-            raise SolaError("--engine ray needs Ray Data; install sola-tal[cluster]") from None
+            raise SolaError("--executor ray needs Ray Data; install sola-tal[cluster]") from None
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         with self._cluster(ray) as room:
             ray.data.DataContext.get_current().enable_progress_bars = False

@@ -53,7 +53,7 @@ def rebuild_chain(
         raise SolaError(
             f"the detector was trained on features (encoder {manifest.encoder or 'unknown'}) that `sola extract` did "
             "not make, so nothing says how a video becomes such features; extract them your way, then use "
-            "`sola localize predict`"
+            "`sola detect`"
         )
     recorded = str(manifest.extraction.get("encoder"))
     if encoder is None and is_own(recorded):
@@ -73,7 +73,7 @@ def rebuild_chain(
     if loaded.dim != detector.model.channels:
         raise SolaError(
             f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.model.channels}: it was "
-            "trained on several sets of features joined; extract each, then use `sola localize predict`"
+            "trained on several sets of features joined; extract each, then use `sola detect`"
         )
     return Chain(chosen, found, detector)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from sola.core.errors import SolaError
 from sola.core.storage import Storage, StoredFile, is_remote, renaming_errors
@@ -65,6 +66,9 @@ class StoredFeatures:
                 )
         return cls(sources, tuple(files), tuple(manifests), channels_first, timing or {})
 
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Always empty: no file is read before its video is worked on."""
+
     @property
     def videos(self) -> tuple[str, ...]:
         """Sorted ids."""
@@ -101,14 +105,22 @@ class StoredFeatures:
 Features = FeatureSet | StoredFeatures
 
 
+class StoredVideo(NamedTuple):
+    """A video of a `StoredDataset`."""
+
+    id: str
+    """Id in the annotations, or in the features where there are no annotations."""
+    feature_id: str
+    """Id in the features."""
+
+
 @dataclass(frozen=True)
 class StoredDataset:
     """Features in object stores, matched with annotations."""
 
     features: StoredFeatures
     annotations: Annotations | None
-    feature_ids: dict[str, str]
-    """Id in the features by id in the annotations; the same without annotations."""
+    videos: tuple[StoredVideo, ...]
     id_prefix: str | None = None
 
     @classmethod
@@ -117,9 +129,11 @@ class StoredDataset:
     ) -> "StoredDataset":
         """Match features and annotations by video id. Raises SolaError if no video has both."""
         if annotations is None:
-            return cls(features, None, {video: video for video in features.videos})
+            return cls(features, None, tuple(StoredVideo(video, video) for video in features.videos))
         match = match_videos(features.videos, annotations.videos, id_prefix)
-        return cls(features, annotations, {theirs: ours for ours, theirs in match.videos.items()}, id_prefix)
+        return cls(
+            features, annotations, tuple(StoredVideo(theirs, ours) for ours, theirs in match.videos.items()), id_prefix
+        )
 
     @contextmanager
     def fetched(self, video: str) -> Iterator[Dataset]:
@@ -127,7 +141,8 @@ class StoredDataset:
         annotations = self.annotations
         if annotations is not None:
             annotations = replace(annotations, videos={video: annotations.videos[video]})
-        with self.features.fetched(self.feature_ids[video]) as features:
+        feature_id = next(one.feature_id for one in self.videos if one.id == video)
+        with self.features.fetched(feature_id) as features:
             yield Dataset.open(features, annotations, id_prefix=self.id_prefix)
 
 

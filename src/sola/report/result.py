@@ -127,4 +127,4 @@ def read_result(path: Path) -> Result:
     except OSError as error:
         raise SolaError(f"{path}: cannot be read as an experiment's result ({error.strerror or error})") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SolaError(f"{path}: not an experiment's result ({error}); run `sola experiment` again") from None
+        raise SolaError(f"{path}: not an experiment's result ({error}); run `sola reproduce` again") from None

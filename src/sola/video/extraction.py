@@ -1,7 +1,6 @@
 """One video file × encoder → one file of features."""
 
 import dataclasses
-import math
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from sola.core.checks import at_least, positive
 from sola.core.errors import SolaError
 from sola.data.growing import GrowingArray
 from sola.data.journal import Report
@@ -56,12 +56,11 @@ class Sampling:
         dtype: DType = "float16",
         batch: int | None = None,
     ) -> "Sampling":
-        """Return the settings, with the encoder's own where None. Raises SolaError if a number is not positive."""
+        """Return the settings, with the encoder's own where None. Raises SolaError if a number is out of range."""
         fps, stride = encoder.fps if fps is None else fps, encoder.stride if stride is None else stride
         batch = max(1, FRAMES_AT_ONCE // encoder.window) if batch is None else batch
-        for name, value in (("fps", fps), ("stride", stride), ("batch", batch)):
-            if not 0 < value < math.inf:
-                raise SolaError(f"{name} must be positive, not {value}")
+        positive(fps=fps)
+        at_least(1, stride=stride, batch=batch)
         return cls(fps, stride, framing or encoder.framing, dtype, batch)
 
     def manifest(self, encoder: Encoder, source: str) -> Manifest:
