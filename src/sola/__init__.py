@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from sola.evaluation.similarity import inspect as inspect
     from sola.export import to_fiftyone as to_fiftyone
     from sola.export import write_handover as write_handover
+    from sola.pipeline.extract_job import extract as extract
     from sola.pipeline.pipeline import predict as predict
     from sola.pipeline.pipeline import rebuild_chain as rebuild_chain
+    from sola.pipeline.transform_job import transform as transform
     from sola.softlanding.auto import suggest as suggest
     from sola.softlanding.config import TrainingConfig as TrainingConfig
     from sola.softlanding.network import SoLa as SoLa
     from sola.softlanding.recipes import RECIPES as RECIPES
     from sola.softlanding.recipes import Recipe as Recipe
     from sola.softlanding.train import train as train
-    from sola.softlanding.transform import transform as transform
     from sola.softlanding.transform import transform_array as transform_array
     from sola.video.encoders.loading import load_encoder as load_encoder
-    from sola.video.extraction import extract as extract
     from sola.video.files import find_videos as find_videos
 
 _NAMES = {
@@ -64,15 +64,16 @@ _NAMES = {
     "evaluation.probe": "probe",
     "evaluation.similarity": "inspect",
     "export": "to_fiftyone write_handover",
+    "pipeline.extract_job": "extract",
     "pipeline.pipeline": "predict rebuild_chain",
+    "pipeline.transform_job": "transform",
     "softlanding.auto": "suggest",
     "softlanding.config": "TrainingConfig",
     "softlanding.network": "SoLa",
     "softlanding.recipes": "RECIPES Recipe",
     "softlanding.train": "train",
-    "softlanding.transform": "transform transform_array",
+    "softlanding.transform": "transform_array",
     "video.encoders.loading": "load_encoder",
-    "video.extraction": "extract",
     "video.files": "find_videos",
 }
 """Public names by their module."""

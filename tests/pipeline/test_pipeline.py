@@ -17,6 +17,7 @@ from support.rendering import picture, render
 
 from sola.data.detections import read_detections
 from sola.data.manifest import Manifest
+from sola.pipeline import detect_job
 
 pytestmark = pytest.mark.slow  # all stand on trained runs
 
@@ -193,6 +194,31 @@ def test_features_of_other_frames_do_not_go_to_a_detector(
     (tmp_path / "features" / "features.json").write_text(json.dumps(manifest))
     line = refused(capsys, "detect", world / "plain", tmp_path / "features", "--out", tmp_path / "o.json")
     assert "frames that are cut otherwise" in line
+
+
+def test_detection_that_was_stopped_continues(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["localize", "predict", world / "plain", world / "features", "--quiet", "--out"]
+    assert sola(*arguments, tmp_path / "expected.json") == 0
+    calls: list[tuple[str, ...]] = []
+    detect = detect_job.detect
+
+    def stopping(detector: object, features: object, records: dict[str, object], **more: object) -> object:
+        calls.append(tuple(records))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return detect(detector, features, records, **more)
+
+    monkeypatch.setattr(detect_job, "detect", stopping)
+    monkeypatch.setattr(detect_job, "VIDEOS_AT_A_TIME", 1)
+    assert sola(*arguments, tmp_path / "out.json") == 130
+    assert not (tmp_path / "out.json").exists()
+    assert sola(*arguments, tmp_path / "out.json") == 0
+    assert calls == [("v0",), ("v1",), ("v2",), ("v2",)]
+    assert {path.name for path in tmp_path.iterdir()} == {"expected.json", "out.json"}
+    ours, theirs = content(tmp_path / "out.json"), content(tmp_path / "expected.json")
+    assert list(ours) == list(theirs)
+    for video in ours:
+        assert len(ours[video]) == len(theirs[video])
 
 
 def test_a_prediction_that_was_killed_goes_on(world: Path, tmp_path: Path) -> None:

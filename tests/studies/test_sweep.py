@@ -11,6 +11,7 @@ import pytest
 from support.calling import refused, sola
 
 from sola.core.errors import SolaError
+from sola.data.journal import is_finished
 from sola.data.source import DataSource
 from sola.data.synthetic import SyntheticWorld, write
 from sola.studies.pool import Pool
@@ -111,7 +112,7 @@ def wait_until(true: object, seconds: float = 120.0) -> None:
 def complete(path: Path) -> bool:
     """Whether a file is of a run that is finished."""
     run = next(one for one in path.parents if one.parent.name in ("modules", "controls", "heads"))
-    return run.parent.name == "controls" or (run / "features").is_dir() or (run / "detections.json").is_file()
+    return run.parent.name == "controls" or is_finished(run / "features") or (run / "detections.json").is_file()
 
 
 class TestRefusals:

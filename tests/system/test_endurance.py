@@ -20,10 +20,11 @@ import numpy as np
 import psutil
 import pytest
 from safetensors.numpy import load_file
-from support.calling import sola
+from support.calling import refused, sola
 from support.places import QUADRANTS
 from support.rendering import render
 
+from sola.data.journal import JOURNAL, MARK
 from sola.data.synthetic import SyntheticWorld, write
 
 KILLS = int(os.environ.get("SOLA_KILLS", "1"))
@@ -215,7 +216,9 @@ class TestDisk:
         out = small_disk / "soft"
         assert sola("transform", str(world / "wide"), str(world / "many" / "features"), "--out", str(out)) == 2
         assert "No space left on device" in capsys.readouterr().err
-        assert not out.exists()
+        assert all(len(np.load(path)) == 100 for path in out.glob("*.npy"))
+        assert {path.name for path in out.iterdir() if path.suffix != ".npy"} <= {MARK, JOURNAL}
+        assert "is not finished" in refused(capsys, "inspect", str(out), "--out", str(world / "inspection"))
 
     @pytest.mark.slow
     def test_a_disk_that_may_no_longer_be_written_is_told_and_the_run_goes_on_later(

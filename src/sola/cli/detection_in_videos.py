@@ -1,22 +1,22 @@
 """`sola detect` on video files."""
 
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from sola.cli.detect import VideoOptions
-from sola.cli.options import Decoding
-from sola.core.device import Device, choose_device
+from sola.cli.options import Decoding, report_skipped
+from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.core.progress import progress_bar
+from sola.core.storage import Storage
 from sola.data.detections import UNLABELED, write_detections
-from sola.data.segments import Segments
 from sola.detectors.trained import TrainedDetector
+from sola.pipeline.detect_job import Found
+from sola.pipeline.executors import Threads
 from sola.pipeline.pipeline import predict, rebuild_chain
 from sola.report.timeline import write_timeline
-from sola.video.extraction_log import ExtractionLog
 from sola.video.files import find_videos
 from sola.video.key_frames import key_frames
 
@@ -50,42 +50,34 @@ def detect_in_videos(
             raise SolaError(f"{path}: exists already; choose another place, or pass --overwrite")
     videos = find_videos(sources)
     detector = TrainedDetector.load(run)
-    chain = rebuild_chain(detector, choose_device(device), encoder=options.encoder, modules=options.modules)
-    workspace = out.absolute().with_name(f".{out.name}.partial")
+    chain = rebuild_chain(detector, device, encoder=options.encoder, modules=options.modules)
+    workspace = Storage.of(out.parent) / f".{out.name}.partial"
     with progress_bar(quiet=quiet) as bar:
         found = predict(
             videos,
             chain,
             workspace,
-            jobs=decoding.jobs,
             batch=decoding.batch_size,
             skip_bad=skip_bad,
             device=device,
-            progress=lambda step, done, total: bar.update(done, total, line=step),
+            executor=Threads(decoding.jobs),
+            progress=lambda step, done, total, snippets: bar.update(done, total, line=step),
         )
-        extracted = ExtractionLog(workspace / "features")
         classes = detector.classes or (UNLABELED,)
         if pictures is not None:
-            draw(pictures, videos, found, extracted, classes)
-    write_detections(out, found, classes)
-    shutil.rmtree(workspace, ignore_errors=True)
-    left_out = [video for video in videos if video not in found]
-    if left_out:
-        log.warning("%d bad files left out, the first: %s", len(left_out), extracted.reason(left_out[0]))
+            draw(pictures, videos, found, classes)
+    write_detections(out, found.detections, classes)
+    workspace.delete()
+    report_skipped(found.skipped)
     also = "" if pictures is None else f", pictures in {pictures}"
-    log.info("%s: %d detections in %d videos%s", out, sum(map(len, found.values())), len(found), also)
+    count = sum(map(len, found.detections.values()))
+    log.info("%s: %d detections in %d videos%s", out, count, len(found.detections), also)
 
 
-def draw(
-    folder: Path,
-    videos: Mapping[str, Path],
-    found: Mapping[str, Segments],
-    extracted: ExtractionLog,
-    classes: tuple[str, ...],
-) -> None:
+def draw(folder: Path, videos: Mapping[str, Path], found: Found, classes: tuple[str, ...]) -> None:
     """Draw the timeline of every video."""
-    for video, detections in found.items():
-        duration = extracted.seconds(video)
+    for video, detections in found.detections.items():
+        duration = found.durations[video]
         middles = [(number + 0.5) * duration / KEY_FRAMES for number in range(KEY_FRAMES)]
         frames = key_frames(videos[video], middles, KEY_FRAME_HEIGHT)
         write_timeline(folder / f"{video}.png", video, duration, frames, detections, classes)

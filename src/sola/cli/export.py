@@ -42,8 +42,8 @@ def onnx(
     Args:
         out: File to write.
     """
-    from sola.cli.loading import load_module
     from sola.export.onnx import export_onnx
+    from sola.pipeline.transform_job import load_module
 
     show_log(quiet)
     export_onnx(load_module(run), out)

@@ -1,9 +1,9 @@
 """`sola extract`."""
 
+import dataclasses
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -16,15 +16,13 @@ from sola.cli.options import (
     Quiet,
     SkipBad,
     Videos,
+    bar_progress,
     place_of,
     report_skipped,
 )
 from sola.core.log import show_log
 from sola.video.encoders.base import DEFAULT_ENCODER
 from sola.video.extraction import DType
-
-if TYPE_CHECKING:
-    from sola.pipeline.extracting import Extraction
 
 log = logging.getLogger(__name__)
 
@@ -64,67 +62,26 @@ def extract(
         dtype: Type of the stored features.
     """
     from sola.core.progress import progress_bar
-    from sola.pipeline.extracting import Extraction, extract_on_cluster, find_stored_videos
-    from sola.pipeline.storage import Storage
+    from sola.core.storage import Storage
+    from sola.pipeline.executors import run_job
+    from sola.pipeline.extract_job import EncoderSource, ExtractJob, find_stored_videos
 
     show_log(quiet)
-    resources = execution.resources(*videos, out)
-    extraction = Extraction(encoder, window, fps, stride, whole_frame, dtype, decoding.batch_size, device)
-    if resources is None:
-        count, skipped = extract_here(
-            videos, out, extraction, jobs=decoding.jobs, skip_bad=skip_bad, overwrite=overwrite, quiet=quiet
-        )
-    else:
-        found = find_stored_videos(videos)
-        with progress_bar("extract", total=len(found), quiet=quiet) as bar:
-            skipped = extract_on_cluster(
-                found,
-                Storage.of(out),
-                extraction,
-                resources=resources,
-                skip_bad=skip_bad,
-                overwrite=overwrite,
-                progress=bar.update,
-            )
-        count = len(found) - len(skipped)
+    executor = execution.executor_for(*videos, out, threads=decoding.jobs)
+    found, source = find_stored_videos(videos), EncoderSource(encoder, window, device)
+    job = ExtractJob(
+        found,
+        source,
+        Storage.of(out),
+        fps=fps,
+        stride=stride,
+        framing=dataclasses.replace(source.load().framing, short_side=None) if whole_frame else None,
+        dtype=dtype,
+        batch=decoding.batch_size,
+        overwrite=overwrite,
+    )
+    with progress_bar("extract", total=len(found), quiet=quiet) as bar:
+        skipped = run_job(job, executor, skip_bad=skip_bad, progress=bar_progress(bar))
     report_skipped(skipped)
+    count = len(found) - len(skipped)
     log.info("%s: %d videos; next: sola train %s --recipe auto --out RUN", place_of(out), count, place_of(out))
-
-
-def extract_here(
-    sources: tuple[Path, ...],
-    out: Path,
-    extraction: "Extraction",
-    *,
-    jobs: int,
-    skip_bad: bool,
-    overwrite: bool,
-    quiet: bool,
-) -> tuple[int, Mapping[str, str]]:
-    """Extract in this process; return the number of videos that have features, and why others have none."""
-    from sola.core.progress import progress_bar
-    from sola.video.extraction import extract
-    from sola.video.extraction_log import ExtractionLog
-    from sola.video.files import find_videos
-
-    videos = find_videos(sources)
-    encoder = extraction.encoder()
-    with progress_bar("extract", total=len(videos), quiet=quiet) as bar:
-        features = extract(
-            videos,
-            encoder,
-            out,
-            fps=extraction.fps,
-            stride=extraction.stride,
-            framing=extraction.framing(encoder),
-            dtype=extraction.dtype,
-            batch=extraction.batch,
-            jobs=jobs,
-            source=extraction.source,
-            skip_bad=skip_bad,
-            overwrite=overwrite,
-            progress=lambda done, snippets: bar.update(done, note=f"{snippets / bar.elapsed:.0f} features/s"),
-        )
-    log = ExtractionLog(out)
-    extracted = set(features.videos)
-    return len(extracted), {video: log.reason(video) for video in videos if video not in extracted}

@@ -67,9 +67,9 @@ def inspect(
         seed: Random seed of the windows.
         out: Folder to write.
     """
-    from sola.cli.loading import load_module
     from sola.evaluation.controls import center
     from sola.evaluation.similarity import compare, cosine_map
+    from sola.pipeline.transform_job import load_module
     from sola.report.plots import assumption_panels, curve_plot, similarity_map_plot, similarity_panels, study_curves
     from sola.report.saving import write_plot
     from sola.softlanding.auto import suggest

@@ -13,9 +13,11 @@ from sola.core.device import Device
 from sola.core.errors import SolaError
 
 if TYPE_CHECKING:
+    from sola.core.progress import ProgressBar
     from sola.data.dataset import Dataset
     from sola.data.features import FeatureSet
-    from sola.pipeline.ray import Resources
+    from sola.pipeline.executors import Progress, Ray, Threads
+    from sola.pipeline.stored_features import StoredFeatures
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,12 @@ class Reading:
 
         return FeatureSet.open(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
 
+    def open_stored(self, sources: Sequence[Path]) -> "FeatureSet | StoredFeatures":
+        """Open one feature set, which may be in an object store."""
+        from sola.pipeline.stored_features import open_features
+
+        return open_features(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
+
     def dataset(
         self,
         sources: Sequence[Path],
@@ -150,20 +158,17 @@ class Execution:
     worker_gpus: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0
     """GPUs of each Ray worker; 0.5 lets two workers share a GPU."""
 
-    def resources(self, *places: Path | None) -> "Resources | None":
-        """Return the resources to request from Ray; None for local execution.
-
-        Raises SolaError for a place in an object store without Ray.
-        """
-        from sola.pipeline.ray import Resources
-        from sola.pipeline.storage import Storage, is_remote
+    def executor_for(self, *places: Path | None, threads: int = 1) -> "Threads | Ray":
+        """Return what runs the job. Raises SolaError for a place in an object store without Ray."""
+        from sola.core.storage import Storage, is_remote
+        from sola.pipeline.executors import Ray, Threads
 
         if self.executor == "local":
             for place in filter(None, places):
                 if is_remote(place):
                     raise SolaError(f"{Storage.of(place).location}: is in an object store; pass --executor ray")
-            return None
-        return Resources(self.workers, self.worker_cpus, self.worker_gpus)
+            return Threads(threads)
+        return Ray(self.workers, self.worker_cpus, self.worker_gpus)
 
 
 @Parameter(name="*", group=EXECUTION)
@@ -198,9 +203,14 @@ def report_skipped(*skipped: Mapping[str, str]) -> None:
 
 def place_of(place: Path) -> str:
     """Return a place as users write it: a Path drops one of the two slashes of a URL."""
-    from sola.pipeline.storage import Storage, is_remote
+    from sola.core.storage import Storage, is_remote
 
     return Storage.of(place).location if is_remote(place) else str(place)
+
+
+def bar_progress(bar: "ProgressBar") -> "Progress":
+    """Return the function through which a job reports to a progress bar."""
+    return lambda done, total, snippets: bar.update(done, total, f"{snippets / bar.elapsed:.0f} features/s")
 
 
 def print_wide(renderable: Any) -> None:

@@ -15,6 +15,7 @@ from sola.cli.options import (
     Overwrite,
     Quiet,
     Reading,
+    bar_progress,
     place_of,
     report_skipped,
 )
@@ -40,35 +41,18 @@ def transform(
     Args:
         out: Folder of features to write.
     """
-    from sola.cli.loading import load_module
-    from sola.core.device import choose_device
     from sola.core.progress import progress_bar
-    from sola.pipeline.staging import StoredFeatures
-    from sola.pipeline.storage import Storage
-    from sola.pipeline.transforming import transform_on_cluster
-    from sola.softlanding.transform import transform as transform_here
+    from sola.core.storage import Storage
+    from sola.pipeline.executors import run_job
+    from sola.pipeline.stored_features import StoredFeatures
+    from sola.pipeline.transform_job import load_module, transform_job
 
     show_log(quiet)
-    resources = execution.resources(run, *features, out)
-    with progress_bar("transform", quiet=quiet) as bar:
-        if resources is None:
-            module = load_module(run).to(choose_device(device))
-            opened = reading.open(features)
-            bad: dict[str, str] = {}
-            transform_here(module, opened, out, overwrite=overwrite, skipped=bad, progress=bar.update)
-            count, skipped = len(opened.videos) - len(bad), {**opened.unreadable, **bad}
-        else:
-            stored = StoredFeatures.of(features, channels_first=reading.channels_first)
-            skipped = transform_on_cluster(
-                Storage.of(run),
-                stored,
-                Storage.of(out),
-                device=device,
-                resources=resources,
-                skip_bad=reading.skip_bad,
-                overwrite=overwrite,
-                progress=bar.update,
-            )
-            count = len(stored.videos) - len(skipped)
-    report_skipped(skipped)
+    executor = execution.executor_for(run, *features, out)
+    module, opened = load_module(run), reading.open_stored(features)
+    job = transform_job(module, opened, Storage.of(out), device=device, overwrite=overwrite)
+    with progress_bar("transform", total=len(opened.videos), quiet=quiet) as bar:
+        skipped = run_job(job, executor, skip_bad=reading.skip_bad, progress=bar_progress(bar))
+    count = len(opened.videos) - len(skipped)
+    report_skipped({} if isinstance(opened, StoredFeatures) else opened.unreadable, skipped)
     log.info("%s: %d videos", place_of(out), count)
