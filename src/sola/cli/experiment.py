@@ -17,7 +17,7 @@ from sola.data.source import DataSource
 from sola.data.synthetic import write as write_synthetic
 from sola.evaluation.metrics.protocol import DATASETS
 from sola.evaluation.tables import study_markdown
-from sola.softlanding.recipes import RECIPES, Recipe
+from sola.softlanding.recipes import RECIPES, RecipeName
 from sola.studies.assumption import Assumption
 from sola.studies.catalog import EXPERIMENTS, ExperimentName
 from sola.studies.pool import Pool
@@ -48,7 +48,7 @@ class Experiment:
     """ActivityNet's layout, which HACS and THUMOS14 share."""
     out: Annotated[Path, arg(metavar="DIR")] = Path("experiments")
     """The folder of all experiments on these data."""
-    recipe: Recipe = "anet"
+    recipe: RecipeName = "anet"
     """Of the module; what the experiment varies is varied from it."""
     detector_recipe: str | None = None
     """Of the head (default: the module's, or anet where that has none)."""
