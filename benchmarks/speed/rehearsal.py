@@ -46,7 +46,7 @@ class Layout:
     probed: bool = True
     """Whether linear evaluation of all videos fits in a usual memory."""
     detector: tuple[object, ...] = ()
-    """What `localize train` is given besides."""
+    """What `train-detector` is given besides."""
 
     def length(self, duration: float) -> int:
         """Snippets of a video of so many seconds."""
@@ -70,7 +70,7 @@ LAYOUTS = {
         detector=("--classifier-epochs", 0),  # hours on so wide features, and a file names the proposals
     ),
 }
-EPOCHS = {"train": 2, "localize train": 1}
+EPOCHS = {"train": 2, "train-detector": 1}
 """Of a rehearsed training; the recipe's are reckoned."""
 
 
@@ -213,16 +213,16 @@ def rehearse(folder: Path, layout: Layout, recipe: str, model: str, videos: int)
         compared = ["--compare", f"sola={softened}", "--solver", "ridge", "--seeds", 1]
         steps["probe"] = measured(videos + half, "probe", source, *annotations, *compared, *shared)
     return steps | {
-        "localize train": measured(
-            videos, "localize", "train", softened, *annotations, "--model", model, "--recipe", recipe,
-            "--out", detector, "--epochs", EPOCHS["localize train"], *layout.detector, *shared, run=detector,
+        "train-detector": measured(
+            videos, "train-detector", softened, *annotations, "--model", model, "--recipe", recipe,
+            "--out", detector, "--epochs", EPOCHS["train-detector"], *layout.detector, *shared, run=detector,
         ),
-        "localize predict": measured(
-            half, "localize", "predict", detector, softened, *annotations, "--subset", "validation",
+        "detect": measured(
+            half, "detect", detector, softened, *annotations, "--test-subset", "validation",
             "--classifier", folder / "classifier.json", "--out", found, "--proposals", proposals, *shared,
         ),
-        "evaluate detections": measured(half, "evaluate", "detections", found, *annotations, "--json"),
-        "evaluate proposals": measured(half, "evaluate", "proposals", proposals, *annotations, "--json"),
+        "evaluate detections": measured(half, "evaluate", found, *annotations, "--json"),
+        "evaluate proposals": measured(half, "evaluate", proposals, "--proposals", *annotations, "--json"),
     }  # fmt: skip
 
 
@@ -231,10 +231,10 @@ def reckoned(
 ) -> list[Reckoned]:
     """Each step at all videos of the layout."""
     both = layout.training + layout.validation
-    videos = {"train": layout.training, "transform": both, "probe": both, "localize train": layout.training}
+    videos = {"train": layout.training, "transform": both, "probe": both, "train-detector": layout.training}
     epochs = {
         "train": RECIPES[recipe]().values["epochs"],  # type: ignore[index]
-        "localize train": detector_family(model).recipe(recipe).epochs,
+        "train-detector": detector_family(model).recipe(recipe).epochs,
     }
     return [
         Reckoned(step, small[step], large[step], videos.get(step, layout.validation), epochs.get(step, 0))

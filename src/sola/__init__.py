@@ -1,125 +1,92 @@
 """SoLa: label-free soft landing of frozen snippet features for temporal action localization.
 
-Data flows one way, and the files are read in that order: `video` (files in, features out) → `data.features` (arrays on
-disk) → `module` (what they go through) → `objective` (what it is trained on) → `matching`, `engine`, `training` →
-`transformation` (better features) → `linear_evaluation`, `inspection` (what they are worth) → `clips`, `heads`,
-`localization` (a trained detector) → `postprocess`, `detection` (segments), `prediction` (from video) → `metrics`,
-`evaluation` (what they are worth) → `report`, `handover`.
+The public names are here, one flat namespace over the modules that hold them; each is imported at its first use, so
+that `import sola` is fast. The layers, from the top: `cli`, `studies`, `report` and `pipeline` and `export`,
+`evaluation`, `softlanding` and `detectors`, `training` and `video`, `data`, `core`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sola.core.errors import SolaError
-    from sola.data.annotations import Annotations, read_annotations
-    from sola.data.dataset import Dataset
-    from sola.data.detections import read_detections, write_detections
-    from sola.data.features import FeatureSet
-    from sola.data.segments import Segments
-    from sola.data.synthetic import SyntheticWorld
-    from sola.data.timing import SnippetGrid
-    from sola.detectors import DETECTORS, detector_family
-    from sola.detectors.detect import detect, name_proposals
-    from sola.detectors.train import train_detector
-    from sola.detectors.trained import TrainedDetector
-    from sola.evaluation.detections import evaluate_detections, evaluate_proposals
-    from sola.evaluation.probe import probe
-    from sola.evaluation.similarity import inspect
-    from sola.export import to_fiftyone, write_handover
-    from sola.pipeline.pipeline import predict, rebuild_chain
-    from sola.softlanding.auto import suggest
-    from sola.softlanding.config import TrainingConfig
-    from sola.softlanding.network import SoLa
-    from sola.softlanding.recipes import RECIPES, settle
-    from sola.softlanding.train import train
-    from sola.softlanding.transform import transform, transform_array
-    from sola.video.encoders.loading import load_encoder
-    from sola.video.extraction import extract
-    from sola.video.files import find_videos
+    from sola.core.errors import SolaError as SolaError
+    from sola.data.annotations import Annotations as Annotations
+    from sola.data.annotations import read_annotations as read_annotations
+    from sola.data.dataset import Dataset as Dataset
+    from sola.data.dataset import Video as Video
+    from sola.data.detections import Detections as Detections
+    from sola.data.detections import read_detections as read_detections
+    from sola.data.detections import write_detections as write_detections
+    from sola.data.features import FeatureSet as FeatureSet
+    from sola.data.segments import Segments as Segments
+    from sola.data.synthetic import SyntheticWorld as SyntheticWorld
+    from sola.data.timing import SnippetGrid as SnippetGrid
+    from sola.detectors import DETECTORS as DETECTORS
+    from sola.detectors import detector_family as detector_family
+    from sola.detectors.detect import detect as detect
+    from sola.detectors.detect import name_proposals as name_proposals
+    from sola.detectors.train import train_detector as train_detector
+    from sola.detectors.trained import TrainedDetector as TrainedDetector
+    from sola.evaluation.detections import evaluate_detections as evaluate_detections
+    from sola.evaluation.detections import evaluate_proposals as evaluate_proposals
+    from sola.evaluation.probe import probe as probe
+    from sola.evaluation.similarity import inspect as inspect
+    from sola.export import to_fiftyone as to_fiftyone
+    from sola.export import write_handover as write_handover
+    from sola.pipeline.extract_job import extract as extract
+    from sola.pipeline.pipeline import predict as predict
+    from sola.pipeline.pipeline import rebuild_chain as rebuild_chain
+    from sola.pipeline.transform_job import transform as transform
+    from sola.softlanding.auto import suggest as suggest
+    from sola.softlanding.config import TrainingConfig as TrainingConfig
+    from sola.softlanding.network import SoLa as SoLa
+    from sola.softlanding.recipes import RECIPES as RECIPES
+    from sola.softlanding.recipes import Recipe as Recipe
+    from sola.softlanding.train import train as train
+    from sola.softlanding.transform import transform_array as transform_array
+    from sola.video.encoders.loading import load_encoder as load_encoder
+    from sola.video.files import find_videos as find_videos
 
-__all__ = [
-    "DETECTORS",
-    "RECIPES",
-    "Annotations",
-    "Dataset",
-    "FeatureSet",
-    "Segments",
-    "SnippetGrid",
-    "SoLa",
-    "SolaError",
-    "SyntheticWorld",
-    "TrainedDetector",
-    "TrainingConfig",
-    "detect",
-    "detector_family",
-    "evaluate_detections",
-    "evaluate_proposals",
-    "extract",
-    "find_videos",
-    "inspect",
-    "load_encoder",
-    "name_proposals",
-    "predict",
-    "probe",
-    "read_annotations",
-    "read_detections",
-    "rebuild_chain",
-    "settle",
-    "suggest",
-    "to_fiftyone",
-    "train",
-    "train_detector",
-    "transform",
-    "transform_array",
-    "write_detections",
-    "write_handover",
-]
-
-_HOME = {
-    "DETECTORS": "detectors",
-    "RECIPES": "softlanding.recipes",
-    "Annotations": "data.annotations",
-    "Dataset": "data.dataset",
-    "FeatureSet": "data.features",
-    "TrainedDetector": "detectors.trained",
-    "Segments": "data.segments",
-    "SnippetGrid": "data.timing",
-    "SoLa": "softlanding.network",
-    "SolaError": "core.errors",
-    "SyntheticWorld": "data.synthetic",
-    "TrainingConfig": "softlanding.config",
-    "detect": "detectors.detect",
-    "detector_family": "detectors",
-    "evaluate_detections": "evaluation.detections",
-    "evaluate_proposals": "evaluation.detections",
-    "extract": "video.extraction",
-    "find_videos": "video.files",
-    "inspect": "evaluation.similarity",
-    "load_encoder": "video.encoders.loading",
-    "name_proposals": "detectors.detect",
-    "predict": "pipeline.pipeline",
-    "probe": "evaluation.probe",
-    "read_annotations": "data.annotations",
-    "read_detections": "data.detections",
-    "rebuild_chain": "pipeline.pipeline",
-    "settle": "softlanding.recipes",
-    "suggest": "softlanding.auto",
-    "to_fiftyone": "export",
-    "train": "softlanding.train",
-    "train_detector": "detectors.train",
-    "transform": "softlanding.transform",
-    "transform_array": "softlanding.transform",
-    "write_detections": "data.detections",
-    "write_handover": "export",
+_NAMES = {
+    "core.errors": "SolaError",
+    "data.annotations": "Annotations read_annotations",
+    "data.dataset": "Dataset Video",
+    "data.detections": "Detections read_detections write_detections",
+    "data.features": "FeatureSet",
+    "data.segments": "Segments",
+    "data.synthetic": "SyntheticWorld",
+    "data.timing": "SnippetGrid",
+    "detectors": "DETECTORS detector_family",
+    "detectors.detect": "detect name_proposals",
+    "detectors.train": "train_detector",
+    "detectors.trained": "TrainedDetector",
+    "evaluation.detections": "evaluate_detections evaluate_proposals",
+    "evaluation.probe": "probe",
+    "evaluation.similarity": "inspect",
+    "export": "to_fiftyone write_handover",
+    "pipeline.extract_job": "extract",
+    "pipeline.pipeline": "predict rebuild_chain",
+    "pipeline.transform_job": "transform",
+    "softlanding.auto": "suggest",
+    "softlanding.config": "TrainingConfig",
+    "softlanding.network": "SoLa",
+    "softlanding.recipes": "RECIPES Recipe",
+    "softlanding.train": "train",
+    "softlanding.transform": "transform_array",
+    "video.encoders.loading": "load_encoder",
+    "video.files": "find_videos",
 }
+"""Public names by their module."""
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for: `sola --help` and `sola.SolaError` need no torch."""
-    if name not in _HOME:
+    """Import a public name at its first use."""
+    if name not in _MODULES:
         raise AttributeError(f"module 'sola' has no attribute {name!r}")
-    return getattr(import_module(f"sola.{_HOME[name]}"), name)
+    return getattr(import_module(f"sola.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -104,7 +104,7 @@ def test_every_documented_step_runs_on_the_real_annotations(shared_data: Path, t
     annotations = read_annotations(shared_data / "annotations" / "activitynet-1.3.json")
     rehearsal.lay(rehearsal.chosen(annotations, 4), annotations.classes, LAYOUTS["anet"], 16, tmp_path)
     steps = rehearsal.rehearse(tmp_path, LAYOUTS["anet"], "anet", "gtad", videos=4)
-    trainings, rest = {"train", "localize train"}, {"transform", "probe", "localize predict"}
+    trainings, rest = {"train", "train-detector"}, {"transform", "probe", "detect"}
     assert set(steps) == trainings | rest | {"evaluate detections", "evaluate proposals"}
     assert {step for step, one in steps.items() if one.epoch > 0} == trainings
     assert all(one.seconds > 0 and one.peak > 2**25 for one in steps.values())

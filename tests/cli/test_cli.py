@@ -6,16 +6,16 @@ import os
 import pickle
 import shutil
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.calling import refused, sola
 
-from sola.cli import COMMANDS
+from sola.data.features import FeatureSet
+from sola.data.journal import JOURNAL, MARK
 from sola.data.synthetic import SyntheticWorld, write
+from sola.pipeline import transform_job
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80, channels=16, action_length=10)
 TRAIN = ["--step", "2", "--hidden", "16", "--projector-hidden", "8", "--epochs", "3", "--quiet"]
@@ -51,15 +51,14 @@ def test_an_untrained_adapter_writes_the_values_it_read(world: Path, tmp_path: P
     SoLa(16, hidden=8).save_pretrained(tmp_path / "untrained")
     assert sola("transform", tmp_path / "untrained", world / "features", "--out", tmp_path / "out", "--quiet") == 0
     before, after = digest(world / "features"), digest(tmp_path / "out")
-    del before["features.json"], after["features.json"], after[".record.json"]
+    del before["features.json"], after["features.json"], after[JOURNAL]
     assert before == after
 
 
 def test_transformed_features_come_in_the_layout_they_were_in(world: Path, run: Path, tmp_path: Path) -> None:
     assert sola("transform", run, world / "features", "--out", tmp_path / "out", "--quiet") == 0
-    assert sorted(p.name for p in (tmp_path / "out").glob("[!.]*")) == sorted(
-        p.name for p in (world / "features").iterdir()
-    )
+    names = {path.name for path in (world / "features").iterdir()}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {JOURNAL}
     for path in (world / "features").glob("*.npy"):
         before, after = np.load(path), np.load(tmp_path / "out" / path.name)
         assert (before.shape, before.dtype) == (after.shape, after.dtype)
@@ -94,7 +93,7 @@ def test_several_sets_are_compared_after_one_flag_or_several(flags: list[str], w
 
 
 def test_train_takes_the_videos_of_a_subset(world: Path, tmp_path: Path) -> None:
-    annotations = ["--annotations", world / "annotations.json", "--subset", "training"]
+    annotations = ["--annotations", world / "annotations.json", "--train-subset", "training"]
     assert sola("train", world / "features", *annotations, "--out", tmp_path / "run", *TRAIN) == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["features"]["videos"] == 6
 
@@ -119,18 +118,6 @@ def test_a_finished_run_is_resumed_without_reading_or_writing(run: Path, world: 
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     assert sola("train", world / "features", "--out", run, *TRAIN, "--resume") == 0
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert sola(command, "--help") == 0
-    assert f"usage: sola {command}" in capsys.readouterr().out
-
-
-def test_help_lists_the_commands_without_importing_torch() -> None:
-    script = "import sys; from sola.cli import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
-    printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
-    assert all(name in printed for name in COMMANDS)
 
 
 # --- bad input ---------------------------------------------------------------------------------------------------
@@ -188,7 +175,10 @@ def test_a_bad_file_is_named(
     line = refused(capsys, command, *arguments)
     assert "training_0000.npy" in line
     assert "--skip-bad" in line
-    assert [path.name for path in tmp_path.iterdir()] == ["features"], "something was left behind"
+    if command == "transform":  # an unfinished folder, which readers refuse and --skip-bad would continue
+        assert not out.exists() or {path.name for path in out.iterdir()} == {MARK, JOURNAL}
+    else:
+        assert [path.name for path in tmp_path.iterdir()] == ["features"], "something was left behind"
 
 
 def test_an_empty_folder(tmp_path: Path, capsys: object) -> None:
@@ -206,7 +196,7 @@ def test_a_missing_folder(tmp_path: Path, capsys: object) -> None:
 
 
 def test_an_unknown_subset(world: Path, tmp_path: Path, capsys: object) -> None:
-    annotations = ["--annotations", world / "annotations.json", "--subset", "dev"]
+    annotations = ["--annotations", world / "annotations.json", "--train-subset", "dev"]
     line = refused(capsys, "train", world / "features", *annotations, "--out", tmp_path / "run")
     assert "dev" in line
     assert "training" in line
@@ -260,13 +250,14 @@ def test_features_of_another_width_are_not_transformed(run: Path, tmp_path: Path
     ("arguments", "named"),
     [
         (["fly"], "fly"),
-        (["train"], "--out"),
+        (["train", "x"], "--out is missing"),
+        (["train", "--out", "y"], "FEATURES is missing"),
         (["train", "x", "--out", "y", "--recipe", "magic"], "magic"),
         (["train", "x", "--out", "y", "--stepp", "3"], "--stepp"),
         (["train", "x", "--out", "y", "--epochs", "many"], "many"),
         (["train", "x", "--out", "y", "--epochs", "0"], "epochs=0"),
         (["probe", "x", "--annotations", "nowhere.json"], "nowhere.json"),
-        (["export", "nowhere", "--onnx", "f"], "nowhere"),
+        (["export", "onnx", "nowhere", "--out", "f"], "nowhere"),
     ],
 )
 def test_a_bad_argument_is_one_line(arguments: list[str], named: str, capsys: object) -> None:
@@ -288,7 +279,7 @@ def test_a_folder_with_somebody_elses_config_is_not_overwritten(
 
 
 def test_a_subset_without_annotations_is_refused(world: Path, tmp_path: Path, capsys: object) -> None:
-    line = refused(capsys, "train", world / "features", "--out", tmp_path / "run", *TRAIN, "--subset", "training")
+    line = refused(capsys, "train", world / "features", "--out", tmp_path / "run", *TRAIN, "--train-subset", "training")
     assert "--annotations" in line
 
 
@@ -303,20 +294,18 @@ def test_a_resumed_transform_takes_the_files_as_they_are_now(
     world: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after three videos; one of them is replaced before it is called again."""
-    from sola.data.feature_writer import FeatureWriter
-
     features = shutil.copytree(world / "features", tmp_path / "features")
-    written, write_one = [], FeatureWriter.write
+    written, write_one = [], transform_job.write_like
 
-    def dies(self: FeatureWriter, video: str, array: np.ndarray) -> None:
+    def dies(read: FeatureSet, video: str, array: np.ndarray, path: Path) -> None:
         if len(written) == 3:
             raise KeyboardInterrupt
-        write_one(self, video, array)
+        write_one(read, video, array, path)
         written.append(video)
 
-    monkeypatch.setattr(FeatureWriter, "write", dies)
+    monkeypatch.setattr(transform_job, "write_like", dies)
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 130
-    monkeypatch.setattr(FeatureWriter, "write", write_one)
+    monkeypatch.setattr(transform_job, "write_like", write_one)
     np.save(features / f"{written[0]}.npy", np.zeros((33, 16), np.float16))
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 0
     assert np.load(tmp_path / "out" / f"{written[0]}.npy").shape == (33, 16)

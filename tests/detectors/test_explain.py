@@ -56,7 +56,7 @@ def test_at_a_snippet_a_unit_its_center_is_half_a_unit_on(grid, index):
 def explained(capsys: pytest.CaptureFixture[str], world: Path, *flags: object) -> str:
     video = sorted(path.stem for path in (world / "features").glob("*.npy"))[0]
     code = sola(
-        "localize", "train", world / "features", "--annotations", world / "annotations.json", "--out", "nowhere",
+        "train-detector", world / "features", "--annotations", world / "annotations.json", "--out", "nowhere",
         "--explain", video, *flags,
     )  # fmt: skip
     assert code == 0
@@ -83,13 +83,13 @@ def test_windows_are_told(world, capsys):
 
 def test_nothing_is_trained(world, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    explained(capsys, world)
+    explained(capsys, world, "--model", "bmn")
     assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_video_is_refused(world, capsys):
     line = refused(
-        capsys, "localize", "train", world / "features", "--annotations", world / "annotations.json", "--out", "x",
+        capsys, "train-detector", world / "features", "--annotations", world / "annotations.json", "--out", "x",
         "--explain", "nobody",
     )  # fmt: skip
     assert "--explain nobody: no such video" in line

@@ -601,7 +601,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_strangers_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("ten years")
-    with pytest.raises(SolaError, match=r"expected a finished run of `sola localize train`"):
+    with pytest.raises(SolaError, match=r"expected a finished run of `sola train-detector`"):
         TrainedDetector.load(tmp_path)
 
 

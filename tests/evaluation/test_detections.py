@@ -36,8 +36,9 @@ def evaluate(tmp_path, annotations, capsys):
 
     def call(what: str, results: dict, *flags: str) -> tuple[int, str, str]:
         (tmp_path / "p.json").write_text(json.dumps({"results": results}))
+        more = ["--proposals"] if what == "proposals" else []
         with pytest.raises(SystemExit) as stop:
-            main(["evaluate", what, str(tmp_path / "p.json"), "--annotations", str(annotations), *flags])
+            main(["evaluate", str(tmp_path / "p.json"), "--annotations", str(annotations), *more, *flags])
         out, err = capsys.readouterr()
         return stop.value.code or 0, out, err
 
@@ -73,7 +74,7 @@ def test_proposals_as_json(evaluate):
 
 def test_tables_for_people(evaluate, tmp_path):
     figure = tmp_path / "errors.png"
-    code, out, err = evaluate("detections", GOOD, "--top", "1", "5", "--diagnosis", str(figure))
+    code, out, err = evaluate("detections", GOOD, "--recall-at", "1", "5", "--diagnosis", str(figure))
     assert code == 0
     assert "Recall@5x" in out
     assert "background" in out
@@ -119,23 +120,23 @@ def test_no_prediction_is_nothing_found(evaluate):
 def test_thumos_lines(tmp_path, annotations, capsys):
     (tmp_path / "p.txt").write_text("a 0 10 jump 0.9\nb 5 25 run 0.9\n")
     with pytest.raises(SystemExit):
-        main(["evaluate", "detections", str(tmp_path / "p.txt"), "--annotations", str(annotations), "--json"])
+        main(["evaluate", str(tmp_path / "p.txt"), "--annotations", str(annotations), "--json"])
     assert json.loads(capsys.readouterr().out)["average_mAP"] == 1.0
 
 
 @pytest.mark.parametrize(
     ("results", "flags", "said"),
     [
-        (GOOD, ["--subset", "nope"], "unknown subset 'nope'; the annotations have 'validation' (2 videos)"),
+        (GOOD, ["--test-subset", "nope"], "unknown subset 'nope'; the annotations have 'validation' (2 videos)"),
         (GOOD, ["--dataset", "thumos14"], "unknown subset 'test'"),
-        (GOOD, ["--subset", "testing"], "the 1 annotated videos have no instance"),
+        (GOOD, ["--test-subset", "testing"], "the 1 annotated videos have no instance"),
         (GOOD, ["--tiou", "half"], "--tiou half: expected FIRST:LAST:STEP"),
         (GOOD, ["--tiou", "0,.5"], "each in (0, 1]"),
-        (GOOD, ["--top", "0"], "--top 0: expected whole numbers"),
+        (GOOD, ["--recall-at", "0"], "--recall-at 0: must be >= 1"),
         (GOOD, ["--diagnosis", "errors.doc"], "errors.doc: cannot be written as a figure"),
         ({"q": found((0, 1, "jump", 1))}, [], "no video has both predictions and annotations"),
         ({"a": found((0, 1, "hop", 1))}, [], "no label of the predictions (such as 'hop') is a class"),
-        ({"a": [{"segment": [0, 1], "score": 1}]}, [], "use `sola evaluate proposals`"),
+        ({"a": [{"segment": [0, 1], "score": 1}]}, [], "use `sola evaluate --proposals`"),
         ({"a": [{"segment": [0, "x"], "score": 1}]}, [], "could not convert string"),
     ],
 )
@@ -147,14 +148,12 @@ def test_bad_input_is_one_line(evaluate, results, flags, said):
     assert said in line
 
 
-@pytest.mark.parametrize(("arguments", "code"), [([], 2), (["--help"], 0), (["nonsense"], 2)])
-def test_the_two_commands_are_told(arguments, code, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["evaluate", *arguments])
-    assert (stop.value.code or 0) == code
-    out, err = capsys.readouterr()
-    assert "detections" in out + err
-    assert "proposals" in out + err
+@pytest.mark.parametrize("flag", [["--recall-at", "1"], ["--diagnosis", "errors.png"]])
+def test_what_is_for_detections_is_not_for_proposals(evaluate, flag):
+    code, out, err = evaluate("proposals", GOOD, *flag)
+    assert code == 2
+    assert out == ""
+    assert f"{flag[0]}: is for detections" in err
 
 
 def test_the_whole_of_activitynet_found_is_found(shared_data, tmp_path, capsys):
@@ -167,7 +166,7 @@ def test_the_whole_of_activitynet_found_is_found(shared_data, tmp_path, capsys):
     }
     (tmp_path / "p.json").write_text(json.dumps({"results": results}))
     with pytest.raises(SystemExit):
-        main(["evaluate", "detections", str(tmp_path / "p.json"), "--annotations", str(path), "--json"])
+        main(["evaluate", str(tmp_path / "p.json"), "--annotations", str(path), "--json"])
     values = json.loads(capsys.readouterr().out)
     assert values["average_mAP"] == 1.0
     assert values["instances"] == 7293
@@ -176,7 +175,7 @@ def test_the_whole_of_activitynet_found_is_found(shared_data, tmp_path, capsys):
 def test_a_reader_that_has_gone_is_no_fault_to_be_told(tmp_path, annotations):
     (tmp_path / "p.json").write_text(json.dumps({"results": GOOD}))
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    command = [sys.executable, "-m", "sola", "evaluate", "detections", tmp_path / "p.json", "--json"]
+    command = [sys.executable, "-m", "sola", "evaluate", tmp_path / "p.json", "--json"]
     process = subprocess.Popen(
         [*command, "--annotations", annotations], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
     )

@@ -15,8 +15,8 @@ from sola.data.snippet_labels import label_videos
 from sola.evaluation.controls import NAMES
 from sola.evaluation.probe import probe
 from sola.evaluation.statistics import average_precision, roc_auc, smallest_p
+from sola.pipeline.transform_job import transform
 from sola.softlanding.network import SoLa
-from sola.softlanding.transform import transform
 from sola.training.linear import fit_ridge
 
 CHANNELS = 8

@@ -28,7 +28,7 @@ def test_onnx_equals_the_module_at_any_length(
     module.scale.fill_(2.0)
     module.save_pretrained(tmp_path / "run")
     # in a process of its own: the shape checks of the tests would make the exporter take sizes for constants
-    command = ["export", str(tmp_path / "run"), "--onnx", str(tmp_path / "module.onnx")]
+    command = ["export", "onnx", str(tmp_path / "run"), "--out", str(tmp_path / "module.onnx")]
     subprocess.run([sys.executable, "-m", "sola", *command], check=True)
     session = onnxruntime.InferenceSession(tmp_path / "module.onnx")
     for batch, time in ((1, 1), (1, 2), (3, 5), (2, 1000)):

@@ -208,7 +208,7 @@ def test_skip_bad_leaves_out_a_damaged_file(tmp_path: Path) -> None:
     array = np.load(features / "b.npy")
     array[3, 2] = np.nan
     np.save(features / "b.npy", array)
-    command = ["handover", features, "--annotations", annotations, "--out", tmp_path / "out", "--quiet"]
+    command = ["export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out", "--quiet"]
     assert sola(*command, "--skip-bad") == 0
     assert sorted(database_of(tmp_path / "out")) == ["a", "c", "d"]
 
@@ -216,7 +216,7 @@ def test_skip_bad_leaves_out_a_damaged_file(tmp_path: Path) -> None:
 def test_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features, annotations = written(tmp_path, None, prefix="v_")
     out = tmp_path / "out"
-    assert sola("handover", features, "--annotations", annotations, "--out", out, "--id-prefix", "v_") == 0
+    assert sola("export", "opentad", features, "--annotations", annotations, "--out", out, "--id-prefix", "v_") == 0
     told = capsys.readouterr().err
     assert "4 videos have features and annotations (prefix 'v_')" in told
     assert "4 videos, 3 classes" in told
@@ -296,13 +296,15 @@ def test_annotations_that_the_tools_would_misread(
     document = json.loads(annotations.read_text())
     change(document["database"])
     annotations.write_text(json.dumps(document))
-    assert message in refused(capsys, "handover", features, "--annotations", annotations, "--out", tmp_path / "out")
+    assert message in refused(
+        capsys, "export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out"
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["features_in", "in.json"]
 
 
 def test_places_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
-    command = ["handover", features, "--annotations", annotations, "--overwrite", "--out"]
+    command = ["export", "opentad", features, "--annotations", annotations, "--overwrite", "--out"]
     assert "holds the features that are read" in refused(capsys, *command, features.parent)
     assert "for an archive" in refused(capsys, *command, tmp_path / "out.hdf5")
     (tmp_path / "other").mkdir()
@@ -312,7 +314,7 @@ def test_places_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_only_with_overwrite_is_a_folder_of_ours_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
-    command = ["handover", features, "--annotations", annotations, "--out", tmp_path / "out"]
+    command = ["export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out"]
     assert sola(*command, "--quiet") == 0
     assert "exists already" in refused(capsys, *command)
     assert sola(*command, "--overwrite", "--quiet") == 0
@@ -321,7 +323,7 @@ def test_only_with_overwrite_is_a_folder_of_ours_replaced(tmp_path: Path, capsys
 def test_a_value_beyond_float32_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     np.save(features / "b.npy", np.full((31, 6), 1e300))
-    message = refused(capsys, "handover", features, "--annotations", annotations, "--out", tmp_path / "out")
+    message = refused(capsys, "export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out")
     assert "video 'b': a value does not fit float32" in message
     assert not (tmp_path / "out").exists()
 

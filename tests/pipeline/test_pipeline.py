@@ -17,6 +17,7 @@ from support.rendering import picture, render
 
 from sola.data.detections import read_detections
 from sola.data.manifest import Manifest
+from sola.pipeline import detect_job
 
 pytestmark = pytest.mark.slow  # all stand on trained runs
 
@@ -58,11 +59,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def localize(features: Path, run: Path, *more: object) -> None:
     annotations = features.parent / "annotations.json"
-    assert sola("localize", "train", features, *more, "--annotations", annotations, "--out", run, *HEAD) == 0
+    assert sola("train-detector", features, *more, "--annotations", annotations, "--out", run, *HEAD) == 0
 
 
 def predict(world: Path, run: Path | str, out: Path, *more: object) -> list[object]:
-    return ["predict", world / "new", "--detector", world / run, "--out", out, "--encoder", ENCODER, "--quiet", *more]
+    return ["detect", world / run, world / "new", "--out", out, "--encoder", ENCODER, "--quiet", *more]
 
 
 def content(path: Path) -> dict[str, list[dict[str, object]]]:
@@ -77,7 +78,7 @@ def test_it_gives_what_the_commands_give_one_after_the_other(world: Path, tmp_pa
     if run == "soft":
         assert sola("transform", world / "run", features, "--out", softened, "--quiet") == 0
         features = softened
-    assert sola("localize", "predict", world / run, features, "--out", expected, "--quiet") == 0
+    assert sola("detect", world / run, features, "--out", expected, "--quiet") == 0
     assert sola(*predict(world, run, out)) == 0
     assert content(out) == content(expected)
     assert set(content(out)) == {"n0", "n1"}
@@ -104,9 +105,9 @@ def test_bad_files_are_left_out_when_that_is_asked_for(
 ) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     arguments = predict(world, "plain", tmp_path / "out.json", tmp_path / "bad.mp4")
-    assert str(tmp_path / "bad.mp4") in refused(capsys, "predict", tmp_path / "bad.mp4", *arguments[1:-1])
+    assert str(tmp_path / "bad.mp4") in refused(capsys, *arguments)
     assert not (tmp_path / "out.json").exists()
-    assert sola("predict", tmp_path / "bad.mp4", *arguments[1:-1], "--skip-bad") == 0
+    assert sola(*arguments, "--skip-bad") == 0
     assert set(content(tmp_path / "out.json")) == {"n0", "n1"}
 
 
@@ -120,11 +121,11 @@ def test_a_module_that_was_moved_is_named_and_can_be_given(
     (tmp_path / "soft" / "config.json").write_text(json.dumps(config))
     line = refused(capsys, *predict(world, tmp_path / "soft", tmp_path / "out.json"))
     assert str(tmp_path / "gone") in line
-    assert "--sola" in line
+    assert "--modules" in line
     assert sola("train", world / "features", "--out", tmp_path / "other", *MODULE, "--seed", "5") == 0
-    line = refused(capsys, *predict(world, tmp_path / "soft", tmp_path / "out.json", "--sola", tmp_path / "other"))
+    line = refused(capsys, *predict(world, tmp_path / "soft", tmp_path / "out.json", "--modules", tmp_path / "other"))
     assert sola_entry["fingerprint"][:12] in line
-    assert sola(*predict(world, tmp_path / "soft", tmp_path / "out.json", "--sola", world / "run")) == 0
+    assert sola(*predict(world, tmp_path / "soft", tmp_path / "out.json", "--modules", world / "run")) == 0
 
 
 def test_features_go_through_every_module_in_order(world: Path, tmp_path: Path) -> None:
@@ -133,9 +134,10 @@ def test_features_go_through_every_module_in_order(world: Path, tmp_path: Path) 
     assert sola("train", world / "softened", "--out", tmp_path / "second", *MODULE, "--seed", "3") == 0
     assert sola("transform", tmp_path / "second", world / "softened", "--out", tmp_path / "twice", "--quiet") == 0
     localize(tmp_path / "twice", tmp_path / "run")
-    assert sola("localize", "predict", tmp_path / "run", tmp_path / "twice", "--out", tmp_path / "e.json") == 0
+    assert sola("detect", tmp_path / "run", tmp_path / "twice", "--out", tmp_path / "e.json") == 0
     arguments = predict(world, tmp_path / "run", tmp_path / "out.json")
-    assert sola("predict", world / "videos", *arguments[2:]) == 0
+    arguments[2] = world / "videos"
+    assert sola(*arguments) == 0
     assert content(tmp_path / "out.json") == content(tmp_path / "e.json")
 
 
@@ -146,7 +148,7 @@ def test_features_of_unknown_making_are_refused(
     config = json.loads((tmp_path / "plain" / "config.json").read_text())
     del config["features"]["manifest"]["extraction"]
     (tmp_path / "plain" / "config.json").write_text(json.dumps(config))
-    assert "sola localize predict" in refused(capsys, *predict(world, tmp_path / "plain", tmp_path / "out.json"))
+    assert "sola detect" in refused(capsys, *predict(world, tmp_path / "plain", tmp_path / "out.json"))
 
 
 def test_a_manifest_does_not_get_to_say_what_code_is_run(
@@ -190,14 +192,39 @@ def test_features_of_other_frames_do_not_go_to_a_detector(
     manifest = Manifest.read(tmp_path / "features").to_json()
     manifest["extraction"]["framing"]["short_side"] = 24
     (tmp_path / "features" / "features.json").write_text(json.dumps(manifest))
-    line = refused(capsys, "localize", "predict", world / "plain", tmp_path / "features", "--out", tmp_path / "o.json")
+    line = refused(capsys, "detect", world / "plain", tmp_path / "features", "--out", tmp_path / "o.json")
     assert "frames that are cut otherwise" in line
+
+
+def test_detection_that_was_stopped_continues(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["localize", "predict", world / "plain", world / "features", "--quiet", "--out"]
+    assert sola(*arguments, tmp_path / "expected.json") == 0
+    calls: list[tuple[str, ...]] = []
+    detect = detect_job.detect
+
+    def stopping(detector: object, features: object, records: dict[str, object], **more: object) -> object:
+        calls.append(tuple(records))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return detect(detector, features, records, **more)
+
+    monkeypatch.setattr(detect_job, "detect", stopping)
+    monkeypatch.setattr(detect_job, "VIDEOS_AT_A_TIME", 1)
+    assert sola(*arguments, tmp_path / "out.json") == 130
+    assert not (tmp_path / "out.json").exists()
+    assert sola(*arguments, tmp_path / "out.json") == 0
+    assert calls == [("v0",), ("v1",), ("v2",), ("v2",)]
+    assert {path.name for path in tmp_path.iterdir()} == {"expected.json", "out.json"}
+    ours, theirs = content(tmp_path / "out.json"), content(tmp_path / "expected.json")
+    assert list(ours) == list(theirs)
+    for video in ours:
+        assert len(ours[video]) == len(theirs[video])
 
 
 def test_a_prediction_that_was_killed_goes_on(world: Path, tmp_path: Path) -> None:
     arguments = predict(world, "plain", tmp_path / "out.json")
     arguments[arguments.index("--encoder") + 1] = SLOW
-    command = [sys.executable, "-m", "sola", *map(str, arguments), "--jobs", "1", "--batch", "1"]
+    command = [sys.executable, "-m", "sola", *map(str, arguments), "--jobs", "1", "--batch-size", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     first = tmp_path / ".out.json.partial" / "features" / "n0.npy"
     while not first.exists():

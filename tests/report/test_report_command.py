@@ -96,7 +96,7 @@ def test_features_are_opened_as_the_experiment_did(world: Path, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_module_is_seen_before_and_after(module: Path, tmp_path: Path) -> None:
-    html = written(tmp_path, module, "--subset", "validation")
+    html = written(tmp_path, module, "--test-subset", "validation")
     assert explored(html)["features"] == ["raw", "after module"]
     assert "module: effective rank" in html
 
@@ -130,7 +130,7 @@ def test_without_annotations_there_is_no_truth(world: Path, tmp_path: Path) -> N
 
 
 def test_videos_that_are_left_out_are_counted(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert sola("report", out, "--out", tmp_path / "r.html", "--videos", "2") == 0
+    assert sola("report", out, "--out", tmp_path / "r.html", "--max-videos", "2") == 0
     html = (tmp_path / "r.html").read_text()
     assert [video["id"] for video in explored(html)["videos"]] == ["validation_0000", "validation_0004"]
     assert "2 of 5 videos are on this page" in html
@@ -209,7 +209,7 @@ def test_what_is_no_run_is_told(what: str, tmp_path: Path, capsys: pytest.Captur
         (folder / "modules").mkdir()
     line = refused(capsys, "report", folder, "--out", tmp_path / "r.html")
     assert "it: " in line
-    assert "sola experiment" in line
+    assert "sola reproduce" in line
     assert not (tmp_path / "r.html").exists()
 
 
@@ -242,8 +242,8 @@ def test_a_value_that_is_wrong_is_named(world: Path, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--videos", "0"], "videos=0: expected a whole number of at least 1"),
-        (["--subset", "dev"], "unknown subset 'dev'"),
+        (["--max-videos", "0"], "--max-videos 0: must be >= 1"),
+        (["--test-subset", "dev"], "unknown subset 'dev'"),
         (["--annotations", "nowhere.json"], "nowhere.json: no such file"),
         (["--detections", "nowhere.json"], "expected NAME=PATH"),
         (["--detections", "one=nowhere.json"], "nowhere.json: no such file"),

@@ -1,7 +1,5 @@
 """What goes through a module in pieces is what goes through it whole."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -9,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sola.core.errors import SolaError
-from sola.data.features import FeatureSet
 from sola.softlanding.network import SoLa
-from sola.softlanding.transform import describe, transform, transform_array
+from sola.softlanding.transform import describe, transform_array
 
 
 def opened(**values: object) -> SoLa:
@@ -46,16 +43,6 @@ def test_dtype_is_kept(dtype: type) -> None:
 def test_another_width_is_told() -> None:
     with pytest.raises(SolaError, match="have 7 channels, the module was trained on 6"):
         transform_array(opened(), np.ones((5, 7), np.float32))
-
-
-def test_a_result_that_does_not_fit_its_file_names_the_video(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    np.save(tmp_path / "in" / "loud.npy", np.full((20, 6), 6e4, np.float16))
-    module = opened(gate="linear")
-    torch.nn.init.constant_(module.alpha, 1e4)
-    with pytest.raises(SolaError, match="loud"):
-        transform(module, FeatureSet.open(tmp_path / "in"), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_fingerprint_is_the_weights() -> None:

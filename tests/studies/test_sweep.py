@@ -11,6 +11,7 @@ import pytest
 from support.calling import refused, sola
 
 from sola.core.errors import SolaError
+from sola.data.journal import is_finished
 from sola.data.source import DataSource
 from sola.data.synthetic import SyntheticWorld, write
 from sola.studies.pool import Pool
@@ -28,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(data: Path, name: str, out: Path, *more: str) -> list[str]:
     where = [str(data / "features"), "--annotations", str(data / "annotations.json"), "--out", str(out)]
-    return ["experiment", name, *where, "--quick", "--quiet", *more]
+    return ["reproduce", name, *where, "--quick", "--quiet", *more]
 
 
 LITTLE = ("--seeds", "1", "--no-controls")
@@ -111,15 +112,15 @@ def wait_until(true: object, seconds: float = 120.0) -> None:
 def complete(path: Path) -> bool:
     """Whether a file is of a run that is finished."""
     run = next(one for one in path.parents if one.parent.name in ("modules", "controls", "heads"))
-    return run.parent.name == "controls" or (run / "features").is_dir() or (run / "detections.json").is_file()
+    return run.parent.name == "controls" or is_finished(run / "features") or (run / "detections.json").is_file()
 
 
 class TestRefusals:
     def test_without_features_only_quick_goes(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-        assert "--quick" in refused(capsys, "experiment", "table1", "--out", tmp_path / "out")
+        assert "--quick" in refused(capsys, "reproduce", "table1", "--out", tmp_path / "out")
 
     def test_an_unknown_name_is_answered_with_those_there_are(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert "sectionC" in refused(capsys, "experiment", "table4")
+        assert "sectionC" in refused(capsys, "reproduce", "table4")
 
     def test_a_folder_of_something_else_is_not_touched(
         self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -148,7 +149,7 @@ class TestWorkspace:
     def test_it_is_of_one_process(self, tmp_path: Path) -> None:
         with (
             Workspace(tmp_path).claimed_for(self.data()),
-            pytest.raises(SolaError, match="another sola experiment"),
+            pytest.raises(SolaError, match="another `sola reproduce`"),
             Workspace(tmp_path).claimed_for(self.data()),
         ):
             pass

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -20,14 +21,13 @@ from support.places import QUADRANTS
 from support.rendering import render
 
 from sola.core.errors import SolaError
+from sola.core.storage import Storage
 from sola.data.features import FeatureSet
+from sola.data.journal import JOURNAL, MARK, read_rows
 from sola.data.manifest import Manifest
 from sola.data.synthetic import SyntheticWorld, write
-from sola.data.unfinished import UNFINISHED
-from sola.pipeline.extracting import find_stored_videos
-from sola.pipeline.staging import StoredFeatures, stored_file
-from sola.pipeline.storage import Storage
-from sola.video.extraction_log import LOG_NAME, ExtractionLog
+from sola.pipeline.extract_job import find_stored_videos
+from sola.pipeline.stored_features import StoredFeatures
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80.0, length_spread=0.2, channels=16)
 
@@ -69,7 +69,7 @@ class Cluster:
 
     def begin(self, *arguments: object) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "sola", *map(str, arguments), "--engine", "ray"],
+            [sys.executable, "-m", "sola", *map(str, arguments), "--executor", "ray"],
             env=self.environment,
             text=True,
             stdout=subprocess.DEVNULL,
@@ -132,25 +132,38 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = ("--hidden", "16", "--epochs", "1", "--windows-per-video", "4", "--step", "2")
     assert sola("train", features, "--out", folder / "module", *module, "--quiet") == 0
     head = ("--model", "bmn", "--length", "24", "--epochs", "2", "--decay-every", "1")
-    train = ("localize", "train", features, "--annotations", annotations, "--out", folder / "head")
+    train = ("train-detector", features, "--annotations", annotations, "--out", folder / "head")
     assert sola(*train, *head, "--quiet") == 0
     return folder
+
+
+def put(place: Storage, path: Path, name: str) -> None:
+    with place.writing(name) as aside:
+        shutil.copyfile(path, aside)
 
 
 def upload(folder: Path, name: str) -> str:
     """Put what is in a folder into the bucket; where it is then."""
     place = Storage.of(f"s3://videos/{name}")
     for path in filter(Path.is_file, folder.rglob("*")):
-        place.put(path, path.relative_to(folder).as_posix())
+        put(place, path, path.relative_to(folder).as_posix())
     return place.location
 
 
 def download(place: str, folder: Path) -> Path:
     storage = Storage.of(place)
-    folder.mkdir()
-    for one in storage.files():
-        storage.fetch(one.name, folder)
+    with storage.fetched(*storage.names()) as fetched:
+        shutil.copytree(fetched, folder)
     return folder
+
+
+def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
+    return {row["video"]: row for row in read_rows(folder / JOURNAL) if "video" in row}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, without the journal, whose rows come in any order."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != JOURNAL}
 
 
 def same_features(ours: Path, theirs: Path) -> None:
@@ -177,17 +190,17 @@ def test_features_in_a_bucket_are_those_of_one_process_and_grow(cluster: Cluster
     there = download(out, tmp_path / "there")
     same_features(tmp_path / "here", there)
     assert manifest(tmp_path / "here") == manifest(there)
-    ours, theirs = ExtractionLog(tmp_path / "here").rows, ExtractionLog(there).rows
+    ours, theirs = rows_of(tmp_path / "here"), rows_of(there)
     assert theirs["3"]["file"] == "s3://videos/clips/more/3.mp4"
     extracted = [video for video in ours if video != "bad"]
     assert len(extracted) == 5
     assert all(
         theirs[video] | {"file": "", "changed": 0} == ours[video] | {"file": "", "changed": 0} for video in extracted
     )
-    assert ExtractionLog(there).reason("bad").startswith("s3://videos/clips/bad.mp4: ")
+    assert rows_of(there)["bad"]["skipped"].startswith("s3://videos/clips/bad.mp4: ")
     before = Storage.of(out).files()
     render(tmp_path / "new.mp4", count=33)
-    Storage.of(clips).put(tmp_path / "new.mp4", "new.mp4")
+    put(Storage.of(clips), tmp_path / "new.mp4", "new.mp4")
     cluster.call("extract", clips, "--out", out, *encoder)
     kept = {one.name: one for one in Storage.of(out).files()}
     assert all(kept[one.name] == one for one in before if one.name.endswith(".npy"))
@@ -198,7 +211,7 @@ def test_features_in_a_bucket_are_those_of_one_process_and_grow(cluster: Cluster
 def test_what_a_killed_worker_was_at_is_worked_on_again(cluster: Cluster, world: Path, tmp_path: Path) -> None:
     assert sola("extract", world / "clips", "--out", tmp_path / "here", "--encoder", f"{QUADRANTS}:quick") == 0
     out = tmp_path / "there"
-    slowly = ("--encoder", f"{QUADRANTS}:slow", "--batch", "1", "--quiet")  # half a second a clip
+    slowly = ("--encoder", f"{QUADRANTS}:slow", "--batch-size", "1", "--quiet")  # half a second a clip
     command = cluster.begin("extract", world / "clips", "--out", out, *slowly)
     while not list(out.glob("*.npy")) and command.poll() is None:
         time.sleep(0.01)
@@ -208,7 +221,7 @@ def test_what_a_killed_worker_was_at_is_worked_on_again(cluster: Cluster, world:
     _, told = command.communicate(timeout=300)
     assert command.returncode == 0, told
     same_features(tmp_path / "here", out)
-    rows = [json.loads(line)["video"] for line in (out / LOG_NAME).read_text().splitlines()]
+    rows = [row["video"] for row in read_rows(out / JOURNAL) if "video" in row]
     assert sorted(rows) == ["0", "1", "2", "3", "4"]
     assert not list(out.glob(".*"))
 
@@ -233,37 +246,36 @@ def test_a_transform_that_was_stopped_is_refused_until_it_is_whole(
     shutil.copytree(world / "data" / "features", features)
     call = ("transform", world / "module", features, "--out", out, "--quiet")
     cluster.call(*call)
-    whole = {path.name: path.read_bytes() for path in out.iterdir()}
+    whole = contents(out)
     kept, lost, *_ = sorted(out.glob("*.npy"))
     state = kept.stat().st_mtime_ns
-    record = {"module": Manifest.read(out).sola["fingerprint"], "features": [str(features)]}
     lost.unlink()
-    (out / UNFINISHED).write_text(json.dumps(record))
+    (out / MARK).write_text(json.dumps(read_rows(out / JOURNAL)[0]["job"]))
     assert "is not finished" in refused(capsys, "train", out, "--out", tmp_path / "run")
     with pytest.raises(SolaError, match="is not finished"):
         StoredFeatures.of([out])
     shutil.copyfile(features / kept.name, features / "new.npy")
     cluster.call(*call)
     assert (out / "new.npy").read_bytes() == kept.read_bytes()
-    assert {path.name: path.read_bytes() for path in out.iterdir() if path.name != "new.npy"} == whole
+    assert {name: content for name, content in contents(out).items() if name != "new.npy"} == whole
     assert kept.stat().st_mtime_ns == state
-    whole = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert sola(*call, "--engine", "ray") == 0  # nothing to do: no cluster is begun
+    whole = contents(out)
+    assert sola(*call, "--executor", "ray") == 0  # nothing to do: no cluster is begun
     shutil.copytree(features, tmp_path / "others")
-    others = ("transform", world / "module", tmp_path / "others", "--out", out, "--engine", "ray")
-    assert "exists already and is something else" in refused(capsys, *others)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == whole
+    others = ("transform", world / "module", tmp_path / "others", "--out", out, "--executor", "ray")
+    assert "exists already, with features" in refused(capsys, *others)
+    assert contents(out) == whole
 
 
 @on_cluster
 def test_detections_are_those_of_one_process(cluster: Cluster, world: Path, tmp_path: Path) -> None:
     features, annotations = world / "data" / "features", world / "data" / "annotations.json"
     here = ("--annotations", annotations, "--proposals", tmp_path / "proposals.json", "--quiet")
-    assert sola("localize", "predict", world / "head", features, "--out", tmp_path / "here.json", *here) == 0
+    assert sola("detect", world / "head", features, "--out", tmp_path / "here.json", *here) == 0
     head, stored = upload(world / "head", "head"), upload(features, "found-in")
-    Storage.of("s3://videos").put(annotations, "annotations.json")
+    put(Storage.of("s3://videos"), annotations, "annotations.json")
     there = ("--annotations", "s3://videos/annotations.json", "--proposals", "s3://videos/proposals.json", "--quiet")
-    cluster.call("localize", "predict", head, stored, "--out", "s3://videos/there.json", *there)
+    cluster.call("detect", head, stored, "--out", "s3://videos/there.json", *there)
     for ours, theirs in (("here", "there"), ("proposals", "proposals")):
         one = json.loads((tmp_path / f"{ours}.json").read_text())["results"]
         other = Storage.of("s3://videos").read_json(f"{theirs}.json")["results"]
@@ -279,7 +291,7 @@ def test_detections_are_those_of_one_process(cluster: Cluster, world: Path, tmp_
 def test_a_place_in_an_object_store_needs_the_cluster(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, "transform", world / "module", "s3://videos/raw", "--out", "out")
     assert "s3://videos/raw: is in an object store; pass --engine ray" in line
-    line = refused(capsys, "extract", world / "clips", "--out", "x", "--engine", "ray", "--workers", "0")
+    line = refused(capsys, "extract", world / "clips", "--out", "x", "--executor", "ray", "--workers", "0")
     assert "--workers" in line
 
 
@@ -289,22 +301,29 @@ def test_a_folder_here_and_in_a_store_are_alike(kind: str, tmp_path: Path) -> No
     assert place.files() == []
     (tmp_path / "file").write_bytes(b"12345")
     for name in ("b.npy", "a.npy", ".hidden", "inner/c.npy"):
-        place.put(tmp_path / "file", name)
+        put(place, tmp_path / "file", name)
     place.write_json("manifest.json", {"dim": 3})
     assert place.names() == ["a.npy", "b.npy", "manifest.json"]
-    assert [one.name for one in place.files(inside=True)] == ["a.npy", "b.npy", "inner/c.npy", "manifest.json"]
+    assert [one.name for one in place.files(recursive=True)] == ["a.npy", "b.npy", "inner/c.npy", "manifest.json"]
     assert [one.size for one in place.files()][:2] == [5, 5]
     assert place.has("a.npy")
     assert not place.has("c.npy")
     assert place.read_json("manifest.json") == {"dim": 3}
     assert place.read_json("other.json") is None
-    (tmp_path / "to").mkdir()
-    assert place.fetch("inner/c.npy", tmp_path / "to").read_bytes() == b"12345"
+    with place.fetched("inner/c.npy") as folder:
+        assert (folder / "inner/c.npy").read_bytes() == b"12345"
     place.remove("a.npy")
     place.remove("a.npy")
     assert place.names() == ["b.npy", "manifest.json"]
-    with pytest.raises(SolaError, match=r"folder/a\.npy: no such file"):
-        place.fetch("a.npy", tmp_path / "to")
+    place.delete()
+    place.delete()
+    assert place.files(recursive=True) == []
+
+
+def test_a_file_that_is_not_in_a_store_is_named(tmp_path: Path) -> None:
+    place = Storage.of(f"memory://{tmp_path.name}/folder")
+    with pytest.raises(SolaError, match=r"folder/a\.npy: no such file"), place.fetched("a.npy"):
+        pass
 
 
 def test_a_url_that_was_a_path_is_a_url_again() -> None:
@@ -315,10 +334,10 @@ def test_a_url_that_was_a_path_is_a_url_again() -> None:
 
 def test_a_file_goes_to_a_store_when_it_is_whole(tmp_path: Path) -> None:
     place = Storage.of(f"memory://{tmp_path.name}")
-    with pytest.raises(FileNotFoundError), stored_file(Path(f"{place.location}/out.json")) as path:
+    with pytest.raises(FileNotFoundError), place.writing("out.json") as path:
         path.with_name("not there").rename(path)
     assert place.names() == []
-    with stored_file(Path(f"{place.location}/out.json")) as path:
+    with place.writing("out.json") as path:
         path.write_text("{}")
     assert place.read_json("out.json") == {}
 
@@ -339,14 +358,14 @@ def test_features_that_do_not_belong_together_are_refused(world: Path, tmp_path:
     with pytest.raises(SolaError, match="empty: holds no feature files"):
         StoredFeatures.of([tmp_path / "empty"])
     (tmp_path / "empty" / "all.h5").touch()
-    with pytest.raises(SolaError, match="needs a file for each video"):
+    with pytest.raises(SolaError, match="expected a file for each video"):
         StoredFeatures.of([tmp_path / "empty"])
 
 
 def test_an_error_names_the_file_where_it_is_kept(world: Path, tmp_path: Path) -> None:
     place = Storage.of(f"memory://{tmp_path.name}/bad")
     (tmp_path / "bad.npy").write_bytes(b"no array")
-    place.put(tmp_path / "bad.npy", "bad.npy")
+    put(place, tmp_path / "bad.npy", "bad.npy")
     with (
         pytest.raises(SolaError, match=rf"^memory://{tmp_path.name}/bad/bad\.npy: "),
         StoredFeatures.of([place.location]).fetched("bad"),
@@ -356,13 +375,13 @@ def test_an_error_names_the_file_where_it_is_kept(world: Path, tmp_path: Path) -
 
 def test_videos_here_and_in_a_store_are_found_together(world: Path, tmp_path: Path) -> None:
     place = Storage.of(f"memory://{tmp_path.name}/clips")
-    place.put(world / "clips" / "0.mp4", "inner/9.mp4")
+    put(place, world / "clips" / "0.mp4", "inner/9.mp4")
     found = find_stored_videos([world / "clips", place.location])
     assert list(found) == ["0", "1", "2", "3", "4", "9"]
     assert found["9"].location == f"{place.location}/inner/9.mp4"
     assert find_stored_videos([f"{place.location}/inner/9.mp4"])["9"].location == found["9"].location
     with pytest.raises(SolaError, match="holds no videos"):
         find_stored_videos([f"memory://{tmp_path.name}/none"])
-    place.put(world / "clips" / "0.mp4", "0.mp4")
+    put(place, world / "clips" / "0.mp4", "0.mp4")
     with pytest.raises(SolaError, match=r"clips/0\.mp4: would be video '0', and so would"):
         find_stored_videos([world / "clips", place.location])

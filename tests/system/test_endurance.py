@@ -20,10 +20,11 @@ import numpy as np
 import psutil
 import pytest
 from safetensors.numpy import load_file
-from support.calling import sola
+from support.calling import refused, sola
 from support.places import QUADRANTS
 from support.rendering import render
 
+from sola.data.journal import JOURNAL, MARK
 from sola.data.synthetic import SyntheticWorld, write
 
 KILLS = int(os.environ.get("SOLA_KILLS", "1"))
@@ -50,7 +51,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     many = str(folder / "many" / "features")
     assert sola("train", many, "--out", str(folder / "wide"), *MODULE, "--epochs", "1", "--quiet") == 0
     head = (*HEAD, "--epochs", "1", "--decay-every", "1")
-    assert sola("localize", "train", features, *annotations, *head, "--out", str(folder / "head"), "--quiet") == 0
+    assert sola("train-detector", features, *annotations, *head, "--out", str(folder / "head"), "--quiet") == 0
     return folder
 
 
@@ -58,16 +59,16 @@ def commands(world: Path, out: Path) -> dict[str, list[str]]:
     """What is killed, by name; called again, each goes on or begins again by itself."""
     features = str(world / "data" / "features")
     annotations = ["--annotations", str(world / "data" / "annotations.json")]
-    experiment = ["experiment", "table6", features, *annotations, "--quick", "--seeds", "1", "--no-controls"]
+    experiment = ["reproduce", "table6", features, *annotations, "--quick", "--seeds", "1", "--no-controls"]
     found = {
         "train": ["train", features, *MODULE, "--resume"],
         "transform": ["transform", str(world / "wide"), str(world / "many" / "features")],
-        "extract": ["extract", str(world / "clips"), "--encoder", SLOW, "--batch", "1"],
-        "localize train": ["localize", "train", features, *annotations, *HEAD, "--resume"],
-        "localize predict": ["localize", "predict", str(world / "head"), features, "--overwrite"],
-        "experiment": experiment,
+        "extract": ["extract", str(world / "clips"), "--encoder", SLOW, "--batch-size", "1"],
+        "train-detector": ["train-detector", features, *annotations, *HEAD, "--resume"],
+        "detect": ["detect", str(world / "head"), features, "--overwrite"],
+        "reproduce": experiment,
     }
-    places = {"localize predict": out / "detections.json"}
+    places = {"detect": out / "detections.json"}
     return {name: [*found[name], "--out", str(places.get(name, out / "out")), "--quiet"] for name in found}
 
 
@@ -128,7 +129,7 @@ def timeless(value: Any) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["train", "transform", "extract", "localize train", "localize predict", "experiment"])
+@pytest.mark.parametrize("name", ["train", "transform", "extract", "train-detector", "detect", "reproduce"])
 def test_killed_at_random_moments_it_ends_where_an_undisturbed_run_does(world: Path, tmp_path: Path, name: str) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     began = time.monotonic()
@@ -215,7 +216,9 @@ class TestDisk:
         out = small_disk / "soft"
         assert sola("transform", str(world / "wide"), str(world / "many" / "features"), "--out", str(out)) == 2
         assert "No space left on device" in capsys.readouterr().err
-        assert not out.exists()
+        assert all(len(np.load(path)) == 100 for path in out.glob("*.npy"))
+        assert {path.name for path in out.iterdir() if path.suffix != ".npy"} <= {MARK, JOURNAL}
+        assert "is not finished" in refused(capsys, "inspect", str(out), "--out", str(world / "inspection"))
 
     @pytest.mark.slow
     def test_a_disk_that_may_no_longer_be_written_is_told_and_the_run_goes_on_later(

@@ -65,7 +65,7 @@ def commands() -> list[str]:
 
 def quick(command: list[str]) -> list[str]:
     """The same with few epochs: what comes of it is not what is tested here."""
-    few = {"train": ["--epochs", "1"], "localize train": ["--epochs", "3"], "probe": ["--seeds", "1"]}
+    few = {"train": ["--epochs", "1"], "train-detector": ["--epochs", "3"], "probe": ["--seeds", "1"]}
     return command + next((more for name, more in few.items() if " ".join(command).startswith(name + " ")), [])
 
 
@@ -73,7 +73,7 @@ def quick(command: list[str]) -> list[str]:
 def test_the_page_runs_from_videos_to_detections(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     names = [shlex.split(command)[1] for command in commands()]
-    wanted = ("extract", "train", "inspect", "transform", "probe", "localize", "predict", "evaluate", "handover")
+    wanted = ("extract", "train", "inspect", "transform", "probe", "train-detector", "detect", "evaluate", "export")
     assert set(wanted) <= set(names)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     Path("mean_color.py").write_text(code)

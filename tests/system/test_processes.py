@@ -87,7 +87,7 @@ class TestTorchrun:
         features = (str(world / "features"), "--annotations", str(world / "annotations.json"))
         assert sola("train", *features, "--out", tmp_path / "one", *options, "--quiet") == 0
         many = tmp_path / "many"
-        told = call(3, "train", *features, "--out", str(many), *options, "--track", "tensorboard").stderr
+        told = call(3, "train", *features, "--out", str(many), *options, "--tensorboard").stderr
         assert told.count("trained; next") == 1
         assert told.count("videos of") == 1
         assert len(list((many / "tensorboard").iterdir())) == 1
@@ -108,11 +108,11 @@ class TestTorchrun:
             "4",
             "--precision",
             "fp32",
-            "--validation",
+            "--validation-subset",
             "validation",
         )
-        assert sola("localize", "train", *where, "--out", tmp_path / "one", *chosen, "--quiet") == 0
-        call(2, "localize", "train", *where, "--out", str(tmp_path / "many"), *chosen)
+        assert sola("train-detector", *where, "--out", tmp_path / "one", *chosen, "--quiet") == 0
+        call(2, "train-detector", *where, "--out", str(tmp_path / "many"), *chosen)
         for figure in ("loss", "validation_loss"):
             ours, expected = (losses(tmp_path / name, figure) for name in ("many", "one"))
             assert ours == pytest.approx(expected, abs=1e-4)

@@ -7,7 +7,7 @@ import sola
 
 
 def test_every_public_name_can_be_imported() -> None:
-    assert all(callable(getattr(sola, name)) or name.endswith("RECIPES") for name in sola.__all__)
+    assert all(callable(getattr(sola, name)) or name.isupper() for name in sola.__all__)
 
 
 def test_a_name_is_what_it_was_after_every_module_was_imported() -> None:

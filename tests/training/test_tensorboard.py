@@ -145,21 +145,21 @@ HEAD = [
 
 
 def test_both_trainings_take_the_flag(world: Path, tmp_path: Path) -> None:
-    tracked = ["--track", "tensorboard"]
+    tracked = ["--tensorboard"]
     assert sola("train", world / "features", "--out", tmp_path / "module", *MODULE, *tracked) == 0
     annotations = ["--annotations", world / "annotations.json"]
-    assert sola("localize", "train", world / "features", *annotations, "--out", tmp_path / "head", *HEAD, *tracked) == 0
+    assert sola("train-detector", world / "features", *annotations, "--out", tmp_path / "head", *HEAD, *tracked) == 0
     for run in (tmp_path / "module", tmp_path / "head"):
         assert curves(run)["loss"] == logged(run, "loss")
 
 
 def test_a_run_may_be_resumed_with_or_without_it(world: Path, tmp_path: Path) -> None:
     command = ["train", world / "features", "--out", tmp_path / "run", *MODULE]
-    assert sola(*command, "--track", "tensorboard") == 0
+    assert sola(*command, "--tensorboard") == 0
     assert sola(*command, "--resume") == 0
 
 
-@pytest.mark.parametrize("command", [["train"], ["localize", "train"]])
+@pytest.mark.parametrize("command", [["train"], ["train-detector"]])
 def test_the_missing_extra_is_named_before_anything_is_begun(
     world: Path,
     tmp_path: Path,
@@ -171,7 +171,7 @@ def test_the_missing_extra_is_named_before_anything_is_begun(
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     annotations = ["--annotations", world / "annotations.json"]
-    options = [*annotations, *(HEAD if "localize" in command else MODULE), "--track", "tensorboard"]
+    options = [*annotations, *(HEAD if "train-detector" in command else MODULE), "--tensorboard"]
     line = refused(capsys, *command, world / "features", "--out", tmp_path / "run", *options)
     assert line.endswith("is not installed; pip install -c constraints.txt 'sola-tal[tensorboard]'")
     assert not (tmp_path / "run").exists()

@@ -12,7 +12,7 @@ from support.quadrants import Quadrants
 from support.rendering import CODECS, TONES, render, song, turned
 
 from sola.core.errors import SolaError
-from sola.video.extraction import extract
+from sola.pipeline.extract_job import extract
 from sola.video.framing import Framing
 
 COUNT = int(os.environ.get("SOLA_MUTATIONS", "200"))
@@ -109,7 +109,7 @@ def test_damaged_files_are_extracted_or_refused_in_one_line(tmp_path: Path) -> N
         slowest = max(slowest, (took, what))
         assert took < SLOWEST, what
         inside = {file.name for file in (tmp_path / "f").iterdir()}
-        assert inside <= {"features.json", "extraction.jsonl", "v.npy"}, (what, inside)
+        assert inside <= {"features.json", "journal.jsonl", "unfinished.json", "v.npy"}, (what, inside)
         path.unlink()
     print(f"{COUNT} files: {dict(ends)}; the slowest took {slowest[0]:.2f} s: {slowest[1]}")
     assert min(ends["extracted"], ends["refused"]) > COUNT / 10

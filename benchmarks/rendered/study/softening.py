@@ -16,8 +16,8 @@ import torch
 
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
+from sola.pipeline.transform_job import transform
 from sola.softlanding.train import train
-from sola.softlanding.transform import transform
 
 RECIPES_SHOWN: dict[str, str] = {"anet": "SoLa, published", "auto": "SoLa, auto"}
 """Recipes of the study, and what their rows are called."""

@@ -1,45 +1,38 @@
 """`sola demo`."""
 
-import dataclasses
+import logging
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-from tyro.conf import arg
+from cyclopts import Parameter
 
-from sola.cli.console import parse, say
-from sola.cli.probe import WIDTH
+from sola.cli.options import OUTPUT, Overwrite, Seeds, print_wide
 from sola.core.files import new_folder
+from sola.core.log import show_log
 from sola.data.demo_sets import BenchmarkSet, write_benchmark
-from sola.studies.demo import demo
+
+log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class Demo:
-    """The whole path on features that come with the package: train without labels, transform, probe, inspect, draw.
+def demo(
+    *,
+    data: BenchmarkSet = "long-1-efficientnet",
+    seeds: Seeds = 2,
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")] = Path("demo"),
+    overwrite: Overwrite = False,
+) -> None:
+    """Run `sola demo`.
 
-    They are of rendered videos of a figure, by a frozen encoder. The two sets differ in all: long actions before a
-    still scene, seen by an image encoder; short ones before a moving camera, by a small video encoder.
-
-    Writes OUT/report.html, a page that opens offline, and beside it the features, runs and figures it tells of. Takes
-    less than three minutes on two cores.
+    Args:
+        data: Embedded set: actions (long, or short with a moving camera), level of the scene, encoder.
+        seeds: Modules trained with each recipe.
+        out: Folder to write.
     """
+    from sola.studies.demo import demo as run_demo
 
-    out: Annotated[Path, arg(metavar="DIR")] = Path("demo")
-    """The folder to write."""
-    data: BenchmarkSet = "long-1-efficientnet"
-    """The set: timeline, level of the scene, encoder."""
-    seeds: int = 2
-    """Modules trained with each recipe."""
-    overwrite: bool = False
-    """Replace OUT."""
-
-
-def run(arguments: list[str]) -> None:
-    """Parse and run."""
-    options = parse(Demo, "demo", arguments)
-    with new_folder(options.out, overwrite=options.overwrite, mark="probe.json", key="all labels") as folder:
-        write_benchmark(options.data, folder / "data")
-        result = demo(folder, heading=f"SoLa on rendered video: {options.data}", seeds=options.seeds, few=5, say=say)
-    Console(width=max(WIDTH, Console().width)).print(result.table())
-    say(f"open {options.out / 'report.html'}")
+    show_log()
+    with new_folder(out, overwrite=overwrite, mark="probe.json", key="all labels") as folder:
+        write_benchmark(data, folder / "data")
+        result = run_demo(folder, heading=f"SoLa on rendered video: {data}", seeds=seeds, few=5, say=log.info)
+    print_wide(result.table())
+    log.info("open %s", out / "report.html")

@@ -1,28 +1,103 @@
-"""`sola export`."""
+"""`sola export`: one command per format."""
 
-import dataclasses
+import logging
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, arg
+from cyclopts import App, Parameter
 
-from sola.cli.console import parse, say
-from sola.cli.options import load_run
-from sola.export.onnx import export_onnx
+from sola.cli.options import (
+    OUTPUT,
+    AnnotationFile,
+    Features,
+    LabelKey,
+    ModuleRun,
+    Overwrite,
+    Quiet,
+    Reading,
+    TestSubset,
+    Timing,
+    TrainSubset,
+    report_skipped,
+)
+from sola.core.log import show_log
+
+log = logging.getLogger(__name__)
+
+app = App(name="export")
 
 
-@dataclasses.dataclass(frozen=True)
-class Export:
-    """Write the module of RUN as one ONNX file: features [batch, time, channels] in, the same shape out."""
+@app.command(
+    help_epilogue="Examples:\n\nsola export onnx run --out module.onnx\nsola export onnx run --out module.onnx --quiet"
+)
+def onnx(
+    run: ModuleRun,
+    /,
+    *,
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="FILE")],
+    quiet: Quiet = False,
+) -> None:
+    """Export a SoLa module as one ONNX file: features [batch, time, channels] in, the same shape out.
 
-    run: Annotated[Positional[Path], arg(metavar="RUN")]
-    """A finished run of `sola train`."""
-    onnx: Annotated[Path, arg(metavar="FILE")]
-    """The file to write."""
+    Args:
+        out: File to write.
+    """
+    from sola.export.onnx import export_onnx
+    from sola.pipeline.transform_job import load_module
+
+    show_log(quiet)
+    export_onnx(load_module(run), out)
+    log.info("%s: written", out)
 
 
-def run(arguments: list[str]) -> None:
-    """Parse and run."""
-    options = parse(Export, "export", arguments)
-    export_onnx(load_run(options.run), options.onnx)
-    say(f"{options.onnx}: written")
+@app.command(
+    alias="actionformer",
+    help_epilogue="Examples:\n\n"
+    "sola export opentad softened/ --annotations annotations.json --out dataset/\n"
+    "sola export actionformer softened/ --annotations thumos14.json --test-subset test --out dataset/",
+)
+def opentad(
+    features: Features,
+    /,
+    *,
+    annotations: AnnotationFile,
+    train_subset: TrainSubset = "training",
+    test_subset: TestSubset = "validation",
+    label_key: LabelKey = "label",
+    reading: Reading = Reading(),
+    timing: Timing = Timing(),
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Export features and annotations as a dataset that OpenTAD and ActionFormer both read.
+
+    Writes features/, annotations.json, category_idx.txt, and a configuration for each of them: opentad.py and
+    actionformer.yaml. Both tools place every snippet at the same seconds as SoLa does.
+
+    Args:
+        out: Folder to write; the configurations contain its path.
+    """
+    from sola.core.progress import progress_bar
+    from sola.export import write_handover
+
+    show_log(quiet)
+    data = reading.dataset(features, annotations, label_key, timing.given())
+    skipped: dict[str, str] = {}
+    with progress_bar("export", quiet=quiet) as bar:
+        written = write_handover(
+            data,
+            out,
+            train_subset=train_subset,
+            test_subset=test_subset,
+            overwrite=overwrite,
+            skipped=skipped,
+            progress=bar.update,
+        )
+    report_skipped(data.features.unreadable, skipped)
+    log.info("%s", data)
+    if written.left_out:
+        log.info(
+            "%d training videos left out, such as %s: no instance in them", len(written.left_out), written.left_out[0]
+        )
+    log.info("%s: %d videos, %d classes", out, len(written.videos), len(written.classes))

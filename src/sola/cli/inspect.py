@@ -1,143 +1,140 @@
 """`sola inspect`."""
 
-import dataclasses
-import json
+import json as json_module
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from tyro.conf import arg
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from sola.cli.console import parse, say
-from sola.cli.options import Features, Reading, ReadingFlags, Timing, TimingFlags, load_run, report_skipped
+from sola.cli.options import (
+    AT_LEAST_ONE,
+    INPUTS,
+    OUTPUT,
+    Features,
+    Json,
+    LabelKey,
+    OptionalAnnotationFile,
+    Overwrite,
+    Quiet,
+    Reading,
+    Timing,
+    report_skipped,
+)
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json
-from sola.data.annotations import read_annotations
-from sola.data.dataset import Dataset, Video
-from sola.data.segments import Segments
-from sola.evaluation.controls import center
-from sola.evaluation.similarity import Video as VideoArray
-from sola.evaluation.similarity import compare, cosine_map
-from sola.report.plots import assumption_panels, curve_plot, similarity_map_plot, similarity_panels, study_curves
-from sola.report.saving import write_plot
-from sola.softlanding.auto import suggest
-from sola.softlanding.network import SoLa
-from sola.softlanding.transform import transform_array
+from sola.core.log import show_log
+
+if TYPE_CHECKING:
+    from sola.data.dataset import Video
+    from sola.data.segments import Segments
+    from sola.evaluation.similarity import Video as VideoArray
+    from sola.softlanding.network import SoLa
+
+log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class Inspect:
-    """Look at FEATURES: similarity of snippets by distance, windows that satisfy the method's assumption.
+def inspect(
+    features: Features,
+    /,
+    *,
+    run: Annotated[
+        Path | None, Parameter(group=INPUTS, help="Finished run of `sola train`: compare before and after its module.")
+    ] = None,
+    annotations: OptionalAnnotationFile = None,
+    label_key: LabelKey = "label",
+    reading: Reading = Reading(),
+    step: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None,
+    videos: Annotated[tuple[str, ...], Parameter(metavar="ID")] = (),
+    max_videos: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = 100,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    timing: Timing = Timing(),
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run `sola inspect`.
 
-    OUT gets inspection.json and plots: similarity against distance, the share of windows that satisfy the
-    assumption, and similarity maps of a few videos with their annotated segments. With --run, all of it also after the
-    module of that run.
+    Args:
+        step: Distance between two positions of a window (snippets). Without it, that of the run, or the suggested one.
+        videos: Ids of the videos whose maps are drawn. Without it, three, spread over the set.
+        max_videos: Videos that the curves are computed from, spread over the set.
+        seed: Random seed of the windows.
+        out: Folder to write.
     """
+    from sola.evaluation.controls import center
+    from sola.evaluation.similarity import compare, cosine_map
+    from sola.pipeline.transform_job import load_module
+    from sola.report.plots import assumption_panels, curve_plot, similarity_map_plot, similarity_panels, study_curves
+    from sola.report.saving import write_plot
+    from sola.softlanding.auto import suggest
+    from sola.softlanding.transform import transform_array
 
-    features: Features
-    """A folder (or .h5) of per-video arrays [time, channels]; several are joined on channels."""
-    out: Annotated[Path, arg(metavar="DIR")]
-    """The folder to write."""
-    run: Annotated[Path | None, arg(metavar="RUN")] = None
-    """A finished run of `sola train`: inspect before and after its module."""
-    annotations: Annotated[Path | None, arg(metavar="JSON")] = None
-    """Draw the segments of these annotations above the similarity maps."""
-    label_key: str = "label"
-    """The annotation's field that names the class (EPIC: verb or noun)."""
-    step: int | None = None
-    """Snippets between two positions of a window (default: the run's, else the suggested one)."""
-    videos: Annotated[tuple[str, ...], arg(metavar="ID")] = ()
-    """Videos whose maps are drawn (default: three, spread over the set)."""
-    max_videos: int = 100
-    """Videos that the curves are taken from, spread over the set."""
-    seed: int = 0
-    """Of the windows drawn."""
-    overwrite: bool = False
-    """Replace OUT."""
-    json: bool = False
-    """Print inspection.json on stdout."""
-    quiet: bool = False
-    """No remarks."""
-    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
-    timing: TimingFlags = dataclasses.field(default_factory=Timing)
-
-
-def run(arguments: list[str]) -> None:
-    """Parse and run."""
-    options = parse(Inspect, "inspect", arguments)
-    for name, least in (("max_videos", 1), ("seed", 0), ("step", 1)):
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise SolaError(f"{name}={value}: expected a whole number of at least {least}")
-    data = _open(options)
-    features, videos = data.features, {video.feature_id: video for video in data.videos}
-    module = None if options.run is None else load_run(options.run)
-    if module is not None and module.channels != features.channels:
-        raise SolaError(f"the features have {features.channels} channels, the run's module {module.channels}")
-    suggestion = suggest(features, seed=options.seed)
-    step = options.step or _step_of(module) or suggestion.step
+    show_log(quiet)
+    opened = timing.fill(reading.open(features))
+    module = None if run is None else load_module(run)
+    if module is not None and module.channels != opened.channels:
+        raise SolaError(f"the features have {opened.channels} channels, the run's module {module.channels}")
+    unknown = [video for video in videos if video not in opened.videos]
+    if unknown:
+        raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {opened.videos[0]})")
+    data = reading.dataset(features, annotations, label_key, timing.given())
+    by_id = {video.feature_id: video for video in data.videos}
+    suggestion = suggest(opened, seed=seed)
+    step = step or step_of(module) or suggestion.step
 
     views: dict[str, Callable[[VideoArray], VideoArray]] = {"raw": np.asarray, "centered": center}
     if module is not None:
         views["after SoLa"] = partial(transform_array, module)
-    sample = features.only(_spread(features.videos, options.max_videos))
+    sample = opened.only(spread(opened.videos, max_videos))
     skipped: dict[str, str] = {}
     arrays = [np.array(array) for _, array in sample.items(skipped)]
-    drawn = features.only(options.videos or _spread(sample.without(skipped).videos, 3))
-    found = compare(arrays, views, step=step, seed=options.seed)
+    drawn = opened.only(videos or spread(sample.without(skipped).videos, 3))
+    found = compare(arrays, views, step=step, seed=seed)
     suggested = {name: getattr(suggestion, name) for name in ("step", "k", "center", "smoothing")}
     result = {
-        "suggested": suggested,
+        "suggested": {"centre" if name == "center" else name: value for name, value in suggested.items()},
         "reasons": dict(suggestion.reasons),
         "step": step,
         "views": {name: inspection.to_json() for name, inspection in found.items()},
     }
-    with new_folder(options.out, overwrite=options.overwrite, mark="inspection.json", key="suggested") as folder:
+    with new_folder(out, overwrite=overwrite, mark="inspection.json", key="suggested") as folder:
         curves = study_curves(found)
         write_plot(folder / "similarity_distance.png", curve_plot(similarity_panels(curves)))
         write_plot(folder / "assumption_share.png", curve_plot(assumption_panels(curves)))
-        for name, array in drawn.items(skipped):
-            maps = {view_name: cosine_map(view(array)) for view_name, view in views.items()}
-            plot = similarity_map_plot(maps, *_extent(len(array), videos.get(name)), classes=data.classes)
-            write_plot(folder / f"similarity_map_{name.replace('/', '_')}.png", plot)
+        for video, array in drawn.items(skipped):
+            maps = {name: cosine_map(view(array)) for name, view in views.items()}
+            plot = similarity_map_plot(maps, *extent(len(array), by_id.get(video)), classes=data.classes)
+            write_plot(folder / f"similarity_map_{video.replace('/', '_')}.png", plot)
         write_json(folder / "inspection.json", result)
-    report_skipped({**features.unreadable, **skipped})
-    if options.json:
-        print(json.dumps(result, indent=2, allow_nan=False))
-    elif not options.quiet:
-        for name, value in suggested.items():
-            say(f"suggested {name}: {value}. {suggestion.reasons['conditioning' if name == 'center' else name]}")
-        say(f"{options.out}: written")
+    report_skipped(opened.unreadable, skipped)
+    if json:
+        print(json_module.dumps(result, indent=2, allow_nan=False))
+        return
+    for name, value in suggested.items():
+        log.info("suggested %s: %s. %s", name, value, suggestion.reasons["conditioning" if name == "center" else name])
+    log.info("%s: written", out)
 
 
-def _open(options: Inspect) -> Dataset:
-    """Open the features, matched with the annotations where there are some."""
-    features = options.timing.fill(options.reading.open(options.features))
-    unknown = [video for video in options.videos if video not in features.videos]
-    if unknown:
-        raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {features.videos[0]})")
-    annotations = None
-    if options.annotations is not None:
-        annotations = read_annotations(options.annotations, options.label_key)
-    return Dataset.open(features, annotations, id_prefix=options.reading.id_prefix)
-
-
-def _extent(length: int, video: Video | None) -> tuple[Segments | None, tuple[float, float], str]:
-    """The segments of a video, where its first snippet begins and its last one ends, and in which unit."""
+def extent(length: int, video: "Video | None") -> tuple["Segments | None", tuple[float, float], str]:
+    """Return the segments of a video, the start of its first and the end of its last snippet, and their unit."""
     if video is None or video.subset is None:
         return None, (0.0, float(length)), "snippets"
     return video.segments, (video.grid.seconds(-0.5), video.grid.seconds(length - 0.5)), "seconds"
 
 
-def _step_of(module: SoLa | None) -> int | None:
-    """The step that a module was trained at; None without a module or for one that was not trained here."""
+def step_of(module: "SoLa | None") -> int | None:
+    """Return the step that a module was trained with; None without a module or its training."""
     step = module.origin.get("training", {}).get("step") if module is not None else None
     return step if isinstance(step, int) and step > 0 else None
 
 
-def _spread(videos: Sequence[str], count: int) -> list[str]:
-    """At most `count` of the videos, evenly spaced."""
+def spread(videos: Sequence[str], count: int) -> list[str]:
+    """Return at most `count` of the videos, evenly spaced."""
     positions = np.linspace(0, len(videos) - 1, min(count, len(videos))).round().astype(int)
     return [videos[position] for position in np.unique(positions)]

@@ -1,126 +1,220 @@
-"""Options that several commands share, and how they open features."""
+"""Options that several commands share, so that they have the same names, help texts and groups everywhere."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from cyclopts import Group, Parameter
+from cyclopts.validators import Number
 
-from sola.cli.console import say
+from sola.core.device import Device
 from sola.core.errors import SolaError
-from sola.data.features import FeatureSet
-from sola.pipeline.ray import Resources
-from sola.pipeline.storage import Storage, is_remote
-from sola.softlanding.network import SoLa
 
-Features = Annotated[Positional[tuple[Path, ...]], arg(metavar="FEATURES")]
-"""One folder (or .h5) of per-video arrays, or several that are joined on channels."""
+if TYPE_CHECKING:
+    from sola.core.progress import ProgressBar
+    from sola.data.dataset import Dataset
+    from sola.data.features import FeatureSet
+    from sola.pipeline.executors import Progress, Ray, Threads
+    from sola.pipeline.stored_features import StoredFeatures
 
-Videos = Annotated[Positional[tuple[Path, ...]], arg(metavar="VIDEOS")]
-"""Video files, or folders of them."""
+log = logging.getLogger(__name__)
+
+INPUTS = Group("Inputs", sort_key=1)
+TRAINING = Group("Training", help="Settings of the run; default: from the recipe.", sort_key=2)
+TIMING = Group(
+    "Feature timing", help="For features whose manifest lacks it; the manifest takes precedence.", sort_key=4
+)
+EXECUTION = Group("Execution", sort_key=5)
+OUTPUT = Group("Output", sort_key=6)
+
+AT_LEAST_ONE = Number(gte=1)
+TABLE_WIDTH = 150
+"""Columns of a terminal that a table of results needs."""
+
+Features = Annotated[
+    tuple[Path, ...],
+    Parameter(
+        group=INPUTS,
+        help="Folder (or .h5 file) with one array [time, channels] per video. Several are joined on channels.",
+    ),
+]
+Videos = Annotated[
+    tuple[Path, ...], Parameter(group=INPUTS, help="Video files, or folders that contain them (searched recursively).")
+]
+ModuleRun = Annotated[Path, Parameter(group=INPUTS, help="Finished run of `sola train`.")]
+DetectorRun = Annotated[Path, Parameter(group=INPUTS, help="Finished run of `sola train-detector`.")]
+JSON_FILE = Parameter(
+    group=INPUTS,
+    metavar="JSON",
+    help="Annotations in ActivityNet's JSON layout, which HACS and THUMOS14 share.",
+)
+AnnotationFile = Annotated[Path, JSON_FILE]
+OptionalAnnotationFile = Annotated[Path | None, JSON_FILE]
+TrainSubset = Annotated[str, Parameter(group=INPUTS, help="Subset of the annotations to train on.")]
+TestSubset = Annotated[str, Parameter(group=INPUTS, help="Subset of the annotations to evaluate on.")]
+LabelKey = Annotated[
+    str, Parameter(group=INPUTS, help="Field of an annotation that names the class (EPIC-Kitchens: verb or noun).")
+]
+IdPrefix = Annotated[
+    str | None,
+    Parameter(
+        group=INPUTS,
+        help="Prefix of the video ids on one side only, such as v_. Without it, a prefix of all ids is detected.",
+    ),
+]
+ClassScores = Annotated[
+    Path | None,
+    Parameter(
+        group=INPUTS,
+        metavar="FILE",
+        help="Class scores of an external video classifier: JSON as of CUHK or ActivityNet, or .npy of UntrimmedNet.",
+    ),
+]
+SkipBad = Annotated[bool, Parameter(group=INPUTS, help="Skip unreadable files and count them, instead of failing.")]
+DeviceOption = Annotated[Device, Parameter(group=EXECUTION, help="Device; auto is the GPU if there is one.")]
+Seeds = Annotated[int, Parameter(validator=AT_LEAST_ONE)]
+Overwrite = Annotated[bool, Parameter(group=OUTPUT, help="Replace what exists at --out, if this command wrote it.")]
+Resume = Annotated[bool, Parameter(group=OUTPUT, help="Continue a stopped run, or start one if there is none.")]
+TensorBoard = Annotated[
+    bool, Parameter(group=OUTPUT, help="Also write metrics.jsonl as curves to RUN/tensorboard (extra `tensorboard`).")
+]
+Json = Annotated[bool, Parameter(group=OUTPUT, help="Print JSON on stdout instead of tables.")]
+Quiet = Annotated[bool, Parameter(group=OUTPUT, help="Print results and errors only: no progress bar, no messages.")]
 
 
-@dataclasses.dataclass(frozen=True)
-class Decoding:
-    """How video files are worked through."""
-
-    batch: int | None = None
-    """Snippets that are encoded at once (default: 64 frames)."""
-    jobs: int = 2
-    """Videos that are decoded at once."""
-    skip_bad: bool = False
-    """Leave out files that cannot be decoded, and count them, instead of stopping at the first."""
-
-
+@Parameter(name="*", group=INPUTS)
 @dataclasses.dataclass(frozen=True)
 class Reading:
     """How feature files are read."""
 
     channels_first: bool = False
-    """The arrays are [channels, time] instead of [time, channels]."""
-    skip_bad: bool = False
-    """Leave out unreadable, truncated or NaN files and count them, instead of stopping at the first."""
-    id_prefix: str | None = None
-    """What file names begin with and annotated ids do not, such as v_ (found by itself where it is common to all)."""
+    """Read arrays as [channels, time] instead of [time, channels]."""
+    skip_bad: SkipBad = False
+    id_prefix: IdPrefix = None
 
-    def open(self, sources: Sequence[Path]) -> FeatureSet:
+    def open(self, sources: Sequence[Path]) -> "FeatureSet":
         """Open one feature set; SolaError when there is none."""
-        if not sources:
-            raise SolaError("FEATURES is missing: name the folder (or .h5) that holds the feature files")
+        from sola.data.features import FeatureSet
+
         return FeatureSet.open(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
 
+    def open_stored(self, sources: Sequence[Path]) -> "FeatureSet | StoredFeatures":
+        """Open one feature set, which may be in an object store."""
+        from sola.pipeline.stored_features import open_features
 
+        return open_features(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
+
+    def dataset(
+        self,
+        sources: Sequence[Path],
+        annotations: Path | None,
+        label_key: str = "label",
+        timing: Mapping[str, float] | None = None,
+    ) -> "Dataset":
+        """Open features with their annotations."""
+        from sola.data.annotations import read_annotations
+        from sola.data.dataset import Dataset
+
+        annotated = None if annotations is None else read_annotations(annotations, label_key)
+        return Dataset.open(self.open(sources), annotated, id_prefix=self.id_prefix, timing=timing)
+
+
+@Parameter(name="*", group=TIMING)
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Where snippets lie in time, for features whose manifest does not say."""
+    """Where snippets lie in time, for features whose manifest does not state it."""
 
     fps: float | None = None
-    """Frames a second of the video that the encoder saw."""
+    """Frame rate of the video that the encoder saw (frames per second)."""
     stride: float | None = None
-    """Frames from one snippet to the next."""
+    """Distance between the starts of two snippets (frames)."""
     window: float | None = None
-    """Frames that a snippet spans."""
+    """Length of a snippet (frames)."""
     offset: float | None = None
-    """Frame at which the first snippet begins."""
+    """Start of the first snippet (frames)."""
 
-    def fill(self, features: FeatureSet) -> FeatureSet:
-        """The feature set with what its manifest lacks; the manifest wins where it speaks."""
+    def fill(self, features: "FeatureSet") -> "FeatureSet":
+        """Return the feature set with what its manifest lacks."""
         return features.with_manifest(features.manifest.filled(self.given()))
 
     def given(self) -> dict[str, float]:
-        """What was given, by name."""
+        """Return the values that were given, by name."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
+@Parameter(name="*", group=EXECUTION)
 @dataclasses.dataclass(frozen=True)
-class Spreading:
-    """Over how many machines the videos are spread."""
+class Execution:
+    """Where the videos are processed."""
 
-    engine: Literal["local", "ray"] = "local"
-    """ray: over the cores or machines of a Ray cluster; files may be in an object store (extra `cluster`)."""
-    workers: int | None = None
-    """Of --engine ray (default: as many as the cluster has room for)."""
-    worker_cpus: float = 1.0
-    """Cores that each worker takes."""
-    worker_gpus: float = 0.0
-    """GPUs that each worker takes, 0.5 for two workers a GPU."""
+    executor: Literal["local", "ray"] = "local"
+    """ray: distribute videos over a Ray cluster; files may be in an object store (extra `cluster`)."""
+    workers: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None
+    """Ray workers. Without it, as many as fit."""
+    worker_cpus: Annotated[float, Parameter(validator=Number(gt=0))] = 1.0
+    """CPU cores of each Ray worker."""
+    worker_gpus: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0
+    """GPUs of each Ray worker; 0.5 lets two workers share a GPU."""
 
-    def resources(self, *places: Path | None) -> Resources | None:
-        """What to ask the cluster for; None when the work is done here, in one process.
+    def executor_for(self, *places: Path | None, threads: int = 1) -> "Threads | Ray":
+        """Return what runs the job. Raises SolaError for a place in an object store without Ray."""
+        from sola.core.storage import Storage, is_remote
+        from sola.pipeline.executors import Ray, Threads
 
-        Raises SolaError for a number below what makes sense, and without a cluster for a place in an object store.
-        """
-        if self.engine == "local":
+        if self.executor == "local":
             for place in filter(None, places):
                 if is_remote(place):
-                    raise SolaError(f"{Storage.of(place).location}: is in an object store; pass --engine ray")
-            return None
-        if (self.workers is not None and self.workers < 1) or self.worker_cpus <= 0 or self.worker_gpus < 0:
-            raise SolaError("--workers and --worker-cpus must be positive, --worker-gpus not below 0")
-        return Resources(self.workers, self.worker_cpus, self.worker_gpus)
+                    raise SolaError(f"{Storage.of(place).location}: is in an object store; pass --executor ray")
+            return Threads(threads)
+        return Ray(self.workers, self.worker_cpus, self.worker_gpus)
 
 
-DecodingFlags = OmitArgPrefixes[Decoding]
-ReadingFlags = OmitArgPrefixes[Reading]
-SpreadingFlags = OmitArgPrefixes[Spreading]
-TimingFlags = OmitArgPrefixes[Timing]
+@Parameter(name="*", group=EXECUTION)
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+    """How video files are decoded and encoded."""
+
+    batch_size: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None
+    """Snippets that the encoder processes at once. Without it, 64 frames."""
+    jobs: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = 2
+    """Videos that are decoded at once."""
+
+
+def named_paths(flag: str, values: Sequence[str]) -> list[tuple[str, Path]]:
+    """Split each NAME=PATH; SolaError naming the flag when one is not that."""
+    pairs = []
+    for value in values:
+        name, _, path = value.partition("=")
+        if not (name and path):
+            raise SolaError(f"{flag} {value}: expected NAME=PATH, such as sola=softened/")
+        pairs.append((name, Path(path)))
+    return pairs
+
+
+def report_skipped(*skipped: Mapping[str, str]) -> None:
+    """Log how many files --skip-bad skipped, and why the first."""
+    reasons = {video: reason for part in skipped for video, reason in part.items()}
+    if reasons:
+        video, reason = next(iter(reasons.items()))
+        log.warning("%d bad files left out, the first: %s: %s", len(reasons), video, reason)
 
 
 def place_of(place: Path) -> str:
-    """How a person writes it: of a URL's two slashes a Path keeps one."""
+    """Return a place as users write it: a Path drops one of the two slashes of a URL."""
+    from sola.core.storage import Storage, is_remote
+
     return Storage.of(place).location if is_remote(place) else str(place)
 
 
-def load_run(run: Path) -> SoLa:
-    """The module of a finished run; SolaError when there is no such folder, before any hub is asked."""
-    if not run.is_dir():
-        raise SolaError(f"{run}: no such folder; expected a finished run of `sola train`")
-    return SoLa.from_pretrained(run)
+def bar_progress(bar: "ProgressBar") -> "Progress":
+    """Return the function through which a job reports to a progress bar."""
+    return lambda done, total, snippets: bar.update(done, total, f"{snippets / bar.elapsed:.0f} features/s")
 
 
-def report_skipped(skipped: Mapping[str, str]) -> None:
-    """Say which files --skip-bad left out, and why the first."""
-    if skipped:
-        video, reason = next(iter(skipped.items()))
-        say(f"{len(skipped)} bad files left out, the first: {video}: {reason}")
+def print_wide(renderable: Any) -> None:
+    """Print a table on stdout; a file, a pipe or a narrow terminal does not cut its numbers."""
+    from rich.console import Console
+
+    Console(width=max(TABLE_WIDTH, Console().width)).print(renderable)

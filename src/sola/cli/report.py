@@ -1,97 +1,91 @@
 """`sola report`."""
 
-import dataclasses
-from itertools import chain
+import logging
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import Positional, UseAppendAction, arg
+from cyclopts import Parameter
 
-from sola.cli.console import parse, say
-from sola.cli.options import Reading, ReadingFlags, Timing, TimingFlags
+from sola.cli.options import (
+    AT_LEAST_ONE,
+    INPUTS,
+    OUTPUT,
+    OptionalAnnotationFile,
+    Overwrite,
+    Quiet,
+    Reading,
+    Timing,
+    named_paths,
+)
 from sola.core.errors import SolaError
-from sola.data.features import FeatureSet
-from sola.report.material import gather
-from sola.report.report import report_page
-from sola.report.sources import read_sources
+from sola.core.log import show_log
+
+log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """Write one page that opens offline: tables, error bars, training curves, and an explorer of single videos.
+def report(
+    run: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            group=INPUTS,
+            help="Folders of `sola reproduce`, or runs of `sola train` and `sola train-detector`.",
+        ),
+    ] = (),
+    /,
+    *,
+    annotations: OptionalAnnotationFile = None,
+    detections: Annotated[tuple[str, ...], Parameter(group=INPUTS, metavar="NAME=FILE")] = (),
+    features: Annotated[tuple[str, ...], Parameter(group=INPUTS, metavar="NAME=DIR")] = (),
+    test_subset: Annotated[str | None, Parameter(group=INPUTS)] = None,
+    label_key: Annotated[str | None, Parameter(group=INPUTS)] = None,
+    reading: Reading = Reading(),
+    max_videos: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = 12,
+    title: str | None = None,
+    timing: Timing = Timing(),
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="HTML")],
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run `sola report`.
 
-    The explorer shows annotated segments and detections on a timeline, and similarity maps of the features below it.
-    Without any RUN, it shows what --detections, --features and --annotations name.
+    Args:
+        detections: Detections of any tool: ActivityNet's JSON, or THUMOS14's lines.
+        features: Features whose similarity maps are shown.
+        test_subset: Subset that the explorer shows. Without it, that of the experiment, or validation.
+        label_key: Field of an annotation that names the class. Without it, that of the runs.
+        max_videos: Videos in the explorer, evenly spaced; more of them make a larger page.
+        title: Title of the page.
+        out: Page to write.
     """
+    from sola.report.material import gather
+    from sola.report.report import report_page
+    from sola.report.sources import read_sources
 
-    out: Annotated[Path, arg(metavar="HTML")]
-    """The page to write."""
-    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN")] = ()
-    """Folders of `sola experiment`, or runs of `sola train` and `sola localize train`."""
-    annotations: Annotated[Path | None, arg(metavar="JSON")] = None
-    """The ground truth (default: that of the runs)."""
-    detections: Annotated[tuple[tuple[str, ...], ...], UseAppendAction, arg(metavar="NAME=FILE ...")] = ()
-    """Predictions of any tool: ActivityNet's JSON, or lines of THUMOS14."""
-    features: Annotated[tuple[tuple[str, ...], ...], UseAppendAction, arg(metavar="NAME=DIR ...")] = ()
-    """Features whose similarity maps are shown."""
-    subset: str | None = None
-    """Whose videos the explorer shows (default: the experiment's test subset, else validation)."""
-    label_key: str | None = None
-    """The annotation's field that names the class (default: that of the runs, else label)."""
-    videos: int = 12
-    """Videos in the explorer, evenly chosen; more of them make a larger page."""
-    title: str | None = None
-    """Of the page."""
-    overwrite: bool = False
-    """Replace OUT."""
-    quiet: bool = False
-    """No remarks."""
-    reading: ReadingFlags = dataclasses.field(default_factory=Reading)
-    timing: TimingFlags = dataclasses.field(default_factory=Timing)
-
-
-def run(arguments: list[str]) -> None:
-    """Parse and run."""
-    options = parse(Report, "report", arguments)
-    if options.out.exists() and not options.overwrite:
-        raise SolaError(f"{options.out}: exists already; choose another file, or pass --overwrite")
-    detections = [named_path("--detections", text) for text in chain(*options.detections)]
-    features = [named_path("--features", text) for text in chain(*options.features)]
-    if not (options.runs or detections or features):
+    show_log(quiet)
+    if out.exists() and not overwrite:
+        raise SolaError(f"{out}: exists already; choose another file, or pass --overwrite")
+    named_detections = named_paths("--detections", detections)
+    named_features = named_paths("--features", features)
+    if not (run or named_detections or named_features):
         raise SolaError("RUN is missing: name an experiment or a run, or files with --detections or --features")
-    experiments, runs = read_sources(options.runs)
+    experiments, runs = read_sources(run)
     material = gather(
         experiments,
         runs,
-        annotations=options.annotations,
-        label_key=options.label_key,
-        detections=detections,
-        features=features,
-        subset=options.subset,
-        id_prefix=options.reading.id_prefix,
-        open_features=lambda paths: options.timing.fill(
-            FeatureSet.open(paths, channels_first=options.reading.channels_first, skip_bad=options.reading.skip_bad)
-        ),
+        annotations=annotations,
+        label_key=label_key,
+        detections=named_detections,
+        features=named_features,
+        subset=test_subset,
+        id_prefix=reading.id_prefix,
+        open_features=lambda paths: timing.fill(reading.open(paths)),
     )
-    page = report_page(
-        experiments,
-        runs,
-        material,
-        title=options.title,
-        videos=options.videos,
-    )
-    page.write(options.out)
-    if not options.quiet:
-        for note in material.notes:
-            say(note)
-        if page.explorer is not None and page.explorer.left_out:
-            say(f"the explorer holds {page.explorer.shown} videos, {page.explorer.left_out} are left out (--videos)")
-        say(f"open {options.out}")
-
-
-def named_path(flag: str, text: str) -> tuple[str, Path]:
-    """Split NAME=PATH; SolaError when it is not that."""
-    name, equals, path = text.partition("=")
-    if not (name and equals and path):
-        raise SolaError(f"{flag} {text}: expected NAME=PATH, such as sola=there/")
-    return name, Path(path)
+    page = report_page(experiments, runs, material, title=title, videos=max_videos)
+    page.write(out)
+    for note in material.notes:
+        log.info("%s", note)
+    if page.explorer is not None and page.explorer.left_out:
+        log.info(
+            "the explorer holds %d videos, %d are left out (--max-videos)", page.explorer.shown, page.explorer.left_out
+        )
+    log.info("open %s", out)

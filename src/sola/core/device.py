@@ -1,31 +1,36 @@
 """The device and the precision of a computation."""
 
 import os
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal
 
 from sola.core.errors import SolaError
 from sola.core.launch import rank_and_count
+
+if TYPE_CHECKING:  # help texts list the devices without importing torch
+    import torch
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 
-def choose_device(device: Device) -> torch.device:
+def choose_device(device: Device) -> "torch.device":
     """Return the device of that name; "auto" is a GPU if there is one, with several processes one GPU for each.
 
     Raises SolaError when a GPU is requested and there is none.
     """
+    import torch
+
     if device == "cuda" and not torch.cuda.is_available():
         raise SolaError("device=cuda: no CUDA GPU is visible here; use --device cpu")
     return local_device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def choose_precision(precision: Precision, device: torch.device) -> Literal["fp32", "bf16"]:
+def choose_precision(precision: Precision, device: "torch.device") -> Literal["fp32", "bf16"]:
     """Return the precision of that name; "auto" is bf16 on hardware with native bf16 products, else fp32."""
     if precision != "auto":
         return precision
+    import torch
+
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -34,8 +39,10 @@ def choose_precision(precision: Precision, device: torch.device) -> Literal["fp3
     return "bf16" if fast else "fp32"
 
 
-def local_device(device: str) -> torch.device:
+def local_device(device: str) -> "torch.device":
     """Return the device of this process: with several processes on a machine, each has its own GPU."""
+    import torch
+
     if device == "cuda" and rank_and_count()[1] > 1:
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     return torch.device(device)

@@ -12,8 +12,8 @@ from sola.core.errors import SolaError
 from sola.data.formats import FORMATS, Format
 from sola.data.hdf5 import hdf5_videos
 from sola.data.header import Header
+from sola.data.journal import MARK, must_be_finished
 from sola.data.manifest import MANIFEST_NAME, Manifest
-from sola.data.unfinished import UNFINISHED, must_be_finished
 
 CURE = "repair or remove it, or pass --skip-bad"
 
@@ -181,7 +181,7 @@ def _find(source: Path) -> tuple[str, dict[str, Path]]:
         return ".h5", _archived(source)
     if not source.is_dir():
         raise SolaError(f"{source}: no such directory; expected one of feature files, or one .h5 archive")
-    must_be_finished(source, [UNFINISHED] if (source / UNFINISHED).is_file() else [])
+    must_be_finished(source, [MARK] if (source / MARK).is_file() else [])
     files = _feature_files(source)
     examples = {path.suffix: path.name for path in reversed(files)}
     if not files:

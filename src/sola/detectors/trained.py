@@ -43,14 +43,17 @@ class TrainedDetector:
 
     @classmethod
     def load(cls, run: Path) -> "TrainedDetector":
-        """Load a finished run of `sola localize train`.
+        """Load a finished run of `sola train-detector`.
 
         Raises SolaError when the folder is no such run.
         """
         if not run.is_dir():
-            raise SolaError(f"{run}: no such folder; expected a finished run of `sola localize train`")
+            raise SolaError(f"{run}: no such folder; expected a finished run of `sola train-detector`")
         if not (run / WEIGHTS).is_file():
-            raise SolaError(f"{run}: holds no {WEIGHTS}; expected a finished run of `sola localize train`")
+            raise SolaError(
+                f"{run}: holds no {WEIGHTS}; expected a finished run of `sola train-detector` "
+                "(train the runs of earlier versions again)"
+            )
         record = read_json(run / CONFIG, "a run's config")
         try:
             kind = detector_family(record["training"]["model"]).config
@@ -73,7 +76,7 @@ class TrainedDetector:
                 classifier = SnippetClassifier(weight, bias)
         except FAULTS as error:
             reason = " ".join(str(error).split())
-            raise SolaError(f"{run}: not a run of `sola localize train` ({reason}); train it again") from None
+            raise SolaError(f"{run}: not a run of `sola train-detector` ({reason}); train it again") from None
         return cls(model.eval(), config, classes, manifest, classifier)
 
     def save_weights(self, run: Path) -> None:

@@ -218,7 +218,7 @@ def _labels(detections: Detections, annotations: Annotations, warnings: list[str
         found = "no label" if unknown == [UNLABELED] else f"such as {unknown[0]!r}"
         raise SolaError(
             f"no label of the predictions ({found}) is a class of the annotations (such as "
-            f"{annotations.classes[0]!r}); without classes, use `sola evaluate proposals`, or name the field of the "
+            f"{annotations.classes[0]!r}); without classes, use `sola evaluate --proposals`, or name the field of the "
             "annotations by --label-key"
         )
     label: np.ndarray = np.array([position.get(name, -1) for name in detections.classes])[detections.table.label]

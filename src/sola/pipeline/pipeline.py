@@ -1,44 +1,41 @@
 """Video files × trained detector → detections, through the chain that the detector stands on."""
 
-import shutil
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from sola.core.device import Device, choose_device
+from sola.core.device import Device
 from sola.core.errors import SolaError
+from sola.core.storage import Storage, StoredFile
 from sola.data.dataset import Dataset
-from sola.data.segments import Segments
-from sola.detectors.detect import detect, name_proposals
+from sola.data.features import FeatureSet
 from sola.detectors.trained import TrainedDetector
+from sola.pipeline.detect_job import Found, find_actions
+from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Threads, run_job
+from sola.pipeline.extract_job import EncoderSource, ExtractJob
+from sola.pipeline.stored_features import Features, StoredDataset, open_features
+from sola.pipeline.transform_job import transform_job
 from sola.softlanding.network import SoLa
-from sola.softlanding.transform import describe, transform
-from sola.video.encoders.base import Encoder
-from sola.video.encoders.loading import is_own, load_encoder
-from sola.video.extraction import extract
+from sola.softlanding.transform import describe
+from sola.video.encoders.loading import is_own
 from sola.video.framing import Framing
-
-Progress = Callable[[str, float, int], None]
-"""Called with the name of the step, how many videos it is through, and of how many."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chain:
     """All that lies between a video file and its detections."""
 
-    encoder: Encoder
-    source: str
-    """What the encoder was loaded as."""
+    encoder: EncoderSource
     modules: tuple[SoLa, ...]
     """The SoLa modules, in the order in which the features go through them."""
     detector: TrainedDetector
 
 
 def rebuild_chain(
-    detector: TrainedDetector, device: torch.device, *, encoder: str | None = None, modules: Sequence[Path] = ()
+    detector: TrainedDetector, device: Device = "auto", *, encoder: str | None = None, modules: Sequence[Path] = ()
 ) -> Chain:
     """Return the chain that a detector stands on, rebuilt from what the manifest of its features says.
 
@@ -56,7 +53,7 @@ def rebuild_chain(
         raise SolaError(
             f"the detector was trained on features (encoder {manifest.encoder or 'unknown'}) that `sola extract` did "
             "not make, so nothing says how a video becomes such features; extract them your way, then use "
-            "`sola localize predict`"
+            "`sola detect`"
         )
     recorded = str(manifest.extraction.get("encoder"))
     if encoder is None and is_own(recorded):
@@ -65,7 +62,8 @@ def rebuild_chain(
             f"say what code is run; if you trust it, name it with --encoder {recorded}"
         )
     source = encoder or recorded
-    loaded = load_encoder(source, device, window=None if manifest.window is None else int(manifest.window))
+    chosen = EncoderSource(source, None if manifest.window is None else int(manifest.window), device)
+    loaded = chosen.load()
     if loaded.identity != manifest.extraction.get("identity"):
         raise SolaError(
             f"the encoder {source} is not the one that the detector's features come from: its weights or settings "
@@ -75,9 +73,9 @@ def rebuild_chain(
     if loaded.dim != detector.model.channels:
         raise SolaError(
             f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.model.channels}: it was "
-            "trained on several sets of features joined; extract each, then use `sola localize predict`"
+            "trained on several sets of features joined; extract each, then use `sola detect`"
         )
-    return Chain(loaded, source, found, detector)
+    return Chain(chosen, found, detector)
 
 
 def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Iterator[SoLa]:
@@ -104,55 +102,70 @@ def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Itera
 
 
 def predict(
-    videos: Mapping[str, Path],
+    videos: Mapping[str, Path | StoredFile],
     chain: Chain,
-    workspace: Path,
+    workspace: Path | str | Storage,
     *,
-    jobs: int = 2,
     batch: int | None = None,
     skip_bad: bool = False,
     device: Device = "auto",
-    progress: Progress = lambda step, done, total: None,
-) -> dict[str, Segments]:
-    """Return what the detector finds in each video file: detections in seconds after the first frame, best first.
+    executor: Executor = TWO_AT_A_TIME,
+    progress: Callable[[str, float, int, int], None] = lambda step, done, total, snippets: None,
+) -> Found:
+    """Detect actions in video files, in seconds after the first frame, best first.
 
-    The same as `extract`, `transform`, `detect` and `name_proposals` one after the other. `workspace` keeps the
-    features, so that work that was stopped goes on; whoever calls this removes it in the end.
+    Runs the jobs of `extract`, `transform` and `detect` one after the other. A call that was stopped continues from
+    its workspace, which the caller deletes once the result is stored.
+
+    Args:
+        videos: files by id.
+        chain: what lies between a video and its detections.
+        workspace: a folder for the features and the journal.
+        batch: windows encoded at once; None is as many as make 64 frames.
+        skip_bad: skip videos that cannot be decoded.
+        device: where modules and detector run.
+        executor: `Threads` or `Ray`.
+        progress: called with the name of the step, then as `run_job` calls it.
 
     Raises SolaError as these do.
     """
-    manifest = chain.detector.manifest
+    manifest, place = chain.detector.manifest, Storage.of(workspace)
     assert manifest.extraction is not None
-    total, where = len(videos), choose_device(device)
-    features = extract(
+    extraction = ExtractJob(
         videos,
         chain.encoder,
-        workspace / "features",
+        place / "features",
         fps=manifest.fps,
         stride=None if manifest.stride is None else int(manifest.stride),
         framing=Framing(**manifest.extraction["framing"]),
         dtype=manifest.extraction["dtype"],
         batch=batch,
-        jobs=jobs,
-        source=chain.source,
-        skip_bad=skip_bad,
         overwrite=True,
-        progress=lambda done, snippets: progress("extract", done, total),
     )
+    skipped = run_job(extraction, executor, skip_bad=skip_bad, progress=partial(progress, "extract"))
+    good = [video for video in extraction.videos if video not in skipped]
+    features = _only(place / "features", good)
+    others = Threads() if isinstance(executor, Threads) else executor  # one video already uses all cores
     for number, module in enumerate(chain.modules):
-        out = workspace / f"transformed-{number}"
-        shutil.rmtree(out, ignore_errors=True)  # of other videos, or the same: it takes no time
-        features = transform(
-            module.to(where), features, out, progress=lambda done, total: progress("transform", done, total)
-        )
-    data = Dataset.open(features)
-    detector = chain.detector
-    found = detect(
-        detector,
-        data,
+        out = place / f"transformed-{number}"
+        job = transform_job(module, features, out, device=device, overwrite=True)
+        run_job(job, others, progress=partial(progress, "transform"))
+        features = _only(out, good)
+    found = find_actions(
+        chain.detector,
+        Dataset.open(features) if isinstance(features, FeatureSet) else StoredDataset.match(features),
+        place / "detections",
         device=device,
-        progress=lambda done, total: progress("detect", done, total),
+        executor=others,
+        progress=partial(progress, "detect"),
     )
-    if detector.config.predicts_classes or detector.classifier is None:
-        return found
-    return name_proposals(detector, data, found)
+    durations = {video: float(extraction.folder.rows[video]["seconds"]) for video in good}
+    return dataclasses.replace(found, skipped={**skipped, **found.skipped}, durations=durations)
+
+
+def _only(folder: Storage, videos: Sequence[str]) -> Features:
+    """Open these videos of a folder of the workspace."""
+    features = open_features([folder.location])
+    if isinstance(features, FeatureSet):
+        return features.only(videos)
+    return dataclasses.replace(features, files=({video: features.files[0][video] for video in videos},))

@@ -73,7 +73,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
     if not candidates:
         raise SolaError(
             f"subset {material.subset!r}: neither detections nor features have a video of it; "
-            "name another with --subset"
+            "name another with --test-subset"
         )
     chosen = spread(candidates, videos)
     classes = _Classes(() if annotations is None else annotations.classes)

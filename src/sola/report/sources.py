@@ -16,8 +16,8 @@ RAW = "raw"
 ORDER = ("table1", "table2", "table3", "table5", "table6", "figure1", "sectionC")
 """Order of the studies of a folder; others come last."""
 EXPECTED = (
-    "expected the folder of `sola experiment` or one of its experiments, or a run of `sola train` or "
-    "`sola localize train`"
+    "expected the folder of `sola reproduce` or one of its experiments, or a run of `sola train` or "
+    "`sola train-detector`"
 )
 
 
@@ -104,7 +104,7 @@ def _place(result: Path) -> tuple[int, str]:
 def _trained_run(path: Path, folder: Path) -> TrainedRun:
     """The run in a folder; SolaError when there is none."""
     if (folder / "modules").is_dir() or (folder / "heads").is_dir():
-        raise SolaError(f"{path}: an experiment that has no {RESULT} yet; let `sola experiment` finish")
+        raise SolaError(f"{path}: an experiment that has no {RESULT} yet; let `sola reproduce` finish")
     if not Run(folder).is_run():
         raise SolaError(f"{path}: nothing to report on; {EXPECTED}")
     config = read_json(folder / "config.json", "a run's config")

@@ -1,16 +1,16 @@
 """Everything that one training of a SoLa module is determined by, besides the features."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from sola.core.checks import at_least, fraction, not_negative, odd, one_of, positive
 from sola.core.device import Device, Precision
 from sola.core.errors import SolaError
-from sola.softlanding.losses import Loss, Probability
-from sola.softlanding.network import Conditioning, Form, Gate, SoLa
+from sola.softlanding.kinds import Conditioning, Form, Gate, Loss, Probability, ProjectorKind
 from sola.softlanding.windows import window_length
 
-ProjectorKind = Literal["asymmetric", "symmetric"]
+if TYPE_CHECKING:
+    from sola.softlanding.network import SoLa
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,10 @@ class TrainingConfig:
         """Snippets in a training window."""
         return window_length(self.positions, self.step, self.margin)
 
-    def module(self, channels: int) -> SoLa:
+    def module(self, channels: int) -> "SoLa":
         """Return an untrained module of this config."""
+        from sola.softlanding.network import SoLa
+
         return SoLa(
             channels,
             hidden=self.hidden,

@@ -5,15 +5,13 @@ which gets no gradient, and column j the prediction.
 """
 
 import math
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-Loss = Literal["similarity_matching", "nt_xent", "softened_inside", "softened_outside"]
-Probability = Literal["cosine", "exponential"]
+from sola.softlanding.kinds import Loss, Probability
 
 EDGE = 1e-5
 """What stands in for a probability of 0 or less, and (as 1 - EDGE) of 1 or more."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,10 +15,7 @@ from torch.nn import functional as F
 from sola.core.checks import at_least, odd, one_of
 from sola.core.errors import SolaError
 from sola.core.files import read_json, replacing, write_json
-
-Form = Literal["adapter", "direct"]
-Gate = Literal["tanh", "linear"]
-Conditioning = Literal["none", "scale", "center", "center+scale"]
+from sola.softlanding.kinds import Conditioning, Form, Gate
 
 WEIGHTS = "module.safetensors"
 CONFIG = "config.json"

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
-from sola.softlanding.auto import suggest
 from sola.softlanding.config import TrainingConfig
 
 RecipeName = Literal["anet", "hacs", "thumos", "gtea", "auto"]
@@ -53,6 +52,8 @@ class Recipe:
 
         Raises SolaError for features that are bad or too short.
         """
+        from sola.softlanding.auto import suggest
+
         known = {name: value for name, value in self.settings.items() if value is not None}
         open_ = [name for name in self.settings if name not in known]
         config, reasons = TrainingConfig(**known), {}

@@ -17,6 +17,7 @@ from sola.evaluation.probe_result import ProbeResult
 from sola.evaluation.similarity import Video as VideoArray
 from sola.evaluation.similarity import compare, cosine_map
 from sola.evaluation.tables import mean_and_std, p_statement, percent, row_name
+from sola.pipeline.transform_job import transform
 from sola.report.page import Page, Plot, Section, Table
 from sola.report.plots import (
     Panel,
@@ -32,7 +33,7 @@ from sola.report.saving import png
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.network import SoLa
 from sola.softlanding.train import train
-from sola.softlanding.transform import transform, transform_array
+from sola.softlanding.transform import transform_array
 from sola.training.run import Run
 
 RUNS: dict[str, str] = {"SoLa, published": "anet", "SoLa, auto": "auto"}

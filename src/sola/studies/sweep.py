@@ -10,6 +10,7 @@ import numpy as np
 
 from sola.core.files import read_json, write_json
 from sola.data.features import FeatureSet
+from sola.data.journal import is_finished
 from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
 from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
@@ -115,7 +116,7 @@ class Sweep:
             names = [name for name in chosen if seed == 0 or name.startswith("untrained")]
             folders = {name: self.control(name, seed) for name in names}
             like = self.module(self.experiment.variants[-1], seed) / FEATURES
-            if any(not folder.is_dir() for folder in folders.values()):
+            if any(not is_finished(folder) for folder in folders.values()):
                 jobs.append((make_controls, (self.data, folders, like, seed)))
         return jobs
 

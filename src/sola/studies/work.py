@@ -6,28 +6,31 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from sola.data.class_scores import read_scores
 from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
-from sola.data.feature_writer import FeatureWriter
 from sola.data.features import FeatureSet
+from sola.data.journal import is_finished
+from sola.data.manifest import Manifest
 from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.controls import Control, UntrainedModule, fit_controls
+from sola.pipeline.executors import Threads, run_job
+from sola.pipeline.transform_job import RewriteJob, transform
 from sola.softlanding.recipes import Recipe
 from sola.softlanding.train import train
-from sola.softlanding.transform import transform
 
 FEATURES, DETECTIONS, PROPOSALS = "features", "detections.json", "proposals.json"
 
 
 def make_module(data: DataSource, recipe: Recipe, run: Path) -> None:
     """Train a module on the training videos without their labels, and transform training and test videos."""
-    if (run / FEATURES).is_dir():
+    if is_finished(run / FEATURES):
         return
     everything = data.open()
     module = train(everything.subset(data.train_subset).features, recipe, run, resume=True, quiet=True)
@@ -36,7 +39,7 @@ def make_module(data: DataSource, recipe: Recipe, run: Path) -> None:
 
 def make_controls(data: DataSource, folders: Mapping[str, Path], like: Path, seed: int) -> None:
     """Write the features of controls, by name; untrained ones resemble the module that made the features in `like`."""
-    missing = {name: folder for name, folder in folders.items() if not folder.is_dir()}
+    missing = {name: folder for name, folder in folders.items() if not is_finished(folder)}
     if not missing:
         return
     everything = data.open()
@@ -65,11 +68,14 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
     """Write features as a control makes them."""
     change = control.at_seed(seed)
     width = change(features.read(features.videos[0]).astype(np.float32)).shape[1]
-    with FeatureWriter(features, out, dataclasses.replace(features.manifest, dim=width)) as writer:
-        for video in features.videos:
-            if not writer.has(video):
-                values = features.read(video)
-                writer.write(video, change(values.astype(np.float32)).astype(values.dtype))
+
+    def changed(values: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time changed"]:
+        return change(values.astype(np.float32)).astype(values.dtype)
+
+    def manifest(read: FeatureSet) -> Manifest:
+        return dataclasses.replace(read.manifest, dim=width)
+
+    run_job(RewriteJob(features, out, lambda: changed, manifest, {"control": control.name, "seed": seed}), Threads())
 
 
 def make_head(data: DataSource, features: Path | None, config: DetectorConfig, run: Path) -> None:

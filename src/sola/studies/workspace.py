@@ -93,7 +93,7 @@ class Workspace:
                 yield
         except Timeout:
             raise SolaError(
-                f"{self.folder}: another sola experiment is at work in it; wait for it, or stop it"
+                f"{self.folder}: another `sola reproduce` is at work in it; wait for it, or stop it"
             ) from None
 
 

@@ -260,15 +260,15 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
     flags = ["--length", "64", "--width", "16", "--levels", "3", "--attention-window", "5", "--epochs", "2"]
     flags += ["--warmup-epochs", "1", "--precision", "fp32", "--quiet"]
     run, found, proposals = tmp_path / "run", tmp_path / "found.json", tmp_path / "proposals.json"
-    train = ["localize", "train", features, "--annotations", annotations, "--out", run, "--model", "actionformer"]
+    train = ["train-detector", features, "--annotations", annotations, "--out", run, "--model", "actionformer"]
     assert command(*train, "--recipe", "thumos", *flags) == 0
     assert not (run / "best.safetensors").exists()
-    predict = ["localize", "predict", run, features, "--annotations", annotations, "--quiet"]
+    predict = ["detect", run, features, "--annotations", annotations, "--quiet"]
     assert command(*predict, "--out", found, "--proposals", proposals) == 0
     capsys.readouterr()
-    assert command("evaluate", "detections", found, "--annotations", annotations, "--json") == 0
+    assert command("evaluate", found, "--annotations", annotations, "--json") == 0
     assert 0 <= json.loads(capsys.readouterr().out)["average_mAP"] <= 1
-    assert command("evaluate", "proposals", proposals, "--annotations", annotations, "--json") == 0
+    assert command("evaluate", proposals, "--annotations", annotations, "--proposals", "--json") == 0
     capsys.readouterr()
     scores = tmp_path / "scores.json"
     scores.write_text("{}")

@@ -112,7 +112,7 @@ def detector_config(config: DetectorConfig) -> bytes:
 
 
 def read_detector(path: Path) -> None:
-    """The config of a run of `sola localize train`, beside the weights of the detector that it names."""
+    """The config of a run of `sola train-detector`, beside the weights of the detector that it names."""
     (path.parent / LOCALIZER_WEIGHTS).write_bytes(
         DETECTOR_WEIGHTS["bmn" if b'"bmn"' in path.read_bytes() else "actionformer"]
     )

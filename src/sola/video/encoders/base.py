@@ -7,6 +7,9 @@ from jaxtyping import Float32, UInt8
 
 from sola.video.framing import Framing
 
+DEFAULT_ENCODER = "efficientnet-lite0"
+"""The encoder that works offline."""
+
 
 @runtime_checkable
 class Encoder(Protocol):

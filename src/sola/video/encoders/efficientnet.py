@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sola.core.errors import SolaError
+from sola.video.encoders.base import DEFAULT_ENCODER
 from sola.video.framing import Framing
 
 STAGES = (
@@ -124,7 +125,7 @@ class EfficientNetEncoder:
     Raises SolaError when the package with the weights is missing or holds something else.
     """
 
-    name = "efficientnet-lite0"
+    name = DEFAULT_ENCODER
     dim = CHANNELS
     framing = Framing(SIDE, SIDE, short_side=SIDE)
     fps = 4.0

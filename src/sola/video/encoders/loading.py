@@ -5,23 +5,22 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-
-import torch
+from typing import TYPE_CHECKING
 
 from sola.core.checks import at_least
 from sola.core.errors import SolaError
-from sola.video.encoders.base import Encoder
-from sola.video.encoders.efficientnet import EfficientNetEncoder
-from sola.video.encoders.huggingface import HuggingFaceEncoder
+from sola.video.encoders.base import DEFAULT_ENCODER, Encoder
 
-DEFAULT_ENCODER = EfficientNetEncoder.name
+if TYPE_CHECKING:
+    import torch
+
 EXPECTED = (
     f"expected {DEFAULT_ENCODER}, a folder or hub id of a transformers model (MCG-NJU/videomae-base), or your own "
     "module:function or file.py:function"
 )
 
 
-def load_encoder(source: str, device: torch.device, *, window: int | None = None) -> Encoder:
+def load_encoder(source: str, device: "torch.device", *, window: int | None = None) -> Encoder:
     """Return the encoder that `source` names: "efficientnet-lite0", a folder or hub id of a Hugging Face model, or
     `module:function` (or `file.py:function`), a function of yours that takes a `torch.device` and returns an `Encoder`.
 
@@ -30,6 +29,9 @@ def load_encoder(source: str, device: torch.device, *, window: int | None = None
     Raises SolaError when there is none of that name, it cannot be loaded, or it takes no such window.
     """
     at_least(1, window=window)
+    from sola.video.encoders.efficientnet import EfficientNetEncoder
+    from sola.video.encoders.huggingface import HuggingFaceEncoder
+
     if source == DEFAULT_ENCODER:
         return EfficientNetEncoder(device, window=window or 1)
     if Path(source).is_dir():
@@ -49,7 +51,7 @@ def is_own(source: str) -> bool:
     return ":" in source and not Path(source).is_dir()
 
 
-def _own(source: str, device: torch.device) -> Encoder:
+def _own(source: str, device: "torch.device") -> Encoder:
     place, _, name = source.rpartition(":")
     function = getattr(_module(place, source), name, None)
     if not callable(function):

@@ -21,14 +21,21 @@ from support.rendering import corners, render, song, turned
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
+from sola.data.journal import JOURNAL, MARK, read_rows
 from sola.data.manifest import Manifest
 from sola.data.timing import resolve_grid
+from sola.pipeline.executors import Threads
+from sola.pipeline.extract_job import extract
 from sola.video.decoding import shown_frames
 from sola.video.errors import BadVideo
-from sola.video.extraction import extract
-from sola.video.extraction_log import LOG_NAME, ExtractionLog
 from sola.video.framing import Framing
 from sola.video.snippets import offset_of
+
+
+def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """The last row of each video in a folder's journal."""
+    return {row["video"]: row for row in read_rows(folder / JOURNAL) if "video" in row}
+
 
 OWN = f"{QUADRANTS}:quick"
 SLOW = f"{QUADRANTS}:slow"
@@ -162,7 +169,7 @@ def test_the_manifest(clips: dict[str, Path], tmp_path: Path) -> None:
 
 def test_the_log_says_what_each_was_made_from(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
-    rows = {row["video"]: row for row in map(json.loads, (tmp_path / "f" / LOG_NAME).read_text().splitlines())}
+    rows = rows_of(tmp_path / "f")
     assert set(rows) == set(clips)
     row = rows["mp4"]
     assert row["file"] == str(clips["mp4"])
@@ -180,7 +187,7 @@ def every_frame_once(path: Path, out: Path) -> Quadrants:
     features = extract({"tree": path}, encoder, out, dtype="float32")
     assert features.length("tree") == 118
     np.testing.assert_array_equal(features.read("tree"), slowly(path, encoder, 4.0, 1, encoder.framing))
-    assert ExtractionLog(out).rows["tree"]["frames"] == 68
+    assert rows_of(out)["tree"]["frames"] == 68
     middles = (np.arange(118) + 0.5) / 4
     assert sum(encoder.batches) == sum(
         bool(((middles >= s.start) & (middles < s.end)).any()) for s in shown_frames(path)
@@ -206,7 +213,7 @@ def test_the_real_video_of_variable_rate(tmp_path: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != LOG_NAME}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != JOURNAL}
 
 
 def test_what_is_there_is_kept(clips: dict[str, Path], tmp_path: Path) -> None:
@@ -253,8 +260,8 @@ def test_features_that_were_removed_are_made_again(clips: dict[str, Path], tmp_p
 
 @pytest.mark.parametrize("cut", [1, 20])
 def test_a_log_whose_last_line_was_cut_short_goes_on(cut: int, clips: dict[str, Path], tmp_path: Path) -> None:
-    extract(clips, Quadrants(), tmp_path / "f", jobs=1)
-    log = tmp_path / "f" / LOG_NAME
+    extract(clips, Quadrants(), tmp_path / "f", executor=Threads(1))
+    log = tmp_path / "f" / JOURNAL
     log.write_bytes(log.read_bytes()[:-cut])
     for asked in ([] if cut == 1 else [1], []):
         again = Quadrants()
@@ -267,7 +274,7 @@ def test_a_log_whose_last_line_was_cut_short_goes_on(cut: int, clips: dict[str, 
 )
 def test_a_log_with_nonsense_in_it_is_read_as_far_as_it_goes(line: str, clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
-    log = tmp_path / "f" / LOG_NAME
+    log = tmp_path / "f" / JOURNAL
     log.write_text(log.read_text() + line + "\n")
     assert extract(clips, Quadrants(), tmp_path / "f").videos == tuple(clips)
 
@@ -288,7 +295,7 @@ def test_other_settings_are_refused_and_overwritten_when_asked(
 ) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
     before = contents(tmp_path / "f")
-    with pytest.raises(SolaError, match=f"was extracted with {words}.*--overwrite"):
+    with pytest.raises(SolaError, match=f"exists already, with {words}.*--overwrite"):
         extract(clips, Quadrants(**encoder), tmp_path / "f", **settings)
     assert contents(tmp_path / "f") == before
     few = {"mp4": clips["mp4"]}
@@ -342,14 +349,14 @@ def test_what_is_not_ours_is_left_alone(what: str, overwrite: bool, clips: dict[
         out.mkdir()
         name = {"folder": "a.txt", "features": "a.npy", "notes": "features.json"}[what]
         (out / name).write_text('{"fps": 3}')
-    with pytest.raises(SolaError, match="was not made by `sola extract`; choose another folder"):
+    with pytest.raises(SolaError, match="was not written by `sola extract`; choose another folder"):
         extract(clips, Quadrants(), out, overwrite=overwrite)
     assert out.is_file() or len(list(out.iterdir())) == 1
 
 
 def test_what_a_killed_run_left_is_cleared_away(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
-    (tmp_path / "f" / ".mp4.npy.12345.tmp").write_bytes(b"half")
+    (tmp_path / "f" / "mp4.npy").rename(tmp_path / "f" / ".mp4.npy.12345.tmp")
     extract(clips, Quadrants(), tmp_path / "f")
     assert not list((tmp_path / "f").glob(".*"))
 
@@ -359,20 +366,20 @@ def test_what_a_killed_run_left_is_cleared_away(clips: dict[str, Path], tmp_path
 
 def test_how_many_are_decoded_at_once_changes_nothing(clips: dict[str, Path], tmp_path: Path) -> None:
     for jobs in (1, 3, 50):
-        extract(clips, Quadrants(window=5, stride=2, fps=15.0), tmp_path / str(jobs), jobs=jobs, batch=4)
+        extract(clips, Quadrants(window=5, stride=2, fps=15.0), tmp_path / str(jobs), executor=Threads(jobs), batch=4)
     assert contents(tmp_path / "1") == contents(tmp_path / "3") == contents(tmp_path / "50")
 
 
 def test_progress_rises_to_the_end(clips: dict[str, Path], tmp_path: Path) -> None:
     told: list[tuple[float, int]] = []
     features = extract(
-        clips, Quadrants(), tmp_path / "f", progress=lambda done, snippets: told.append((done, snippets))
+        clips, Quadrants(), tmp_path / "f", progress=lambda done, total, snippets: told.append((done, snippets))
     )
     assert told[-1] == (6.0, sum(features.length(video) for video in clips))
     assert max(done for done, _ in told) <= 6.0
     assert [snippets for _, snippets in told] == sorted(snippets for _, snippets in told)
     told.clear()
-    extract(clips, Quadrants(), tmp_path / "f", progress=lambda done, snippets: told.append((done, snippets)))
+    extract(clips, Quadrants(), tmp_path / "f", progress=lambda done, total, snippets: told.append((done, snippets)))
     assert told in ([], [(6.0, 0)])
 
 
@@ -381,9 +388,11 @@ def test_progress_rises_to_the_end(clips: dict[str, Path], tmp_path: Path) -> No
 
 def test_a_bad_file_ends_it_and_what_was_done_stays(clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
     with pytest.raises(BadVideo, match="is cut short") as caught:
-        extract({**clips, "zz": bad}, Quadrants(), tmp_path / "f", jobs=1)
+        extract({**clips, "zz": bad}, Quadrants(), tmp_path / "f", executor=Threads(1))
     assert str(bad) in str(caught.value)
-    assert set(contents(tmp_path / "f")) == {"features.json", *(f"{video}.npy" for video in clips)}
+    assert set(contents(tmp_path / "f")) == {MARK, *(f"{video}.npy" for video in clips)}
+    with pytest.raises(SolaError, match="is not finished; run the same command again to continue"):
+        FeatureSet.open(tmp_path / "f")
 
 
 def test_a_bad_file_ends_the_others_soon(tmp_path: Path) -> None:
@@ -393,7 +402,7 @@ def test_a_bad_file_ends_the_others_soon(tmp_path: Path) -> None:
     with pytest.raises(BadVideo, match=r"z\.mp4"):
         extract(videos, encoder, tmp_path / "f", fps=20.0, batch=1)
     assert sum(encoder.batches) < 400  # the long one was left before its end
-    assert set(contents(tmp_path / "f")) == {"features.json"}
+    assert set(contents(tmp_path / "f")) == {MARK}
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -401,12 +410,12 @@ def test_bad_files_are_left_out_when_asked(jobs: int, clips: dict[str, Path], ba
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     videos = {"a": bad, **clips, "s": song(tmp_path / "s.mp3"), "t": text}
-    features = extract(videos, Quadrants(), tmp_path / "f", jobs=jobs, skip_bad=True)
+    features = extract(videos, Quadrants(), tmp_path / "f", executor=Threads(jobs), skip_bad=True)
     assert features.videos == tuple(clips)
-    log = ExtractionLog(tmp_path / "f")
-    assert "is cut short" in log.reason("a")
-    assert "holds sound alone" in log.reason("s")
-    assert str(text) in log.reason("t")
+    rows = rows_of(tmp_path / "f")
+    assert "is cut short" in rows["a"]["skipped"]
+    assert "holds sound alone" in rows["s"]["skipped"]
+    assert str(text) in rows["t"]["skipped"]
     assert not list((tmp_path / "f").glob(".*"))
 
 
@@ -444,12 +453,11 @@ def test_none_is_left(bad: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"fps": 0.0}, "fps must be positive, not 0"),
-        ({"fps": float("nan")}, "fps must be positive, not nan"),
-        ({"fps": float("inf")}, "fps must be positive"),
-        ({"stride": 0}, "stride must be positive"),
-        ({"batch": 0}, "batch must be positive"),
-        ({"jobs": -1}, "jobs must be positive"),
+        ({"fps": 0.0}, "fps=0.0: expected a number above 0"),
+        ({"fps": float("nan")}, "fps=nan: expected a number above 0"),
+        ({"fps": float("inf")}, "fps=inf: expected"),
+        ({"stride": 0}, "stride=0: expected a whole number of at least 1"),
+        ({"batch": 0}, "batch=0: expected"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], words: str, clips: dict[str, Path], tmp_path: Path) -> None:
@@ -498,7 +506,7 @@ def test_an_encoder_that_fails_ends_it_with_nothing_half_written(
     kind: str, error: type[BaseException], words: str, jobs: int, clips: dict[str, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=words) as caught:
-        extract(clips, Wrong(kind), tmp_path / "f", batch=2, jobs=jobs)
+        extract(clips, Wrong(kind), tmp_path / "f", batch=2, executor=Threads(jobs))
     if error is SolaError:
         assert any(str(path) in str(caught.value) for path in clips.values())
     assert not list((tmp_path / "f").glob(".*"))
@@ -557,17 +565,17 @@ def test_the_command_counts_what_it_left_out(
         (("a.mp4", "sub/a.avi"), "would be video 'a'"),
         (("a.mp4", "--encoder", "nobody"), "nobody: no such encoder"),
         (("a.mp4", "--encoder", "gone.py:x"), "gone.py: no such file"),
-        (("a.mp4", "--fps", "0"), "fps must be positive"),
-        (("a.mp4", "--fps", "-3"), "fps must be positive"),
-        (("a.mp4", "--fps", "nan"), "fps must be positive"),
+        (("a.mp4", "--fps", "0"), "fps"),
+        (("a.mp4", "--fps", "-3"), "fps"),
+        (("a.mp4", "--fps", "nan"), "fps"),
         (("a.mp4", "--fps", "fast"), "fast"),
-        (("a.mp4", "--window", "0"), "window of 0 frames"),
-        (("a.mp4", "--stride", "0"), "stride must be positive"),
-        (("a.mp4", "--batch", "0"), "batch must be positive"),
-        (("a.mp4", "--jobs", "0"), "jobs must be positive"),
+        (("a.mp4", "--window", "0"), "window=0"),
+        (("a.mp4", "--stride", "0"), "stride"),
+        (("a.mp4", "--batch", "0"), "batch"),
+        (("a.mp4", "--jobs", "0"), "jobs"),
         (("a.mp4", "--dtype", "int8"), "int8"),
         (("a.mp4", "--device", "tpu"), "tpu"),
-        (("a.mp4", "--out", "text.mp4"), "text.mp4: exists and was not made by"),
+        (("a.mp4", "--out", "text.mp4"), "text.mp4: exists and was not written by"),
         (("a.mp4", "--out", "text.mp4/f"), "cannot be written"),
     ],
 )
@@ -603,7 +611,7 @@ def start(clips: Path, out: Path, *more: str) -> "subprocess.Popen[bytes]":
     )
     command = [sys.executable, "-c", script, "extract", str(clips), "--out", str(out)]
     return subprocess.Popen(
-        [*command, "--batch", "1", *more],
+        [*command, "--batch-size", "1", *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -634,11 +642,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(clips: dict[
         for path in out.glob("*.npy"):
             assert np.load(path).shape[1] == 12, "whole files only"
     assert len(list(out.glob("*.npy"))) < len(clips)
-    kept = {
-        path: path.stat().st_mtime_ns
-        for path in out.glob("*.npy")
-        if ExtractionLog(out).has(path.stem, clips[path.stem])
-    }
+    kept = {path: path.stat().st_mtime_ns for path in out.glob("*.npy") if path.stem in rows_of(out)}
     assert kept
     finish(start(folder, out, "--encoder", SLOW, "--jobs", "3"))
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -650,7 +654,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(clips: dict[
 def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(clips: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "f"
     # a second or more of waiting a clip, so that the interrupt comes before the end on a busy machine too
-    process = start(clips["mp4"].parent, out, "--encoder", SLOW, "--fps", "20", "--batch", "1", "--jobs", "1")
+    process = start(clips["mp4"].parent, out, "--encoder", SLOW, "--fps", "20", "--batch-size", "1", "--jobs", "1")
     wait_for_features(out, process, 1)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=120)
@@ -665,7 +669,7 @@ def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(clips: dict[st
 PEAK = """
 import re, sys
 from pathlib import Path
-from sola.video.extraction import extract
+from sola.pipeline.extract_job import extract
 from support.quadrants import Quadrants
 extract({"a": Path(sys.argv[1])}, Quadrants(window=4, fps=25.0), Path(sys.argv[2]))
 # getrusage would tell the peak of whoever started this, if that was higher
@@ -677,11 +681,12 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text(
 @pytest.mark.parametrize("suffix", [".mp4", pytest.param(".mkv", marks=pytest.mark.long)])
 def test_memory_does_not_grow_with_the_length_of_a_video(suffix: str, tmp_path: Path) -> None:
     peaks = []
+    path_of_tests = os.pathsep.join([str(SUPPORT.parent), os.environ.get("PYTHONPATH", "")])
     for seconds in (10, 300):
         path = render(tmp_path / f"{seconds}{suffix}", count=25 * seconds, rate=25)
         command = [sys.executable, "-c", PEAK, str(path), str(tmp_path / f"{seconds}")]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": str(SUPPORT)}
+            command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": path_of_tests}
         )
         peaks.append(int(done.stdout))
     assert np.load(tmp_path / "300" / "a.npy", mmap_mode="r").shape == (7500, 12)

@@ -1,4 +1,4 @@
-"""`sola localize` as it is called: trained, run and evaluated on real files, the chain it stands on, and bad input."""
+"""`sola train-detector` and `sola detect` on real files: the whole path, the chain of features, and bad input."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ SMALL = [
 
 
 def trained(features: Path, annotations: Path, out: Path, *more: object) -> Path:
-    assert sola("localize", "train", features, "--annotations", annotations, "--out", out, *SMALL, *more) == 0
+    assert sola("train-detector", features, "--annotations", annotations, "--out", out, *SMALL, *more) == 0
     return out
 
 
@@ -89,11 +89,11 @@ def test_trained_run_and_evaluated(
     run: Path, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = ["--out", tmp_path / "detections.json", "--proposals", tmp_path / "proposals.json"]
-    assert sola("localize", "predict", run, world / "features", *written, "--annotations", annotations) == 0
+    assert sola("detect", run, world / "features", *written, "--annotations", annotations) == 0
     assert "detections in 2 videos" in capsys.readouterr().err
     evaluated = {}
-    for kind in ("detections", "proposals"):
-        assert sola("evaluate", kind, tmp_path / f"{kind}.json", "--annotations", annotations, "--json") == 0
+    for kind, more in (("detections", []), ("proposals", ["--proposals"])):
+        assert sola("evaluate", tmp_path / f"{kind}.json", "--annotations", annotations, *more, "--json") == 0
         evaluated[kind] = json.loads(capsys.readouterr().out)
     truth = json.loads(annotations.read_text())["database"].values()
     instances = sum(len(one["annotations"]) for one in truth if one["subset"] == "validation")
@@ -108,9 +108,7 @@ def test_detections_are_classes_of_the_annotations_best_first(
     run: Path, world: Path, annotations: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "detections.json"
-    assert (
-        sola("localize", "predict", run, world / "features", "--out", out, "--annotations", annotations, "--quiet") == 0
-    )
+    assert sola("detect", run, world / "features", "--out", out, "--annotations", annotations, "--quiet") == 0
     results = json.loads(out.read_text())["results"]
     assert sorted(results) == ["validation_0000", "validation_0001"]
     for found in results.values():
@@ -121,28 +119,28 @@ def test_detections_are_classes_of_the_annotations_best_first(
 
 def test_each_proposal_is_named_twice(run: Path, world: Path, annotations: Path, tmp_path: Path) -> None:
     out = ["--out", tmp_path / "d.json", "--proposals", tmp_path / "p.json", "--annotations", annotations, "--quiet"]
-    assert sola("localize", "predict", run, world / "features", *out) == 0
+    assert sola("detect", run, world / "features", *out) == 0
     detections, proposals = (read_detections(tmp_path / name) for name in ("d.json", "p.json"))
     assert len(detections.table) == 2 * len(proposals.table)
     assert set(detections.table.start) == set(proposals.table.start)
 
 
 def test_without_annotations_every_video_is_predicted(run: Path, world: Path, tmp_path: Path) -> None:
-    assert sola("localize", "predict", run, world / "features", "--out", tmp_path / "d.json", "--quiet") == 0
+    assert sola("detect", run, world / "features", "--out", tmp_path / "d.json", "--quiet") == 0
     results = json.loads((tmp_path / "d.json").read_text())["results"]
     assert sorted(results) == sorted(path.stem for path in (world / "features").glob("*.npy"))
 
 
 def test_predicting_twice_gives_the_same_file(run: Path, world: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        assert sola("localize", "predict", run, world / "features", "--out", tmp_path / name, "--quiet") == 0
+        assert sola("detect", run, world / "features", "--out", tmp_path / name, "--quiet") == 0
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_run_keeps_what_repeats_it(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
-    assert (config["training"]["head"], config["training"]["length"]) == ("gtad", 8)
-    assert config["subsets"] == {"train": "training", "validation": None}
+    assert (config["training"]["model"], config["training"]["length"]) == ("gtad", 8)
+    assert config["requested"]["validation"] is None
     assert config["classes"] == ["action_0", "action_1", "action_2"]
     assert config["features"]["manifest"]["fps"] == 4.0
     assert (run / WEIGHTS).is_file()
@@ -154,7 +152,7 @@ def test_flags_win_over_the_recipe_and_the_recipe_over_the_defaults(
 ) -> None:
     out = trained(world / "features", annotations, tmp_path / "run", "--recipe", "gtea", "--max-detections", "7")
     training = json.loads((out / "config.json").read_text())["training"]
-    assert (training["keep"], training["learning_rate"], training["suppression"]) == (7, 1e-3, "gaussian")
+    assert (training["max_detections"], training["learning_rate"], training["suppression"]) == (7, 1e-3, "gaussian")
 
 
 def test_a_finished_run_is_not_touched_by_resume(run: Path, world: Path, annotations: Path) -> None:
@@ -192,7 +190,7 @@ def test_an_external_classifier_names_detections(
         file = tmp_path / "scores.npy"
         np.save(file, table)
     out = ["--out", tmp_path / "d.json", "--annotations", tmp_path / "thumos.json", "--quiet"]
-    assert sola("localize", "predict", thumos, features, *out, "--classifier", file) == 0
+    assert sola("detect", thumos, features, *out, "--classifier", file) == 0
     results = json.loads((tmp_path / "d.json").read_text())["results"]
     assert {one["label"] for found in results.values() for one in found} == {"HighJump"}
 
@@ -207,32 +205,27 @@ def test_skip_bad_leaves_bad_files_out_and_says_so(
     assert "2 bad files left out, the first: " in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "config.json").read_text())["features"]["videos"] == 2
     out = tmp_path / "d.json"
-    predict = ["localize", "predict", run, features, "--out", out, "--annotations", annotations, "--quiet"]
+    predict = ["detect", run, features, "--out", out, "--annotations", annotations, "--quiet"]
     assert sola(*predict, "--skip-bad") == 0
     assert list(json.loads(out.read_text())["results"]) == ["validation_0001"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(["localize"], "train"), (["localize", "train"], "--validation"), (["localize", "predict"], "--classifier")],
+    [(["train-detector"], "--validation-subset"), (["detect"], "--classifier")],
 )
 def test_help(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert sola(*arguments, "--help") == 0
     printed = capsys.readouterr().out
-    assert f"usage: sola {' '.join(arguments)}" in printed
+    assert f"Usage: sola {' '.join(arguments)}" in printed
     assert told in printed
-
-
-def test_help_shows_what_head_and_recipe_set(capsys: pytest.CaptureFixture[str]) -> None:
-    assert sola("localize", "train", "--model", "gtad", "--recipe", "thumos", "--help") == 0
-    assert "default: 0.0004" in " ".join(capsys.readouterr().out.split())
 
 
 # --- the chain ---------------------------------------------------------------------------------------------------
 
 
 def predicted(run: Path, features: Path, tmp_path: Path) -> list[object]:
-    return ["localize", "predict", run, features, "--out", tmp_path / "d.json", "--quiet"]
+    return ["detect", run, features, "--out", tmp_path / "d.json", "--quiet"]
 
 
 def test_a_run_knows_the_module_that_its_features_went_through(
@@ -299,10 +292,10 @@ def test_features_of_another_width_are_refused(run: Path, tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        (["--model", "actionnet"], "--head actionnet: no such head; expected one of bmn, gtad"),
-        (["--recipe", "magic"], "--recipe magic: no such recipe; expected one of anet"),
-        (["--subset", "dev"], "unknown subset 'dev'"),
-        (["--validation", "dev"], "unknown subset 'dev'"),
+        (["--model", "actionnet"], "--model actionnet: expected one of actionformer, bmn, gtad"),
+        (["--recipe", "magic"], "--recipe magic: expected one of anet, hacs"),
+        (["--train-subset", "dev"], "unknown subset 'dev'"),
+        (["--validation-subset", "dev"], "unknown subset 'dev'"),
         (["--annotations", "nowhere.json"], "nowhere.json: no such file"),
         (["--epochs", "0"], "epochs=0"),
         (["--epochs", "many"], "many"),
@@ -317,26 +310,26 @@ def test_a_bad_argument_of_train_is_one_line(
     changed: list[str], named: str, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--annotations", annotations, "--out", tmp_path / "run", *SMALL, *changed]
-    assert named in refused(capsys, "localize", "train", world / "features", *arguments)
+    assert named in refused(capsys, "train-detector", world / "features", *arguments)
     assert not (tmp_path / "run").exists()
 
 
 def test_features_are_missing(annotations: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--annotations", annotations, "--out", tmp_path / "run"]
-    assert "FEATURES" in refused(capsys, "localize", "train", *arguments)
-    assert "FEATURES" in refused(capsys, "localize", "predict", run, "--out", tmp_path / "d.json")
+    assert "FEATURES" in refused(capsys, "train-detector", *arguments)
+    assert "FEATURES" in refused(capsys, "detect", run, "--out", tmp_path / "d.json")
 
 
-@pytest.mark.parametrize("left_out", ["--annotations", "--out"])
+@pytest.mark.parametrize("left_out", ["--annotations", "--out", "--model"])
 def test_a_required_option_is_named(left_out: str, world: Path, tmp_path: Path, capsys: object) -> None:
-    both = {"--annotations": world / "annotations.json", "--out": tmp_path / "run"}
+    both = {"--annotations": world / "annotations.json", "--out": tmp_path / "run", "--model": "bmn"}
     given = [part for flag, value in both.items() if flag != left_out for part in (flag, value)]
-    assert left_out in refused(capsys, "localize", "train", world / "features", *given)
+    assert left_out in refused(capsys, "train-detector", world / "features", *given)
 
 
-@pytest.mark.parametrize("arguments", [["fly"], ["train", "--model"], ["predict"]])
+@pytest.mark.parametrize("arguments", [["fly"], ["train-detector", "--model"], ["detect"]])
 def test_half_a_command_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    refused(capsys, "localize", *arguments)
+    refused(capsys, *arguments)
 
 
 def test_a_subset_without_an_instance_is_told(
@@ -347,8 +340,16 @@ def test_a_subset_without_an_instance_is_told(
         if one["subset"] == "validation":
             one["annotations"] = []
     (tmp_path / "a.json").write_text(json.dumps(record))
-    arguments = ["--annotations", tmp_path / "a.json", "--out", tmp_path / "run", *SMALL, "--subset", "validation"]
-    assert "nothing to train on" in refused(capsys, "localize", "train", world / "features", *arguments)
+    arguments = [
+        "--annotations",
+        tmp_path / "a.json",
+        "--out",
+        tmp_path / "run",
+        *SMALL,
+        "--train-subset",
+        "validation",
+    ]
+    assert "nothing to train on" in refused(capsys, "train-detector", world / "features", *arguments)
 
 
 def test_a_subset_without_features_is_told(
@@ -358,7 +359,7 @@ def test_a_subset_without_features_is_told(
     for path in features.glob("training_*.npy"):
         path.unlink()
     arguments = ["--annotations", annotations, "--out", tmp_path / "run", *SMALL]
-    assert "subset 'training': none of its 3 videos has" in refused(capsys, "localize", "train", features, *arguments)
+    assert "subset 'training': none of its 3 videos has" in refused(capsys, "train-detector", features, *arguments)
 
 
 def test_a_bad_file_is_named(
@@ -367,7 +368,7 @@ def test_a_bad_file_is_named(
     features = shutil.copytree(world / "features", tmp_path / "features")
     path = features / "training_0000.npy"
     path.write_bytes(path.read_bytes()[:-100])
-    train = ["localize", "train", features, "--annotations", annotations, "--out", tmp_path / "run", *SMALL]
+    train = ["train-detector", features, "--annotations", annotations, "--out", tmp_path / "run", *SMALL]
     for arguments in (train, predicted(run, features, tmp_path)):
         line = refused(capsys, *arguments)
         assert "training_0000.npy" in line
@@ -378,7 +379,7 @@ def test_a_bad_file_is_named(
 def test_an_existing_run_is_refused(
     run: Path, world: Path, annotations: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = refused(capsys, "localize", "train", world / "features", "--annotations", annotations, "--out", run, *SMALL)
+    line = refused(capsys, "train-detector", world / "features", "--annotations", annotations, "--out", run, *SMALL)
     assert "exists already; go on with --resume, or start again with --overwrite" in line
 
 
@@ -388,7 +389,7 @@ def test_a_strangers_folder_is_not_overwritten(
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("ten years")
     arguments = ["--annotations", annotations, "--out", tmp_path / "home", *SMALL, "--overwrite"]
-    assert "is no run of sola's" in refused(capsys, "localize", "train", world / "features", *arguments)
+    assert "is no run of sola's" in refused(capsys, "train-detector", world / "features", *arguments)
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.tex"]
 
 
@@ -399,7 +400,7 @@ def test_existing_predictions_are_not_overwritten_unless_told_to(
     there = tmp_path / "there.json"
     there.write_text("mine")
     flags = ["--out", there] if which == "--out" else ["--out", tmp_path / "d.json", "--proposals", there]
-    arguments = ["localize", "predict", run, world / "features", *flags, "--quiet"]
+    arguments = ["detect", run, world / "features", *flags, "--quiet"]
     assert "there.json: exists already" in refused(capsys, *arguments)
     assert there.read_text() == "mine"
     assert sola(*arguments, "--overwrite") == 0
@@ -420,20 +421,20 @@ def test_what_is_no_finished_run_is_told(
         folder.mkdir()
     line = refused(capsys, *predicted(folder, world / "features", tmp_path))
     assert "it: " in line
-    assert "expected a finished run of `sola localize train`" in line
+    assert "expected a finished run of `sola train-detector`" in line
 
 
 def test_a_subset_to_predict_needs_annotations(
     run: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = refused(capsys, *predicted(run, world / "features", tmp_path), "--subset", "validation")
+    line = refused(capsys, *predicted(run, world / "features", tmp_path), "--test-subset", "validation")
     assert "--annotations" in line
 
 
 def test_an_unknown_subset_to_predict_is_told(
     run: Path, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    flags = ["--annotations", annotations, "--subset", "dev"]
+    flags = ["--annotations", annotations, "--test-subset", "dev"]
     assert "unknown subset 'dev'" in refused(capsys, *predicted(run, world / "features", tmp_path), *flags)
 
 
@@ -472,8 +473,18 @@ def test_stopped_from_outside_it_ends_in_the_same_bits(world: Path, annotations:
 
     def command(run: str) -> list[str]:
         arguments = [world / "features", "--annotations", annotations, "--out", tmp_path / run, *SMALL]
-        more = ["--validation", "validation", "--epochs", "25", "--batch-size", "2", "--decay-every", "9", "--resume"]
-        return [sys.executable, "-m", "sola", "localize", "train", *map(str, arguments), *more]
+        more = [
+            "--validation-subset",
+            "validation",
+            "--epochs",
+            "25",
+            "--batch-size",
+            "2",
+            "--decay-every",
+            "9",
+            "--resume",
+        ]
+        return [sys.executable, "-m", "sola", "train-detector", *map(str, arguments), *more]
 
     killed = subprocess.Popen(command("killed"), stderr=subprocess.DEVNULL)
     log = tmp_path / "killed" / "metrics.jsonl"

@@ -1,0 +1,166 @@
+"""The application: its commands, each imported when it is called, and how `sola` exits."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from sola.cli.help import FORMATTER, shown_value
+from sola.cli.parsing_errors import one_line
+from sola.core.errors import SolaError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command in `sola --help`."""
+
+    target: str
+    """Module and attribute of the function, or of the App with further commands."""
+    help: str
+    """A sentence for the overview; further paragraphs are shown by the command's own --help only."""
+    examples: str = ""
+    """Command lines for the end of the command's help; an App has its own."""
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "demo": Entry(
+        "sola.cli.demo:demo",
+        "Run the whole path on embedded features and write DIR/report.html.\n\n"
+        "The features are of rendered videos of a moving figure, by a frozen encoder. The command trains without "
+        "labels, transforms, probes, inspects, and draws, in less than three minutes on two cores.",
+        "sola demo\nsola demo --data short-2-clip --out demo-short",
+    ),
+    "extract": Entry(
+        "sola.cli.extract:extract",
+        "Extract snippet features from video files with a frozen encoder.\n\n"
+        "Writes one .npy array [time, channels] per video, and a manifest. An extraction that was stopped resumes when "
+        "it is run again; more videos can be added.",
+        "sola extract videos/ --out features/\n"
+        "sola extract s3://videos/2026 --out s3://features/2026 --executor ray --worker-gpus 0.25",
+    ),
+    "train": Entry(
+        "sola.cli.train:train",
+        "Train a SoLa module on features, without labels.\n\n"
+        "Writes module.safetensors, config.json (all that reproduces the run), and metrics.jsonl (one row per epoch).",
+        "sola train features/ --recipe auto --out run\n"
+        "torchrun --standalone --nproc-per-node 4 -m sola train features/ --out run",
+    ),
+    "transform": Entry(
+        "sola.cli.transform:transform",
+        "Transform features with a trained SoLa module.\n\n"
+        "Names, format, and dtype stay the same. A transform that was stopped resumes with the missing videos.",
+        "sola transform run features/ --out softened/\nsola transform run rgb/ flow/ --out softened/ --device cpu",
+    ),
+    "probe": Entry(
+        "sola.cli.probe:probe",
+        "Compare feature sets by linear evaluation, next to controls.\n\n"
+        "A linear classifier on frozen snippets separates action from background, and classes. It is trained on one "
+        "subset and evaluated on another. Controls: per-video centering, moving averages, slow features, whitening, "
+        "and the untrained module. The p-values are from a paired bootstrap over the test videos.",
+        "sola probe features/ --annotations annotations.json --compare sola=softened/\n"
+        "sola probe features/ --annotations annotations.json --solver ridge --labeled-videos 10 --json",
+    ),
+    "inspect": Entry(
+        "sola.cli.inspect:inspect",
+        "Plot how similar snippets are by their distance, and suggest settings.\n\n"
+        "Writes inspection.json and pictures: similarity against distance, the share of windows where similarity falls "
+        "with distance, and similarity maps of a few videos with their annotated segments.",
+        "sola inspect features/ --out look/\n"
+        "sola inspect features/ --run run --annotations annotations.json --out look/",
+    ),
+    "train-detector": Entry(
+        "sola.cli.train_detector:train_detector",
+        "Train a temporal action detector on features, raw or transformed.\n\n"
+        "Writes detector.safetensors, config.json (all that reproduces the run), and metrics.jsonl (one row per "
+        "epoch).",
+        "sola train-detector softened/ --annotations annotations.json --model bmn --recipe gtea --out detector\n"
+        "sola train-detector features/ --annotations annotations.json --model bmn --out detector --explain video_1",
+    ),
+    "detect": Entry(
+        "sola.cli.detect:detect",
+        "Detect actions in features or video files with a trained detector.\n\n"
+        "Features must have been transformed as those that the detector was trained on. For videos, the whole pipeline "
+        "(encoder, SoLa modules, detector) is rebuilt from the detector's run, and a timeline of each video is drawn; "
+        "when stopped, it resumes with the missing videos.",
+        "sola detect detector softened/ --annotations annotations.json --out detections.json\n"
+        "sola detect detector new-videos/ --out new.json",
+    ),
+    "evaluate": Entry(
+        "sola.cli.evaluate:evaluate",
+        "Evaluate detections (mAP) or proposals (AR@AN, AUC).",
+        "sola evaluate detections.json --annotations annotations.json --recall-at 1 5\n"
+        "sola evaluate proposals.json --annotations annotations.json --proposals",
+    ),
+    "report": Entry(
+        "sola.cli.report:report",
+        "Write one HTML page about runs and experiments, with an explorer of single videos.\n\n"
+        "The page opens offline. The explorer shows annotated segments and detections on a timeline above similarity "
+        "maps of the features. Without RUN, it shows what --detections, --features, and --annotations name.",
+        "sola report run detector --out report.html\n"
+        "sola report --annotations annotations.json --detections BMN=bmn.json --out report.html",
+    ),
+    "reproduce": Entry(
+        "sola.cli.reproduce:reproduce",
+        "Reproduce a table or figure of the supplement on your features.\n\n"
+        "table1: direct or adapter. table2: losses. table3: three detectors. table5: K and s. table6: the projector. "
+        "figure1: error bars over many seeds. sectionC: similarity against distance.\n\n"
+        "Runs are shared by all experiments with the same --out. A command that was stopped resumes when it is run "
+        "again. Raw features and controls are rows of every table; p-values are from a paired bootstrap over the test "
+        "videos, Holm-corrected.",
+        "sola reproduce table1 features/ --annotations annotations.json --out experiments\n"
+        "sola reproduce figure1 --quick --out try",
+    ),
+    "export": Entry("sola.cli.export:app", "Export a module, or features and annotations, for other tools."),
+}
+"""What `sola --help` lists, in order."""
+
+app = App(
+    name="sola",
+    help=(
+        "SoLa softens the landing of frozen snippet features on temporal action localization.\n\n"
+        "It trains a light module, without labels, between the features you have and the detector you use."
+    ),
+    version=lambda: f"sola {version('sola-tal')}",
+    help_epilogue="sola COMMAND --help explains a command.",
+    help_format="plaintext",
+    help_formatter=FORMATTER,
+    group_parameters=Group("Options", sort_key=3),
+    default_parameter=Parameter(
+        allow_repeating=True, consume_multiple=True, negative_iterable=(), show_default=shown_value
+    ),
+    suppress_keyboard_interrupt=False,
+    result_action="return_none",
+)
+for position, (name, entry) in enumerate(COMMANDS.items()):
+    epilogue = {"help_epilogue": f"Examples:\n\n{entry.examples}"} if entry.examples else {}
+    app.command(entry.target, name=name, help=entry.help, sort_key=position, **epilogue)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 success, 2 invalid input, 1 a bug or a closed pipe, 130 interrupted."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()  # raises BrokenPipeError here, not while Python exits
+    except CycloptsError as error:
+        sys.exit(complain(one_line(error), 2))
+    except SolaError as error:
+        sys.exit(complain(str(error), 2))
+    except KeyboardInterrupt:
+        sys.exit(complain("interrupted; run it again to continue, a training with --resume", 130))
+    except BrokenPipeError:  # the reader of our output has closed it, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError:
+        sys.exit(complain("out of memory; close other programs, or use fewer or shorter videos", 1))
+    sys.exit(0)
+
+
+def complain(message: str, code: int) -> int:
+    """Print one unwrapped line on stderr and return the exit code; a process of a group names its rank."""
+    rank = os.environ.get("RANK", "0")
+    who = "sola" if rank == "0" else f"sola, process {rank}"
+    print(f"{who}: {' '.join(message.split())}", file=sys.stderr)
+    return code

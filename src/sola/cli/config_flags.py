@@ -1,0 +1,92 @@
+"""Command-line flags generated from config dataclasses: their fields, types and docstrings."""
+
+import dataclasses
+import functools
+import operator
+import re
+from collections.abc import Collection, Mapping
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+
+from cyclopts import Group, Parameter
+from docstring_parser import parse_from_object
+
+NUMBERS = {int: "INT", float: "FLOAT"}
+"""Placeholders of numbers in help texts."""
+
+
+class ConfigFlags:
+    """Config values from the command line, one attribute per flag; None where the flag was not given."""
+
+    words: ClassVar[Mapping[str, str]]
+    """Word that stands for None on the command line, by field."""
+
+    def given(self) -> dict[str, Any]:
+        """Return the values that were given, by field."""
+        values = {name: value for name, value in vars(self).items() if value is not None}
+        return {name: None if value == self.words.get(name) else value for name, value in values.items()}
+
+
+def config_flags(
+    configs: Mapping[str, type], group: Group, *, without: Collection[str] = (), auto: Collection[str] = ()
+) -> type[ConfigFlags]:
+    """Return a dataclass with an optional field for every field of the configs.
+
+    The help of a flag is the docstring of the field. Where fields of one name differ among the configs, or some configs
+    lack it, it names the configs. A field that may be None takes the word "none".
+
+    Args:
+        configs: config dataclasses by the name that help texts use.
+        group: heading of the flags in help texts.
+        without: fields that get no flag.
+        auto: fields that also take the word "auto", which gives None.
+    """
+    hints = {name: get_type_hints(config) for name, config in configs.items()}
+    texts = {name: field_docstrings(config) for name, config in configs.items()}
+    fields, words = [], dict.fromkeys(auto, "auto")
+    for field, names in field_owners(configs).items():
+        if field in without:
+            continue
+        kind = functools.reduce(operator.or_, (hints[name][field] for name in names))
+        if NoneType in get_args(kind):
+            words[field] = "none"
+        if field in words:
+            kind |= Literal[words[field]]
+        by_text: dict[str, list[str]] = {}
+        for name in names:
+            by_text.setdefault(re.sub(r"\bNone\b", "none", texts[name].get(field, "")), []).append(name)
+        everywhere = len(by_text) == 1 and len(names) == len(configs)
+        text = " ".join(text if everywhere else f"[{', '.join(of)}] {text}" for text, of in by_text.items())
+        number = next((name for type_, name in NUMBERS.items() if type_ in get_args(kind)), None)
+        if field in words and number:
+            shown = Parameter(help=text, metavar=f"{number}|{words[field]}", show_choices=False)
+        else:
+            shown = Parameter(help=text, metavar="CHOICE" if field in words else None)
+        fields.append((field, Annotated[kind | None, shown], dataclasses.field(default=None)))
+    flags = dataclasses.make_dataclass(
+        "Flags",
+        fields,
+        bases=(ConfigFlags,),
+        namespace={"__module__": __name__, "words": words},
+        frozen=True,
+        kw_only=True,
+    )
+    return Parameter(name="*", group=group)(flags)
+
+
+def field_owners(configs: Mapping[str, type]) -> dict[str, list[str]]:
+    """Return the names of the configs that have a field, by field."""
+    owners: dict[str, list[str]] = {}
+    for name, config in configs.items():
+        for field in dataclasses.fields(config):
+            owners.setdefault(field.name, []).append(name)
+    return owners
+
+
+def field_docstrings(config: type) -> dict[str, str]:
+    """Return the docstrings of the fields of a dataclass and its bases, each in one line."""
+    return {
+        parameter.arg_name: " ".join((parameter.description or "").split())
+        for part in reversed(config.__mro__[:-1])
+        for parameter in parse_from_object(part).params
+    }

@@ -1,0 +1,131 @@
+"""`sola reproduce`."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sola.cli.options import (
+    AT_LEAST_ONE,
+    EXECUTION,
+    INPUTS,
+    OUTPUT,
+    ClassScores,
+    Features,
+    LabelKey,
+    OptionalAnnotationFile,
+    Quiet,
+    Reading,
+    TestSubset,
+    Timing,
+    TrainSubset,
+    print_wide,
+)
+from sola.core.errors import SolaError
+from sola.core.log import show_log
+from sola.detectors import DETECTORS
+from sola.evaluation.metrics.protocol import DATASETS
+from sola.softlanding.recipes import RECIPES
+from sola.studies.catalog import EXPERIMENTS, ExperimentName
+
+log = logging.getLogger(__name__)
+
+
+def reproduce(
+    name: Annotated[ExperimentName, Parameter(group=INPUTS)],
+    features: Features = (),
+    /,
+    *,
+    annotations: OptionalAnnotationFile = None,
+    train_subset: TrainSubset = "training",
+    test_subset: TestSubset = "validation",
+    label_key: LabelKey = "label",
+    classifier: ClassScores = None,
+    reading: Reading = Reading(),
+    model: Annotated[str, Parameter(choices=tuple(DETECTORS))] = "gtad",
+    recipe: Annotated[str, Parameter(choices=tuple(RECIPES))] = "anet",
+    detector_recipe: str | None = None,
+    dataset: Annotated[str, Parameter(choices=tuple(DATASETS))] = "activitynet",
+    seeds: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None,
+    controls: bool = True,
+    quick: bool = False,
+    timing: Timing = Timing(),
+    jobs: Annotated[int, Parameter(group=EXECUTION, validator=AT_LEAST_ONE)] = 1,
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
+    quiet: Quiet = False,
+) -> None:
+    """Run `sola reproduce`.
+
+    Args:
+        name: Table or figure of the supplement.
+        model: Detector that evaluates the features; table3 uses all.
+        recipe: Settings of the module, which the experiment varies.
+        detector_recipe: Recipe of the detector. Without it, that of --recipe, or anet where the detector lacks it.
+        dataset: Dataset that sets the tIoU thresholds of mAP: .5:.95:.05, or THUMOS14's .3:.7:.1.
+        seeds: Modules, and detectors on them. Without it, 3; for figure1, 12 with anet, 5 with hacs.
+        controls: Also train detectors on controls, to see whether a moving average gains as much.
+        quick: Train everything small and shortly, to try the command; without FEATURES, on synthetic data.
+        jobs: Runs at once; they share the cores.
+        out: Folder of all experiments on these features.
+    """
+    from msgspec.structs import replace
+    from rich.markdown import Markdown
+
+    from sola.core.progress import progress_bar
+    from sola.data.source import DataSource
+    from sola.evaluation.tables import study_markdown
+    from sola.studies.assumption import Assumption
+    from sola.studies.pool import Pool
+    from sola.studies.presentation import write_study
+    from sola.studies.settings import QUICK_NOTE, default_seeds, detector_configs, quick_module
+    from sola.studies.sweep import Sweep
+    from sola.studies.workspace import Workspace
+
+    show_log(quiet)
+    seeds = seeds or default_seeds(name, recipe, quick=quick)
+    if not features and annotations is None and quick:
+        features, annotations = synthetic(out / "synthetic")
+    if not features or annotations is None:
+        raise SolaError("name FEATURES and --annotations; only --quick goes without, on a synthetic world")
+    data = DataSource(
+        features,
+        annotations,
+        label_key,
+        train_subset,
+        test_subset,
+        reading.channels_first,
+        reading.skip_bad,
+        reading.id_prefix,
+        classifier,
+        timing.given(),  # type: ignore[arg-type]  # keyed by its fields
+    )
+    config = RECIPES[recipe]()
+    experiment = EXPERIMENTS[name](quick_module(config) if quick else config, model)
+    workspace = Workspace(out.absolute())
+    with workspace.claimed_for(data), Pool(jobs) as pool, progress_bar("reproduce", unit="steps", quiet=quiet) as bar:
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.update(done, total, what)
+
+        if name == "sectionC":
+            result = Assumption(experiment, workspace, data, seeds).run(pool, progress)
+        else:
+            detectors = detector_configs(experiment.heads, detector_recipe, recipe, quick=quick)
+            levels = DATASETS[dataset].tiou
+            result = Sweep(experiment, workspace, data, detectors, seeds, levels, controls=controls).run(pool, progress)
+    if quick:
+        result = replace(result, quick=True, notes=(QUICK_NOTE,))
+    written = write_study(result, workspace.result(name), workspace.folder)
+    print_wide(Markdown(study_markdown(result)))
+    log.info("written: %s", ", ".join(str(path) for path in written))
+
+
+def synthetic(folder: Path) -> tuple[tuple[Path, ...], Path]:
+    """Return features and annotations of a synthetic world, written to the folder if it does not exist."""
+    from sola.data.synthetic import write
+    from sola.studies.settings import QUICK_WORLD
+
+    if not folder.is_dir():
+        write(QUICK_WORLD, folder)
+    return (folder / "features",), folder / "annotations.json"

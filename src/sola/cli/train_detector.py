@@ -1,0 +1,126 @@
+"""`sola train-detector`."""
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from sola.cli.config_flags import ConfigFlags, config_flags, field_owners
+from sola.cli.options import (
+    INPUTS,
+    OUTPUT,
+    TRAINING,
+    AnnotationFile,
+    Features,
+    LabelKey,
+    Overwrite,
+    Quiet,
+    Reading,
+    Resume,
+    TensorBoard,
+    Timing,
+    TrainSubset,
+    report_skipped,
+)
+from sola.core.errors import SolaError
+from sola.core.log import show_log
+from sola.detectors import DETECTORS, detector_family
+from sola.detectors.base import DetectorConfig
+
+FAMILIES = {model: detector_family(model) for model in DETECTORS}
+CONFIGS = {model: family.config for model, family in FAMILIES.items()}
+RECIPES = tuple(dict.fromkeys(recipe for family in FAMILIES.values() for recipe in family.recipes))
+
+if TYPE_CHECKING:
+    from sola.data.dataset import Dataset
+    from sola.detectors.clips import Clipping
+
+    DetectorFlags = ConfigFlags
+else:
+    DetectorFlags = config_flags(CONFIGS, TRAINING, without=("model",))
+
+log = logging.getLogger(__name__)
+
+
+def train_detector(
+    features: Features,
+    /,
+    *,
+    annotations: AnnotationFile,
+    train_subset: TrainSubset = "training",
+    validation_subset: Annotated[
+        str | None,
+        Parameter(
+            group=INPUTS,
+            help="Subset whose loss selects the epoch that is kept; results on it are then tuned. Without it, the last "
+            "epoch is kept.",
+        ),
+    ] = None,
+    label_key: LabelKey = "label",
+    reading: Reading = Reading(),
+    model: Annotated[str, Parameter(group=TRAINING, choices=tuple(DETECTORS))],
+    recipe: Annotated[str, Parameter(group=TRAINING, choices=RECIPES)] = "anet",
+    flags: DetectorFlags = DetectorFlags(),
+    timing: Timing = Timing(),
+    explain: Annotated[str | None, Parameter(metavar="VIDEO")] = None,
+    out: Annotated[Path, Parameter(group=OUTPUT, metavar="RUN")],
+    resume: Resume = False,
+    overwrite: Overwrite = False,
+    tensorboard: TensorBoard = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run `sola train-detector`.
+
+    Args:
+        model: Detector to train.
+        recipe: Named settings. anet: as published; hacs, thumos, gtea: ours where nothing is published; quick: to try.
+        explain: Train nothing; print how this video gets from frames to seconds to units of the detector, and back.
+        out: Folder of the run.
+    """
+    from sola.detectors.train import train_detector as train
+
+    show_log(quiet)
+    config = configured(model, recipe, flags)
+    data = reading.dataset(features, annotations, label_key, timing.given())
+    if explain is not None:
+        print(explained(explain, data, config.clipping()))
+        return
+    skipped: dict[str, str] = {}
+    train(
+        data.subset(train_subset),
+        config,
+        out=out,
+        validation=None if validation_subset is None else data.subset(validation_subset),
+        resume=resume,
+        overwrite=overwrite,
+        tensorboard=tensorboard,
+        skipped=skipped,
+        quiet=quiet,
+    )
+    report_skipped(data.features.unreadable, skipped)
+    log.info("next: sola detect %s FEATURES --out detections.json", out)
+
+
+def configured(model: str, recipe: str, flags: ConfigFlags) -> DetectorConfig:
+    """Return the config of a recipe with the flags; SolaError for a flag of other models."""
+    owners = field_owners(CONFIGS)
+    given = flags.given()
+    for field in given:
+        if model not in owners[field]:
+            flag = field.replace("_", "-")
+            raise SolaError(f"--{flag}: {model} has no such setting, only {', '.join(owners[field])}")
+    return dataclasses.replace(FAMILIES[model].recipe(recipe), **given)
+
+
+def explained(name: str, data: "Dataset", clipping: "Clipping") -> str:
+    """Return what --explain prints; SolaError when there is no such video."""
+    from sola.detectors.explain import explain
+
+    for video in data.videos:
+        if name in (video.feature_id, video.id):
+            return explain(video, clipping)
+    raise SolaError(
+        f"--explain {name}: no such video; expected one of {len(data)}, such as {data.videos[0].feature_id}"
+    )

@@ -1,0 +1,234 @@
+"""Folders of whole files, on a local disk or in an object store (through universal_pathlib)."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+from sola.core.errors import SolaError
+from sola.core.files import replacing
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+):/+")
+
+
+def is_remote(location: Path | str) -> bool:
+    """Whether a location is a URL of an object store, such as s3://bucket/folder."""
+    return bool(SCHEME.match(str(location)))
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A folder whose files are written whole or not at all."""
+
+    location: str
+    """An absolute path, or a URL that fsspec supports."""
+
+    @classmethod
+    def of(cls, location: "Path | str | Storage") -> "Storage":
+        """Return the folder of a path or URL. A `Path` keeps one of a URL's two slashes; the other is restored."""
+        if isinstance(location, Storage):
+            return location
+        if is_remote(location):
+            return cls(SCHEME.sub(r"\1://", str(location)).rstrip("/"))
+        return cls(str(Path(location).absolute()))
+
+    @property
+    def local(self) -> Path | None:
+        """The folder as a local path; None in an object store."""
+        return None if is_remote(self.location) else Path(self.location)
+
+    def __str__(self) -> str:
+        return self.location
+
+    def __truediv__(self, name: str) -> "Storage":
+        return Storage(f"{self.location}/{name}")
+
+    def files(self, *, recursive: bool = False) -> list["StoredFile"]:
+        """Return the files of the folder by name, without hidden ones; none where there is no folder.
+
+        Raises SolaError if the folder cannot be listed.
+        """
+        with self._errors("listed"):
+            folder = self._path()
+            if not folder.is_dir():
+                return []
+            found = []
+            for path in folder.rglob("*") if recursive else folder.iterdir():
+                name = path.as_posix().removeprefix(folder.as_posix()).lstrip("/")
+                if not any(part.startswith(".") for part in name.split("/")) and path.is_file():
+                    status = path.stat()
+                    found.append(StoredFile(self, name, status.st_size, status.st_mtime_ns))
+        return sorted(found, key=lambda file: file.name)
+
+    def names(self) -> list[str]:
+        """Return the sorted names of the files directly in the folder, without hidden ones."""
+        return [file.name for file in self.files()]
+
+    def has(self, name: str) -> bool:
+        """Return whether a file or folder of that name exists."""
+        with self._errors("read", name):
+            return self._path(name).exists()
+
+    def remove(self, name: str) -> None:
+        """Remove a file if it exists."""
+        with self._errors("removed", name):
+            self._path(name).unlink(missing_ok=True)
+
+    def delete(self) -> None:
+        """Remove the folder and all in it, if it exists."""
+        if self.local is not None:
+            shutil.rmtree(self.local, ignore_errors=True)
+            return
+        with self._errors("removed"):
+            path = self._path()
+            if path.exists():
+                path.fs.rm(path.path, recursive=True)  # type: ignore[union-attr]
+
+    @contextmanager
+    def fetched(self, *names: str) -> Iterator[Path]:
+        """Yield a local folder that holds the named files: the folder itself, or a temporary copy.
+
+        Errors raised in the block name the original location. Raises SolaError if a file cannot be read.
+        """
+        if self.local is not None:
+            yield self.local
+            return
+        with tempfile.TemporaryDirectory() as folder, renaming_errors({folder: self.location}):
+            for name in names:
+                with self._errors("read", name):
+                    source, copy = self._path(name), Path(folder, name)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    changed = source.stat().st_mtime_ns
+                    source.fs.get_file(source.path, str(copy))  # type: ignore[union-attr]
+                os.utime(copy, ns=(changed, changed))
+            yield Path(folder)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield a local path; the file written there is stored as `name` when the block ends without an error."""
+        if self.local is not None:
+            with replacing(self.local / name) as aside:
+                yield aside
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, Path(name).name)
+            yield path
+            with self._errors("written", name):
+                target = self._path(name)
+                target.fs.put_file(str(path), target.path)  # type: ignore[union-attr]  # visible when it is complete
+
+    def read_text(self, name: str) -> str | None:
+        """Return the content of a text file; None if it does not exist."""
+        with self._errors("read", name):
+            path = self._path(name)
+            return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else None
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file, whole or not at all."""
+        with self.writing(name) as path:
+            path.write_text(text, encoding="utf-8")
+
+    def read_json(self, name: str) -> Any:
+        """Return the content of a JSON file; None if it does not exist. Raises SolaError if it is malformed."""
+        text = self.read_text(name)
+        try:
+            return None if text is None else json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise SolaError(f"{self.location}/{name}: malformed JSON ({error}); remove it") from None
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a value as indented JSON, whole or not at all."""
+        self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+    def _path(self, name: str = "") -> Union[Path, "UPath"]:
+        if self.local is not None:
+            return self.local / name
+        try:
+            from upath import UPath
+        except ImportError:
+            raise SolaError(f"{self.location}: needs universal_pathlib; install sola-tal[cluster]") from None
+        path = UPath(self.location)
+        path.fs.invalidate_cache()  # other processes write to it too
+        return path / name if name else path
+
+    @contextmanager
+    def _errors(self, done: str, name: str = "") -> Iterator[None]:
+        """Turn any error of a storage back end into a SolaError that names the file."""
+        place = f"{self.location}/{name}" if name else self.location
+        try:
+            yield
+        except SolaError:
+            raise
+        except FileNotFoundError:
+            raise SolaError(f"{place}: no such file or bucket") from None
+        except ImportError as error:
+            raise SolaError(f"{place}: cannot be {done} ({error}); install the package it names") from None
+        except Exception as error:  # each back end raises its own types
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise SolaError(f"{place}: cannot be {done} ({reason})") from error
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file on a local disk or in an object store, as it was listed."""
+
+    folder: Storage
+    name: str
+    """Path within the folder."""
+    size: int
+    """Bytes."""
+    changed: int
+    """Time of last change in nanoseconds since 1970; 0 if the store does not tell."""
+
+    @classmethod
+    def of(cls, path: Path) -> "StoredFile":
+        """Return a local file. Raises SolaError if it does not exist."""
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise SolaError(f"{path}: cannot be read ({error.strerror}); was it moved?") from None
+        return cls(Storage.of(path.parent), path.name, status.st_size, status.st_mtime_ns)
+
+    @property
+    def location(self) -> str:
+        """The absolute path or URL."""
+        return f"{self.folder.location}/{self.name}"
+
+    @property
+    def state(self) -> list[int]:
+        """Size and time of last change: a file with another state is another file."""
+        return [self.size, self.changed]
+
+    @contextmanager
+    def fetched(self) -> Iterator[Path]:
+        """Yield a local path to the file: its own, or that of a temporary copy."""
+        with self.folder.fetched(self.name) as folder:
+            yield folder / self.name
+
+
+@contextmanager
+def fetched_file(path: Path) -> Iterator[Path]:
+    """Yield a local path to a file that may be in an object store. Raises SolaError if it cannot be read there."""
+    with Storage.of(path.parent).fetched(path.name) as folder:
+        yield folder / path.name
+
+
+@contextmanager
+def renaming_errors(places: dict[str, str]) -> Iterator[None]:
+    """Replace local copies by the original locations in the text of a SolaError raised in the block."""
+    try:
+        yield
+    except SolaError as error:
+        text = str(error)
+        for copy, original in places.items():
+            text = text.replace(copy, original)
+        raise type(error)(text) from None

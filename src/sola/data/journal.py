@@ -1,0 +1,192 @@
+"""`JobFolder`: a folder of whole files that long work fills video by video, stops at any moment, and continues."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sola.core.errors import SolaError
+from sola.core.files import unwritable
+from sola.core.storage import Storage
+from sola.data.formats import FORMATS
+from sola.data.manifest import MANIFEST_NAME
+
+JOURNAL = "journal.jsonl"
+"""JSON lines: what is written, then a row for each video; the last row of a video counts."""
+MARK = "unfinished.json"
+"""What is being written; exists until the folder is complete."""
+UPLOAD_INTERVAL = 30.0
+"""Seconds between two uploads of a journal to an object store."""
+
+Row = dict[str, Any]
+Report = Callable[[float | None, int], None]
+"""Called with the share of a video that is done (None: unchanged) and the number of snippets just written."""
+
+
+def append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Append a row to a JSON lines file in one write, after a newline where the last line was cut short.
+
+    Raises SolaError if the file cannot be written.
+    """
+    try:
+        with path.open("a+b") as stream:
+            stream.seek(max(stream.seek(0, os.SEEK_END) - 1, 0))
+            torn = stream.read(1) not in (b"", b"\n")
+            stream.write(("\n" * torn + json.dumps(row, allow_nan=False) + "\n").encode())
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the objects of a JSON lines file, without lines that are damaged; none if there is no file."""
+    return parse_rows(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+
+
+def parse_rows(text: str) -> list[Row]:
+    """Return the objects of JSON lines, without lines that are damaged."""
+    rows = []
+    for line in text.splitlines():
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):  # cut short when the machine went down
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows
+
+
+def must_be_finished(place: object, names: Collection[str]) -> None:
+    """Raise SolaError if the names of a folder's files include the mark of unfinished work."""
+    if MARK in names:
+        raise SolaError(f"{place}: is not finished; run the same command again to continue")
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a local folder was written by a job and is complete."""
+    return (folder / JOURNAL).is_file() and not (folder / MARK).exists()
+
+
+class JobFolder:
+    """Whole files, a journal with a row for each video, and a mark until all are written.
+
+    Open it with `open`, and write within `with folder.writing():`.
+    """
+
+    def __init__(self, storage: Storage, description: Row, rows: dict[str, Row], *, finished: bool, keep: bool) -> None:
+        self.storage = storage
+        self.description = description
+        self.rows = rows
+        """The last row of each video."""
+        self.finished = finished
+        """Whether the folder was complete when it was opened."""
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._uploaded = time.monotonic()
+
+    @classmethod
+    def open(cls, out: Path | str | Storage, description: Mapping[str, Any], *, overwrite: bool = False) -> "JobFolder":
+        """Open a folder for the work that `description` describes, new or to be continued; nothing is written yet.
+
+        Args:
+            out: a local folder or a place in an object store.
+            description: JSON that identifies the work; "command" names what does it.
+            overwrite: replace the files of the same command with another description.
+
+        Raises:
+            SolaError: if the folder holds other work (without `overwrite`), or anything that is not ours.
+        """
+        storage, wanted = Storage.of(out), json.loads(json.dumps(description))
+        place = storage.local
+        try:
+            if place is not None and place.exists():
+                names = [path.name for path in place.iterdir() if not path.match(".*.tmp")] if place.is_dir() else ["."]
+            else:
+                names = storage.names()
+        except OSError as error:
+            raise unwritable(Path(storage.location), error) from error
+        if not names:
+            return cls(storage, wanted, {}, finished=False, keep=False)
+        mark = storage.read_json(MARK) if MARK in names else None
+        journal = parse_rows((storage.read_text(JOURNAL) if JOURNAL in names else None) or "")
+        written = next((row["job"] for row in reversed(journal) if "job" in row), None)
+        there = written if mark is None else mark
+        if not isinstance(there, dict) or "command" not in there:
+            raise SolaError(f"{storage}: exists and was not written by `{wanted['command']}`; choose another folder")
+        if there["command"] != wanted["command"]:
+            raise SolaError(f"{storage}: exists and was written by `{there['command']}`; choose another folder")
+        if there != wanted and not overwrite:
+            name = next(name for name in (*wanted, *there) if there.get(name) != wanted.get(name))
+            raise SolaError(
+                f"{storage}: exists already, with {name} {there.get(name)}, now it is {wanted.get(name)}; "
+                "choose another folder, or pass --overwrite"
+            )
+        # the journal of replaced work is void, even where a kill came between the mark and its removal
+        keep = there == wanted == written
+        rows = {row["video"]: row for row in journal if isinstance(row.get("video"), str)} if keep else {}
+        return cls(storage, wanted, rows, finished=keep and mark is None, keep=keep)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopened, (self.storage, self.description)  # workers of a job write files, not rows
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Mark the folder as unfinished and remove what is not kept; the journal is complete when the block ends.
+
+        The mark stays until `finish`.
+        """
+        self.finished = False
+        place = self.storage.local
+        try:
+            if place is not None:
+                place.mkdir(parents=True, exist_ok=True)
+            self._remove_leftovers()
+        except OSError as error:
+            raise unwritable(Path(self.storage.location), error) from error
+        self.storage.write_json(MARK, self.description)
+        if not self._keep:
+            for name in self.storage.names():
+                if name in (JOURNAL, MANIFEST_NAME) or Path(name).suffix in FORMATS:
+                    self.storage.remove(name)
+            if place is not None:
+                append_row(place / JOURNAL, {"job": self.description})
+            self._upload()
+            self._keep = True
+        try:
+            yield
+        finally:
+            self._upload()
+
+    def append(self, row: Row) -> None:
+        """Add the row of a video to the journal."""
+        with self._lock:
+            self.rows[row["video"]] = row
+            if self.storage.local is not None:
+                append_row(self.storage.local / JOURNAL, row)
+            elif time.monotonic() - self._uploaded > UPLOAD_INTERVAL:
+                self._upload()
+
+    def finish(self) -> None:
+        """Remove the mark: every video is written."""
+        self._remove_leftovers()
+        self.storage.remove(MARK)
+        self.finished = True
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a run or worker that was killed had begun to write."""
+        if self.storage.local is not None:
+            for unfinished in self.storage.local.glob(".*.tmp"):
+                unfinished.unlink(missing_ok=True)
+
+    def _upload(self) -> None:
+        if self.storage.local is None:
+            lines = [{"job": self.description}, *self.rows.values()]
+            self.storage.write_text(JOURNAL, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+            self._uploaded = time.monotonic()
+
+
+def _reopened(storage: Storage, description: Row) -> JobFolder:
+    return JobFolder(storage, description, {}, finished=False, keep=True)

@@ -1,0 +1,205 @@
+"""Features × trained detector → detections."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from safetensors.torch import save
+
+from sola.core.device import Device
+from sola.core.errors import SolaError
+from sola.core.storage import Storage
+from sola.data.class_scores import VideoScores
+from sola.data.dataset import Dataset, Video
+from sola.data.journal import JobFolder, Report, Row
+from sola.data.segments import Segments
+from sola.detectors.detect import VIDEOS_AT_A_TIME, detect, name_proposals
+from sola.detectors.trained import CONFIG, WEIGHTS, TrainedDetector
+from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, Threads, no_progress, run_job
+from sola.pipeline.stored_features import Data, StoredDataset, sources_of, state_of
+from sola.video.errors import BadVideo
+
+Columns = list[list[float]]
+"""Start, end, label and score of segments."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a detector finds, by the videos' ids in the annotations (in the features, without annotations)."""
+
+    detections: dict[str, Segments]
+    """With classes, best first, in seconds."""
+    proposals: dict[str, Segments]
+    """Without classes (label 0); the detections, for a detector that predicts classes."""
+    skipped: dict[str, str]
+    """Why videos were skipped, by id."""
+    durations: dict[str, float] = field(default_factory=dict)
+    """Length of each video in seconds, where the videos themselves were read."""
+
+
+class DetectJob:
+    """Detects actions in videos, and keeps them in the journal of a workspace.
+
+    Videos go through a detector in groups, of which the journal has a row each, under its first video.
+
+    Args:
+        detector: a trained detector.
+        data: the videos, with features of the kind that it was trained on.
+        workspace: a folder for the journal.
+        scores: of an external classifier, for proposals without classes.
+        combine: how the scores of a proposal and its class are combined.
+        device: where the detector runs.
+        group: videos that go through the detector together.
+    """
+
+    def __init__(
+        self,
+        detector: TrainedDetector,
+        data: Data,
+        workspace: Path | str | Storage,
+        *,
+        scores: VideoScores | None = None,
+        combine: Literal["product", "sqrt"] = "product",
+        device: Device = "auto",
+        group: int = 1,
+    ) -> None:
+        self._detector, self._data = detector, data
+        self._scores, self._combine, self._device = scores, combine, device
+        self._feature_ids = {video.id: video.feature_id for video in data.videos}
+        timing: object = [[video.duration, repr(video.timing)] for video in data.videos if isinstance(video, Video)]
+        if isinstance(data, StoredDataset):
+            timing = [dict(data.features.timing), repr(data.annotations)]
+        ids = list(self._feature_ids)
+        self._groups = {ids[start]: ids[start : start + group] for start in range(0, len(ids), group)}
+        self.videos = tuple(self._groups)
+        description = {
+            "command": "sola detect",
+            "detector": _fingerprint(detector),
+            "features": [source.location for source in sources_of(data.features)],
+            "videos": _digest([self._feature_ids, timing]),
+            "scores": _digest(None if scores is None else [scores.videos, scores.classes, scores.scores.tolist()]),
+            "combine": combine,
+            "group": group,
+        }
+        self.folder = JobFolder.open(workspace, description, overwrite=True)
+
+    def pending(self) -> list[str]:
+        """Return the first video of each group that is not done, or whose files have changed."""
+        return [first for first in self.videos if self.folder.rows.get(first, {}).get("read") != self._state(first)]
+
+    def setup(self) -> None:
+        """Load nothing: the detector comes with the job."""
+
+    def run(self, video: str, report: Report) -> Row:
+        """Detect actions in the group that begins with `video`."""
+        try:
+            with self._opened(self._groups[video]) as data:
+                found, skipped = self._detected(data)
+        except SolaError as error:
+            raise BadVideo(str(error)) if isinstance(self._data, StoredDataset) else error from None
+        return {"video": video, "read": self._state(video), "found": found, "skipped": skipped}
+
+    def finish(self) -> None:
+        """Write nothing: what is found is in the journal."""
+
+    def found(self, skipped: Mapping[str, str]) -> Found:
+        """Return what was found in all videos, in the order of the data; `skipped` is the result of `run_job`.
+
+        Raises SolaError if no video is left.
+        """
+        left_out, columns = dict(skipped), {}
+        for first in self.videos:
+            columns.update(self.folder.rows[first].get("found", {}))
+            left_out.update(self.folder.rows[first].get("skipped", {}) if first not in skipped else {})
+        if self.videos and not columns:
+            raise SolaError(f"{next(iter(left_out.values()))}; none of {len(self._feature_ids)} videos is left")
+        order = [video for video in self._feature_ids if video in columns]
+        return Found(
+            {video: _segments(columns[video][1]) for video in order},
+            {video: _segments(columns[video][0]) for video in order},
+            left_out,
+        )
+
+    @contextmanager
+    def _opened(self, ids: list[str]) -> Iterator[Dataset]:
+        if isinstance(self._data, Dataset):
+            yield self._data.only(ids)
+            return
+        with self._data.fetched(*ids) as data:
+            yield data
+
+    def _detected(self, data: Dataset) -> tuple[dict[str, list[Columns]], dict[str, str]]:
+        """Return proposals and detections by video, and why videos were skipped, by id in the features."""
+        bad: dict[str, str] = {}
+        try:
+            proposals = detect(self._detector, data, device=self._device, skipped=bad)
+        except SolaError:
+            if not data.features.skip_bad or len(bad) < len(data):
+                raise
+            proposals = {}  # other groups may have good videos
+        named = proposals
+        if not self._detector.config.predicts_classes and (self._scores or self._detector.classifier):
+            named = name_proposals(self._detector, data, proposals, scores=self._scores, combine=self._combine)
+        return {video: [_columns(proposals[video]), _columns(named[video])] for video in proposals}, bad
+
+    def _state(self, first: str) -> list[list[list[int]]]:
+        return [state_of(self._data.features, self._feature_ids[video]) for video in self._groups[first]]
+
+
+def find_actions(
+    detector: TrainedDetector,
+    data: Data,
+    workspace: Path | str | Storage,
+    *,
+    scores: VideoScores | None = None,
+    combine: Literal["product", "sqrt"] = "product",
+    device: Device = "auto",
+    executor: Executor = ONE_AT_A_TIME,
+    skip_bad: bool = False,
+    progress: Progress = no_progress,
+) -> Found:
+    """Detect actions in the videos of `data`; the arguments are those of `DetectJob` and `run_job`.
+
+    A call that was stopped continues from its workspace, which the caller deletes once the result is stored.
+
+    Raises SolaError if the features are not of the kind that the detector was trained on, or a video is bad.
+    """
+    group = VIDEOS_AT_A_TIME if isinstance(executor, Threads) and isinstance(data, Dataset) else 1
+    job = DetectJob(detector, data, workspace, scores=scores, combine=combine, device=device, group=group)
+    total = len(data.videos)
+
+    def in_videos(done: float, groups: int, snippets: int) -> None:
+        progress(done * total / groups, total, snippets)
+
+    return job.found(run_job(job, executor, skip_bad=skip_bad, progress=in_videos))
+
+
+def load_detector(run: Path | str | Storage) -> TrainedDetector:
+    """Load the detector of a run, local or in an object store. Raises SolaError if it is no finished run."""
+    with Storage.of(run).fetched(CONFIG, WEIGHTS) as folder:
+        return TrainedDetector.load(folder)
+
+
+def _fingerprint(detector: TrainedDetector) -> str:
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.model.state_dict().items()}
+    classifier = detector.classifier
+    rest = [classifier.weight.tolist(), classifier.bias.tolist()] if classifier is not None else []
+    return hashlib.sha256(save(weights) + _digest([repr(detector.config), detector.classes, rest]).encode()).hexdigest()
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def _columns(segments: Segments) -> Columns:
+    return [getattr(segments, name).tolist() for name in ("start", "end", "label", "score")]
+
+
+def _segments(columns: Columns) -> Segments:
+    start, end, label, score = columns
+    return Segments(np.array(start, float), np.array(end, float), np.array(label, int), np.array(score, float))

@@ -1,0 +1,298 @@
+"""Per-video jobs, and what runs them: threads of this process, or the workers of a Ray cluster."""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from sola.core.checks import at_least, not_negative, positive
+from sola.core.errors import SolaError
+from sola.data.journal import JobFolder, Report, Row
+from sola.video.errors import BadVideo
+
+INTERRUPTIBLE = 0.2
+"""Seconds after which an interrupt is noticed at the latest."""
+
+Progress = Callable[[float, int, int], None]
+"""Called with videos done (with the share of those under way), videos in all, and snippets written."""
+
+
+def no_progress(done: float, total: int, snippets: int) -> None:
+    """Report nothing."""
+
+
+@runtime_checkable
+class VideoJob(Protocol):
+    """Work that is done video by video into a folder, with a row of the folder's journal for each.
+
+    Ray pickles a job and runs `setup` once in each worker; a video may run twice and must give the same result.
+    """
+
+    @property
+    def folder(self) -> JobFolder:
+        """What is written."""
+        ...
+
+    @property
+    def videos(self) -> Collection[str]:
+        """All videos of the job by id, whether written or not."""
+        ...
+
+    def pending(self) -> list[str]:
+        """Return the videos that are not written yet."""
+        ...
+
+    def setup(self) -> None:
+        """Load the encoder, module or detector; called once in each worker."""
+        ...
+
+    def run(self, video: str, report: Report) -> Row:
+        """Write one video and return its row of the journal. Raises BadVideo if `skip_bad` may leave it out."""
+        ...
+
+    def finish(self) -> None:
+        """Write what belongs to the whole folder, such as a manifest."""
+        ...
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """What runs jobs."""
+
+    def run(self, job: VideoJob, videos: Sequence[str], tally: "Tally") -> None:
+        """Run a job on videos; `tally` takes the rows. The first error that `tally` raises ends all."""
+        ...
+
+
+def run_job(
+    job: VideoJob, executor: Executor, *, skip_bad: bool = False, progress: Progress = no_progress
+) -> dict[str, str]:
+    """Run a job on all videos that are pending, and return why videos were skipped, by id.
+
+    A job that was stopped, at any moment, continues when it is run again; one that is finished has nothing to do.
+
+    Args:
+        job: what is done with each video.
+        executor: `Threads` or `Ray`.
+        skip_bad: skip videos that cannot be read, instead of raising the first one's error.
+        progress: called as videos advance.
+
+    Raises:
+        SolaError: for a bad video, if no video is left, or for any other failure of the job.
+    """
+    pending, folder = job.pending(), job.folder
+    if folder.finished and not pending:
+        return {}
+    tally = Tally(folder, len(job.videos) - len(pending), len(job.videos), skip_bad, progress)
+    with folder.writing():
+        if pending:
+            executor.run(job, pending, tally)
+        if tally.skipped and len(tally.skipped) == len(job.videos):
+            raise SolaError(f"{next(iter(tally.skipped.values()))}; none of {len(job.videos)} videos is left")
+        job.finish()
+    folder.finish()
+    return tally.skipped
+
+
+class Left(Exception):  # noqa: N818 (no error)
+    """The work is being stopped: another video failed, or the user interrupted."""
+
+
+class Tally:
+    """Takes the rows of a job from any thread: appends them to the journal, and reports progress."""
+
+    def __init__(self, folder: JobFolder, done: int, total: int, skip_bad: bool, progress: Progress) -> None:
+        self.left = False
+        """Whether the work is being stopped."""
+        self.skipped: dict[str, str] = {}
+        self._folder, self._done, self._total = folder, done, total
+        self._skip_bad, self._progress = skip_bad, progress
+        self._shares: dict[str, float] = {}
+        self._snippets = 0
+        self._lock = threading.Lock()
+        self._progress(done, total, 0)
+
+    def report(self, video: str, share: float | None, snippets: int) -> None:
+        """Note how far a video is. Raises Left when the work is being stopped."""
+        if self.left:
+            raise Left
+        with self._lock:
+            self._snippets += snippets
+            if share is not None:
+                self._shares[video] = min(share, 1.0)
+            if snippets:
+                self._progress(self._done + sum(self._shares.values()), self._total, self._snippets)
+
+    def done(self, video: str, row: Row) -> None:
+        """Note that a video is written."""
+        self._folder.append(row)
+        self._finish(video)
+
+    def bad(self, video: str, error: BadVideo) -> None:
+        """Note that a video is skipped; raises its error without `skip_bad`."""
+        if not self._skip_bad:
+            raise error
+        self.skipped[video] = str(error)
+        self._folder.append({"video": video, "skipped": str(error)})
+        self._finish(video)
+
+    def _finish(self, video: str) -> None:
+        with self._lock:
+            self._shares.pop(video, None)
+            self._done += 1
+            self._progress(self._done + sum(self._shares.values()), self._total, self._snippets)
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Runs a job in threads of this process. Raises SolaError if `count` is not positive."""
+
+    count: int = 1
+    """Videos at a time."""
+
+    def __post_init__(self) -> None:
+        at_least(1, jobs=self.count)
+
+    def run(self, job: VideoJob, videos: Sequence[str], tally: Tally) -> None:
+        """Run a job on videos; the first error or an interrupt ends all of them soon."""
+        job.setup()
+
+        def work(video: str) -> None:
+            try:
+                tally.report(video, None, 0)
+                try:
+                    row = job.run(video, lambda share, snippets: tally.report(video, share, snippets))
+                except BadVideo as error:
+                    tally.bad(video, error)
+                else:
+                    tally.done(video, row)
+            except BaseException:
+                tally.left = True  # before this thread takes the next video
+                raise
+
+        with ThreadPoolExecutor(max_workers=self.count) as pool:
+            futures: list[Future[None]] = [pool.submit(work, video) for video in videos]
+            try:
+                done: set[Future[None]] = set()
+                pending = set(futures)
+                # with a timeout: an interrupt that reaches another thread does not wake one that waits for a lock
+                while pending and not any(future.exception() for future in done):
+                    done, pending = wait(pending, timeout=INTERRUPTIBLE, return_when=FIRST_EXCEPTION)
+            finally:
+                tally.left = not all(future.done() and future.exception() is None for future in futures)
+                for future in futures:
+                    future.cancel()
+        for future in futures:
+            with suppress(Left):
+                if not future.cancelled():
+                    future.result()
+
+
+ONE_AT_A_TIME = Threads()
+TWO_AT_A_TIME = Threads(2)
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Runs a job on the Ray cluster that RAY_ADDRESS names, or one started on this machine.
+
+    Files must be on a disk that all machines share, or in an object store. A worker that dies is replaced, and its
+    videos run again. Raises SolaError if a number is out of range.
+    """
+
+    workers: int | None = None
+    """Number of workers; None is as many as the cluster has room for."""
+    cpus: float = 1.0
+    """Cores per worker."""
+    gpus: float = 0.0
+    """GPUs per worker; 0.5 puts two workers on a GPU."""
+
+    def __post_init__(self) -> None:
+        at_least(1, workers=self.workers)
+        positive(worker_cpus=self.cpus)
+        not_negative(worker_gpus=self.gpus)
+
+    def run(self, job: VideoJob, videos: Sequence[str], tally: Tally) -> None:
+        """Run a job on videos.
+
+        Raises SolaError if Ray is not installed, the cluster has no room for a worker, or Ray fails.
+        """
+        try:
+            import ray.data  # its import configures logging, which would write into a progress bar
+        except ImportError:
+            raise SolaError("--executor ray needs Ray Data; install sola-tal[cluster]") from None
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        with self._cluster(ray) as room:
+            ray.data.DataContext.get_current().enable_progress_bars = False
+            rows = ray.data.from_items([{"video": video} for video in videos], override_num_blocks=len(videos))
+            done = rows.map_batches(
+                _Worker,
+                fn_constructor_args=(job, os.getcwd()),
+                batch_size=1,
+                compute=ray.data.ActorPoolStrategy(size=min(self.workers or room, len(videos))),
+                num_cpus=self.cpus,
+                num_gpus=self.gpus,
+            )
+            for result in done.iter_rows():
+                video, error = str(result["video"]), str(result["error"])
+                if result["bad"]:
+                    tally.bad(video, BadVideo(error))
+                elif error:
+                    raise SolaError(error)
+                else:
+                    row = json.loads(result["row"])
+                    with suppress(Left):
+                        tally.report(video, None, int(row.get("snippets", 0)))
+                    tally.done(video, row)
+
+    @contextmanager
+    def _cluster(self, ray: Any) -> Iterator[int]:
+        """Connect to a cluster or start one, and yield how many workers it has room for."""
+        started = not ray.is_initialized()
+        try:
+            if started:
+                ray.init(log_to_driver=False, logging_level="ERROR")
+            has = ray.cluster_resources()
+            cpus, gpus = has.get("CPU", 0), has.get("GPU", 0)
+            room = int(cpus / self.cpus)
+            if self.gpus:
+                room = min(room, int(gpus / self.gpus))
+            if room < 1:
+                raise SolaError(
+                    f"the cluster has {cpus:g} CPUs and {gpus:g} GPUs, a worker asks for {self.cpus:g} and "
+                    f"{self.gpus:g}; lower --worker-cpus or --worker-gpus"
+                )
+            yield room
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            reason = " ".join(str(error).split())[-300:]
+            raise SolaError(f"Ray could not do the work ({reason})") from None
+        finally:
+            if started:
+                ray.shutdown()
+
+
+class _Worker:
+    """A process of the pool."""
+
+    def __init__(self, job: VideoJob, folder: str) -> None:
+        with suppress(OSError):  # another machine may not have it
+            os.chdir(folder)  # the job's paths may be relative
+        job.setup()
+        self.job = job
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
+        results: dict[str, list[Any]] = {"video": [], "row": [], "error": [], "bad": []}
+        for video in map(str, batch["video"]):
+            row, error, bad = {}, "", False
+            try:
+                row = self.job.run(video, lambda share, snippets: None)
+            except SolaError as failure:
+                error, bad = str(failure), isinstance(failure, BadVideo)
+            for name, value in (("video", video), ("row", json.dumps(row)), ("error", error), ("bad", bad)):
+                results[name].append(value)
+        return results

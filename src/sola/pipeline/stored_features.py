@@ -1,0 +1,203 @@
+"""Features in object stores, of which one video at a time is fetched."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from sola.core.errors import SolaError
+from sola.core.storage import Storage, StoredFile, is_remote, renaming_errors
+from sola.data.annotations import Annotations
+from sola.data.dataset import Dataset
+from sola.data.features import FeatureSet
+from sola.data.formats import FORMATS
+from sola.data.ids import match_videos
+from sola.data.journal import must_be_finished
+from sola.data.manifest import MANIFEST_NAME
+
+ARCHIVE = ".h5"
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """Folders with a feature file for each video, at least one in an object store; several are joined on channels."""
+
+    sources: tuple[Storage, ...]
+    files: tuple[dict[str, StoredFile], ...]
+    """Each source's files by video."""
+    manifests: tuple[bool, ...]
+    """Whether each source has a manifest."""
+    channels_first: bool = False
+    timing: Mapping[str, float] = field(default_factory=dict)
+    """fps, stride, window and offset, where the manifests lack them."""
+
+    @classmethod
+    def of(
+        cls,
+        locations: Sequence[Path | str],
+        *,
+        channels_first: bool = False,
+        timing: Mapping[str, float] | None = None,
+    ) -> "StoredFeatures":
+        """List the sources.
+
+        Raises SolaError if one has no features, is an archive, is not finished, or has other videos than the first.
+        """
+        sources = tuple(Storage.of(location) for location in locations)
+        files, manifests = [], []
+        for source in sources:
+            listed = source.files()
+            names = [file.name for file in listed]
+            must_be_finished(source, names)
+            found = {Path(file.name).stem: file for file in listed if Path(file.name).suffix in FORMATS}
+            if any(Path(name).suffix == ARCHIVE for name in (source.location, *names)):
+                raise SolaError(f"{source}: an .h5 archive is one file; expected a file for each video")
+            if not found:
+                raise SolaError(f"{source}: holds no feature files ({', '.join(FORMATS)})")
+            files.append(found)
+            manifests.append(MANIFEST_NAME in names)
+            differing = sorted(set(files[0]) ^ set(found))
+            if differing:
+                raise SolaError(
+                    f"{source}: has not the videos of {sources[0]}, the first {differing[0]!r}; "
+                    "add or remove files until they agree"
+                )
+        return cls(sources, tuple(files), tuple(manifests), channels_first, timing or {})
+
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Always empty: no file is read before its video is worked on."""
+
+    @property
+    def videos(self) -> tuple[str, ...]:
+        """Sorted ids."""
+        return tuple(sorted(self.files[0]))
+
+    def state(self, video: str) -> list[list[int]]:
+        """Return size and time of change of a video's file in each source."""
+        return [files[video].state for files in self.files]
+
+    def file_name(self, video: str) -> str:
+        """Return the name of the file that holds a video in the first source."""
+        return self.files[0][video].name
+
+    @contextmanager
+    def fetched(self, video: str) -> Iterator[FeatureSet]:
+        """Yield the features of one video as a FeatureSet, local while the block lasts.
+
+        Raises SolaError, naming the file where it is stored, if it is bad.
+        """
+        with ExitStack() as stack:
+            folders: dict[str, str] = {}
+            for source, files, manifest in zip(self.sources, self.files, self.manifests, strict=True):
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                names = [files[video].name, *([MANIFEST_NAME] if manifest else [])]
+                there = stack.enter_context(source.fetched(*names))
+                for name in names:
+                    (folder / name).symlink_to(there / name)
+                folders[str(folder)] = source.location
+            with renaming_errors(folders):
+                features = FeatureSet.open([Path(folder) for folder in folders], channels_first=self.channels_first)
+                yield features.with_manifest(features.manifest.filled(self.timing))
+
+
+Features = FeatureSet | StoredFeatures
+
+
+class StoredVideo(NamedTuple):
+    """A video of a `StoredDataset`."""
+
+    id: str
+    """Id in the annotations, or in the features where there are no annotations."""
+    feature_id: str
+    """Id in the features."""
+
+
+@dataclass(frozen=True)
+class StoredDataset:
+    """Features in object stores, matched with annotations."""
+
+    features: StoredFeatures
+    annotations: Annotations | None
+    videos: tuple[StoredVideo, ...]
+    id_prefix: str | None = None
+
+    @classmethod
+    def match(
+        cls, features: StoredFeatures, annotations: Annotations | None = None, *, id_prefix: str | None = None
+    ) -> "StoredDataset":
+        """Match features and annotations by video id. Raises SolaError if no video has both."""
+        if annotations is None:
+            return cls(features, None, tuple(StoredVideo(video, video) for video in features.videos))
+        match = match_videos(features.videos, annotations.videos, id_prefix)
+        return cls(
+            features, annotations, tuple(StoredVideo(theirs, ours) for ours, theirs in match.videos.items()), id_prefix
+        )
+
+    @contextmanager
+    def fetched(self, video: str) -> Iterator[Dataset]:
+        """Yield a data set of one video. Raises SolaError if its file is bad."""
+        annotations = self.annotations
+        if annotations is not None:
+            annotations = replace(annotations, videos={video: annotations.videos[video]})
+        feature_id = next(one.feature_id for one in self.videos if one.id == video)
+        with self.features.fetched(feature_id) as features:
+            yield Dataset.open(features, annotations, id_prefix=self.id_prefix)
+
+
+Data = Dataset | StoredDataset
+
+
+def open_data(
+    locations: Sequence[Path | str],
+    annotations: Annotations | None,
+    *,
+    id_prefix: str | None = None,
+    timing: Mapping[str, float] | None = None,
+    skip_bad: bool = False,
+    channels_first: bool = False,
+) -> Data:
+    """Open features wherever they are, and match them with annotations. Raises SolaError as `Dataset.open` does."""
+    features = open_features(locations, channels_first=channels_first, skip_bad=skip_bad, timing=timing)
+    if isinstance(features, StoredFeatures):
+        return StoredDataset.match(features, annotations, id_prefix=id_prefix)
+    return Dataset.open(features, annotations, id_prefix=id_prefix)
+
+
+def open_features(
+    locations: Sequence[Path | str],
+    *,
+    channels_first: bool = False,
+    skip_bad: bool = False,
+    timing: Mapping[str, float] | None = None,
+) -> Features:
+    """Open features wherever they are: local ones as a FeatureSet. Raises SolaError as `FeatureSet.open` does."""
+    if any(map(is_remote, locations)):
+        return StoredFeatures.of(locations, channels_first=channels_first, timing=timing)
+    features = FeatureSet.open(list(locations), channels_first=channels_first, skip_bad=skip_bad)
+    return features.with_manifest(features.manifest.filled(timing or {}))
+
+
+@contextmanager
+def one_video(features: Features, video: str) -> Iterator[FeatureSet]:
+    """Yield a FeatureSet that has the video."""
+    if isinstance(features, FeatureSet):
+        yield features
+        return
+    with features.fetched(video) as fetched:
+        yield fetched
+
+
+def sources_of(features: Features) -> list[Storage]:
+    """Return the folders or archives that features are read from."""
+    if isinstance(features, StoredFeatures):
+        return list(features.sources)
+    return [Storage.of(stream.source) for stream in features.streams]
+
+
+def state_of(features: Features, video: str) -> list[list[int]]:
+    """Return size and time of change of the files of a video: another state is another file."""
+    if isinstance(features, StoredFeatures):
+        return features.state(video)
+    return [stream.state(video) for stream in features.streams]

@@ -1,0 +1,10 @@
+"""Choices in a training's settings; apart from what implements them, so that reading settings needs no torch."""
+
+from typing import Literal
+
+Form = Literal["adapter", "direct"]
+Gate = Literal["tanh", "linear"]
+Conditioning = Literal["none", "scale", "center", "center+scale"]
+Loss = Literal["similarity_matching", "nt_xent", "softened_inside", "softened_outside"]
+Probability = Literal["cosine", "exponential"]
+ProjectorKind = Literal["asymmetric", "symmetric"]

@@ -1,0 +1,119 @@
+"""Help texts of every command, and errors of the command line itself."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from support.calling import refused, sola
+
+from sola.cli import COMMANDS
+
+LINES = [*([name] for name in COMMANDS), *(["export", name] for name in ("onnx", "opentad", "actionformer"))]
+
+
+def shown(capsys: pytest.CaptureFixture[str], command: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The help text of a command, in one line per option."""
+    monkeypatch.setenv("COLUMNS", "400")
+    assert sola(*command, "--help") == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", LINES, ids=" ".join)
+def test_every_help_text(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = shown(capsys, command, monkeypatch)
+    assert text.startswith(f"Usage: sola {' '.join(command)}")
+    for bad in (
+        "None",
+        "options options",
+        "(default: )",
+        "[default: ]",
+        "()",
+        "True",
+        "False",
+        "{",
+        "object at",
+        "FLAGS",
+    ):
+        assert bad not in text.replace('{"results": {video: [{"segment", "label", "score"}]}}', ""), bad
+    for line in text.splitlines():
+        assert line.count("default:") <= 1, line
+    options = [line for line in text.splitlines() if re.match(r"│ (\* )? *--", line)]
+    if command != ["export"]:
+        assert options
+    for line in options:
+        names, _, description = line.strip("│ *").partition("  ")
+        assert description.strip(), f"{names}: no description"
+        positive, switch, negative = names.partition(" / ")
+        if switch:
+            assert negative == f"--no-{positive.removeprefix('--')}"
+        else:
+            assert re.fullmatch(r"--[a-z0-9-]+ [A-Z=]+(\|auto|\|none|\.\.\.)?|--help|--version", names), names
+        assert not description.strip().startswith(("No ", "Do not ", "Without "))
+
+
+@pytest.mark.parametrize("command", [line for line in LINES if line != ["export"]], ids=" ".join)
+def test_every_help_text_ends_with_examples_that_parse(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sola.cli.app import app
+
+    _, _, examples = shown(capsys, command, monkeypatch).partition("Examples:")
+    lines = [line.strip() for line in examples.splitlines() if "sola " in line]
+    assert len(lines) >= 2
+    for line in lines:
+        words = line[line.index("sola ") + 5 :].split()
+        app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_the_overview_lists_the_commands_without_importing_torch() -> None:
+    script = "import sys; from sola.cli import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
+    printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert all(f" {name} " in printed for name in COMMANDS)
+
+
+@pytest.mark.parametrize("word", ["--subset", "--engine", "--track", "--head"])
+def test_old_words_are_gone(word: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in LINES:
+        assert not re.search(rf"{word}\b(?!-)", shown(capsys, command, monkeypatch)), command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["trian"], "trian: unknown command, did you mean train?"),
+        (["--fast"], "--fast: unknown option"),
+        (["train", "x", "--out", "y", "--epoch", "3"], "--epoch: unknown option, did you mean --epochs?"),
+        (["train", "x", "--oout", "y"], "--oout: unknown option, did you mean --out?"),
+        (["train", "x", "--out"], "--out needs a value"),
+        (["train", "x", "--out", "y", "--epochs", "many"], "--epochs many: expected a whole number"),
+        (["train", "x", "--out", "y", "--gate", "x"], "--gate x: expected one of tanh,"),
+        (["train", "x", "--out", "y", "--quiet=loud"], "--quiet loud: expected no value"),
+        (["train", "x", "--out", "y", "--quiet", "yes"], "yes: unexpected argument"),
+        (["probe", "x", "--annotations", "y", "--seeds", "0"], "--seeds 0: must be >= 1"),
+        (["probe", "x", "--annotations", "y", "--compare", "z"], "--compare z: expected NAME=PATH"),
+        (["export", "torchscript"], "torchscript: unknown command; expected one of onnx, opentad, actionformer"),
+        (["reproduce", "table4", "--out", "x"], "NAME table4: expected one of table1, table2"),
+        (
+            ["train-detector", "x", "--annotations", "y", "--out", "z", "--model", "bmn", "--crop", "0.5"],
+            "--crop: bmn has no such setting, only actionformer",
+        ),
+        (["detect", "r", "v.mp4", "--out", "x.json", "--proposals", "y"], "--proposals: needs features, not videos"),
+        (["detect", "r", "features", "--out", "x.json", "--encoder", "e"], "--encoder: needs videos, not features"),
+    ],
+)
+def test_errors_of_the_command_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert line in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize("call", [["--version"], ["train", "--version"]])
+def test_the_version(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert sola(*call) == 0
+    assert re.fullmatch(r"sola \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+def test_without_a_command_the_overview_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sola() == 0
+    assert "Usage: sola COMMAND" in capsys.readouterr().out

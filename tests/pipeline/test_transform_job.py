@@ -1,0 +1,189 @@
+"""Features written in the place of others: layout, what is continued, and what is refused."""
+
+import dataclasses
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from support.feature_files import VIDEOS, expected, make
+
+from sola.core.errors import SolaError
+from sola.data.features import FeatureSet
+from sola.data.journal import JOURNAL, MARK
+from sola.data.manifest import Manifest
+from sola.pipeline.executors import Threads, run_job
+from sola.pipeline.transform_job import RewriteJob, transform
+from sola.softlanding.network import SoLa
+
+
+class Widened:
+    """Returns arrays as they are, in single precision; counts them, and fails after some."""
+
+    def __init__(self, stop_after: int = 99, error: type[BaseException] = KeyboardInterrupt) -> None:
+        self.count = 0
+        self.stop_after, self.error = stop_after, error
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        if self.count == self.stop_after:
+            raise self.error
+        self.count += 1
+        return values.astype(np.float32)
+
+
+def write(
+    features: FeatureSet, out: Path, change: object = None, *, kind: str = "widened", overwrite: bool = False
+) -> dict[str, str]:
+    def manifest(read: FeatureSet) -> Manifest:
+        return dataclasses.replace(read.manifest, sola={"gate": 0.5})
+
+    changed = change or Widened()
+    job = RewriteJob(features, out, lambda: changed, manifest, {"kind": kind}, overwrite=overwrite)
+    return run_job(job, Threads(), skip_bad=features.skip_bad)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".csv", ".h5"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_what_is_written_can_replace_what_was_read(tmp_path: Path, suffix: str, transposed: bool) -> None:
+    dtype = np.float32 if suffix == ".csv" else np.float16
+    source, out = make(tmp_path / "in", suffix, transposed, dtype), tmp_path / "deep" / "out"
+    write(FeatureSet.open(source, channels_first=transposed), out)
+
+    assert {path.name for path in out.iterdir()} == {path.name for path in source.iterdir()} | {
+        "features.json",
+        JOURNAL,
+    }
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    written = FeatureSet.open(out)  # the manifest says how the arrays lie
+    assert written.manifest.sola == {"gate": 0.5}
+    for i, (video, values) in enumerate(written.items()):
+        np.testing.assert_array_equal(values, expected(i, dtype))
+        assert values.dtype == dtype
+        assert written.file_name(video) == FeatureSet.open(source, channels_first=transposed).file_name(video)
+
+
+def test_joined_streams_are_written_as_one(tmp_path: Path) -> None:
+    features = FeatureSet.open([make(tmp_path / "rgb", ".csv", dtype=np.float32), make(tmp_path / "flow")])
+    write(features, tmp_path / "out")
+    written = FeatureSet.open(tmp_path / "out")
+    assert written.file_name("a") == "a.csv"
+    for video, values in features.items():
+        np.testing.assert_array_equal(written.read(video), values)
+
+
+def test_a_result_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    features = FeatureSet.open(make(tmp_path / "in"), skip_bad=True)
+    with pytest.raises(SolaError, match="video 'a': a result does not fit float16, whose largest value is 65504"):
+        write(features, tmp_path / "out", lambda values: np.full((10, 4), 7e4, np.float32))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {MARK, JOURNAL}
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".h5"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_what_was_stopped_is_refused_and_continued(tmp_path: Path, suffix: str, error: type[BaseException]) -> None:
+    features, out = FeatureSet.open(make(tmp_path / "in", suffix)), tmp_path / "out"
+    with pytest.raises(error):
+        write(features, out, Widened(1, error))
+    with pytest.raises(SolaError, match="is not finished; run the same command again to continue"):
+        FeatureSet.open(out)
+    (out / ".b.npy.7.tmp").touch()  # what a kill leaves of the file being written
+    again = Widened()
+    write(features, out, again)
+    assert again.count == (2 if suffix == ".npy" else 3)  # an archive is written anew
+    assert FeatureSet.open(out).videos == VIDEOS
+    assert not list(out.glob(".*"))
+    write(features, tmp_path / "at once")
+    for path in (path for path in out.iterdir() if path.suffix == ".npy"):
+        assert path.read_bytes() == (tmp_path / "at once" / path.name).read_bytes()
+
+
+def test_what_was_written_is_not_written_again(tmp_path: Path) -> None:
+    features, out = FeatureSet.open(make(tmp_path / "in")), tmp_path / "out"
+    write(features, out)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    write(features, out)
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out"}
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".h5"])
+def test_what_is_lost_or_was_written_from_another_file_is_written_again(tmp_path: Path, suffix: str) -> None:
+    source, out = make(tmp_path / "in", suffix), tmp_path / "out"
+    write(FeatureSet.open(source), out)
+    (out / ("a.npy" if suffix == ".npy" else "all.h5")).unlink()
+    if suffix == ".npy":
+        np.save(source / "b.npy", expected(2))
+    else:
+        with h5py.File(source / "all.h5", "a") as file:
+            file["b"][:1] = 1.0
+    again = Widened()
+    write(FeatureSet.open(source), out, again)
+    assert again.count == (2 if suffix == ".npy" else 3)
+    for video, values in FeatureSet.open(source).items():
+        np.testing.assert_array_equal(FeatureSet.open(out).read(video), values)
+
+
+def test_other_work_is_refused_and_replaced_when_asked(tmp_path: Path) -> None:
+    features, out = FeatureSet.open(make(tmp_path / "in")), tmp_path / "out"
+    write(features, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(SolaError, match=f"{out}: exists already, with kind widened, now it is other; .*--overwrite"):
+        write(features, out, kind="other")
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    np.save(out / "z.npy", expected(0))
+    write(features, out, kind="other", overwrite=True)
+    assert FeatureSet.open(out).videos == VIDEOS
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_features_that_we_did_not_write_are_never_replaced(tmp_path: Path, overwrite: bool) -> None:
+    features, out = FeatureSet.open(make(tmp_path / "in")), make(tmp_path / "out")
+    (out / "features.json").write_text('{"sola": {}}')
+    with pytest.raises(SolaError, match=f"{out}: exists and was not written by `sola transform`"):
+        write(features, out, overwrite=overwrite)
+
+
+@pytest.mark.parametrize("name", ["in", "."])
+def test_the_features_that_are_read_are_never_replaced(tmp_path: Path, name: str) -> None:
+    source = make(tmp_path / "in")
+    (source / "features.json").write_text("{}")
+    with pytest.raises(SolaError, match="holds the features that are read"):
+        write(FeatureSet.open(source), tmp_path / name, overwrite=True)
+    assert (source / "a.npy").exists()
+
+
+def test_bad_files_are_skipped_when_asked(tmp_path: Path) -> None:
+    source, out = make(tmp_path / "in"), tmp_path / "out"
+    spoiled = expected(1)
+    spoiled[3] = np.nan
+    np.save(source / "b.npy", spoiled)
+    with pytest.raises(SolaError, match=r"b\.npy: holds NaN .*--skip-bad"):
+        write(FeatureSet.open(source), out)
+    skipped = write(FeatureSet.open(source, skip_bad=True), out)
+    assert list(skipped) == ["b"]
+    assert FeatureSet.open(out).videos == ("a", "c")
+    np.save(source / "a.npy", spoiled)  # what was written of it is of an earlier file
+    write(FeatureSet.open(source, skip_bad=True), out)
+    assert FeatureSet.open(out).videos == ("c",)
+    np.save(source / "c.npy", spoiled)
+    with pytest.raises(SolaError, match="none of 3 videos is left"):
+        write(FeatureSet.open(source, skip_bad=True), out)
+
+
+def test_a_result_that_does_not_fit_its_file_names_the_video(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "loud.npy", np.full((20, 6), 6e4, np.float16))
+    module = SoLa(6, hidden=8, gate="linear").eval()
+    torch.nn.init.constant_(module.alpha, 1e4)
+    with pytest.raises(SolaError, match="loud"):
+        transform(module, FeatureSet.open(tmp_path / "in"), tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.npy"))
+
+
+def test_transform_returns_what_it_wrote(tmp_path: Path) -> None:
+    features = FeatureSet.open(make(tmp_path / "in")).only(["a", "c"])
+    told: list[tuple[float, int, int]] = []
+    written = transform(SoLa(4).eval(), features, tmp_path / "out", progress=lambda *values: told.append(values))
+    assert written.videos == ("a", "c")
+    assert told[-1][:2] == (2.0, 2)
