@@ -93,7 +93,7 @@ def main() -> None:
         plain_seconds = (time.perf_counter() - began) / len(few) * len(videos)
         before = peak()
         began, began_cpu = time.perf_counter(), time.process_time()
-        kept = suppress(videos, Gaussian(SIGMA), keep=KEEP, class_aware=False)
+        kept = suppress(videos, Gaussian(SIGMA), max_detections=KEEP, class_aware=False)
         seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
         sample = kept[:: max(1, len(videos) // options.plain)][: options.plain]
         rows[kind] = {

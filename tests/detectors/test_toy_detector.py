@@ -14,14 +14,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import sola.detectors
+from sola.data.dataset import Dataset
 from sola.data.segments import Segments
+from sola.data.synthetic import SyntheticWorld, write
 from sola.data.timing import Placement
 from sola.detectors import DETECTORS, detector_family
 from sola.detectors.base import Detector, DetectorConfig, DetectorFamily
 from sola.detectors.clips import Clipping, Clips
-from sola.detectors.detect import candidates
+from sola.detectors.detect import candidates, detect, name_proposals
 from sola.detectors.postprocess import Hard
 from sola.detectors.task import DetectionTask
+from sola.detectors.train import train_detector
+from sola.detectors.trained import TrainedDetector
 from sola.training.run import Run
 from sola.training.trainer import Trainer
 
@@ -149,6 +153,20 @@ def test_it_is_trained_through_the_task_and_finds_the_actions(tmp_path: Path) ->
     for segments, instances in zip(found, data.instances, strict=True):
         assert np.stack([segments.start, segments.end], axis=1).tolist() == instances.tolist()
         assert (segments.label == 0).all()
+
+
+def test_it_is_trained_loaded_and_run_like_any_other(tmp_path: Path) -> None:
+    world = SyntheticWorld(training_videos=4, validation_videos=2, length=40, channels=CHANNELS, classes=2)
+    write(world, tmp_path / "world")
+    data = Dataset.open(tmp_path / "world" / "features", tmp_path / "world" / "annotations.json")
+    run, test = tmp_path / "run", data.subset("validation")
+    trained = train_detector(data.subset("training"), "toy", out=run, classifier_epochs=2, quiet=True, device="cpu")
+    loaded = TrainedDetector.load(run)
+    assert loaded.config == trained.config == ToyConfig(classifier_epochs=2, device="cpu")
+    proposals = detect(loaded, test, device="cpu")
+    assert set(proposals) == {video.id for video in test.videos}
+    named = name_proposals(loaded, test, proposals)
+    assert all(len(named[video]) == 2 * len(proposals[video]) for video in proposals)
 
 
 def test_a_share_of_a_batch_has_its_inputs_and_the_targets_of_all() -> None:

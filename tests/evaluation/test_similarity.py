@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sola.data.snippet_labels import unit_vectors
-from sola.evaluation.similarity import cosine_map, inspect, obeys, similarity_by_distance, variance_within, window_maps
+from sola.evaluation.similarity import (
+    cosine_map,
+    inspect,
+    satisfies_assumption,
+    similarity_by_distance,
+    variance_within,
+    window_maps,
+)
 
 PROPERTY = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -55,26 +62,26 @@ def test_window_maps_hold_snippets_a_step_apart() -> None:
     np.testing.assert_allclose(maps, np.broadcast_to(np.cos(3 * distance / 20), maps.shape), atol=1e-5)
 
 
-def test_obedience_is_near_against_far() -> None:
+def test_the_assumption_is_near_against_far() -> None:
     distance = np.abs(np.subtract.outer(np.arange(8), np.arange(8)))
     falling, rising = 1 - distance / 8, distance / 8
-    assert obeys(np.stack([falling, rising]).astype(np.float32)).tolist() == [True, False]
+    assert satisfies_assumption(np.stack([falling, rising]).astype(np.float32)).tolist() == [True, False]
 
 
-def test_noise_obeys_by_chance_and_drift_obeys() -> None:
+def test_noise_satisfies_the_assumption_by_chance_and_drift_does() -> None:
     noise = inspect(drawn(0, [200] * 20, channels=16), step=2)
     drift = inspect([walk(200, seed) for seed in range(20)], step=2)
-    assert noise.obedience.share == pytest.approx(0.5, abs=0.12)
-    assert drift.obedience.share.min() > 0.8
+    assert noise.assumption.share == pytest.approx(0.5, abs=0.12)
+    assert drift.assumption.share.min() > 0.8
 
 
-def test_where_actions_repeat_a_window_over_several_of_them_disobeys() -> None:
-    """Section C: a video that alternates every 10 snippets obeys in windows of 8, not in windows of 50 and more."""
+def test_where_actions_repeat_a_window_over_several_of_them_does_not_satisfy_it() -> None:
+    """Section C: alternating every 10 snippets satisfies it in windows of 8, not in windows of 50 and more."""
     generator = np.random.default_rng(0)
     state = np.where((np.arange(400) // 10) % 2, 1.0, -1.0)
     videos = [np.outer(state, generator.normal(size=8)) + 0.1 * generator.normal(size=(400, 8)) for _ in range(5)]
-    obedience = inspect(videos, step=1, windows_per_video=100).obedience
-    share = dict(zip(obedience.length.tolist(), obedience.share.tolist(), strict=True))
+    found = inspect(videos, step=1, windows_per_video=100).assumption
+    share = dict(zip(found.length.tolist(), found.share.tolist(), strict=True))
     assert share[8] > 0.65
     assert share[57] < 0.6
 
@@ -93,7 +100,7 @@ def test_variance_within_is_its_share(seed: int, lengths: list[int]) -> None:
 def test_videos_too_short_for_a_window_leave_an_empty_curve() -> None:
     short = inspect(drawn(0, [5, 6]), step=2)
     assert len(short.windows.distance) == 0
-    assert len(short.obedience.length) == 0
+    assert len(short.assumption.length) == 0
 
 
 def test_the_same_seed_draws_the_same_windows() -> None:

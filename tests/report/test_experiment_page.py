@@ -8,22 +8,25 @@ import msgspec
 import pytest
 from support import experiment_folders as folders
 
-from sola.report.experiment import error_bars, finding, section_c, table
+from sola.data.source import decode_path
+from sola.evaluation.results import StudyResult
+from sola.evaluation.tables import difference
 from sola.report.page import Cell
-from sola.report.plots import Axis, chart, thinned
-from sola.report.result import Result
+from sola.report.plots import GRAY, PALETTE, Panel, curve_plot, drawn_lines, error_bar_plot
+from sola.report.sources import Study
+from sola.report.study import error_bars, finding, result_table, study_panels
 
 RECORD = folders.result(Path("/world"))
 
 
-def result(**changes: Any) -> Result:
-    return msgspec.convert(copy.deepcopy(RECORD) | changes, Result)
+def result(**changes: Any) -> StudyResult:
+    return msgspec.convert(copy.deepcopy(RECORD) | changes, StudyResult, dec_hook=decode_path)
 
 
 def test_the_finding_names_the_best_row_and_what_it_was_compared_with() -> None:
     (sentence,) = finding(result())
     assert sentence == (
-        "average mAP: SoLa, adapter is best of what is compared at 35.00 %; "
+        "average mAP: SoLa, adapter is the best of the compared rows with 35.00 %; "
         "against raw features +5.00 [+2.00, +8.00], significant (p = .012, corrected); "
         "against the best control (moving average of 9) +4.00 [+1.00, +7.00], not significant (p = .200, corrected)."
     )
@@ -38,7 +41,7 @@ def test_without_a_comparison_nothing_is_significant() -> None:
 def test_a_control_that_is_not_the_best_is_not_called_so() -> None:
     rows = copy.deepcopy(RECORD["rows"])
     better = copy.deepcopy(rows[1]) | {"name": "slow features"}
-    better["figures"]["average_mAP"]["mean"] = 0.33
+    better["summaries"]["average_mAP"]["mean"] = 0.33
     (sentence,) = finding(result(rows=[*rows, better]))
     assert "against the control (moving average of 9)" in sentence
     assert "best control" not in sentence
@@ -50,32 +53,32 @@ def test_a_metric_that_rows_lack_is_left_out_of_the_finding() -> None:
 
 def test_rows_come_raw_controls_compared_with_a_heading_each() -> None:
     shuffled = result(rows=[RECORD["rows"][i] for i in (3, 1, 0, 2)])
-    made = table(shuffled)
+    made = result_table(shuffled)
     names = [row[0] for row in made.rows if isinstance(row[0], str)]
     assert names == ["raw", "moving average of 9", "SoLa, adapter", "SoLa, direct"]
     assert {names.index(made.rows[number][0]) for number in made.groups} == {0, 1, 2}
 
 
 def test_a_cell_holds_mean_deviation_and_interval() -> None:
-    (adapter,) = (row for row in table(result()).rows if row[0] == "SoLa, adapter")
+    (adapter,) = (row for row in result_table(result()).rows if row[0] == "SoLa, adapter")
     assert adapter[2] == Cell("35.00 ± 1.41", small="[33.00, 37.00]")
 
 
 def test_one_value_has_no_deviation() -> None:
-    assert table(result()).rows[0][2] == Cell("30.00", small="[28.00, 32.00]")
+    assert result_table(result()).rows[0][2] == Cell("30.00", small="[28.00, 32.00]")
 
 
 @pytest.mark.parametrize(("comparable", "name"), [(False, "published, not comparable"), (True, "published")])
 def test_published_figures_say_whether_they_may_be_compared(comparable: bool, name: str) -> None:
     rows = copy.deepcopy(RECORD["rows"])
     rows[3]["comparable"] = comparable
-    last = table(result(rows=rows)).rows[-1]
+    last = result_table(result(rows=rows)).rows[-1]
     assert last == [Cell(text, faint=True) for text in (name, "", "34.99")]
 
 
 def test_without_published_figures_there_are_no_such_rows() -> None:
     rows = [row | {"published": None} for row in RECORD["rows"]]
-    assert [row[0] for row in table(result(rows=rows)).rows] == list(folders.FIGURES)
+    assert [row[0] for row in result_table(result(rows=rows)).rows] == list(folders.VALUES)
 
 
 def test_each_head_has_a_finding_in_its_own_metric() -> None:
@@ -83,54 +86,78 @@ def test_each_head_has_a_finding_in_its_own_metric() -> None:
     for head in ("gtad", "bmn"):
         for row in RECORD["rows"]:
             one = copy.deepcopy(row) | {"group": head, "name": f"{head}: {row['name']}"}
-            one["figures"]["AUC"] = one["figures"]["average_mAP"]
+            one["summaries"]["AUC"] = one["summaries"]["average_mAP"]
             rows.append(one)
     metrics = [*RECORD["metrics"], {"key": "AUC", "title": "AUC", "percent": True}]
     sentences = finding(result(rows=rows, metrics=metrics, comparisons=[]))
-    assert [sentence.split(" is best")[0] for sentence in sentences] == [
+    assert [sentence.split(" is the best")[0] for sentence in sentences] == [
         "average mAP: gtad: SoLa, adapter",
         "AUC: bmn: SoLa, adapter",
     ]
 
 
-def test_error_bars_lie_where_the_figures_are() -> None:
+def test_error_bars_lie_where_the_values_are() -> None:
     average, other = error_bars(result())
-    assert (average.title, other.title) == ("average mAP, %", "mAP at tIoU .5, %")
-    adapter = average.rows[3]
-    low, high = adapter.interval or (0, 0)
-    assert 0 <= low < adapter.deviation[0] < adapter.at < adapter.deviation[1] < high <= 100
-    assert adapter.at == pytest.approx((low + high) / 2, abs=0.02)
-    assert average.baseline == average.rows[0].at
+    assert (average.folded, other.folded) == ("", "mAP at tIoU .5, %")
+    assert "SoLa, adapter 35.00 ± 1.41" in average.description
+    rows = result().ordered()
+    (axes,) = error_bar_plot(rows, result().metrics[1]).axes
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in points] == [
+        (pytest.approx(100 * row.mean("average_mAP")), position) for position, row in enumerate(rows)
+    ]
+    low, high = (end for end, _ in axes.collections[-1].get_segments()[0])
+    assert (low, high) == pytest.approx((33.0, 37.0))
+    deviations = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 4]
+    assert list(deviations[3]) == pytest.approx([35.0 - 2**0.5, 35.0 + 2**0.5])
+    texts = [text.get_text() for text in axes.texts]
+    assert "35.00 ± 1.41 [33.00, 37.00]" in texts
 
 
-def test_section_c_has_a_chart_a_curve() -> None:
+def test_a_negative_difference_has_a_minus_sign() -> None:
+    (_, _, compared) = result().comparisons
+    lower = msgspec.structs.replace(compared, difference=-0.01, interval=(-0.02, 0.0))
+    assert difference(lower) == "−1.00 [−2.00, +0.00]"
+
+
+def test_section_c_has_a_panel_a_curve() -> None:
     line = [[1.0, 2.0, 4.0], [0.9, 0.5, 0.4]]
-    curves = {"similarity": {"whole": {"raw": line}, "windows": {"raw": line}}, "obedience": {"raw": line}}
+    curves = {"similarity": {"whole": {"raw": line}, "windows": {"raw": line}}, "assumption_share": {"raw": line}}
     made = result(rows=[], comparisons=[], curves=curves)
-    assert len(section_c(made)) == 3
-    assert finding(made) == ["Curves, nothing that is tested: see below."]
+    assert len(study_panels(Study(Path("/out"), made))) == 3
+    assert finding(made) == ["Curves without a test: see below."]
 
 
 def test_the_gray_line_takes_no_color() -> None:
     line = ([0.0, 1.0], [0.0, 1.0])
-    lines = chart("loss", "epoch", {"raw": line, "a": line, "b": line}, gray="raw").lines
-    assert [one.hue for one in lines] == [None, 0, 1]
+    (axes,) = curve_plot([Panel("loss", "epoch", {"raw": line, "a": line, "b": line})]).axes
+    assert [one.get_color() for one in axes.lines] == [GRAY, PALETTE[0], PALETTE[1]]
 
 
-def test_a_chart_goes_from_corner_to_corner() -> None:
-    (line,) = chart("loss", "epoch", {"a": ([1, 2, 3], [0.0, 5.0, 10.0])}).lines
-    points = [tuple(map(float, point.split(","))) for point in line.points.split()]
-    assert [x for x, _ in points] == [0, 50, 100]
-    assert points[0][1] > points[1][1] > points[2][1]
+def test_a_color_that_comes_again_is_dashed() -> None:
+    lines = {f"line {number}": ([0.0, 1.0], [0.0, 1.0]) for number in range(len(PALETTE) + 1)}
+    (axes,) = curve_plot([Panel("loss", "epoch", lines)]).axes
+    first, *_, last = axes.lines
+    assert first.get_color() == last.get_color()
+    assert (first.get_linestyle(), last.get_linestyle()) == ("-", "--")
 
 
-def test_one_value_makes_an_axis() -> None:
-    axis = Axis.over([3.0, 3.0])
-    assert axis.at(3.0) == 50.0
-    assert axis.ticks()
+def test_a_panel_shows_its_lines() -> None:
+    panel = Panel("loss", "epoch", {"a": ([1, 2, 3], [0.0, 5.0, 10.0])}, reference=0.5, logarithmic=True)
+    (axes,) = curve_plot([panel]).axes
+    line, reference = axes.lines
+    assert line.get_xydata().tolist() == [[1, 0.0], [2, 5.0], [3, 10.0]]
+    assert list(reference.get_ydata()) == [0.5, 0.5]
+    assert axes.get_xscale() == "log"
+    assert panel.description == "loss against epoch: a ends at 10."
+
+
+def test_a_line_of_one_point_is_plotted() -> None:
+    (axes,) = curve_plot([Panel("loss", "epoch", {"a": ([3], [3.0])})]).axes
+    assert axes.lines[0].get_marker() == "o"
 
 
 def test_a_long_line_is_averaged() -> None:
-    xs, ys = thinned(list(range(1000)), [1.0] * 1000)
+    ((xs, ys),) = drawn_lines({"a": (list(range(1000)), [1.0] * 1000), "empty": ([], [])}).values()
     assert len(xs) == len(ys) == 240
     assert set(ys) == {1.0}

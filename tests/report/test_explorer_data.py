@@ -10,7 +10,7 @@ from sola.data.annotations import Annotations, VideoAnnotation
 from sola.data.detections import Detections
 from sola.data.segments import Segments, SegmentTable
 from sola.report.explorer import MAP_BYTES, cells_a_map, explore, packed
-from sola.report.gathering import Material
+from sola.report.material import Material
 
 
 def annotations(count: int) -> Annotations:

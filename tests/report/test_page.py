@@ -1,16 +1,21 @@
-"""Pages hold everything in themselves and show data as text; figures are pictures of what they are given."""
+"""Pages hold everything in themselves and show data as text; plots take the page's text and colors."""
 
 import re
 import struct
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from sola.data.segments import Segments
 from sola.data.synthetic import SyntheticWorld, write
-from sola.report.figures import embedded, metric_bars, obedience, png, similarity_distance, similarity_maps
-from sola.report.page import Page, Picture, Section, Table
+from sola.evaluation.results import Metric, Row, StudyCurves
+from sola.evaluation.statistics import Summary
+from sola.report.page import Page, Plot, Section, Table
+from sola.report.plots import assumption_panels, curve_plot, error_bar_plot, similarity_map_plot, similarity_panels
+from sola.report.saving import inline_svg, png
 from sola.studies.demo import demo
 
 HOSTILE = '<script>alert("x")</script>'
@@ -25,38 +30,48 @@ def size(picture: bytes) -> tuple[int, int]:
     return struct.unpack(">II", picture[16:24])
 
 
-def test_every_figure_is_a_png() -> None:
-    line = {"raw": (np.arange(5), np.linspace(1, 0, 5)), "sola": (np.arange(3), np.ones(3))}
-    value = {"mean": 0.5, "std": 0.1}
-    rows = [{"name": "raw", "kind": "raw", "roc_auc": value}, {"name": "c", "kind": "control", "roc_auc": value}]
-    figures = [
-        similarity_maps({"raw": np.eye(8), "after": np.eye(8)}, segments(), (0.0, 8.0), "seconds", ("a", "b")),
-        similarity_maps({"raw": np.eye(1)}, None, (0.0, 1.0), "snippets", ()),
-        similarity_distance(line, {}),
-        obedience(line),
-        metric_bars(rows, "roc_auc", "ROC-AUC", "c"),
+def assumption_plot(name: str = "raw") -> Figure:
+    return curve_plot(assumption_panels(StudyCurves(assumption_share={name: ([1.0, 2.0, 4.0], [1.0, 0.8, 0.6])})))
+
+
+def map_plot(name: str) -> Figure:
+    return similarity_map_plot({name: np.eye(8), "after": np.eye(8)}, segments(), (0.0, 8.0), "seconds", (name, "b"))
+
+
+def test_every_plot_is_a_png() -> None:
+    lines = {"raw": ([0.0, 1.0, 2.0], [1.0, 0.5, 0.0]), "sola": ([0.0, 1.0], [1.0, 1.0])}
+    summary = {"roc_auc": Summary(0.5, 0.1, (0.4, 0.6))}
+    rows = [Row("raw", "raw", summary), Row("c", "control", summary)]
+    plots = [
+        map_plot("raw"),
+        similarity_map_plot({"raw": np.eye(1)}, None, (0.0, 1.0), "snippets", ()),
+        curve_plot(similarity_panels(StudyCurves(similarity={"whole": lines, "windows": {}}))),
+        curve_plot([]),
+        assumption_plot(),
+        error_bar_plot(rows, Metric("roc_auc", "ROC-AUC"), "c"),
     ]
-    assert all(min(size(png(figure))) > 100 for figure in figures)
+    assert all(min(size(png(plot))) > 40 for plot in plots)
 
 
-def test_the_same_figure_is_the_same_file() -> None:
-    one, other = (obedience({"raw": (np.arange(3), np.ones(3))}) for _ in range(2))
-    assert png(one) == png(other)
+def test_the_same_plot_is_the_same_file() -> None:
+    assert png(assumption_plot()) == png(assumption_plot())
+    assert inline_svg(assumption_plot(), "text") == inline_svg(assumption_plot(), "text")
 
 
 def page(text: str) -> Page:
-    figure = obedience({"raw": (np.arange(3), np.ones(3))})
-    section = Section(text, [text], [Picture(figure, text, text)], [Table([text], [[text]], text, strong=[text])])
-    return Page(title=text, lead=text, figures=[(text, text)], sections=[section], colophon={text: text})
+    plots = [Plot(assumption_plot(text), text, text), Plot(map_plot(text), text, text, folded=text)]
+    section = Section(text, [text], plots, [Table([text], [[text]], text, strong=[text])])
+    return Page(title=text, lead=text, numbers=[(text, text)], sections=[section], colophon={text: text})
 
 
 def test_a_page_opens_offline() -> None:
     html = page("plain").html()
     addresses = re.findall(r'(?:src|href)="([^"]*)"', html)
-    assert addresses
-    assert all(address.startswith("data:image/png;base64,") for address in addresses)
-    assert "url(" not in html
+    assert any(address.startswith("data:image/png;base64,") for address in addresses)
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
+    assert not re.findall(r"url\((?!#)", html)
     assert "@import" not in html
+    assert "http" not in html.replace("http-equiv", "")
 
 
 def test_text_from_data_stays_text() -> None:
@@ -65,8 +80,26 @@ def test_text_from_data_stays_text() -> None:
     assert html.count("&lt;script&gt;") == html.count("alert(") > 10
 
 
-def test_an_embedded_figure_is_an_image_address() -> None:
-    assert embedded(obedience({"raw": (np.arange(3), np.ones(3))})).startswith("data:image/png;base64,iVBOR")
+@pytest.mark.parametrize("name", ["$x^{", "\\1 \\g<0>", 'a" id="b', 'a id="b" : #1a1c23', "--><b>", "raw & cooked"])
+def test_a_plot_takes_any_name(name: str) -> None:
+    svg = inline_svg(assumption_plot(name), name)
+    root = ElementTree.fromstring(svg.replace("xlink:href", "href"))
+    assert root.get("aria-label") == name
+    assert name in [text.text for text in root.iter("text")]
+
+
+def test_a_plot_follows_the_colors_of_the_page() -> None:
+    svg = inline_svg(assumption_plot(), "text")
+    assert "var(--ink)" in svg
+    assert "var(--gray)" in svg
+    assert not re.findall(r": #[0-9a-f]{6}", svg)
+
+
+def test_every_id_of_a_page_is_there_once() -> None:
+    html = page("plain").html()
+    used = re.findall(r'(?:href="|url\()#([\w-]+)', html)
+    ids = re.findall(r' id="([^"]*)"', html)
+    assert set(used) == set(ids)
 
 
 @pytest.mark.slow
@@ -77,7 +110,7 @@ def test_the_demo_goes_the_whole_path(tmp_path: Path) -> None:
     result = demo(tmp_path, heading="SoLa on a small world", seeds=1, few=3, say=said.append)
     assert [row.name for row in result.rows if row.kind == "compared"] == ["SoLa, published", "SoLa, auto"]
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    shown = f"{100 * result.row('raw').roc_auc.mean:.1f} %"
+    shown = f"{100 * result.row('raw').mean('roc_auc'):.1f} %"
     assert shown in html
     assert "SoLa on a small world" in html
     assert min(size((tmp_path / "picture.png").read_bytes())) > 300

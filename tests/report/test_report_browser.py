@@ -117,7 +117,7 @@ def annotated(world: Path, video: str) -> list[Any]:
 
 def test_figures_are_read_off_the_table_and_the_error_bars(opened: WebDriver) -> None:
     assert "35.00 ± 1.41" in one(opened, "#experiment-1 table").text
-    assert "35.00 ± 1.41 [33.00, 37.00]" in one(opened, "#experiment-1 .dots").text
+    assert "35.00 ± 1.41 [33.00, 37.00]" in one(opened, "#experiment-1 .plot").text
     assert "+5.00 [+2.00, +8.00], significant (p = .012, corrected)" in one(opened, "#summary").text
 
 

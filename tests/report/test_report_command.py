@@ -49,8 +49,8 @@ def test_an_experiment_becomes_a_page(out: Path, tmp_path: Path) -> None:
     html = written(tmp_path, out)
     data = explored(html)
     assert "Table 1: the form of the module" in html
-    assert data["runs"] == list(folders.FIGURES)
-    assert data["features"] == list(folders.FIGURES)
+    assert data["runs"] == list(folders.VALUES)
+    assert data["features"] == list(folders.VALUES)
     assert len(data["videos"]) == 5
 
 
@@ -64,17 +64,20 @@ def test_a_folder_that_is_named_twice_is_shown_once(out: Path, tmp_path: Path) -
 
 def test_several_experiments_come_in_the_order_of_the_supplement(world: Path, tmp_path: Path) -> None:
     made = folders.experiment(tmp_path / "out", world)
-    curves = {"similarity": {"whole": {"raw": [[0, 1], [1.0, 0.5]]}}, "obedience": {"raw": [[8, 15], [0.9, 0.8]]}}
+    curves = {
+        "similarity": {"whole": {"raw": [[0, 1], [1.0, 0.5]]}},
+        "assumption_share": {"raw": [[8, 15], [0.9, 0.8]]},
+    }
     folders.experiment(made, world, experiment="sectionC", title="Section C", rows=[], comparisons=[], curves=curves)
     folders.experiment(made, world, experiment="figure1", title="Figure 1")
     titles = re.findall(r"<h2>(.*?)</h2>", written(tmp_path, made))
-    assert titles == ["What came out", "Table 1: the form of the module", "Figure 1", "Section C", "Explorer"]
+    assert titles == ["Summary", "Table 1: the form of the module", "Figure 1", "Section C", "Explorer"]
 
 
 def test_runs_that_two_experiments_share_are_shown_once(world: Path, tmp_path: Path) -> None:
     made = folders.experiment(tmp_path / "out", world)
     folders.experiment(made, world, experiment="table2", title="Table 2")
-    assert explored(written(tmp_path, made))["runs"] == list(folders.FIGURES)
+    assert explored(written(tmp_path, made))["runs"] == list(folders.VALUES)
 
 
 def test_features_are_opened_as_the_experiment_did(world: Path, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from support.calling import refused, sola
 
 from sola.core.errors import SolaError
 from sola.data.journal import is_finished
+from sola.data.source import DataSource
 from sola.data.synthetic import SyntheticWorld, write
 from sola.studies.pool import Pool
-from sola.studies.workspace import Data, Workspace
+from sola.studies.workspace import Workspace
 
 WORLD = SyntheticWorld(training_videos=12, validation_videos=6, length=120.0, length_spread=0.0, channels=16)
 
@@ -76,11 +77,11 @@ class TestSweep:
     def test_section_c_measures_windows_and_draws_curves(self, data: Path, tmp_path: Path) -> None:
         assert sola(*call(data, "sectionC", tmp_path, *LITTLE)) == 0
         result = result_of(tmp_path, "sectionC")
-        shares = [row["figures"]["obedience"]["mean"] for row in result["rows"]]  # type: ignore[attr-defined]
+        shares = [row["summaries"]["assumption_share"]["mean"] for row in result["rows"]]  # type: ignore[attr-defined]
         assert all(0 <= share <= 1 for share in shares)
         assert shares[0] > 0.5  # actions last, so near snippets are alike
-        assert set(result["curves"]) == {"similarity", "obedience"}  # type: ignore[call-overload]
-        assert (tmp_path / "sectionC" / "obedience.png").is_file()
+        assert set(result["curves"]) == {"similarity", "assumption_share"}  # type: ignore[call-overload]
+        assert (tmp_path / "sectionC" / "assumption-share.png").is_file()
 
     @pytest.mark.long
     def test_killed_twice_it_ends_as_one_that_ran_through(self, data: Path, tmp_path: Path) -> None:
@@ -133,8 +134,8 @@ class TestRefusals:
 
 
 class TestWorkspace:
-    def data(self, **changed: object) -> Data:
-        return Data(**{"features": (Path("/f"),), "annotations": Path("/a.json"), **changed})  # type: ignore[arg-type]
+    def data(self, **changed: object) -> DataSource:
+        return DataSource(**{"features": (Path("/f"),), "annotations": Path("/a.json"), **changed})  # type: ignore[arg-type]
 
     def test_it_is_of_one_data_set(self, tmp_path: Path) -> None:
         with Workspace(tmp_path).claimed_for(self.data()):

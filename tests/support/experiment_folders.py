@@ -10,10 +10,10 @@ import numpy as np
 from sola.data.synthetic import SyntheticWorld, write
 
 METRICS = [
-    {"key": "mAP@0.50", "title": "mAP at tIoU .5", "percent": True},
-    {"key": "average_mAP", "title": "average mAP", "percent": True},
+    {"key": "mAP@0.50", "title": "mAP at tIoU .5"},
+    {"key": "average_mAP", "title": "average mAP"},
 ]
-FIGURES = {
+VALUES = {
     "raw": ("raw", [0.30]),
     "moving average of 9": ("control", [0.31]),
     "SoLa, direct": ("compared", [0.30, 0.32]),
@@ -36,7 +36,7 @@ def measured(values: Sequence[float]) -> dict[str, Any]:
 
 
 def comparison(row: str, against: str, *, significant: bool) -> dict[str, Any]:
-    difference = float(np.mean(FIGURES[row][1]) - np.mean(FIGURES[against][1]))
+    difference = float(np.mean(VALUES[row][1]) - np.mean(VALUES[against][1]))
     return {
         "row": row,
         "against": against,
@@ -55,14 +55,14 @@ def result(world: Path, **changes: Any) -> dict[str, Any]:
         {
             "name": name,
             "kind": kind,
-            "figures": {m["key"]: measured([v + 0.1 * (m["key"] != "average_mAP") for v in values]) for m in METRICS},
+            "summaries": {m["key"]: measured([v + 0.1 * (m["key"] != "average_mAP") for v in values]) for m in METRICS},
             "published": {"average_mAP": PUBLISHED[name]} if name in PUBLISHED else None,
             "comparable": False,
             "features": [str(world / "features")] if kind == "raw" else [f"features-of/{key(name)}"],
             "modules": [f"modules/{key(name)}"] if kind == "compared" else [],
             "heads": [f"heads/{key(name)}"],
         }
-        for name, (kind, values) in FIGURES.items()
+        for name, (kind, values) in VALUES.items()
     ]
     return {
         "experiment": "table1",
@@ -123,7 +123,7 @@ def experiment(folder: Path, world: Path, **changes: Any) -> Path:
             write_detections(folder / head / "detections.json", detections(world, shift=0.2 * number))
             log(folder / head, ["loss"])
         for module in row["modules"]:
-            log(folder / module, ["loss", "gate", "feature_std", "effective_rank"])
+            log(folder / module, ["loss", "gate"])
         for features in row["features"]:
             copy_features(world / "features", folder / features)
     path = folder / record["experiment"] / "result.json"

@@ -14,9 +14,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn import functional as F
 
@@ -25,7 +24,9 @@ from sola.data.dataset import Dataset
 from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.similarity import inspect, variance_within
-from sola.report.figures import PALETTE, STYLE, png
+from sola.evaluation.statistics import roc_auc
+from sola.report.plots import PALETTE, STYLE
+from sola.report.saving import png
 from sola.softlanding.network import SoLa
 
 FEW, DRAWS = 5, 10
@@ -57,15 +58,15 @@ def supervised_bound(data: Dataset, smoothing: int, seed: int = 0) -> float:
         with torch.inference_mode():
             found = [classifier(module.adapt(torch.from_numpy(video / scale)[None]).relu()) for video in snippets]
             found = [module.smooth(scores)[0, :, 0] for scores in found]
-    return float(roc_auc_score(np.concatenate(labels), torch.cat(found).numpy()))
+    return roc_auc(np.concatenate(labels), torch.cat(found).numpy())
 
 
-def _labeled(data: Dataset) -> tuple[list[Float[np.ndarray, "_ channels"]], list[Int[np.ndarray, " _"]]]:
-    """Centered float32 features of each video, and 1 at each snippet within an action."""
+def _labeled(data: Dataset) -> tuple[list[Float[np.ndarray, "_ channels"]], list[Bool[np.ndarray, " _"]]]:
+    """Centered float32 features of each video, and whether each snippet is within an action."""
     snippets, labels = [], []
     for video in data.videos:
         snippets.append(center(data.read(video).astype(np.float32)))
-        labels.append((video.grid.covered(video.segments, video.length) >= 0).astype(int))
+        labels.append(video.grid.covered(video.segments, video.length) >= 0)
     return snippets, labels
 
 
@@ -85,7 +86,7 @@ def facts(folder: Path) -> dict[str, object]:
         for videos in (None, FEW):
             rows = probe(data, solver=solver, videos=videos, seeds=DRAWS if videos else 3).rows
             name = f"{solver}, {'all labels' if videos is None else f'{videos} videos'}"
-            found[name] = {row.name: [row.roc_auc.mean, row.roc_auc.std] for row in rows}
+            found[name] = {row.name: [row.mean("roc_auc"), row.summaries["roc_auc"].std] for row in rows}
     return found
 
 

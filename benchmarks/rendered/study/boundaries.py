@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import ruptures
 from jaxtyping import Float, Int
+from msgspec import to_builtins
 from scipy.optimize import linear_sum_assignment
 
 from rendered.study.linear import PARTS
@@ -21,7 +22,7 @@ from sola.core.files import write_json
 from sola.data.dataset import Dataset, Video
 from sola.data.snippet_labels import Read, reader
 from sola.evaluation.controls import fit_controls
-from sola.evaluation.statistics import REPLICATES, holm, paired_difference, summarize
+from sola.evaluation.statistics import REPLICATES, Resampled, compare_family, summarize
 
 TOLERANCE = 1.0
 """Seconds between a boundary and the change point that finds it."""
@@ -115,20 +116,19 @@ def report(found_by: dict[str, list[Int[np.ndarray, "videos 3"]]], kinds: dict[s
     videos = len(found_by["raw"][0])
     draws = np.random.default_rng(0).multinomial(videos, np.full(videos, 1 / videos), size=REPLICATES)
     values = {row: [float(f1(one.sum(axis=0))) for one in seeds] for row, seeds in found_by.items()}
-    drawn = {row: np.mean([f1(draws @ one) for one in seeds], axis=0) for row, seeds in found_by.items()}
+    samples = {
+        row: Resampled(float(np.mean(values[row])), np.mean([f1(draws @ one) for one in seeds], axis=0))
+        for row, seeds in found_by.items()
+    }
     comparisons = []
     for row in (name for name, kind in kinds.items() if kind == "compared"):
         others = [name for name, kind in kinds.items() if kind != "compared"]
-        differences = [
-            paired_difference(float(np.mean(values[row]) - np.mean(values[other])), drawn[row], drawn[other], videos)
-            for other in others
-        ]
-        corrected = holm([difference.p for difference in differences])
+        compared = compare_family([(samples[row], samples[other]) for other in others], videos)
         comparisons += [
             {"row": row, "against": other, "difference": d.estimate, "interval": [d.low, d.high], "p_corrected": p}
-            for other, d, p in zip(others, differences, corrected, strict=True)
+            for other, (d, p) in zip(others, compared, strict=True)
         ]
-    rows = [{"name": row, "kind": kinds[row], "f1": summarize(values[row]).to_json()} for row in values]
+    rows = [{"name": row, "kind": kinds[row], "f1": to_builtins(summarize(values[row]))} for row in values]
     return {"rows": rows, "comparisons": comparisons}
 
 

@@ -14,22 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import to_builtins
 
 from rendered.study.linear import PARTS
 from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
 from sola.core.files import read_json, write_json
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
+from sola.data.source import DataSource
 from sola.detectors import detector_family
 from sola.detectors.base import DetectorConfig
 from sola.detectors.train import train_detector
 from sola.evaluation.controls import fit_controls
 from sola.evaluation.metrics import thresholds
-from sola.evaluation.statistics import holm, paired_difference, summarize
+from sola.evaluation.statistics import Resampled, compare_family, summarize
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
 from sola.studies.work import DETECTIONS, write_control, write_found
-from sola.studies.workspace import Data
 
 BASES = ("raw", "best control", *RECIPES_SHOWN.values())
 TIOU = {"long": thresholds(0.5, 0.95, 0.05), "short": thresholds(0.3, 0.7, 0.1)}
@@ -84,9 +85,9 @@ def run_of(folder: Path, runs: Path, head: str, base: str, seed: int) -> Path:
     return runs / folder.name / "heads" / f"{head}, {base}, {seed}"
 
 
-def data_of(folder: Path, part: str) -> Data:
+def data_of(folder: Path, part: str) -> DataSource:
     """The set in `folder`, of which one part is scored."""
-    return Data((folder / "features",), folder / "annotations.json", test_subset=part)
+    return DataSource((folder / "features",), folder / "annotations.json", test_subset=part)
 
 
 def localize(folder: Path, runs: Path, head: str, base: str, seed: int, part: str) -> Path:
@@ -119,16 +120,18 @@ def measure(folder: Path, runs: Path, head: str, part: str, seeds: int) -> Path:
 
 def report(key: str, found: Mapping[str, Sequence[Measured]], videos: int) -> dict[str, object]:
     """One figure of each base over the seeds, and each recipe against raw and the best control."""
-    rows = {base: summarize([one.figures[key] for one in seeds]) for base, seeds in found.items()}
-    drawn = {base: np.mean([one.draws[key] for one in seeds], axis=0) for base, seeds in found.items()}
+    rows = {base: summarize([one.values[key] for one in seeds]) for base, seeds in found.items()}
+    samples = {
+        base: Resampled(rows[base].mean, np.mean([one.draws[key] for one in seeds], axis=0))
+        for base, seeds in found.items()
+    }
     pairs = [(row, other) for row in RECIPES_SHOWN.values() for other in ("raw", "best control")]
-    differences = [paired_difference(rows[a].mean - rows[b].mean, drawn[a], drawn[b], videos) for a, b in pairs]
-    corrected = holm([difference.p for difference in differences])
+    compared = compare_family([(samples[a], samples[b]) for a, b in pairs], videos)
     return {
-        "rows": [{"name": base, **summary.to_json()} for base, summary in rows.items()],
+        "rows": [{"name": base, **to_builtins(summary)} for base, summary in rows.items()],
         "comparisons": [
             {"row": a, "against": b, "difference": d.estimate, "interval": [d.low, d.high], "p_corrected": p}
-            for (a, b), d, p in zip(pairs, differences, corrected, strict=True)
+            for (a, b), (d, p) in zip(pairs, compared, strict=True)
         ],
     }
 

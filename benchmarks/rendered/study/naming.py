@@ -55,7 +55,7 @@ def main() -> None:
         videos = len(data_of(folder, part).open_annotations().subset(part).videos)
 
         def figure(pair: tuple[str, str], every: list[dict[tuple[str, str], Measured]] = every) -> np.ndarray:
-            return np.array([one[pair].figures["average_mAP"] for one in every])
+            return np.array([one[pair].values["average_mAP"] for one in every])
 
         def drawn(pair: tuple[str, str], every: list[dict[tuple[str, str], Measured]] = every) -> np.ndarray:
             return np.mean([one[pair].draws["average_mAP"] for one in every], axis=0)

@@ -12,6 +12,7 @@ from rendered.study.heads import BASES, FIGURES, HEADS
 from rendered.study.linear import FEW, PARTS, measured_at
 from rendered.study.softening import RECIPES_SHOWN
 from sola.core.files import read_json
+from sola.evaluation.tables import p_value
 
 Record = Mapping[str, Any]
 PROBES = [(solver, videos) for solver in ("ridge", "sgd") for videos in (None, FEW)]
@@ -25,10 +26,6 @@ def percent(summary: Record) -> str:
     """Mean ± deviation over seeds, in per cent."""
     spread = f" ± {100 * summary['std']:.1f}" if summary["std"] else ""
     return f"{100 * summary['mean']:.1f}{spread}"
-
-
-def p_value(p: float) -> str:
-    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def verdict(comparisons: Iterable[Record], row: str, goal: float) -> str:

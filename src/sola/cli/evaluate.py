@@ -99,9 +99,10 @@ def evaluate(
         )
         tables = detection_tables(scored)
         if diagnosis is not None:
-            from sola.report.error_figure import write_error_figure
+            from sola.report.plots import diagnosis_plot
+            from sola.report.saving import write_plot
 
-            write_error_figure(diagnosis, scored)
+            write_plot(diagnosis, diagnosis_plot(scored))
     seconds = {"read": read - began, "evaluate": time.perf_counter() - read}
     if json:
         print(json_module.dumps({**result.to_json(), "seconds": seconds}, indent=2, allow_nan=False))

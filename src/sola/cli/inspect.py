@@ -70,7 +70,8 @@ def inspect(
     from sola.evaluation.controls import center
     from sola.evaluation.similarity import compare, cosine_map
     from sola.pipeline.transform_job import load_module
-    from sola.report.figures import obedience, png, similarity_distance, similarity_maps
+    from sola.report.plots import assumption_panels, curve_plot, similarity_map_plot, similarity_panels, study_curves
+    from sola.report.saving import write_plot
     from sola.softlanding.auto import suggest
     from sola.softlanding.transform import transform_array
 
@@ -103,15 +104,13 @@ def inspect(
         "views": {name: inspection.to_json() for name, inspection in found.items()},
     }
     with new_folder(out, overwrite=overwrite, mark="inspection.json", key="suggested") as folder:
-        whole = {name: (i.whole.distance, i.whole.similarity) for name, i in found.items()}
-        sampled = {name: (i.windows.distance, i.windows.similarity) for name, i in found.items()}
-        (folder / "similarity_distance.png").write_bytes(png(similarity_distance(whole, sampled)))
-        shares = {name: (i.obedience.length, i.obedience.share) for name, i in found.items()}
-        (folder / "obedience.png").write_bytes(png(obedience(shares)))
+        curves = study_curves(found)
+        write_plot(folder / "similarity_distance.png", curve_plot(similarity_panels(curves)))
+        write_plot(folder / "assumption_share.png", curve_plot(assumption_panels(curves)))
         for video, array in drawn.items(skipped):
             maps = {name: cosine_map(view(array)) for name, view in views.items()}
-            figure = similarity_maps(maps, *extent(len(array), by_id.get(video)), classes=data.classes)
-            (folder / f"similarity_map_{video.replace('/', '_')}.png").write_bytes(png(figure))
+            plot = similarity_map_plot(maps, *extent(len(array), by_id.get(video)), classes=data.classes)
+            write_plot(folder / f"similarity_map_{video.replace('/', '_')}.png", plot)
         write_json(folder / "inspection.json", result)
     report_skipped(opened.unreadable, skipped)
     if json:

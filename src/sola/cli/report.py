@@ -57,8 +57,8 @@ def report(
         title: Title of the page.
         out: Page to write.
     """
-    from sola.report.full_report import full_report
-    from sola.report.gathering import gather
+    from sola.report.material import gather
+    from sola.report.report import report_page
     from sola.report.sources import read_sources
 
     show_log(quiet)
@@ -80,7 +80,7 @@ def report(
         id_prefix=reading.id_prefix,
         open_features=lambda paths: timing.fill(reading.open(paths)),
     )
-    page = full_report(experiments, runs, material, title=title, videos=max_videos)
+    page = report_page(experiments, runs, material, title=title, videos=max_videos)
     page.write(out)
     for note in material.notes:
         log.info("%s", note)

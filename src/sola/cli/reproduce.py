@@ -69,16 +69,18 @@ def reproduce(
         jobs: Runs at once; they share the cores.
         out: Folder of all experiments on these features.
     """
+    from msgspec.structs import replace
     from rich.markdown import Markdown
 
     from sola.core.progress import progress_bar
+    from sola.data.source import DataSource
+    from sola.evaluation.tables import study_markdown
     from sola.studies.assumption import Assumption
-    from sola.studies.outcome import markdown
     from sola.studies.pool import Pool
-    from sola.studies.presentation import write_result
-    from sola.studies.settings import default_seeds, detector_configs, quick_module
+    from sola.studies.presentation import write_study
+    from sola.studies.settings import QUICK_NOTE, default_seeds, detector_configs, quick_module
     from sola.studies.sweep import Sweep
-    from sola.studies.workspace import Data, Workspace
+    from sola.studies.workspace import Workspace
 
     show_log(quiet)
     seeds = seeds or default_seeds(name, recipe, quick=quick)
@@ -86,7 +88,7 @@ def reproduce(
         features, annotations = synthetic(out / "synthetic")
     if not features or annotations is None:
         raise SolaError("name FEATURES and --annotations; only --quick goes without, on a synthetic world")
-    data = Data(
+    data = DataSource(
         features,
         annotations,
         label_key,
@@ -96,7 +98,7 @@ def reproduce(
         reading.skip_bad,
         reading.id_prefix,
         classifier,
-        timing.given(),
+        timing.given(),  # type: ignore[arg-type]  # keyed by its fields
     )
     config = RECIPES[recipe]()
     experiment = EXPERIMENTS[name](quick_module(config) if quick else config, model)
@@ -112,11 +114,10 @@ def reproduce(
             detectors = detector_configs(experiment.heads, detector_recipe, recipe, quick=quick)
             levels = DATASETS[dataset].tiou
             result = Sweep(experiment, workspace, data, detectors, seeds, levels, controls=controls).run(pool, progress)
-    result["quick"] = quick
     if quick:
-        result["notes"].append("--quick: everything is small and hardly trained; these figures mean nothing.")
-    written = write_result(result, workspace.result(name), workspace.folder)
-    print_wide(Markdown(markdown(result)))
+        result = replace(result, quick=True, notes=(QUICK_NOTE,))
+    written = write_study(result, workspace.result(name), workspace.folder)
+    print_wide(Markdown(study_markdown(result)))
     log.info("written: %s", ", ".join(str(path) for path in written))
 
 

@@ -78,29 +78,29 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Clips:
-    """Clips of many videos, in the order of the videos and of time, their units one after the other."""
+    """Clips of many videos in the order of videos and time, with all units in one array."""
 
     values: Float[np.ndarray, "total channels"]
     bounds: Int[np.ndarray, " bounds"]
-    """Row at which each clip begins, and at last the total."""
+    """First row of each clip, and the number of rows."""
     videos: tuple[str, ...]
-    """Ids, as the annotations have them where there are some."""
+    """Video ids; those of the annotations if there are any."""
     extents: tuple[tuple[float, float], ...]
-    """Seconds at which each video's features begin and end."""
+    """Start and end of each video's features, in seconds."""
     video: Int[np.ndarray, " clips"]
-    """Index of each clip's video."""
+    """Index of each clip's video in `videos`."""
     placements: tuple[Placement, ...]
     instances: tuple[Float[Tensor, "_ 2"], ...]
-    """Start and end of each clip's instances, in units, within the clip; empty where there are no annotations."""
+    """Start and end of each clip's instances, in units, within the clip; empty without annotations."""
     labels: tuple[Int[Tensor, " _"], ...]
-    """Their classes."""
+    """Classes of the instances."""
 
     def __len__(self) -> int:
         return len(self.placements)
 
     @property
     def lengths(self) -> Int[np.ndarray, " clips"]:
-        """Units of each clip."""
+        """Number of units of each clip."""
         return np.diff(self.bounds)
 
     def clip(self, index: int) -> Float[np.ndarray, "length channels"]:

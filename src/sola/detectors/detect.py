@@ -99,7 +99,7 @@ def refined(videos: Sequence[Segments], config: DetectorConfig) -> list[Segments
     kept = suppress(
         videos,
         config.decay(),
-        keep=config.max_detections,
+        max_detections=config.max_detections,
         min_score=config.min_score,
         class_aware=config.predicts_classes,
         durations=[1.0] * len(videos),
@@ -154,6 +154,6 @@ def name_proposals(
             chances = snippet_class_scores(proposals[video.id], probabilities, video.grid)
         if detector.config.class_score == "share":
             chances = share_of_top_two(chances)
-        detections = fuse(proposals[video.id], chances, top=top, combine=combine)
+        detections = fuse(proposals[video.id], chances, classes_per_proposal=top, combine=combine)
         named[video.id] = detections.take(np.argsort(-detections.score, kind="stable"))
     return named

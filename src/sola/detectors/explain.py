@@ -1,14 +1,14 @@
-"""One video's way from frames to seconds to a detector's units and back, in words: for `--explain`."""
+"""A description of how a video is converted from frames to seconds to a detector's units, and back."""
 
 from sola.data.dataset import Video
 from sola.detectors.clips import Clipping
 
 SHOWN = 5
-"""Instances that are followed through."""
+"""Number of instances to describe."""
 
 
 def explain(video: Video, clipping: Clipping) -> str:
-    """Say where the snippets of a video lie in time, how it is cut, and what its first instances become, line by line.
+    """Describe where the snippets of a video lie in time, how it is cut into clips, and its first instances in units.
 
     Raises SolaError when nothing says when its snippets are.
     """

@@ -50,7 +50,10 @@ class TrainedDetector:
         if not run.is_dir():
             raise SolaError(f"{run}: no such folder; expected a finished run of `sola train-detector`")
         if not (run / WEIGHTS).is_file():
-            raise SolaError(f"{run}: holds no {WEIGHTS}; expected a finished run of `sola train-detector`")
+            raise SolaError(
+                f"{run}: holds no {WEIGHTS}; expected a finished run of `sola train-detector` "
+                "(train the runs of earlier versions again)"
+            )
         record = read_json(run / CONFIG, "a run's config")
         try:
             kind = detector_family(record["training"]["model"]).config

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from sola.core.checks import at_least, one_of
 from sola.core.errors import SolaError
@@ -15,13 +14,15 @@ from sola.data.features import FeatureSet
 from sola.data.segments import BACKGROUND
 from sola.data.snippet_labels import LabeledVideos, Read, label_videos, reader
 from sola.evaluation.controls import NAMES, Transform, UntrainedModule, fit_controls
-from sola.evaluation.probe_result import METRICS, Comparison, Kind, ProbeResult, Row
+from sola.evaluation.probe_result import METRICS, ProbeResult
+from sola.evaluation.results import Kind, Row, compare_rows
 from sola.evaluation.statistics import (
     REPLICATES,
+    Resampled,
+    average_precision,
     bootstrap_weights,
-    holm,
     ordered_pairs,
-    paired_difference,
+    roc_auc,
     smallest_p,
     summarize,
     weighted_auc,
@@ -177,7 +178,7 @@ class _Evaluation:
                     figures, counts = self.score(self.fit(train, seed), test)
                 scored[seed] = figures
                 pairs += counts / seeds
-        figures_by_name = {metric: [figures[metric] for figures in scored] for metric in METRICS}
+        figures_by_name = {metric.key: [figures[metric.key] for figures in scored] for metric in METRICS}
         return _Outcome(figures_by_name, weighted_auc(pairs, self.positives, self.negatives, self.weights))
 
     def fit(self, features: Float[np.ndarray, "snippets channels"], seed: int) -> LinearClassifier:
@@ -196,8 +197,8 @@ class _Evaluation:
         score = classifier.action(features).astype(np.float64)
         right = (score > 0) == self.action
         figures = {
-            "roc_auc": float(roc_auc_score(self.action, score)),
-            "average_precision": float(average_precision_score(self.action, score)),
+            "roc_auc": roc_auc(self.action, score),
+            "average_precision": average_precision(self.action, score),
             "accuracy": float(right.mean()),
             "balanced_accuracy": float((right[self.action].mean() + right[~self.action].mean()) / 2),
             "class_accuracy": float((classifier.classes(features[self.action]) == self.labels[self.action]).mean()),
@@ -206,40 +207,17 @@ class _Evaluation:
 
 
 def _result(outcomes: Mapping[_Source, _Outcome], units: int, settings: Mapping[str, Any]) -> ProbeResult:
-    """Summarize, and compare by families."""
-
-    def family(pairs: Sequence[tuple[_Source, _Source]]) -> list[Comparison]:
-        differences = [
-            paired_difference(
-                float(np.mean(outcomes[one].figures["roc_auc"]) - np.mean(outcomes[other].figures["roc_auc"])),
-                outcomes[one].replicates,
-                outcomes[other].replicates,
-                units,
-            )
-            for one, other in pairs
-        ]
-        corrected = holm([difference.p for difference in differences])
-        return [
-            Comparison(one.name, other.name, difference, p)
-            for (one, other), difference, p in zip(pairs, differences, corrected, strict=True)
-        ]
-
-    raw, *others = outcomes
-    controls = [source for source in others if source.kind == "control"]
-    compared = [source for source in others if source.kind == "compared"]
-    # what is claimed of the compared sets is not made weaker by how many controls stand beside them
-    versus_raw = {one.row: one for kind in (controls, compared) for one in family([(source, raw) for source in kind])}
+    """Summarize over the seeds, and compare."""
     rows = tuple(
-        Row(
-            source.name,
-            source.kind,
-            **{metric: summarize(values) for metric, values in outcome.figures.items()},
-            versus_raw=versus_raw.get(source.name),
-        )
+        Row(source.name, source.kind, {metric: summarize(values) for metric, values in outcome.figures.items()})
         for source, outcome in outcomes.items()
     )
-    comparisons = [one for source in compared for one in family([(source, control) for control in controls])]
-    return ProbeResult(rows, tuple(comparisons), settings)
+    samples = [
+        (source.name, source.kind, Resampled(float(np.mean(outcome.figures["roc_auc"])), outcome.replicates))
+        for source, outcome in outcomes.items()
+    ]
+    comparisons = compare_rows(samples, "roc_auc", units)
+    return ProbeResult(metrics=METRICS, rows=rows, comparisons=comparisons, settings=dict(settings))
 
 
 def _control_sources(

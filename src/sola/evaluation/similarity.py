@@ -15,7 +15,7 @@ Video = Float[np.ndarray, "_ channels"]
 """[time, channels]; videos of one set differ in length, not in width."""
 
 CHANCE = 0.5
-"""Share of windows that obey the assumption where similarity has nothing to do with distance."""
+"""Share of windows that satisfy the assumption if similarity does not depend on distance."""
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
 """Steps whose windows are looked at."""
@@ -34,8 +34,8 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Obedience:
-    """Share of windows that obey the local-similarity assumption, by their length in snippets; chance is one half."""
+class AssumptionShare:
+    """Share of windows that satisfy the local-similarity assumption, by length in snippets; chance is one half."""
 
     length: Int[np.ndarray, " lengths"]
     share: Float[np.ndarray, " lengths"]
@@ -57,7 +57,7 @@ class Inspection:
     """Over whole videos."""
     windows: Curve
     """Over windows drawn as in training: `positions` snippets, `step` apart."""
-    obedience: Obedience
+    assumption: AssumptionShare
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain values."""
@@ -67,7 +67,7 @@ class Inspection:
             "variance_within": self.variance_within,
             "whole_videos": self.whole.to_json(),
             "windows": self.windows.to_json(),
-            "obedience": self.obedience.to_json(),
+            "obedience": self.assumption.to_json(),
         }
 
 
@@ -94,9 +94,9 @@ def inspect(
         variance_within=variance_within(videos),
         whole=similarity_by_distance(units),
         windows=_by_position(drawn[step], step) if step in drawn else Curve(np.empty(0, np.int64), np.empty(0)),
-        obedience=Obedience(
+        assumption=AssumptionShare(
             np.array([(positions - 1) * s + 1 for s in drawn], np.int64),
-            np.array([float(obeys(maps).mean()) for maps in drawn.values()]),
+            np.array([float(satisfies_assumption(maps).mean()) for maps in drawn.values()]),
         ),
     )
 
@@ -149,17 +149,17 @@ def window_maps(
     return maps
 
 
-def obeys(maps: Float[np.ndarray, "windows positions positions"]) -> np.ndarray:
-    """Whether a window obeys "only adjacent features are similar, distant ones distinct".
+def satisfies_assumption(maps: Float[np.ndarray, "windows positions positions"]) -> np.ndarray:
+    """Whether a window satisfies "only adjacent features are similar, distant ones distinct": booleans [windows].
 
-    It does when its pairs nearer than half the window are more alike on average than its pairs farther apart: [windows]
-    of booleans. Where similarity has nothing to do with distance, half of the windows obey.
+    It does if its pairs nearer than half the window are more similar on average than its pairs farther apart. If
+    similarity does not depend on distance, half of the windows do.
     """
     n = maps.shape[1]
     distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     near, far = (distance > 0) & (distance < n / 2), distance >= n / 2
-    obedient: np.ndarray = maps[:, near].mean(axis=1) > maps[:, far].mean(axis=1)
-    return obedient
+    satisfied: np.ndarray = maps[:, near].mean(axis=1) > maps[:, far].mean(axis=1)
+    return satisfied
 
 
 def variance_within(videos: Iterable[Video]) -> float:

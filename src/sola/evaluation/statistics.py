@@ -1,40 +1,45 @@
-"""Statistics of a comparison: spread over seeds, a paired bootstrap of ROC-AUC over videos, Holm's correction."""
+"""Statistics of a comparison: ROC-AUC, spread over seeds, paired bootstrap over videos, Holm's correction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sola.core.errors import SolaError
 
 REPLICATES = 10_000
-"""Times that the test videos are drawn anew."""
+"""Bootstrap replicates of the test videos."""
 
 LEVEL = 0.05
-"""Of significance; the intervals hold the rest."""
+"""Significance level."""
 
 
-@dataclass(frozen=True)
-class Summary:
-    """One figure over the seeds: mean, sample standard deviation (0.0 with one value), the values themselves."""
+class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One metric over the seeds."""
 
     mean: float
     std: float
+    """Sample standard deviation; 0.0 for one value."""
     values: tuple[float, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The three fields as JSON has them."""
-        return {"mean": self.mean, "std": self.std, "values": list(self.values)}
+    interval: tuple[float, float] | None = None
+    """95 % bootstrap interval over the test videos, of the mean over the seeds."""
 
 
-def summarize(values: Sequence[float]) -> Summary:
-    """Mean and spread of at least one value."""
+def summarize(values: Sequence[float], replicates: Float[np.ndarray, " replicates"] | None = None) -> Summary:
+    """Summarize at least one value, and the bootstrap replicates of its mean, if given."""
+    interval = None if replicates is None else percentile_interval(replicates)
     # a repeated value has no spread; its mean and deviation would show rounding
     if len(set(values)) == 1:
-        return Summary(float(values[0]), 0.0, tuple(map(float, values)))
-    return Summary(float(np.mean(values)), float(np.std(values, ddof=1)), tuple(map(float, values)))
+        return Summary(float(values[0]), 0.0, tuple(map(float, values)), interval)
+    return Summary(float(np.mean(values)), float(np.std(values, ddof=1)), tuple(map(float, values)), interval)
+
+
+def percentile_interval(replicates: Float[np.ndarray, " replicates"]) -> tuple[float, float]:
+    """95 % percentile interval of bootstrap replicates."""
+    low, high = np.quantile(replicates, [LEVEL / 2, 1 - LEVEL / 2])
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,41 @@ class Difference:
     low: float
     high: float
     p: float
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A metric of one row, and its value under every bootstrap replicate."""
+
+    estimate: float
+    replicates: Float[np.ndarray, " replicates"]
+
+
+def roc_auc(positive: Bool[np.ndarray, " snippets"], score: Float[np.ndarray, " snippets"]) -> float:
+    """Area under the ROC curve: the share of (positive, negative) pairs in which the positive has the higher score.
+
+    A tie counts one half. Raises ValueError unless there are positives and negatives.
+    """
+    positives = int(positive.sum())
+    negatives = len(positive) - positives
+    if not positives or not negatives:
+        raise ValueError("ROC-AUC needs positives and negatives")
+    _, level, counts = np.unique(score, return_inverse=True, return_counts=True)
+    rank = np.cumsum(counts) - (counts - 1) / 2
+    return float((rank[level[positive]].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def average_precision(positive: Bool[np.ndarray, " snippets"], score: Float[np.ndarray, " snippets"]) -> float:
+    """Average precision: the precision at every distinct score, weighted by the recall gained there.
+
+    Not interpolated, as in scikit-learn. Raises ValueError if there is no positive.
+    """
+    if not positive.any():
+        raise ValueError("average precision needs a positive")
+    order = np.argsort(-score, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
+    hits = np.cumsum(positive[order])[last]
+    return float((np.diff(hits, prepend=0) * hits / (last + 1)).sum() / hits[-1])
 
 
 def ordered_pairs(
@@ -154,9 +194,8 @@ def paired_difference(
     difference = first - second
     total = len(difference) + 1
     sides = (1 + int((difference <= 0).sum())) / total, (1 + int((difference >= 0).sum())) / total
-    low, high = np.quantile(difference, [LEVEL / 2, 1 - LEVEL / 2])
     p = min(1.0, max(2 * min(sides), smallest_p(units)))
-    return Difference(float(estimate), float(low), float(high), p)
+    return Difference(float(estimate), *percentile_interval(difference), p)
 
 
 def holm(p: Sequence[float]) -> tuple[float, ...]:
@@ -166,3 +205,12 @@ def holm(p: Sequence[float]) -> tuple[float, ...]:
     corrected = np.empty(len(p))
     corrected[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p, dtype=np.float64)[order] * factors))
     return tuple(corrected.tolist())
+
+
+def compare_family(pairs: Sequence[tuple[Resampled, Resampled]], units: int) -> list[tuple[Difference, float]]:
+    """Paired difference of each pair, with its p-value after Holm's correction for all pairs as one family."""
+    differences = [
+        paired_difference(one.estimate - other.estimate, one.replicates, other.replicates, units)
+        for one, other in pairs
+    ]
+    return list(zip(differences, holm([difference.p for difference in differences]), strict=True))

@@ -18,7 +18,7 @@ from sola.data.detections import Detections
 from sola.data.ids import match_videos
 from sola.data.segments import Segments
 from sola.evaluation.similarity import cosine_map
-from sola.report.gathering import FeatureView, Material
+from sola.report.material import FeatureView, Material
 
 MOST_DETECTIONS = 100
 """Of a run in a video, the best; how many are left out is said."""

@@ -1,4 +1,4 @@
-"""A self-contained HTML page: text, tables, plots and figures in one file that opens offline."""
+"""A self-contained HTML page: text, tables and plots in one file that opens offline."""
 
 import base64
 import hashlib
@@ -13,60 +13,62 @@ from matplotlib.figure import Figure
 
 from sola.core.files import write_text
 from sola.report.explorer import Explorer
-from sola.report.figures import embedded
-from sola.report.plots import Chart, Dots
+from sola.report.saving import inline_svg
 
 SCRIPTS = ("explorer_view.js", "explorer_timeline.js", "explorer_map.js", "explorer.js")
-"""The explorer's parts, in the order in which they need each other."""
+"""Parts of the explorer, in the order of their dependencies."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure, what it shows, and the same for those who cannot see it."""
+class Plot:
+    """A plot with its text alternative."""
 
     figure: Figure
-    caption: str
-    alt: str
+    description: str
+    """Text alternative."""
+    caption: str = ""
+    folded: str = ""
+    """Heading under which the plot is folded away; empty if it is not."""
 
     @property
-    def source(self) -> str:
-        """The address of the image, which is inside the page."""
-        return embedded(self.figure)
+    def svg(self) -> str:
+        """The plot as an `<svg>` element."""
+        return inline_svg(self.figure, self.description)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table that is more than a word."""
+    """A cell of a table with more than one line, or in a lighter style."""
 
     main: str
     small: str = ""
-    """Stands below, smaller."""
+    """Small text below."""
     faint: bool = False
-    """Not to be weighed as the others; where the first cell is, its row is shown with the one above."""
+    """Lighter text; if the first cell is faint, its row belongs to the row above."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came out of something, in sentences."""
+    """The main result of a study, in sentences."""
 
     title: str
     small: str
-    """Stands below the title, smaller."""
+    """Small text below the title."""
     sentences: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a heading; a row whose name is in `strong` stands out."""
+    """Rows of text under a heading; rows whose name is in `strong` are bold."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
     caption: str
     strong: Sequence[str] = ()
     groups: Mapping[int, str] = field(default_factory=dict)
-    """Headings between rows, by the number of the row that each stands above."""
+    """Headings between rows, by the index of the row below."""
     folded: str = ""
-    """Where it is given, the table is folded away under it."""
+    """Heading under which the table is folded away; empty if it is not."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,12 @@ class Section:
 
     title: str
     paragraphs: Sequence[str] = ()
-    pictures: Sequence[Picture] = ()
+    plots: Sequence[Plot] = ()
     tables: Sequence[Table] = ()
-    dots: Sequence[Dots] = ()
-    """Rows with error bars; all but the first are folded away."""
-    charts: Sequence[Chart] = ()
     findings: Sequence[Finding] = ()
     notes: Sequence[str] = ()
     anchor: str = ""
-    """Where it is given, the section has a link at the top of the page."""
+    """Anchor of the link at the top of the page; empty for no link."""
 
 
 @dataclass(frozen=True)
@@ -92,19 +91,19 @@ class Page:
 
     title: str
     lead: str
-    figures: Sequence[tuple[str, str]]
-    """The two or three numbers that say it: (value, what it is)."""
     sections: Sequence[Section]
+    numbers: Sequence[tuple[str, str]] = ()
+    """Main numbers, shown large at the top: (value, meaning)."""
     colophon: Mapping[str, Any] = field(default_factory=dict)
-    """How it was made: what is needed to make it again."""
+    """Everything needed to make the page again."""
     explorer: Explorer | None = None
     appendix: Sequence[Section] = ()
-    """What comes after the explorer."""
+    """Sections below the explorer."""
 
     def html(self) -> str:
-        """The page; every text is escaped, so a video called <script> is text.
+        """HTML of the page; every text is escaped, so a video called <script> is text.
 
-        The page's policy lets the browser load nothing, and run no script but the explorer, which it knows by digest.
+        The page's content security policy allows no request, and no script except the explorer, by its digest.
         """
         environment = Environment(
             loader=PackageLoader("sola", "report/web"),
@@ -123,39 +122,10 @@ class Page:
         )
 
     def write(self, path: Path) -> None:
-        """Write the page, whole or not at all."""
+        """Write the page, atomically."""
         write_text(path, self.html())
 
 
 def _part(name: str) -> str:
-    """A style sheet or script of ours."""
+    """Read a style sheet or script."""
     return resources.files("sola.report").joinpath("web", name).read_text(encoding="utf-8")
-
-
-def probe_table(result: Mapping[str, Any], caption: str) -> Table:
-    """The rows of a probe's JSON in per cent, ± the deviation over seeds."""
-
-    def cell(summary: Mapping[str, Any]) -> str:
-        spread = f" ± {100 * summary['std']:.2f}" if summary["std"] else ""
-        return f"{100 * summary['mean']:.2f}{spread}"
-
-    metrics = ("roc_auc", "average_precision", "balanced_accuracy", "class_accuracy")
-    against_best = {c["row"]: c for c in result["comparisons"] if c["against"] == result["best_control"]}
-    rows = []
-    for row in result["rows"]:
-        name = f"{row['name']} (best control)" if row["name"] == result["best_control"] else row["name"]
-        comparison = against_best.get(row["name"])
-        verdict = "" if comparison is None else f"{100 * comparison['difference']:+.2f}, p {probability(comparison)}"
-        rows.append((name, *(cell(row[metric]) for metric in metrics), verdict))
-    return Table(
-        ("features", "ROC-AUC", "AP", "balanced accuracy", "class accuracy", "ROC-AUC against the best control"),
-        rows,
-        caption,
-        strong=[row["name"] for row in result["rows"] if row["kind"] == "compared"],
-    )
-
-
-def probability(comparison: Mapping[str, Any]) -> str:
-    """A corrected p-value as text."""
-    p = comparison["p_corrected"]
-    return "< .001" if p < 0.001 else f"= {p:.3f}".replace("0.", ".")

@@ -1,221 +1,302 @@
-"""Plots that the page draws itself, so that they follow its width and its colors: where things lie, in per cent."""
+"""Plots: arrays and results in, matplotlib figures out; nothing here reads, trains or measures."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import matplotlib
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
-from sola.report.result import Kind
+from sola.data.segments import Segments
+from sola.evaluation.detections import DetectionResult, threshold_name
+from sola.evaluation.results import Curve, Metric, Row, StudyCurves
+from sola.evaluation.similarity import CHANCE, Inspection
+from sola.evaluation.tables import interval, mean_and_std
 
+INK, GRAY = "#1a1c23", "#8b90a0"
+KIND_COLORS = {"raw": "#8b90a0", "control": "#c9a227", "compared": "#2f6fde"}
+"""Color of a row by its kind: readable in gray and with red-green blindness."""
+PALETTE = ("#2f6fde", "#d1495b", "#2a9d8f", "#b8901a", "#7d5ba6", "#d9663f", "#4f772d", "#3d5a80", "#9c6644", "#b0528f")
+LONGEST_NAME = 34
+"""Characters of a row's name in a plot."""
 MOST_POINTS = 240
-"""Of a line; of longer ones stretches are averaged."""
-HUES = 10
-"""Colors of lines; the style sheet has them."""
+"""Points of a line; longer lines are averaged."""
+
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.edgecolor": GRAY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "text.parse_math": False,  # names are text
+    "figure.constrained_layout.use": True,
+}
+
+TRAINING_PANELS = {
+    "loss": "loss",
+    "gate": "gate",
+    "feature_std": "spread of the features (1 = even)",
+    "effective_rank": "effective rank",
+}
+"""Title of each value that a training log may have."""
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A mark on an axis."""
-
-    at: float
-    """Per cent of the axis."""
-    text: str
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A linear or logarithmic axis over some values."""
-
-    low: float
-    high: float
-    logarithmic: bool = False
-
-    @classmethod
-    def over(cls, values: Sequence[float], *, margin: float = 0.0, logarithmic: bool = False) -> "Axis":
-        """The axis that holds all values, widened by a share of their range on either side."""
-        low, high = min(values, default=0.0), max(values, default=1.0)
-        if logarithmic:
-            return cls(max(low, 1e-12), max(high, 2e-12), True)
-        if low == high:
-            low, high = low - 0.5 * abs(low or 1.0), high + 0.5 * abs(high or 1.0)
-        room = margin * (high - low)
-        return cls(low - room, high + room)
-
-    def at(self, value: float) -> float:
-        """Where a value lies, in per cent of the axis.
-
-        >>> Axis(0.0, 4.0).at(1.0), Axis(1.0, 100.0, True).at(10.0)
-        (25.0, 50.0)
-        """
-        low, high = self.low, self.high
-        if self.logarithmic:
-            low, high, value = math.log(low), math.log(high), math.log(max(value, 1e-12))
-        return round(100 * (value - low) / (high - low), 2) if high > low else 50.0
-
-    def ticks(self, count: int = 4) -> list[Tick]:
-        """Round values along the axis, about `count` of them.
-
-        >>> [tick.text for tick in Axis(0.02, 0.91).ticks()]
-        ['.2', '.4', '.6', '.8']
-        >>> [tick.text for tick in Axis(1.0, 64.0, True).ticks()]
-        ['1', '4', '16', '64']
-        """
-        if self.logarithmic:
-            powers = [
-                2.0**n for n in range(math.ceil(math.log2(self.low) - 1e-9), int(math.log2(self.high) + 1e-9) + 1)
-            ]
-            return [Tick(self.at(value), number(value)) for value in powers[:: max(1, math.ceil(len(powers) / count))]]
-        rough = (self.high - self.low) / count
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(
-            power * factor for factor in (1, 2, 5, 10) if (self.high - self.low) / (power * factor) <= count + 1
-        )
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        return [Tick(self.at(n * step), number(n * step)) for n in range(first, last + 1)]
-
-
-def number(value: float) -> str:
-    """A number as short as it can be read.
-
-    >>> number(0.25), number(-0.5), number(1200.0), number(0.0), number(1e-5)
-    ('.25', '−.5', '1200', '0', '1e-05')
-    """
-    text = f"{value:.4g}"
-    if text.startswith("0."):
-        text = text[1:]
-    elif text.startswith("-0."):
-        text = "-" + text[2:]
-    return text.replace("-", "−") if "e" not in text else text
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A row of a dot plot: mean, one standard deviation over seeds either side, 95 % interval over test videos."""
-
-    name: str
-    kind: Kind
-    text: str
-    """The figures in words."""
-    at: float
-    deviation: tuple[float, float]
-    interval: tuple[float, float] | None
-
-
-@dataclass(frozen=True)
-class Dots:
-    """Rows of one metric side by side on one axis; all places in per cent of it."""
-
-    title: str
-    rows: Sequence[Dot]
-    ticks: Sequence[Tick]
-    baseline: float | None
-    """Where raw features lie, if they are one row."""
-
-
-@dataclass(frozen=True)
-class DotValue:
-    """What a row of a dot plot shows, in the unit of the axis."""
-
-    name: str
-    kind: Kind
-    mean: float
-    std: float
-    interval: tuple[float, float] | None
-    text: str
-
-
-def dots(title: str, values: Sequence[DotValue]) -> Dots:
-    """Lay out the rows on an axis that holds all of them."""
-    ends = [v.mean for v in values] + [v.mean - v.std for v in values] + [v.mean + v.std for v in values]
-    ends += [end for v in values if v.interval is not None for end in v.interval]
-    axis = Axis.over(ends, margin=0.06)
-    rows = [
-        Dot(
-            v.name,
-            v.kind,
-            v.text,
-            axis.at(v.mean),
-            (axis.at(v.mean - v.std), axis.at(v.mean + v.std)),
-            None if v.interval is None else (axis.at(v.interval[0]), axis.at(v.interval[1])),
-        )
-        for v in values
-    ]
-    raw = [row.at for row in rows if row.kind == "raw"]
-    return Dots(title, rows, axis.ticks(6), raw[0] if len(raw) == 1 else None)
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a chart."""
-
-    name: str
-    hue: int | None
-    """Number of its color; None is gray, for raw features."""
-    dashed: bool
-    points: str
-    """`x,y x,y …` in per cent, y from the top, as SVG has it."""
-    last: str
-    """Its last value as text."""
-
-
-@dataclass(frozen=True)
-class Chart:
+class Panel:
     """Lines over one pair of axes."""
 
     title: str
     x_label: str
-    lines: Sequence[Line]
-    x_ticks: Sequence[Tick]
-    y_ticks: Sequence[Tick]
+    lines: Mapping[str, Curve]
+    """x and y by name; the line "raw" is gray."""
     reference: float | None = None
-    """Where a level line lies, in per cent from the bottom."""
+    """Level of a dashed horizontal line."""
+    logarithmic: bool = False
+    """Whether the x axis is logarithmic, to base 2."""
 
     @property
-    def described(self) -> str:
-        """The chart for those who cannot see it."""
-        ends = "; ".join(f"{line.name} ends at {line.last}" for line in self.lines)
+    def description(self) -> str:
+        """Text alternative."""
+        ends = "; ".join(f"{name} ends at {ys[-1]:.3g}" for name, (_, ys) in self.lines.items())
         return f"{self.title} against {self.x_label}: {ends}."
 
 
-def chart(
-    title: str,
-    x_label: str,
-    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    *,
-    gray: str | None = None,
-    logarithmic: bool = False,
-    reference: float | None = None,
-) -> Chart:
-    """Lay out lines, each x and y; the one called `gray` has no color. Lines without a point are left out."""
-    drawn = {name: thinned(*line) for name, line in lines.items() if len(line[0])}
-    x_axis = Axis.over([x for xs, _ in drawn.values() for x in xs], logarithmic=logarithmic)
-    values = [y for _, ys in drawn.values() for y in ys] + ([] if reference is None else [reference])
-    y_axis = Axis.over(values, margin=0.05)
-    laid: list[Line] = []
-    hue = 0
-    for name, (xs, ys) in drawn.items():
-        points = " ".join(f"{x_axis.at(x):g},{100 - y_axis.at(y):g}" for x, y in zip(xs, ys, strict=True))
-        laid.append(
-            Line(name, None if name == gray else hue % HUES, hue >= HUES, points, number(float(f"{ys[-1]:.3g}")))
-        )
-        hue += name != gray
-    return Chart(
-        title, x_label, laid, x_axis.ticks(5), y_axis.ticks(), None if reference is None else y_axis.at(reference)
+def similarity_panels(curves: StudyCurves) -> list[Panel]:
+    """Mean cosine similarity against the distance in snippets, for whole videos and for windows."""
+    titles = {"whole": "cosine similarity, whole videos", "windows": "cosine similarity, sampled windows"}
+    panels = [
+        Panel(titles.get(part, part), "temporal distance (snippets)", drawn_lines(lines))
+        for part, lines in curves.similarity.items()
+    ]
+    return [panel for panel in panels if panel.lines]
+
+
+def assumption_panels(curves: StudyCurves) -> list[Panel]:
+    """Share of windows that satisfy the assumption against the window's length; no panel without a line."""
+    lines = drawn_lines(curves.assumption_share)
+    title = "share of windows satisfying the assumption"
+    return (
+        [Panel(title, "window (snippets); dashed: chance", lines, reference=CHANCE, logarithmic=True)] if lines else []
     )
 
 
-def thinned(xs: Sequence[float], ys: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The line with no more points than a plot can show: stretches of it averaged.
+def training_panels(logs: Mapping[str, Sequence[Mapping[str, Any]]], prefix: str = "") -> list[Panel]:
+    """Every value that training logs have, against the epoch."""
+    panels = []
+    for key, title in TRAINING_PANELS.items():
+        lines = {
+            name: ([row["epoch"] for row in rows if key in row], [row[key] for row in rows if key in row])
+            for name, rows in logs.items()
+        }
+        if drawn_lines(lines):
+            panels.append(Panel(f"{prefix}{title}", "epoch", drawn_lines(lines)))
+    return panels
 
-    >>> thinned(range(4), [1, 2, 3, 4])
-    ([0.0, 1.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0])
+
+def study_curves(inspections: Mapping[str, Inspection]) -> StudyCurves:
+    """Curves of inspected feature sets."""
+    return StudyCurves(
+        similarity={
+            "whole": {n: (i.whole.distance.tolist(), i.whole.similarity.tolist()) for n, i in inspections.items()},
+            "windows": {
+                n: (i.windows.distance.tolist(), i.windows.similarity.tolist()) for n, i in inspections.items()
+            },
+        },
+        assumption_share={
+            n: (i.assumption.length.tolist(), i.assumption.share.tolist()) for n, i in inspections.items()
+        },
+    )
+
+
+def drawn_lines(lines: Mapping[str, Curve]) -> dict[str, Curve]:
+    """Lines that have a point, with at most `MOST_POINTS` points each."""
+    return {name: (_averaged(xs), _averaged(ys)) for name, (xs, ys) in lines.items() if len(xs)}
+
+
+def _averaged(values: Sequence[float]) -> list[float]:
+    """Values, or averages of stretches of them if there are too many.
+
+    >>> _averaged([1, 2, 3])
+    [1.0, 2.0, 3.0]
     """
-    if len(xs) <= MOST_POINTS:
-        return [float(x) for x in xs], [float(y) for y in ys]
-    return _averaged(np.asarray(xs, np.float64)), _averaged(np.asarray(ys, np.float64))
+    if len(values) <= MOST_POINTS:
+        return [float(value) for value in values]
+    return [float(part.mean()) for part in np.array_split(np.asarray(values, np.float64), MOST_POINTS)]
 
 
-def _averaged(values: Float[np.ndarray, " points"]) -> list[float]:
-    return [float(part.mean()) for part in np.array_split(values, MOST_POINTS)]
+def curve_plot(panels: Sequence[Panel], columns: int = 2) -> Figure:
+    """Plot panels on a grid, with one legend below."""
+    columns = max(1, min(columns, len(panels)))
+    rows = max(1, -(-len(panels) // columns))
+    names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
+    legend_columns = columns * (1 if max(map(len, names), default=0) > 20 else 2)
+    legend_rows = -(-len(names) // legend_columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.9 * columns, 2.5 * rows + 0.2 * legend_rows + 0.1))
+        styles = _line_styles(names)
+        handles: dict[str, Any] = {}
+        grid = figure.subplots(rows, columns, squeeze=False).flat
+        for axes, panel in zip(grid, panels, strict=False):
+            for name, (xs, ys) in panel.lines.items():
+                marker = "o" if len(xs) < 10 else None
+                handles[name] = axes.plot(xs, ys, linewidth=1.6, marker=marker, markersize=3, **styles[name])[0]
+            if panel.reference is not None:
+                axes.axhline(panel.reference, color=GRAY, linewidth=0.8, linestyle="--")
+            if panel.logarithmic:
+                axes.set_xscale("log", base=2)
+                axes.xaxis.set_major_formatter("{x:g}")
+            else:
+                axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            axes.grid(color=GRAY, alpha=0.2, linewidth=0.6)
+            axes.set_title(panel.title)
+            axes.set_xlabel(panel.x_label)
+        for axes in list(grid):
+            axes.set_axis_off()
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=legend_columns)
+    return figure
+
+
+def _line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Gray for raw features, then the palette; dashed after its last color."""
+    styles: dict[str, dict[str, Any]] = {"raw": {"color": GRAY}}
+    for number, name in enumerate(name for name in names if name != "raw"):
+        dash = "-" if number < len(PALETTE) else "--"
+        styles[name] = {"color": PALETTE[number % len(PALETTE)], "linestyle": dash}
+    return styles
+
+
+def error_bar_plot(rows: Sequence[Row], metric: Metric, best_control: str | None = None) -> Figure:
+    """Plot one metric of every row: mean, standard deviation over the seeds, interval over the test videos.
+
+    Raw features, if they are one row, and the best control are dashed lines across all rows.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.4, 0.6 + 0.36 * max(1, len(rows))))
+        axes = figure.subplots()
+        raw = [row.name for row in rows if row.kind == "raw"]
+        references = {best_control, raw[0] if len(raw) == 1 else None}
+        label: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "va": "center", "annotation_clip": False}
+        for position, row in enumerate(rows):
+            summary, color = row.summaries[metric.key], KIND_COLORS[row.kind]
+            mean, std = 100 * summary.mean, 100 * summary.std
+            if summary.interval is not None:
+                low, high = (100 * end for end in summary.interval)
+                axes.errorbar(mean, position, xerr=[[mean - low], [high - mean]], color=color, capsize=3, linewidth=1)
+            axes.plot([mean - std, mean + std], [position, position], color=color, linewidth=4, alpha=0.55)
+            axes.plot(mean, position, marker="o", color=color, markersize=5.5)
+            if row.name in references:
+                axes.axvline(mean, color=color, linewidth=0.8, linestyle="--", zorder=0)
+            weight = "bold" if row.kind == "compared" else "normal"
+            name = row.name if len(row.name) <= LONGEST_NAME else row.name[: LONGEST_NAME - 1] + "…"
+            axes.annotate(name, (0, position - 0.48), fontweight=weight, **label)
+            text = f"{mean_and_std(summary)} {interval(summary.interval)}".strip()
+            axes.annotate(text, (1, position - 0.48), ha="right", fontsize=8, **label)
+        axes.set_ylim(len(rows) - 0.6, -0.8)
+        axes.margins(x=0.06)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", color=GRAY, alpha=0.25, linewidth=0.6)
+        axes.set_xlabel(f"{metric.title}, %")
+    return figure
+
+
+def similarity_map_plot(
+    maps: Mapping[str, Float[np.ndarray, "time time"]],
+    segments: Segments | None,
+    extent: tuple[float, float],
+    unit: str,
+    classes: Sequence[str],
+) -> Figure:
+    """Plot the cosine similarity of every snippet with every other, one panel per feature set, below its segments.
+
+    `extent` is the start of the first snippet and the end of the last one, in `unit` ("seconds" or "snippets"). Every
+    panel has its own range of colors, from the 1st to the 99th percentile off the diagonal, so that small differences
+    show where everything is similar.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.9 * len(maps), 4.6))
+        grid = figure.subplots(2, len(maps), squeeze=False, height_ratios=[1, 14], sharex="col")
+        for column, (name, values) in enumerate(maps.items()):
+            band, axes = grid[0, column], grid[1, column]
+            low, high = extent
+            off_diagonal = values[~np.eye(len(values), dtype=bool)]
+            least, most = np.percentile(off_diagonal, [1, 99]) if off_diagonal.size else (-1, 1)
+            image = axes.imshow(
+                values, cmap="magma", vmin=least, vmax=most, extent=(low, high, high, low), aspect="auto"
+            )
+            figure.colorbar(image, ax=axes, location="bottom", fraction=0.04, pad=0.02, aspect=40)
+            axes.set_xlabel(unit)
+            if column == 0:
+                axes.set_ylabel(unit)
+            _segment_band(band, segments, classes, legend=column == 0)
+            band.set_title(name)
+    return figure
+
+
+def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str], *, legend: bool) -> None:
+    axes.set_ylim(0, 1)
+    axes.set_yticks([])
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(bottom=False, labelbottom=False)
+    if segments is None:
+        return
+    for start, end, label in zip(segments.start, segments.end, segments.label, strict=True):
+        color = PALETTE[label % len(PALETTE)]
+        axes.add_patch(Rectangle((start, 0), end - start, 1, color=color, linewidth=0))
+    present = sorted(set(segments.label.tolist()))
+    names = [Rectangle((0, 0), 1, 1, color=PALETTE[label % len(PALETTE)]) for label in present]
+    if legend and present and len(present) <= 6:
+        axes.legend(
+            names,
+            [classes[label] for label in present],
+            loc="lower left",
+            bbox_to_anchor=(0, 1.9),
+            ncols=6,
+            fontsize=7,
+            handlelength=1,
+        )
+
+
+def diagnosis_plot(result: DetectionResult) -> Figure:
+    """Plot the share of each kind of error, and the average mAP by instance length, both in per cent.
+
+    Raises ValueError if the result was not diagnosed.
+    """
+    diagnosis = result.diagnosis
+    if diagnosis is None:
+        raise ValueError("the result has no diagnosis; evaluate with diagnosed=True")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.2))
+        errors, lengths = figure.subplots(1, 2)
+        kinds = list(diagnosis.share)
+        shares = [100 * share for share in diagnosis.share.values()]
+        bars = errors.barh(kinds, shares, color=PALETTE[: len(kinds)])
+        errors.bar_label(
+            bars,
+            [f"{share:.0f} %  ({diagnosis.count[kind]})" for kind, share in zip(kinds, shares, strict=True)],
+            padding=3,
+        )
+        errors.invert_yaxis()
+        errors.set_xlim(0, max(1.0, *shares) * 1.35)
+        errors.set_xlabel("share of the error, % (count)")
+        errors.set_title(f"at tIoU {threshold_name(diagnosis.tiou)}, mAP {100 * diagnosis.mean_ap:.1f} %")
+
+        ranges = [f"> {one.low:g}" if one.high == float("inf") else f"≤ {one.high:g}" for one in result.lengths]
+        names = [f"{one.name}\n{text} s\n({one.instances})" for one, text in zip(result.lengths, ranges, strict=True)]
+        lengths.bar(names, [100 * (one.mean or 0.0) for one in result.lengths], color=PALETTE[0])
+        lengths.axhline(100 * result.average_precision.mean, color=GRAY, linestyle="--", linewidth=1)
+        lengths.set_ylabel("average mAP, %")
+        lengths.set_xlabel("instance length (number of instances)")
+        lengths.set_title(f"dashed: all instances, {100 * result.average_precision.mean:.1f} %")
+    return figure

@@ -1,20 +1,20 @@
-"""Folders that a report is made of: experiments, and training runs of modules and of heads."""
+"""Folders that a report reads: studies, and training runs of modules and of detectors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json
-from sola.report.result import RESULT, Result, read_result
+from sola.evaluation.results import RESULT, StudyResult, read_result
 from sola.training.run import Run
 
 DETECTIONS = "detections.json"
 RAW = "raw"
-"""What features are called that went through nothing."""
+"""Name of untransformed features."""
 ORDER = ("table1", "table2", "table3", "table5", "table6", "figure1", "sectionC")
-"""In which the experiments of a folder come; others come after them."""
+"""Order of the studies of a folder; others come last."""
 EXPECTED = (
     "expected the folder of `sola reproduce` or one of its experiments, or a run of `sola train` or "
     "`sola train-detector`"
@@ -22,28 +22,28 @@ EXPECTED = (
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """One experiment's result, and the folder that the paths in it start from."""
+class Study:
+    """A study's result, and the folder that its paths are relative to."""
 
     out: Path
-    result: Result
+    result: StudyResult
 
     def features(self) -> dict[str, tuple[Path, ...]]:
-        """The features of each row, of its first seed; several paths are joined on channels."""
+        """Features of each row's first seed; several paths are joined on channels."""
         found = {}
         for row in self.result.ordered():
-            if row.kind == "raw":  # under whatever head
-                found[RAW] = tuple(map(Path, self.result.data.features))
+            if row.kind == "raw":  # with any detector
+                found[RAW] = self.result.data.features
             elif row.features:
                 found.setdefault(row.base, (self.out / row.features[0],))
         return found
 
     def detections(self) -> dict[str, Path]:
-        """The detections of each row that has a head, of its first seed."""
+        """Detections of the first seed of each row that has a detector."""
         return {row.name: self.out / row.heads[0] / DETECTIONS for row in self.result.ordered() if row.heads}
 
     def logs(self, part: Literal["modules", "heads"]) -> dict[str, list[dict[str, Any]]]:
-        """The training log of each row's module or head, of its first seed; rows without one are left out."""
+        """Training log of each row's module or detector, of its first seed; rows without a log are left out."""
         folders = {}
         for row in self.result.ordered():
             if part == "modules" and row.modules:
@@ -56,33 +56,33 @@ class Experiment:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A training run of a module or of a head."""
+    """A training run of a module or of a detector."""
 
     name: str
     folder: Path
-    kind: Literal["module", "head"]
+    kind: Literal["module", "detector"]
     features: tuple[Path, ...]
-    """What it was trained on, as far as it says; several are joined on channels."""
+    """Features it was trained on, as far as its config says; several are joined on channels."""
     annotations: Path | None
     label_key: str
 
     @property
     def detections(self) -> Path | None:
-        """The detections that lie in its folder."""
+        """Detections in its folder; None if there are none."""
         path = self.folder / DETECTIONS
         return path if path.is_file() else None
 
     def log(self) -> list[dict[str, Any]]:
-        """A row an epoch."""
+        """One row per epoch."""
         return Run(self.folder).rows()
 
 
-def read_sources(paths: Sequence[Path]) -> tuple[list[Experiment], list[TrainedRun]]:
-    """Read the folders that were named, each once.
+def read_sources(paths: Sequence[Path]) -> tuple[list[Study], list[TrainedRun]]:
+    """Read studies and training runs; a folder named twice is read once.
 
-    Raises SolaError for a folder that is none of ours, or that holds nothing yet.
+    Raises SolaError for a folder that is neither, or that holds no result yet.
     """
-    experiments: dict[Path, Experiment] = {}
+    studies: dict[Path, Study] = {}
     runs: dict[Path, TrainedRun] = {}
     for path in paths:
         folder = path.resolve()
@@ -90,10 +90,10 @@ def read_sources(paths: Sequence[Path]) -> tuple[list[Experiment], list[TrainedR
             raise SolaError(f"{path}: no such folder; {EXPECTED}")
         results = [folder / RESULT] if (folder / RESULT).is_file() else sorted(folder.glob(f"*/{RESULT}"), key=_place)
         for result in results:
-            experiments.setdefault(result.parent, Experiment(result.parent.parent, read_result(result)))
+            studies.setdefault(result.parent, Study(result.parent.parent, read_result(result)))
         if not results:
             runs.setdefault(folder, _trained_run(path, folder))
-    return list(experiments.values()), _told_apart(list(runs.values()))
+    return list(studies.values()), _with_distinct_names(list(runs.values()))
 
 
 def _place(result: Path) -> tuple[int, str]:
@@ -116,18 +116,18 @@ def _trained_run(path: Path, folder: Path) -> TrainedRun:
     return TrainedRun(
         name=folder.name,
         folder=folder,
-        kind="module" if "module" in config else "head",
+        kind="module" if "module" in config else "detector",
         features=tuple(Path(str(source)) for source in sources),
         annotations=None if annotations is None else Path(annotations),
         label_key=str(requested.get("label_key", "label")),
     )
 
 
-def _told_apart(runs: list[TrainedRun]) -> list[TrainedRun]:
-    """The runs under names of their own: of those that share one, the folder above it is named too."""
+def _with_distinct_names(runs: list[TrainedRun]) -> list[TrainedRun]:
+    """Prefix the parent folder's name to names that several runs share."""
     names = [run.name for run in runs]
-    told = []
+    renamed = []
     for run in runs:
         name = run.name if names.count(run.name) == 1 else f"{run.folder.parent.name}/{run.folder.name}"
-        told.append(TrainedRun(name, run.folder, run.kind, run.features, run.annotations, run.label_key))
-    return told
+        renamed.append(replace(run, name=name))
+    return renamed

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from sola.core.files import replacing
 from sola.data.segments import Segments
-from sola.report.figures import GRAY, PALETTE, STYLE
+from sola.report.plots import GRAY, PALETTE, STYLE
 
 LANES = 8
 """Classes that are shown: those of the best detections."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -10,25 +9,27 @@ from jaxtyping import Bool, Float
 from sola.core.files import read_json
 from sola.data.dataset import Dataset
 from sola.data.snippet_labels import unit_vectors
+from sola.data.source import DataSource
 from sola.evaluation.controls import Transform
-from sola.evaluation.similarity import inspect, obeys, window_maps
+from sola.evaluation.results import Curve, Kind, Metric, Row, StudyCurves, StudyResult
+from sola.evaluation.similarity import inspect, satisfies_assumption, window_maps
 from sola.studies.catalog import RAW, Experiment
-from sola.studies.measuring import Measured, Metric, video_draws
-from sola.studies.outcome import Row, comparisons
+from sola.studies.measuring import Measured, video_draws
+from sola.studies.outcome import comparisons, summaries
 from sola.studies.pool import Pool
 from sola.studies.work import FEATURES, fitted, make_module
-from sola.studies.workspace import Data, Workspace
+from sola.studies.workspace import Workspace
 from sola.training.run import Run
 
 WINDOWS = 32
 """Windows drawn from each video."""
 GROUP = "assumption"
 METRICS = (
-    Metric("obedience", "windows that obey"),
-    Metric("obedience_repeated", "…, videos that repeat an action"),
-    Metric("obedience_once", "…, other videos"),
+    Metric("assumption_share", "windows that satisfy the assumption"),
+    Metric("assumption_share_repeated", "…, videos that repeat an action"),
+    Metric("assumption_share_once", "…, other videos"),
 )
-"""Shares of windows of the length that is trained on."""
+"""Shares of windows of the length used in training."""
 
 Say = Callable[[str, int, int], None]
 Video = Float[np.ndarray, "_ channels"]
@@ -40,11 +41,11 @@ class Assumption:
 
     experiment: Experiment
     workspace: Workspace
-    data: Data
+    data: DataSource
     seeds: int
 
-    def run(self, pool: Pool, say: Say) -> dict[str, Any]:
-        """Train the modules that are missing, measure, and return the result as JSON has it."""
+    def run(self, pool: Pool, say: Say) -> StudyResult:
+        """Train the modules that are missing, measure, and return the result."""
         (variant,) = self.experiment.variants
         recipes = [variant.recipe.override(seed=seed) for seed in range(self.seeds)]
         runs = [self.workspace.module(recipe) for recipe in recipes]
@@ -70,50 +71,62 @@ class Assumption:
 
         modules = [test.with_features(run / FEATURES) for run in runs]
         raw = tuple(str(path.absolute()) for path in self.data.features)
-        rows = [Row(RAW, "raw", GROUP, (measured(seen(test)),), features=raw)]
+        of_rows: dict[str, tuple[Kind, list[Measured]]] = {RAW: ("raw", [measured(seen(test))])}
         for name, control in controls.items():
-            rows.append(Row(name, "control", GROUP, (measured(seen(test, control.at_seed(0))),)))
+            of_rows[name] = ("control", [measured(seen(test, control.at_seed(0)))])
+        of_rows[variant.name] = ("compared", [measured(seen(one)) for one in modules])
+        metrics = tuple(metric for metric in METRICS if metric.key in of_rows[RAW][1][0].values)
         relative = tuple(self.workspace.relative(run) for run in runs)
-        made = tuple(f"{run}/{FEATURES}" for run in relative)
-        of_seeds = tuple(measured(seen(one)) for one in modules)
-        rows.append(Row(variant.name, "compared", GROUP, of_seeds, features=made, modules=relative))
+        folders = {"raw": raw, "compared": tuple(f"{run}/{FEATURES}" for run in relative)}
+        rows = tuple(
+            Row(
+                name=name,
+                kind=kind,
+                summaries=summaries(seeds, metrics),
+                group=GROUP,
+                features=folders.get(kind, ()),
+                modules=relative if kind == "compared" else (),
+            )
+            for name, (kind, seeds) in of_rows.items()
+        )
         shown = {RAW: seen(test), "centered": seen(test, controls["centered"].at_seed(0))}
         shown[variant.name] = seen(modules[0])
-        metrics = [metric for metric in METRICS if metric.key in of_seeds[0].figures]
-        return {
-            "experiment": self.experiment.name,
-            "title": self.experiment.title,
-            "lead": (
-                f"Share of windows of {positions} snippets, {step} apart, whose near snippets are more alike than "
+        of_seeds = {name: seeds for name, (_, seeds) in of_rows.items()}
+        return StudyResult(
+            experiment=self.experiment.name,
+            title=self.experiment.title,
+            lead=(
+                f"Share of windows of {positions} snippets, {step} apart, whose near snippets are more similar than "
                 f"their far ones; chance is one half. {len(test)} test videos, {int(repeats.sum())} of them with an "
                 "action more than once."
             ),
-            "data": self.data.to_json(),
-            "seeds": self.seeds,
-            "metrics": [{"key": one.key, "title": one.title, "percent": True} for one in metrics],
-            "rows": [row.to_json(metrics, comparable=False) for row in rows],
-            "comparisons": comparisons(rows, metrics, len(test)),
-            "curves": curves(shown, repeats, step, positions),
-            "notes": [],
-        }
+            data=self.data,
+            seeds=self.seeds,
+            metrics=metrics,
+            rows=rows,
+            comparisons=comparisons(rows, of_seeds, metrics, len(test)),
+            curves=curves(shown, repeats, step, positions),
+        )
 
 
 def curves(
     shown: Mapping[str, Sequence[Video]], repeats: Bool[np.ndarray, " videos"], step: int, positions: int
-) -> dict[str, Any]:
-    """Similarity against distance, and share of obedient windows by their length, also of videos that repeat."""
-    whole, windows, obedience = {}, {}, {}
+) -> StudyCurves:
+    """Similarity against distance, and the share of windows that satisfy the assumption, against their length."""
+    whole: dict[str, Curve] = {}
+    windows: dict[str, Curve] = {}
+    shares: dict[str, Curve] = {}
     for name, videos in shown.items():
         found = inspect(videos, step=step, positions=positions)
-        whole[name] = [found.whole.distance.tolist(), found.whole.similarity.tolist()]
-        windows[name] = [found.windows.distance.tolist(), found.windows.similarity.tolist()]
-        obedience[name] = [found.obedience.length.tolist(), found.obedience.share.tolist()]
+        whole[name] = (found.whole.distance.tolist(), found.whole.similarity.tolist())
+        windows[name] = (found.windows.distance.tolist(), found.windows.similarity.tolist())
+        shares[name] = (found.assumption.length.tolist(), found.assumption.share.tolist())
         if repeats.any() and not repeats.all():
             for which, chosen in (("repeated", repeats), ("once", ~repeats)):
                 some = [video for video, taken in zip(videos, chosen, strict=True) if taken]
-                part = inspect(some, step=step, positions=positions).obedience
-                obedience[f"{name}, {which}"] = [part.length.tolist(), part.share.tolist()]
-    return {"similarity": {"whole": whole, "windows": windows}, "obedience": obedience}
+                part = inspect(some, step=step, positions=positions).assumption
+                shares[f"{name}, {which}"] = (part.length.tolist(), part.share.tolist())
+    return StudyCurves(similarity={"whole": whole, "windows": windows}, assumption_share=shares)
 
 
 def _repeats(labels: np.ndarray) -> bool:
@@ -122,12 +135,12 @@ def _repeats(labels: np.ndarray) -> bool:
 
 
 def _shares(videos: Sequence[Video], step: int, positions: int) -> Float[np.ndarray, " videos"]:
-    """Share of obedient windows in each video; NaN where it holds no window."""
+    """Share of windows that satisfy the assumption in each video; NaN for a video without a window."""
     generator = np.random.default_rng(0)
     shares = []
     for video in videos:
         maps = window_maps([unit_vectors(video)], step, positions, WINDOWS, generator)
-        shares.append(float(obeys(maps).mean()) if len(maps) else np.nan)
+        shares.append(float(satisfies_assumption(maps).mean()) if len(maps) else np.nan)
     return np.array(shares)
 
 
@@ -135,13 +148,13 @@ def _measured(
     shares: Float[np.ndarray, " videos"], repeats: Bool[np.ndarray, " videos"], draws: np.ndarray
 ) -> Measured:
     """Mean share over videos: all, those that repeat an action, the others; a kind that is not there is left out."""
-    figures, drawn = {}, {}
+    values, drawn = {}, {}
     valid = ~np.isnan(shares)
     for key, chosen in (("", valid), ("_repeated", valid & repeats), ("_once", valid & ~repeats)):
         if chosen.any():
             weights = draws * chosen
             total = weights.sum(axis=1)
-            figures[f"obedience{key}"] = float(shares[chosen].mean())
+            values[f"assumption_share{key}"] = float(shares[chosen].mean())
             mean = (weights @ np.nan_to_num(shares)) / np.maximum(total, 1)
-            drawn[f"obedience{key}"] = np.where(total > 0, mean, figures[f"obedience{key}"])
-    return Measured(figures, drawn)
+            drawn[f"assumption_share{key}"] = np.where(total > 0, mean, values[f"assumption_share{key}"])
+    return Measured(values, drawn)

@@ -16,9 +16,20 @@ from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
 from sola.evaluation.similarity import Video as VideoArray
 from sola.evaluation.similarity import compare, cosine_map
+from sola.evaluation.tables import mean_and_std, p_statement, percent, row_name
 from sola.pipeline.transform_job import transform
-from sola.report.figures import metric_bars, obedience, png, similarity_distance, similarity_maps, training_curves
-from sola.report.page import Page, Picture, Section, probe_table
+from sola.report.page import Page, Plot, Section, Table
+from sola.report.plots import (
+    Panel,
+    assumption_panels,
+    curve_plot,
+    error_bar_plot,
+    similarity_map_plot,
+    similarity_panels,
+    study_curves,
+    training_panels,
+)
+from sola.report.saving import png
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.network import SoLa
 from sola.softlanding.train import train
@@ -88,21 +99,22 @@ def _page(
     found = compare([validation.read(video) for video in validation.videos], views, step=config.step)
     full, few = results.values()
     few_title = list(results)[1]
-    best = full.best_control
+    best = full.best_control("roc_auc")
     assert best is not None
     shown = _shown(validation)
     maps = {name: cosine_map(view(validation.read(shown))) for name, view in views.items()}
     assert shown.duration is not None
-    picture = similarity_maps(maps, shown.segments, (0, shown.duration), "seconds", data.classes)
-    (out / "picture.png").write_bytes(png(picture))
-    full_json, few_json = full.to_json(), few.to_json()
+    map_plot = similarity_map_plot(maps, shown.segments, (0, shown.duration), "seconds", data.classes)
+    (out / "picture.png").write_bytes(png(map_plot))
+    curves = study_curves(found)
+    logs = {name: Run(out / "runs" / f"{recipe}-0").rows() for name, recipe in RUNS.items()}
     return Page(
         title=heading,
         lead=(
             "Features of a frozen snippet encoder that never saw where an action begins or ends. A small module "
             "learned, without one label, to let the actions show. This page was written by sola demo."
         ),
-        figures=[
+        numbers=[
             (_percent(full, "raw"), "ROC-AUC of action against background, raw features"),
             (_percent(full, best), f"the best control: {best}"),
             (_percent(full, "SoLa, auto"), "SoLa, its settings chosen from the features"),
@@ -112,75 +124,46 @@ def _page(
             Section(
                 "One video, before and after",
                 [
-                    "Each square compares every moment of one validation video with every other: bright is alike, the "
-                    "scale stands below. Features that knew where actions begin and end would show a bright block for "
+                    "Each square compares every moment of one validation video with every other: bright is similar, "
+                    "the scale is below. Features that knew where actions begin and end would show a bright block for "
                     "each and nothing else. Colored bars are the annotated actions.",
                 ],
-                [Picture(picture, f"Cosine similarity within {shown.id}.", "Three similarity maps of one video.")],
+                [Plot(map_plot, "Three similarity maps of one video.", f"Cosine similarity within {shown.id}.")],
             ),
             Section(
-                "What a linear classifier reads off them",
+                "Linear evaluation",
                 [
                     "Labels enter here for the first time: a linear classifier learns action against background on the "
                     "training videos and is measured on the validation videos. A gain that a control also gives is not "
                     "a gain of SoLa.",
                 ],
+                [_error_bars(full, "all labels"), _error_bars(few, few_title)],
                 [
-                    Picture(
-                        metric_bars(full_json["rows"], "roc_auc", "ROC-AUC, all labels", full.best_control),
-                        "Dots are means over seeds, bars one standard deviation; the line is the best control.",
-                        "ROC-AUC of raw features, controls and SoLa with all labels.",
-                    ),
-                    Picture(
-                        metric_bars(few_json["rows"], "roc_auc", f"ROC-AUC, {few_title}", few.best_control),
-                        f"The same with {few_title}, drawn anew for each seed.",
-                        "ROC-AUC of raw features, controls and SoLa with few labels.",
-                    ),
-                ],
-                [
-                    probe_table(
-                        full_json,
+                    probe_page_table(
+                        full,
                         "All labels, %, ± standard deviation over seeds; p: paired bootstrap over "
                         "validation videos, Holm-corrected.",
                     ),
-                    probe_table(few_json, f"{few_title.capitalize()}, likewise."),
+                    probe_page_table(few, f"{few_title.capitalize()}, likewise."),
                 ],
             ),
             Section(
                 "The assumption behind it",
                 [
-                    "SoLa assumes that within a short window near snippets are more alike than far ones. Left: whole "
-                    "videos; right: windows as they are drawn in training.",
+                    "SoLa assumes that within a short window near snippets are more similar than far ones. First: mean "
+                    "cosine similarity of two snippets against the distance between them, in whole videos and in "
+                    "windows as they are drawn in training. Last: the share of windows in which near snippets are more "
+                    "similar than far ones.",
                 ],
-                [
-                    Picture(
-                        similarity_distance(
-                            {name: (i.whole.distance, i.whole.similarity) for name, i in found.items()},
-                            {name: (i.windows.distance, i.windows.similarity) for name, i in found.items()},
-                        ),
-                        "Mean cosine similarity of two snippets against the distance between them.",
-                        "Similarity falls with distance, most steeply after SoLa.",
-                    ),
-                    Picture(
-                        obedience({name: (i.obedience.length, i.obedience.share) for name, i in found.items()}),
-                        "Share of windows in which near snippets are more alike than far ones.",
-                        "Share of windows that obey the assumption against their length.",
-                    ),
-                ],
+                [_panel(panel) for panel in (*similarity_panels(curves), *assumption_panels(curves))],
             ),
             Section(
                 "Training",
                 [f"auto chose {name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()],
-                [
-                    Picture(
-                        training_curves({name: Run(out / "runs" / f"{r}-0").rows() for name, r in RUNS.items()}),
-                        "Loss, gate, and two measures of collapse, first seed.",
-                        "Training curves of both recipes.",
-                    )
-                ],
+                [_panel(panel) for panel in training_panels(logs)],
             ),
             Section(
-                "What this shows, and what not",
+                "Results and limitations",
                 [
                     "One set of the project's benchmark: a drawn figure that acts, stands about and walks in untrimmed "
                     "videos, exact boundaries, two frozen encoders, two timelines, three levels of scene. The recipe "
@@ -198,8 +181,41 @@ def _page(
     )
 
 
+def _panel(panel: Panel) -> Plot:
+    return Plot(curve_plot([panel]), panel.description)
+
+
+def _error_bars(result: ProbeResult, labels: str) -> Plot:
+    """ROC-AUC of every row."""
+    return Plot(
+        error_bar_plot(result.rows, result.metrics[0], result.best_control("roc_auc")),
+        f"ROC-AUC of raw features, controls and SoLa, {labels}.",
+        f"ROC-AUC, {labels}. Dots are means over seeds, bars one standard deviation; dashed are raw features and the "
+        "best control.",
+    )
+
+
+def probe_page_table(result: ProbeResult, caption: str) -> Table:
+    """Rows of a probe in per cent, ± the standard deviation over seeds."""
+    metrics = [metric for metric in result.metrics if metric.key != "accuracy"]
+    best = result.best_control("roc_auc")
+    rows = []
+    for row in result.rows:
+        found = None if best is None else result.comparison(row.name, best, "roc_auc")
+        verdict = ""
+        if found is not None:
+            verdict = f"{percent(found.difference, signed=True)}, {p_statement(found.p_corrected)}"
+        rows.append((row_name(row, best), *(mean_and_std(row.summaries[metric.key]) for metric in metrics), verdict))
+    return Table(
+        ("features", "ROC-AUC", "AP", "balanced accuracy", "class accuracy", "ROC-AUC against the best control"),
+        rows,
+        caption,
+        strong=[row.name for row in result.rows if row.kind == "compared"],
+    )
+
+
 def _percent(result: ProbeResult, name: str) -> str:
-    return f"{100 * result.row(name).roc_auc.mean:.1f} %"
+    return f"{100 * result.row(name).mean('roc_auc'):.1f} %"
 
 
 def _shown(validation: Dataset) -> Video:

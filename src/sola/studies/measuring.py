@@ -1,4 +1,4 @@
-"""Figures of a head's run on the test videos, and the same under resampled test videos."""
+"""Metrics of a detector's run on the test videos, and the same under resampled test videos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,27 +8,20 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sola.data.detections import read_detections
+from sola.data.source import DataSource
 from sola.evaluation.detections import join, threshold_name
 from sola.evaluation.metrics.average_precision import of_matching
 from sola.evaluation.metrics.average_recall import average_recall, retrieval
 from sola.evaluation.metrics.matching import match
 from sola.evaluation.metrics.protocol import ACTIVITYNET
 from sola.evaluation.metrics.resampling import resampled_average_precision, resampled_average_recall
+from sola.evaluation.results import Metric
 from sola.studies.work import DETECTIONS, PROPOSALS
-from sola.studies.workspace import Data
 
 RECALL_AT = (1, 10, 100)
-"""Proposals a video of the average recalls."""
+"""Proposals per video of the average recalls."""
 DRAWS = 2000
-"""Times that the test videos are drawn anew."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A column: its key, and how it is called."""
-
-    key: str
-    title: str
+"""Bootstrap replicates of the test videos."""
 
 
 def metrics(tiou: Sequence[float]) -> tuple[Metric, ...]:
@@ -43,7 +36,7 @@ def metrics(tiou: Sequence[float]) -> tuple[Metric, ...]:
 class Measured:
     """Every metric of one run as a fraction, and under each draw of the test videos."""
 
-    figures: Mapping[str, float]
+    values: Mapping[str, float]
     draws: Mapping[str, Float[np.ndarray, " draws"]]
 
 
@@ -54,7 +47,7 @@ def video_draws(videos: int) -> Int[np.ndarray, "draws videos"]:
     return drawn
 
 
-def measure(data: Data, run: Path, tiou: Sequence[float]) -> Measured:
+def measure(data: DataSource, run: Path, tiou: Sequence[float]) -> Measured:
     """Measure the detections and proposals of a finished run against the test videos; thresholds of mAP are `tiou`.
 
     mAP is ActivityNet's; average recall is taken at its thresholds, .5 to .95. The draws are the same for every run.
@@ -71,14 +64,14 @@ def measure(data: Data, run: Path, tiou: Sequence[float]) -> Measured:
     per_video = retrieval(proposals.truth, proposals.predictions, ACTIVITYNET.tiou)
     recalls = resampled_average_recall(per_video, drawn)
 
-    figures, draws = {"average_mAP": float(precision.mean())}, {"average_mAP": resampled.mean(axis=1)}
+    values, draws = {"average_mAP": float(precision.mean())}, {"average_mAP": resampled.mean(axis=1)}
     for i, threshold in enumerate(tiou):
-        figures[f"mAP@{threshold_name(threshold)}"] = float(precision[i])
+        values[f"mAP@{threshold_name(threshold)}"] = float(precision[i])
         draws[f"mAP@{threshold_name(threshold)}"] = resampled[:, i]
     for count in RECALL_AT:
-        figures[f"AR@{count}"] = curve.at(count)
+        values[f"AR@{count}"] = curve.at(count)
         draws[f"AR@{count}"] = recalls[:, count - 1]
-    figures["AUC"] = curve.auc
+    values["AUC"] = curve.auc
     draws["AUC"] = np.trapezoid(recalls, curve.number, axis=1) / curve.number[-1]
     shown = [metric.key for metric in metrics(tiou)]
-    return Measured({key: figures[key] for key in shown}, {key: draws[key] for key in shown})
+    return Measured({key: values[key] for key in shown}, {key: draws[key] for key in shown})

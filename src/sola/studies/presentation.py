@@ -1,54 +1,43 @@
-"""A result on disk: JSON, a Markdown table and pictures, whole or not at all."""
+"""A study's result on disk: JSON, a Markdown table and plots, each written atomically."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from sola.core.files import replacing, write_json, write_text
-from sola.report.figures import metric_bars, obedience, png, similarity_distance, training_curves
-from sola.studies.outcome import main_metric, markdown
+from sola.core.files import write_text
+from sola.evaluation.results import RESULT, StudyResult
+from sola.evaluation.tables import main_metric, study_markdown
+from sola.report.plots import assumption_panels, curve_plot, error_bar_plot, similarity_panels, training_panels
+from sola.report.saving import write_plot
 from sola.training.run import Run
 
-RESULT = "result.json"
 
-
-def write_result(result: Mapping[str, Any], folder: Path, workspace: Path) -> list[Path]:
-    """Write result.json, table.md and the pictures; returns what was written, the result last."""
+def write_study(result: StudyResult, folder: Path, workspace: Path) -> list[Path]:
+    """Write result.json, table.md and the plots; return the paths, result.json last."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, figure in pictures(result, workspace).items():
-        with replacing(folder / f"{name}.png") as aside:
-            aside.write_bytes(png(figure))
+    for name, plot in study_plots(result, workspace).items():
         written.append(folder / f"{name}.png")
-    write_text(folder / "table.md", markdown(result))
-    write_json(folder / RESULT, result)
+        write_plot(written[-1], plot)
+    write_text(folder / "table.md", study_markdown(result))
+    result.write(folder / RESULT)
     return [*written, folder / "table.md", folder / RESULT]
 
 
-def pictures(result: Mapping[str, Any], workspace: Path) -> dict[str, Figure]:
-    """Error bars of every group's main metric; section C's curves; Table 6's traces of stability."""
-    figures = {}
-    groups = list(dict.fromkeys(row["group"] for row in result["rows"]))
+def study_plots(result: StudyResult, workspace: Path) -> dict[str, Figure]:
+    """Error bars of every group's main metric; section C's curves; Table 6's training curves."""
+    plots = {}
+    groups = list(dict.fromkeys(row.group for row in result.rows))
     for group in groups:
-        rows = [{**row, **row["figures"]} for row in result["rows"] if row["group"] == group]
-        metric = main_metric(rows[0])
-        title = next(one["title"] for one in result["metrics"] if one["key"] == metric)
-        controls = [row for row in rows if row["kind"] == "control"]
-        best = max(controls, key=lambda row: row[metric]["mean"])["name"] if controls else None
+        metric = next(one for one in result.metrics if one.key == main_metric(group))
+        best = result.best_control(metric.key, group)
         name = "error-bars" if len(groups) == 1 else f"error-bars-{group}"
-        figures[name] = metric_bars(rows, metric, f"{title}, {group}", best)
-    if "curves" in result:
-        similarity = result["curves"]["similarity"]
-        figures["similarity-distance"] = similarity_distance(_lines(similarity["whole"]), _lines(similarity["windows"]))
-        figures["obedience"] = obedience(_lines(result["curves"]["obedience"]))
-    if result.get("stability"):
-        first = {row["name"]: row["modules"][0] for row in result["rows"] if row["modules"]}
-        figures["stability"] = training_curves({name: Run(workspace / run).rows() for name, run in first.items()})
-    return figures
-
-
-def _lines(curves: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    return {name: (np.array(x), np.array(y)) for name, (x, y) in curves.items()}
+        plots[name] = error_bar_plot(result.group(group), metric, best)
+    if result.curves is not None:
+        plots["similarity-distance"] = curve_plot(similarity_panels(result.curves))
+        plots["assumption-share"] = curve_plot(assumption_panels(result.curves))
+    if result.stability:
+        first = {row.name: row.modules[0] for row in result.rows if row.modules}
+        logs = {name: Run(workspace / run).rows() for name, run in first.items()}
+        plots["stability"] = curve_plot(training_panels(logs))
+    return plots

@@ -13,7 +13,8 @@ FIGURE_1_SEEDS: Mapping[str, int] = {"anet": 12, "hacs": 5}
 """Head trainings of Figure 1, by data set."""
 QUICK_SEEDS = 2
 QUICK_WORLD = SyntheticWorld(training_videos=48, validation_videos=24, channels=64)
-"""What --quick takes where no features are named."""
+"""Data of --quick if no features are given."""
+QUICK_NOTE = "--quick: everything is small and hardly trained; these figures mean nothing."
 
 
 def default_seeds(experiment: ExperimentName, recipe: str, *, quick: bool) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,19 @@ import numpy as np
 from sola.core.files import read_json, write_json
 from sola.data.features import FeatureSet
 from sola.data.journal import is_finished
+from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
 from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
+from sola.evaluation.results import Kind, Results, Row, StudyResult
+from sola.evaluation.tables import study_lead
 from sola.studies.catalog import CLASSES, RAW, TEST_VIDEOS, TRAINING_VIDEOS, Experiment, Variant
 from sola.studies.measuring import Measured, measure, metrics
-from sola.studies.outcome import Row, comparisons, main_metric
+from sola.studies.outcome import comparisons, summaries
 from sola.studies.pool import Job, Pool
 from sola.studies.work import FEATURES, make_controls, make_head, make_module
-from sola.studies.workspace import Data, Workspace
+from sola.studies.workspace import Workspace
 
 KINDS: tuple[tuple[str, ...], ...] = (
     ("centered",),
@@ -43,7 +47,7 @@ class Sweep:
 
     experiment: Experiment
     workspace: Workspace
-    data: Data
+    data: DataSource
     heads: Mapping[str, DetectorConfig]
     seeds: int
     tiou: tuple[float, ...]
@@ -116,11 +120,11 @@ class Sweep:
                 jobs.append((make_controls, (self.data, folders, like, seed)))
         return jobs
 
-    def bases(self, chosen: Sequence[str]) -> dict[str, tuple[str, list[Path | None]]]:
+    def bases(self, chosen: Sequence[str]) -> dict[str, tuple[Kind, list[Path | None]]]:
         """What heads stand on: the name of each, its kind, and its features for every seed (None: raw)."""
         seeds = range(self.seeds)
         raw: list[Path | None] = [None] * self.seeds
-        bases: dict[str, tuple[str, list[Path | None]]] = {RAW: ("raw", raw)}
+        bases: dict[str, tuple[Kind, list[Path | None]]] = {RAW: ("raw", raw)}
         for name in chosen:
             bases[name] = ("control", [self.control(name, seed) for seed in seeds])
         for variant in self.experiment.variants:
@@ -132,8 +136,8 @@ class Sweep:
         config = replace(self.heads[head], seed=seed)
         return config, self.workspace.head(config, features)
 
-    def run(self, pool: Pool, say: Say) -> dict[str, Any]:
-        """Do what is missing, measure, and return the result as JSON has it.
+    def run(self, pool: Pool, say: Say) -> StudyResult:
+        """Run what is missing, measure, and return the result.
 
         Raises SolaError for bad data.
         """
@@ -154,18 +158,22 @@ class Sweep:
             for (_, base, seed), (config, run) in runs.items()
         ]
         pool.run(jobs, lambda done, total: say("heads", done, total))
-        figures: list[Measured] = pool.run(
+        found: list[Measured] = pool.run(
             [(measure, (self.data, run, self.tiou)) for _, run in runs.values()],
-            lambda done, total: say("figures", done, total),
+            lambda done, total: say("metrics", done, total),
         )
-        measured = dict(zip(runs, figures, strict=True))
-        rows = []
+        by_run = dict(zip(runs, found, strict=True))
+        rows, measured = [], {}
         for head in self.experiment.heads:
-            for base, stands_on in bases.items():
-                of_seeds = [(runs[head, base, seed][1], measured[head, base, seed]) for seed in range(self.seeds)]
-                rows.append(self._row(head, base, stands_on, of_seeds))
-        return self._result(rows, linear)
+            for base, (kind, features) in bases.items():
+                seeds = range(self.seeds)
+                of_seeds = [by_run[head, base, seed] for seed in seeds]
+                row = self._row(head, base, kind, features, of_seeds, [runs[head, base, seed][1] for seed in seeds])
+                rows.append(row)
+                measured[row.name] = of_seeds
+        return self._result(rows, measured, linear)
 
+    @cached_property
     def comparable(self) -> bool:
         """Whether the data are those of the published figures, as far as annotations and available features tell."""
         data = self.data.open()
@@ -179,57 +187,43 @@ class Sweep:
         self,
         head: str,
         base: str,
-        stands_on: tuple[str, list[Path | None]],
-        runs: Sequence[tuple[Path, Measured]],
+        kind: Kind,
+        features: Sequence[Path | None],
+        measured: Sequence[Measured],
+        runs: Sequence[Path],
     ) -> Row:
-        kind, features = stands_on
         variant = next((one for one in self.experiment.variants if one.name == base), None)
         by_head = {"raw": self.experiment.baseline, "compared": self.experiment.published}.get(kind) or {}
         published = by_head.get(head, variant.published if variant else None)
-        raw = [str(path.absolute()) for path in self.data.features]
+        raw = tuple(str(path.absolute()) for path in self.data.features)
+        modules = [self.module(variant, seed) for seed in range(self.seeds)] if variant else []
         return Row(
-            f"{head}: {base}" if len(self.experiment.heads) > 1 else base,
-            kind,  # type: ignore[arg-type]
-            head,
-            tuple(figures for _, figures in runs),
-            published,
-            tuple(raw) if kind == "raw" else tuple(self.workspace.relative(path) for path in features if path),
-            tuple(self.workspace.relative(self.module(variant, seed)) for seed in range(self.seeds)) if variant else (),
-            tuple(self.workspace.relative(run) for run, _ in runs),
+            name=f"{head}: {base}" if len(self.experiment.heads) > 1 else base,
+            kind=kind,
+            summaries=summaries(measured, metrics(self.tiou)),
+            group=head,
+            published=None if published is None else dict(published),
+            comparable=self.comparable,
+            features=raw if kind == "raw" else tuple(self.workspace.relative(path) for path in features if path),
+            modules=tuple(map(self.workspace.relative, modules)),
+            heads=tuple(map(self.workspace.relative, runs)),
         )
 
-    def _result(self, rows: Sequence[Row], linear: Mapping[str, Any]) -> dict[str, Any]:
-        columns, comparable = metrics(self.tiou), self.comparable()
+    def _result(
+        self, rows: Sequence[Row], measured: Mapping[str, Sequence[Measured]], linear: dict[str, Any]
+    ) -> StudyResult:
+        columns = metrics(self.tiou)
         videos = len(self.data.open_annotations().subset(self.data.test_subset).videos)
-        found = comparisons(rows, columns, videos)
-        return {
-            "experiment": self.experiment.name,
-            "title": self.experiment.title,
-            "lead": lead(rows, found, self.seeds, videos),
-            "data": self.data.to_json(),
-            "seeds": self.seeds,
-            "metrics": [{"key": one.key, "title": one.title, "percent": True} for one in columns],
-            "rows": [row.to_json(columns, comparable) for row in rows],
-            "comparisons": found,
-            "linear": linear,
-            "stability": self.experiment.stability,
-            "notes": [],
-        }
-
-
-def lead(rows: Sequence[Row], found: Sequence[Mapping[str, Any]], seeds: int, videos: int) -> str:
-    """What came out, in two sentences; "significant" is said only where it is."""
-    told = []
-    for row in (one for one in rows if one.kind == "compared"):
-        metric = main_metric({"group": row.group})
-        own = [c for c in found if c["row"] == row.name and c["metric"] == metric]
-        against = {c["against"]: c for c in own}
-        others = [other for other in rows if other.group == row.group and other.kind != "compared"]
-        ahead = [o.name for o in others if against[o.name]["significant"] and against[o.name]["difference"] > 0]
-        behind = [o.name for o in others if against[o.name]["significant"] and against[o.name]["difference"] < 0]
-        told.append(f"{row.name}: significantly ahead of {len(ahead)} and behind {len(behind)} of {len(others)} rows")
-    return (
-        f"{seeds} seed{'s' if seeds > 1 else ''}, {videos} test videos; paired bootstrap over them, Holm-corrected. "
-        + "; ".join(told)
-        + "."
-    )
+        results = Results(metrics=columns, rows=tuple(rows), comparisons=comparisons(rows, measured, columns, videos))
+        return StudyResult(
+            experiment=self.experiment.name,
+            title=self.experiment.title,
+            lead=study_lead(results, self.seeds, videos),
+            data=self.data,
+            seeds=self.seeds,
+            metrics=results.metrics,
+            rows=results.rows,
+            comparisons=results.comparisons,
+            linear=linear,
+            stability=self.experiment.stability,
+        )

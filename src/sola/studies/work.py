@@ -14,6 +14,7 @@ from sola.data.detections import UNLABELED, write_detections
 from sola.data.features import FeatureSet
 from sola.data.journal import is_finished
 from sola.data.manifest import Manifest
+from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
 from sola.detectors.detect import detect, name_proposals
 from sola.detectors.train import train_detector
@@ -23,12 +24,11 @@ from sola.pipeline.executors import Threads, run_job
 from sola.pipeline.transform_job import RewriteJob, transform
 from sola.softlanding.recipes import Recipe
 from sola.softlanding.train import train
-from sola.studies.workspace import Data
 
 FEATURES, DETECTIONS, PROPOSALS = "features", "detections.json", "proposals.json"
 
 
-def make_module(data: Data, recipe: Recipe, run: Path) -> None:
+def make_module(data: DataSource, recipe: Recipe, run: Path) -> None:
     """Train a module on the training videos without their labels, and transform training and test videos."""
     if is_finished(run / FEATURES):
         return
@@ -37,7 +37,7 @@ def make_module(data: Data, recipe: Recipe, run: Path) -> None:
     transform(module, _measured(everything, data), run / FEATURES)
 
 
-def make_controls(data: Data, folders: Mapping[str, Path], like: Path, seed: int) -> None:
+def make_controls(data: DataSource, folders: Mapping[str, Path], like: Path, seed: int) -> None:
     """Write the features of controls, by name; untrained ones resemble the module that made the features in `like`."""
     missing = {name: folder for name, folder in folders.items() if not is_finished(folder)}
     if not missing:
@@ -49,7 +49,7 @@ def make_controls(data: Data, folders: Mapping[str, Path], like: Path, seed: int
             write_control(chosen, control, seed, missing[name])
 
 
-def _measured(everything: Dataset, data: Data) -> FeatureSet:
+def _measured(everything: Dataset, data: DataSource) -> FeatureSet:
     """The features of the training and test videos."""
     parts = [everything.subset(name).features.videos for name in (data.train_subset, data.test_subset)]
     return everything.features.only(chain(*parts))
@@ -78,7 +78,7 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
     run_job(RewriteJob(features, out, lambda: changed, manifest, {"control": control.name, "seed": seed}), Threads())
 
 
-def make_head(data: Data, features: Path | None, config: DetectorConfig, run: Path) -> None:
+def make_head(data: DataSource, features: Path | None, config: DetectorConfig, run: Path) -> None:
     """Train a head on the training videos, and write what it finds in the test videos."""
     if (run / DETECTIONS).is_file():
         return
@@ -87,7 +87,7 @@ def make_head(data: Data, features: Path | None, config: DetectorConfig, run: Pa
     write_found(data, detector, base, run)
 
 
-def write_found(data: Data, detector: TrainedDetector, base: Dataset, folder: Path) -> None:
+def write_found(data: DataSource, detector: TrainedDetector, base: Dataset, folder: Path) -> None:
     """Write the proposals and detections of the test videos."""
     config, test = detector.config, base.subset(data.test_subset)
     proposals = detect(detector, test, device=config.device)

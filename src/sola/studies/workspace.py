@@ -9,18 +9,16 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json, write_json
-from sola.data.annotations import Annotations, read_annotations
-from sola.data.dataset import Dataset
+from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
 from sola.softlanding.recipes import Recipe
 
@@ -28,51 +26,6 @@ OURS = {"synthetic", ".lock"}
 """What may be there before experiments are."""
 DIGITS = 10
 """Of a digest in a run's name."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """Features, annotations, and how they are read."""
-
-    features: tuple[Path, ...]
-    annotations: Path
-    label_key: str = "label"
-    train_subset: str = "training"
-    """Learned from: by modules without its labels, by heads and linear classifiers with them."""
-    test_subset: str = "validation"
-    """Where all figures are taken."""
-    channels_first: bool = False
-    skip_bad: bool = False
-    id_prefix: str | None = None
-    classifier: Path | None = None
-    """Scores of an external classifier of whole videos, which names the proposals of heads that know no classes."""
-    timing: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """What the features' manifest may lack: fps, stride, window, offset."""
-
-    def open_annotations(self) -> Annotations:
-        """The annotations of all subsets."""
-        return read_annotations(self.annotations, self.label_key)
-
-    def open(self, folder: Path | None = None) -> Dataset:
-        """The raw features, or those made from them in `folder`, and the annotations."""
-        return Dataset.open(
-            self.features if folder is None else folder,
-            self.open_annotations(),
-            id_prefix=self.id_prefix,
-            timing=self.timing,
-            channels_first=self.channels_first and folder is None,
-            skip_bad=self.skip_bad and folder is None,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything as plain values; paths are absolute."""
-        return {
-            **dataclasses.asdict(self),
-            "features": [str(path.absolute()) for path in self.features],
-            "annotations": str(self.annotations.absolute()),
-            "classifier": None if self.classifier is None else str(self.classifier.absolute()),
-            "timing": dict(self.timing),
-        }
 
 
 @dataclass(frozen=True)
@@ -111,7 +64,7 @@ class Workspace:
         return str(path.relative_to(self.folder))
 
     @contextmanager
-    def claimed_for(self, data: Data) -> Iterator[None]:
+    def claimed_for(self, data: DataSource) -> Iterator[None]:
         """Keep the folder for one process, and for one data set.
 
         Raises SolaError when another process is at work in it, when it was begun with other data, or holds something

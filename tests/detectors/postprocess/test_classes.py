@@ -164,7 +164,7 @@ def test_fusion_is_the_plain_loop(
     proposals = random_proposals(seed, n)
     rng = np.random.default_rng(seed + 1)
     scores = np.round(rng.uniform(0, 1, (n, 4) if per_proposal else 4), 1)  # rounded, so that some are equal
-    got = fuse(proposals, scores, top=top, combine=combine)
+    got = fuse(proposals, scores, classes_per_proposal=top, combine=combine)
     expected = []
     for rank in range(top):
         for i in range(n):
@@ -179,14 +179,14 @@ def test_fusion_is_the_plain_loop(
 def test_of_equal_classes_the_lower_index_comes_first() -> None:
     scores = np.random.default_rng(0).integers(0, 4, 200) / 4
     expected = sorted(range(200), key=lambda c: (-scores[c], c))
-    assert fuse(random_proposals(0, 1), scores, top=200).label.tolist() == expected
+    assert fuse(random_proposals(0, 1), scores, classes_per_proposal=200).label.tolist() == expected
 
 
 @pytest.mark.parametrize(
     ("scores", "top", "told"),
     [
-        ([0.5, 0.5], 3, "top must be 1 to 2"),
-        ([0.5, 0.5], 0, "top must be 1 to 2"),
+        ([0.5, 0.5], 3, "expected 1 to 2"),
+        ([0.5, 0.5], 0, "expected 1 to 2"),
         ([[0.5, 0.5]] * 3, 1, "3 rows of class scores for 2 proposals"),
         ([0.5, -0.5], 1, "class's score is negative"),
         ([0.5, float("nan")], 1, "class's score is negative or not finite"),
@@ -194,7 +194,7 @@ def test_of_equal_classes_the_lower_index_comes_first() -> None:
 )
 def test_bad_fusions_are_told(scores: list[Any], top: int, told: str) -> None:
     with pytest.raises(SolaError, match=told):
-        fuse(random_proposals(0, 2), np.array(scores), top=top)
+        fuse(random_proposals(0, 2), np.array(scores), classes_per_proposal=top)
 
 
 def test_share_of_top_two_of_each_row() -> None:
@@ -226,7 +226,7 @@ def test_snippet_scores_label_each_proposal_by_itself() -> None:
     proposals = Segments(np.array([0.0, 2.0]), np.array([2.0, 4.0]), np.zeros(2, np.int64), np.ones(2))
     probabilities = np.array([[0.9, 0.1]] * 2 + [[0.2, 0.8]] * 2, np.float32)
     scores = snippet_class_scores(proposals, probabilities, SnippetGrid(fps=1))
-    assert fuse(proposals, scores, top=1).label.tolist() == [0, 1]
+    assert fuse(proposals, scores, classes_per_proposal=1).label.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("probabilities", [np.empty((0, 2)), np.full((2, 2), np.nan)])

@@ -79,7 +79,7 @@ def boundary_map(scale: float, offset: float, units: int = 12) -> tuple[np.ndarr
 
 def test_bmns_known_answer() -> None:
     video = segments((0, 1, 0.5), (0, 0.4, 0.4), (0, 0.95, 0.6))
-    [kept] = suppress([video], WidthAdaptive(0.75, 0.65, 0.9), keep=2, durations=[1.0])
+    [kept] = suppress([video], WidthAdaptive(0.75, 0.65, 0.9), max_detections=2, durations=[1.0])
     assert [pick[:2] for pick in picks(kept)] == [(0, 0.95), (0, 0.4)]
     assert kept.score.tolist() == [0.6, 0.4]
 
@@ -98,7 +98,9 @@ def test_is_the_plain_loop(
     decay: Decay, seed: int, n: int, keep: int, min_score: float, class_aware: bool, grid: int | None
 ) -> None:
     videos = [random_video(seed, n, grid=grid), random_video(seed + 1, n // 2, grid=grid)]
-    got = suppress(videos, decay, keep=keep, min_score=min_score, class_aware=class_aware, durations=[16.0, 20.0])
+    got = suppress(
+        videos, decay, max_detections=keep, min_score=min_score, class_aware=class_aware, durations=[16.0, 20.0]
+    )
     for video, kept, duration in zip(videos, got, [16.0, 20.0], strict=True):
         assert_same(picks(kept), plain(video, decay, keep, min_score, class_aware, duration))
 
@@ -113,7 +115,7 @@ def test_videos_of_one_boundary_map_are_the_plain_loop(decay: Decay, scaled: boo
     for duration in durations:
         start, end = boundary_map(duration, duration / 3) if scaled else boundary_map(4.0, 0.0)
         videos.append(Segments(start, end, np.zeros(len(start), np.int64), rng.uniform(0, 1, len(start))))
-    got = suppress(videos, decay, keep=20, durations=durations)
+    got = suppress(videos, decay, max_detections=20, durations=durations)
     for video, kept, duration in zip(videos, got, durations, strict=True):
         assert_same(picks(kept), plain(video, decay, 20, 0.0, True, duration))
 
@@ -128,7 +130,7 @@ def test_videos_that_differ_in_one_candidate_do_not_share_factors(change: str) -
     moved = {"start": start.copy(), "end": end.copy(), "label": label.copy()}
     moved[change][best] = 1 - label[best] if change == "label" else moved[change][best] - 0.04
     second = Segments(moved["start"], moved["end"], moved["label"], score)
-    got = suppress([first, second], Gaussian(0.8), keep=20)
+    got = suppress([first, second], Gaussian(0.8), max_detections=20)
     assert_same(picks(got[1]), plain(second, Gaussian(0.8), 20, 0.0, True, 1.0))
 
 
@@ -153,7 +155,7 @@ def maps(*places: tuple[float, float]) -> list[Segments]:
 
 
 def test_factors_are_worked_out_once_for_all_scales_and_offsets(worked_out: list[float]) -> None:
-    suppress(maps((1.0, 7.0), (31.7, 0.0), (4.1, 250.3)), Gaussian(0.8), keep=20)
+    suppress(maps((1.0, 7.0), (31.7, 0.0), (4.1, 250.3)), Gaussian(0.8), max_detections=20)
     assert len(worked_out) == 20
 
 
@@ -162,7 +164,7 @@ def test_factors_are_worked_out_again_where_there_is_no_room(
 ) -> None:
     monkeypatch.setattr("sola.detectors.postprocess.soft_nms.CACHE_BYTES", 8 * 78 * 3)
     videos = maps((1.0, 0.0), (1.0, 0.0))
-    for video, kept in zip(videos, suppress(videos, Gaussian(0.8), keep=20), strict=True):
+    for video, kept in zip(videos, suppress(videos, Gaussian(0.8), max_detections=20), strict=True):
         assert_same(picks(kept), plain(video, Gaussian(0.8), 20, 0.0, True, 1.0))
     assert len(worked_out) == 20 + 17
 
@@ -171,7 +173,7 @@ def test_single_precision_is_decayed_in_double() -> None:
     video = random_video(3, 20)
     single = Segments(*(array.astype(np.float32) for array in (video.start, video.end)), video.label,
                       video.score.astype(np.float32))  # fmt: skip
-    [kept] = suppress([single], Gaussian(0.8), keep=20)
+    [kept] = suppress([single], Gaussian(0.8), max_detections=20)
     assert kept.score.dtype == np.float64
     assert_same(picks(kept), plain(single, Gaussian(0.8), 20, 0.0, True, 1.0))
 
@@ -179,48 +181,48 @@ def test_single_precision_is_decayed_in_double() -> None:
 def test_input_is_left_as_it_was() -> None:
     video = random_video(3, 20)
     before = video.score.copy()
-    suppress([video], Gaussian(0.8), keep=20)
+    suppress([video], Gaussian(0.8), max_detections=20)
     assert np.array_equal(video.score, before)
 
 
 def test_equal_scores_go_by_input_order() -> None:
     video = segments((0, 1, 0.5), (5, 6, 0.5), (8, 9, 0.5))
-    assert suppress([video], Hard(0.5), keep=2)[0].start.tolist() == [0, 5]
+    assert suppress([video], Hard(0.5), max_detections=2)[0].start.tolist() == [0, 5]
 
 
 def test_a_decayed_score_ties_with_an_earlier_one() -> None:
     """(0, 2) falls from .8 to .4 by half an overlap: the untouched .4 before it in the input is next."""
     video = segments((5, 6, 0.4), (0, 2, 0.8), (0, 4, 0.9))
-    assert suppress([video], Linear(0.3), keep=3)[0].start.tolist() == [0, 5, 0]
+    assert suppress([video], Linear(0.3), max_detections=3)[0].start.tolist() == [0, 5, 0]
 
 
 def test_threshold_itself_suppresses_with_hard() -> None:
-    assert len(suppress([segments((0, 4, 0.9), (0, 2, 0.8))], Hard(0.5), keep=2)[0]) == 1
+    assert len(suppress([segments((0, 4, 0.9), (0, 2, 0.8))], Hard(0.5), max_detections=2)[0]) == 1
 
 
 def test_threshold_itself_does_not_decay_with_width_adaptive() -> None:
     video = segments((0, 4, 0.9), (0, 2, 0.8))
-    [kept] = suppress([video], WidthAdaptive(0.75, 0.5, 0.5), keep=2, durations=[4.0])
+    [kept] = suppress([video], WidthAdaptive(0.75, 0.5, 0.5), max_detections=2, durations=[4.0])
     assert kept.score.tolist() == [0.9, 0.8]
 
 
 def test_a_score_of_min_score_is_not_kept() -> None:
     video = segments((0, 1, 0.5), (5, 6, 0.25))
-    assert suppress([video], Gaussian(0.5), keep=2, min_score=0.25)[0].score.tolist() == [0.5]
+    assert suppress([video], Gaussian(0.5), max_detections=2, min_score=0.25)[0].score.tolist() == [0.5]
 
 
 def test_keep_counts_the_video_not_the_class() -> None:
     video = segments((0, 1, 0.5), (0, 1, 0.4), (0, 1, 0.3), labels=[0, 1, 2])
-    assert suppress([video], Hard(0.5), keep=2)[0].label.tolist() == [0, 1]
+    assert suppress([video], Hard(0.5), max_detections=2)[0].label.tolist() == [0, 1]
 
 
 def test_empty_videos_keep_their_place() -> None:
-    got = suppress([segments((0, 1, 0.5)), Segments.empty(), segments((2, 3, 0.5))], Hard(0.5), keep=2)
+    got = suppress([segments((0, 1, 0.5)), Segments.empty(), segments((2, 3, 0.5))], Hard(0.5), max_detections=2)
     assert [kept.start.tolist() for kept in got] == [[0], [], [2]]
 
 
 def test_no_videos() -> None:
-    assert suppress([], Gaussian(0.8), keep=2) == []
+    assert suppress([], Gaussian(0.8), max_detections=2) == []
 
 
 VIDEO = segments((0, 1, 0.5))
@@ -229,14 +231,14 @@ VIDEO = segments((0, 1, 0.5))
 @pytest.mark.parametrize(
     ("videos", "decay", "options", "told"),
     [
-        ([VIDEO], Hard(0.5), {"keep": 0}, "keep=0: expected a whole number of at least 1"),
-        ([VIDEO], Hard(0.5), {"keep": 1, "min_score": -0.1}, "min_score"),
-        ([VIDEO], Hard(0.5), {"keep": 1, "min_score": math.nan}, "min_score"),
-        ([VIDEO], WidthAdaptive(0.4, 0.5, 0.9), {"keep": 1}, "durations"),
-        ([VIDEO], Hard(0.5), {"keep": 1, "durations": [1.0, 2.0]}, "2 durations for 1 videos"),
-        ([VIDEO], Hard(0.5), {"keep": 1, "durations": [0.0]}, "duration must be a positive"),
-        ([VIDEO, segments((0, 1, math.nan))], Hard(0.5), {"keep": 1}, "video 1 .*score is not finite"),
-        ([segments((0, math.inf, 0.5))], Hard(0.5), {"keep": 1}, "video 0 .*end is not finite"),
+        ([VIDEO], Hard(0.5), {"max_detections": 0}, "max_detections=0: expected a whole number of at least 1"),
+        ([VIDEO], Hard(0.5), {"max_detections": 1, "min_score": -0.1}, "min_score"),
+        ([VIDEO], Hard(0.5), {"max_detections": 1, "min_score": math.nan}, "min_score"),
+        ([VIDEO], WidthAdaptive(0.4, 0.5, 0.9), {"max_detections": 1}, "durations"),
+        ([VIDEO], Hard(0.5), {"max_detections": 1, "durations": [1.0, 2.0]}, "2 durations for 1 videos"),
+        ([VIDEO], Hard(0.5), {"max_detections": 1, "durations": [0.0]}, "duration must be a positive"),
+        ([VIDEO, segments((0, 1, math.nan))], Hard(0.5), {"max_detections": 1}, "video 1 .*score is not finite"),
+        ([segments((0, math.inf, 0.5))], Hard(0.5), {"max_detections": 1}, "video 0 .*end is not finite"),
     ],
 )
 def test_bad_input_is_told(videos: list[Segments], decay: Decay, options: dict[str, object], told: str) -> None:

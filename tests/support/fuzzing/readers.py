@@ -30,7 +30,7 @@ from sola.detectors.published import published_weights
 from sola.detectors.trained import CONFIG as RUN_CONFIG
 from sola.detectors.trained import WEIGHTS as LOCALIZER_WEIGHTS
 from sola.detectors.trained import TrainedDetector
-from sola.report.result import read_result
+from sola.evaluation.results import read_result
 from sola.report.sources import read_sources
 from sola.softlanding.network import CONFIG, WEIGHTS, SoLa
 from sola.training.checkpoint import Checkpoints, TrainingState

@@ -1,4 +1,4 @@
-"""ActionFormer: a pyramid of transformer blocks with local attention; each of its points says what it is in."""
+"""ActionFormer (Zhang et al., ECCV 2022): a pyramid of transformer blocks with local attention."""
 
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.actionformer.recipes import RECIPES

@@ -1,4 +1,4 @@
-"""The loss of ActionFormer (section 3.3): focal loss of the classes, and how far predicted extents are off."""
+"""The loss of ActionFormer (section 3.3): focal loss of the classes, and distance-IoU loss of the boundaries."""
 
 from dataclasses import dataclass
 

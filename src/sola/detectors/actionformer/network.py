@@ -1,4 +1,4 @@
-"""ActionFormer (Zhang et al., ECCV 2022): every point of a pyramid in time says what action it is in, and how far."""
+"""ActionFormer (Zhang et al., ECCV 2022): every point of a pyramid in time predicts its action and the boundaries."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What ActionFormer says at every point: layers that all levels of the pyramid share, run on all levels at once."""
+"""Output layers of ActionFormer, shared by all levels of the pyramid and run on all levels at once."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Points of the pyramid in time, and what each is trained toward (ActionFormer, section 3.3).
+"""Points of the pyramid in time, and their targets (ActionFormer, section 3.3).
 
 Point i of level l has stride s = 2^l and stands at unit s·i + ½, the center of snippet s·i: where the strided
 convolutions read. A unit is a snippet's distance; a clip of T snippets spans the units [0, T].
@@ -37,7 +37,7 @@ class PointPrediction:
 
 @dataclass(frozen=True, eq=False)
 class PointTargets:
-    """What a batch is trained toward at its points, finest level first."""
+    """Targets of a batch at all points, finest level first."""
 
     classes: Float[Tensor, "batch points classes"]
     """1 where the point stands for an action of the class; all 0 for background."""

@@ -1,4 +1,4 @@
-"""BMN's boundary-matching layer: every cell's features sampled, and the layer over channels and samples after it."""
+"""BMN's boundary-matching layer: every cell's sampled features, and the layer over channels and samples after it."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""From a head's candidates to detections: suppression, voting and class labels, as pure functions over segments."""
+"""From candidates to detections: suppression, voting and class labels, as pure functions of segments."""
 
 from sola.detectors.postprocess.classes import fuse, share_of_top_two, snippet_class_scores
 from sola.detectors.postprocess.soft_nms import Decay, Gaussian, Hard, Linear, WidthAdaptive, suppress

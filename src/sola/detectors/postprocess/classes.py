@@ -11,7 +11,7 @@ from sola.data.timing import SnippetGrid
 
 
 def share_of_top_two(class_scores: Float[np.ndarray, "*n classes"]) -> Float[np.ndarray, "*n classes"]:
-    """Return the scores divided by the sum of the two best, p/(p₁ + p₂), as G-TAD labels HACS with `top=1`.
+    """Return the scores divided by the sum of the two best, p/(p₁ + p₂), as G-TAD labels HACS.
 
     Scores that are all 0 stay so. Raises SolaError with fewer than two classes.
 
@@ -29,26 +29,27 @@ def fuse(
     proposals: Segments,
     class_scores: Float[np.ndarray, "n classes"] | Float[np.ndarray, " classes"],
     *,
-    top: int,
+    classes_per_proposal: int,
     combine: Literal["product", "sqrt"] = "product",
 ) -> Segments:
-    """Return every proposal once for each of its `top` best classes, labeled by the class's index.
+    """Return every proposal once for each of its `classes_per_proposal` best classes, labeled by the class's index.
 
     `class_scores` is one row for the video, or one a proposal. The new score is proposal·class ("product": G-TAD,
     BMN, OpenTAD) or its square root ("sqrt": ActionFormer). First come all proposals with their best class, then all
     with their second; of equal classes the lower index.
 
-    Raises SolaError when `top` is not in 1 … classes, the rows are not as many as the proposals, or a score is
-    negative or not finite.
+    Raises SolaError when `classes_per_proposal` is not in 1 … classes, the rows are not as many as the proposals, or a
+    score is negative or not finite.
 
     >>> proposal = Segments(np.array([1.0]), np.array([2.0]), np.array([0]), np.array([0.5]))
-    >>> labeled = fuse(proposal, np.array([0.1, 0.5, 0.4]), top=2)
+    >>> labeled = fuse(proposal, np.array([0.1, 0.5, 0.4]), classes_per_proposal=2)
     >>> labeled.label, labeled.score
     (array([1, 2]), array([0.25, 0.2 ]))
     """
     n, classes = len(proposals), class_scores.shape[-1]
+    top = classes_per_proposal
     if not 1 <= top <= classes:
-        raise SolaError(f"top must be 1 to {classes}, the number of classes, not {top}")
+        raise SolaError(f"classes_per_proposal={top}: expected 1 to {classes}, the number of classes")
     if class_scores.ndim == 2 and len(class_scores) != n:
         raise SolaError(f"{len(class_scores)} rows of class scores for {n} proposals; expected one, or one a proposal")
     for what, scores in (("a proposal's", proposals.score), ("a class's", class_scores)):

@@ -1,4 +1,4 @@
-"""Non-maximum suppression, hard and soft: of candidates that overlap, the better one lowers the others' scores."""
+"""Non-maximum suppression, hard and soft: a candidate lowers the scores of weaker ones that overlap it."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Hard:
         fraction("(0, 1]", threshold=self.threshold)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
-        """What each score is multiplied by, from its tIoU with the pick; `width` does not matter."""
+        """Return the factor of each score by its tIoU with the pick; `width` is not used."""
         return np.where(iou >= self.threshold, 0.0, 1.0)
 
 
@@ -45,7 +45,7 @@ class Linear:
         fraction("(0, 1]", threshold=self.threshold)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
-        """What each score is multiplied by, from its tIoU with the pick; `width` does not matter."""
+        """Return the factor of each score by its tIoU with the pick; `width` is not used."""
         return np.where(iou >= self.threshold, 1 - iou, 1.0)
 
 
@@ -59,7 +59,7 @@ class Gaussian:
         positive(sigma=self.sigma)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
-        """What each score is multiplied by, from its tIoU with the pick; `width` does not matter."""
+        """Return the factor of each score by its tIoU with the pick; `width` is not used."""
         decay: np.ndarray = iou * iou
         decay /= -self.sigma
         np.exp(decay, out=decay)
@@ -84,7 +84,7 @@ class WidthAdaptive:
         finite(low=self.low, high=self.high)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
-        """What each score is multiplied by, from its tIoU with a pick of that share of the video."""
+        """Return the factor of each score by its tIoU with a pick of this share of the video."""
         threshold = self.low + (self.high - self.low) * width
         return np.where(iou > threshold, np.exp(iou * iou / -self.alpha), 1.0)
 
@@ -96,40 +96,40 @@ def suppress(
     videos: Sequence[Segments],
     decay: Decay,
     *,
-    keep: int,
+    max_detections: int,
     min_score: float = 0.0,
     class_aware: bool = True,
     durations: Sequence[float] | None = None,
 ) -> list[Segments]:
     """Return each video's picks, in the order of their decayed scores.
 
-    Greedy: the candidate with the highest current score is picked (of equals, the earlier in the input), and
-    lowers the scores of those not yet picked. It ends after `keep` picks in the video, or when no score is above
-    `min_score`; a candidate of score 0 is never picked. With `class_aware`, candidates lower only those of their
-    own label, and `keep` still counts the whole video. `durations` of the videos are in the segments' unit, and
-    only `WidthAdaptive` needs them.
+    Greedy: the candidate with the highest current score is picked (of equals, the earlier in the input), and lowers
+    the scores of those not yet picked. It ends after `max_detections` picks in the video, or when no score is above
+    `min_score`; a candidate of score 0 is never picked. With `class_aware`, candidates lower only those of their own
+    label, while `max_detections` counts the whole video. `durations` of the videos are in the segments' unit; only
+    `WidthAdaptive` needs them.
 
-    It is fast where videos have the same candidates but for their scores, as on the cells of a boundary map: up to
-    scale and shift with `Gaussian`, bit for bit (and by duration) with the others, where a rounding in the last place
-    may cross the threshold. With those, suppress in units of the map and scale to seconds afterwards.
+    It is fast where videos have the same candidates but for their scores, as on the cells of a proposal map: up to
+    scale and shift with `Gaussian`, bit for bit (and by duration) with the others, where rounding in the last place
+    may cross the threshold. With those, suppress in units of the map and convert to seconds afterwards.
 
-    Raises SolaError when `keep` is not positive, `min_score` negative, a number not finite, or the durations are
-    missing or not positive.
+    Raises SolaError when `max_detections` is not positive, `min_score` negative, a number not finite, or the durations
+    are missing or not positive.
 
     >>> candidates = Segments(np.array([0.0, 0.0, 6.0]), np.array([4.0, 4.0, 8.0]), np.zeros(3, int),
     ...                       np.array([0.9, 0.8, 0.5]))
-    >>> [kept] = suppress([candidates], Gaussian(0.8), keep=2)
+    >>> [kept] = suppress([candidates], Gaussian(0.8), max_detections=2)
     >>> kept.start, kept.score
     (array([0., 6.]), array([0.9, 0.5]))
     """
-    at_least(1, keep=keep)
+    at_least(1, max_detections=max_detections)
     not_negative(min_score=min_score)
     if durations is None:
         if isinstance(decay, WidthAdaptive):
-            raise SolaError("WidthAdaptive needs the videos' durations; pass durations=, one a video")
+            raise SolaError("WidthAdaptive needs the videos' durations; pass durations=, one per video")
         durations = [1.0] * len(videos)
     if len(durations) != len(videos):
-        raise SolaError(f"{len(durations)} durations for {len(videos)} videos; expected one a video")
+        raise SolaError(f"{len(durations)} durations for {len(videos)} videos; expected one per video")
     kept = [Segments.empty()] * len(videos)
     shared: _Candidates | None = None
     for position in sorted(range(len(videos)), key=lambda position: len(videos[position])):  # the like-sized together
@@ -138,16 +138,16 @@ def suppress(
         candidates = _Candidates(video, float(duration), decay, class_aware)
         if shared is None or not shared.serves(candidates):
             shared = candidates
-        kept[position] = _greedy(video, shared, keep, min_score)
+        kept[position] = _greedy(video, shared, max_detections, min_score)
     return kept
 
 
-def _greedy(video: Segments, candidates: "_Candidates", keep: int, min_score: float) -> Segments:
+def _greedy(video: Segments, candidates: "_Candidates", max_detections: int, min_score: float) -> Segments:
     """The definition; the factors for a pick come from `candidates`, and are 0 for itself."""
     current = video.score.astype(np.float64)
     picks: list[int] = []
     scores: list[float] = []
-    while len(picks) < min(keep, len(video)):
+    while len(picks) < min(max_detections, len(video)):
         best = int(current.argmax())
         score = float(current[best])
         if score <= min_score:
@@ -160,7 +160,7 @@ def _greedy(video: Segments, candidates: "_Candidates", keep: int, min_score: fl
 
 
 class _Candidates:
-    """The candidates of one video or of many, without their scores, and the decay factors that they give."""
+    """Candidates, without their scores, that one or more videos share, and their decay factors."""
 
     def __init__(self, video: Segments, duration: float, decay: Decay, class_aware: bool) -> None:
         self.start = video.start.astype(np.float64)
@@ -173,7 +173,7 @@ class _Candidates:
         self.room = CACHE_BYTES // (8 * max(len(video), 1))
 
     def serves(self, other: "_Candidates") -> bool:
-        """Whether the factors of these candidates are those of `other` too."""
+        """Tell whether `other` has the same factors."""
         if len(self.start) != len(other.start) or (self.label is None) != (other.label is None):
             return False
         if self.label is not None and other.label is not None and not np.array_equal(self.label, other.label):
@@ -198,7 +198,7 @@ class _Candidates:
         return True
 
     def factors(self, pick: int) -> Float[np.ndarray, " n"]:
-        """What a pick multiplies all current scores by: 0 for itself, so that it is not picked again."""
+        """Return the factors of all scores for a pick: 0 for itself, so that it is not picked again."""
         factors = self.cached.get(pick)
         if factors is None:
             factors = self.decay.factor(self._iou(pick), float(self.length[pick]) / self.duration)

@@ -1,4 +1,4 @@
-"""Segment voting: the boundaries of a kept segment drawn to those of the candidates that agree with it."""
+"""Segment voting: boundaries of segments, averaged over the candidates that overlap them."""
 
 from typing import Literal
 

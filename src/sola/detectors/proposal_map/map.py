@@ -19,7 +19,7 @@ from sola.core.errors import SolaError
 Layout = Literal["duration_start", "start_end"]
 
 MOST_CELLS = 2**22
-"""Of a map: 2,048 × 2,048. What is kept of each cell takes gigabytes beyond that."""
+"""Maximum number of cells: 2,048 × 2,048. A larger map takes gigabytes."""
 REGION = 1.5
 """Units on either side of a boundary that count as the boundary."""
 
@@ -31,14 +31,14 @@ class MapPrediction:
     confidence: Float[Tensor, "batch 2 rows columns"]
     """Of each cell: channel 0 its IoU (the regression), channel 1 whether it is a proposal (the classification)."""
     start: Float[Tensor, "batch time"]
-    """That an action starts at a snippet."""
+    """Probability that an action starts at a snippet."""
     end: Float[Tensor, "batch time"]
-    """That an action ends at a snippet."""
+    """Probability that an action ends at a snippet."""
 
 
 @dataclass(frozen=True, eq=False)
 class MapTargets:
-    """What a `MapPrediction` is scored against, all in [0, 1]."""
+    """Targets of a `MapPrediction`, all in [0, 1]."""
 
     iou: Float[Tensor, "batch rows columns"]
     """The best IoU of each cell with an instance; 0 in cells that do not exist."""

@@ -12,8 +12,7 @@ from sola.data.annotations import Annotations, read_annotations
 from sola.data.detections import Detections, read_detections
 from sola.data.features import FeatureSet
 from sola.evaluation.similarity import Video
-from sola.report.result import Data
-from sola.report.sources import RAW, Experiment, TrainedRun
+from sola.report.sources import RAW, Study, TrainedRun
 from sola.softlanding.network import WEIGHTS, SoLa
 from sola.softlanding.transform import transform_array
 
@@ -48,7 +47,7 @@ class Material:
 
 
 def gather(
-    experiments: Sequence[Experiment],
+    studies: Sequence[Study],
     runs: Sequence[TrainedRun],
     *,
     annotations: Path | None = None,
@@ -66,18 +65,18 @@ def gather(
     Raises:
         SolaError: for a file that the user named and that is bad, a name given twice, or an unknown subset.
     """
-    data = [experiment.result.data for experiment in experiments]
+    data = [study.result.data for study in studies]
     material = Material(
         subset=subset or (data[0].test_subset if data else "validation"),
         id_prefix=id_prefix or next((one.id_prefix for one in data if one.id_prefix), None),
     )
 
-    told = [(Path(one.annotations), one.label_key) for one in data]
-    told += [(run.annotations, run.label_key) for run in runs if run.annotations is not None]
+    sources = [(one.annotations, one.label_key) for one in data]
+    sources += [(run.annotations, run.label_key) for run in runs if run.annotations is not None]
     if annotations is not None:
-        material.annotations = read_annotations(annotations, label_key or (told[0][1] if told else "label"))
+        material.annotations = read_annotations(annotations, label_key or (sources[0][1] if sources else "label"))
     else:
-        for path, key in dict.fromkeys(told):
+        for path, key in dict.fromkeys(sources):
             if not path.is_file():
                 material.notes.append(f"{path}: annotations that are not there any more.")
             elif material.annotations is None:
@@ -94,22 +93,21 @@ def gather(
     for name, path in features:
         material.views[name] = FeatureView(open_features((path,)))
     found = {path.resolve(): name for name, path in (*detections, *features)}
-    for experiment in experiments:
-        where = experiment.result.experiment
-        for name, paths in experiment.features().items():
-            reopen = partial(_reopen, experiment.result.data, raw=name == RAW)
+    for study in studies:
+        where = study.result.experiment
+        for name, paths in study.features().items():
+            reopen = partial(_open_for_study, study, raw=name == RAW)
             _add_features(material, found, name, where, paths, reopen)
-        for name, path in experiment.detections().items():
+        for name, path in study.detections().items():
             _add_detections(material, found, name, where, path)
     for run in runs:
         _add_run(material, found, run, open_features)
     return material
 
 
-def _reopen(data: Data, paths: Sequence[Path], *, raw: bool) -> FeatureSet:
-    """Open features as the experiment did."""
-    features = FeatureSet.open(paths, channels_first=raw and data.channels_first, skip_bad=data.skip_bad)
-    return features.with_manifest(features.manifest.filled(dict(data.timing.items())))
+def _open_for_study(study: Study, paths: Sequence[Path], *, raw: bool) -> FeatureSet:
+    """Open features as the study did."""
+    return study.result.data.open_features(None if raw else paths[0])
 
 
 def _named(flag: str, pairs: Sequence[tuple[str, Path]]) -> None:
@@ -163,7 +161,7 @@ def _add_run(material: Material, found: dict[Path, str], run: TrainedRun, open_f
             through = partial(transform_array, module)
             view = FeatureView(open_features(run.features), through)
             material.views[_free(f"after {run.name}", run.folder.parent.name, material.views)] = view
-    if run.kind == "head":
+    if run.kind == "detector":
         _add_detections(material, found, run.name, "run", run.folder / "detections.json")
 
 

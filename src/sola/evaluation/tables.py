@@ -1,0 +1,172 @@
+"""Numbers as text: percentages, p-values and verdicts, and the tables of a probe and of a study."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from sola.evaluation.results import Comparison, Results, Row, StudyResult
+from sola.evaluation.statistics import Summary
+
+MAIN_METRICS = {"bmn": "AUC", "assumption": "assumption_share"}
+"""Metric that rows of a group are judged by; of all other groups it is the average mAP."""
+
+
+def percent(fraction: float, *, signed: bool = False) -> str:
+    """Format a fraction in per cent with two decimals.
+
+    >>> percent(0.3499), percent(0.012, signed=True), percent(-0.012)
+    ('34.99', '+1.20', '−1.20')
+    """
+    return f"{100 * fraction:{'+' if signed else ''}.2f}".replace("-", "−")
+
+
+def mean_and_std(summary: Summary) -> str:
+    """Format the mean in per cent, with the standard deviation over the seeds unless that is 0."""
+    return percent(summary.mean) + (f" ± {percent(summary.std)}" if summary.std else "")
+
+
+def interval(ends: tuple[float, float] | None, *, signed: bool = False) -> str:
+    """Format an interval in per cent; an empty string if there is none."""
+    return "" if ends is None else "[{}, {}]".format(*(percent(end, signed=signed) for end in ends))
+
+
+def p_value(p: float) -> str:
+    """Format a p-value with three decimals.
+
+    >>> p_value(0.0004), p_value(0.012), p_value(1.0)
+    ('<.001', '.012', '1.000')
+    """
+    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def p_statement(p: float) -> str:
+    """Format a p-value with its name.
+
+    >>> p_statement(0.0004), p_statement(0.012)
+    ('p < .001', 'p = .012')
+    """
+    return "p < .001" if p < 0.001 else f"p = {p_value(p)}"
+
+
+def difference(comparison: Comparison) -> str:
+    """Format a difference and its interval in points of per cent."""
+    return f"{percent(comparison.difference, signed=True)} {interval(comparison.interval, signed=True)}"
+
+
+def significance(comparison: Comparison) -> str:
+    """Whether a difference is significant after correction."""
+    return "significant" if comparison.significant else "not significant"
+
+
+def verdict(comparison: Comparison) -> str:
+    """Whether a difference is significant, with the corrected p-value."""
+    return f"{significance(comparison)} ({p_statement(comparison.p_corrected)}, corrected)"
+
+
+def short_verdict(comparison: Comparison | None) -> str:
+    """Format a difference with its p-value for a cell; "significant" only where it is."""
+    if comparison is None:
+        return ""
+    statement = p_statement(comparison.p_corrected) + (", significant" if comparison.significant else "")
+    return f"{percent(comparison.difference, signed=True)} ({statement})"
+
+
+def arrow(comparison: Comparison | None) -> str:
+    """Format the sign of a difference and its p-value as rich markup, bold if significant."""
+    if comparison is None:
+        return ""
+    sign = "↑" if comparison.difference > 0 else "↓" if comparison.difference < 0 else "="
+    text = f"{sign} {p_value(comparison.p_corrected)}"
+    return f"[bold]{text}[/bold]" if comparison.significant else text
+
+
+def seeds_text(seeds: int) -> str:
+    """Format a number of seeds."""
+    return f"{seeds} seed{'s' if seeds != 1 else ''}"
+
+
+def row_name(row: Row, best_control: str | None) -> str:
+    """Name of a row; the best control is marked."""
+    return f"{row.name} (best control)" if row.name == best_control else row.name
+
+
+def probe_table(results: Results, settings: Mapping[str, Any]) -> Table:
+    """Table of a probe for a terminal; the settings go into the caption."""
+    best = results.best_control("roc_auc")
+    raw = results.rows[0].name
+    against = {raw: "p, raw"} | ({} if best is None else {best: "p, best control"})
+    if not any(one.against == best for one in results.comparisons):
+        against.pop(best or "", None)
+    table = Table(title="Linear evaluation on the test videos, %", caption=_probe_caption(settings))
+    table.add_column("features", no_wrap=True)
+    for title in (*(metric.title for metric in results.metrics), *against.values()):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row, following in zip(results.rows, (*results.rows[1:], None), strict=True):
+        cells = [mean_and_std(row.summaries[metric.key]) for metric in results.metrics]
+        cells += [arrow(results.comparison(row.name, other, "roc_auc")) for other in against]
+        end_section = following is not None and following.kind != row.kind
+        table.add_row(escape(row_name(row, best)), *cells, end_section=end_section)
+    return table
+
+
+def _probe_caption(settings: Mapping[str, Any]) -> str:
+    labels = "all labels" if settings["videos"] is None else f"labels of {settings['videos']} videos"
+    floor = settings["p_values"]["smallest"]
+    held = f" (of so few none is below {floor:.3f})" if floor >= 0.001 else ""
+    return (
+        f"{settings['solver']}, {labels}, {seeds_text(settings['seeds'])}, "
+        f"{settings['test_videos']} test videos; p: of ROC-AUC, paired bootstrap over them{held}, "
+        "Holm-corrected; the best control is the best on these same videos"
+    )
+
+
+def main_metric(group: str) -> str:
+    """Key of the metric that rows of a group are judged by."""
+    return MAIN_METRICS.get(group, "average_mAP")
+
+
+def study_lead(results: Results, seeds: int, videos: int) -> str:
+    """Summary of a study in two sentences; "significantly" only where it is."""
+    sentences = []
+    for row in (one for one in results.rows if one.kind == "compared"):
+        others = [other for other in results.group(row.group) if other.kind != "compared"]
+        found = [results.comparison(row.name, other.name, main_metric(row.group)) for other in others]
+        significant = [one.difference for one in found if one is not None and one.significant]
+        ahead, behind = sum(one > 0 for one in significant), sum(one < 0 for one in significant)
+        sentences.append(f"{row.name}: significantly ahead of {ahead} and behind {behind} of {len(others)} rows")
+    return (
+        f"{seeds_text(seeds)}, {videos} test videos; paired bootstrap over them, Holm-corrected. "
+        + "; ".join(sentences)
+        + "."
+    )
+
+
+def study_markdown(result: StudyResult) -> str:
+    """Markdown of a study: per cent, mean ± deviation over the seeds, verdicts, and the published figures."""
+    lines = [f"# {result.title}", "", result.lead, ""]
+    head = ["", *(metric.title for metric in result.metrics), "against raw", "against the best control"]
+    lines += [_line(head), _line(["---"] * len(head))]
+    for row in result.rows:
+        cells = [mean_and_std(row.summaries[metric.key]) for metric in result.metrics]
+        metric = main_metric(row.group)
+        raw = next((other.name for other in result.group(row.group) if other.kind == "raw"), None)
+        against = (raw, result.best_control(metric, row.group))
+        verdicts = [short_verdict(result.comparison(row.name, other, metric)) for other in against]
+        lines.append(_line([row.name, *cells, *verdicts]))
+    published = {row.name: row.published for row in result.rows if row.published}
+    if published:
+        same = all(row.comparable for row in result.rows if row.published)
+        note = "the same annotations; the authors' features" if same else "**not comparable**: other data than these"
+        lines += ["", f"Published (ActivityNet-1.3; {note}):", ""]
+        keys = list(dict.fromkeys(key for reported in published.values() for key in reported))
+        lines += [_line(["", *keys]), _line(["---"] * (1 + len(keys)))]
+        for name, reported in published.items():
+            lines.append(_line([name, *(percent(reported[key]) if key in reported else "" for key in keys)]))
+    lines += ["", *(f"- {note}" for note in result.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

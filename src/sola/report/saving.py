@@ -1,0 +1,79 @@
+"""Plots as bytes: PNG for files, inline SVG for pages."""
+
+import hashlib
+import io
+import re
+from html import escape
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from sola.core.errors import SolaError
+from sola.core.files import replacing
+from sola.report.plots import GRAY, INK, KIND_COLORS, PALETTE
+
+FORMATS = (".png", ".svg", ".pdf")
+
+VARIABLES = {color: f"--hue{number}" for number, color in enumerate(PALETTE)} | {
+    INK: "--ink",
+    GRAY: "--gray",
+    KIND_COLORS["control"]: "--control",
+}
+"""CSS variables of the page, by the color they stand for in a plot."""
+
+FAMILY = re.compile(r"font-family: [^;\"]*;? ?| transform=\"rotate\(-0 [^\"]*\"")
+"""Removed: text has the page's font."""
+UNUSED = re.compile(
+    r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<style.*?</style>|<metadata>.*?</metadata>| xmlns(?::xlink)?=\"[^\"]*\"",
+    re.DOTALL,
+)
+
+
+def png(plot: Figure, dpi: int = 150) -> bytes:
+    """Return the plot as a PNG file, without a time stamp: the same plot gives the same bytes."""
+    buffer = io.BytesIO()
+    plot.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def write_plot(path: Path, plot: Figure) -> None:
+    """Write the plot in the format of the path's suffix, atomically; raises SolaError for an unknown format."""
+    if path.suffix.lower() not in FORMATS:
+        raise SolaError(f"{path}: cannot be written as a plot; expected a name that ends in {', '.join(FORMATS)}")
+    with replacing(path) as aside:
+        plot.savefig(aside, format=path.suffix[1:].lower(), dpi=160)
+
+
+def inline_svg(plot: Figure, description: str) -> str:
+    """Return the plot as an `<svg>` element for a page.
+
+    Text stays text and takes the page's font. Colors are the page's CSS variables, so that they follow its light or
+    dark mode. The same plot and description give the same bytes; ids are unique to the pair.
+
+    Args:
+        plot: the plot.
+        description: text alternative.
+    """
+    buffer = io.StringIO()
+    salt = hashlib.sha256(description.encode()).hexdigest()[:8]
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+        none = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        plot.savefig(buffer, format="svg", transparent=True, metadata=none)
+    svg = UNUSED.sub("", buffer.getvalue()).strip()
+    used = set(re.findall(r'(?:href="|url\()#([\w-]+)', svg))
+
+    def clean(tag: re.Match[str]) -> str:
+        """Clean the attributes of one tag; text between tags stays as it is."""
+        text = re.sub(r' id="([^"]*)"', lambda id_: f' id="{salt}-{id_[1]}"' if id_[1] in used else "", tag[0])
+        text = FAMILY.sub("", re.sub(r'(href="|url\()#', rf"\1#{salt}-", text))
+        for color, variable in VARIABLES.items():
+            text = text.replace(f": {color}", f": var({variable})")
+        return re.sub(r"\s*\n", " ", text)
+
+    svg = re.sub(r"<[^>]*>", clean, svg)
+    svg = re.sub(r">\n\s*<", ">\n<", svg)
+    width = 72 * plot.get_figwidth()
+    size = f'style="min-width: {0.75 * width:.0f}px; max-width: {1.5 * width:.0f}px"'  # text stays readable
+    label = f'{size} role="img" aria-label="{escape(description)}"'
+    return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', lambda found: f"<svg {found[1]} {label}>", svg, count=1)

@@ -1,0 +1,191 @@
+"""A study on a page: its finding in words, its tables, its error bars and its curves."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sola.evaluation.results import Comparison, Kind, Metric, Row, StudyResult
+from sola.evaluation.statistics import Summary
+from sola.evaluation.tables import (
+    difference,
+    interval,
+    mean_and_std,
+    p_value,
+    percent,
+    seeds_text,
+    significance,
+    verdict,
+)
+from sola.report.page import Cell, Finding, Plot, Section, Table
+from sola.report.plots import (
+    Panel,
+    assumption_panels,
+    curve_plot,
+    error_bar_plot,
+    similarity_panels,
+    training_panels,
+)
+from sola.report.sources import Study
+
+HEADLINES = ("average_mAP", "AUC")
+"""Metrics of the main finding, in order of preference; reversed for proposals (BMN)."""
+GROUPS: Mapping[Kind, str] = {
+    "raw": "Raw features",
+    "control": "Controls: no training, or no learning",
+    "compared": "Compared",
+}
+NONE = "–"
+ERROR_BAR_KEY = (
+    "Dot: mean; thick bar: ± standard deviation over seeds; thin bar: 95 % interval over test videos; "
+    "dashed: raw features."
+)
+
+
+def headline(result: StudyResult, group: str = "") -> Metric | None:
+    """Metric of the main finding of a group; None if nothing was measured."""
+    metrics = {metric.key: metric for metric in result.metrics}
+    wanted = reversed(HEADLINES) if group == "bmn" else HEADLINES
+    return next((metrics[key] for key in wanted if key in metrics), next(iter(result.metrics), None))
+
+
+def finding(result: StudyResult) -> list[str]:
+    """The main finding, one sentence per group; "significant" only where the comparison says so."""
+    groups = dict.fromkeys(row.group for row in result.rows)
+    sentences = [_sentence(result, group, metric) for group in groups if (metric := headline(result, group))]
+    sentences = [sentence for sentence in sentences if sentence]
+    if not sentences and result.curves is not None:
+        return ["Curves without a test: see below."]
+    return sentences or ["Nothing was measured."]
+
+
+def _sentence(result: StudyResult, group: str, metric: Metric) -> str:
+    rows = {row.name: row for row in result.group(group) if metric.key in row.summaries}
+    compared = [row for row in rows.values() if row.kind == "compared"]
+    if not compared:
+        return ""
+    best = max(compared, key=lambda row: row.mean(metric.key))
+    text = f"{metric.title}: {best.name} {'is the best of the compared rows with' if len(compared) > 1 else 'has'} "
+    text += f"{percent(best.mean(metric.key))} %"
+    found = [c for c in result.comparisons if c.row == best.name and c.metric == metric.key and c.against in rows]
+    for kind in ("raw", "control"):
+        against = [c for c in found if rows[c.against].kind == kind]
+        if against:
+            one = max(against, key=lambda c: rows[c.against].mean(metric.key))
+            name = "raw features"
+            if kind == "control":
+                best_mean = max(row.mean(metric.key) for row in rows.values() if row.kind == "control")
+                is_best = rows[one.against].mean(metric.key) == best_mean
+                name = f"the {'best ' if is_best else ''}control ({one.against})"
+            text += f"; against {name} {difference(one)}, {verdict(one)}"
+    return text + ("." if found else "; not tested against anything.")
+
+
+def summary_section(studies: Sequence[Study]) -> Section:
+    """Title and main finding of each study."""
+    findings = [
+        Finding(
+            study.result.title,
+            seeds_text(study.result.seeds) + (" · rehearsal (--quick), no result" if study.result.quick else ""),
+            finding(study.result),
+        )
+        for study in studies
+    ]
+    return Section("Summary", findings=findings, anchor="summary")
+
+
+def study_section(study: Study, anchor: str) -> Section:
+    """Everything about one study."""
+    result = study.result
+    rehearsal = "A rehearsal with shortened trainings: no result." if result.quick else ""
+    tables = [result_table(result)] if result.rows and result.metrics else []
+    if result.comparisons:
+        tables.append(comparison_table(result))
+    return Section(
+        result.title,
+        [paragraph for paragraph in (result.lead, rehearsal) if paragraph],
+        tables=tables,
+        plots=[*error_bars(result), *map(panel_plot, study_panels(study))],
+        notes=result.notes,
+        anchor=anchor,
+    )
+
+
+def result_table(result: StudyResult) -> Table:
+    """Rows in the order raw, controls, compared: mean ± deviation over seeds, interval; published figures below."""
+    rows: list[Sequence[str | Cell]] = []
+    groups: dict[int, str] = {}
+    before = ""
+    for row in result.ordered():
+        if row.kind != before:
+            groups[len(rows)] = GROUPS[row.kind]
+            before = row.kind
+        rows.append([row.name, *(summary_cell(row.summaries.get(metric.key)) for metric in result.metrics)])
+        if row.published:
+            rows.append(published_cells(row, row.published, result.metrics))
+    return Table(
+        ["features", *(f"{metric.title}, %" for metric in result.metrics)],
+        rows,
+        f"Mean ± standard deviation over {seeds_text(result.seeds)}; below it the 95 % interval over the test videos.",
+        strong=[row.name for row in result.rows if row.kind == "compared"],
+        groups=groups,
+    )
+
+
+def summary_cell(summary: Summary | None) -> Cell:
+    """Mean ± deviation, and the interval."""
+    return Cell(NONE) if summary is None else Cell(mean_and_std(summary), small=interval(summary.interval))
+
+
+def published_cells(row: Row, reported: Mapping[str, float], metrics: Sequence[Metric]) -> list[Cell]:
+    """Figures that the paper reports for a row, and whether they are comparable."""
+    cells = [percent(reported[metric.key]) if metric.key in reported else "" for metric in metrics]
+    name = "published" if row.comparable else "published, not comparable"
+    return [Cell(text, faint=True) for text in (name, *cells)]
+
+
+def comparison_table(result: StudyResult) -> Table:
+    """Every comparison."""
+    titles = {metric.key: metric.title for metric in result.metrics}
+
+    def cells(one: Comparison) -> tuple[str, ...]:
+        title = titles.get(one.metric, one.metric)
+        return one.row, one.against, title, difference(one), p_value(one.p_corrected), significance(one)
+
+    return Table(
+        ("features", "against", "metric", "difference", "p, corrected", "verdict"),
+        [cells(one) for one in result.comparisons],
+        "Paired over the test videos; p is corrected for the number of comparisons.",
+        folded="All comparisons",
+    )
+
+
+def error_bars(result: StudyResult) -> list[Plot]:
+    """One plot per metric; all but that of the headline metric are folded away."""
+    main = headline(result, result.rows[0].group if result.rows else "")
+    plots = []
+    for metric in sorted(result.metrics, key=lambda metric: metric is not main):
+        rows = [row for row in result.ordered() if metric.key in row.summaries]
+        if rows:
+            values = "; ".join(f"{row.name} {mean_and_std(row.summaries[metric.key])}" for row in rows)
+            folded = "" if metric is main else f"{metric.title}, %"
+            plots.append(Plot(error_bar_plot(rows, metric), f"{metric.title}, %: {values}.", ERROR_BAR_KEY, folded))
+    return plots
+
+
+def study_panels(study: Study) -> list[Panel]:
+    """Curves of section C, and the training curves of the first seed's modules and detectors."""
+    curves = study.result.curves
+    panels = [] if curves is None else [*similarity_panels(curves), *assumption_panels(curves)]
+    for part, prefix in (("modules", "module: "), ("heads", "detector: ")):
+        panels += training_panels(study.logs(part), prefix)  # type: ignore[arg-type]
+    return panels
+
+
+def panel_plot(panel: Panel) -> Plot:
+    """Plot of one panel."""
+    return Plot(curve_plot([panel]), panel.description)
+
+
+def training_section(logs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> Section | None:
+    """Training curves of runs, given by kind ("module", "detector") and name; None if there are none."""
+    panels = [panel for kind, of_kind in logs.items() for panel in training_panels(of_kind, f"{kind}: ")]
+    return Section("Training", plots=[panel_plot(panel) for panel in panels], anchor="training") if panels else None
