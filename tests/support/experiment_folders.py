@@ -1,4 +1,4 @@
-"""Folders as `sola experiment` leaves them, small: real features, detections and logs beside a real result.json."""
+"""Folders as `sola reproduce` leaves them, small: real features, detections and logs beside a real result.json."""
 
 import json
 from collections.abc import Mapping, Sequence
