@@ -146,7 +146,7 @@ def curve_plot(panels: Sequence[Panel], columns: int = 2) -> Figure:
         styles = _line_styles(names)
         handles: dict[str, Any] = {}
         grid = figure.subplots(rows, columns, squeeze=False).flat
-        for axes, panel in zip(grid, panels, strict=False):
+        for panel, axes in zip(panels, grid, strict=False):
             for name, (xs, ys) in panel.lines.items():
                 marker = "o" if len(xs) < 10 else None
                 handles[name] = axes.plot(xs, ys, linewidth=1.6, marker=marker, markersize=3, **styles[name])[0]
@@ -160,7 +160,7 @@ def curve_plot(panels: Sequence[Panel], columns: int = 2) -> Figure:
             axes.grid(color=GRAY, alpha=0.2, linewidth=0.6)
             axes.set_title(panel.title)
             axes.set_xlabel(panel.x_label)
-        for axes in list(grid):
+        for axes in grid:  # those left over
             axes.set_axis_off()
         figure.legend(handles.values(), handles, loc="outside lower center", ncols=legend_columns)
     return figure
@@ -257,15 +257,8 @@ def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str],
     present = sorted(set(segments.label.tolist()))
     names = [Rectangle((0, 0), 1, 1, color=PALETTE[label % len(PALETTE)]) for label in present]
     if legend and present and len(present) <= 6:
-        axes.legend(
-            names,
-            [classes[label] for label in present],
-            loc="lower left",
-            bbox_to_anchor=(0, 1.9),
-            ncols=6,
-            fontsize=7,
-            handlelength=1,
-        )
+        titles = [classes[label] for label in present]
+        axes.legend(names, titles, loc="lower left", bbox_to_anchor=(0, 1.9), ncols=6, fontsize=7, handlelength=1)
 
 
 def diagnosis_plot(result: DetectionResult) -> Figure:
