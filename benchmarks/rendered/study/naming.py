@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from sola.studies.work import DETECTIONS, PROPOSALS
 
 from rendered.study.heads import TIOU, base_features, data_of, run_of
 from rendered.study.linear import PARTS
@@ -21,7 +22,6 @@ from sola.detectors.trained import TrainedDetector
 from sola.evaluation.statistics import paired_difference
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
-from sola.studies.work import DETECTIONS, PROPOSALS
 
 BASES = ("raw", "best control", "SoLa, auto")
 HEADS = ("BMN", "G-TAD")

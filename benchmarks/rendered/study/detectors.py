@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import to_builtins
+from sola.studies.work import DETECTIONS, write_control, write_found
 
 from rendered.study.linear import PARTS
 from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
@@ -30,7 +31,6 @@ from sola.evaluation.metrics import thresholds
 from sola.evaluation.statistics import Resampled, compare_family, summarize
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
-from sola.studies.work import DETECTIONS, write_control, write_found
 
 BASES = ("raw", "best control", *RECIPES_SHOWN.values())
 TIOU = {"long": thresholds(0.5, 0.95, 0.05), "short": thresholds(0.3, 0.7, 0.1)}
