@@ -44,7 +44,7 @@ class Row(msgspec.Struct, frozen=True):
     """Feature folders, one per seed, relative to the study's folder or absolute."""
     modules: tuple[str, ...] = ()
     """Run folders of the modules, one per seed."""
-    heads: tuple[str, ...] = ()
+    detectors: tuple[str, ...] = ()
     """Run folders of the detectors, one per seed."""
 
     @property
