@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.data.features import FeatureSet
 from sola.data.journal import JOURNAL, MARK
-from sola.data.synthetic import SyntheticWorld, write
 from sola.pipeline import transform_job
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80, channels=16, action_length=10)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.data.dataset import Dataset
 from sola.data.detections import read_detections
 from sola.data.segments import SegmentTable
-from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors import detector_family
 from sola.detectors.detect import detect
 from sola.detectors.train import train_detector

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
+from support.synthetic import SyntheticWorld, write
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import sola.training.checkpoint
@@ -27,7 +28,6 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 from sola.data.segments import Segments
-from sola.data.synthetic import SyntheticWorld, write
 from sola.data.timing import Placement, SnippetGrid
 from sola.detectors.base import DetectorConfig
 from sola.detectors.bmn.config import BMNConfig

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
@@ -21,7 +22,6 @@ from sola.data.class_scores import read_scores
 from sola.data.detections import read_detections
 from sola.data.features import FeatureSet
 from sola.data.manifest import MANIFEST_NAME, Manifest
-from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer import checkpoint as actionformer
 from sola.detectors.bmn import checkpoint as bmn
 from sola.detectors.gtad import checkpoint as gtad

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-from sola.data.synthetic import SyntheticWorld
 from sola.detectors import detector_family
 from sola.detectors.base import DetectorConfig
 from sola.softlanding.recipes import Recipe
@@ -12,8 +11,6 @@ SEEDS = 3
 FIGURE_1_SEEDS: Mapping[str, int] = {"anet": 12, "hacs": 5}
 """Head trainings of Figure 1, by data set."""
 QUICK_SEEDS = 2
-QUICK_WORLD = SyntheticWorld(training_videos=48, validation_videos=24, channels=64)
-"""Data of --quick if no features are given."""
 QUICK_NOTE = "--quick: everything is small and hardly trained; these figures mean nothing."
 
 

@@ -22,8 +22,8 @@ from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
 from sola.softlanding.recipes import Recipe
 
-OURS = {"synthetic", ".lock"}
-"""What may be there before experiments are."""
+OURS = {"demo_set", ".lock"}
+"""Names that may exist before the first experiment."""
 DIGITS = 10
 """Of a digest in a run's name."""
 
