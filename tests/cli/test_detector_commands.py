@@ -380,7 +380,7 @@ def test_an_existing_run_is_refused(
     run: Path, world: Path, annotations: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = refused(capsys, "train-detector", world / "features", "--annotations", annotations, "--out", run, *SMALL)
-    assert "exists already; go on with --resume, or start again with --overwrite" in line
+    assert "exists already; continue with --resume, or start again with --overwrite" in line
 
 
 def test_a_strangers_folder_is_not_overwritten(
@@ -389,7 +389,7 @@ def test_a_strangers_folder_is_not_overwritten(
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("ten years")
     arguments = ["--annotations", annotations, "--out", tmp_path / "home", *SMALL, "--overwrite"]
-    assert "is no run of sola's" in refused(capsys, "train-detector", world / "features", *arguments)
+    assert "is not a run of sola" in refused(capsys, "train-detector", world / "features", *arguments)
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.tex"]
 
 

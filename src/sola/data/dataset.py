@@ -114,8 +114,7 @@ class Dataset:
             features = FeatureSet.open(features, channels_first=channels_first, skip_bad=skip_bad)
         if not isinstance(annotations, Annotations | None):
             annotations = read_annotations(Path(annotations), label_key)
-        manifest = features.manifest.filled(timing or {})
-        features = features.with_manifest(manifest)
+        features = features.with_timing(timing or {})
         records: dict[str, VideoAnnotation | None] = dict.fromkeys(features.videos)
         unmatched: list[tuple[str, Sequence[str]]] = []
         if annotations is not None:
@@ -127,7 +126,7 @@ class Dataset:
         if not headers:
             raise none_left(bad, len(records))
         features = features.without(bad)
-        videos = tuple(_video(id_, header.shape[0], manifest, records[id_]) for id_, header in headers.items())
+        videos = tuple(_video(id_, header.shape[0], features.manifest, records[id_]) for id_, header in headers.items())
         unmatched.append(("unreadable", tuple(features.unreadable.values())))
         findings = tuple(Finding(kind, len(found), found[0]) for kind, found in unmatched if found)
         return cls(features, annotations, videos, findings)
@@ -178,7 +177,7 @@ class Dataset:
         if not isinstance(features, FeatureSet):
             features = FeatureSet.open(features, skip_bad=self.features.skip_bad)
         name = name or str(features.streams[0].source)
-        manifest = features.manifest.filled(self.features.manifest.timing())
+        features = features.with_timing(self.features.manifest.timing())
         ids = _their_ids(self.videos, features.videos, name)
         videos = []
         for video in self.videos:
@@ -193,9 +192,8 @@ class Dataset:
                     "compare sets that were taken snippet for snippet from the same features"
                 )
             record = None if self.annotations is None else self.annotations.videos[video.id]
-            videos.append(replace(_video(ids[video.id], length, manifest, record), id=video.id))
+            videos.append(replace(_video(ids[video.id], length, features.manifest, record), id=video.id))
         videos.sort(key=lambda video: video.feature_id)
-        features = features.with_manifest(manifest)
         return replace(self, features=features.only(ids.values()), videos=tuple(videos))
 
     def read(self, video: Video) -> Float[np.ndarray, "time channels"]:

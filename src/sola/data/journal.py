@@ -1,4 +1,4 @@
-"""`JobFolder`: a folder of whole files that long work fills video by video, stops at any moment, and continues."""
+"""`JobFolder`: a folder that a long job fills video by video; the job can be stopped at any time and continued."""
 
 import json
 import os
@@ -42,24 +42,24 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the objects of a JSON lines file, without lines that are damaged; none if there is no file."""
+    """Return the objects of a JSON lines file, without damaged lines; none if there is no file."""
     return parse_rows(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
 
 
 def parse_rows(text: str) -> list[Row]:
-    """Return the objects of JSON lines, without lines that are damaged."""
+    """Return the objects of JSON lines, without damaged lines."""
     rows = []
     for line in text.splitlines():
         try:
             row = json.loads(line)
-        except (ValueError, RecursionError):  # cut short when the machine went down
+        except (ValueError, RecursionError):  # cut short by a crash
             continue
         if isinstance(row, dict):
             rows.append(row)
     return rows
 
 
-def must_be_finished(place: object, names: Collection[str]) -> None:
+def check_finished(place: object, names: Collection[str]) -> None:
     """Raise SolaError if the names of a folder's files include the mark of unfinished work."""
     if MARK in names:
         raise SolaError(f"{place}: is not finished; run the same command again to continue")

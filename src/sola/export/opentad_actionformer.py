@@ -11,6 +11,7 @@ import numpy as np
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json, write_text
 from sola.data.dataset import Dataset, Video
+from sola.data.formats.base import to_dtype
 from sola.data.segments import Segments
 from sola.data.timing import SnippetGrid
 from sola.export.clock import Clock, common_clock
@@ -156,23 +157,15 @@ def _write_features(
     folder.mkdir()
     written = []
     for done, (video, array) in enumerate(data.items(skipped), 1):
-        np.save(folder / f"{video.id}.npy", _single(video.id, array))
+        single = to_dtype(
+            array, np.dtype(np.float32), what=f"video {video.id!r}: a value", cure="scale the features down"
+        )
+        np.save(folder / f"{video.id}.npy", np.ascontiguousarray(single))
         written.append(video)
         progress(done, len(data))
     features = data.features
     dataclasses.replace(features.manifest, dim=features.channels, layout=None).write(folder)
     return tuple(written)
-
-
-def _single(video: str, array: np.ndarray) -> np.ndarray:
-    """Return an array as float32, one row a snippet in memory."""
-    with np.errstate(over="ignore"):
-        single = np.ascontiguousarray(array, np.float32)
-    if not np.isfinite(single).all():
-        raise SolaError(
-            f"video {video!r}: a value does not fit float32, which both tools read; scale the features down"
-        )
-    return single
 
 
 def _classes(names: tuple[str, ...], videos: Sequence[Video]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from sola.core.device import Device, Precision, choose_device, choose_precision
 from sola.core.files import existing, read_json
 from sola.training.checkpoint import BestWeights
 from sola.training.distributed import joined
-from sola.training.run import Run, begin, environment, may_begin
+from sola.training.run import Run, can_start, environment, start
 from sola.training.tensorboard import require_tensorboard
 from sola.training.trainer import Task, Trainer, kept_model
 
@@ -77,7 +77,7 @@ def run_training(
     Args:
         out: the run's folder.
         requested: what the user asked for; a resumed run must have been asked for the same.
-        prepare: reads the data and returns the task. Called only if there is something to train.
+        prepare: reads the data and returns the task; called only if the run is not finished.
         save: writes the product from the trained model.
         product: the file that a finished run holds.
         device: where to train.
@@ -91,7 +91,7 @@ def run_training(
     require_tensorboard(options.tensorboard)
     with joined(choose_device(device)) as processes:
         run = Run(out)
-        if not may_begin(run, requested, resume=options.resume, overwrite=options.overwrite, product=product):
+        if not can_start(run, requested, resume=options.resume, overwrite=options.overwrite, product=product):
             log.info("%s: finished already, nothing to do", out)
             return
         processes.wait()  # all have looked at the folder before the first writes to it
@@ -111,7 +111,7 @@ def run_training(
         for note in (*prepared.notes, *_changes(run, description["environment"])):
             log.info("%s", note)
         if processes.leads:
-            begin(run, description, resume=options.resume)
+            start(run, description, resume=options.resume)
         processes.wait()
         trainer = Trainer(run, place.device, place.precision, processes, options.tensorboard, options.quiet)
         trainer.fit(prepared.task, prepared.epochs, resume=options.resume)
@@ -138,4 +138,4 @@ def _changes(run: Run, environment: Mapping[str, Any]) -> list[str]:
         return []
     before = read_json(run.config, "a run's config").get("environment", {})
     changed = [f"{name} {before[name]}, now {now}" for name, now in environment.items() if before.get(name, now) != now]
-    return [f"begun with {'; '.join(changed)}: the result may differ in its last bits"] if changed else []
+    return [f"started with {'; '.join(changed)}: the result may differ in its last bits"] if changed else []

@@ -76,9 +76,9 @@ def archived(file: io.BytesIO) -> None:
 
 def read_archive(path: Path) -> None:
     """Every video of an archive."""
-    from sola.data.hdf5 import hdf5_videos
+    from sola.data.formats import hdf5
 
-    for video in hdf5_videos(path):
+    for video in hdf5.videos(path):
         read_features_at(path / video)
 
 
