@@ -309,7 +309,7 @@ def test_places_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "for an archive" in refused(capsys, *command, tmp_path / "out.hdf5")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "annotations.json").write_text('{"database": {}}')
-    assert "not ours to overwrite" in refused(capsys, *command, tmp_path / "other")
+    assert "so it is not overwritten" in refused(capsys, *command, tmp_path / "other")
 
 
 def test_only_with_overwrite_is_a_folder_of_ours_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
