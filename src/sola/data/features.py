@@ -45,7 +45,7 @@ class FeatureSet:
 
         The files hold [time, channels] or, with `channels_first` or a manifest that says so, [channels, time].
 
-        Raises SolaError naming the source or file at fault; with `skip_bad`, only when no video is left.
+        Raises SolaError naming the source or file at fault; with `skip_bad`, only if no video is left.
         """
         paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
         if not paths:
@@ -78,10 +78,7 @@ class FeatureSet:
         return replace(self, manifest=self.manifest.filled(timing))
 
     def header(self, video: str) -> Header:
-        """Return shape (time, channels) and dtype of a video's array, from the file's header where it has one.
-
-        Raises SolaError when the video is unknown or its file bad.
-        """
+        """Return shape (time, channels) and dtype of a video's array. Raises SolaError for an unknown or bad one."""
         self._check_known([video])
         try:
             return joined_header(video, [stream.header(video) for stream in self.streams])
@@ -97,9 +94,9 @@ class FeatureSet:
         return self.header(video).shape[0]
 
     def read(self, video: str) -> Float[np.ndarray, "time channels"]:
-        """Return a video's array in the dtype stored (the widest of its streams), mapped where the format allows.
+        """Return a video's array in its stored dtype (the widest of its streams), memory-mapped if possible.
 
-        Raises SolaError naming the file when it is damaged, of another width, or holds NaN or infinity.
+        Raises SolaError naming the file if it is damaged, has other channels, or holds NaN or infinity.
         """
         self._check_known([video])
         try:

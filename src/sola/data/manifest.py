@@ -69,7 +69,7 @@ class Manifest:
 
     def timing(self) -> dict[str, float]:
         """Return the known ones of fps, stride, window and offset."""
-        values = {key: getattr(self, key) for key in ("fps", "stride", "window", "offset")}
+        values = {key: getattr(self, key) for key in TIMING}
         return {key: value for key, value in values.items() if value is not None}
 
     def filled(self, timing: Mapping[str, float]) -> "Manifest":
@@ -88,16 +88,12 @@ class Manifest:
 
 WHOLE, NUMBER = ("a whole number", (int,)), ("a number", (int, float))
 STRING, OBJECT = ("a string", (str,)), ("an object", (dict,))
+TIMING = ("fps", "stride", "window", "offset")
 KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "dim": WHOLE,
-    "fps": NUMBER,
-    "stride": NUMBER,
-    "window": NUMBER,
-    "offset": NUMBER,
-    "layout": STRING,
-    "encoder": STRING,
-    "extraction": OBJECT,
-    "sola": OBJECT,
+    **dict.fromkeys(TIMING, NUMBER),
+    **dict.fromkeys(("layout", "encoder"), STRING),
+    **dict.fromkeys(("extraction", "sola"), OBJECT),
 }
 """Types of the known keys, in words and as Python types."""
 

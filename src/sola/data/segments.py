@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+AnySegments = TypeVar("AnySegments", bound="Segments")
 
 BACKGROUND = -1
 """Label of a snippet that lies in no segment."""
@@ -32,7 +34,7 @@ class Segments:
     def __len__(self) -> int:
         return len(self.start)
 
-    def take(self, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> Self:
+    def take(self: AnySegments, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> AnySegments:
         """Return the segments that a NumPy index picks: positions, a mask or a slice."""
         return type(self)(*(column[index] for column in vars(self).values()))
 

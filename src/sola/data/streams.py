@@ -12,7 +12,7 @@ from sola.core.errors import SolaError
 from sola.data.formats import FORMATS, hdf5
 from sola.data.formats.base import Format, Header
 from sola.data.journal import check_finished
-from sola.data.manifest import MANIFEST_NAME, Manifest
+from sola.data.manifest import MANIFEST_NAME, TIMING, Manifest
 
 CURE = "repair or remove it, or pass --skip-bad"
 
@@ -50,10 +50,7 @@ class Stream:
         return self.headers[video]
 
     def read(self, video: str) -> Float[np.ndarray, "time channels"]:
-        """Return a video's array in its stored dtype.
-
-        Raises SolaError naming the file when it is damaged, of another width, or holds NaN or infinity.
-        """
+        """Return a video's array in its stored dtype; see `FeatureSet.read`."""
         array = self.format.read(self.paths[video])
         self._checked(video, Header(array.shape, array.dtype))
         if self.channels_first:
@@ -121,7 +118,7 @@ def joined_manifest(streams: Sequence[Stream]) -> Manifest:
     """Return the first stream's manifest, completed by the others'. Raises SolaError when they disagree on time."""
     joined = streams[0].manifest
     for stream in streams[1:]:
-        for key in ("fps", "stride", "window", "offset"):
+        for key in TIMING:
             ours, theirs = getattr(joined, key), getattr(stream.manifest, key)
             if None not in (ours, theirs) and ours != theirs:
                 raise SolaError(
