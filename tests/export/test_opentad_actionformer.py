@@ -283,7 +283,7 @@ def test_times_that_the_tools_cannot_express(grids: list[SnippetGrid], message: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda database: database["c"].update(subset="Training"), "subsets 'training' and 'Training' are one"),
+        (lambda database: database["c"].update(subset="Training"), "subsets 'training' and 'Training' are the same"),
         (lambda database: [one.update(subset="training") for one in database.values()], "unknown subset 'validation'"),
         (lambda database: [database[video].update(annotations=[]) for video in "ab"], "subset 'training': none of its"),
         (lambda database: database["a"]["annotations"][0].update(label="a\nb"), "would be two lines"),

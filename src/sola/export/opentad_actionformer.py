@@ -107,7 +107,7 @@ def write_handover(
 
 
 def learnable(segments: Segments, grid: SnippetGrid, length: int) -> bool:
-    """Return whether ActionFormer keeps an instance; its training fails at a video without one (libs/datasets/anet.py)."""
+    """Return whether ActionFormer keeps an instance (libs/datasets/anet.py); its training fails without one."""
     start, end = grid.index(segments.start), grid.index(segments.end)
     stop = length - grid.index(0.0)  # as in ActionFormer: as far after the last snippet as the first center from 0
     long_enough = segments.end - segments.start >= SHORTEST
