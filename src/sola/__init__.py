@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sola.data.detections import write_detections as write_detections
     from sola.data.features import FeatureSet as FeatureSet
     from sola.data.segments import Segments as Segments
-    from sola.data.synthetic import SyntheticWorld as SyntheticWorld
     from sola.data.timing import SnippetGrid as SnippetGrid
     from sola.detectors import DETECTORS as DETECTORS
     from sola.detectors import detector_family as detector_family
@@ -54,7 +53,6 @@ _NAMES = {
     "data.detections": "Detections read_detections write_detections",
     "data.features": "FeatureSet",
     "data.segments": "Segments",
-    "data.synthetic": "SyntheticWorld",
     "data.timing": "SnippetGrid",
     "detectors": "DETECTORS detector_family",
     "detectors.detect": "detect name_proposals",

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.data.features import FeatureSet
 from sola.data.journal import JOURNAL, MARK
-from sola.data.synthetic import SyntheticWorld, write
-from sola.pipeline import transform_job
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80, channels=16, action_length=10)
 TRAIN = ["--step", "2", "--hidden", "16", "--projector-hidden", "8", "--epochs", "3", "--quiet"]
@@ -274,7 +273,7 @@ def test_a_folder_with_somebody_elses_config_is_not_overwritten(
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text(content)
     line = refused(capsys, "train", world / "features", "--out", tmp_path / "model", *TRAIN, "--overwrite")
-    assert "is no run of sola's" in line
+    assert "is not a run of sola" in line
     assert (tmp_path / "model" / "config.json").read_text() == content
 
 
@@ -287,7 +286,7 @@ def test_a_finished_run_is_not_taken_for_one_on_other_features(
     run: Path, world: Path, tmp_path: Path, capsys: object
 ) -> None:
     other = shutil.copytree(world / "features", tmp_path / "other")
-    assert "begun with requested features" in refused(capsys, "train", other, "--out", run, *TRAIN, "--resume")
+    assert "started with requested features" in refused(capsys, "train", other, "--out", run, *TRAIN, "--resume")
 
 
 def test_a_resumed_transform_takes_the_files_as_they_are_now(
@@ -295,7 +294,7 @@ def test_a_resumed_transform_takes_the_files_as_they_are_now(
 ) -> None:
     """Killed after three videos; one of them is replaced before it is called again."""
     features = shutil.copytree(world / "features", tmp_path / "features")
-    written, write_one = [], transform_job.write_like
+    written, write_one = [], FeatureSet.write_like
 
     def dies(read: FeatureSet, video: str, array: np.ndarray, path: Path) -> None:
         if len(written) == 3:
@@ -303,9 +302,9 @@ def test_a_resumed_transform_takes_the_files_as_they_are_now(
         write_one(read, video, array, path)
         written.append(video)
 
-    monkeypatch.setattr(transform_job, "write_like", dies)
+    monkeypatch.setattr(FeatureSet, "write_like", dies)
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 130
-    monkeypatch.setattr(transform_job, "write_like", write_one)
+    monkeypatch.setattr(FeatureSet, "write_like", write_one)
     np.save(features / f"{written[0]}.npy", np.zeros((33, 16), np.float16))
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 0
     assert np.load(tmp_path / "out" / f"{written[0]}.npy").shape == (33, 16)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.data.dataset import Dataset
 from sola.data.detections import read_detections
 from sola.data.segments import SegmentTable
-from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors import detector_family
 from sola.detectors.detect import detect
 from sola.detectors.train import train_detector
@@ -380,7 +380,7 @@ def test_an_existing_run_is_refused(
     run: Path, world: Path, annotations: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = refused(capsys, "train-detector", world / "features", "--annotations", annotations, "--out", run, *SMALL)
-    assert "exists already; go on with --resume, or start again with --overwrite" in line
+    assert "exists already; continue with --resume, or start again with --overwrite" in line
 
 
 def test_a_strangers_folder_is_not_overwritten(
@@ -389,7 +389,7 @@ def test_a_strangers_folder_is_not_overwritten(
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("ten years")
     arguments = ["--annotations", annotations, "--out", tmp_path / "home", *SMALL, "--overwrite"]
-    assert "is no run of sola's" in refused(capsys, "train-detector", world / "features", *arguments)
+    assert "is not a run of sola" in refused(capsys, "train-detector", world / "features", *arguments)
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.tex"]
 
 
@@ -459,7 +459,7 @@ def test_features_that_nothing_times_are_told(
     features = shutil.copytree(world / "features", tmp_path / "features")
     (features / "features.json").unlink()
     line = refused(capsys, *predicted(run, features, tmp_path))
-    assert "nothing says when its snippets are" in line
+    assert "the times of its snippets are unknown" in line
     assert sola(*predicted(run, features, tmp_path), "--fps", "4") == 0
 
 

@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from support.synthetic import SyntheticWorld, write
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import sola.detectors
 from sola.data.dataset import Dataset
 from sola.data.segments import Segments
-from sola.data.synthetic import SyntheticWorld, write
 from sola.data.timing import Placement
 from sola.detectors import DETECTORS, detector_family
 from sola.detectors.base import Detector, DetectorConfig, DetectorFamily

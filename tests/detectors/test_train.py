@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
+from support.synthetic import SyntheticWorld, write
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import sola.training.checkpoint
@@ -27,7 +28,6 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 from sola.data.segments import Segments
-from sola.data.synthetic import SyntheticWorld, write
 from sola.data.timing import Placement, SnippetGrid
 from sola.detectors.base import DetectorConfig
 from sola.detectors.bmn.config import BMNConfig
@@ -256,12 +256,12 @@ def test_resume_of_a_finished_run_changes_nothing(data: Dataset, tmp_path: Path,
     ("other", "named"), [({"subset": "validation"}, "videos"), ({"validation": "validation"}, "validation")]
 )
 def test_resume_with_another_subset_is_refused(other: dict[str, str], named: str, data: Dataset, run: Path) -> None:
-    with pytest.raises(SolaError, match=f"was begun with requested {named}="):
+    with pytest.raises(SolaError, match=f"was started with requested {named}="):
         trained(data, TINY, run, resume=True, quiet=True, **other)
 
 
 def test_resume_with_another_config_is_refused(data: Dataset, run: Path) -> None:
-    with pytest.raises(SolaError, match=r"was begun with requested length=8, now it is 4"):
+    with pytest.raises(SolaError, match=r"was started with requested length=8, now it is 4"):
         trained(data, replace(TINY, length=4), run, resume=True, quiet=True)
 
 
@@ -282,7 +282,7 @@ def test_resume_on_other_annotations_is_refused(
         video: replace(record, segments=later(record.segments)) if record.subset == moved else record
         for video, record in annotations.videos.items()
     }
-    with pytest.raises(SolaError, match=r"was begun with features \w*fingerprint"):
+    with pytest.raises(SolaError, match=r"was started with features \w*fingerprint"):
         trained(
             Dataset.open(features, Annotations(videos, annotations.classes)), TINY, tmp_path / "run",
             validation="validation", resume=True, quiet=True,
@@ -642,7 +642,7 @@ def test_proposals_of_overlapping_windows_are_those_of_each_merged_in_seconds(
         for row in candidates:
             inside = max(min(row[1], end) - max(row[0], start), 0)
             row[2] *= math.exp(-((inside / (row[1] - row[0] + end - start - inside)) ** 2) / TINY.sigma)
-    data = Dataset.open(features.with_manifest(manifest), annotations).only([video])
+    data = Dataset.open(replace(features, manifest=manifest), annotations).only([video])
     got = detect(detector, data, device="cpu")[video]
     np.testing.assert_allclose(np.stack([got.start, got.end, got.score], axis=1), expected, atol=1e-5)
 

@@ -250,7 +250,7 @@ def test_resume_of_a_finished_run_changes_nothing(features: FeatureSet, tmp_path
 
 def test_resume_with_another_config_is_refused(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", quiet=True)
-    with pytest.raises(SolaError, match=r"was begun with requested step=2, now it is 1"):
+    with pytest.raises(SolaError, match=r"was started with requested step=2, now it is 1"):
         train(features, replaced(SMALL, step=1), tmp_path / "run", resume=True, quiet=True)
 
 
@@ -261,14 +261,14 @@ def test_resume_on_other_features_is_refused(
     monkeypatch.setattr(SimilarityMatching, "batch", fails_after(2))
     with pytest.raises(PowerCutError):
         train(features, SMALL, tmp_path / "run", quiet=True)
-    with pytest.raises(SolaError, match=r"was begun with requested videos=\w+, now it is \w+"):
+    with pytest.raises(SolaError, match=r"was started with requested videos=\w+, now it is \w+"):
         train(features.only(features.videos[:6]), SMALL, tmp_path / "run", resume=True, quiet=True)
 
 
 def test_an_existing_run_is_not_touched_unless_told_to(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", quiet=True)
     before = weights(tmp_path / "run")
-    with pytest.raises(SolaError, match=r"exists already; go on with --resume"):
+    with pytest.raises(SolaError, match=r"exists already; continue with --resume"):
         train(features, replaced(SMALL, seed=1), tmp_path / "run", quiet=True)
     assert weights(tmp_path / "run") == before
     train(features, replaced(SMALL, seed=1), tmp_path / "run", overwrite=True, quiet=True)
@@ -278,7 +278,7 @@ def test_an_existing_run_is_not_touched_unless_told_to(features: FeatureSet, tmp
 def test_a_strangers_folder_is_not_overwritten(features: FeatureSet, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("ten years")
-    with pytest.raises(SolaError, match=r"exists and is no run of sola's"):
+    with pytest.raises(SolaError, match=r"exists and is not a run of sola"):
         train(features, SMALL, tmp_path / "home", overwrite=True, quiet=True)
 
 

@@ -20,13 +20,13 @@ import pytest
 from support.calling import refused, sola
 from support.places import QUADRANTS
 from support.rendering import render
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
 from sola.data.features import FeatureSet
 from sola.data.journal import JOURNAL, MARK, read_rows
 from sola.data.manifest import Manifest
-from sola.data.synthetic import SyntheticWorld, write
 from sola.pipeline.extract_job import find_stored_videos
 from sola.pipeline.stored_features import StoredFeatures
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from support.places import REPOSITORY
+from support.synthetic import SyntheticWorld, write
 
 from sola.cli import main
-from sola.data.synthetic import SyntheticWorld, write
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 

@@ -14,14 +14,14 @@ import pytest
 import torch
 from safetensors.torch import save
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
-from sola.data.class_scores import read_scores
+from sola.data.class_scores import read_classifier
 from sola.data.detections import read_detections
 from sola.data.features import FeatureSet
 from sola.data.manifest import MANIFEST_NAME, Manifest
-from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer import checkpoint as actionformer
 from sola.detectors.bmn import checkpoint as bmn
 from sola.detectors.gtad import checkpoint as gtad
@@ -79,8 +79,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     MANIFEST_NAME: lambda path: Manifest.read(path.parent),
     "annotations.json": read_annotations,
     "detections.json": read_detections,
-    "scores.npy": lambda path: read_scores(path, ["v"], ["run"]),
-    "scores.json": lambda path: read_scores(path, ["v"], ["run"]),
+    "scores.npy": lambda path: read_classifier(path, ["v"], ["run"]),
+    "scores.json": lambda path: read_classifier(path, ["v"], ["run"]),
     WEIGHTS: read_module,
     "bmn.pth": bmn.load,
     "gtad.pth.tar": gtad.load,

@@ -15,7 +15,7 @@ from sola.core.log import show_log
 from sola.core.progress import progress_bar
 from sola.core.storage import Storage, fetched_file
 from sola.data.annotations import Annotations, read_annotations
-from sola.data.class_scores import VideoScores, read_scores
+from sola.data.class_scores import VideoScores, read_classifier
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.segments import Segments
 from sola.detectors.trained import TrainedDetector
@@ -111,4 +111,4 @@ def scores_of(videos: Sequence[str], detector: TrainedDetector, classifier: Path
     if classifier is None:
         return None
     with fetched_file(classifier) as path:
-        return read_scores(path, videos, detector.classes)
+        return read_classifier(path, videos, detector.classes)

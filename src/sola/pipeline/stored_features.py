@@ -14,7 +14,7 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.formats import FORMATS
 from sola.data.ids import match_videos
-from sola.data.journal import must_be_finished
+from sola.data.journal import check_finished
 from sola.data.manifest import MANIFEST_NAME
 
 ARCHIVE = ".h5"
@@ -50,7 +50,7 @@ class StoredFeatures:
         for source in sources:
             listed = source.files()
             names = [file.name for file in listed]
-            must_be_finished(source, names)
+            check_finished(source, names)
             found = {Path(file.name).stem: file for file in listed if Path(file.name).suffix in FORMATS}
             if any(Path(name).suffix == ARCHIVE for name in (source.location, *names)):
                 raise SolaError(f"{source}: an .h5 archive is one file; expected a file for each video")
@@ -99,7 +99,7 @@ class StoredFeatures:
                 folders[str(folder)] = source.location
             with renaming_errors(folders):
                 features = FeatureSet.open([Path(folder) for folder in folders], channels_first=self.channels_first)
-                yield features.with_manifest(features.manifest.filled(self.timing))
+                yield features.with_timing(self.timing)
 
 
 Features = FeatureSet | StoredFeatures
@@ -176,7 +176,7 @@ def open_features(
     if any(map(is_remote, locations)):
         return StoredFeatures.of(locations, channels_first=channels_first, timing=timing)
     features = FeatureSet.open(list(locations), channels_first=channels_first, skip_bad=skip_bad)
-    return features.with_manifest(features.manifest.filled(timing or {}))
+    return features.with_timing(timing or {})
 
 
 @contextmanager

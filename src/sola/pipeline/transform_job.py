@@ -13,7 +13,6 @@ from jaxtyping import Float
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
-from sola.data.feature_writer import write_like
 from sola.data.features import FeatureSet
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.manifest import MANIFEST_NAME, Manifest
@@ -98,10 +97,10 @@ class RewriteJob:
                 raise BadVideo(str(error)) from None
             changed = self._change(array)
             if self._archive is not None:
-                write_like(features, video, changed, self._archive / video)
+                features.write_like(video, changed, self._archive / video)
             else:
                 with out.writing(name) as aside:
-                    write_like(features, video, changed, aside)
+                    features.write_like(video, changed, aside)
         return {"video": video, "read": state_of(self.features, video), "snippets": len(array)}
 
     def finish(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from sola.data.class_scores import read_scores
+from sola.data.class_scores import read_classifier
 from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.features import FeatureSet
@@ -93,7 +93,7 @@ def write_found(data: DataSource, detector: TrainedDetector, base: Dataset, fold
     if not config.predicts_classes:
         scores = None
         if data.classifier is not None:
-            scores = read_scores(data.classifier, [video.id for video in test.videos], detector.classes)
+            scores = read_classifier(data.classifier, [video.id for video in test.videos], detector.classes)
         detections = name_proposals(detector, test, proposals, scores=scores)
     write_detections(folder / PROPOSALS, proposals, base.classes if config.predicts_classes else (UNLABELED,))
     write_detections(folder / DETECTIONS, detections, base.classes)

@@ -14,7 +14,7 @@ from jaxtyping import Float32, UInt8
 
 from sola.core.checks import at_least, positive
 from sola.core.errors import SolaError
-from sola.data.growing import GrowingArray
+from sola.data.formats.npy import NpyWriter
 from sola.data.journal import Report
 from sola.data.manifest import Manifest
 from sola.video.decoding import Shown, read_header, shown_frames
@@ -118,7 +118,7 @@ def extract_video(path: Path, out: Path, encoder: SharedEncoder, sampling: Sampl
     frames = sampled(watched, sampling.fps, sampling.framing)
     window = encoder.encoder.window
     ahead = prefetched(windows(frames, window, sampling.stride), 2 * sampling.batch)
-    with closing(ahead) as snippets, GrowingArray(out, encoder.encoder.dim, np.dtype(sampling.dtype)) as array:
+    with closing(ahead) as snippets, NpyWriter(out, encoder.encoder.dim, np.dtype(sampling.dtype)) as array:
         for features in encoded(snippets, encoder, sampling.batch):
             array.append(features)
             report(None, len(features))

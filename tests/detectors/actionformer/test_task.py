@@ -9,12 +9,12 @@ import pytest
 import torch
 from support.calling import refused
 from support.calling import sola as command
+from support.synthetic import SyntheticWorld, write
 
 import sola.training.checkpoint
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
 from sola.data.segments import SegmentTable
-from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.clips import cut
 from sola.detectors.detect import detect, name_proposals

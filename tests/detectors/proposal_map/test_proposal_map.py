@@ -126,7 +126,7 @@ def test_seconds_and_units_are_inverse(origin: float, unit: float, at: float) ->
 
 
 def test_a_whole_video_is_covered() -> None:
-    placement = Placement.covering(50.0, 100)
+    placement = Placement(0.0, 0.5)
     np.testing.assert_allclose(placement.seconds(np.array([0.0, 100.0])), [0.0, 50.0])
 
 

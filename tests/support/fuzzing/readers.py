@@ -19,7 +19,7 @@ from torch import nn
 
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
-from sola.data.class_scores import read_scores
+from sola.data.class_scores import read_classifier
 from sola.data.detections import read_detections
 from sola.data.formats import FORMATS
 from sola.data.manifest import MANIFEST_NAME, Manifest
@@ -76,9 +76,9 @@ def archived(file: io.BytesIO) -> None:
 
 def read_archive(path: Path) -> None:
     """Every video of an archive."""
-    from sola.data.hdf5 import hdf5_videos
+    from sola.data.formats import hdf5
 
-    for video in hdf5_videos(path):
+    for video in hdf5.videos(path):
         read_features_at(path / video)
 
 
@@ -188,7 +188,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object], list[bytes]]] = {
         [b"v1 0.5 2 7 0.25\nv1 1 2 3 .5\n", b"video,start,end,class,score\nv1,1,2,3,.5\n"],
     ),
     "manifest": (MANIFEST_NAME, lambda path: Manifest.read(path.parent), [encoded(MANIFEST)]),
-    "scores": ("s.json", lambda path: read_scores(path, ["v1"], ["run"]), [encoded(SCORED)]),
+    "scores": ("s.json", lambda path: read_classifier(path, ["v1"], ["run"]), [encoded(SCORED)]),
     "published": (
         "w.pth",
         published_weights,
