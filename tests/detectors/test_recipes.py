@@ -109,8 +109,8 @@ def test_there_is_a_recipe_for_every_data_set(model: str) -> None:
     assert tuple(family.recipes) == RECIPES
     assert family.name == model
     for recipe in family.recipes.values():
-        assert type(recipe()) is family.config
-        assert recipe().model == model
+        assert type(recipe) is family.config
+        assert recipe.model == model
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:

@@ -99,7 +99,7 @@ class ToyConfig(DetectorConfig):
         return 1.0
 
 
-FAMILY = DetectorFamily("toy", ToyConfig, {"anet": ToyConfig})
+FAMILY = DetectorFamily("toy", ToyConfig, {"anet": ToyConfig()})
 
 
 # --- what comes with the line in the table ------------------------------------------------------------------------

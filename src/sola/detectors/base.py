@@ -1,7 +1,7 @@
 """The interface of a detector: its network, the config that determines its training, and its entry in the table."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -171,7 +171,7 @@ class DetectorFamily:
 
     name: str
     config: type[DetectorConfig]
-    recipes: Mapping[str, Callable[[], DetectorConfig]]
+    recipes: Mapping[str, DetectorConfig]
 
     def recipe(self, name: str) -> DetectorConfig:
         """Return a config by the name of its recipe.
@@ -179,4 +179,4 @@ class DetectorFamily:
         Raises SolaError for an unknown name.
         """
         one_of(self.recipes, recipe=name)
-        return self.recipes[name]()
+        return self.recipes[name]

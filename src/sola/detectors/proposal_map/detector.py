@@ -1,0 +1,84 @@
+"""What BMN and G-TAD share besides the map: checks, targets, loss and decoding."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sola.core.errors import SolaError
+from sola.data.segments import Segments
+from sola.detectors.base import Detector
+from sola.detectors.proposal_map.decoding import decode_map
+from sola.detectors.proposal_map.loss import ProposalMapLoss
+from sola.detectors.proposal_map.map import MapPrediction, MapTargets, ProposalMap
+
+GROUPS = 4
+"""Groups of the first convolution along time."""
+
+
+class ProposalMapDetector(Detector):
+    """A detector that scores every cell of a proposal map.
+
+    Args:
+        channels: width of the features, a multiple of 4, like `hidden`.
+        hidden: width of the snippets' features inside the network.
+        proposals: the map.
+        anchor: units around a snippet that count in the boundary targets; see `boundary_targets`.
+        candidates_only: whether `decode` returns only proposals between candidate boundaries.
+        final_boundary: whether `decode` returns proposals that end with the clip; the published programs do not.
+
+    Raises SolaError for a value out of range.
+    """
+
+    predicts_classes = False
+    boundary_scores: ClassVar[bool]
+    """Whether the probabilities of the boundaries are factors of a proposal's score."""
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        proposals: ProposalMap,
+        *,
+        anchor: tuple[float, float],
+        candidates_only: bool,
+        final_boundary: bool,
+    ) -> None:
+        super().__init__()
+        for name, value in {"channels": channels, "hidden": hidden}.items():
+            if value < 1 or value % GROUPS:
+                raise SolaError(f"{name}={value}: expected a multiple of {GROUPS}, the groups of the convolutions")
+        if not anchor[0] < anchor[1]:
+            raise SolaError(f"anchor={anchor}: expected a start before an end, in units")
+        self.channels, self.proposals, self.anchor = channels, proposals, anchor
+        self.candidates_only, self.final_boundary = candidates_only, final_boundary
+        self.criterion = ProposalMapLoss(proposals)
+
+    def check(self, features: Float[Tensor, "batch channels time"]) -> None:
+        """Raise SolaError for clips of another length or width than the network was built for."""
+        given, expected = tuple(features.shape[1:]), (self.channels, self.proposals.length)
+        if given != expected:
+            name = type(self).__name__
+            raise SolaError(f"features are {given} (channels, snippets) a clip; this {name} was built for {expected}")
+
+    def targets(
+        self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
+    ) -> MapTargets:
+        """Return the targets for clips with these instances (start, end in units); labels and length are not used."""
+        return self.proposals.targets(instances, self.anchor)
+
+    def loss(self, output: MapPrediction, targets: MapTargets, generator: torch.Generator) -> Float[Tensor, ""]:
+        """Return the loss; `generator` samples the cells of the regression."""
+        return self.criterion(output, targets.to(output.start.device), generator).total
+
+    def decode(self, output: MapPrediction) -> list[Segments]:
+        """Return the scored proposals of each clip in units, in the order of the cells, with label 0."""
+        return decode_map(
+            self.proposals,
+            output,
+            boundary_scores=self.boundary_scores,
+            candidates_only=self.candidates_only,
+            final_boundary=self.final_boundary,
+        )
