@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 import torch
-from jaxtyping import Float
-from numpy import ndarray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -83,28 +81,27 @@ class TrainedDetector:
         """Write the weights of network and classifier into a run's folder, atomically."""
         tensors = {f"model/{name}": value.cpu().contiguous() for name, value in self.model.state_dict().items()}
         if self.classifier is not None:
-            tensors["classifier/weight"] = contiguous(self.classifier.weight)
-            tensors["classifier/bias"] = contiguous(self.classifier.bias)
+            for name, values in vars(self.classifier).items():
+                tensors[f"classifier/{name}"] = torch.from_numpy(values.copy())
         with replacing(run / WEIGHTS) as aside:
             save_file(tensors, aside)
 
     def check_compatible(self, manifest: Manifest) -> None:
         """Raise SolaError unless features with this manifest were made as the training features were."""
+        cure = "predict on features of the same encoder and settings"
         ours, theirs = _extraction(self.manifest), _extraction(manifest)
         extracted = None not in (ours, theirs)
         for key in CHAIN:
-            if key == "encoder" and extracted:  # compared by digest below: its folder may have moved
-                continue
             before, now = getattr(self.manifest, key), getattr(manifest, key)
-            if None not in (before, now) and before != now:
+            compared = key != "encoder" or not extracted  # its folder may have moved; compared by digest below
+            if compared and None not in (before, now) and before != now:
                 raise SolaError(
-                    f"the features have {key}={now}, the detector was trained on features with {key}={before}; "
-                    "predict on features of the same encoder and settings"
+                    f"the features have {key}={now}, the detector was trained on features with {key}={before}; {cure}"
                 )
         if extracted and ours != theirs:
             raise SolaError(
                 f"the features come from another {self.manifest.encoder} than the detector's, or from frames that are "
-                "cut otherwise; predict on features of the same encoder and settings"
+                f"cut otherwise; {cure}"
             )
         before, now = _modules(self.manifest.sola), _modules(manifest.sola)
         if before != now:
@@ -128,8 +125,3 @@ def _modules(sola: Mapping[str, Any] | None) -> str:
     name = f"the SoLa module {str(sola.get('fingerprint'))[:12]}"
     before = sola.get("after")
     return f"{_modules(before)} and {name}" if isinstance(before, Mapping) else name
-
-
-def contiguous(values: Float[ndarray, "*shape"]) -> torch.Tensor:
-    """Return a tensor with a copy of the values."""
-    return torch.from_numpy(values.copy())

@@ -28,7 +28,7 @@ class ProbeResult(Results, frozen=True, kw_only=True):
         return self.comparison(row, self.rows[0].name, "roc_auc")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         raw = self.rows[0].name
         values = msgspec.to_builtins(self)
         versus_raw = {one["row"]: one for one in values["comparisons"] if one["against"] == raw}
@@ -43,8 +43,5 @@ class ProbeResult(Results, frozen=True, kw_only=True):
         }
 
     def table(self) -> Table:
-        """Table for a terminal: per cent, ± the standard deviation over seeds, with corrected p-values.
-
-        An arrow shows the sign of a difference; bold is significant at .05 after correction.
-        """
+        """Return a table for a terminal, in percent; arrows are signs of differences, bold ones significant."""
         return probe_table(self, self.settings)

@@ -42,11 +42,7 @@ def p_value(p: float) -> str:
 
 
 def p_statement(p: float) -> str:
-    """Format a p-value with its name.
-
-    >>> p_statement(0.0004), p_statement(0.012)
-    ('p < .001', 'p = .012')
-    """
+    """Format a p-value as "p < .001" or "p = .012"."""
     return "p < .001" if p < 0.001 else f"p = {p_value(p)}"
 
 
@@ -123,7 +119,7 @@ def _probe_caption(settings: Mapping[str, Any]) -> str:
 
 
 def main_metric(group: str) -> str:
-    """Key of the metric that rows of a group are judged by."""
+    """Return the key of the metric that rows of a group are judged by."""
     return MAIN_METRICS.get(group, "average_mAP")
 
 

@@ -13,7 +13,7 @@ from sola.data.features import FeatureSet
 from sola.data.journal import is_finished
 from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
-from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
+from sola.evaluation.controls import SEEDED, SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
 from sola.evaluation.results import Kind, Results, Row, StudyResult
@@ -106,14 +106,14 @@ class Sweep:
 
     def control(self, name: str, seed: int) -> Path:
         """The features of a control; only modules without training depend on the seed."""
-        like = self.experiment.variants[-1].recipe.override(seed=seed) if name.startswith("untrained") else None
+        like = self.experiment.variants[-1].recipe.override(seed=seed) if name in SEEDED else None
         return self.workspace.control(name, like)
 
     def control_jobs(self, chosen: Sequence[str]) -> list[Job]:
         """Writing of the chosen controls."""
         jobs: list[Job] = []
         for seed in range(self.seeds):
-            names = [name for name in chosen if seed == 0 or name.startswith("untrained")]
+            names = [name for name in chosen if seed == 0 or name in SEEDED]
             folders = {name: self.control(name, seed) for name in names}
             like = self.module(self.experiment.variants[-1], seed) / FEATURES
             if any(not is_finished(folder) for folder in folders.values()):

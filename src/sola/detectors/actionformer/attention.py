@@ -26,8 +26,7 @@ def local_attention(
     nothing of time × time is ever there. `mask` is True at valid snippets; None says that all are. What comes out at
     the others is finite and means nothing.
 
-    Raises:
-        SolaError: for a window that has no middle.
+    Raises SolaError for a window that has no middle.
     """
     odd(window=window)
     batch, time, heads, width = query.shape

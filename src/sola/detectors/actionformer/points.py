@@ -1,7 +1,7 @@
 """Points of the pyramid in time, and their targets (ActionFormer, section 3.3).
 
-Point i of level l has stride s = 2^l and stands at unit s·i + ½, the center of snippet s·i: where the strided
-convolutions read. A unit is a snippet's distance; a clip of T snippets spans the units [0, T].
+Point i of level l, with stride s = 2^l, is at unit s·i + ½, the center of snippet s·i. A unit is the distance of two
+snippets; a clip of T snippets spans the units [0, T].
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ LONGEST = 10_000.0
 """Units from a point to the farther end of the longest action that is matched."""
 
 SAME_LENGTH = 1e-3
-"""Units by which an action may be longer than the shortest one at a point and still lend it its class."""
+"""Units by which an action may be longer than the shortest at a point and still add its class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +46,11 @@ class PointTargets:
 
 
 class PointPyramid:
-    """Points at every level of a pyramid, and the lengths of action that each level is for.
+    """Points at every level of a pyramid.
 
-    Args:
-        levels: of the pyramid.
-        ranges: for each level, least and largest distance (units) to the farther end of an action; None is [0, 4],
-            [4, 8], [8, 16] and so on, the last up to 10,000.
-        radius: strides around an action's middle within which points stand for it.
-
-    Raises:
-        SolaError: for a value out of range.
+    `ranges` has the least and largest distance (units) from a point to the farther end of an action, for each level;
+    None is [0, 4], [4, 8], [8, 16] and so on, the last up to 10,000. Points within `radius` strides of an action's
+    middle are positive. Raises SolaError for a value out of range.
     """
 
     def __init__(
@@ -89,12 +84,9 @@ class PointPyramid:
     ) -> PointTargets:
         """Return the targets of clips with these instances (start and end in units, a class each).
 
-        A point stands for an action that holds it, whose middle is less than `radius` strides away and whose farther
-        end is within the level's range; among several for the shortest, the first of equals. Actions up to 0.001 units
-        longer than that one lend the point their classes too.
-
-        Raises:
-            SolaError: when labels are not one for each instance, or not among the classes.
+        A point stands for the shortest action (the first of equals) that holds it, whose middle is less than `radius`
+        strides away and whose farther end is within the level's range. Actions up to 0.001 units longer add their
+        classes. Raises SolaError when labels are not one for each instance, or not among the classes.
         """
         if len(instances) != len(labels) or any(len(a) != len(b) for a, b in zip(instances, labels, strict=False)):
             raise SolaError("instances and labels are not of equal number; expected one label for each instance")

@@ -12,25 +12,15 @@ from sola.detectors.proposal_map.sampling import LinearSampling
 
 
 class BoundaryMatching(nn.Module):
-    """Sampling of `samples` × `points` places a proposal, Conv3d(C→H, (samples, 1, 1)) and ReLU.
+    """Sampling of `samples` × `points` places per proposal, Conv3d(channels→hidden, (samples, 1, 1)) and ReLU.
 
-    The definition builds C × samples × rows × columns features and convolves them. Both steps are linear in the
-    features, so the convolution's weights come first, sample by sample, on the T snippets, and the cells are sampled
-    from the outcome: equal to rounding. Only cells that exist are computed; `absent` is what the definition has in all
-    the others.
+    The definition builds channels × samples × rows × columns features and convolves them. Both steps are linear, so the
+    convolution's weights are applied first, sample by sample, to the T snippets, and the cells are sampled from the
+    output: equal to rounding. Only cells that exist are computed; `absent` is the value of all others.
 
-    Args:
-        channels: C, of the features.
-        hidden: H, of the layer.
-        proposals: the map.
-        samples: N, bins of a proposal.
-        points: places in a bin, whose mean it is.
-        context: what the window reaches beyond either end, as a share of the proposal's length.
-        end_inclusive: whether the sampled window ends at the proposal's end unit (JJBOY) or one unit before it, at its
-            last snippet (mmaction2, OpenTAD).
-
-    Raises:
-        SolaError: for a value out of range.
+    The sampled window extends `context` times the proposal's length beyond either end; before that it ends at the
+    proposal's end unit with `end_inclusive` (JJBOY), else at its last snippet (mmaction2, OpenTAD). A sample is the
+    mean of `points` places. Raises SolaError for a value out of range.
     """
 
     def __init__(
@@ -85,12 +75,12 @@ def sampling_weights(
     Int[np.ndarray, " entries"],
     Float[np.ndarray, " entries"],
 ]:
-    """Cell, sample, snippet and weight of every entry of the boundary-matching mask.
+    """Return cell, sample, snippet and weight of every entry of the boundary-matching mask.
 
     With xmin the first and xmax the last snippet of a proposal (its end unit with `end_inclusive`) and
     len = xmax - xmin + 1, the places are spread evenly over [xmin - context·len, xmax + context·len], both ends
-    included. A place reads the snippets on either side with linear weights, and those outside the clip count 0. A
-    place in (-1, 0) reads snippet 0 in full: the programs of JJBOY, mmaction2 and OpenTAD round it toward 0.
+    included. A place reads the snippets on either side with linear weights; those outside the clip count 0. A place in
+    (-1, 0) reads snippet 0 in full: the published programs round it toward 0.
     """
     valid = proposals.valid.ravel()
     cell = np.flatnonzero(valid)

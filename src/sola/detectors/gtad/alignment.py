@@ -30,15 +30,14 @@ class AlignmentWeights(NamedTuple):
 def alignment_weights(
     start: Float[np.ndarray, " regions"], end: Float[np.ndarray, " regions"], bins: int, length: int
 ) -> AlignmentWeights:
-    """The weights that align regions [start, end] (snippets; snippet t lies at t) of a clip of `length` snippets.
+    """Return the weights that align regions [start, end] (snippets; snippet t lies at t) of a clip of `length` snippets.
 
     A region is at least 1 long and is cut into equal bins. A bin is the mean of ceil(region length / bins) points at
     the centers of as many equal parts, each a linear interpolation between two snippets. A point before -1 or after
     `length` counts as 0; one in [-1, 0] takes the first snippet, one in [length - 1, length] the last. This is the rule
     of the CUDA kernel published with G-TAD; its gradient is the transpose.
 
-    Raises:
-        SolaError: when there are no bins or no snippets.
+    Raises SolaError when there are no bins or no snippets.
     """
     at_least(1, bins=bins, length=length)
     extent = np.maximum(end - start, 1.0)
@@ -64,22 +63,10 @@ class SubgraphAlignment(nn.Module):
     """SGAlign and the linear layer after it: aligned features of each region, projected (G-TAD, sections 3.4 and 3.5).
 
     By definition: align the features in `bins` bins and the mean of every snippet's nearest neighbors in
-    `context_bins` bins, and multiply the bins × channels numbers of each region with a matrix. Here the matrix is
-    applied first, to every snippet, and its results are sampled: the same sums, and regions × bins × channels numbers
-    are never in memory.
-
-    Args:
-        channels: of the features.
-        hidden: numbers a region.
-        start: of the regions, in snippets, as `alignment_weights` takes it.
-        end: of the regions.
-        length: snippets of a clip.
-        bins: on the features.
-        context_bins: on the neighbors' mean; 0 is none.
-        neighbors: how many nearest neighbors a snippet has, itself among them.
-
-    Raises:
-        SolaError: for a value out of range.
+    `context_bins` bins (0 is none), and multiply the bins × channels numbers of each region with a matrix. Here the
+    matrix is applied first, to every snippet, and its output is sampled: the same sums, without regions × bins ×
+    channels numbers in memory. `start` and `end` of the regions are in snippets. Raises SolaError for a value out of
+    range.
     """
 
     def __init__(

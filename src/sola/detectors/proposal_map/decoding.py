@@ -19,15 +19,9 @@ def decode_map(
 ) -> list[Segments]:
     """Return the scored proposals of each clip in units, in the order of the cells, with label 0.
 
-    The score is cls·reg, times p_start·p_end with `boundary_scores`. A proposal [s, e] takes the probabilities of
-    snippets s and e; one that ends with the clip (e = T) that of the last snippet.
-
-    Args:
-        proposals: the map of the prediction.
-        prediction: the network's output.
-        boundary_scores: whether the boundaries' probabilities enter the score (BMN) or not (G-TAD).
-        candidates_only: whether both boundaries must be candidates (see `candidate_boundaries`).
-        final_boundary: whether proposals may end with the clip; in the authors' programs they never do.
+    The score is cls·reg, times p_start·p_end with `boundary_scores` (BMN). A proposal [s, e] takes the probabilities of
+    snippets s and e; one that ends with the clip (e = T), which only `final_boundary` returns, that of the last
+    snippet. With `candidates_only`, both boundaries must be among the `candidate_boundaries`.
     """
     start, end = torch.from_numpy(proposals.start), torch.from_numpy(proposals.end)
     chosen = torch.from_numpy(proposals.valid)
@@ -43,7 +37,6 @@ def decode_map(
     kept = torch.ones_like(score, dtype=torch.bool)
     if candidates_only:
         kept = candidate_boundaries(p_start, first=True)[:, start]
-        # a proposal that ends with the clip ends at its last snippet, which is a candidate always
         kept = kept & candidate_boundaries(p_end, first=False)[:, last]
     from_unit, to_unit = start.double().numpy(), end.double().numpy()
     return [
@@ -53,10 +46,7 @@ def decode_map(
 
 
 def candidate_boundaries(probability: Float[Tensor, "batch time"], *, first: bool) -> Bool[Tensor, "batch time"]:
-    """Snippets that may bound a proposal: strict local peaks, those above half the maximum, and one end of the clip.
-
-    That end is the first snippet (for starts) or the last one (for ends), whatever its probability.
-    """
+    """Mark strict local peaks, snippets above half the maximum, and the `first` snippet (for starts) or the last."""
     candidate = probability > 0.5 * probability.amax(1, keepdim=True)
     inner = probability[:, 1:-1]
     candidate[:, 1:-1] |= (inner > probability[:, :-2]) & (inner > probability[:, 2:])

@@ -1,8 +1,7 @@
-"""The loss of a proposal map, BMN's and G-TAD's alike: boundaries + 10·regression + classification.
+"""The loss of a proposal map, that of BMN and of G-TAD: boundaries + 10·regression + classification.
 
-As JJBOY's program has it, but for two cases. A batch without positives gives NaN there; here the term of what is absent
-is 0. A batch with more cells of high IoU than of middling or low ones adds every cell of the map there, also those that
-do not exist; here it keeps that class whole. (mmaction2 besides clamps the ratio of the classification to 1.05 … 21.)
+It differs from JJBOY's program in two cases. Without positives in a batch the term is 0, not NaN. With more cells of
+high IoU than of middling or low ones, that class is kept whole, and no cell that does not exist is added.
 """
 
 from dataclasses import dataclass
@@ -37,12 +36,7 @@ class MapLoss:
 
 
 class ProposalMapLoss:
-    """Scores a `MapPrediction` against `MapTargets`; balanced over the batch, as published.
-
-    Args:
-        proposals: the map, which says the cells that exist.
-        regression_weight: of the regression.
-    """
+    """Loss of a `MapPrediction` against `MapTargets`, balanced over the batch, as published."""
 
     def __init__(self, proposals: ProposalMap, *, regression_weight: float = 10.0) -> None:
         self.proposals, self.regression_weight = proposals, regression_weight
@@ -68,10 +62,9 @@ def boundary_loss(probability: Float[Tensor, "batch time"], target: Float[Tensor
 def balanced_logistic(
     probability: Float[Tensor, "*map"], positive: Float[Tensor, "*map"], negative: Float[Tensor, "*map"]
 ) -> Float[Tensor, ""]:
-    """Half the weighted mean of -log p over positives, plus half that of -log(1-p) over negatives.
+    """Return half the mean of -log p, weighted by `positive`, plus half that of -log(1-p), weighted by `negative`.
 
-    `positive` and `negative` weigh each entry in either role. This is the published form, whose coefficients .5·N/N⁺
-    and .5·ratio/(ratio-1) = .5·N/N⁻ turn the mean over all N entries into these two.
+    The published coefficients .5·N/N⁺ and .5·ratio/(ratio-1) = .5·N/N⁻ turn the mean over all N entries into these.
     """
 
     def mean(value: Tensor, weight: Tensor) -> Tensor:
@@ -84,23 +77,20 @@ def balanced_logistic(
 def balanced_regression(
     predicted: Float[Tensor, "*map"], iou: Float[Tensor, "*map"], generator: torch.Generator
 ) -> Float[Tensor, ""]:
-    """Half the mean squared error of the IoU over all cells of high IoU and about as many middling and low ones.
-
-    Middling and low cells are kept with probability n_high/n_middling and n_high/n_low; IoU 0 is never kept.
-    """
+    """Return half the mean squared error of the IoU over the cells of `drawn_cells`."""
     kept = drawn_cells(iou, generator).to(predicted.dtype)
     return 0.5 * (kept * (predicted - iou).square()).sum() / kept.sum().clamp(min=1)
 
 
 def drawn_cells(iou: Float[Tensor, "*map"], generator: torch.Generator) -> Bool[Tensor, "*map"]:
-    """The cells that the regression counts: every one of IoU > .7, and random ones of (.3, .7] and of (0, .3]."""
+    """Return all cells of IoU > .7, and about as many random ones each of (.3, .7] and of (0, .3]."""
     high = iou > HIGH
     middling = (iou > LOW) & ~high
     low = (iou > 0) & (iou <= LOW)
     kept = high
     for drawn in (middling, low):
         share = high.sum() / drawn.sum().clamp(min=1)
-        # drawn where the generator lives, so that a seed means the same on every device
+        # drawn on the generator's device, so that a seed gives the same on every device
         chance = torch.rand(iou.shape, generator=generator, device=generator.device).to(iou.device)
         kept = kept | (drawn & (chance < share))
     return kept

@@ -46,10 +46,10 @@ class AverageRecall:
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """What was found in each video."""
+    """Instances found in each video."""
 
     found: Float[np.ndarray, "videos points"]
-    """Instances found, the mean over thresholds, at every point of the curve."""
+    """Number of instances found at every point of the curve, the mean over thresholds."""
     instances: Int[np.ndarray, " videos"]
 
 
@@ -60,12 +60,12 @@ def average_recall(
     protocol: Protocol = "official",
     maximum: float = 100.0,
 ) -> AverageRecall:
-    """Return recall against the average number of proposals a video, as ActivityNet's evaluator does.
+    """Return recall against the average number of proposals per video, as ActivityNet's evaluator does.
 
-    A number of proposals is a share of those that a video has: with V annotated videos and N proposals in all, each
-    of a video's n proposals gets a place by score (ties keep their order), the first ⌊n·maximum·V/N⌋ are retrieved,
-    and the curve goes from a hundredth to all of `maximum` a video. Labels play no part; videos without instances
-    neither, except that their proposals count in N. 0/0, the tIoU of two segments without length, is no match.
+    With V annotated videos and N proposals in all, the ⌊n·maximum·V/N⌋ best of a video's n proposals are retrieved
+    (ties keep their order), and the curve goes from a hundredth to all of `maximum` per video. Labels are ignored, and
+    so are videos without instances, except that their proposals count in N. 0/0, the tIoU of two segments without
+    length, is no match.
 
     >>> truth = SegmentTable(np.array([0.0, 20.0]), np.array([10.0, 30.0]), np.zeros(2, int), np.ones(2), np.arange(2))
     >>> found = SegmentTable(np.array([0.0, 50.0, 20.0]), np.array([10.0, 60.0, 27.0]), np.zeros(3, int),

@@ -71,11 +71,10 @@ def _greedy(
     eligible: Bool[np.ndarray, " pairs"],
     instances: int,
 ) -> Int[np.ndarray, " matches"]:
-    """Return the pairs that the greedy matching takes; pairs come by score, then by overlap.
+    """Return the pairs that the greedy matching takes; pairs are sorted by score, then by overlap.
 
-    Round by round, every prediction looks at the best instance that is still free, and gets it if no earlier
-    prediction could want that instance. The first prediction of all is always served, so it ends; rounds are few,
-    because videos do not wait for each other.
+    In each round, every prediction takes its best free instance unless an earlier prediction overlaps that instance.
+    The first prediction is always served, so it ends; rounds are few, because videos are independent.
     """
     alive = np.flatnonzero(eligible)
     taken = np.zeros(instances, bool)
