@@ -9,7 +9,7 @@ from sola.detectors.base import DetectorConfig
 from sola.detectors.bmn.config import BMNConfig
 from sola.detectors.bmn.network import BMN
 from sola.detectors.gtad.network import GTAD
-from sola.detectors.postprocess import Gaussian, WidthAdaptive
+from sola.detectors.postprocess.soft_nms import Gaussian, WidthAdaptive
 
 BMN_ANET = {
     "length": 100,

@@ -22,7 +22,7 @@ from sola.detectors import DETECTORS, detector_family
 from sola.detectors.base import Detector, DetectorConfig, DetectorFamily
 from sola.detectors.clips import Clipping, Clips
 from sola.detectors.detect import candidates, detect, name_proposals
-from sola.detectors.postprocess import Hard
+from sola.detectors.postprocess.soft_nms import Hard
 from sola.detectors.task import DetectionTask
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector

@@ -15,7 +15,7 @@ from sola.core.checks import at_least, fraction, not_negative, one_of, positive
 from sola.core.device import Device, Precision
 from sola.data.segments import Segments
 from sola.detectors.clips import Clipping, Example
-from sola.detectors.postprocess import Decay
+from sola.detectors.postprocess.soft_nms import Decay
 
 
 class Detector(nn.Module, ABC):

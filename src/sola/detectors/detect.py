@@ -15,7 +15,9 @@ from sola.data.features import none_left
 from sola.data.segments import Segments, SegmentTable
 from sola.detectors.base import Detector, DetectorConfig
 from sola.detectors.clips import Clips, cut
-from sola.detectors.postprocess import fuse, share_of_top_two, snippet_class_scores, suppress, vote
+from sola.detectors.postprocess.classes import fuse, share_of_top_two, snippet_class_scores
+from sola.detectors.postprocess.soft_nms import suppress
+from sola.detectors.postprocess.voting import vote
 from sola.detectors.trained import TrainedDetector
 
 VIDEOS_AT_A_TIME = 64

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sola.data.segments import Segments, SegmentTable
-from sola.evaluation.metrics import average_precision, average_recall
-from sola.evaluation.metrics.average_recall import retrieval
+from sola.evaluation.metrics.average_precision import average_precision
+from sola.evaluation.metrics.average_recall import average_recall, retrieval
 from sola.evaluation.metrics.matching import match
 from sola.evaluation.metrics.resampling import resampled_average_precision, resampled_average_recall
 

@@ -15,7 +15,7 @@ from sola.detectors.actionformer.cropping import random_crop
 from sola.detectors.actionformer.network import ActionFormer
 from sola.detectors.base import DetectorConfig
 from sola.detectors.clips import Clipping, Example
-from sola.detectors.postprocess import Gaussian
+from sola.detectors.postprocess.soft_nms import Gaussian
 
 MOST_LEVELS = 16
 """Maximum number of pyramid levels; published are 6 and 7."""

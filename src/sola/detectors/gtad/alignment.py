@@ -30,7 +30,7 @@ class AlignmentWeights(NamedTuple):
 def alignment_weights(
     start: Float[np.ndarray, " regions"], end: Float[np.ndarray, " regions"], bins: int, length: int
 ) -> AlignmentWeights:
-    """Return the weights that align regions [start, end] (snippets; snippet t lies at t) of a clip of `length` snippets.
+    """Return the weights that align regions [start, end] (snippets; t lies at t) of a clip of `length` snippets.
 
     A region is at least 1 long and is cut into equal bins. A bin is the mean of ceil(region length / bins) points at
     the centers of as many equal parts, each a linear interpolation between two snippets. A point before -1 or after

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sola.data.segments import SegmentTable
-from sola.evaluation.metrics.overlaps import Overlaps, no_length_match, overlaps, places, ranking
+from sola.evaluation.metrics.overlaps import Overlaps, overlaps, places, ranking
 from sola.evaluation.metrics.protocol import Protocol, checked, to_be_found
 
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Who matched whom: at `tiou[i]`, prediction `predictions[i][j]` took instance `instances[i][j]`."""
+    """Matches: at `tiou[i]`, prediction `predictions[i][j]` took instance `instances[i][j]`."""
 
     tiou: tuple[float, ...]
     truth: SegmentTable
@@ -37,7 +37,9 @@ def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float],
     tiou = checked(tiou)
     truth = to_be_found(truth, protocol)
     order = ranking(predictions.score, predictions.label)
-    near = overlaps(truth, predictions, by_class=True, at_least=min(tiou), empty_union=no_length_match(protocol))
+    # `official` takes 0/0, the tIoU of two segments without length, for the best overlap of all
+    empty_union = np.inf if protocol == "official" else 0.0
+    near = overlaps(truth, predictions, by_class=True, at_least=min(tiou), empty_union=empty_union)
     pairs = _as_they_choose(near, order)
     prediction, instance, overlap = near.prediction[pairs], near.truth[pairs], near.tiou[pairs]
     matched = [_greedy(prediction, instance, overlap >= threshold, len(truth)) for threshold in tiou]
@@ -98,10 +100,9 @@ def interpolated(
     rank: Int[np.ndarray, " matches"],
     instances: Int[np.ndarray, " classes"],
 ) -> Float[np.ndarray, " classes"]:
-    """Return the area under the interpolated precision (VOC 2011) of every class.
+    """Return the area under the interpolated precision (VOC 2011) of every class with this number of instances.
 
-    `label` and `rank` are the class of every true positive and the number of predictions of its class before it;
-    `instances` are the instances to be found.
+    `label` and `rank` are the class of every true positive and the number of predictions of its class before it.
     """
     order = np.lexsort((rank, label))
     label, rank = label[order], rank[order]

@@ -1,4 +1,4 @@
-"""Which predictions meet which instances, how much, and in which order predictions come."""
+"""Overlaps of predictions with instances, and rankings of predictions."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sola.data.segments import SegmentTable
-from sola.evaluation.metrics.protocol import Protocol
 
 BLOCK = 1 << 20
-"""Pairs that are looked at in one go: bounds the memory, and keeps the arrays in the cache."""
+"""Pairs at a time, which bounds the memory and keeps the arrays in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """Pairs of a prediction and an instance of its group that overlap enough to matter."""
+    """Overlapping pairs of a prediction and an instance of its group."""
 
     prediction: Int[np.ndarray, " pairs"]
     """Ascending."""
@@ -110,20 +109,14 @@ def _tiou(
     predicted_start, predicted_end = predictions.start[prediction], predictions.end[prediction]
     intersection = np.maximum(np.minimum(end, predicted_end) - np.maximum(start, predicted_start), 0.0)
     union = (end - start) + (predicted_end - predicted_start) - intersection
-    tiou: np.ndarray = np.divide(intersection, union, out=np.full(len(union), empty_union), where=union != 0)
-    return tiou
+    return np.divide(intersection, union, out=np.full(len(union), empty_union), where=union != 0)
 
 
 def first_places(
     near: Overlaps, place: Int[np.ndarray, " n"], threshold: float, instances: int
 ) -> Int[np.ndarray, " instances"]:
-    """Return for each instance the place of the first prediction that reaches the threshold; beyond all where none."""
+    """Return the place of the first prediction that reaches the threshold for each instance; the maximum if none."""
     enough = near.tiou >= threshold
     first = np.full(instances, np.iinfo(np.int64).max)
     np.minimum.at(first, near.truth[enough], place[near.prediction[enough]])
     return first
-
-
-def no_length_match(protocol: Protocol) -> float:
-    """What 0/0 counts as when detections are matched: `official` takes its nan for the best overlap of all."""
-    return np.inf if protocol == "official" else 0.0
