@@ -174,9 +174,6 @@ class DetectorFamily:
     recipes: Mapping[str, DetectorConfig]
 
     def recipe(self, name: str) -> DetectorConfig:
-        """Return a config by the name of its recipe.
-
-        Raises SolaError for an unknown name.
-        """
+        """Return a config by the name of its recipe; raises SolaError for an unknown name."""
         one_of(self.recipes, recipe=name)
         return self.recipes[name]

@@ -132,7 +132,6 @@ def cut(
 
     Clips of more bytes than `memory_limit` are mapped from an unnamed file in `folder`. `skipped` gets the reasons why
     videos with bad files were left out, by id in the features. `progress` is called with (videos done, all videos).
-
     Raises SolaError for a bad file, a video without timing, or when there is no clip to train on.
     """
     plans: dict[str, list[_Plan]] = {}

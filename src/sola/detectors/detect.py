@@ -39,9 +39,8 @@ def detect(
 
     These are detections with classes, or proposals with label 0 where the detector predicts no classes, which
     `name_proposals` names. Clips of a video are merged before the suppression. `skipped` gets the reasons why videos
-    with bad files were left out, by id in the features.
-
-    Raises SolaError when the features went through another chain than the detector's, or a file is bad.
+    with bad files were left out, by id in the features. Raises SolaError when the features went through another chain
+    than the detector's, or a file is bad.
     """
     detector.check_compatible(data.features.manifest)
     config, model, ids = detector.config, detector.model, [video.id for video in data.videos]
@@ -131,9 +130,8 @@ def name_proposals(
     """Return detections: every proposal with each of the likeliest classes, best first.
 
     The classes are those of `scores`, an external classifier of whole videos, in the order of `detector.classes`, or
-    else of the detector's own snippet classifier.
-
-    Raises SolaError when there is neither, a video has no scores, or they are of other classes.
+    else of the detector's own snippet classifier. Raises SolaError when there is neither, a video has no scores, or
+    they are of other classes.
     """
     classifier = detector.classifier
     if scores is None and classifier is None:

@@ -15,7 +15,6 @@ def published_weights(path: Path | str, entries: Sequence[str] = ("state_dict",)
     """Read the weights of a checkpoint `{"state_dict": …}` or of a bare state dict, without the prefix `module.`.
 
     The first of `entries` that the checkpoint has is read. Nothing is unpickled but tensors and plain containers.
-
     Raises SolaError when the file is no such checkpoint.
     """
     try:

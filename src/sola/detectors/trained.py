@@ -41,10 +41,7 @@ class TrainedDetector:
 
     @classmethod
     def load(cls, run: Path) -> "TrainedDetector":
-        """Load a finished run of `sola train-detector`.
-
-        Raises SolaError when the folder is no such run.
-        """
+        """Load a finished run of `sola train-detector`; raises SolaError when the folder is no such run."""
         if not run.is_dir():
             raise SolaError(f"{run}: no such folder; expected a finished run of `sola train-detector`")
         if not (run / WEIGHTS).is_file():

@@ -22,11 +22,9 @@ def local_attention(
 ) -> Float[Tensor, "batch time heads width"]:
     """Softmax attention of each snippet to the valid ones among the `window` snippets around it, itself in the middle.
 
-    Exactly attention with a band mask: blocks of queries meet overlapping views of the keys and values, so that
-    nothing of time × time is ever there. `mask` is True at valid snippets; None says that all are. What comes out at
-    the others is finite and means nothing.
-
-    Raises SolaError for a window that has no middle.
+    Exactly attention with a band mask: blocks of queries meet overlapping views of the keys and values, so that nothing
+    of time × time is ever there. `mask` is True at valid snippets; None says that all are. What comes out at the others
+    is finite and means nothing. Raises SolaError for a window that has no middle.
     """
     odd(window=window)
     batch, time, heads, width = query.shape

@@ -30,9 +30,8 @@ class ActionFormerLoss(nn.Module):
     """Loss of a `PointPrediction` against `PointTargets`; half precision is summed in full.
 
     Both sums are divided by a running mean of the number of positive points, a buffer that starts from `normalizer` and
-    moves with `momentum` in training. With `label_smoothing` ε, a target y becomes (1 - ε)·y + ε/(classes + 1).
-
-    Raises SolaError for a value out of range.
+    moves with `momentum` in training. With `label_smoothing` ε, a target y becomes (1 - ε)·y + ε/(classes + 1). Raises
+    SolaError for a value out of range.
     """
 
     normalizer: Tensor

@@ -142,9 +142,8 @@ class ActionFormer(Detector):
         """Return the raw prediction of every point; the features are padded to a multiple of the coarsest stride.
 
         `mask` is True at snippets, False in the padding, whose features have no influence; None is all True. `paths`
-        are from `noise`, drawn here where None, and without effect outside training.
-
-        Raises SolaError for features of another width than the network was built for.
+        are from `noise`, drawn here where None, and without effect outside training. Raises SolaError for features of
+        another width than the network was built for.
         """
         if features.shape[1] != self.channels:
             raise SolaError(

@@ -35,9 +35,8 @@ def alignment_weights(
     A region is at least 1 long and is cut into equal bins. A bin is the mean of ceil(region length / bins) points at
     the centers of as many equal parts, each a linear interpolation between two snippets. A point before -1 or after
     `length` counts as 0; one in [-1, 0] takes the first snippet, one in [length - 1, length] the last. This is the rule
-    of the CUDA kernel published with G-TAD; its gradient is the transpose.
-
-    Raises SolaError when there are no bins or no snippets.
+    of the CUDA kernel published with G-TAD; its gradient is the transpose. Raises SolaError when there are no bins or
+    no snippets.
     """
     at_least(1, bins=bins, length=length)
     extent = np.maximum(end - start, 1.0)

@@ -47,9 +47,7 @@ def load(
     """Load a checkpoint of the authors' program, with the outputs and proposals of that program, in evaluation mode.
 
     Widths and kernel size come from the weights. The other defaults are those of the authors' branches `anet` and
-    `hacs`; for their `master`, which is THUMOS14, see `GTAD`.
-
-    Raises SolaError when the file is no such checkpoint.
+    `hacs`; for their `master`, which is THUMOS14, see `GTAD`. Raises SolaError when the file is no such checkpoint.
     """
     published = published_weights(path)
     check_names(path, published, [*NAMES.values(), *ALIGNMENT], "G-TAD's published program")

@@ -27,9 +27,7 @@ class GTAD(ProposalMapDetector):
     anchor=(0, 1)`.
 
     With an (odd) `kernel_size` above 1 on the map, cells that do not exist, which align the region [0, 0], influence
-    those that do.
-
-    Raises SolaError for a value out of range.
+    those that do. Raises SolaError for a value out of range.
     """
 
     boundary_scores = False

@@ -21,12 +21,10 @@ Operator = tuple[Tensor, Tensor, Tensor]
 class LinearSampling(nn.Module):
     """Each cell is a fixed weighted sum of projected snippets: out[cell] = Σ weight·projected[sample, time].
 
-    The entries are arrays of equal length, of indices below `cells`, `samples` (of a cell) and `length` (T, snippets
-    of a clip); entries of the same cell, sample and time add up. They are constants of the map's geometry, so they are
-    not in the state dict. Sums are in 32 bits or more, and the same in every run: the gradient is the transposed
-    matrix, not a scatter.
-
-    Raises SolaError for an index out of range.
+    The entries are arrays of equal length, of indices below `cells`, `samples` (of a cell) and `length` (T, snippets of
+    a clip); entries of the same cell, sample and time add up. They are constants of the map's geometry, so they are not
+    in the state dict. Sums are in 32 bits or more, and the same in every run: the gradient is the transposed matrix,
+    not a scatter. Raises SolaError for an index out of range.
     """
 
     there_column: Tensor

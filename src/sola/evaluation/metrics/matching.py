@@ -30,9 +30,8 @@ def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float],
     """Match each prediction, in the order of scores, to the instance of its video and class that it overlaps most.
 
     An instance is taken once; a prediction whose best instance is taken gets the next best that reaches the threshold.
-    Equal scores keep the order of the table, equal overlaps the order of the instances.
-
-    Raises SolaError when there is no instance, or a threshold outside (0, 1].
+    Equal scores keep the order of the table, equal overlaps the order of the instances. Raises SolaError when there is
+    no instance, or a threshold outside (0, 1].
     """
     tiou = checked(tiou)
     truth = to_be_found(truth, protocol)
