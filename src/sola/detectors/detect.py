@@ -58,8 +58,10 @@ def detect(
         own = [np.flatnonzero(clips.video == video).tolist() for video in range(len(clips.videos))]
         merged = [SegmentTable.joined([relative(decoded[i], clips, i, clip[0]) for i in clip]) for clip in own]
         for video, kept, clip, extent in zip(clips.videos, refined(merged, config), own, clips.extents, strict=True):
-            placed = in_seconds(kept, clips, clip[0])
-            found[video] = cut_to(placed, *extent) if config.clip_to_video else placed
+            found[video] = placed = in_seconds(kept, clips, clip[0])
+            if config.clip_to_video:
+                clipped = replace(placed, start=placed.start.clip(*extent), end=placed.end.clip(*extent))
+                found[video] = clipped.take(clipped.end > clipped.start)
         progress(min(begin + VIDEOS_AT_A_TIME, len(ids)), len(ids))
     if ids and not found:
         raise none_left(bad, len(ids))
@@ -81,18 +83,15 @@ def relative(segments: Segments, clips: Clips, clip: int, first: int) -> Segment
     In these lengths the candidates of all videos of one clip are the same, which `suppress` makes use of.
     """
     base, placement, length = clips.placements[first], clips.placements[clip], int(clips.lengths[clip])
-    return moved(segments, (placement.origin - base.origin) / (base.unit * length), placement.unit / base.unit / length)
+    origin, scale = (placement.origin - base.origin) / (base.unit * length), placement.unit / base.unit / length
+    return replace(segments, start=origin + scale * segments.start, end=origin + scale * segments.end)
 
 
 def in_seconds(segments: Segments, clips: Clips, first: int) -> Segments:
     """Return segments of a video in seconds, given in lengths of its first clip."""
     base = clips.placements[first]
-    return moved(segments, base.origin, base.unit * int(clips.lengths[first]))
-
-
-def moved(segments: Segments, origin: float, scale: float) -> Segments:
-    """Return segments with another origin and scale of time."""
-    return replace(segments, start=origin + scale * segments.start, end=origin + scale * segments.end)
+    scale = base.unit * int(clips.lengths[first])
+    return replace(segments, start=base.origin + scale * segments.start, end=base.origin + scale * segments.end)
 
 
 def refined(videos: Sequence[Segments], config: DetectorConfig) -> list[Segments]:
@@ -111,12 +110,6 @@ def refined(videos: Sequence[Segments], config: DetectorConfig) -> list[Segments
             for one, every in zip(kept, videos, strict=True)
         ]
     return kept
-
-
-def cut_to(segments: Segments, begin: float, end: float) -> Segments:
-    """Return the segments clipped to a range of time, without those outside of it."""
-    cut_ = Segments(segments.start.clip(begin, end), segments.end.clip(begin, end), segments.label, segments.score)
-    return cut_.take(cut_.end > cut_.start)
 
 
 def name_proposals(

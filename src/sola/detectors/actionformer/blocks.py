@@ -160,7 +160,13 @@ class TransformerBlock(nn.Module):
         if paths is None and self.training:
             paths = draw_paths(1, len(x), x.device)
         attended = self._attend(self.attention_norm(x), after)
-        x = self._skip(x, after) + self._dropped(attended, paths, 0)
+        if self.stride > 1:
+            x = (
+                F.max_pool2d(x.transpose(1, 2).unsqueeze(2), (1, 3), (1, self.stride), (0, 1))
+                .squeeze(2)
+                .transpose(1, 2)
+            )
+        x = (x if after is None else x * after[:, :, None]) + self._dropped(attended, paths, 0)
         hidden = self.expansion(self.perceptron_norm(x))
         # the activation's output is four times as wide as x
         out = recomputed(self._contract, hidden, after, random=self.dropout > 0)
@@ -192,11 +198,3 @@ class TransformerBlock(nn.Module):
             return branch
         kept = (paths[which] >= self.drop_path)[:, None, None]
         return branch * (kept.to(branch.dtype) / (1 - self.drop_path))
-
-    def _skip(
-        self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
-    ) -> Float[Tensor, "batch out channels"]:
-        if self.stride == 1:
-            return x if mask is None else x * mask[:, :, None]
-        image = F.max_pool2d(x.transpose(1, 2).unsqueeze(2), (1, 3), (1, self.stride), (0, 1))
-        return masked(image.squeeze(2).transpose(1, 2), mask)

@@ -91,40 +91,30 @@ class PointPyramid:
         if len(instances) != len(labels) or any(len(a) != len(b) for a, b in zip(instances, labels, strict=False)):
             raise SolaError("instances and labels are not of equal number; expected one label for each instance")
         lengths = self.lengths(snippets)
-        point = torch.cat([self.positions(level, count) for level, count in enumerate(lengths)])
+        point = torch.cat([self.positions(level, count) for level, count in enumerate(lengths)])[:, None]
         count = torch.tensor(lengths)
-        stride = torch.tensor(self.strides, dtype=torch.float64).repeat_interleave(count)
-        low, high = torch.tensor(self.ranges, dtype=torch.float64).repeat_interleave(count, dim=0).T
-        every = [
-            self._clip_targets(segment.double().cpu(), label.cpu(), classes, point, stride, low, high)
-            for segment, label in zip(instances, labels, strict=True)
-        ]
-        return PointTargets(torch.stack([one[0] for one in every]), torch.stack([one[1] for one in every]))
+        stride = torch.tensor(self.strides, dtype=torch.float64).repeat_interleave(count)[:, None]
+        low, high = torch.tensor(self.ranges, dtype=torch.float64).repeat_interleave(count, dim=0)[:, :, None].unbind(1)
 
-    def _clip_targets(
-        self,
-        segment: Float[Tensor, "instances 2"],
-        label: Int[Tensor, " instances"],
-        classes: int,
-        point: Float[Tensor, " points"],
-        stride: Float[Tensor, " points"],
-        low: Float[Tensor, " points"],
-        high: Float[Tensor, " points"],
-    ) -> tuple[Float[Tensor, "points classes"], Float[Tensor, "points 2"]]:
-        if not len(label):
-            return torch.zeros(len(point), classes), torch.zeros(len(point), 2)
-        if label.min() < 0 or label.max() >= classes:
-            raise SolaError(f"label {int(label.min())} … {int(label.max())}: expected classes 0 … {classes - 1}")
-        start, end = segment.T
-        left, right = point[:, None] - start, end - point[:, None]
-        middle, reach = (start + end) / 2, stride[:, None] * self.radius
-        inside = torch.minimum(left, right) > 0
-        inside &= (point[:, None] - middle).abs() < reach
-        farther = torch.maximum(left, right)
-        inside &= (farther >= low[:, None]) & (farther <= high[:, None])
-        length = torch.where(inside, end - start, torch.inf)
-        chosen = length.argmin(dim=1, keepdim=True)
-        alike = (length <= length.gather(1, chosen) + SAME_LENGTH) & inside
-        present = (alike.float() @ F.one_hot(label.long(), classes).float()).clamp_(max=1)
-        offsets = torch.cat([left.gather(1, chosen), right.gather(1, chosen)], dim=1) / stride[:, None]
-        return present, offsets.float()
+        def clip_targets(segment: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+            if not len(label):
+                return torch.zeros(len(point), classes), torch.zeros(len(point), 2)
+            if label.min() < 0 or label.max() >= classes:
+                raise SolaError(f"label {int(label.min())} … {int(label.max())}: expected classes 0 … {classes - 1}")
+            start, end = segment.T
+            left, right = point - start, end - point
+            farther = torch.maximum(left, right)
+            inside = torch.minimum(left, right) > 0
+            inside &= (point - (start + end) / 2).abs() < stride * self.radius
+            inside &= (farther >= low) & (farther <= high)
+            length = torch.where(inside, end - start, torch.inf)
+            chosen = length.argmin(dim=1, keepdim=True)
+            alike = (length <= length.gather(1, chosen) + SAME_LENGTH) & inside
+            present = (alike.float() @ F.one_hot(label.long(), classes).float()).clamp_(max=1)
+            offsets = torch.cat([left.gather(1, chosen), right.gather(1, chosen)], dim=1) / stride
+            return present, offsets.float()
+
+        clips = [
+            clip_targets(segment.double().cpu(), label.cpu()) for segment, label in zip(instances, labels, strict=True)
+        ]
+        return PointTargets(*map(torch.stack, zip(*clips, strict=True)))

@@ -2,13 +2,13 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sola.core.checks import at_least, not_negative
 from sola.core.errors import SolaError
 from sola.detectors.proposal_map.map import ProposalMap
-from sola.detectors.proposal_map.sampling import LinearSampling
+from sola.detectors.proposal_map.sampling import Entries, LinearSampling
 
 
 class BoundaryMatching(nn.Module):
@@ -69,12 +69,7 @@ class BoundaryMatching(nn.Module):
 
 def sampling_weights(
     proposals: ProposalMap, *, samples: int, points: int, context: float, end_inclusive: bool
-) -> tuple[
-    Int[np.ndarray, " entries"],
-    Int[np.ndarray, " entries"],
-    Int[np.ndarray, " entries"],
-    Float[np.ndarray, " entries"],
-]:
+) -> Entries:
     """Return cell, sample, snippet and weight of every entry of the boundary-matching mask.
 
     With xmin the first and xmax the last snippet of a proposal (its end unit with `end_inclusive`) and
@@ -98,5 +93,4 @@ def sampling_weights(
     for snippet, weight in ((inner, 1 - fraction), (np.ceil(place), fraction)):
         inside = (snippet >= 0) & (snippet < proposals.length)
         parts.append((owner[inside], sample[inside], snippet[inside].astype(np.int64), weight[inside] / points))
-    cells, bins, snippets, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return cells, bins, snippets, weights
+    return Entries(*map(np.concatenate, zip(*parts, strict=True)))

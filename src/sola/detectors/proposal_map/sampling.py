@@ -4,7 +4,7 @@ Boundary matching (BMN) and sub-graph alignment (G-TAD) sample every cell's feat
 over channels and samples. Both are linear, so the layer is applied first, to T snippets, and its output is sampled.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sola.core.errors import SolaError
+
+
+class Entries(NamedTuple):
+    """Entries of a sampling: out[cell, sample] = Σ weight·x[time]; equal entries add up."""
+
+    cell: Int[np.ndarray, " entries"]
+    sample: Int[np.ndarray, " entries"]
+    time: Int[np.ndarray, " entries"]
+    """Snippets."""
+    weight: Float[np.ndarray, " entries"]
+
 
 Operator = tuple[Tensor, Tensor, Tensor]
 """A sparse matrix by rows: columns of the entries, where each row's entries begin, weights of the entries."""
