@@ -19,10 +19,10 @@ from sola.detectors.postprocess.soft_nms import Decay
 
 
 class Detector(nn.Module, ABC):
-    """A network that finds actions in clips of snippet features.
+    """A network that detects actions in clips of snippet features.
 
     `forward` takes the tensors of `collate` and, in training, those of `noise`. It draws no random numbers itself, so
-    that a step is a function of its seed however many processes share the batch.
+    that a step depends only on its seed however many processes share the batch.
     """
 
     channels: int
@@ -45,12 +45,9 @@ class Detector(nn.Module, ABC):
     def targets(
         self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
     ) -> Any:
-        """Return what `loss` compares the output for a batch with.
+        """Return the targets of `loss` for a batch of this length in units, padding included.
 
-        Args:
-            instances: start and end of the actions in each clip, in units.
-            labels: their classes.
-            length: units of the batch, padding included.
+        Each clip has instances, start and end in units, and their classes.
         """
 
     @abstractmethod

@@ -86,7 +86,10 @@ class TrainedDetector:
     def check_compatible(self, manifest: Manifest) -> None:
         """Raise SolaError unless features with this manifest were made as the training features were."""
         cure = "predict on features of the same encoder and settings"
-        ours, theirs = _extraction(self.manifest), _extraction(manifest)
+        ours, theirs = (
+            None if features.extraction is None else [features.extraction.get(key) for key in ("identity", "framing")]
+            for features in (self.manifest, manifest)
+        )
         extracted = None not in (ours, theirs)
         for key in CHAIN:
             before, now = getattr(self.manifest, key), getattr(manifest, key)
@@ -106,13 +109,6 @@ class TrainedDetector:
                 f"the features went through {now}, the detector was trained on features that went through {before}; "
                 "bring them to the same state with `sola transform`, or name the other features"
             )
-
-
-def _extraction(manifest: Manifest) -> tuple[Any, Any] | None:
-    """Return what identifies an extraction from video, besides the fields of every manifest."""
-    if manifest.extraction is None:
-        return None
-    return manifest.extraction.get("identity"), manifest.extraction.get("framing")
 
 
 def _modules(sola: Mapping[str, Any] | None) -> str:

@@ -83,16 +83,8 @@ class UntrainedModule:
                 f'"sola" in a manifest is not what `sola transform` writes ({error!r}); transform the features again'
             ) from None
 
-    def direct(self, seed: int) -> Transform:
-        """Return f(x)."""
-        return self.transform(seed, "direct")
-
-    def residual(self, seed: int) -> Transform:
-        """Return x + gate·f(x)."""
-        return self.transform(seed, "adapter")
-
     def transform(self, seed: int, form: Literal["direct", "adapter"]) -> Transform:
-        """Return the transform of a module whose weights are drawn with this seed."""
+        """Return f(x), or with the form "adapter" x + gate·f(x), of the module with this seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = SoLa(

@@ -80,12 +80,14 @@ def inspect(
     lengths = np.array([len(video) for video in videos])
     drawn = {s: window_maps(units, s, positions, windows_per_video, generator) for s in sorted({*STEPS, step})}
     drawn = {s: maps for s, maps in drawn.items() if len(maps)}
+    by_position = [maps.mean(axis=0) for s, maps in drawn.items() if s == step]
+    similarity = [np.diagonal(mean, offset).mean() for mean in by_position for offset in range(positions)]
     return Inspection(
         videos=len(videos),
         snippets=int(lengths.sum()),
         variance_within=variance_within(videos),
         whole=similarity_by_distance(units),
-        windows=_by_position(drawn[step], step) if step in drawn else Curve(np.empty(0, np.int64), np.empty(0)),
+        windows=Curve(step * np.arange(len(similarity)), np.array(similarity, np.float64)),
         assumption=AssumptionShare(
             np.array([(positions - 1) * s + 1 for s in drawn], np.int64),
             np.array([float(satisfies_assumption(maps).mean()) for maps in drawn.values()]),
@@ -177,10 +179,3 @@ def compare(
         name: inspect([view(video) for video in videos], step=step, positions=positions, seed=seed)
         for name, view in views.items()
     }
-
-
-def _by_position(maps: Float[np.ndarray, "windows positions positions"], step: int) -> Curve:
-    mean = maps.mean(axis=0)
-    n = len(mean)
-    similarity = np.array([np.diagonal(mean, offset).mean() for offset in range(n)], np.float64)
-    return Curve(step * np.arange(n), similarity)

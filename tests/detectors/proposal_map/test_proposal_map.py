@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sola.core.errors import SolaError
 from sola.data.timing import Placement
-from sola.detectors.proposal_map.decoding import candidate_boundaries, decode_map
+from sola.detectors.proposal_map.detector import ProposalMapDetector, candidate_boundaries
 from sola.detectors.proposal_map.loss import ProposalMapLoss, balanced_logistic, balanced_regression, drawn_cells
 from sola.detectors.proposal_map.map import MapPrediction, MapTargets, ProposalMap, boundary_targets
 
@@ -151,13 +151,11 @@ def test_decoding_is_the_published_double_loop(
     proposals: ProposalMap, seed: int, boundary_scores: bool, candidates_only: bool, final_boundary: bool
 ) -> None:
     prediction = random_prediction(proposals, seed)
-    got = decode_map(
-        proposals,
-        prediction,
-        boundary_scores=boundary_scores,
-        candidates_only=candidates_only,
-        final_boundary=final_boundary,
+    detector = ProposalMapDetector(
+        4, 4, proposals, anchor=(0.0, 1.0), candidates_only=candidates_only, final_boundary=final_boundary
     )
+    detector.boundary_scores = boundary_scores
+    got = detector.decode(prediction)
     T = proposals.length
     for clip in range(2):
         p_start, p_end = prediction.start[clip].tolist(), prediction.end[clip].tolist()

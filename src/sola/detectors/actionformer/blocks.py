@@ -66,14 +66,8 @@ class TemporalConvolution(nn.Conv1d):
             padding=(0, self.kernel_size[0] // 2),
             groups=self.groups,
         )
-        return masked(out.squeeze(2).transpose(1, 2), mask)
-
-
-def masked(
-    x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None
-) -> Float[Tensor, "batch time channels"]:
-    """Set the padding to zero, in place."""
-    return x if mask is None else x.mul_(mask[:, :, None])
+        out = out.squeeze(2).transpose(1, 2)
+        return out if mask is None else out.mul_(mask[:, :, None])
 
 
 def recomputed(layers: Callable[..., Tensor], *inputs: Any, random: bool = False) -> Tensor:

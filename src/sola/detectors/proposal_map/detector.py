@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sola.core.errors import SolaError
 from sola.data.segments import Segments
 from sola.detectors.base import Detector
-from sola.detectors.proposal_map.decoding import decode_map
 from sola.detectors.proposal_map.loss import ProposalMapLoss
 from sola.detectors.proposal_map.map import MapPrediction, MapTargets, ProposalMap
 
@@ -26,7 +26,7 @@ class ProposalMapDetector(Detector):
         hidden: width of the snippets' features inside the network.
         proposals: the map.
         anchor: units around a snippet that count in the boundary targets; see `boundary_targets`.
-        candidates_only: whether `decode` returns only proposals between candidate boundaries.
+        candidates_only: whether `decode` returns only proposals between `candidate_boundaries`.
         final_boundary: whether `decode` returns proposals that end with the clip; the published programs do not.
 
     Raises SolaError for a value out of range.
@@ -74,11 +74,37 @@ class ProposalMapDetector(Detector):
         return self.criterion(output, targets.to(output.start.device), generator).total
 
     def decode(self, output: MapPrediction) -> list[Segments]:
-        """Return the scored proposals of each clip in units, in the order of the cells, with label 0."""
-        return decode_map(
-            self.proposals,
-            output,
-            boundary_scores=self.boundary_scores,
-            candidates_only=self.candidates_only,
-            final_boundary=self.final_boundary,
-        )
+        """Return the scored proposals of each clip in units, in the order of the cells, with label 0.
+
+        The score is cls·reg, with `boundary_scores` times p_start·p_end. A proposal [s, e] takes the probabilities of
+        snippets s and e; one that ends with the clip (e = T) that of the last snippet.
+        """
+        start, end = torch.from_numpy(self.proposals.start), torch.from_numpy(self.proposals.end)
+        chosen = torch.from_numpy(self.proposals.valid)
+        if not self.final_boundary:
+            chosen = chosen & (end < self.proposals.length)
+        start, end = start[chosen], end[chosen]
+        last = end.clamp(max=self.proposals.length - 1)
+        p_start, p_end = output.start.detach().cpu().double(), output.end.detach().cpu().double()
+        confidence = output.confidence.detach().cpu().double()[:, :, chosen]
+        score = confidence[:, 0] * confidence[:, 1]
+        if self.boundary_scores:
+            score = score * p_start[:, start] * p_end[:, last]
+        kept = torch.ones_like(score, dtype=torch.bool)
+        if self.candidates_only:
+            kept = candidate_boundaries(p_start, first=True)[:, start]
+            kept = kept & candidate_boundaries(p_end, first=False)[:, last]
+        from_unit, to_unit = start.double().numpy(), end.double().numpy()
+        return [
+            Segments(from_unit[keep], to_unit[keep], np.zeros(keep.sum(), np.int64), value[keep])
+            for keep, value in zip(kept.numpy(), score.numpy(), strict=True)
+        ]
+
+
+def candidate_boundaries(probability: Float[Tensor, "batch time"], *, first: bool) -> Bool[Tensor, "batch time"]:
+    """Mark strict local peaks, snippets above half the maximum, and the `first` snippet (for starts) or the last."""
+    candidate = probability > 0.5 * probability.amax(1, keepdim=True)
+    inner = probability[:, 1:-1]
+    candidate[:, 1:-1] |= (inner > probability[:, :-2]) & (inner > probability[:, 2:])
+    candidate[:, 0 if first else -1] = True
+    return candidate

@@ -85,12 +85,10 @@ def retrieval(
     truth: SegmentTable,
     proposals: SegmentTable,
     tiou: Sequence[float] = ACTIVITYNET.tiou,
-    protocol: Protocol = "official",
-    maximum: float = 100.0,
 ) -> Retrieval:
-    """Return what `average_recall` counts, video by video; arguments and errors are its own."""
-    truth = to_be_found(truth, protocol)
-    _, found = _found(truth, proposals, checked(tiou), maximum)
+    """Return what `average_recall` counts in each video."""
+    truth = to_be_found(truth, "official")
+    _, found = _found(truth, proposals, checked(tiou), 100.0)
     instances = np.bincount(truth.video)
     by_video = np.zeros((len(instances), POINTS))
     np.add.at(by_video, truth.video, found.mean(axis=0))

@@ -85,31 +85,21 @@ def overlaps(
     begin = 0
     while begin < len(group):
         done = total[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(total, done + BLOCK, side="right")))
-        block = meets[begin:end]
-        prediction = np.repeat(np.arange(begin, end), block)
+        stop = max(begin + 1, int(np.searchsorted(total, done + BLOCK, side="right")))
+        block = meets[begin:stop]
+        prediction = np.repeat(np.arange(begin, stop), block)
         nth = np.arange(len(prediction)) - np.repeat(np.cumsum(block) - block, block)
-        instance = order[np.repeat(first[where[begin:end]], block) + nth]
-        tiou = _tiou(truth, predictions, instance, prediction, empty_union)
+        instance = order[np.repeat(first[where[begin:stop]], block) + nth]
+        # in the order of operations of ActivityNet's evaluator, for the same rounding
+        start, end = truth.start[instance], truth.end[instance]
+        predicted_start, predicted_end = predictions.start[prediction], predictions.end[prediction]
+        intersection = np.maximum(np.minimum(end, predicted_end) - np.maximum(start, predicted_start), 0.0)
+        union = (end - start) + (predicted_end - predicted_start) - intersection
+        tiou = np.divide(intersection, union, out=np.full(len(union), empty_union), where=union != 0)
         enough = np.flatnonzero(tiou >= at_least)
         found.append((prediction[enough], instance[enough], tiou[enough]))
-        begin = end
+        begin = stop
     return Overlaps(*(np.concatenate(column) for column in zip(*found, strict=True)))
-
-
-def _tiou(
-    truth: SegmentTable,
-    predictions: SegmentTable,
-    instance: Int[np.ndarray, " pairs"],
-    prediction: Int[np.ndarray, " pairs"],
-    empty_union: float,
-) -> Float[np.ndarray, " pairs"]:
-    """Intersection over union in the order of operations of ActivityNet's evaluator, so that it rounds alike."""
-    start, end = truth.start[instance], truth.end[instance]
-    predicted_start, predicted_end = predictions.start[prediction], predictions.end[prediction]
-    intersection = np.maximum(np.minimum(end, predicted_end) - np.maximum(start, predicted_start), 0.0)
-    union = (end - start) + (predicted_end - predicted_start) - intersection
-    return np.divide(intersection, union, out=np.full(len(union), empty_union), where=union != 0)
 
 
 def first_places(
