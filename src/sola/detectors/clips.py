@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from sola.core.checks import at_least
 from sola.core.errors import SolaError
-from sola.data.dataset import Dataset
+from sola.data.dataset import Dataset, Video
 from sola.data.ragged import allocate
 from sola.data.segments import Segments
 from sola.data.timing import Placement, SnippetGrid
@@ -148,9 +148,8 @@ def cut(
     dtype = np.result_type(*dtypes)
     total = sum(plan.units for own in plans.values() for plan in own)
     values = allocate((total, data.features.channels), dtype, memory_limit, folder)
-    bounds, video_index = [0], []
-    names: list[str] = []
-    extents: list[tuple[float, float]] = []
+    bounds, owner = [0], []
+    videos: list[Video] = []
     done: list[_Plan] = []
     for count, (video, array) in enumerate(data.only(plans).items(skipped), 1):
         for plan in plans[video.id]:
@@ -159,19 +158,18 @@ def cut(
             piece = np.pad(piece, ((0, missing), (0, 0))) if missing else piece
             values[bounds[-1] : bounds[-1] + plan.units] = rescale(piece, plan.units)
             bounds.append(bounds[-1] + plan.units)
-            video_index.append(len(names))
+            owner.append(len(videos))
             done.append(plan)
-        names.append(video.id)
-        extents.append((video.grid.edge(0), video.grid.edge(video.length)))
+        videos.append(video)
         progress(count, len(plans))
     if not done and not keep_empty:
         raise SolaError(f"none of {len(data)} videos can be read")
     return Clips(
         values[: bounds[-1]],
         np.array(bounds, np.int64),
-        tuple(names),
-        tuple(extents),
-        np.array(video_index, np.int64),
+        tuple(video.id for video in videos),
+        tuple((video.grid.edge(0), video.grid.edge(video.length)) for video in videos),
+        np.array(owner, np.int64),
         tuple(plan.placement for plan in done),
         tuple(plan.instances for plan in done),
         tuple(plan.labels for plan in done),

@@ -1,6 +1,6 @@
 """Trained detector × Dataset → segments: proposals or detections, in seconds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -13,7 +13,7 @@ from sola.data.class_scores import VideoScores
 from sola.data.dataset import Dataset
 from sola.data.features import none_left
 from sola.data.segments import Segments, SegmentTable
-from sola.detectors.base import Detector, DetectorConfig
+from sola.detectors.base import Detector
 from sola.detectors.clips import Clips, cut
 from sola.detectors.postprocess.classes import fuse, share_of_top_two, snippet_class_scores
 from sola.detectors.postprocess.soft_nms import suppress
@@ -57,8 +57,18 @@ def detect(
         decoded = candidates(model, clips, config.detection_batch_size, where)
         own = [np.flatnonzero(clips.video == video).tolist() for video in range(len(clips.videos))]
         merged = [SegmentTable.joined([relative(decoded[i], clips, i, clip[0]) for i in clip]) for clip in own]
-        for video, kept, clip, extent in zip(clips.videos, refined(merged, config), own, clips.extents, strict=True):
-            found[video] = placed = in_seconds(kept, clips, clip[0])
+        kept = suppress(
+            merged,
+            config.decay(),
+            max_detections=config.max_detections,
+            min_score=config.min_score,
+            class_aware=config.predicts_classes,
+            durations=[1.0] * len(merged),
+        )
+        for video, segments, voters, clip, extent in zip(clips.videos, kept, merged, own, clips.extents, strict=True):
+            if config.voting_iou:
+                segments = vote(segments, voters, iou=config.voting_iou, weight=config.voting_weight)
+            found[video] = placed = in_seconds(segments, clips, clip[0])
             if config.clip_to_video:
                 clipped = replace(placed, start=placed.start.clip(*extent), end=placed.end.clip(*extent))
                 found[video] = clipped.take(clipped.end > clipped.start)
@@ -92,24 +102,6 @@ def in_seconds(segments: Segments, clips: Clips, first: int) -> Segments:
     base = clips.placements[first]
     scale = base.unit * int(clips.lengths[first])
     return replace(segments, start=base.origin + scale * segments.start, end=base.origin + scale * segments.end)
-
-
-def refined(videos: Sequence[Segments], config: DetectorConfig) -> list[Segments]:
-    """Return the segments of each video after suppression and voting, in lengths of a clip."""
-    kept = suppress(
-        videos,
-        config.decay(),
-        max_detections=config.max_detections,
-        min_score=config.min_score,
-        class_aware=config.predicts_classes,
-        durations=[1.0] * len(videos),
-    )
-    if config.voting_iou:
-        kept = [
-            vote(one, every, iou=config.voting_iou, weight=config.voting_weight)
-            for one, every in zip(kept, videos, strict=True)
-        ]
-    return kept
 
 
 def name_proposals(

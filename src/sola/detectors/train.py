@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,9 @@ def train_detector(
     def prepare(place: Place) -> Prepared:
         limit = int(MEMORY_SHARE * place.free_memory)
 
-        def clips_of(videos: Dataset) -> Clips:
-            return cut(
-                videos, config.clipping(), keep_empty=False, memory_limit=limit, folder=place.folder, skipped=skipped
-            )
-
+        clips_of = partial(
+            cut, clipping=config.clipping(), keep_empty=False, memory_limit=limit, folder=place.folder, skipped=skipped
+        )
         clips = clips_of(data)
         held_out = None if validation is None else clips_of(validation)
         nonlocal classifier
@@ -125,12 +124,7 @@ def _digest(data: Dataset) -> str:
 
 
 def _fingerprint(clips: Clips) -> str:
-    """Return a digest of every value, where the clips are, and their instances."""
-    return fingerprint(
-        (clips.videos, clips.placements, clips.values.dtype.str),
-        (
-            array
-            for i in range(len(clips))
-            for array in (clips.clip(i), clips.instances[i].numpy(), clips.labels[i].numpy())
-        ),
-    )
+    """Return a digest of the features, places and instances of all clips."""
+    examples = map(clips.example, range(len(clips)))
+    arrays = (part for values, *parts in examples for part in (values, *(tensor.numpy() for tensor in parts)))
+    return fingerprint((clips.videos, clips.placements, clips.values.dtype.str), arrays)

@@ -30,10 +30,9 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 def summarize(values: Sequence[float], replicates: Float[np.ndarray, " replicates"] | None = None) -> Summary:
     """Summarize at least one value, and the bootstrap replicates of its mean, if given."""
     interval = None if replicates is None else percentile_interval(replicates)
-    # a repeated value has no spread; its mean and deviation would show rounding
-    if len(set(values)) == 1:
-        return Summary(float(values[0]), 0.0, tuple(map(float, values)), interval)
-    return Summary(float(np.mean(values)), float(np.std(values, ddof=1)), tuple(map(float, values)), interval)
+    same = len(set(values)) == 1  # the mean and deviation of equal values would show rounding
+    mean, std = (values[0], 0.0) if same else (np.mean(values), np.std(values, ddof=1))
+    return Summary(float(mean), float(std), tuple(map(float, values)), interval)
 
 
 def percentile_interval(replicates: Float[np.ndarray, " replicates"]) -> tuple[float, float]:

@@ -40,14 +40,8 @@ def load(
     """Load a checkpoint of JJBOY's program or mmaction2's, with every choice of that program, in evaluation mode.
 
     Widths come from the weights. The sampling mask that both programs save determines T and the program, and is
-    compared with ours; without it, `length` and `by_duration` do.
-
-    Args:
-        path: the checkpoint, read with weights_only.
-        length: T, snippets of a clip.
-        by_duration: whether the map is mmaction2's [duration, start] or JJBOY's [start, end]; None is JJBOY's.
-        points: sampling points per bin.
-        context: margin of the sampled window beyond either end, as a share of the proposal's length.
+    compared with that of `points` and `context`, as in `BoundaryMatching`. Without it, `length` is T, and `by_duration`
+    says whether the map is mmaction2's [duration, start] or JJBOY's [start, end]; None is JJBOY's.
 
     Raises SolaError when the file is no such checkpoint; the message lists missing and unexpected names.
     """

@@ -136,9 +136,14 @@ def suppress(
         raise SolaError(f"{len(durations)} durations for {len(videos)} videos; expected one per video")
     kept = [Segments.empty()] * len(videos)
     shared: _Candidates | None = None
-    for position in sorted(range(len(videos)), key=lambda position: len(videos[position])):  # the like-sized together
+    for position in sorted(range(len(videos)), key=lambda position: len(videos[position])):  # equal sizes together
         video, duration = videos[position], durations[position]
-        _check(video, duration, position)
+        where = f"video {position} of the list"
+        for name in ("start", "end", "score"):
+            if not np.isfinite(getattr(video, name)).all():
+                raise SolaError(f"{where}: a candidate's {name} is not finite; leave such candidates out")
+        if not 0 < duration < math.inf:
+            raise SolaError(f"{where}: the duration must be a positive number, not {duration}")
         candidates = _Candidates(video, float(duration), decay, class_aware)
         if shared is None or not shared.serves(candidates):
             shared = candidates
@@ -221,11 +226,3 @@ class _Candidates:
         np.maximum(union, LEAST, out=union)  # an empty union has an empty intersection: 0
         intersection /= union
         return intersection
-
-
-def _check(video: Segments, duration: float, position: int) -> None:
-    for name in ("start", "end", "score"):
-        if not np.isfinite(getattr(video, name)).all():
-            raise SolaError(f"video {position} of the list: a candidate's {name} is not finite; leave such ones out")
-    if not (math.isfinite(duration) and duration > 0):
-        raise SolaError(f"video {position} of the list: the duration must be a positive number, not {duration}")

@@ -21,13 +21,9 @@ GROUPS = 4
 class ProposalMapDetector(Detector):
     """A detector that scores every cell of a proposal map.
 
-    Args:
-        channels: width of the features, a multiple of 4, like `hidden`.
-        hidden: width of the snippets' features inside the network.
-        proposals: the map.
-        anchor: units around a snippet that count in the boundary targets; see `boundary_targets`.
-        candidates_only: whether `decode` returns only proposals between `candidate_boundaries`.
-        final_boundary: whether `decode` returns proposals that end with the clip; the published programs do not.
+    `channels`, the width of the features, and `hidden`, their width inside the network, are multiples of 4. `anchor` is
+    in units around a snippet; see `boundary_targets`. `decode` returns only proposals between `candidate_boundaries`
+    with `candidates_only`, and those that end with the clip only with `final_boundary`, unlike the published programs.
 
     Raises SolaError for a value out of range.
     """
