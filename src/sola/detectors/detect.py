@@ -23,8 +23,6 @@ from sola.detectors.trained import TrainedDetector
 VIDEOS_AT_A_TIME = 64
 """Number of videos whose candidates are in memory together."""
 
-Progress = Callable[[int, int], None]
-
 
 @torch.inference_mode()
 def detect(
@@ -33,7 +31,7 @@ def detect(
     *,
     device: Device = "auto",
     skipped: dict[str, str] | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Segments]:
     """Return the segments found in each video, in seconds, after suppression, best first.
 

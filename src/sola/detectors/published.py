@@ -59,13 +59,13 @@ def weights_and_biases(layers: Mapping[str, str]) -> dict[str, str]:
 def building(path: Path | str, what: str) -> Iterator[None]:
     """Build a network with the sizes of published weights; its initial weights leave the random state as it is.
 
-    Raises SolaError for weights with too few axes.
+    Raises SolaError that names the file when there is no such network.
     """
     try:
         with torch.random.fork_rng(devices=[]):
             yield
-    except IndexError as error:
-        raise SolaError(f"{path}: weights whose shapes are not those of {what} ({error})") from None
+    except (IndexError, SolaError) as error:
+        raise SolaError(f"{path}: not the weights of {what} with these options ({error})") from None
 
 
 def load_renamed(path: Path | str, model: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str]) -> None:

@@ -71,7 +71,10 @@ def probe(
     """
     at_least(1, videos=videos, seeds=seeds)
     one_of(Solver, solver=solver)
-    members = {name: _feature_sets(compared) for name, compared in (compare or {}).items()}
+    members = {}
+    for name, compared in (compare or {}).items():
+        several = [compared] if isinstance(compared, Compared) else compared
+        members[name] = [one.features if isinstance(one, Dataset) else one for one in several]
     seeds = max([seeds, *map(len, members.values())])
 
     train = label_videos(data.subset(train_subset).readable(skipped))
@@ -220,8 +223,3 @@ def _control_sources(
 
 def _through(raw: Read, transform: Transform) -> Read:
     return lambda video: transform(raw(video))
-
-
-def _feature_sets(compared: Compared | Sequence[Compared]) -> list[FeatureSet]:
-    several = [compared] if isinstance(compared, Compared) else compared
-    return [one.features if isinstance(one, Dataset) else one for one in several]

@@ -12,8 +12,6 @@ from sola.detectors.actionformer.network import THUMOS_WINDOWS, ActionFormer
 from sola.detectors.published import building, check_names, load_renamed, published_weights, weights_and_biases
 
 ACTIVITYNET_WIDTH, ACTIVITYNET_LENGTH, ACTIVITYNET_WINDOWS = 256, 192, (7, 7, 7, 7, 7, None)
-SIZED = ("backbone.embd.0", "cls_head.head.0", "cls_head.cls_head")
-"""Published names of the layers that sizes are read from."""
 IN_BLOCK = {
     "attention_norm": "ln1",
     "query.norm": "attn.query_norm",
@@ -61,11 +59,9 @@ def load(
     names = published_names(levels, convolutions, stem)
     scales = [f"reg_head.scale.{level}.scale" for level in range(levels)]
     check_names(path, state, [*names.values(), *scales], "ActionFormer's published program")
-    for name in SIZED:
-        tensor = state[f"{name}.conv.weight"]
-        if tensor.ndim != 3 or not tensor.numel():
-            raise SolaError(f"{path}: {name}.conv.weight is {list(tensor.shape)}; expected [out, in, 3]")
-    first, hidden, last = (state[f"{name}.conv.weight"] for name in SIZED)
+    first, hidden, last = (
+        state[f"{name}.conv.weight"] for name in ("backbone.embd.0", "cls_head.head.0", "cls_head.cls_head")
+    )
     if any(state[scale].numel() != 1 for scale in scales):
         raise SolaError(f"{path}: reg_head.scale holds more than one number a level; expected one")
     activitynet = len(first) == ACTIVITYNET_WIDTH

@@ -131,7 +131,7 @@ class ActionFormer(Detector):
 
     def noise(self, clips: int, device: torch.device) -> tuple[Float[Tensor, "batch branches"]]:
         """Draw the numbers that decide in training which clips skip which branch of the network."""
-        return (draw_paths(self.backbone.blocks, clips, device).T,)
+        return (draw_paths(len(self.backbone.stem) + len(self.backbone.branch), clips, device).T,)
 
     def forward(
         self,

@@ -11,7 +11,7 @@ from torch import Tensor
 from sola.core.errors import SolaError
 from sola.data.segments import Segments
 from sola.detectors.base import Detector
-from sola.detectors.proposal_map.loss import ProposalMapLoss
+from sola.detectors.proposal_map.loss import map_loss
 from sola.detectors.proposal_map.map import MapPrediction, MapTargets, ProposalMap
 
 GROUPS = 4
@@ -50,7 +50,6 @@ class ProposalMapDetector(Detector):
             raise SolaError(f"anchor={anchor}: expected a start before an end, in units")
         self.channels, self.proposals, self.anchor = channels, proposals, anchor
         self.candidates_only, self.final_boundary = candidates_only, final_boundary
-        self.criterion = ProposalMapLoss(proposals)
 
     def check(self, features: Float[Tensor, "batch channels time"]) -> None:
         """Raise SolaError for clips of another length or width than the network was built for."""
@@ -67,7 +66,7 @@ class ProposalMapDetector(Detector):
 
     def loss(self, output: MapPrediction, targets: MapTargets, generator: torch.Generator) -> Float[Tensor, ""]:
         """Return the loss; `generator` samples the cells of the regression."""
-        return self.criterion(output, targets.to(output.start.device), generator).total
+        return map_loss(self.proposals, output, targets.to(output.start.device), generator).total
 
     def decode(self, output: MapPrediction) -> list[Segments]:
         """Return the scored proposals of each clip in units, in the order of the cells, with label 0.

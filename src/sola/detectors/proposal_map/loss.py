@@ -15,14 +15,16 @@ from sola.detectors.proposal_map.map import MapPrediction, MapTargets, ProposalM
 EPSILON = 1e-6
 """Added to probabilities before the logarithm."""
 
+REGRESSION_WEIGHT = 10.0
+
 BOUNDARY_POSITIVE = 0.5
-"""Above this target a snippet is a boundary."""
+"""Target above which a snippet is a boundary."""
 
 PROPOSAL_POSITIVE = 0.9
-"""Above this IoU a cell is a proposal."""
+"""IoU above which a cell is a proposal."""
 
 HIGH, LOW = 0.7, 0.3
-"""Between these IoUs a cell is middling in the regression."""
+"""IoUs between which a cell is middling in the regression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,28 +37,22 @@ class MapLoss:
     classification: Float[Tensor, ""]
 
 
-class ProposalMapLoss:
-    """Loss of a `MapPrediction` against `MapTargets`, balanced over the batch, as published."""
+def map_loss(
+    proposals: ProposalMap, prediction: MapPrediction, targets: MapTargets, generator: torch.Generator
+) -> MapLoss:
+    """Return the loss of a batch, balanced over it, as published; `generator` samples the cells of the regression."""
 
-    def __init__(self, proposals: ProposalMap, *, regression_weight: float = 10.0) -> None:
-        self.proposals, self.regression_weight = proposals, regression_weight
+    def logistic(probability: Tensor, target: Tensor, threshold: float) -> Tensor:
+        positive = target > threshold
+        return balanced_logistic(probability.float(), positive.float(), (~positive).float())
 
-    def __call__(self, prediction: MapPrediction, targets: MapTargets, generator: torch.Generator) -> MapLoss:
-        """Return the loss; `generator` draws the cells of the regression."""
-        valid = torch.from_numpy(self.proposals.valid).to(targets.iou.device)
-        predicted, iou = prediction.confidence[:, :, valid].float(), targets.iou[:, valid].float()
-        boundary = boundary_loss(prediction.start, targets.start) + boundary_loss(prediction.end, targets.end)
-        regression = balanced_regression(predicted[:, 0], iou, generator)
-        positive = iou > PROPOSAL_POSITIVE
-        classification = balanced_logistic(predicted[:, 1], positive.float(), (~positive).float())
-        total = boundary + self.regression_weight * regression + classification
-        return MapLoss(total, boundary, regression, classification)
-
-
-def boundary_loss(probability: Float[Tensor, "batch time"], target: Float[Tensor, "batch time"]) -> Float[Tensor, ""]:
-    """Class-balanced logistic loss of starts, or of ends, over all snippets of the batch."""
-    positive = target > BOUNDARY_POSITIVE
-    return balanced_logistic(probability.float(), positive.float(), (~positive).float())
+    valid = torch.from_numpy(proposals.valid).to(targets.iou.device)
+    predicted, iou = prediction.confidence[:, :, valid].float(), targets.iou[:, valid].float()
+    boundary = logistic(prediction.start, targets.start, BOUNDARY_POSITIVE)
+    boundary = boundary + logistic(prediction.end, targets.end, BOUNDARY_POSITIVE)
+    regression = balanced_regression(predicted[:, 0], iou, generator)
+    classification = logistic(predicted[:, 1], iou, PROPOSAL_POSITIVE)
+    return MapLoss(boundary + REGRESSION_WEIGHT * regression + classification, boundary, regression, classification)
 
 
 def balanced_logistic(
