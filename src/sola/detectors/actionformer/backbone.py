@@ -71,9 +71,7 @@ class PyramidBackbone(nn.Module):
         x = convolved(self.convolutions, self.norms, x, mask)
         x = self.norms[-1](x).relu_()
         if self.position is not None:
-            position = self.position[: x.shape[1]]
-            if len(position) < x.shape[1]:  # stretch the table for a longer clip
-                position = F.interpolate(position.T[None], x.shape[1], mode="linear")[0].T
+            position = self._positions(x.shape[1])
             x = x + (position if mask is None else position * mask[:, :, None])
         for block in self.stem:
             x, mask = block(x, mask, next(of_block))
@@ -82,6 +80,13 @@ class PyramidBackbone(nn.Module):
             x, mask = block(x, mask, next(of_block))
             levels.append((x, mask))
         return levels
+
+    def _positions(self, time: int) -> Float[Tensor, "time width"]:
+        """Return rows of the table, stretched for a longer clip."""
+        assert self.position is not None
+        if time <= len(self.position):
+            return self.position[:time]
+        return F.interpolate(self.position.T[None], time, mode="linear")[0].T
 
 
 def convolved(
