@@ -64,8 +64,9 @@ def building(path: Path | str, what: str) -> Iterator[None]:
     try:
         with torch.random.fork_rng(devices=[]):
             yield
-    except (IndexError, SolaError) as error:
-        raise SolaError(f"{path}: not the weights of {what} with these options ({error})") from None
+    except (IndexError, RuntimeError, SolaError) as error:
+        reason = " ".join(str(error).split())
+        raise SolaError(f"{path}: not the weights of {what} with these options ({reason})") from None
 
 
 def load_renamed(path: Path | str, model: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str]) -> None:

@@ -26,8 +26,9 @@ SLOW_SIZES = (16, 64)
 """Numbers of directions of slow-feature analysis."""
 SLOW_WIDTHS = (9, 33)
 """Widths of the moving averages after it, in snippets."""
-SEEDED = ("untrained direct", "untrained residual")
-"""Controls whose features depend on the seed."""
+Form = Literal["direct", "adapter"]
+SEEDED: Mapping[str, Form] = {"untrained direct": "direct", "untrained residual": "adapter"}
+"""Controls whose features depend on the seed, and the form of their module."""
 NAMES = (
     "centered",
     *(f"average {width}" for width in WIDTHS),
@@ -83,7 +84,7 @@ class UntrainedModule:
                 f'"sola" in a manifest is not what `sola transform` writes ({error!r}); transform the features again'
             ) from None
 
-    def transform(self, seed: int, form: Literal["direct", "adapter"]) -> Transform:
+    def transform(self, seed: int, form: Form) -> Transform:
         """Return f(x), or with the form "adapter" x + gate·f(x), of the module with this seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -167,7 +168,7 @@ def slow_directions(moments: Moments, size: int) -> Float[np.ndarray, "channels 
 
 
 def whitening(moments: Moments) -> Float[np.ndarray, "channels channels"]:
-    """Inverse square root of the within-video covariance, shrunk by `SHRINKAGE` of its mean variance."""
+    """Return the inverse square root of the within-video covariance, shrunk by `SHRINKAGE` of its mean variance."""
     values, vectors = np.linalg.eigh(moments.covariance)
     values = np.maximum(values, 0.0) + SHRINKAGE * values.mean()
     root: Float[np.ndarray, "channels channels"] = (vectors / np.sqrt(values)) @ vectors.T
@@ -205,12 +206,12 @@ def fit_controls(
     modules = untrained or {"": (UntrainedModule(channels=len(moments.mean)),)}
     for name, likes in modules.items():
         suffix = f" ({name})" if len(modules) > 1 else ""
-        for kind, form in zip(SEEDED, ("direct", "adapter"), strict=True):
+        for kind, form in SEEDED.items():
             controls.append(Control(kind + suffix, partial(_untrained, likes, form), seeded=True))
     return tuple(controls)
 
 
-def _untrained(modules: Sequence[UntrainedModule], form: Literal["direct", "adapter"], seed: int) -> Transform:
+def _untrained(modules: Sequence[UntrainedModule], form: Form, seed: int) -> Transform:
     return modules[seed % len(modules)].transform(seed, form)
 
 

@@ -1,6 +1,6 @@
 """Results as records: rows with summaries over seeds, paired comparisons, and the file that a study writes."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -145,17 +145,14 @@ def read_result(path: Path) -> StudyResult:
         raise SolaError(f"{path}: not an experiment's result ({error}); run `sola experiment` again") from None
 
 
-def compare_rows(rows: Iterable[tuple[str, Kind, Resampled]], metric: str, units: int) -> tuple[Comparison, ...]:
+def compare_rows(rows: Sequence[tuple[str, Kind, Resampled]], metric: str, units: int) -> tuple[Comparison, ...]:
     """Compare rows in one metric: controls and compared rows with raw, compared rows with every control.
 
     `rows` are (name, kind, estimate with bootstrap replicates), `units` is the number of test videos. The families of
     Holm's correction are the controls against raw, the compared rows against raw, and each compared row against all
     controls. So a comparison with raw does not depend on the number of controls.
     """
-    by_kind: dict[Kind, list[tuple[str, Resampled]]] = {kind: [] for kind in KINDS}
-    for name, kind, sample in rows:
-        by_kind[kind].append((name, sample))
-    raw, controls, compared = (by_kind[kind] for kind in KINDS)
+    raw, controls, compared = ([(name, sample) for name, of, sample in rows if of == kind] for kind in KINDS)
     families = [[(row, other) for row in kind for other in raw] for kind in (controls, compared)]
     families += [[(row, control) for control in controls] for row in compared]
     comparisons = []

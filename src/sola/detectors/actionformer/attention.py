@@ -34,11 +34,10 @@ def local_attention(
     blocks = (time + missing) // block
     if missing:
         query, key, value = (F.pad(x, (0, 0, 0, 0, 0, missing)) for x in (query, key, value))
-    out = F.scaled_dot_product_attention(
-        query.reshape(batch * blocks, block, heads, width).transpose(1, 2),
-        *(_Windows.apply(rows.flatten(0, 1), block, reach) for rows in (key, value)),  # type: ignore[no-untyped-call]
-        attn_mask=_band(mask, batch, time, block, reach, query.device),
-    )
+    key, value = (_Windows.apply(rows.flatten(0, 1), block, reach) for rows in (key, value))  # type: ignore[no-untyped-call]
+    query = query.reshape(batch * blocks, block, heads, width).transpose(1, 2)
+    band = _band(mask, batch, time, block, reach, query.device)
+    out = F.scaled_dot_product_attention(query, key, value, attn_mask=band)
     return out.transpose(1, 2).reshape(batch, blocks * block, heads, width)[:, :time]
 
 

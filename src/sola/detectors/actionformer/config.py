@@ -103,15 +103,13 @@ class ActionFormerConfig(DetectorConfig):
 
     def build(self, channels: int, classes: int) -> ActionFormer:
         """Return an untrained network."""
-        windows: list[int | None] = [self.attention_window] * self.levels
-        if self.global_last:
-            windows[-1] = None
+        coarsest = None if self.global_last else self.attention_window
         return ActionFormer(
             channels,
             classes if self.multi_class else None,
             length=self.longest,
             width=self.width,
-            windows=windows,
+            windows=[*[self.attention_window] * (self.levels - 1), coarsest],
             absolute_position=self.absolute_position,
             min_duration=self.min_duration,
             regression_weight=self.regression_weight,

@@ -41,25 +41,21 @@ def load(
 
     Widths come from the weights. The sampling mask that both programs save determines T and the program, and is
     compared with that of `points` and `context`, as in `BoundaryMatching`. Without it, `length` is T, and `by_duration`
-    says whether the map is mmaction2's [duration, start] or JJBOY's [start, end]; None is JJBOY's.
-
-    Raises SolaError when the file is no such checkpoint; the message lists missing and unexpected names.
+    says whether the map is mmaction2's [duration, start] or JJBOY's [start, end]; None is JJBOY's. Raises SolaError
+    when the file is no such checkpoint; the message lists missing and unexpected names.
     """
     weights = published_weights(path)
     existing = weights.pop("bm_mask", None)  # mmaction2's mask of the cells that exist
     mask = weights.pop("sample_mask", None)
     check_names(path, weights, NAMES.values(), "BMN as JJBOY or mmaction2 writes it")
-    try:
+    with building(path, "BMN"):
         samples = weights["x_3d_p.0.weight"].shape[2]
         if mask is not None:
             length = len(mask)
             mask = mask.view(length, samples, length, length)
-    except (IndexError, RuntimeError) as error:
-        raise SolaError(f"{path}: a sample_mask whose shapes are not BMN's ({error})") from None
-    if by_duration is None:
-        # the lower left corner is the longest proposal by duration, and no proposal by start and end
-        by_duration = existing is not None if mask is None else bool(length == 1 or mask[:, :, -1, 0].any())
-    with building(path, "BMN"):
+        if by_duration is None:
+            # the lower left corner is the longest proposal by duration, and no proposal by start and end
+            by_duration = existing is not None if mask is None else bool(length == 1 or mask[:, :, -1, 0].any())
         model = BMN(
             weights["x_1d_b.0.weight"].shape[1] * GROUPS,
             length,

@@ -24,7 +24,6 @@ class ProposalMapDetector(Detector):
     `channels`, the width of the features, and `hidden`, their width inside the network, are multiples of 4. `anchor` is
     in units around a snippet; see `boundary_targets`. `decode` returns only proposals between `candidate_boundaries`
     with `candidates_only`, and those that end with the clip only with `final_boundary`, unlike the published programs.
-
     Raises SolaError for a value out of range.
     """
 

@@ -44,15 +44,6 @@ class AverageRecall:
         return float(np.trapezoid(self.average, self.number) / self.number[-1])
 
 
-@dataclass(frozen=True, eq=False)
-class Retrieval:
-    """Instances found in each video."""
-
-    found: Float[np.ndarray, "videos points"]
-    """Number of instances found at every point of the curve, the mean over thresholds."""
-    instances: Int[np.ndarray, " videos"]
-
-
 def average_recall(
     truth: SegmentTable,
     proposals: SegmentTable,
@@ -82,17 +73,15 @@ def average_recall(
 
 
 def retrieval(
-    truth: SegmentTable,
-    proposals: SegmentTable,
-    tiou: Sequence[float] = ACTIVITYNET.tiou,
-) -> Retrieval:
-    """Return what `average_recall` counts in each video."""
+    truth: SegmentTable, proposals: SegmentTable, tiou: Sequence[float] = ACTIVITYNET.tiou
+) -> tuple[Float[np.ndarray, "videos points"], Int[np.ndarray, " videos"]]:
+    """Return the instances found in each video at every point of the curve, mean over thresholds, and all instances."""
     truth = to_be_found(truth, "official")
     _, found = _found(truth, proposals, checked(tiou), 100.0)
     instances = np.bincount(truth.video)
     by_video = np.zeros((len(instances), POINTS))
     np.add.at(by_video, truth.video, found.mean(axis=0))
-    return Retrieval(by_video, instances)
+    return by_video, instances
 
 
 def _found(

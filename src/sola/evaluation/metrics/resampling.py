@@ -4,7 +4,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sola.data.segments import SegmentTable
-from sola.evaluation.metrics.average_recall import Retrieval
 from sola.evaluation.metrics.matching import Matching
 
 CELLS = 1 << 24
@@ -46,13 +45,14 @@ def resampled_average_precision(
 
 
 def resampled_average_recall(
-    retrieval: Retrieval, draws: Int[np.ndarray, "draws videos"]
+    found: Float[np.ndarray, "videos points"],
+    instances: Int[np.ndarray, " videos"],
+    draws: Int[np.ndarray, "draws videos"],
 ) -> Float[np.ndarray, "draws points"]:
-    """Return AR at every point of the curve when each video occurs as often as a draw says.
+    """Return AR at every point of the curve, from `retrieval`, when each video occurs as often as a draw says.
 
     The share of its proposals that a video retrieves is that on all videos.
     """
-    counted = draws[:, : len(retrieval.instances)]  # videos after the last instance have none
-    instances = np.maximum(counted @ retrieval.instances, 1)
-    recall: Float[np.ndarray, "draws points"] = (counted @ retrieval.found) / instances[:, None]
+    counted = draws[:, : len(instances)]  # videos after the last instance have none
+    recall: Float[np.ndarray, "draws points"] = (counted @ found) / np.maximum(counted @ instances, 1)[:, None]
     return recall
