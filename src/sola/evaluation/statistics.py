@@ -164,10 +164,7 @@ def bootstrap_weights(
 
 
 def smallest_p(units: int) -> float:
-    """Return the smallest two-sided p-value that `units` exchangeable pairs can support: 2/2^units.
-
-    It is the probability that all videos favor the same row by chance, which a bootstrap of few videos ignores.
-    """
+    """Return the probability that all of `units` videos favor the same row by chance, the smallest p-value: 2/2^units."""
     return float(min(1.0, 2.0 ** (1 - units)))
 
 
