@@ -164,7 +164,7 @@ def bootstrap_weights(
 
 
 def smallest_p(units: int) -> float:
-    """Return the probability that all of `units` videos favor the same row by chance, the smallest p-value: 2/2^units."""
+    """Return the probability that all `units` videos favor the same row by chance, the smallest p-value: 2/2^units."""
     return float(min(1.0, 2.0 ** (1 - units)))
 
 
