@@ -22,7 +22,7 @@ from sola.detectors import detector_family
 from sola.detectors.detect import detect
 from sola.detectors.train import train_detector
 from sola.detectors.trained import WEIGHTS
-from sola.evaluation.metrics import average_recall
+from sola.evaluation.metrics.average_recall import average_recall
 from sola.softlanding.network import SoLa
 
 WORLD = SyntheticWorld(training_videos=3, validation_videos=2, length=32, channels=8, action_length=8, classes=3)

@@ -21,7 +21,7 @@ from sola.detectors.detect import detect, name_proposals
 from sola.detectors.task import DetectionTask
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
-from sola.evaluation.metrics import average_precision
+from sola.evaluation.metrics.average_precision import average_precision
 
 CPU = torch.device("cpu")
 SMALL = ActionFormerConfig(
