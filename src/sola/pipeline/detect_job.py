@@ -21,7 +21,7 @@ from sola.data.segments import Segments
 from sola.detectors.detect import VIDEOS_AT_A_TIME, detect, name_proposals
 from sola.detectors.trained import CONFIG, WEIGHTS, TrainedDetector
 from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, Threads, no_progress, run_job
-from sola.pipeline.stored_features import Data, StoredDataset, sources_of, state_of
+from sola.pipeline.stored_features import Data, StoredDataset
 from sola.video.errors import BadVideo
 
 Columns = list[list[float]]
@@ -80,7 +80,7 @@ class DetectJob:
         description = {
             "command": "sola detect",
             "detector": _fingerprint(detector),
-            "features": [source.location for source in sources_of(data.features)],
+            "features": data.features.locations,
             "videos": _digest([self._feature_ids, timing]),
             "scores": _digest(None if scores is None else [scores.videos, scores.classes, scores.scores.tolist()]),
             "combine": combine,
@@ -148,7 +148,7 @@ class DetectJob:
         return {video: [_columns(proposals[video]), _columns(named[video])] for video in proposals}, bad
 
     def _state(self, first: str) -> list[list[list[int]]]:
-        return [state_of(self._data.features, self._feature_ids[video]) for video in self._groups[first]]
+        return [self._data.features.state(self._feature_ids[video]) for video in self._groups[first]]
 
 
 def find_actions(

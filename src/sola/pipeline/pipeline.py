@@ -18,8 +18,7 @@ from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Threads, run_job
 from sola.pipeline.extract_job import EncoderSource, ExtractJob
 from sola.pipeline.stored_features import Features, StoredDataset, open_features
 from sola.pipeline.transform_job import transform_job
-from sola.softlanding.network import SoLa
-from sola.softlanding.transform import describe
+from sola.softlanding.trained import TrainedModule
 from sola.video.encoders.loading import is_own
 from sola.video.framing import Framing
 
@@ -29,7 +28,7 @@ class Chain:
     """All that lies between a video file and its detections."""
 
     encoder: EncoderSource
-    modules: tuple[SoLa, ...]
+    modules: tuple[TrainedModule, ...]
     """The SoLa modules, in the order in which the features go through them."""
     detector: TrainedDetector
 
@@ -78,7 +77,7 @@ def rebuild_chain(
     return Chain(chosen, found, detector)
 
 
-def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Iterator[SoLa]:
+def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Iterator[TrainedModule]:
     """Yield the modules that features went through, first to last, from `runs` or where they were.
 
     Raises SolaError naming the one that is not to be found.
@@ -91,8 +90,8 @@ def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Itera
     was = sola.get("run")
     for place in [*runs, *([Path(was)] if isinstance(was, str) else [])]:
         if place.is_dir():
-            module = SoLa.from_pretrained(place)
-            if describe(module)["fingerprint"] == fingerprint:
+            module = TrainedModule.load(place)
+            if module.fingerprint == fingerprint:
                 yield module
                 return
     raise SolaError(

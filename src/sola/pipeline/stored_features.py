@@ -32,14 +32,12 @@ class StoredFeatures:
     channels_first: bool = False
     timing: Mapping[str, float] = field(default_factory=dict)
     """fps, stride, window and offset, where the manifests lack them."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Always empty: no file is read before its video is processed."""
 
     @classmethod
     def of(
-        cls,
-        locations: Sequence[Path | str],
-        *,
-        channels_first: bool = False,
-        timing: Mapping[str, float] | None = None,
+        cls, locations: Sequence[Path | str], *, channels_first: bool = False, timing: Mapping[str, float] | None = None
     ) -> "StoredFeatures":
         """List the sources.
 
@@ -66,8 +64,10 @@ class StoredFeatures:
                 )
         return cls(sources, tuple(files), tuple(manifests), channels_first, timing or {})
 
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Always empty: no file is read before its video is worked on."""
+    @property
+    def locations(self) -> list[str]:
+        """Paths and URLs of the sources."""
+        return [source.location for source in self.sources]
 
     @property
     def videos(self) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ class StoredDataset:
         annotations = self.annotations
         if annotations is not None:
             annotations = replace(annotations, videos={video: annotations.videos[video]})
-        feature_id = next(one.feature_id for one in self.videos if one.id == video)
+        feature_id = next(each.feature_id for each in self.videos if each.id == video)
         with self.features.fetched(feature_id) as features:
             yield Dataset.open(features, annotations, id_prefix=self.id_prefix)
 
@@ -177,27 +177,3 @@ def open_features(
         return StoredFeatures.of(locations, channels_first=channels_first, timing=timing)
     features = FeatureSet.open(list(locations), channels_first=channels_first, skip_bad=skip_bad)
     return features.with_manifest(features.manifest.filled(timing or {}))
-
-
-@contextmanager
-def one_video(features: Features, video: str) -> Iterator[FeatureSet]:
-    """Yield a FeatureSet that has the video."""
-    if isinstance(features, FeatureSet):
-        yield features
-        return
-    with features.fetched(video) as fetched:
-        yield fetched
-
-
-def sources_of(features: Features) -> list[Storage]:
-    """Return the folders or archives that features are read from."""
-    if isinstance(features, StoredFeatures):
-        return list(features.sources)
-    return [Storage.of(stream.source) for stream in features.streams]
-
-
-def state_of(features: Features, video: str) -> list[list[int]]:
-    """Return size and time of change of the files of a video: another state is another file."""
-    if isinstance(features, StoredFeatures):
-        return features.state(video)
-    return [stream.state(video) for stream in features.streams]

@@ -13,7 +13,7 @@ from sola.data.detections import Detections, read_detections
 from sola.data.features import FeatureSet
 from sola.evaluation.similarity import Video
 from sola.report.sources import RAW, Study, TrainedRun
-from sola.softlanding.network import WEIGHTS, SoLa
+from sola.softlanding.trained import WEIGHTS, TrainedModule
 from sola.softlanding.transform import transform_array
 
 OpenFeatures = Callable[[Sequence[Path]], FeatureSet]
@@ -157,8 +157,7 @@ def _add_run(material: Material, found: dict[Path, str], run: TrainedRun, open_f
         name = RAW if raw and RAW not in material.views else f"features of {run.name}"
         _add_features(material, found, name, run.name, run.features, open_features)
         if run.kind == "module" and (run.folder / WEIGHTS).is_file():
-            module = SoLa.from_pretrained(run.folder)
-            through = partial(transform_array, module)
+            through = partial(transform_array, TrainedModule.load(run.folder).network)
             view = FeatureView(open_features(run.features), through)
             material.views[_free(f"after {run.name}", run.folder.parent.name, material.views)] = view
     if run.kind == "detector":

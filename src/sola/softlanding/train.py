@@ -12,9 +12,9 @@ from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.data.ragged import PackedFeatures, pack
 from sola.softlanding.config import TrainingConfig
-from sola.softlanding.network import WEIGHTS, SoLa
 from sola.softlanding.recipes import Recipe, recipe_named
 from sola.softlanding.task import Matcher, SimilarityMatching
+from sola.softlanding.trained import WEIGHTS, TrainedModule
 from sola.training.session import Options, Place, Prepared, fingerprint, run_training
 
 MEMORY_SHARE = 0.6
@@ -33,7 +33,7 @@ def train(
     skipped: dict[str, str] | None = None,
     quiet: bool = False,
     **settings: Any,
-) -> SoLa:
+) -> TrainedModule:
     """Train a SoLa module on all videos that are at least as long as a window, and write the run to `out`.
 
     Args:
@@ -84,7 +84,7 @@ def train(
 
     def save(model: nn.Module) -> None:
         assert isinstance(model, Matcher)
-        model.module.save_weights(out)
+        TrainedModule(model.module).save_weights(out)
 
     run_training(
         out,
@@ -100,7 +100,7 @@ def train(
         precision=chosen.settings.get("precision", defaults.precision),
         options=Options(resume, overwrite, tensorboard, quiet),
     )
-    return SoLa.from_pretrained(out)
+    return TrainedModule.load(out)
 
 
 def _notes(packed: PackedFeatures, config: TrainingConfig, reasons: Mapping[str, str]) -> Sequence[str]:

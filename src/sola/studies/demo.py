@@ -31,8 +31,8 @@ from sola.report.plots import (
 )
 from sola.report.saving import png
 from sola.softlanding.config import TrainingConfig
-from sola.softlanding.network import SoLa
 from sola.softlanding.train import train
+from sola.softlanding.trained import TrainedModule
 from sola.softlanding.transform import transform_array
 from sola.training.run import Run
 
@@ -87,13 +87,13 @@ def _page(
     data: Dataset,
     results: dict[str, ProbeResult],
 ) -> Page:
-    module = SoLa.from_pretrained(out / "runs" / "auto-0")
+    module = TrainedModule.load(out / "runs" / "auto-0")
     record = read_json(out / "runs" / "auto-0" / "config.json", "a run's config")
     config, reasons = TrainingConfig(**record["training"]), record["chosen"]
     views: dict[str, Callable[[VideoArray], VideoArray]] = {
         "raw": np.asarray,
         "centered": center,
-        "after SoLa": partial(transform_array, module),
+        "after SoLa": partial(transform_array, module.network),
     }
     validation = data.subset("validation")
     found = compare([validation.read(video) for video in validation.videos], views, step=config.step)
