@@ -46,7 +46,7 @@ def detect_in_features(
         raise SolaError(f"--proposals {options.proposals}: is --out too; name another file")
     executor = execution.executor_for(run, *sources, out, options.proposals, options.annotations, options.classifier)
     for path in filter(None, (out, options.proposals)):
-        if Storage.of(path.parent).has(path.name) and not overwrite:
+        if not overwrite and Storage.of(path.parent).has(path.name):
             raise SolaError(f"{place_of(path)}: exists already; choose another file, or pass --overwrite")
     detector = load_detector(run)
     must_know_classes(run, detector, options.classifier)

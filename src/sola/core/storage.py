@@ -1,6 +1,5 @@
 """Folders of whole files, on a local disk or in an object store (through universal_pathlib)."""
 
-import json
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from sola.core.errors import SolaError
-from sola.core.files import replacing
+from sola.core.files import read_json, replacing, write_json
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -138,16 +137,14 @@ class Storage:
             path.write_text(text, encoding="utf-8")
 
     def read_json(self, name: str) -> Any:
-        """Return the content of a JSON file; None if it does not exist. Raises SolaError if it is malformed."""
-        text = self.read_text(name)
-        try:
-            return None if text is None else json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise SolaError(f"{self.location}/{name}: malformed JSON ({error}); remove it") from None
+        """Return the content of a JSON file. Raises SolaError if it is missing or malformed."""
+        with self.fetched(name) as folder:
+            return read_json(folder / name, "a file of ours")
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a value as indented JSON, whole or not at all."""
-        self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
+        with self.writing(name) as path:
+            write_json(path, value)
 
     def _path(self, name: str = "") -> Union[Path, "UPath"]:
         if self.local is not None:
@@ -162,7 +159,7 @@ class Storage:
 
     @contextmanager
     def _errors(self, done: str, name: str = "") -> Iterator[None]:
-        """Turn any error of a storage back end into a SolaError that names the file."""
+        """Raise any error of a storage back end as a SolaError that names the file."""
         place = f"{self.location}/{name}" if name else self.location
         try:
             yield

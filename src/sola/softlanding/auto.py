@@ -1,4 +1,4 @@
-"""Settings for a training, chosen from the features alone: no label is looked at."""
+"""Settings of a training, chosen from the features without labels."""
 
 import math
 from collections.abc import Mapping
@@ -13,31 +13,31 @@ from sola.softlanding.timescale import Timescale, measure
 from sola.softlanding.windows import window_length
 
 SNIPPETS, VALUES = 40_000, 2**25
-"""Snippets, and values of wide features, read in all: bounds time and memory."""
+"""Most snippets, and most values of wide features, that are read."""
 PIECE = 1024
-"""Longest piece read of a video."""
+"""Longest piece of a video (snippets)."""
 SHORTEST = 16
-"""Shorter videos tell nothing of time."""
+"""Shortest video that the time scale is measured on (snippets)."""
 REACH = 2.75
-"""Time scales that a window spans from its first to its last position."""
+"""Span of the positions of a window (time scales)."""
 WIDEST = 17
-"""Snippets of the widest moving average."""
+"""Longest moving average (snippets)."""
 PUBLISHED_STEP, PUBLISHED_K = 8, 16.0
-"""Table 4a, taken where the features give no reason for another."""
+"""Values of Table 4a, the defaults."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What to train with, and why."""
+    """Suggested settings, with reasons."""
 
     step: int
-    """s: snippets between two positions of a window."""
+    """Distance s between two positions of a window (snippets)."""
     k: float
     """K of the target."""
     center: bool
-    """Whether to remove each video's mean before the module."""
+    """Whether to subtract the mean of each video before the module."""
     smoothing: int
-    """Snippets of the moving average after the module, odd; 1 is none."""
+    """Length of the moving average after the module (snippets), odd; 1 is none."""
     reasons: Mapping[str, str]
     """One sentence each for "step", "k", "conditioning" (centering and scaling) and "smoothing"."""
 
@@ -45,24 +45,18 @@ class Suggestion:
 def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: int = 4) -> Suggestion:
     """Suggest step, K, centering and smoothing for features [time, channels] of untrimmed videos, without labels.
 
-    *Step*: windows of `positions` snippets span 2.75 times the time scale of the content, which is the geometric mean
-    of the scale at which the features jump and of the decorrelation time of the directions that jump (`timescale`).
-    Where nothing jumps it is the decorrelation time of slow directions; where nothing lasts, the published step. The
-    window fits into four videos of five. The 2.75 and
-    the formula were chosen on synthetic worlds, the default's first seeds among them, and on GTEA, with the lengths of
-    their annotated actions as judge: windows should span one to two mean actions. On fresh seeds of the default world
-    (120 videos) a fourfold change of the action length moved the step the same way in 24 of 24 cases; on its 80
-    training videos alone in 12 of 16, the rest mostly ties: the fewer the videos, the rougher the step.
+    - *Step*: a window of `positions` snippets spans 2.75 time scales of the content: the geometric mean of the scale at
+      which features jump and the decorrelation time of the directions that jump (see `timescale`). Without jumps, the
+      decorrelation time of slow directions; if nothing lasts, the published step. The window fits into four videos of
+      five.
+    - *K*: 16, unless the step is limited. λ = sigmoid(K / distance²) is halfway between 1 and ½ at √(K / ln 3)
+      positions, so four times the K has the effect of twice the step.
+    - *Centering*: if more than half of the energy of the snippets is in the mean of their video.
+    - *Smoothing*: the odd number next to the time scale, at most 17.
 
-    *K*: 16, unless the step could not be as called for. λ = sigmoid(K / distance²) is halfway between 1 and ½ at a
-    distance of √(K / ln 3) positions, 3.8 of 7 at K = 16; so four times the K does what twice the step would.
+    Deterministic given `seed`, independent of the scale of the features, and based on at most 40,000 snippets.
 
-    *Centering*: where more than half of the energy of a video's snippets is in their mean, for then cosines cannot fall
-    to what the target asks for. *Smoothing*: the odd number next to the time scale, 17 at most.
-
-    Deterministic given `seed`; unchanged when the features are multiplied by a constant; reads 40,000 snippets at most.
-
-    Raises SolaError for a bad file, unless the feature set skips bad files, or when none is left.
+    Raises SolaError for a bad file, unless the feature set skips bad files, or if none is left.
     """
     generator = np.random.default_rng(seed)
     pieces, lengths = _sample(features, generator)
@@ -74,12 +68,7 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
     k, k_reason = _k(scale, step, wanted)
     center, center_reason = _centering(pieces)
     smoothing, smoothing_reason = _smoothing(scale)
-    reasons = {
-        "step": step_reason,
-        "k": k_reason,
-        "conditioning": center_reason,
-        "smoothing": smoothing_reason,
-    }
+    reasons = {"step": step_reason, "k": k_reason, "conditioning": center_reason, "smoothing": smoothing_reason}
     return Suggestion(step, k, center, smoothing, reasons)
 
 

@@ -1,4 +1,4 @@
-"""Named recipes of SoLa trainings, and settings that are chosen from the features."""
+"""Named settings of a training, of which some are chosen from the features."""
 
 import dataclasses
 import math
@@ -83,30 +83,20 @@ def hacs() -> Recipe:
 
 
 def thumos() -> Recipe:
-    """THUMOS14. Nothing is published; ours, for features four frames apart (7.5 per second).
-
-    A window spans 28 snippets between its first and last position, about 4 s, a little more than the median action.
-    The videos are few and long: eight windows of each per epoch.
-    """
+    """THUMOS14, ours, for 7.5 features per second: windows of about 4 s, eight from each of the few, long videos."""
     return Recipe({"step": 4, "hidden": 512, "windows_per_video": 8, "epochs": 150})
 
 
 def gtea() -> Recipe:
-    """GTEA, 15 features per second. Nothing is published; ours.
-
-    A window spans 56 snippets between its first and last position, about 4 s, one to two actions. There are 21
-    training videos, so a dozen windows of each make one batch per epoch.
-    """
+    """GTEA, ours, for 15 features per second: windows of about 4 s, a dozen from each of 21 videos."""
     return Recipe({"step": 8, "hidden": 256, "windows_per_video": 12, "epochs": 500})
 
 
 def auto() -> Recipe:
-    """Features of your own: what depends on them is chosen from them, without labels.
+    """Features of your own: chosen from the features, the rest on the validation videos of docs/benchmark.md.
 
-    The rest was chosen on the validation videos of the rendered benchmark (docs/benchmark.md). Dropout makes the
-    difference: without it no setting beat centered and averaged features there. There is no projector, since with
-    dropout the loss is lowered in the projector instead of in the module. The high learning rate opens the gate within
-    the few batches.
+    There is no projector, since with dropout it lowers the loss instead of the module. The high learning rate opens the
+    gate within few batches.
     """
     return Recipe(
         {
@@ -121,13 +111,7 @@ def auto() -> Recipe:
     )
 
 
-RECIPES: Mapping[str, Callable[[], Recipe]] = {
-    "anet": anet,
-    "hacs": hacs,
-    "thumos": thumos,
-    "gtea": gtea,
-    "auto": auto,
-}
+RECIPES: Mapping[str, Callable[[], Recipe]] = {recipe.__name__: recipe for recipe in (anet, hacs, thumos, gtea, auto)}
 
 
 def recipe_named(name: str) -> Recipe:
