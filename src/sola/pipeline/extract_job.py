@@ -1,12 +1,12 @@
 """`sola extract`: video files to a folder of features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Unpack
 
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
-from sola.core.storage import Storage, StoredFile, is_remote
+from sola.core.storage import Storage, StoredFile
 from sola.data.features import FeatureSet
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.manifest import MANIFEST_NAME, Manifest
@@ -15,7 +15,6 @@ from sola.video.encoders.base import Encoder
 from sola.video.encoders.loading import load_encoder
 from sola.video.errors import BadVideo
 from sola.video.extraction import Sampling, SamplingOptions, SharedEncoder, extract_video
-from sola.video.files import SUFFIXES, find_videos
 
 
 class EncoderSource:
@@ -113,7 +112,7 @@ class ExtractJob:
 
 
 def extract(
-    videos: Mapping[str, Path],
+    videos: Mapping[str, Path | StoredFile],
     encoder: Encoder | EncoderSource,
     out: Path | str,
     *,
@@ -135,36 +134,6 @@ def extract(
     job = ExtractJob(videos, encoder, out, source=source, overwrite=overwrite, **options)
     skipped = run_job(job, executor, skip_bad=skip_bad, progress=progress)
     return FeatureSet.open(out).only(video for video in videos if video not in skipped)
-
-
-def find_stored_videos(sources: Sequence[Path | str]) -> dict[str, StoredFile]:
-    """Return what `find_videos` returns, from object stores too: video files by id, in order of id.
-
-    Raises SolaError for a source that does not exist, a folder without videos, or two files of one id.
-    """
-    local = [Path(source) for source in sources if not is_remote(source)]
-    paths = find_videos(local) if local or not sources else {}
-    found = {video: StoredFile.of(path) for video, path in paths.items()}
-    for source in filter(is_remote, sources):
-        for file in _videos_inside(Storage.of(source)):
-            other = found.setdefault(Path(file.name).stem, file)
-            if other.location != file.location:
-                raise SolaError(
-                    f"{file.location}: would be video {Path(file.name).stem!r}, and so would {other.location}; "
-                    "rename one of them"
-                )
-    return dict(sorted(found.items()))
-
-
-def _videos_inside(source: Storage) -> list[StoredFile]:
-    """Return the videos in a folder of an object store, or the file itself."""
-    found = [file for file in source.files(recursive=True) if Path(file.name).suffix.lower() in SUFFIXES]
-    if not found:
-        folder, _, name = source.location.rpartition("/")
-        found = [file for file in Storage.of(folder).files() if file.name == name]
-    if not found:
-        raise SolaError(f"{source}: holds no videos ({' '.join(sorted(SUFFIXES))}), and is none")
-    return found
 
 
 def _description(manifest: Manifest) -> Row:

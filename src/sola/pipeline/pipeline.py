@@ -1,4 +1,4 @@
-"""Video files × trained detector → detections, through the chain that the detector stands on."""
+"""Detections in video files, with the encoder and modules that the features of a detector came from."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,13 +10,12 @@ from typing import Any
 from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage, StoredFile
-from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import Found, find_actions
 from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Threads, run_job
 from sola.pipeline.extract_job import EncoderSource, ExtractJob
-from sola.pipeline.stored_features import Features, StoredDataset, open_features
+from sola.pipeline.stored_features import Features, match_features, open_features
 from sola.pipeline.transform_job import transform_job
 from sola.softlanding.trained import TrainedModule
 from sola.video.encoders.loading import is_own
@@ -25,27 +24,27 @@ from sola.video.framing import Framing
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """All that lies between a video file and its detections."""
+    """Encoder, modules and detector: everything from a video file to its detections."""
 
     encoder: EncoderSource
     modules: tuple[TrainedModule, ...]
-    """The SoLa modules, in the order in which the features go through them."""
+    """In the order in which features go through them."""
     detector: TrainedDetector
 
 
 def rebuild_chain(
     detector: TrainedDetector, device: Device = "auto", *, encoder: str | None = None, modules: Sequence[Path] = ()
 ) -> Chain:
-    """Return the chain that a detector stands on, rebuilt from what the manifest of its features says.
+    """Rebuild the chain of a detector from the manifest of its features.
 
     Args:
-        detector: trained on features of `sola extract`, as they were or through SoLa modules.
-        device: where the encoder runs.
-        encoder: the encoder, where it is not to be had under the name it had; the same by its identity.
-        modules: runs of `sola train` to look for the modules in, where they are no longer where they were.
+        detector: trained on features of `sola extract`, possibly transformed by SoLa modules.
+        device: device of the encoder.
+        encoder: another name of the same encoder, if it has moved.
+        modules: runs of `sola train` with the modules, if they have moved.
 
-    Raises SolaError saying what is missing: the features were not extracted from video by `sola`, are several sets
-    joined, or an encoder or module is not to be found or is another one.
+    Raises SolaError if the features were not extracted by `sola` or are several sets joined, or if an encoder or module
+    is missing or differs.
     """
     manifest = detector.manifest
     if manifest.extraction is None:
@@ -78,9 +77,9 @@ def rebuild_chain(
 
 
 def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Iterator[TrainedModule]:
-    """Yield the modules that features went through, first to last, from `runs` or where they were.
+    """Yield the modules of a manifest, first to last, from `runs` or their recorded folders.
 
-    Raises SolaError naming the one that is not to be found.
+    Raises SolaError naming the one that is missing.
     """
     if sola is None:
         return
@@ -118,15 +117,15 @@ def predict(
 
     Args:
         videos: files by id.
-        chain: what lies between a video and its detections.
+        chain: see `rebuild_chain`.
         workspace: a folder for the features and the journal.
         batch: windows encoded at once; None is as many as make 64 frames.
         skip_bad: skip videos that cannot be decoded.
-        device: where modules and detector run.
+        device: device of modules and detector.
         executor: `Threads` or `Ray`.
-        progress: called with the name of the step, then as `run_job` calls it.
+        progress: called with the name of the step, and the arguments of `Progress`.
 
-    Raises SolaError as these do.
+    Raises SolaError as the jobs do.
     """
     manifest, place = chain.detector.manifest, Storage.of(workspace)
     assert manifest.extraction is not None
@@ -152,7 +151,7 @@ def predict(
         features = _only(out, good)
     found = find_actions(
         chain.detector,
-        Dataset.open(features) if isinstance(features, FeatureSet) else StoredDataset.match(features),
+        match_features(features),
         place / "detections",
         device=device,
         executor=others,

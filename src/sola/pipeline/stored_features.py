@@ -123,18 +123,6 @@ class StoredDataset:
     videos: tuple[StoredVideo, ...]
     id_prefix: str | None = None
 
-    @classmethod
-    def match(
-        cls, features: StoredFeatures, annotations: Annotations | None = None, *, id_prefix: str | None = None
-    ) -> "StoredDataset":
-        """Match features and annotations by video id. Raises SolaError if no video has both."""
-        if annotations is None:
-            return cls(features, None, tuple(StoredVideo(video, video) for video in features.videos))
-        match = match_videos(features.videos, annotations.videos, id_prefix)
-        return cls(
-            features, annotations, tuple(StoredVideo(theirs, ours) for ours, theirs in match.videos.items()), id_prefix
-        )
-
     @contextmanager
     def fetched(self, video: str) -> Iterator[Dataset]:
         """Yield a data set of one video. Raises SolaError if its file is bad."""
@@ -149,20 +137,15 @@ class StoredDataset:
 Data = Dataset | StoredDataset
 
 
-def open_data(
-    locations: Sequence[Path | str],
-    annotations: Annotations | None,
-    *,
-    id_prefix: str | None = None,
-    timing: Mapping[str, float] | None = None,
-    skip_bad: bool = False,
-    channels_first: bool = False,
-) -> Data:
-    """Open features wherever they are, and match them with annotations. Raises SolaError as `Dataset.open` does."""
-    features = open_features(locations, channels_first=channels_first, skip_bad=skip_bad, timing=timing)
-    if isinstance(features, StoredFeatures):
-        return StoredDataset.match(features, annotations, id_prefix=id_prefix)
-    return Dataset.open(features, annotations, id_prefix=id_prefix)
+def match_features(features: Features, annotations: Annotations | None = None, *, id_prefix: str | None = None) -> Data:
+    """Match features and annotations by video id. Raises SolaError as `Dataset.open` does."""
+    if isinstance(features, FeatureSet):
+        return Dataset.open(features, annotations, id_prefix=id_prefix)
+    ids = {video: video for video in features.videos}
+    if annotations is not None:
+        ids = dict(match_videos(features.videos, annotations.videos, id_prefix).videos)
+    videos = tuple(StoredVideo(id_, feature_id) for feature_id, id_ in ids.items())
+    return StoredDataset(features, annotations, videos, id_prefix)
 
 
 def open_features(

@@ -1,4 +1,4 @@
-"""How long the content of features stays as it is, read from the features alone.
+"""The time scale of the content of features, measured without labels.
 
 Content changes by sparse jumps, at boundaries; nuisance drifts. Three readings, all in snippets:
 
@@ -28,22 +28,22 @@ Signal = Float[np.ndarray, "_ directions"]
 WIDEST = 128
 """Principal components kept of wider features: with more, the slow directions are found in noise and look slower."""
 SLOW = 16
-"""Slow directions looked at."""
+"""Number of slow directions."""
 JUMPING = 2
-"""Jumping directions among them."""
+"""Number of jumping directions among them."""
 SURROGATES = 4
 """Surrogates of each video."""
 FEW, PART = 8, 256
-"""Fewer videos than that are cut into parts of about that many snippets, to tell what is certain from what is not."""
+"""Fewer videos than FEW are split into parts of about PART snippets, for standard errors."""
 TINY = 1e-300
-"""Keeps a still stretch, whose differences are all zero, from being divided by zero."""
+"""Avoids division by zero where nothing changes."""
 SCALES = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362)
 """Lags and lengths of adjacent stretches, in snippets; those up to a third of the videos' median length are used."""
 
 
 @dataclass(frozen=True)
 class Timescale:
-    """What the features tell of their time scales; everything in snippets."""
+    """Measured time scales, in snippets."""
 
     slow: float
     """Decorrelation time of the slow directions."""
@@ -63,7 +63,7 @@ class Timescale:
 
 
 def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescale:
-    """Read the time scales of videos [time, channels], none constant, each of 16 snippets at least."""
+    """Measure the time scales of videos [time, channels] of at least 16 snippets, none of them constant."""
     if len(videos) < FEW:
         videos = [part for video in videos for part in np.array_split(video, max(len(video) // PART, 1))]
     centered = _principal([video - video.mean(axis=0) for video in videos])

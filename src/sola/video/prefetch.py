@@ -1,4 +1,4 @@
-"""An iterator that is worked ahead of in a thread of its own."""
+"""Prefetching of an iterator in another thread."""
 
 import queue
 import threading
@@ -9,10 +9,7 @@ Item = TypeVar("Item")
 
 
 def prefetched(items: Iterable[Item], depth: int) -> Generator[Item, None, None]:
-    """Yield the items while the next ones, up to `depth`, are made in another thread; what it raises is raised here.
-
-    The thread ends soon after the generator is closed.
-    """
+    """Yield the items while another thread computes up to `depth` of the next ones; its errors are raised here."""
     ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
     left = threading.Event()
 
@@ -31,7 +28,7 @@ def prefetched(items: Iterable[Item], depth: int) -> Generator[Item, None, None]
                 if left.is_set():
                     return
             put(None, StopIteration())
-        except BaseException as error:  # told in the thread that waits for it
+        except BaseException as error:  # raised by the generator
             put(None, error)
 
     thread = threading.Thread(target=work, daemon=True)
