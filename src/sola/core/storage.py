@@ -33,7 +33,7 @@ class Storage:
 
     @classmethod
     def of(cls, location: "Path | str | Storage") -> "Storage":
-        """Return the folder of a path or URL. A `Path` keeps one of a URL's two slashes; the other is restored."""
+        """Return the folder of a path or URL, whose double slash is restored if a `Path` has dropped it."""
         if isinstance(location, Storage):
             return location
         if is_remote(location):
@@ -204,12 +204,6 @@ class StoredFile:
     def state(self) -> list[int]:
         """Size and time of last change: a file with another state is another file."""
         return [self.size, self.changed]
-
-    @contextmanager
-    def fetched(self) -> Iterator[Path]:
-        """Yield a local path to the file: its own, or that of a temporary copy."""
-        with self.folder.fetched(self.name) as folder:
-            yield folder / self.name
 
 
 @contextmanager

@@ -115,23 +115,19 @@ class Tally:
                 self._progress(self._done + sum(self._shares.values()), self._total, self._snippets)
 
     def done(self, video: str, row: Row) -> None:
-        """Record a video that is written."""
+        """Record the row of a video."""
         self._folder.append(row)
-        self._finish(video)
+        with self._lock:
+            self._shares.pop(video, None)
+            self._done += 1
+            self._progress(self._done + sum(self._shares.values()), self._total, self._snippets)
 
     def bad(self, video: str, error: BadVideo) -> None:
         """Record a video that is skipped; raises its error without `skip_bad`."""
         if not self._skip_bad:
             raise error
         self.skipped[video] = str(error)
-        self._folder.append({"video": video, "skipped": str(error)})
-        self._finish(video)
-
-    def _finish(self, video: str) -> None:
-        with self._lock:
-            self._shares.pop(video, None)
-            self._done += 1
-            self._progress(self._done + sum(self._shares.values()), self._total, self._snippets)
+        self.done(video, {"video": video, "skipped": str(error)})
 
 
 @dataclass(frozen=True)

@@ -64,14 +64,10 @@ class ExtractJob:
         }
         self._encoder = encoder
         loaded = encoder.load() if isinstance(encoder, EncoderSource) else encoder
-        self._shared: SharedEncoder | None = SharedEncoder(loaded)
         self._sampling = Sampling.resolve(loaded, options)
         name = encoder.name if isinstance(encoder, EncoderSource) or source is None else source
         self.manifest = self._sampling.manifest(loaded, name)
         self.folder = JobFolder.open(out, _description(self.manifest), overwrite=overwrite)
-
-    def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"_shared": None}  # each worker loads its own
 
     def pending(self) -> list[str]:
         """Return the videos whose features are missing, or were extracted from another file."""
@@ -86,17 +82,15 @@ class ExtractJob:
 
     def setup(self) -> None:
         """Load the encoder."""
-        if self._shared is None:
-            encoder = self._encoder
-            self._shared = SharedEncoder(encoder.load() if isinstance(encoder, EncoderSource) else encoder)
+        encoder = self._encoder
+        self._shared = SharedEncoder(encoder.load() if isinstance(encoder, EncoderSource) else encoder)
 
     def run(self, video: str, report: Report) -> Row:
         """Extract one video."""
-        assert self._shared is not None
         file, name, out = self.videos[video], f"{video}.npy", self.folder.storage
         try:
-            with file.fetched() as path, out.writing(name) as aside:
-                counts = extract_video(path, aside, self._shared, self._sampling, report)
+            with file.folder.fetched(file.name) as folder, out.writing(name) as aside:
+                counts = extract_video(folder / file.name, aside, self._shared, self._sampling, report)
         except SolaError as error:
             if isinstance(error, BadVideo):
                 out.remove(name)  # the features of an earlier file

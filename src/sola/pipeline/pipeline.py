@@ -10,12 +10,11 @@ from typing import Any
 from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage, StoredFile
-from sola.data.features import FeatureSet
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import Found, find_actions
 from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Threads, run_job
 from sola.pipeline.extract_job import EncoderSource, ExtractJob
-from sola.pipeline.stored_features import Features, match_features, open_features
+from sola.pipeline.stored_features import match_features, open_features
 from sola.pipeline.transform_job import transform_job
 from sola.softlanding.trained import TrainedModule
 from sola.video.encoders.loading import is_own
@@ -142,13 +141,13 @@ def predict(
     )
     skipped = run_job(extraction, executor, skip_bad=skip_bad, progress=partial(progress, "extract"))
     good = [video for video in extraction.videos if video not in skipped]
-    features = _only(place / "features", good)
+    features = open_features([(place / "features").location]).only(good)
     others = Threads() if isinstance(executor, Threads) else executor  # one video already uses all cores
     for number, module in enumerate(chain.modules):
         out = place / f"transformed-{number}"
         job = transform_job(module, features, out, device=device, overwrite=True)
         run_job(job, others, progress=partial(progress, "transform"))
-        features = _only(out, good)
+        features = open_features([out.location]).only(good)
     found = find_actions(
         chain.detector,
         match_features(features),
@@ -159,11 +158,3 @@ def predict(
     )
     durations = {video: float(extraction.folder.rows[video]["seconds"]) for video in good}
     return dataclasses.replace(found, skipped={**skipped, **found.skipped}, durations=durations)
-
-
-def _only(folder: Storage, videos: Sequence[str]) -> Features:
-    """Open these videos of a folder of the workspace."""
-    features = open_features([folder.location])
-    if isinstance(features, FeatureSet):
-        return features.only(videos)
-    return dataclasses.replace(features, files=({video: features.files[0][video] for video in videos},))

@@ -1,7 +1,7 @@
 """Features in object stores, of which one video at a time is fetched."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,6 +73,11 @@ class StoredFeatures:
     def videos(self) -> tuple[str, ...]:
         """Sorted ids."""
         return tuple(sorted(self.files[0]))
+
+    def only(self, videos: Iterable[str]) -> "StoredFeatures":
+        """Return the features of these videos."""
+        chosen = set(videos)
+        return replace(self, files=tuple({v: f for v, f in files.items() if v in chosen} for files in self.files))
 
     def state(self, video: str) -> list[list[int]]:
         """Return size and time of change of a video's file in each source."""

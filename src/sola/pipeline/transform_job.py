@@ -64,7 +64,6 @@ class RewriteJob:
                 key: getattr(features.manifest, key) for key in ("fps", "stride", "window", "offset", "layout")
             }
         self.folder = JobFolder.open(out, described, overwrite=overwrite)
-        self._change: Change | None = None
 
     def pending(self) -> list[str]:
         """Return the videos that are missing, or were written from another file."""
@@ -83,7 +82,6 @@ class RewriteJob:
 
     def run(self, video: str, report: Report) -> Row:
         """Write one video."""
-        assert self._change is not None
         out, name = self.folder.storage, self.features.file_name(video)
         with ExitStack() as stack:
             try:

@@ -99,12 +99,5 @@ class TrainingConfig:
         """Return an untrained module of this config."""
         from sola.softlanding.network import SoLa
 
-        return SoLa(
-            channels,
-            hidden=self.hidden,
-            kernel_size=self.kernel_size,
-            form=self.form,
-            gate=self.gate,
-            conditioning=self.conditioning,
-            smoothing=self.smoothing,
-        )
+        names = ("hidden", "kernel_size", "form", "gate", "conditioning", "smoothing")
+        return SoLa(channels, **{name: getattr(self, name) for name in names})

@@ -110,34 +110,24 @@ class SharedEncoder:
 def extract_video(path: Path, out: Path, encoder: SharedEncoder, sampling: Sampling, report: Report) -> dict[str, Any]:
     """Write the features of a video to a .npy file, in constant memory; decoding and encoding overlap.
 
-    Returns:
-        "frames" (decoded), "seconds" (length of the video) and "snippets" (written).
+    Returns the numbers of decoded "frames" and written "snippets", and the length of the video in "seconds".
 
-    Raises:
-        BadVideo: if the file cannot be decoded.
-        SolaError: if the encoder returns another shape, or a feature does not fit the dtype.
+    Raises BadVideo if the file cannot be decoded; SolaError if the encoder returns another shape, or a feature does not
+    fit the dtype.
     """
-    watched = _Watched(shown_frames(path), stated_duration(path), report)
-    frames = sampled(watched, sampling.fps, sampling.framing)
-    window = encoder.encoder.window
-    ahead = prefetched(windows(frames, window, sampling.stride), 2 * sampling.batch)
+    counts: dict[str, Any] = {"frames": 0, "seconds": 0.0, "snippets": 0}
+    duration = stated_duration(path)
+
+    def frames() -> Iterator[Shown]:
+        for frame in shown_frames(path):
+            counts["frames"], counts["seconds"] = counts["frames"] + 1, frame.end
+            report(frame.end / duration if duration else 0.0, 0)
+            yield frame
+
+    sequence = windows(sampled(frames(), sampling.fps, sampling.framing), encoder.encoder.window, sampling.stride)
+    ahead = prefetched(sequence, 2 * sampling.batch)
     with closing(ahead) as snippets, GrowingArray(out, encoder.encoder.dim, np.dtype(sampling.dtype)) as array:
         for features in encoded(snippets, encoder, sampling.batch):
             array.append(features)
             report(None, len(features))
-    return {"frames": watched.count, "seconds": watched.seconds, "snippets": array.rows}
-
-
-class _Watched:
-    """Counts decoded frames and reports how much of the video they are."""
-
-    def __init__(self, shown: Iterator[Shown], duration: float | None, report: Report) -> None:
-        self.count = 0
-        self.seconds = 0.0
-        self._shown, self._duration, self._report = shown, duration, report
-
-    def __iter__(self) -> Iterator[Shown]:
-        for frame in self._shown:
-            self.count, self.seconds = self.count + 1, frame.end
-            self._report(frame.end / self._duration if self._duration else 0.0, 0)
-            yield frame
+    return counts | {"snippets": array.rows}
