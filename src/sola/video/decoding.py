@@ -77,7 +77,9 @@ def shown_frames(path: Path) -> Iterator[Shown]:
         if last is None:
             raise BadVideo(f"{path}: no frame of it decodes; {CURE}")
         end = begin + _length_of_last(last, begin, count, stream)
-        there = max(end, float(first) + end, decoded.reached) if _for_all(container, promised) else end
+        # the duration of the whole file is measured from time 0, and is that of the stream that ends last
+        of_file = promised is not None and abs(promised - (container.duration or 0) / 1_000_000) < 0.01
+        there = max(end, float(first) + end, decoded.reached) if of_file else end
         if promised is not None and promised - there > max(1.0, SHORTFALL * promised):
             raise BadVideo(
                 f"{path}: is cut short: ends after {there:.1f} s of the {promised:.1f} s it promises; {CURE}"
@@ -90,6 +92,7 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
     """Yield the container and its first video stream; errors of FFmpeg are raised as BadVideo."""
     try:
         import av
+        from av.stream import Disposition
     except ImportError:
         raise SolaError("reading video needs PyAV; pip install -c constraints.txt 'sola-tal[video]'") from None
     if not path.is_file():
@@ -103,7 +106,7 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
             if NOT_VIDEO & set(kind.split(",")) or kind.endswith("_pipe"):
                 raise BadVideo(f"{path}: is {kind}, not a video; expected a file such as .mp4, .mkv or .webm")
             # the cover of a song is a video stream too
-            streams = [s for s in container.streams.video if not _is_cover(s)]
+            streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
             if not streams:
                 what = "sound alone" if container.streams.audio else "no pictures"
                 raise BadVideo(f"{path}: holds {what}; expected a video")
@@ -115,12 +118,6 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
         raise BadVideo(f"{path}: cannot be read as a video ({_words(error)}); {CURE}") from None
     except (ValueError, OverflowError, UnicodeError) as error:  # an unknown codec or size
         raise BadVideo(f"{path}: cannot be read as a video ({' '.join(str(error).split())}); {CURE}") from None
-
-
-def _is_cover(stream: "VideoStream") -> bool:
-    from av.stream import Disposition
-
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 class _Decoded:
@@ -157,11 +154,6 @@ def _duration(container: "InputContainer", stream: "VideoStream") -> float | Non
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return None if container.duration is None else container.duration / 1_000_000
-
-
-def _for_all(container: "InputContainer", promised: float | None) -> bool:
-    """Return whether the stated duration is that of all streams, from time 0."""
-    return promised is not None and abs(promised - (container.duration or 0) / 1_000_000) < 0.01
 
 
 def _stamp(path: Path, frame: "VideoFrame", count: int) -> Fraction:

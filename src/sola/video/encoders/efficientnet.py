@@ -152,16 +152,9 @@ class EfficientNetEncoder:
         """Return the mean feature of each window's frames."""
         batch, window = frames.shape[:2]
         pictures = torch.from_numpy(frames).flatten(0, 1).movedim(-1, 1)
-        if self.device.type == "cpu":
-            pieces = [self._features(piece) for piece in torch.split(pictures, ON_CPU)]
-            features = torch.cat(pieces)
-        else:
-            features = self._features(pictures)
+        pieces = torch.split(pictures, ON_CPU if self.device.type == "cpu" else len(pictures))
+        features = torch.cat([self.network((piece.to(self.device).float() - 127) / 128) for piece in pieces])
         return features.reshape(batch, window, -1).mean(dim=1).cpu().numpy()
-
-    def _features(self, pictures: Tensor) -> Tensor:
-        features: Tensor = self.network((pictures.to(self.device).float() - 127) / 128)
-        return features
 
 
 def _packaged_weights() -> Path:
