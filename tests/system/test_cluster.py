@@ -290,7 +290,7 @@ def test_detections_are_those_of_one_process(cluster: Cluster, world: Path, tmp_
 
 def test_a_place_in_an_object_store_needs_the_cluster(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, "transform", world / "module", "s3://videos/raw", "--out", "out")
-    assert "s3://videos/raw: is in an object store; pass --engine ray" in line
+    assert "s3://videos/raw: is in an object store; pass --executor ray" in line
     line = refused(capsys, "extract", world / "clips", "--out", "x", "--executor", "ray", "--workers", "0")
     assert "--workers" in line
 

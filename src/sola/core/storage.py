@@ -1,5 +1,6 @@
 """Folders of whole files, on a local disk or in an object store (through universal_pathlib)."""
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from sola.core.errors import SolaError
-from sola.core.files import read_json, replacing, write_json
+from sola.core.files import replacing, write_json
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -137,9 +138,12 @@ class Storage:
             path.write_text(text, encoding="utf-8")
 
     def read_json(self, name: str) -> Any:
-        """Return the content of a JSON file. Raises SolaError if it is missing or malformed."""
-        with self.fetched(name) as folder:
-            return read_json(folder / name, "a file of ours")
+        """Return the content of a JSON file; None if it does not exist. Raises SolaError if it is malformed."""
+        text = self.read_text(name)
+        try:
+            return None if text is None else json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise SolaError(f"{self.location}/{name}: malformed JSON ({error}); remove it") from None
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a value as indented JSON, whole or not at all."""

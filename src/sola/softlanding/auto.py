@@ -75,7 +75,7 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
 def _sample(
     features: FeatureSet, generator: np.random.Generator
 ) -> tuple[list[Float[np.ndarray, "_ channels"]], list[int]]:
-    """Read a random piece of each of enough videos, float64; also the whole lengths of these videos."""
+    """Read random pieces of enough videos in float64; return them and the lengths of the whole videos."""
     pieces: list[Float[np.ndarray, "_ channels"]] = []
     lengths: list[int] = []
     total = 0
@@ -92,13 +92,13 @@ def _sample(
 
 
 def _longest_step(lengths: list[int], positions: int, margin: int) -> int:
-    """The longest step whose window fits into four of five videos; 0 where none does."""
+    """Return the longest step whose window fits into four of five videos; 0 if there is none."""
     length = int(np.quantile(lengths, 0.2, method="lower"))
     return max((length - window_length(positions, 0, margin)) // (positions - 1), 0)
 
 
 def _time_scale(time: Timescale | None) -> tuple[float | None, str]:
-    """The time scale in snippets, None where there is none, and what it was read from."""
+    """Return the time scale (snippets; None without one), and its origin in words."""
     if time is None:
         return None, "no video is long enough and changes enough to tell how fast the features change"
     if time.persistence < max(0.02, 4 * time.persistence_error):
@@ -110,7 +110,7 @@ def _time_scale(time: Timescale | None) -> tuple[float | None, str]:
 
 
 def _step(scale: float | None, why: str, fits: int, positions: int, margin: int) -> tuple[int, float, str]:
-    """The step, the step that was wished for, and the reason."""
+    """Return the step, the step without limits, and the reason."""
     wanted = PUBLISHED_STEP if scale is None else REACH * scale / (positions - 1)
     step = max(min(round(wanted), fits), 1)
     if scale is None:
@@ -126,7 +126,7 @@ def _step(scale: float | None, why: str, fits: int, positions: int, margin: int)
 
 
 def _k(scale: float | None, step: int, wanted: float) -> tuple[float, str]:
-    """K, and the reason."""
+    """Return K, and the reason."""
     ratio = wanted / step
     if scale is None or 0.6 < ratio < 1.7:
         return PUBLISHED_K, f"the published K: its target falls halfway {_halfway(PUBLISHED_K)} positions apart"
@@ -136,12 +136,12 @@ def _k(scale: float | None, step: int, wanted: float) -> tuple[float, str]:
 
 
 def _halfway(k: float) -> str:
-    """Distance at which λ is halfway between 1 and ½, in positions."""
+    """Return the distance at which λ is halfway between 1 and ½ (positions)."""
     return f"{math.sqrt(k / math.log(3)):.1f}"
 
 
 def _centering(pieces: list[Float[np.ndarray, "_ channels"]]) -> tuple[bool, str]:
-    """Whether to remove each video's mean, and the reason."""
+    """Return whether to subtract the mean of each video, and the reason."""
     energy = sum(float(np.square(piece).sum()) for piece in pieces)
     constant = sum(len(piece) * float(np.square(piece.mean(axis=0)).sum()) for piece in pieces)
     share = constant / energy if energy > 0 else 0.0
@@ -151,7 +151,7 @@ def _centering(pieces: list[Float[np.ndarray, "_ channels"]]) -> tuple[bool, str
 
 
 def _smoothing(scale: float | None) -> tuple[int, str]:
-    """Width of the moving average, and the reason."""
+    """Return the length of the moving average, and the reason."""
     if scale is None:
         return 1, "nothing in the features lasts, so an average over time has nothing to keep"
     width = min(max(2 * round((scale - 1) / 2) + 1, 1), WIDEST)
