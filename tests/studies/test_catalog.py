@@ -1,22 +1,18 @@
 """What the experiments compare, and the figures they stand beside."""
 
-from dataclasses import asdict
-
 import pytest
 
-from sola.softlanding.config import TrainingConfig
-from sola.softlanding.recipes import anet, auto
-from sola.studies.catalog import BASELINE, EXPERIMENTS, SOLA, Experiment, Variant
-from sola.studies.settings import default_seeds
+from sola.softlanding.recipes import Recipe, anet, auto
+from sola.studies.catalog import BASELINE, SOLA, Experiment, Variant, default_seeds, experiment
 
 
-def made(name: str, config: TrainingConfig | None = None) -> Experiment:
-    return EXPERIMENTS[name](config or anet(), "gtad")  # type: ignore[index]
+def made(name: str, recipe: Recipe | None = None) -> Experiment:
+    return experiment(name, recipe or anet(), "gtad")  # type: ignore[arg-type]
 
 
 def changed(variant: Variant) -> dict[str, object]:
-    base = asdict(anet())
-    return {name: value for name, value in asdict(variant.config).items() if value != base[name]}
+    base = anet().values
+    return {name: value for name, value in variant.recipe.values.items() if value != base[name]}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +49,7 @@ def test_a_table_varies_one_thing(name: str, expected: dict[str, dict[str, objec
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table5", "table6", "figure1"])
 def test_the_module_as_published_is_in_every_table_with_its_figures(name: str) -> None:
-    assert made(name).variants[-1].config == anet()
+    assert made(name).variants[-1].recipe.values == anet().values
     assert made(name).variants[-1].published == SOLA
     assert made(name).baseline == {"gtad": BASELINE}
 
@@ -67,19 +63,18 @@ def test_published_averages_are_plausible_beside_their_thresholds() -> None:
                 assert by_key["mAP@0.50"] > by_key["mAP@0.75"] > by_key["average_mAP"] - 0.03 > by_key["mAP@0.95"]
 
 
-def test_table_3_has_each_head_with_its_own_figures() -> None:
-    experiment = made("table3")
-    assert set(experiment.heads) == {"gtad", "bmn", "actionformer"}
-    assert experiment.baseline is not None
-    assert experiment.published is not None
-    assert experiment.baseline["bmn"]["AUC"] == 0.6716
-    assert experiment.published["actionformer"]["average_mAP"] == 0.3421
+def test_table_3_has_each_detector_with_its_own_figures() -> None:
+    table3 = made("table3")
+    assert set(table3.detectors) == {"gtad", "bmn", "actionformer"}
+    assert table3.published is not None
+    assert table3.baseline["bmn"]["AUC"] == 0.6716
+    assert table3.published["actionformer"]["average_mAP"] == 0.3421
 
 
 def test_what_a_table_varies_is_varied_from_any_recipe() -> None:
     direct, adapter = made("table1", auto()).variants
-    assert (direct.config.form, adapter.config.form) == ("direct", "adapter")
-    assert direct.config.dropout == adapter.config.dropout == auto().dropout
+    assert (direct.recipe.values["form"], adapter.recipe.values["form"]) == ("direct", "adapter")
+    assert direct.recipe.values["dropout"] == adapter.recipe.values["dropout"] == auto().values["dropout"]
 
 
 def test_figure_1_takes_the_supplements_seeds() -> None:

@@ -94,7 +94,7 @@ def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Itera
                 return
     raise SolaError(
         f"the SoLa module {str(fingerprint)[:12]} that the detector's features went through is not in "
-        f"{was or 'any known place'}{' nor in those named' if runs else ''}; name its run with --sola RUN"
+        f"{was or 'any known place'}{' nor in those named' if runs else ''}; name its run with --modules RUN"
     )
 
 
