@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sola.softlanding.recipes import RECIPES as RECIPES
     from sola.softlanding.recipes import Recipe as Recipe
     from sola.softlanding.train import train as train
+    from sola.softlanding.trained import TrainedModule as TrainedModule
     from sola.softlanding.transform import transform_array as transform_array
     from sola.video.encoders.loading import load_encoder as load_encoder
     from sola.video.files import find_videos as find_videos
@@ -70,6 +71,7 @@ _NAMES = {
     "softlanding.network": "SoLa",
     "softlanding.recipes": "RECIPES Recipe",
     "softlanding.train": "train",
+    "softlanding.trained": "TrainedModule",
     "softlanding.transform": "transform_array",
     "video.encoders.loading": "load_encoder",
     "video.files": "find_videos",

@@ -46,8 +46,9 @@ def digest(folder: Path) -> dict[str, str]:
 
 def test_an_untrained_adapter_writes_the_values_it_read(world: Path, tmp_path: Path) -> None:
     from sola.softlanding.network import SoLa
+    from sola.softlanding.trained import TrainedModule
 
-    SoLa(16, hidden=8).save_pretrained(tmp_path / "untrained")
+    TrainedModule(SoLa(16, hidden=8)).save(tmp_path / "untrained")
     assert sola("transform", tmp_path / "untrained", world / "features", "--out", tmp_path / "out", "--quiet") == 0
     before, after = digest(world / "features"), digest(tmp_path / "out")
     del before["features.json"], after["features.json"], after[JOURNAL]
@@ -312,11 +313,12 @@ def test_a_resumed_transform_takes_the_files_as_they_are_now(
 
 def test_an_untrained_adapter_keeps_float64_to_the_bit(tmp_path: Path) -> None:
     from sola.softlanding.network import SoLa
+    from sola.softlanding.trained import TrainedModule
 
     (tmp_path / "features").mkdir()
     values = np.random.default_rng(0).normal(size=(20, 16))
     np.save(tmp_path / "features" / "a.npy", values)
-    SoLa(16, hidden=8).save_pretrained(tmp_path / "untrained")
+    TrainedModule(SoLa(16, hidden=8)).save(tmp_path / "untrained")
     assert sola("transform", tmp_path / "untrained", tmp_path / "features", "--out", tmp_path / "out", "--quiet") == 0
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "a.npy"), values)
 

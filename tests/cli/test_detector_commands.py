@@ -24,6 +24,7 @@ from sola.detectors.train import train_detector
 from sola.detectors.trained import WEIGHTS
 from sola.evaluation.metrics.average_recall import average_recall
 from sola.softlanding.network import SoLa
+from sola.softlanding.trained import TrainedModule
 
 WORLD = SyntheticWorld(training_videos=3, validation_videos=2, length=32, channels=8, action_length=8, classes=3)
 SMALL = [
@@ -69,7 +70,7 @@ def through(world: Path) -> Callable[[int], Path]:
         if not out.exists():
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                SoLa(8, hidden=4).save_pretrained(world.parent / f"module{seed}")
+                TrainedModule(SoLa(8, hidden=4)).save(world.parent / f"module{seed}")
             assert sola("transform", world.parent / f"module{seed}", world / "features", "--out", out, "--quiet") == 0
         return out
 
@@ -416,7 +417,7 @@ def test_what_is_no_finished_run_is_told(
         shutil.copytree(run, folder)
         (folder / WEIGHTS).unlink()
     elif what == "a module's":
-        SoLa(8, hidden=4).save_pretrained(folder)
+        TrainedModule(SoLa(8, hidden=4)).save(folder)
     elif what == "a stranger's":
         folder.mkdir()
     line = refused(capsys, *predicted(folder, world / "features", tmp_path))

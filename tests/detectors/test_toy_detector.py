@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sola.data.synthetic import SyntheticWorld, write
+from support.synthetic import SyntheticWorld, write
 from support.toy_detector.config import LENGTH, ToyConfig
 from support.toy_detector.network import Toy
 

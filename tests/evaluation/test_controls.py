@@ -18,7 +18,7 @@ from sola.evaluation.controls import (
     within_video_moments,
 )
 from sola.softlanding.network import SoLa
-from sola.softlanding.transform import describe
+from sola.softlanding.trained import TrainedModule
 
 
 def walks(seed=0, videos=4, channels=6):
@@ -122,7 +122,7 @@ def test_untrained_modules_are_conditioned_and_smoothed_as_the_trained_one():
         trained.alpha.fill_(0.0)
         trained.scale.fill_(2.0)
     video = walks()[0]
-    untrained = UntrainedModule.like(describe(trained))
+    untrained = UntrainedModule.like(TrainedModule(trained).describe())
     np.testing.assert_allclose(
         untrained.transform(0, "adapter")(video), moving_average(center(video) / 2, 3), atol=1e-5
     )

@@ -14,9 +14,9 @@ from sola.data.features import FeatureSet
 from sola.data.ragged import pack
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.losses import lambda_target
-from sola.softlanding.network import SoLa
 from sola.softlanding.task import SimilarityMatching, collapse, dropout_mask
 from sola.softlanding.train import train
+from sola.softlanding.trained import TrainedModule
 from sola.training.run import Run
 from sola.training.trainer import backward
 
@@ -128,8 +128,8 @@ def test_training_lowers_the_loss_and_opens_the_gate(features: FeatureSet, tmp_p
 @pytest.mark.parametrize("loss", ["similarity_matching", "nt_xent", "softened_inside", "softened_outside"])
 def test_every_objective_trains(features: FeatureSet, tmp_path: Path, loss: str, projector: str) -> None:
     config = replaced(SMALL, loss=loss, projector=projector, probability="exponential", form="direct", epochs=2)
-    module = train(features, config, tmp_path / "run", quiet=True)
-    assert all(parameter.isfinite().all() for parameter in module.parameters())
+    network = train(features, config, tmp_path / "run", quiet=True).network
+    assert all(parameter.isfinite().all() for parameter in network.parameters())
 
 
 def test_bf16_goes_the_way_of_fp32(features: FeatureSet, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_the_config_repeats_the_run(features: FeatureSet, tmp_path: Path) -> Non
 def test_what_was_trained_is_what_is_loaded(features: FeatureSet, tmp_path: Path) -> None:
     module = train(features, replaced(SMALL, conditioning="scale"), tmp_path / "run", quiet=True)
     x = torch.randn(1, 30, 12, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(SoLa.from_pretrained(tmp_path / "run")(x), module(x))
+    assert torch.equal(TrainedModule.load(tmp_path / "run").network(x), module.network(x))
 
 
 class PowerCutError(Exception):

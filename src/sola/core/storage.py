@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from sola.core.errors import SolaError
-from sola.core.files import replacing
+from sola.core.files import replacing, write_json
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -141,7 +141,8 @@ class Storage:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a value as indented JSON atomically."""
-        self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
+        with self.writing(name) as path:
+            write_json(path, value)
 
     def _path(self, name: str = "") -> Union[Path, "UPath"]:
         if self.local is not None:
@@ -156,7 +157,7 @@ class Storage:
 
     @contextmanager
     def _errors(self, done: str, name: str = "") -> Iterator[None]:
-        """Turn any error of a storage back end into a SolaError that names the file."""
+        """Raise any error of a storage back end as a SolaError that names the file."""
         place = f"{self.location}/{name}" if name else self.location
         try:
             yield
@@ -201,12 +202,6 @@ class StoredFile:
     def state(self) -> list[int]:
         """Size and modification time, which identify the content."""
         return [self.size, self.changed]
-
-    @contextmanager
-    def fetched(self) -> Iterator[Path]:
-        """Yield a local path to the file: its own, or that of a temporary copy."""
-        with self.folder.fetched(self.name) as folder:
-            yield folder / self.name
 
 
 @contextmanager

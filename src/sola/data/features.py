@@ -1,6 +1,7 @@
 """Snippet features on disk, read when asked for."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -126,6 +127,20 @@ class FeatureSet:
     def file_name(self, video: str) -> str:
         """Return the name of the file that holds a video in the first source."""
         return self.streams[0].relative(video).parts[0]
+
+    @property
+    def locations(self) -> list[str]:
+        """Absolute paths of the sources."""
+        return [str(stream.source.absolute()) for stream in self.streams]
+
+    def state(self, video: str) -> list[list[int]]:
+        """Return size and time of change of a video's file in each source: another state is another file."""
+        return [stream.state(video) for stream in self.streams]
+
+    @contextmanager
+    def fetched(self, video: str) -> Iterator["FeatureSet"]:
+        """Yield a feature set that has the video: this one, since its files are local."""
+        yield self
 
     def write_like(self, video: str, array: Float[np.ndarray, "time channels"], path: Path) -> None:
         """Write an array in the format, orientation and dtype of the video's file in the first source.

@@ -32,7 +32,8 @@ from sola.detectors.trained import WEIGHTS as LOCALIZER_WEIGHTS
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.results import read_result
 from sola.report.sources import read_sources
-from sola.softlanding.network import CONFIG, WEIGHTS, SoLa
+from sola.softlanding.network import SoLa
+from sola.softlanding.trained import CONFIG, WEIGHTS, TrainedModule
 from sola.training.checkpoint import Checkpoints, TrainingState
 from sola.training.run import Run
 from sola.video.encoders.huggingface_preprocessing import read_preprocessing
@@ -98,12 +99,12 @@ def weights_of(model: nn.Module, prefix: str = "") -> bytes:
 
 def read_module(path: Path) -> None:
     (path.parent / CONFIG).write_text(json.dumps({"module": module().config()}))
-    SoLa.from_pretrained(path.parent)
+    TrainedModule.load(path.parent)
 
 
 def read_config(path: Path) -> None:
     (path.parent / WEIGHTS).write_bytes(MODULE)
-    SoLa.from_pretrained(path.parent)
+    TrainedModule.load(path.parent)
 
 
 def detector_config(config: DetectorConfig) -> bytes:
