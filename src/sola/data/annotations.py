@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class Annotations:
 
     videos: Mapping[str, VideoAnnotation]
     classes: tuple[str, ...]
+    source: Path | None = None
+    """The file; None where they were not read from one."""
+    label_key: str = "label"
+    """The file's field that holds the class."""
 
     def subset(self, name: str) -> "Annotations":
         """Return the videos of one subset, with the classes of all. Raises SolaError if it does not exist."""
@@ -48,7 +52,7 @@ class Annotations:
             counts = Counter(record.subset for record in self.videos.values())
             known = ", ".join(f"{subset!r} ({count} videos)" for subset, count in counts.most_common())
             raise SolaError(f"unknown subset {name!r}; the annotations have {known or 'no video at all'}")
-        return Annotations(chosen, self.classes)
+        return replace(self, videos=chosen)
 
 
 def read_annotations(path: Path, label_key: str = "label") -> Annotations:
@@ -89,7 +93,7 @@ def read_annotations(path: Path, label_key: str = "label") -> Annotations:
         segments = everything.take(slice(begin, begin + count))
         videos[video] = VideoAnnotation(video, subset, duration, fps, segments, share)
         begin += count
-    return Annotations(videos, classes)
+    return Annotations(videos, classes, path, label_key)
 
 
 def _video(record: Any, label_key: str) -> tuple[str, float | None, float | None, list[tuple[float, float, str]]]:

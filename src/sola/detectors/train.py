@@ -104,6 +104,8 @@ def train_detector(
         out,
         {
             "features": [str(stream.source.absolute()) for stream in data.features.streams],
+            "annotations": None if data.annotations.source is None else str(data.annotations.source.absolute()),
+            "label_key": data.annotations.label_key,
             "videos": _digest(data),
             "validation": None if validation is None else _digest(validation),
             **dataclasses.asdict(config),
