@@ -72,7 +72,7 @@ def publish(shown: Shown, out: Path) -> None:
     write_text(DOCS / shown.data / f"{shown.name}.md", f"{title}\n\n`sola {command}`\n{note}{rest}")
     kept = {key: value for key, value in result.items() if key not in ("data", "linear")}
     for row in kept["rows"]:
-        for paths in ("features", "modules", "heads"):
+        for paths in ("features", "modules", "detectors"):
             row.pop(paths, None)
     kept["command"] = f"sola {command}"
     if "linear" in result:

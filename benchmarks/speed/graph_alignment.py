@@ -1,7 +1,7 @@
 """G-TAD's sub-graph alignment against its plain definition: align by a dense matrix, then a 1×1 convolution and ReLU.
 
 T = 100, C = 256 → 512, 32 + 4 bins, one video, forward and backward with the gradient of the features; and the whole
-head, which has no plain counterpart here. Ours leaves out the cells that do not exist but for one that stands for all.
+detector, which has no plain counterpart here. Ours computes the existing cells, and one that stands for all others.
 Time: both in turns in this process, on two threads. Memory: each in a process of its own, the highest resident set of
 one step above that with model, gradients, input and upstream gradient in place.
 
@@ -24,7 +24,7 @@ from sola.detectors.proposal_map.map import ProposalMap
 
 LENGTH, CHANNELS, HIDDEN, BINS, CONTEXT_BINS = 100, 256, 512, 32, 4
 FEATURES = 400
-"""Channels that the whole head takes."""
+"""Channels of the whole detector's features."""
 
 
 class Plain(nn.Module):
@@ -65,26 +65,26 @@ class Ours(nn.Module):
         return self.layer(features).relu_()
 
 
-class Head(nn.Module):
-    """The whole head, its three outputs as one row."""
+class WholeDetector(nn.Module):
+    """The whole detector, its three outputs as one row."""
 
     def __init__(self, length: int) -> None:
         super().__init__()
-        self.head = GTAD(FEATURES, length)
+        self.detector = GTAD(FEATURES, length)
 
     def forward(self, features: Tensor) -> Tensor:
-        prediction = self.head(features)
+        prediction = self.detector(features)
         return torch.cat([prediction.confidence.flatten(1), prediction.start, prediction.end], dim=1)
 
 
-MODELS: dict[str, Callable[[int], nn.Module]] = {"plain": Plain, "ours": Ours, "whole_head": Head}
+MODELS: dict[str, Callable[[int], nn.Module]] = {"plain": Plain, "ours": Ours, "whole_detector": WholeDetector}
 
 
 def built(name: str, length: int = LENGTH) -> tuple[nn.Module, Step]:
     """A model and one step of it."""
     torch.manual_seed(0)
     model = MODELS[name](length)
-    return model, prepared(model, torch.randn(1, FEATURES if name == "whole_head" else CHANNELS, length))
+    return model, prepared(model, torch.randn(1, FEATURES if name == "whole_detector" else CHANNELS, length))
 
 
 def equal() -> float:

@@ -2,8 +2,8 @@
 
 4,728 videos (ActivityNet-1.3's validation set), each with the 5,050 cells of a 100-unit start × duration map in seconds
 of its own duration; Gaussian, σ = .8, 100 kept. Scores are products cls·reg·p_s·p_e of smooth maps around one to four
-instances, or uniform noise. The last row has fewer candidates, picked anew for each video, as a head that filters by
-boundary has them. The plain loop runs on a few videos and is scaled to all; the picks of both are compared.
+instances, or uniform noise. The last row has fewer candidates, drawn for each video, as from a detector that filters
+by boundary. The plain loop runs on a few videos and is scaled to all; the picks of both are compared.
 
     python benchmarks/speed/suppression.py [--videos 4728] [--plain 48]
 """
@@ -24,7 +24,7 @@ STARTS, ENDS = np.array([(i, j) for i in range(UNITS) for j in range(i + 1, UNIT
 
 
 def smooth_scores(rng: np.random.Generator) -> np.ndarray:
-    """What a head with both maps and both boundary curves gives for one video."""
+    """Proposals of a detector with both maps and both boundary curves in one video."""
     instances = int(rng.integers(1, 5))
     start = rng.uniform(0, 0.95, instances)
     end = np.minimum(start + rng.uniform(0.03, 0.8, instances), 1)

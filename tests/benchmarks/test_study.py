@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("ruptures", reason="change points need ruptures")
 
-from rendered.study import boundaries, heads, linear, tables
+from rendered.study import boundaries, detectors, linear, tables
 from rendered.study.softening import soften
 
 from sola.core.files import write_json
@@ -81,22 +81,22 @@ def test_from_features_to_tables(
     for solver, videos in tables.PROBES:
         linear.measure(folder, runs, "validation", solver, videos, 1)
     boundaries.measure(folder, runs, "validation", 1)
-    # as they are, three heads take minutes; what is tested is what becomes of them
-    names = zip(heads.HEADS, ("bmn", "gtad", "actionformer"), strict=True)
-    small = {head: detector_family(name).recipe("quick") for head, name in names}
-    monkeypatch.setattr(heads, "head_configs", lambda _: small)
+    # as they are, three detectors take minutes; what is tested is what becomes of them
+    names = zip(detectors.DETECTORS, ("bmn", "gtad", "actionformer"), strict=True)
+    small = {title: detector_family(name).recipe("quick") for title, name in names}
+    monkeypatch.setattr(detectors, "detector_configs", lambda _: small)
     centered = {folder.name: {"ridge, all labels": {name: [float(name == "centered")] for name in NAMES}}}
     write_json(tmp_path / "facts.json", centered)
-    heads.write_best_control(folder, runs)
-    for head in heads.HEADS:
-        for base in heads.BASES:
-            heads.localize(folder, runs, head, base, 0, "validation")
-        heads.measure(folder, runs, head, "validation", 1)
-    tables.head_tables(runs, "validation", [folder.name])
+    detectors.write_best_control(folder, runs)
+    for name in detectors.DETECTORS:
+        for base in detectors.BASES:
+            detectors.run(folder, runs, name, base, 0, "validation")
+        detectors.measure(folder, runs, name, "validation", 1)
+    tables.detector_tables(runs, "validation", [folder.name])
     tables.linear_tables(runs, "validation", [folder.name])
     tables.boundary_tables(runs, "validation", [folder.name])
     said = capsys.readouterr().out
     for heading in ("ridge, all labels", "sgd, labels of 5 videos", "boundary F1"):
         assert f"### {heading}" in said
     assert said.count("| SoLa, auto |") == 9
-    assert said.count(f"| ActionFormer | `{folder.name}` |") == len(heads.FIGURES)
+    assert said.count(f"| ActionFormer | `{folder.name}` |") == len(detectors.METRICS)

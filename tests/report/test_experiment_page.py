@@ -81,11 +81,11 @@ def test_without_published_figures_there_are_no_such_rows() -> None:
     assert [row[0] for row in result_table(result(rows=rows)).rows] == list(folders.VALUES)
 
 
-def test_each_head_has_a_finding_in_its_own_metric() -> None:
+def test_each_detector_has_a_finding_in_its_own_metric() -> None:
     rows = []
-    for head in ("gtad", "bmn"):
+    for detector in ("gtad", "bmn"):
         for row in RECORD["rows"]:
-            one = copy.deepcopy(row) | {"group": head, "name": f"{head}: {row['name']}"}
+            one = copy.deepcopy(row) | {"group": detector, "name": f"{detector}: {row['name']}"}
             one["summaries"]["AUC"] = one["summaries"]["average_mAP"]
             rows.append(one)
     metrics = [*RECORD["metrics"], {"key": "AUC", "title": "AUC", "percent": True}]

@@ -15,7 +15,7 @@ from sola.evaluation.results import Metric, Row, StudyCurves
 from sola.evaluation.statistics import Summary
 from sola.report.page import Page, Plot, Section, Table
 from sola.report.plots import assumption_panels, curve_plot, error_bar_plot, similarity_map_plot, similarity_panels
-from sola.report.saving import inline_svg, png
+from sola.report.saving import inline_svg, write_plot
 from sola.studies.demo import demo
 
 HOSTILE = '<script>alert("x")</script>'
@@ -38,7 +38,12 @@ def map_plot(name: str) -> Figure:
     return similarity_map_plot({name: np.eye(8), "after": np.eye(8)}, segments(), (0.0, 8.0), "seconds", (name, "b"))
 
 
-def test_every_plot_is_a_png() -> None:
+def png(plot: Figure, folder: Path) -> bytes:
+    write_plot(folder / "plot.png", plot)
+    return (folder / "plot.png").read_bytes()
+
+
+def test_every_plot_is_a_png(tmp_path: Path) -> None:
     lines = {"raw": ([0.0, 1.0, 2.0], [1.0, 0.5, 0.0]), "sola": ([0.0, 1.0], [1.0, 1.0])}
     summary = {"roc_auc": Summary(0.5, 0.1, (0.4, 0.6))}
     rows = [Row("raw", "raw", summary), Row("c", "control", summary)]
@@ -50,11 +55,11 @@ def test_every_plot_is_a_png() -> None:
         assumption_plot(),
         error_bar_plot(rows, Metric("roc_auc", "ROC-AUC"), "c"),
     ]
-    assert all(min(size(png(plot))) > 40 for plot in plots)
+    assert all(min(size(png(plot, tmp_path))) > 40 for plot in plots)
 
 
-def test_the_same_plot_is_the_same_file() -> None:
-    assert png(assumption_plot()) == png(assumption_plot())
+def test_the_same_plot_is_the_same_file(tmp_path: Path) -> None:
+    assert png(assumption_plot(), tmp_path) == png(assumption_plot(), tmp_path)
     assert inline_svg(assumption_plot(), "text") == inline_svg(assumption_plot(), "text")
 
 

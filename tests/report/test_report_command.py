@@ -101,14 +101,14 @@ def test_a_module_is_seen_before_and_after(module: Path, tmp_path: Path) -> None
     assert "module: effective rank" in html
 
 
-def test_a_head_brings_its_detections(world: Path, tmp_path: Path) -> None:
-    run = tmp_path / "head"
+def test_a_detector_brings_its_detections(world: Path, tmp_path: Path) -> None:
+    run = tmp_path / "detector"
     folders.log(run, ["loss"])
     requested = {"features": [str(world / "features")], "annotations": str(world / "annotations.json")}
     (run / "config.json").write_text(json.dumps({"requested": requested, "sources": [], "classes": []}))
     folders.write_detections(run / "detections.json", folders.detections(world, shift=0.1))
     data = explored(written(tmp_path, run))
-    assert data["runs"] == ["head"]
+    assert data["runs"] == ["detector"]
     assert data["features"] == ["raw"]
     assert data["videos"][0]["truth"]["start"]
 
@@ -142,7 +142,7 @@ def test_features_that_have_gone_are_told_and_the_rest_is_shown(
 ) -> None:
     made = folders.experiment(tmp_path / "out", world)
     shutil.rmtree(made / "features-of" / "SoLa-adapter")
-    (made / "heads" / "raw" / "detections.json").unlink()
+    (made / "detectors" / "raw" / "detections.json").unlink()
     assert sola("report", made, "--out", tmp_path / "r.html") == 0
     html = (tmp_path / "r.html").read_text()
     assert "SoLa, adapter" not in explored(html)["features"]

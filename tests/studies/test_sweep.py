@@ -44,7 +44,7 @@ def result_of(out: Path, name: str) -> dict[str, object]:
 
 def finished(out: Path) -> dict[str, int]:
     """Every file of a finished run, and when it was written."""
-    paths = [path for kind in ("modules", "controls", "heads") for path in (out / kind).rglob("*")]
+    paths = [path for kind in ("modules", "controls", "detectors") for path in (out / kind).rglob("*")]
     return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in paths if path.is_file()}
 
 
@@ -56,7 +56,7 @@ class TestSweep:
         kinds = [row["kind"] for row in result["rows"]]  # type: ignore[index,attr-defined]
         assert kinds == ["raw", *["control"] * 7, "compared", "compared"]
         for row in result["rows"]:  # type: ignore[attr-defined]
-            for run in row["heads"]:
+            for run in row["detectors"]:
                 assert (tmp_path / "out" / run / "detections.json").is_file()
         assert (tmp_path / "out" / "table1" / "error-bars.png").stat().st_size > 1000
         table = (tmp_path / "out" / "table1" / "table.md").read_text()
@@ -70,9 +70,9 @@ class TestSweep:
         assert sola(*call(data, "table3", tmp_path, *LITTLE)) == 0
         after = finished(tmp_path)
         assert {name: after[name] for name in before} == before
-        # the asymmetric module and G-TAD on it and on raw features were there; two heads on two bases were not
+        # the asymmetric module and G-TAD on it and on raw features were there; two detectors on two bases were not
         assert len(list((tmp_path / "modules").iterdir())) == 2
-        assert len(list((tmp_path / "heads").iterdir())) == 3 + 4
+        assert len(list((tmp_path / "detectors").iterdir())) == 3 + 4
 
     def test_section_c_measures_windows_and_draws_curves(self, data: Path, tmp_path: Path) -> None:
         assert sola(*call(data, "sectionC", tmp_path, *LITTLE)) == 0
@@ -87,7 +87,10 @@ class TestSweep:
     def test_killed_twice_it_ends_as_one_that_ran_through(self, data: Path, tmp_path: Path) -> None:
         through, killed = tmp_path / "through", tmp_path / "killed"
         assert sola(*call(data, "table1", through, *LITTLE)) == 0
-        for waited_for in ("modules/*/checkpoint/checkpoint.safetensors", "heads/*/checkpoint/checkpoint.safetensors"):
+        for waited_for in (
+            "modules/*/checkpoint/checkpoint.safetensors",
+            "detectors/*/checkpoint/checkpoint.safetensors",
+        ):
             process = subprocess.Popen([sys.executable, "-m", "sola", *call(data, "table1", killed, *LITTLE)])
             wait_until(lambda pattern=waited_for: any(killed.glob(pattern)))  # type: ignore[misc]
             family = psutil.Process(process.pid).children(recursive=True)
@@ -111,7 +114,7 @@ def wait_until(true: object, seconds: float = 120.0) -> None:
 
 def complete(path: Path) -> bool:
     """Whether a file is of a run that is finished."""
-    run = next(one for one in path.parents if one.parent.name in ("modules", "controls", "heads"))
+    run = next(one for one in path.parents if one.parent.name in ("modules", "controls", "detectors"))
     return run.parent.name == "controls" or is_finished(run / "features") or (run / "detections.json").is_file()
 
 

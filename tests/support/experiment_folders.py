@@ -1,4 +1,4 @@
-"""Folders as `sola experiment` leaves them, small: real features, detections and logs beside a real result.json."""
+"""Folders as `sola reproduce` leaves them, small: real features, detections and logs beside a real result.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -60,14 +60,14 @@ def result(world: Path, **changes: Any) -> dict[str, Any]:
             "comparable": False,
             "features": [str(world / "features")] if kind == "raw" else [f"features-of/{key(name)}"],
             "modules": [f"modules/{key(name)}"] if kind == "compared" else [],
-            "heads": [f"heads/{key(name)}"],
+            "detectors": [f"detectors/{key(name)}"],
         }
         for name, (kind, values) in VALUES.items()
     ]
     return {
         "experiment": "table1",
         "title": "Table 1: the form of the module",
-        "lead": "The module as an adapter and direct, under one head.",
+        "lead": "The module as an adapter and direct, under one detector.",
         "data": {
             "features": [str(world / "features")],
             "annotations": str(world / "annotations.json"),
@@ -84,7 +84,7 @@ def result(world: Path, **changes: Any) -> dict[str, Any]:
             comparison("SoLa, adapter", "moving average of 9", significant=False),
             comparison("SoLa, direct", "raw", significant=False),
         ],
-        "notes": ["Heads were trained for 2 epochs."],
+        "notes": ["Detectors were trained for 2 epochs."],
         **changes,
     }
 
@@ -94,7 +94,7 @@ def key(name: str) -> str:
 
 
 def detections(world: Path, *, shift: float) -> dict[str, Any]:
-    """What a head found in the validation videos: every annotated segment, moved, and as much that is wrong."""
+    """Detections in the validation videos: every annotated segment, moved, and as much that is wrong."""
     database = json.loads((world / "annotations.json").read_text())["database"]
     results: dict[str, list[dict[str, Any]]] = {}
     for video, record in database.items():
@@ -119,9 +119,9 @@ def experiment(folder: Path, world: Path, **changes: Any) -> Path:
     """OUT of an experiment with one table; its folder."""
     record = result(world, **changes)
     for number, row in enumerate(record["rows"]):
-        for head in row["heads"]:
-            write_detections(folder / head / "detections.json", detections(world, shift=0.2 * number))
-            log(folder / head, ["loss"])
+        for run in row["detectors"]:
+            write_detections(folder / run / "detections.json", detections(world, shift=0.2 * number))
+            log(folder / run, ["loss"])
         for module in row["modules"]:
             log(folder / module, ["loss", "gate"])
         for features in row["features"]:

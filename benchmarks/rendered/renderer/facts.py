@@ -26,7 +26,7 @@ from sola.evaluation.probe import probe
 from sola.evaluation.similarity import inspect, variance_within
 from sola.evaluation.statistics import roc_auc
 from sola.report.plots import PALETTE, STYLE
-from sola.report.saving import png
+from sola.report.saving import write_plot
 from sola.softlanding.network import SoLa
 
 FEW, DRAWS = 5, 10
@@ -111,7 +111,7 @@ def similarity_curves(known: Mapping[str, Mapping[str, Any]]) -> Figure:
 def main() -> None:
     """Measure all sets, those that are measured already excepted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the folder that figure.benchmark has written")
+    parser.add_argument("out", type=Path, help="the folder that rendered.renderer.benchmark has written")
     parser.add_argument("--sets", nargs="+", help="some of the sets, in any order; all by default")
     given = parser.parse_args()
     names = given.sets or sorted(path.parent.name for path in given.out.glob("*/annotations.json"))
@@ -122,7 +122,7 @@ def main() -> None:
             known[name] = facts(given.out / name)
             write_json(path, known)
             print(name, {key: value for key, value in known[name].items() if isinstance(value, float)}, flush=True)
-    (given.out / "similarity.png").write_bytes(png(similarity_curves(known)))
+    write_plot(given.out / "similarity.png", similarity_curves(known))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def pack(made: Path, path: Path) -> None:
 def main() -> None:
     """Pack the sets that are shipped."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the folder that figure.benchmark has written")
+    parser.add_argument("out", type=Path, help="the folder that rendered.renderer.benchmark has written")
     given = parser.parse_args()
     PACKAGE.mkdir(parents=True, exist_ok=True)
     for name in get_args(BenchmarkSet):

@@ -57,7 +57,7 @@ def in_parallel(work: Callable[..., object], jobs: Iterable[tuple[Any, ...]], wo
 def arguments(description: str | None, seeds: int) -> argparse.ArgumentParser:
     """What every part of the study is asked."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the folder that figure.benchmark has written")
+    parser.add_argument("out", type=Path, help="the folder that rendered.renderer.benchmark has written")
     parser.add_argument("runs", type=Path, help="the study's own folder")
     parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument("--sets", nargs="+", help="some of the sets; all by default")

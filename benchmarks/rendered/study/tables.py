@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rendered.study.heads import BASES, FIGURES, HEADS
+from rendered.study.detectors import BASES, DETECTORS, METRICS
 from rendered.study.linear import FEW, PARTS, measured_at
 from rendered.study.softening import RECIPES_SHOWN
 from sola.core.files import read_json
@@ -29,7 +29,7 @@ def percent(summary: Record) -> str:
 
 
 def verdict(comparisons: Iterable[Record], row: str, goal: float) -> str:
-    """How a row stands to all it is compared with: the nearest, and whether the goal is reached."""
+    """A row against the nearest of those it is compared with, and whether the goal is reached."""
     against = [one for one in comparisons if one["row"] == row]
     nearest = min(against, key=lambda one: one["difference"])
     behind = [one for one in against if one["difference"] < 0 and one["p_corrected"] < BEHIND]
@@ -94,20 +94,22 @@ def boundary_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
         print(f"#### every row\n\n{full_table(records, lambda row: row['f1'])}")
 
 
-def head_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
-    for figure in FIGURES.values():
+def detector_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
+    for metric in METRICS.values():
         lines = []
-        for head in HEADS:
-            for name, found in read_records({name: runs / name / f"{part}-{head}.json" for name in sets}).items():
-                record = found[figure]
-                stands = []
+        for detector in DETECTORS:
+            for name, found in read_records({name: runs / name / f"{part}-{detector}.json" for name in sets}).items():
+                record = found[metric]
+                verdicts = []
                 for row in RECIPES_SHOWN.values():
                     for one in (c for c in record["comparisons"] if c["row"] == row):
-                        stands.append(f"{100 * one['difference']:+.1f} (p {p_value(one['p_corrected'])})")
-                lines.append([head, f"`{name}`", *(percent(rows_of(record, base)) for base in BASES), *stands])
+                        verdicts.append(f"{100 * one['difference']:+.1f} (p {p_value(one['p_corrected'])})")
+                lines.append([detector, f"`{name}`", *(percent(rows_of(record, base)) for base in BASES), *verdicts])
         if lines:
             less = [f"{short} less {base}" for short in ("published", "`auto`") for base in ("raw", "control")]
-            print(f"### {figure}\n\n{markdown(['head', 'set', 'raw', 'control', 'published', '`auto`', *less], lines)}")
+            print(
+                f"### {metric}\n\n{markdown(['detector', 'set', 'raw', 'control', 'published', '`auto`', *less], lines)}"
+            )
 
 
 def main() -> None:
@@ -117,7 +119,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", help="some of the sets; all by default")
     given = parser.parse_args()
     sets = given.sets or sorted(path.name for path in given.runs.iterdir() if path.is_dir())
-    for write in (linear_tables, boundary_tables, head_tables):
+    for write in (linear_tables, boundary_tables, detector_tables):
         write(given.runs, given.part, sets)
 
 

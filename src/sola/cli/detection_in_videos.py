@@ -16,7 +16,8 @@ from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import Found
 from sola.pipeline.executors import Threads
 from sola.pipeline.pipeline import predict, rebuild_chain
-from sola.report.timeline import write_timeline
+from sola.report.saving import write_plot
+from sola.report.timeline import timeline
 from sola.video.files import find_videos
 from sola.video.key_frames import key_frames
 
@@ -80,4 +81,4 @@ def draw(folder: Path, videos: Mapping[str, Path], found: Found, classes: tuple[
         duration = found.durations[video]
         middles = [(number + 0.5) * duration / KEY_FRAMES for number in range(KEY_FRAMES)]
         frames = key_frames(videos[video], middles, KEY_FRAME_HEIGHT)
-        write_timeline(folder / f"{video}.png", video, duration, frames, detections, classes)
+        write_plot(folder / f"{video}.png", timeline(video, duration, frames, detections, classes), dpi=120)

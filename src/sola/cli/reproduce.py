@@ -27,7 +27,7 @@ from sola.core.log import show_log
 from sola.detectors import DETECTORS
 from sola.evaluation.metrics.protocol import DATASETS
 from sola.softlanding.recipes import RECIPES
-from sola.studies.catalog import EXPERIMENTS, ExperimentName
+from sola.studies.catalog import ExperimentName
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +75,12 @@ def reproduce(
     from sola.core.progress import progress_bar
     from sola.data.source import DataSource
     from sola.evaluation.tables import study_markdown
+    from sola.report.sources import Study
+    from sola.report.study import write_study
     from sola.studies.assumption import Assumption
+    from sola.studies.catalog import QUICK_NOTE, default_seeds, experiment, quick_module
     from sola.studies.pool import Pool
-    from sola.studies.presentation import write_study
-    from sola.studies.settings import QUICK_NOTE, default_seeds, detector_configs, quick_module
-    from sola.studies.sweep import Sweep
+    from sola.studies.sweep import Sweep, detector_configs
     from sola.studies.workspace import Workspace
 
     show_log(quiet)
@@ -101,7 +102,7 @@ def reproduce(
         timing.given(),  # type: ignore[arg-type]  # keyed by its fields
     )
     config = RECIPES[recipe]()
-    experiment = EXPERIMENTS[name](quick_module(config) if quick else config, model)
+    compared = experiment(name, quick_module(config) if quick else config, model)
     workspace = Workspace(out.absolute())
     with workspace.claimed_for(data), Pool(jobs) as pool, progress_bar("reproduce", unit="steps", quiet=quiet) as bar:
 
@@ -109,14 +110,14 @@ def reproduce(
             bar.update(done, total, what)
 
         if name == "sectionC":
-            result = Assumption(experiment, workspace, data, seeds).run(pool, progress)
+            result = Assumption(compared, workspace, data, seeds).run(pool, progress)
         else:
-            detectors = detector_configs(experiment.heads, detector_recipe, recipe, quick=quick)
+            detectors = detector_configs(compared.detectors, detector_recipe, recipe, quick=quick)
             levels = DATASETS[dataset].tiou
-            result = Sweep(experiment, workspace, data, detectors, seeds, levels, controls=controls).run(pool, progress)
+            result = Sweep(compared, workspace, data, seeds, detectors, levels, controls=controls).run(pool, progress)
     if quick:
         result = replace(result, quick=True, notes=(QUICK_NOTE,))
-    written = write_study(result, workspace.result(name), workspace.folder)
+    written = write_study(Study(workspace.folder, result))
     print_wide(Markdown(study_markdown(result)))
     log.info("written: %s", ", ".join(str(path) for path in written))
 
@@ -124,7 +125,7 @@ def reproduce(
 def synthetic(folder: Path) -> tuple[tuple[Path, ...], Path]:
     """Return features and annotations of a synthetic world, written to the folder if it does not exist."""
     from sola.data.synthetic import write
-    from sola.studies.settings import QUICK_WORLD
+    from sola.studies.catalog import QUICK_WORLD
 
     if not folder.is_dir():
         write(QUICK_WORLD, folder)

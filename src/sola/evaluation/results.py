@@ -44,7 +44,7 @@ class Row(msgspec.Struct, frozen=True):
     """Feature folders, one per seed, relative to the study's folder or absolute."""
     modules: tuple[str, ...] = ()
     """Run folders of the modules, one per seed."""
-    heads: tuple[str, ...] = ()
+    detectors: tuple[str, ...] = ()
     """Run folders of the detectors, one per seed."""
 
     @property
@@ -142,7 +142,7 @@ def read_result(path: Path) -> StudyResult:
     except OSError as error:
         raise SolaError(f"{path}: cannot be read as an experiment's result ({error.strerror or error})") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SolaError(f"{path}: not an experiment's result ({error}); run `sola experiment` again") from None
+        raise SolaError(f"{path}: not an experiment's result ({error}); run `sola reproduce` again") from None
 
 
 def compare_rows(rows: Iterable[tuple[str, Kind, Resampled]], metric: str, units: int) -> tuple[Comparison, ...]:

@@ -66,6 +66,9 @@ class RewriteJob:
         self.folder = JobFolder.open(out, described, overwrite=overwrite)
         self._change: Change | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        return vars(self) | {"_manifest": None}  # workers do not write it
+
     def pending(self) -> list[str]:
         """Return the videos that are not there, or were written from another file."""
         there, rows = set(self.folder.storage.names()), self.folder.rows

@@ -1,4 +1,4 @@
-"""The explorer's data: annotated segments, detections and similarity maps of a few videos, small enough for a page."""
+"""Data of the page's explorer: annotated segments, detections and similarity maps of a few videos."""
 
 import base64
 import math
@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from sola.core.checks import at_least
 from sola.core.errors import SolaError
-from sola.data.annotations import VideoAnnotation
+from sola.data.annotations import Annotations, VideoAnnotation
 from sola.data.dataset import Dataset, Video
 from sola.data.detections import Detections
 from sola.data.ids import match_videos
@@ -21,12 +21,12 @@ from sola.evaluation.similarity import cosine_map
 from sola.report.material import FeatureView, Material
 
 MOST_DETECTIONS = 100
-"""Of a run in a video, the best; how many are left out is said."""
+"""Detections of a run in a video; the best ones are shown."""
 MOST_CELLS = 200
-"""Rows of a similarity map; of longer videos stretches of snippets are averaged."""
+"""Rows of a similarity map; snippets of longer videos are averaged."""
 FEWEST_CELLS = 48
 MAP_BYTES = 2_500_000
-"""What all maps together may take, before they are written as base64."""
+"""Size of all maps together, before base64 encoding."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Explorer:
     data: Mapping[str, Any]
     """Plain values for JSON."""
     left_out: int
-    """Videos that there is something of and that are not on the page."""
+    """Videos that are not on the page."""
 
     @property
     def cut_at(self) -> int | None:
-        """How many detections of a run in a video are on the page, where there are more of them."""
+        """`MOST_DETECTIONS` if a run has more than so many in a video."""
         found = [one for video in self.data["videos"] for one in video["found"] if one is not None]
         return MOST_DETECTIONS if any(one["left_out"] for one in found) else None
 
@@ -51,22 +51,23 @@ class Explorer:
 
 
 def explore(material: Material, *, videos: int) -> Explorer:
-    """Choose up to `videos` videos, evenly over the sorted ids, and gather what there is of each.
+    """Gather the data of up to `videos` videos, evenly spaced over the sorted ids; those in every source come first.
 
-    Preferred are those of which every source has something.
-
-    Raises:
-        SolaError: when detections or features and annotations have no video in common, or a feature file is bad.
+    Raises SolaError if detections or features and annotations have no video in common, or a feature file is bad.
     """
     at_least(1, videos=videos)
     annotations = material.annotations
     records = {} if annotations is None else dict(annotations.subset(material.subset).videos)
-    everything = None if annotations is None else annotations.videos
     detections = {
-        name: _matched(one.videos, everything, material.id_prefix, f"detections of {name}")
+        name: _matched(one.videos, annotations, material.id_prefix, f"detections of {name}")
         for name, one in material.detections.items()
     }
-    data = {name: _dataset(name, view, material) for name, view in material.views.items()}
+    data = {}
+    for name, view in material.views.items():
+        try:
+            data[name] = Dataset.open(view.features, annotations, id_prefix=material.id_prefix)
+        except SolaError as error:
+            raise SolaError(f"{name}: {error}") from None
     features = {name: {video.id: video for video in one.videos} for name, one in data.items()}
     sources = [own.keys() for own in detections.values()] + [own.keys() for own in features.values()]
     candidates = _candidates(sources, records.keys() if annotations is not None else None)
@@ -76,7 +77,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
             "name another with --test-subset"
         )
     chosen = spread(candidates, videos)
-    classes = _Classes(() if annotations is None else annotations.classes)
+    classes = {} if annotations is None else {name: index for index, name in enumerate(annotations.classes)}
     tables = {name: _by_video(one) for name, one in material.detections.items()}
     side = cells_a_map(len(chosen) * max(1, len(features)))
     shown = []
@@ -99,7 +100,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
     content = {
         "runs": list(material.detections),
         "features": list(material.views),
-        "classes": classes.names,
+        "classes": list(classes),
         "colors": _base64((255 * np.array(matplotlib.colormaps["magma"].colors)).round().astype(np.uint8)),  # type: ignore[attr-defined]
         "videos": shown,
     }
@@ -121,32 +122,18 @@ def spread(videos: Sequence[str], count: int) -> list[str]:
     return [videos[position] for position in np.unique(positions)]
 
 
-class _Classes:
-    """Names of classes in the order in which they come; the page knows them by number."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._index = {name: index for index, name in enumerate(names)}
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._index)
-
-    def index(self, name: str) -> int:
-        return self._index.setdefault(name, len(self._index))
-
-
 def _matched(
-    videos: Collection[str], annotated: Mapping[str, VideoAnnotation] | None, id_prefix: str | None, what: str
+    videos: Collection[str], annotations: Annotations | None, id_prefix: str | None, what: str
 ) -> dict[str, str]:
-    """The ids of one source by those that the page calls videos by: the annotated ones, where there are any."""
-    if annotated is None:
+    """Ids of one source by the page's ids, which are the annotated ones if there are annotations."""
+    if annotations is None:
         return {video: video for video in videos}
-    matched = match_videos(videos, annotated, id_prefix, what).videos
+    matched = match_videos(videos, annotations.videos, id_prefix, what).videos
     return {theirs: ours for ours, theirs in matched.items()}
 
 
 def _candidates(sources: Sequence[Collection[str]], allowed: Collection[str] | None) -> list[str]:
-    """Sorted ids of the videos of which every source has something, or else of those of which any has."""
+    """Sorted ids of the videos in every source, or of those in any source if none is in all."""
     sets = [set(source) if allowed is None else set(source) & set(allowed) for source in sources]
     return sorted(set.intersection(*sets) or set.union(*sets)) if sets else []
 
@@ -156,12 +143,14 @@ def _by_video(detections: Detections) -> dict[str, Segments]:
     table = detections.table
     order = np.lexsort((-table.score, table.video))
     bounds = np.searchsorted(table.video[order], np.arange(len(detections.videos) + 1))
-    split = zip(detections.videos, bounds, bounds[1:], strict=False)
-    return {video: table.take(order[begin:end]) for video, begin, end in split}
+    return {
+        video: table.take(order[begin:end])
+        for video, begin, end in zip(detections.videos, bounds, bounds[1:], strict=False)
+    }
 
 
-def _found(detections: Detections, segments: Segments | None, classes: _Classes) -> dict[str, Any] | None:
-    """One run's best detections in a video; None where it has none to tell."""
+def _found(detections: Detections, segments: Segments | None, classes: dict[str, int]) -> dict[str, Any] | None:
+    """The best detections of one run in a video; None if it lacks the video."""
     if segments is None:
         return None
     best = segments.take(slice(0, MOST_DETECTIONS))
@@ -169,28 +158,17 @@ def _found(detections: Detections, segments: Segments | None, classes: _Classes)
     return _segments(best, detections.classes, classes) | {"score": scores, "left_out": len(segments) - len(best)}
 
 
-def _segments(segments: Segments, names: Sequence[str], classes: _Classes) -> dict[str, Any]:
-    """Segments as columns; seconds to a hundredth."""
+def _segments(segments: Segments, names: Sequence[str], classes: dict[str, int]) -> dict[str, Any]:
+    """Segments as columns; new classes are added to `classes`, which numbers them."""
     return {
         "start": segments.start.round(2).tolist(),
         "end": segments.end.round(2).tolist(),
-        "label": [classes.index(names[label]) for label in segments.label.tolist()],
+        "label": [classes.setdefault(names[label], len(classes)) for label in segments.label.tolist()],
     }
 
 
-def _dataset(name: str, view: FeatureView, material: Material) -> Dataset:
-    """The features of a view, matched with the annotations where there are some."""
-    try:
-        return Dataset.open(view.features, material.annotations, id_prefix=material.id_prefix)
-    except SolaError as error:
-        raise SolaError(f"{name}: {error}") from None
-
-
 def _map(view: FeatureView, data: Dataset, video: Video | None, side: int) -> dict[str, Any] | None:
-    """A video's similarity map and the seconds that it spans; None where there are no features of it.
-
-    Where nothing says when the snippets are, it spans 0 to 0, which the page takes for the whole video.
-    """
+    """A video's similarity map and the seconds that it spans, or 0 to 0 without timing; None without features."""
     if video is None:
         return None
     array = np.asarray(view.through(data.read(video)))
@@ -201,8 +179,7 @@ def _map(view: FeatureView, data: Dataset, video: Video | None, side: int) -> di
 def packed(values: Float[np.ndarray, "side side"]) -> dict[str, Any]:
     """A map's upper half, row by row, in 256 levels between its least and its greatest value.
 
-    `dark` and `bright` are the values that the colors go between: the 1st and the 99th percentile off the diagonal.
-    Where all is alike, small differences are all there is to see.
+    `dark` and `bright` are the ends of the color scale: the 1st and the 99th percentile off the diagonal.
     """
     side = len(values)
     least, greatest = float(values.min()), float(values.max())
@@ -227,7 +204,7 @@ def _base64(array: np.ndarray) -> str:
 def _duration(
     record: VideoAnnotation | None, maps: Sequence[dict[str, Any] | None], found: Sequence[dict[str, Any] | None]
 ) -> float:
-    """Seconds that the time axis spans: the video's, or as far as anything on it reaches."""
+    """Length of the time axis in seconds: the video's, or the last end of anything in it."""
     if record is not None and record.duration is not None:
         return round(record.duration, 2)
     ends = [one["end"] for one in maps if one is not None]

@@ -1,4 +1,4 @@
-"""What a report's explorer shows, gathered from experiments, runs and what the user named."""
+"""What a report's explorer shows, gathered from studies, training runs and files that the user named."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from sola.data.annotations import Annotations, read_annotations
 from sola.data.detections import Detections, read_detections
 from sola.data.features import FeatureSet
 from sola.evaluation.similarity import Video
-from sola.report.sources import RAW, Study, TrainedRun
+from sola.report.sources import DETECTIONS, RAW, Study, TrainedRun
 from sola.softlanding.network import WEIGHTS, SoLa
 from sola.softlanding.transform import transform_array
 
@@ -21,7 +21,7 @@ OpenFeatures = Callable[[Sequence[Path]], FeatureSet]
 
 @dataclass(frozen=True)
 class FeatureView:
-    """Features as they are seen through something: as they lie on disk, or after a module."""
+    """Features, and the module that transforms them when they are read."""
 
     features: FeatureSet
     through: Callable[[Video], Video] = np.asarray
@@ -29,21 +29,58 @@ class FeatureView:
 
 @dataclass
 class Material:
-    """What there is to look at in single videos."""
+    """What there is to show of single videos."""
 
     annotations: Annotations | None = None
     subset: str = "validation"
     id_prefix: str | None = None
-    """What ids begin with on one side only."""
+    """Prefix of ids in either features or annotations."""
     detections: dict[str, Detections] = field(default_factory=dict)
     views: dict[str, FeatureView] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """What could not be shown, and why."""
+    """What is not shown, and why."""
+    shown: set[Path] = field(default_factory=set)
+    """Features and detections that are here already."""
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing but annotations."""
         return not (self.detections or self.views)
+
+    def add_features(self, name: str, where: str, paths: Sequence[Path], open_features: OpenFeatures) -> None:
+        """Open the features of a study or a run, unless they are gone or shown already."""
+        if paths[0].resolve() in self.shown:
+            return
+        if not all(path.exists() for path in paths):
+            self.notes.append(f"{name} ({where}): its features are not there any more; no similarity maps of them.")
+            return
+        self.shown.add(paths[0].resolve())
+        self.views[_free(name, where, self.views)] = FeatureView(open_features(paths))
+
+    def add_detections(self, name: str, where: str, path: Path) -> None:
+        """Read the detections of a study or a run, unless they are gone or shown already."""
+        if path.resolve() in self.shown:
+            return
+        if not path.is_file():
+            self.notes.append(f"{name} ({where}): has no {path.name}; its detections are not shown.")
+            return
+        self.shown.add(path.resolve())
+        self.detections[_free(name, where, self.detections)] = read_detections(path)
+
+    def add_run(self, run: TrainedRun, open_features: OpenFeatures) -> None:
+        """Add the features that a run was trained on, also through its module, and the detections in its folder."""
+        if run.features and not all(path.exists() for path in run.features):
+            self.notes.append(f"{run.name}: the features that it was trained on are not there any more.")
+        elif run.features:
+            raw = not any(view.features.manifest.sola for view in self.views.values())
+            name = RAW if raw and RAW not in self.views else f"features of {run.name}"
+            self.add_features(name, run.name, run.features, open_features)
+            if run.kind == "module" and (run.folder / WEIGHTS).is_file():
+                through = partial(transform_array, SoLa.from_pretrained(run.folder))
+                name = _free(f"after {run.name}", run.folder.parent.name, self.views)
+                self.views[name] = FeatureView(open_features(run.features), through)
+        if run.kind == "detector":
+            self.add_detections(run.name, "run", run.folder / DETECTIONS)
 
 
 def gather(
@@ -58,119 +95,56 @@ def gather(
     id_prefix: str | None = None,
     open_features: OpenFeatures = FeatureSet.open,
 ) -> Material:
-    """Read what was named, and what experiments and runs say they are made of.
+    """Read the files that the user named, and those of studies and runs; of the latter, missing files become notes.
 
-    What the user named has to be there; what an experiment or a run speaks of and is gone is left out, with a note.
-
-    Raises:
-        SolaError: for a file that the user named and that is bad, a name given twice, or an unknown subset.
+    Raises SolaError for a bad file that the user named, a name given twice, or an unknown subset.
     """
     data = [study.result.data for study in studies]
     material = Material(
         subset=subset or (data[0].test_subset if data else "validation"),
         id_prefix=id_prefix or next((one.id_prefix for one in data if one.id_prefix), None),
     )
-
     sources = [(one.annotations, one.label_key) for one in data]
     sources += [(run.annotations, run.label_key) for run in runs if run.annotations is not None]
     if annotations is not None:
         material.annotations = read_annotations(annotations, label_key or (sources[0][1] if sources else "label"))
-    else:
-        for path, key in dict.fromkeys(sources):
-            if not path.is_file():
-                material.notes.append(f"{path}: annotations that are not there any more.")
-            elif material.annotations is None:
-                material.annotations = read_annotations(path, label_key or key)
-            else:
-                material.notes.append(f"{path}: other annotations than the first ones; not shown.")
+        sources = []
+    for path, key in dict.fromkeys(sources):
+        if not path.is_file():
+            material.notes.append(f"{path}: annotations that are not there any more.")
+        elif material.annotations is None:
+            material.annotations = read_annotations(path, label_key or key)
+        else:
+            material.notes.append(f"{path}: other annotations than the first ones; not shown.")
     if material.annotations is not None:
-        material.annotations.subset(material.subset)  # an unknown one is told before anything is read
+        material.annotations.subset(material.subset)  # raises for an unknown subset before anything is read
 
-    _named("--detections", detections)
-    _named("--features", features)
-    for name, path in detections:
-        material.detections[name] = read_detections(path)
-    for name, path in features:
-        material.views[name] = FeatureView(open_features((path,)))
-    found = {path.resolve(): name for name, path in (*detections, *features)}
+    for flag, pairs in (("--detections", detections), ("--features", features)):
+        names = [name for name, _ in pairs]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise SolaError(f"{flag} {twice}=...: the name is given twice; give each its own")
+    material.detections.update((name, read_detections(path)) for name, path in detections)
+    material.views.update((name, FeatureView(open_features((path,)))) for name, path in features)
+    material.shown.update(path.resolve() for _, path in (*detections, *features))
     for study in studies:
-        where = study.result.experiment
         for name, paths in study.features().items():
-            reopen = partial(_open_for_study, study, raw=name == RAW)
-            _add_features(material, found, name, where, paths, reopen)
+            reopen = partial(_open_as_study, study, name == RAW)
+            material.add_features(name, study.result.experiment, paths, reopen)
         for name, path in study.detections().items():
-            _add_detections(material, found, name, where, path)
+            material.add_detections(name, study.result.experiment, path)
     for run in runs:
-        _add_run(material, found, run, open_features)
+        material.add_run(run, open_features)
     return material
 
 
-def _open_for_study(study: Study, paths: Sequence[Path], *, raw: bool) -> FeatureSet:
-    """Open features as the study did."""
+def _open_as_study(study: Study, raw: bool, paths: Sequence[Path]) -> FeatureSet:
     return study.result.data.open_features(None if raw else paths[0])
-
-
-def _named(flag: str, pairs: Sequence[tuple[str, Path]]) -> None:
-    """Raise SolaError when a name is given twice."""
-    names = [name for name, _ in pairs]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise SolaError(f"{flag} {twice[0]}=...: the name is given twice; give each its own")
-
-
-def _add_features(
-    material: Material,
-    found: dict[Path, str],
-    name: str,
-    where: str,
-    paths: Sequence[Path],
-    open_features: OpenFeatures,
-) -> None:
-    """Open features that an experiment or a run speaks of, if they are there and not shown yet."""
-    key = paths[0].resolve()
-    if key in found:
-        return
-    if not all(path.exists() for path in paths):
-        material.notes.append(f"{name} ({where}): its features are not there any more; no similarity maps of them.")
-        return
-    found[key] = name
-    material.views[_free(name, where, material.views)] = FeatureView(open_features(paths))
-
-
-def _add_detections(material: Material, found: dict[Path, str], name: str, where: str, path: Path) -> None:
-    """Read detections that an experiment or a run left, if they are there and not shown yet."""
-    if path.resolve() in found:
-        return
-    if not path.is_file():
-        material.notes.append(f"{name} ({where}): has no {path.name}; its detections are not shown.")
-        return
-    found[path.resolve()] = name
-    material.detections[_free(name, where, material.detections)] = read_detections(path)
-
-
-def _add_run(material: Material, found: dict[Path, str], run: TrainedRun, open_features: OpenFeatures) -> None:
-    """What a run was trained on, what its module makes of it, and what its head found."""
-    if run.features and not all(path.exists() for path in run.features):
-        material.notes.append(f"{run.name}: the features that it was trained on are not there any more.")
-    elif run.features:
-        raw = not any(view.features.manifest.sola for view in material.views.values())
-        name = RAW if raw and RAW not in material.views else f"features of {run.name}"
-        _add_features(material, found, name, run.name, run.features, open_features)
-        if run.kind == "module" and (run.folder / WEIGHTS).is_file():
-            module = SoLa.from_pretrained(run.folder)
-            through = partial(transform_array, module)
-            view = FeatureView(open_features(run.features), through)
-            material.views[_free(f"after {run.name}", run.folder.parent.name, material.views)] = view
-    if run.kind == "detector":
-        _add_detections(material, found, run.name, "run", run.folder / "detections.json")
 
 
 def _free(name: str, where: str, taken: Mapping[str, object]) -> str:
     """The name, or with where it comes from if it is taken."""
-    if name not in taken:
-        return name
-    longer = f"{name} ({where})"
-    number = 2
-    while longer in taken:
-        longer, number = f"{name} ({where}, {number})", number + 1
-    return longer
+    free, number = name, 1
+    while free in taken:
+        free, number = f"{name} ({where})" if number == 1 else f"{name} ({where}, {number})", number + 1
+    return free

@@ -95,7 +95,7 @@ class Page:
     numbers: Sequence[tuple[str, str]] = ()
     """Main numbers, shown large at the top: (value, meaning)."""
     colophon: Mapping[str, Any] = field(default_factory=dict)
-    """Everything needed to make the page again."""
+    """Sources and versions, at the bottom."""
     explorer: Explorer | None = None
     appendix: Sequence[Section] = ()
     """Sections below the explorer."""

@@ -1,6 +1,6 @@
-"""Plots: arrays and results in, matplotlib figures out; nothing here reads, trains or measures."""
+"""Plots: matplotlib figures from arrays and results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from sola.data.segments import Segments
 from sola.evaluation.detections import DetectionResult, threshold_name
 from sola.evaluation.results import Curve, Metric, Row, StudyCurves
 from sola.evaluation.similarity import CHANCE, Inspection
+from sola.evaluation.similarity import Curve as SimilarityCurve
 from sola.evaluation.tables import interval, mean_and_std
 
 INK, GRAY = "#1a1c23", "#8b90a0"
@@ -74,47 +75,39 @@ class Panel:
 def similarity_panels(curves: StudyCurves) -> list[Panel]:
     """Mean cosine similarity against the distance in snippets, for whole videos and for windows."""
     titles = {"whole": "cosine similarity, whole videos", "windows": "cosine similarity, sampled windows"}
-    panels = [
-        Panel(titles.get(part, part), "temporal distance (snippets)", drawn_lines(lines))
-        for part, lines in curves.similarity.items()
-    ]
-    return [panel for panel in panels if panel.lines]
+    drawn = {part: drawn_lines(lines) for part, lines in curves.similarity.items()}
+    return [Panel(titles[part], "temporal distance (snippets)", lines) for part, lines in drawn.items() if lines]
 
 
 def assumption_panels(curves: StudyCurves) -> list[Panel]:
     """Share of windows that satisfy the assumption against the window's length; no panel without a line."""
     lines = drawn_lines(curves.assumption_share)
-    title = "share of windows satisfying the assumption"
-    return (
-        [Panel(title, "window (snippets); dashed: chance", lines, reference=CHANCE, logarithmic=True)] if lines else []
-    )
+    title, x_label = "share of windows satisfying the assumption", "window (snippets); dashed: chance"
+    return [Panel(title, x_label, lines, reference=CHANCE, logarithmic=True)] if lines else []
 
 
 def training_panels(logs: Mapping[str, Sequence[Mapping[str, Any]]], prefix: str = "") -> list[Panel]:
     """Every value that training logs have, against the epoch."""
     panels = []
     for key, title in TRAINING_PANELS.items():
-        lines = {
-            name: ([row["epoch"] for row in rows if key in row], [row[key] for row in rows if key in row])
-            for name, rows in logs.items()
-        }
-        if drawn_lines(lines):
-            panels.append(Panel(f"{prefix}{title}", "epoch", drawn_lines(lines)))
+        points = {name: [(row["epoch"], row[key]) for row in rows if key in row] for name, rows in logs.items()}
+        lines = drawn_lines({name: ([x for x, _ in of], [y for _, y in of]) for name, of in points.items()})
+        if lines:
+            panels.append(Panel(f"{prefix}{title}", "epoch", lines))
     return panels
 
 
 def study_curves(inspections: Mapping[str, Inspection]) -> StudyCurves:
     """Curves of inspected feature sets."""
+
+    def lines(part: Callable[[Inspection], SimilarityCurve]) -> dict[str, Curve]:
+        curves = {name: part(inspection) for name, inspection in inspections.items()}
+        return {name: (curve.distance.tolist(), curve.similarity.tolist()) for name, curve in curves.items()}
+
+    shares = {name: inspection.assumption for name, inspection in inspections.items()}
     return StudyCurves(
-        similarity={
-            "whole": {n: (i.whole.distance.tolist(), i.whole.similarity.tolist()) for n, i in inspections.items()},
-            "windows": {
-                n: (i.windows.distance.tolist(), i.windows.similarity.tolist()) for n, i in inspections.items()
-            },
-        },
-        assumption_share={
-            n: (i.assumption.length.tolist(), i.assumption.share.tolist()) for n, i in inspections.items()
-        },
+        similarity={"whole": lines(lambda one: one.whole), "windows": lines(lambda one: one.windows)},
+        assumption_share={name: (share.length.tolist(), share.share.tolist()) for name, share in shares.items()},
     )
 
 
@@ -124,11 +117,7 @@ def drawn_lines(lines: Mapping[str, Curve]) -> dict[str, Curve]:
 
 
 def _averaged(values: Sequence[float]) -> list[float]:
-    """Values, or averages of stretches of them if there are too many.
-
-    >>> _averaged([1, 2, 3])
-    [1.0, 2.0, 3.0]
-    """
+    """Values, or at most `MOST_POINTS` averages of neighbors."""
     if len(values) <= MOST_POINTS:
         return [float(value) for value in values]
     return [float(part.mean()) for part in np.array_split(np.asarray(values, np.float64), MOST_POINTS)]
@@ -219,9 +208,8 @@ def similarity_map_plot(
 ) -> Figure:
     """Plot the cosine similarity of every snippet with every other, one panel per feature set, below its segments.
 
-    `extent` is the start of the first snippet and the end of the last one, in `unit` ("seconds" or "snippets"). Every
-    panel has its own range of colors, from the 1st to the 99th percentile off the diagonal, so that small differences
-    show where everything is similar.
+    `extent` is the start of the first snippet and the end of the last one, in `unit` ("seconds" or "snippets"). The
+    colors of a panel span the 1st to the 99th percentile off the diagonal.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.9 * len(maps), 4.6))
@@ -255,10 +243,10 @@ def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str],
         color = PALETTE[label % len(PALETTE)]
         axes.add_patch(Rectangle((start, 0), end - start, 1, color=color, linewidth=0))
     present = sorted(set(segments.label.tolist()))
-    names = [Rectangle((0, 0), 1, 1, color=PALETTE[label % len(PALETTE)]) for label in present]
-    if legend and present and len(present) <= 6:
-        titles = [classes[label] for label in present]
-        axes.legend(names, titles, loc="lower left", bbox_to_anchor=(0, 1.9), ncols=6, fontsize=7, handlelength=1)
+    if legend and 0 < len(present) <= 6:
+        handles = [Rectangle((0, 0), 1, 1, color=PALETTE[label % len(PALETTE)]) for label in present]
+        names, place = [classes[label] for label in present], (0, 1.9)
+        axes.legend(handles, names, loc="lower left", bbox_to_anchor=place, ncols=6, fontsize=7, handlelength=1)
 
 
 def diagnosis_plot(result: DetectionResult) -> Figure:
@@ -275,11 +263,8 @@ def diagnosis_plot(result: DetectionResult) -> Figure:
         kinds = list(diagnosis.share)
         shares = [100 * share for share in diagnosis.share.values()]
         bars = errors.barh(kinds, shares, color=PALETTE[: len(kinds)])
-        errors.bar_label(
-            bars,
-            [f"{share:.0f} %  ({diagnosis.count[kind]})" for kind, share in zip(kinds, shares, strict=True)],
-            padding=3,
-        )
+        texts = [f"{share:.0f} %  ({diagnosis.count[kind]})" for kind, share in zip(kinds, shares, strict=True)]
+        errors.bar_label(bars, texts, padding=3)
         errors.invert_yaxis()
         errors.set_xlim(0, max(1.0, *shares) * 1.35)
         errors.set_xlabel("share of the error, % (count)")

@@ -1,4 +1,4 @@
-"""The page that `sola report` writes: a summary, each study, the explorer, training curves."""
+"""The page that `sola report` writes."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -7,8 +7,10 @@ from sola.evaluation.tables import seeds_text
 from sola.report.explorer import Explorer, explore
 from sola.report.material import Material
 from sola.report.page import Page, Section
-from sola.report.sources import Study, TrainedRun
-from sola.report.study import study_section, summary_section, training_section
+from sola.report.plots import training_panels
+from sola.report.sources import RUN_KINDS, Study, TrainedRun
+from sola.report.study import panel_plot, study_section, summary_section
+from sola.training.run import Run
 
 
 def report_page(
@@ -19,14 +21,7 @@ def report_page(
     title: str | None = None,
     videos: int = 12,
 ) -> Page:
-    """Assemble the page.
-
-    Args:
-        studies: studies.
-        runs: training runs.
-        material: annotations, detections and features for the explorer.
-        title: title of the page.
-        videos: maximum number of videos in the explorer.
+    """Assemble the page: a summary, each study, the explorer with at most `videos` videos, training curves.
 
     Raises SolaError if the explorer's sources have no video in common, or a feature file is bad.
     """
@@ -35,9 +30,11 @@ def report_page(
     if studies:
         sections.append(summary_section(studies))
     sections += [study_section(one, f"experiment-{number}") for number, one in enumerate(studies, 1)]
-    kinds = ("module", "detector")
-    training = training_section({kind: {run.name: run.log() for run in runs if run.kind == kind} for kind in kinds})
-    appendix = [] if training is None else [training]
+    appendix = []
+    logs = {kind: {run.name: Run(run.folder).rows() for run in runs if run.kind == kind} for kind in RUN_KINDS}
+    panels = [panel for kind, of_kind in logs.items() for panel in training_panels(of_kind, f"{kind}: ")]
+    if panels:
+        appendix.append(Section("Training", plots=[panel_plot(panel) for panel in panels], anchor="training"))
     if material.notes:
         appendix.append(Section("Left out", notes=material.notes))
     return Page(
@@ -59,19 +56,19 @@ def _title(studies: Sequence[Study], runs: Sequence[TrainedRun]) -> str:
 
 
 def _lead(studies: Sequence[Study], runs: Sequence[TrainedRun], explorer: Explorer | None) -> str:
-    parts = [
-        f"{count} {what}{'s' if count != 1 else ''}"
-        for count, what in ((len(studies), "experiment"), (len(runs), "training run"))
-        if count
-    ]
+    """Counts of what the page shows."""
+    parts = [_count(len(studies), "experiment"), _count(len(runs), "training run")]
     if explorer is not None:
         found, features = len(explorer.data["runs"]), len(explorer.data["features"])
-        looked = [f"the detections of {found} run{'s' if found != 1 else ''}"] if found else []
-        looked += [f"{features} feature set{'s' if features != 1 else ''}"] if features else []
-        count = explorer.shown
-        parts.append(f"{' and '.join(looked)} in {count} video{'s' if count != 1 else ''}")
-    text = ", ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}. This page holds everything in itself." if text else ""
+        looked = [f"the detections of {_count(found, 'run')}" if found else "", _count(features, "feature set")]
+        parts.append(f"{' and '.join(filter(None, looked))} in {_count(explorer.shown, 'video')}")
+    text = ", ".join(filter(None, parts))
+    return f"{text[:1].upper()}{text[1:]}. This page needs no other file." if text else ""
+
+
+def _count(number: int, noun: str) -> str:
+    """A number with its noun; empty for 0."""
+    return f"{number} {noun}{'s' if number != 1 else ''}" if number else ""
 
 
 def _colophon(studies: Sequence[Study], runs: Sequence[TrainedRun], material: Material) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Plots as bytes: PNG for files, inline SVG for pages."""
+"""Plots as files, and as inline SVG for pages."""
 
 import hashlib
 import io
@@ -30,30 +30,19 @@ UNUSED = re.compile(
 )
 
 
-def png(plot: Figure, dpi: int = 150) -> bytes:
-    """Return the plot as a PNG file, without a time stamp: the same plot gives the same bytes."""
-    buffer = io.BytesIO()
-    plot.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def write_plot(path: Path, plot: Figure) -> None:
+def write_plot(path: Path, plot: Figure, dpi: int = 160) -> None:
     """Write the plot in the format of the path's suffix, atomically; raises SolaError for an unknown format."""
     if path.suffix.lower() not in FORMATS:
         raise SolaError(f"{path}: cannot be written as a plot; expected a name that ends in {', '.join(FORMATS)}")
     with replacing(path) as aside:
-        plot.savefig(aside, format=path.suffix[1:].lower(), dpi=160)
+        plot.savefig(aside, format=path.suffix[1:].lower(), dpi=dpi)
 
 
 def inline_svg(plot: Figure, description: str) -> str:
-    """Return the plot as an `<svg>` element for a page.
+    """Return the plot as an `<svg>` element for a page; `description` is the text alternative.
 
     Text stays text and takes the page's font. Colors are the page's CSS variables, so that they follow its light or
     dark mode. The same plot and description give the same bytes; ids are unique to the pair.
-
-    Args:
-        plot: the plot.
-        description: text alternative.
     """
     buffer = io.StringIO()
     salt = hashlib.sha256(description.encode()).hexdigest()[:8]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json
@@ -19,6 +19,8 @@ EXPECTED = (
     "expected the folder of `sola reproduce` or one of its experiments, or a run of `sola train` or "
     "`sola train-detector`"
 )
+RunKind = Literal["module", "detector"]
+RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
 
 
 @dataclass(frozen=True)
@@ -40,18 +42,18 @@ class Study:
 
     def detections(self) -> dict[str, Path]:
         """Detections of the first seed of each row that has a detector."""
-        return {row.name: self.out / row.heads[0] / DETECTIONS for row in self.result.ordered() if row.heads}
+        return {row.name: self.out / row.detectors[0] / DETECTIONS for row in self.result.ordered() if row.detectors}
 
-    def logs(self, part: Literal["modules", "heads"]) -> dict[str, list[dict[str, Any]]]:
-        """Training log of each row's module or detector, of its first seed; rows without a log are left out."""
+    def logs(self, kind: RunKind) -> dict[str, list[dict[str, Any]]]:
+        """Training log of the first seed of each row's module or detector; rows without a log are left out."""
         folders = {}
         for row in self.result.ordered():
-            if part == "modules" and row.modules:
+            if kind == "module" and row.modules:
                 folders[row.base] = row.modules[0]
-            elif part == "heads" and row.heads:
-                folders[row.name] = row.heads[0]
-        read = {name: Run(self.out / folder).rows() for name, folder in folders.items()}
-        return {name: rows for name, rows in read.items() if rows}
+            elif kind == "detector" and row.detectors:
+                folders[row.name] = row.detectors[0]
+        logs = {name: Run(self.out / folder).rows() for name, folder in folders.items()}
+        return {name: rows for name, rows in logs.items() if rows}
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,11 @@ class TrainedRun:
 
     name: str
     folder: Path
-    kind: Literal["module", "detector"]
+    kind: RunKind
     features: tuple[Path, ...]
-    """Features it was trained on, as far as its config says; several are joined on channels."""
+    """Features it was trained on, if its config names them; several are joined on channels."""
     annotations: Path | None
     label_key: str
-
-    @property
-    def detections(self) -> Path | None:
-        """Detections in its folder; None if there are none."""
-        path = self.folder / DETECTIONS
-        return path if path.is_file() else None
-
-    def log(self) -> list[dict[str, Any]]:
-        """One row per epoch."""
-        return Run(self.folder).rows()
 
 
 def read_sources(paths: Sequence[Path]) -> tuple[list[Study], list[TrainedRun]]:
@@ -93,7 +85,12 @@ def read_sources(paths: Sequence[Path]) -> tuple[list[Study], list[TrainedRun]]:
             studies.setdefault(result.parent, Study(result.parent.parent, read_result(result)))
         if not results:
             runs.setdefault(folder, _trained_run(path, folder))
-    return list(studies.values()), _with_distinct_names(list(runs.values()))
+    names = [run.name for run in runs.values()]
+    distinct = [
+        run if names.count(run.name) == 1 else replace(run, name=f"{run.folder.parent.name}/{run.name}")
+        for run in runs.values()
+    ]
+    return list(studies.values()), distinct
 
 
 def _place(result: Path) -> tuple[int, str]:
@@ -103,7 +100,7 @@ def _place(result: Path) -> tuple[int, str]:
 
 def _trained_run(path: Path, folder: Path) -> TrainedRun:
     """The run in a folder; SolaError when there is none."""
-    if (folder / "modules").is_dir() or (folder / "heads").is_dir():
+    if (folder / "modules").is_dir() or (folder / "detectors").is_dir():
         raise SolaError(f"{path}: an experiment that has no {RESULT} yet; let `sola reproduce` finish")
     if not Run(folder).is_run():
         raise SolaError(f"{path}: nothing to report on; {EXPECTED}")
@@ -121,13 +118,3 @@ def _trained_run(path: Path, folder: Path) -> TrainedRun:
         annotations=None if annotations is None else Path(annotations),
         label_key=str(requested.get("label_key", "label")),
     )
-
-
-def _with_distinct_names(runs: list[TrainedRun]) -> list[TrainedRun]:
-    """Prefix the parent folder's name to names that several runs share."""
-    names = [run.name for run in runs]
-    renamed = []
-    for run in runs:
-        name = run.name if names.count(run.name) == 1 else f"{run.folder.parent.name}/{run.folder.name}"
-        renamed.append(replace(run, name=name))
-    return renamed

@@ -1,18 +1,23 @@
-"""A study on a page: its finding in words, its tables, its error bars and its curves."""
+"""A study on a page and on disk: its finding in words, tables, error bars and curves."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
 
-from sola.evaluation.results import Comparison, Kind, Metric, Row, StudyResult
+from matplotlib.figure import Figure
+
+from sola.core.files import write_text
+from sola.evaluation.results import RESULT, Kind, Metric, StudyResult
 from sola.evaluation.statistics import Summary
 from sola.evaluation.tables import (
     difference,
     interval,
+    main_metric,
     mean_and_std,
     p_value,
     percent,
     seeds_text,
     significance,
+    study_markdown,
     verdict,
 )
 from sola.report.page import Cell, Finding, Plot, Section, Table
@@ -24,7 +29,8 @@ from sola.report.plots import (
     similarity_panels,
     training_panels,
 )
-from sola.report.sources import Study
+from sola.report.saving import write_plot
+from sola.report.sources import RUN_KINDS, Study
 
 HEADLINES = ("average_mAP", "AUC")
 """Metrics of the main finding, in order of preference; reversed for proposals (BMN)."""
@@ -33,7 +39,6 @@ GROUPS: Mapping[Kind, str] = {
     "control": "Controls: no training, or no learning",
     "compared": "Compared",
 }
-NONE = "–"
 ERROR_BAR_KEY = (
     "Dot: mean; thick bar: ± standard deviation over seeds; thin bar: 95 % interval over test videos; "
     "dashed: raw features."
@@ -118,9 +123,11 @@ def result_table(result: StudyResult) -> Table:
         if row.kind != before:
             groups[len(rows)] = GROUPS[row.kind]
             before = row.kind
-        rows.append([row.name, *(summary_cell(row.summaries.get(metric.key)) for metric in result.metrics)])
+        rows.append([row.name, *(_cell(row.summaries.get(metric.key)) for metric in result.metrics)])
         if row.published:
-            rows.append(published_cells(row, row.published, result.metrics))
+            figures = [percent(row.published[m.key]) if m.key in row.published else "" for m in result.metrics]
+            name = "published" if row.comparable else "published, not comparable"
+            rows.append([Cell(text, faint=True) for text in (name, *figures)])
     return Table(
         ["features", *(f"{metric.title}, %" for metric in result.metrics)],
         rows,
@@ -130,29 +137,20 @@ def result_table(result: StudyResult) -> Table:
     )
 
 
-def summary_cell(summary: Summary | None) -> Cell:
+def _cell(summary: Summary | None) -> Cell:
     """Mean ± deviation, and the interval."""
-    return Cell(NONE) if summary is None else Cell(mean_and_std(summary), small=interval(summary.interval))
-
-
-def published_cells(row: Row, reported: Mapping[str, float], metrics: Sequence[Metric]) -> list[Cell]:
-    """Figures that the paper reports for a row, and whether they are comparable."""
-    cells = [percent(reported[metric.key]) if metric.key in reported else "" for metric in metrics]
-    name = "published" if row.comparable else "published, not comparable"
-    return [Cell(text, faint=True) for text in (name, *cells)]
+    return Cell("–") if summary is None else Cell(mean_and_std(summary), small=interval(summary.interval))
 
 
 def comparison_table(result: StudyResult) -> Table:
     """Every comparison."""
     titles = {metric.key: metric.title for metric in result.metrics}
-
-    def cells(one: Comparison) -> tuple[str, ...]:
-        title = titles.get(one.metric, one.metric)
-        return one.row, one.against, title, difference(one), p_value(one.p_corrected), significance(one)
-
     return Table(
         ("features", "against", "metric", "difference", "p, corrected", "verdict"),
-        [cells(one) for one in result.comparisons],
+        [
+            (c.row, c.against, titles[c.metric], difference(c), p_value(c.p_corrected), significance(c))
+            for c in result.comparisons
+        ],
         "Paired over the test videos; p is corrected for the number of comparisons.",
         folded="All comparisons",
     )
@@ -175,9 +173,7 @@ def study_panels(study: Study) -> list[Panel]:
     """Curves of section C, and the training curves of the first seed's modules and detectors."""
     curves = study.result.curves
     panels = [] if curves is None else [*similarity_panels(curves), *assumption_panels(curves)]
-    for part, prefix in (("modules", "module: "), ("heads", "detector: ")):
-        panels += training_panels(study.logs(part), prefix)  # type: ignore[arg-type]
-    return panels
+    return panels + [panel for kind in RUN_KINDS for panel in training_panels(study.logs(kind), f"{kind}: ")]
 
 
 def panel_plot(panel: Panel) -> Plot:
@@ -185,7 +181,24 @@ def panel_plot(panel: Panel) -> Plot:
     return Plot(curve_plot([panel]), panel.description)
 
 
-def training_section(logs: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]]) -> Section | None:
-    """Training curves of runs, given by kind ("module", "detector") and name; None if there are none."""
-    panels = [panel for kind, of_kind in logs.items() for panel in training_panels(of_kind, f"{kind}: ")]
-    return Section("Training", plots=[panel_plot(panel) for panel in panels], anchor="training") if panels else None
+def write_study(study: Study) -> list[Path]:
+    """Write table.md, result.json and the plots to the study's folder; return the paths, result.json last."""
+    result = study.result
+    folder = study.out / result.experiment
+    folder.mkdir(parents=True, exist_ok=True)
+    plots: dict[str, Figure] = {}
+    groups = list(dict.fromkeys(row.group for row in result.rows))
+    for group in groups:
+        metric = next(one for one in result.metrics if one.key == main_metric(group))
+        name = "error-bars" if len(groups) == 1 else f"error-bars-{group}"
+        plots[name] = error_bar_plot(result.group(group), metric, result.best_control(metric.key, group))
+    if result.curves is not None:
+        plots["similarity-distance"] = curve_plot(similarity_panels(result.curves))
+        plots["assumption-share"] = curve_plot(assumption_panels(result.curves))
+    if result.stability:
+        plots["stability"] = curve_plot(training_panels(study.logs("module")))
+    for name, plot in plots.items():
+        write_plot(folder / f"{name}.png", plot)
+    write_text(folder / "table.md", study_markdown(result))
+    result.write(folder / RESULT)
+    return [folder / name for name in (*(f"{name}.png" for name in plots), "table.md", RESULT)]

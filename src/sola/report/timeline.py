@@ -1,7 +1,6 @@
-"""The picture of one video: key frames along its time, and below them what was found when."""
+"""The timeline of one video: key frames, and below them the detections."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -10,16 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from sola.core.files import replacing
 from sola.data.segments import Segments
 from sola.report.plots import GRAY, PALETTE, STYLE
 
 LANES = 8
-"""Classes that are shown: those of the best detections."""
-
+"""Maximum number of classes; those of the best detections are shown."""
 FILM_HEIGHT = 0.85
-"""Inches."""
-
+"""Height of the key frames (inches)."""
 FAINTEST = 0.1
 """Detections below this share of the video's best score are not drawn."""
 
@@ -31,9 +27,9 @@ def timeline(
     detections: Segments,
     classes: Sequence[str],
 ) -> Figure:
-    """Draw a video of `duration` seconds: `frames`, evenly spread, and the detections, a lane a class.
+    """Draw the key frames of a video of `duration` seconds, evenly spaced, and its detections, one lane per class.
 
-    The darker a bar, the higher its score; the best of each lane says its score. What hardly scores is left out.
+    A darker bar has a higher score; the highest score of each lane is printed.
     """
     best = float(detections.score.max(initial=0.0))
     drawn = detections.take(detections.score >= FAINTEST * best)
@@ -53,12 +49,12 @@ def timeline(
         axes.spines["left"].set_visible(False)
         axes.tick_params(left=False)
         if not lanes:
-            axes.text(0.5, 0.5, "nothing found", ha="center", va="center", color=GRAY, transform=axes.transAxes)
+            axes.text(0.5, 0.5, "no detections", ha="center", va="center", color=GRAY, transform=axes.transAxes)
     return figure
 
 
 def clock(seconds: float) -> str:
-    """Return a time as people read it.
+    """Format a time.
 
     >>> clock(75.0), clock(3675.4), clock(2.5)
     ('1:15', '1:01:15', '0:02.5')
@@ -70,22 +66,8 @@ def clock(seconds: float) -> str:
     return f"{text}.{rest}" if rest and whole < 60 else text
 
 
-def write_timeline(
-    path: Path,
-    name: str,
-    duration: float,
-    frames: Sequence[UInt8[np.ndarray, "height width 3"]],
-    detections: Segments,
-    classes: Sequence[str],
-) -> None:
-    """Write the picture as a PNG, whole or not at all; see `timeline`."""
-    figure = timeline(name, duration, frames, detections, classes)
-    with replacing(path) as aside:
-        figure.savefig(aside, format="png", dpi=120)
-
-
 def _film(axes: Axes, frames: Sequence[UInt8[np.ndarray, "height width 3"]]) -> None:
-    """Key frames side by side, each in the middle of its own stretch of time, in its own proportions."""
+    """Key frames side by side, each in the middle of its part of the video."""
     for number, frame in enumerate(frames):
         window = axes.inset_axes((number / len(frames), 0.0, 0.98 / len(frames), 1.0))
         window.imshow(frame)
@@ -95,12 +77,9 @@ def _film(axes: Axes, frames: Sequence[UInt8[np.ndarray, "height width 3"]]) -> 
 
 def _lane(axes: Axes, lane: int, detections: Segments, best: float, color: str) -> None:
     """The detections of one class, weak ones first so that strong ones lie on top."""
-    order = np.argsort(detections.score, kind="stable")
-    for start, end, score in zip(
-        detections.start[order].tolist(), detections.end[order].tolist(), detections.score[order].tolist(), strict=True
-    ):
+    ordered = detections.take(np.argsort(detections.score, kind="stable"))
+    for start, end, score in zip(ordered.start, ordered.end, ordered.score, strict=True):
         strength = score / best if best else 0.0
         axes.barh(lane, end - start, left=start, height=0.62, color=color, alpha=0.08 + 0.8 * strength**2)
-    top = order[-1]
-    middle = (detections.start[top] + detections.end[top]) / 2
-    axes.text(middle, lane, f"{detections.score[top]:.2f}", ha="center", va="center", fontsize=7.5)
+    middle = (ordered.start[-1] + ordered.end[-1]) / 2
+    axes.text(middle, lane, f"{ordered.score[-1]:.2f}", ha="center", va="center", fontsize=7.5)

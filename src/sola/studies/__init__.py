@@ -1,6 +1,6 @@
-"""The supplement's tables and figures as sweeps over runs that are kept, shared and never done twice.
+"""The supplement's tables and figure, as sweeps over runs that are shared and resumed; and the demo.
 
-Read `catalog` (what each experiment compares) → `workspace` (where its runs lie) → `work` (what one run does) →
-`sweep` (which runs there are, several at once) → `measuring` (figures of a run, and under resampled videos) →
-`outcome` (rows, comparisons, Markdown). `assumption` is section C, which trains no head.
+Read `catalog` (what each experiment compares) → `workspace` (where its runs lie) → `runs` (one run) → `sweep` (all runs
+of an experiment, several at once) → `measuring` (metrics, summaries and comparisons). `assumption` is section C, which
+trains no detector.
 """

@@ -1,6 +1,6 @@
-"""Section C: how far the local-similarity assumption holds, in raw features, in controls, after SoLa; no head."""
+"""Section C: how far the local-similarity assumption holds in raw features, in controls and after SoLa."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,16 +9,15 @@ from jaxtyping import Bool, Float
 from sola.core.files import read_json
 from sola.data.dataset import Dataset
 from sola.data.snippet_labels import unit_vectors
-from sola.data.source import DataSource
 from sola.evaluation.controls import Transform
-from sola.evaluation.results import Curve, Kind, Metric, Row, StudyCurves, StudyResult
-from sola.evaluation.similarity import inspect, satisfies_assumption, window_maps
-from sola.studies.catalog import RAW, Experiment
-from sola.studies.measuring import Measured, video_draws
-from sola.studies.outcome import comparisons, summaries
+from sola.evaluation.results import Kind, Metric, Row, StudyCurves, StudyResult
+from sola.evaluation.similarity import Video, inspect, satisfies_assumption, window_maps
+from sola.report.plots import study_curves
+from sola.studies.catalog import RAW
+from sola.studies.measuring import Measured, summaries, video_draws
 from sola.studies.pool import Pool
-from sola.studies.work import FEATURES, fitted, make_module
-from sola.studies.workspace import Workspace
+from sola.studies.runs import FEATURES, fitted
+from sola.studies.study import Progress, Study
 from sola.training.run import Run
 
 WINDOWS = 32
@@ -31,54 +30,37 @@ METRICS = (
 )
 """Shares of windows of the length used in training."""
 
-Say = Callable[[str, int, int], None]
-Video = Float[np.ndarray, "_ channels"]
-
 
 @dataclass(frozen=True)
-class Assumption:
+class Assumption(Study):
     """Section C on one data set."""
 
-    experiment: Experiment
-    workspace: Workspace
-    data: DataSource
-    seeds: int
-
-    def run(self, pool: Pool, say: Say) -> StudyResult:
+    def run(self, pool: Pool, progress: Progress) -> StudyResult:
         """Train the modules that are missing, measure, and return the result."""
-        (variant,) = self.experiment.variants
-        recipes = [variant.recipe.override(seed=seed) for seed in range(self.seeds)]
-        runs = [self.workspace.module(recipe) for recipe in recipes]
-        jobs = [(make_module, (self.data, recipe, run)) for recipe, run in zip(recipes, runs, strict=True)]
-        pool.run(jobs, lambda done, total: say("modules", done, total))
-        say("similarity against distance", 0, 1)
+        ((variant, runs),) = self.train_modules(pool, progress).items()
+        progress("similarity against distance", 0, 1)
         trained = read_json(Run(runs[0]).config, "a run's config")["training"]
         step, positions = int(trained["step"]), int(trained["positions"])
 
         data = self.data.open()
         test = data.subset(self.data.test_subset)
-        repeats = np.array([_repeats(video.segments.label) for video in test.videos])
-        training = data.subset(self.data.train_subset).features
-        controls = {n: c for n, c in fitted(training, None).items() if not c.seeded}
+        repeats = np.array([len(v.segments) > len(np.unique(v.segments.label)) for v in test.videos])
+        controls = {c.name: c.at_seed(0) for c in fitted(data.subset(self.data.train_subset)) if not c.seeded}
+        modules = [test.with_features(run / FEATURES) for run in runs]
         draws = video_draws(len(test))
 
-        def seen(features: Dataset, change: Transform | None = None) -> list[Video]:
-            videos = (features.read(video).astype(np.float32) for video in features.videos)
-            return [video if change is None else change(video) for video in videos]
+        def measured(features: Dataset, change: Transform | None = None) -> Measured:
+            return _measured(_shares(_read(features, change), step, positions), repeats, draws)
 
-        def measured(videos: Sequence[Video]) -> Measured:
-            return _measured(_shares(videos, step, positions), repeats, draws)
-
-        modules = [test.with_features(run / FEATURES) for run in runs]
-        raw = tuple(str(path.absolute()) for path in self.data.features)
-        of_rows: dict[str, tuple[Kind, list[Measured]]] = {RAW: ("raw", [measured(seen(test))])}
-        for name, control in controls.items():
-            of_rows[name] = ("control", [measured(seen(test, control.at_seed(0)))])
-        of_rows[variant.name] = ("compared", [measured(seen(one)) for one in modules])
-        metrics = tuple(metric for metric in METRICS if metric.key in of_rows[RAW][1][0].values)
-        relative = tuple(self.workspace.relative(run) for run in runs)
-        folders = {"raw": raw, "compared": tuple(f"{run}/{FEATURES}" for run in relative)}
-        rows = tuple(
+        of_kind: dict[Kind, dict[str, list[Measured]]] = {
+            "raw": {RAW: [measured(test)]},
+            "control": {name: [measured(test, control)] for name, control in controls.items()},
+            "compared": {variant: [measured(module) for module in modules]},
+        }
+        metrics = [metric for metric in METRICS if metric.key in of_kind["raw"][RAW][0].values]
+        relative = tuple(map(self.workspace.relative, runs))
+        folders = {"raw": self.raw_features, "compared": tuple(f"{run}/{FEATURES}" for run in relative)}
+        rows = [
             Row(
                 name=name,
                 kind=kind,
@@ -87,51 +69,41 @@ class Assumption:
                 features=folders.get(kind, ()),
                 modules=relative if kind == "compared" else (),
             )
-            for name, (kind, seeds) in of_rows.items()
+            for kind, of_name in of_kind.items()
+            for name, seeds in of_name.items()
+        ]
+        shown = {RAW: _read(test), "centered": _read(test, controls["centered"]), variant: _read(modules[0])}
+        lead = (
+            f"Share of windows of {positions} snippets, {step} apart, whose near snippets are more similar than "
+            f"their far ones; chance is one half. {len(test)} test videos, {int(repeats.sum())} of them with an "
+            "action more than once."
         )
-        shown = {RAW: seen(test), "centered": seen(test, controls["centered"].at_seed(0))}
-        shown[variant.name] = seen(modules[0])
-        of_seeds = {name: seeds for name, (_, seeds) in of_rows.items()}
-        return StudyResult(
-            experiment=self.experiment.name,
-            title=self.experiment.title,
-            lead=(
-                f"Share of windows of {positions} snippets, {step} apart, whose near snippets are more similar than "
-                f"their far ones; chance is one half. {len(test)} test videos, {int(repeats.sum())} of them with an "
-                "action more than once."
-            ),
-            data=self.data,
-            seeds=self.seeds,
-            metrics=metrics,
-            rows=rows,
-            comparisons=comparisons(rows, of_seeds, metrics, len(test)),
-            curves=curves(shown, repeats, step, positions),
-        )
+        of_seeds = {name: seeds for of_name in of_kind.values() for name, seeds in of_name.items()}
+        curves = _curves(shown, repeats, step, positions)
+        return self.result(rows, of_seeds, metrics, len(test), lead, curves=curves)
 
 
-def curves(
+def _read(features: Dataset, change: Transform | None = None) -> list[Video]:
+    """All videos in float32, transformed."""
+    videos = (features.read(video).astype(np.float32) for video in features.videos)
+    return [video if change is None else change(video) for video in videos]
+
+
+def _curves(
     shown: Mapping[str, Sequence[Video]], repeats: Bool[np.ndarray, " videos"], step: int, positions: int
 ) -> StudyCurves:
-    """Similarity against distance, and the share of windows that satisfy the assumption, against their length."""
-    whole: dict[str, Curve] = {}
-    windows: dict[str, Curve] = {}
-    shares: dict[str, Curve] = {}
+    """Curves of all videos; shares also of the videos that repeat an action and of the others, if there are both."""
+    curves = study_curves({n: inspect(videos, step=step, positions=positions) for n, videos in shown.items()})
+    if repeats.all() or not repeats.any():
+        return curves
+    shares = {}
     for name, videos in shown.items():
-        found = inspect(videos, step=step, positions=positions)
-        whole[name] = (found.whole.distance.tolist(), found.whole.similarity.tolist())
-        windows[name] = (found.windows.distance.tolist(), found.windows.similarity.tolist())
-        shares[name] = (found.assumption.length.tolist(), found.assumption.share.tolist())
-        if repeats.any() and not repeats.all():
-            for which, chosen in (("repeated", repeats), ("once", ~repeats)):
-                some = [video for video, taken in zip(videos, chosen, strict=True) if taken]
-                part = inspect(some, step=step, positions=positions).assumption
-                shares[f"{name}, {which}"] = (part.length.tolist(), part.share.tolist())
-    return StudyCurves(similarity={"whole": whole, "windows": windows}, assumption_share=shares)
-
-
-def _repeats(labels: np.ndarray) -> bool:
-    """Whether an action is there more than once."""
-    return len(labels) > len(np.unique(labels))
+        shares[name] = curves.assumption_share[name]
+        for which, chosen in (("repeated", repeats), ("once", ~repeats)):
+            some = [video for video, taken in zip(videos, chosen, strict=True) if taken]
+            part = inspect(some, step=step, positions=positions).assumption
+            shares[f"{name}, {which}"] = (part.length.tolist(), part.share.tolist())
+    return StudyCurves(curves.similarity, shares)
 
 
 def _shares(videos: Sequence[Video], step: int, positions: int) -> Float[np.ndarray, " videos"]:
@@ -147,7 +119,7 @@ def _shares(videos: Sequence[Video], step: int, positions: int) -> Float[np.ndar
 def _measured(
     shares: Float[np.ndarray, " videos"], repeats: Bool[np.ndarray, " videos"], draws: np.ndarray
 ) -> Measured:
-    """Mean share over videos: all, those that repeat an action, the others; a kind that is not there is left out."""
+    """Mean share over all videos, over those that repeat an action, and over the others; without empty groups."""
     values, drawn = {}, {}
     valid = ~np.isnan(shares)
     for key, chosen in (("", valid), ("_repeated", valid & repeats), ("_once", valid & ~repeats)):

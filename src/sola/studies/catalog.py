@@ -1,31 +1,46 @@
-"""What each experiment of the supplement compares, and what the supplement reports for it."""
+"""What each experiment of the supplement compares, the published figures, and its size by default."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from sola.data.synthetic import SyntheticWorld
 from sola.softlanding.recipes import Recipe
 
 ExperimentName = Literal["table1", "table2", "table3", "table5", "table6", "figure1", "sectionC"]
+Published = Mapping[str, float]
+"""Figures of ActivityNet-1.3 as fractions, by the metric's key."""
+
+
+def _map(*values: float) -> Published:
+    return dict(zip(("mAP@0.50", "mAP@0.75", "mAP@0.95", "average_mAP"), values, strict=True))
+
+
+def _recall(*values: float) -> Published:
+    return dict(zip(("AR@1", "AR@10", "AR@100", "AUC"), values, strict=True))
+
 
 RAW = "raw"
-MAP_KEYS = ("mAP@0.50", "mAP@0.75", "mAP@0.95", "average_mAP")
-RECALL_KEYS = ("AR@1", "AR@10", "AR@100", "AUC")
-BASELINE = dict(zip(MAP_KEYS, (0.4978, 0.3446, 0.0796, 0.3384), strict=True))
+BASELINE = _map(0.4978, 0.3446, 0.0796, 0.3384)
 """G-TAD on raw features of ActivityNet-1.3: the first row of every table."""
-SOLA = dict(zip(MAP_KEYS, (0.5117, 0.3570, 0.0831, 0.3499), strict=True))
-"""The same head after SoLa as published: adapter, similarity matching, asymmetric, K = 16, s = 8."""
+SOLA = _map(0.5117, 0.3570, 0.0831, 0.3499)
+"""The same detector after SoLa as published: adapter, similarity matching, asymmetric, K = 16, s = 8."""
 
 CLASSES, TRAINING_VIDEOS, TEST_VIDEOS = 200, 9000, 4600
-"""Of ActivityNet-1.3; videos at least, for some can no longer be had."""
+"""Size of ActivityNet-1.3; least numbers of videos, because some are no longer available."""
 
-Published = Mapping[str, float]
-"""Figures of ActivityNet-1.3 as fractions, by the key of the metric."""
+SEEDS = 3
+FIGURE_1_SEEDS: Mapping[str, int] = {"anet": 12, "hacs": 5}
+"""The supplement's seeds in Figure 1, by recipe."""
+QUICK_SEEDS = 2
+QUICK_WORLD = SyntheticWorld(training_videos=48, validation_videos=24, channels=64)
+"""Data of --quick if no features are given."""
+QUICK_NOTE = "--quick: everything is small and hardly trained; these figures mean nothing."
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One module of an experiment: how its row is called, its recipe, what the supplement reports."""
+    """One module of an experiment."""
 
     name: str
     recipe: Recipe
@@ -34,107 +49,88 @@ class Variant:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Modules to be compared with raw features and the controls, under each of the heads."""
+    """Modules to compare with raw features and the controls, under each of the detectors."""
 
     name: ExperimentName
     title: str
     variants: tuple[Variant, ...]
-    heads: tuple[str, ...] = ("gtad",)
-    baseline: Mapping[str, Published] | None = None
-    """What the supplement reports for raw features, by head."""
+    detectors: tuple[str, ...]
+    baseline: Mapping[str, Published]
+    """Published figures of raw features, by detector."""
     published: Mapping[str, Published] | None = None
-    """What it reports after SoLa, by head, where one module stands under several."""
+    """Published figures after SoLa, by detector, if one module is evaluated under several."""
     stability: bool = False
-    """Whether spread and effective rank over the training belong to what is shown."""
+    """Whether spread and effective rank during training are shown."""
 
 
-def table1(base: Recipe, head: str) -> Experiment:
-    """The form of the module: x + gate·f(x), or f(x) alone."""
-    direct = dict(zip(MAP_KEYS, (0.5074, 0.3535, 0.0829, 0.3466), strict=True))
-    variants = (
-        Variant("SoLa, direct", base.override(form="direct"), direct),
-        Variant("SoLa, adapter", base.override(form="adapter"), SOLA),
-    )
-    return Experiment("table1", "Table 1: the form of the module", variants, (head,), {"gtad": BASELINE})
-
-
-def table2(base: Recipe, head: str) -> Experiment:
-    """The loss; NT-Xent is not in the supplement's table."""
-    inside = dict(zip(MAP_KEYS, (0.4599, 0.3060, 0.0717, 0.3034), strict=True))
-    outside = dict(zip(MAP_KEYS, (0.5021, 0.3514, 0.0840, 0.3440), strict=True))
-    variants = (
-        Variant("NT-Xent", base.override(loss="nt_xent")),
-        Variant("softened, inside", base.override(loss="softened_inside"), inside),
-        Variant("softened, outside", base.override(loss="softened_outside"), outside),
-        Variant("similarity matching", base.override(loss="similarity_matching"), SOLA),
-    )
-    return Experiment("table2", "Table 2: the loss", variants, (head,), {"gtad": BASELINE})
-
-
-def table3(base: Recipe, head: str) -> Experiment:
-    """Three heads on raw features and after SoLa; the head given is not looked at."""
-    actionformer = [(0.5022, 0.3381, 0.0775, 0.3319), (0.5164, 0.3481, 0.0802, 0.3421)]
-    bmn = [(0.3359, 0.5679, 0.7505, 0.6716), (0.3425, 0.5775, 0.7586, 0.6807)]
-    before: dict[str, Published] = {
-        "gtad": BASELINE,
-        "actionformer": dict(zip(MAP_KEYS, actionformer[0], strict=True)),
-        "bmn": dict(zip(RECALL_KEYS, bmn[0], strict=True)),
-    }
-    after: dict[str, Published] = {
-        "gtad": SOLA,
-        "actionformer": dict(zip(MAP_KEYS, actionformer[1], strict=True)),
-        "bmn": dict(zip(RECALL_KEYS, bmn[1], strict=True)),
-    }
-    heads: tuple[str, ...] = ("gtad", "actionformer", "bmn")
-    return Experiment("table3", "Table 3: three heads", (Variant("SoLa", base),), heads, before, after)
-
-
-def table5(base: Recipe, head: str) -> Experiment:
-    """K of the target and the step s."""
-    settings = {
-        (4, 8): (0.5016, 0.3492, 0.0817, 0.3435),
-        (8, 8): (0.5059, 0.3529, 0.0794, 0.3453),
-        (32, 8): (0.5080, 0.3533, 0.0856, 0.3480),
-        (16, 2): (0.5063, 0.3539, 0.0823, 0.3469),
-        (16, 4): (0.5096, 0.3561, 0.0765, 0.3483),
-        (16, 12): (0.5088, 0.3537, 0.0758, 0.3464),
-        (16, 8): (0.5117, 0.3570, 0.0831, 0.3499),
-    }
-    variants = tuple(
-        Variant(f"K={k}, s={step}", base.override(k=float(k), step=step), dict(zip(MAP_KEYS, reported, strict=True)))
-        for (k, step), reported in settings.items()
-    )
-    return Experiment("table5", "Table 5: K of the target and the step s", variants, (head,), {"gtad": BASELINE})
-
-
-def table6(base: Recipe, head: str) -> Experiment:
-    """The projector on one side of the similarity map, or none."""
-    symmetric = dict(zip(MAP_KEYS, (0.4975, 0.3458, 0.0690, 0.3373), strict=True))
-    variants = (
-        Variant("symmetric", base.override(projector="symmetric"), symmetric),
-        Variant("asymmetric", base.override(projector="asymmetric"), SOLA),
-    )
-    title = "Table 6: the projector"
-    return Experiment("table6", title, variants, (head,), {"gtad": BASELINE}, stability=True)
-
-
-def figure1(base: Recipe, head: str) -> Experiment:
-    """The main comparison over many seeds, of head and module."""
-    variants = (Variant("SoLa", base, SOLA),)
-    return Experiment("figure1", "Figure 1: error bars", variants, (head,), {"gtad": BASELINE})
-
-
-def section_c(base: Recipe, head: str) -> Experiment:
-    """The local-similarity assumption; no head is trained."""
-    return Experiment("sectionC", "Section C: the local-similarity assumption", (Variant("SoLa", base),), ())
-
-
-EXPERIMENTS: Mapping[ExperimentName, Callable[[Recipe, str], Experiment]] = {
-    "table1": table1,
-    "table2": table2,
-    "table3": table3,
-    "table5": table5,
-    "table6": table6,
-    "figure1": figure1,
-    "sectionC": section_c,
+VARIANTS: Mapping[ExperimentName, tuple[str, Mapping[str, tuple[Mapping[str, Any], Published | None]]]] = {
+    "table1": (
+        "Table 1: the form of the module",
+        {
+            "SoLa, direct": ({"form": "direct"}, _map(0.5074, 0.3535, 0.0829, 0.3466)),
+            "SoLa, adapter": ({"form": "adapter"}, SOLA),
+        },
+    ),
+    "table2": (
+        "Table 2: the loss",
+        {
+            "NT-Xent": ({"loss": "nt_xent"}, None),
+            "softened, inside": ({"loss": "softened_inside"}, _map(0.4599, 0.3060, 0.0717, 0.3034)),
+            "softened, outside": ({"loss": "softened_outside"}, _map(0.5021, 0.3514, 0.0840, 0.3440)),
+            "similarity matching": ({"loss": "similarity_matching"}, SOLA),
+        },
+    ),
+    "table3": ("Table 3: three detectors", {"SoLa": ({}, SOLA)}),
+    "table5": (
+        "Table 5: K of the target and the step s",
+        {
+            "K=4, s=8": ({"k": 4.0, "step": 8}, _map(0.5016, 0.3492, 0.0817, 0.3435)),
+            "K=8, s=8": ({"k": 8.0, "step": 8}, _map(0.5059, 0.3529, 0.0794, 0.3453)),
+            "K=32, s=8": ({"k": 32.0, "step": 8}, _map(0.5080, 0.3533, 0.0856, 0.3480)),
+            "K=16, s=2": ({"k": 16.0, "step": 2}, _map(0.5063, 0.3539, 0.0823, 0.3469)),
+            "K=16, s=4": ({"k": 16.0, "step": 4}, _map(0.5096, 0.3561, 0.0765, 0.3483)),
+            "K=16, s=12": ({"k": 16.0, "step": 12}, _map(0.5088, 0.3537, 0.0758, 0.3464)),
+            "K=16, s=8": ({"k": 16.0, "step": 8}, SOLA),
+        },
+    ),
+    "table6": (
+        "Table 6: the projector",
+        {
+            "symmetric": ({"projector": "symmetric"}, _map(0.4975, 0.3458, 0.0690, 0.3373)),
+            "asymmetric": ({"projector": "asymmetric"}, SOLA),
+        },
+    ),
+    "figure1": ("Figure 1: error bars", {"SoLa": ({}, SOLA)}),
+    "sectionC": ("Section C: the local-similarity assumption", {"SoLa": ({}, None)}),
 }
+"""Title of each experiment, and its modules: what they change in a recipe, and the published figures with G-TAD."""
+
+TABLE3: Mapping[str, tuple[Published, Published]] = {
+    "gtad": (BASELINE, SOLA),
+    "actionformer": (_map(0.5022, 0.3381, 0.0775, 0.3319), _map(0.5164, 0.3481, 0.0802, 0.3421)),
+    "bmn": (_recall(0.3359, 0.5679, 0.7505, 0.6716), _recall(0.3425, 0.5775, 0.7586, 0.6807)),
+}
+"""Published figures of each detector on raw features and after SoLa."""
+
+
+def experiment(name: ExperimentName, base: Recipe, detector: str) -> Experiment:
+    """An experiment whose modules vary the recipe `base`; table3 has its own detectors, section C none."""
+    title, variants = VARIANTS[name]
+    modules = tuple(Variant(row, base.override(**changed), figures) for row, (changed, figures) in variants.items())
+    if name == "table3":
+        before, after = ({key: both[i] for key, both in TABLE3.items()} for i in (0, 1))
+        return Experiment(name, title, modules, tuple(TABLE3), before, after)
+    detectors = () if name == "sectionC" else (detector,)
+    return Experiment(name, title, modules, detectors, {"gtad": BASELINE}, stability=name == "table6")
+
+
+def default_seeds(experiment: ExperimentName, recipe: str, *, quick: bool) -> int:
+    """Seeds of module and detector: the supplement's in Figure 1."""
+    if quick:
+        return QUICK_SEEDS
+    return FIGURE_1_SEEDS.get(recipe, SEEDS) if experiment == "figure1" else SEEDS
+
+
+def quick_module(recipe: Recipe) -> Recipe:
+    """The recipe, with a training so short that it only shows that everything runs."""
+    return recipe.override(hidden=64, projector_hidden=64, epochs=30, windows_per_video=4, batch_size=64)

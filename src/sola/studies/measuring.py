@@ -1,4 +1,4 @@
-"""Metrics of a detector's run on the test videos, and the same under resampled test videos."""
+"""Metrics of a detector's run on the test videos and on bootstrap draws of them; summaries and comparisons of rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,9 @@ from sola.evaluation.metrics.average_recall import average_recall, retrieval
 from sola.evaluation.metrics.matching import match
 from sola.evaluation.metrics.protocol import ACTIVITYNET
 from sola.evaluation.metrics.resampling import resampled_average_precision, resampled_average_recall
-from sola.evaluation.results import Metric
-from sola.studies.work import DETECTIONS, PROPOSALS
+from sola.evaluation.results import Comparison, Metric, Row, compare_rows
+from sola.evaluation.statistics import Resampled, Summary, summarize
+from sola.studies.runs import DETECTIONS, PROPOSALS
 
 RECALL_AT = (1, 10, 100)
 """Proposals per video of the average recalls."""
@@ -24,33 +25,32 @@ DRAWS = 2000
 """Bootstrap replicates of the test videos."""
 
 
-def metrics(tiou: Sequence[float]) -> tuple[Metric, ...]:
-    """The columns: mAP at the first, the middle and the last threshold, their average, and average recall."""
-    shown = sorted({tiou[0], tiou[len(tiou) // 2], tiou[-1]})
-    at = [Metric(f"mAP@{threshold_name(one)}", f"mAP@{threshold_name(one)}") for one in shown]
-    recall = [Metric(f"AR@{count}", f"AR@{count}") for count in RECALL_AT]
-    return (*at, Metric("average_mAP", "average mAP"), *recall, Metric("AUC", "AUC"))
-
-
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Every metric of one run as a fraction, and under each draw of the test videos."""
+    """Metrics of one run as fractions, by key, and under each draw of the test videos."""
 
     values: Mapping[str, float]
     draws: Mapping[str, Float[np.ndarray, " draws"]]
 
 
+def metrics(tiou: Sequence[float]) -> tuple[Metric, ...]:
+    """Columns: mAP at the first, middle and last threshold, average mAP, average recalls, AUC."""
+    shown = sorted({tiou[0], tiou[len(tiou) // 2], tiou[-1]})
+    at = [*(f"mAP@{threshold_name(one)}" for one in shown), "average_mAP", *(f"AR@{count}" for count in RECALL_AT)]
+    return tuple(Metric(key, key.replace("_", " ")) for key in (*at, "AUC"))
+
+
 def video_draws(videos: int) -> Int[np.ndarray, "draws videos"]:
-    """How often each test video is drawn, the same for every run and every call."""
+    """How often each test video is drawn; the same in every call."""
     drawn: Int[np.ndarray, "draws videos"]
     drawn = np.random.default_rng(0).multinomial(videos, np.full(videos, 1 / videos), size=DRAWS)
     return drawn
 
 
 def measure(data: DataSource, run: Path, tiou: Sequence[float]) -> Measured:
-    """Measure the detections and proposals of a finished run against the test videos; thresholds of mAP are `tiou`.
+    """Measure the detections and proposals of a finished run on the test videos.
 
-    mAP is ActivityNet's; average recall is taken at its thresholds, .5 to .95. The draws are the same for every run.
+    mAP is ActivityNet's at the thresholds `tiou`; average recall is taken at tIoU .5 to .95.
     """
     annotations = data.open_annotations().subset(data.test_subset)
     detections = join(read_detections(run / DETECTIONS), annotations, labeled=True, id_prefix=data.id_prefix)
@@ -75,3 +75,40 @@ def measure(data: DataSource, run: Path, tiou: Sequence[float]) -> Measured:
     draws["AUC"] = np.trapezoid(recalls, curve.number, axis=1) / curve.number[-1]
     shown = [metric.key for metric in metrics(tiou)]
     return Measured({key: values[key] for key in shown}, {key: draws[key] for key in shown})
+
+
+def summaries(seeds: Sequence[Measured], metrics: Sequence[Metric]) -> dict[str, Summary]:
+    """Summary of every metric over the seeds, with its interval over the test videos."""
+    return {
+        metric.key: summarize([seed.values[metric.key] for seed in seeds], _resampled(seeds, metric).replicates)
+        for metric in metrics
+    }
+
+
+def comparisons(
+    rows: Sequence[Row], measured: Mapping[str, Sequence[Measured]], metrics: Sequence[Metric], videos: int
+) -> tuple[Comparison, ...]:
+    """Compare the rows of every group in every metric.
+
+    Args:
+        rows: the rows.
+        measured: measurements of every seed, by the row's name.
+        metrics: the metrics.
+        videos: number of test videos.
+    """
+    return tuple(
+        comparison
+        for metric in metrics
+        for group in dict.fromkeys(row.group for row in rows)
+        for comparison in compare_rows(
+            [(row.name, row.kind, _resampled(measured[row.name], metric)) for row in rows if row.group == group],
+            metric.key,
+            videos,
+        )
+    )
+
+
+def _resampled(seeds: Sequence[Measured], metric: Metric) -> Resampled:
+    """Mean of a metric over the seeds, also under each draw of the test videos."""
+    mean = float(np.mean([seed.values[metric.key] for seed in seeds]))
+    return Resampled(mean, np.mean([seed.draws[metric.key] for seed in seeds], axis=0))

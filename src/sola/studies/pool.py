@@ -1,4 +1,4 @@
-"""Runs in processes of their own: several at once, each with its share of the cores, stopped together."""
+"""Runs in their own processes: several at once, each with its share of the cores, stopped together."""
 
 import multiprocessing
 import os
@@ -16,30 +16,28 @@ import torch
 from sola.core.errors import SolaError
 
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
-Done = Callable[[int, int], None]
 
 
 class Pool:
-    """So many processes; a job that fails, or an interrupt, stops them all at their next step.
+    """`jobs` processes; a job that fails, or an interrupt, stops all of them at their next step.
 
-    A process whose parent is gone, however it went, ends by itself: nobody else could stop it, and the run that it
-    holds is begun again by the next call.
+    A process whose parent has ended ends itself, so that it does not write into a run that the next call resumes.
     """
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
     def __enter__(self) -> "Pool":
-        threads = max(1, cores() // self.jobs)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # spawned, not forked: a fork of a process in which torch has threads may hang
         context = multiprocessing.get_context("spawn")
-        self._executor = ProcessPoolExecutor(self.jobs, context, _begin, (threads,))
+        self._executor = ProcessPoolExecutor(self.jobs, context, _begin, (max(1, cores // self.jobs),))
         return self
 
-    def run(self, jobs: Sequence[Job], done: Done = lambda done, total: None) -> list[Any]:
-        """Do all jobs, and return what they returned, in their order.
+    def run(self, jobs: Sequence[Job], done: Callable[[int, int], object] = lambda done, total: None) -> list[Any]:
+        """Run all jobs and return their results in order; `done` is called with the finished jobs and their number.
 
-        Raises what a job raised; SolaError when a process was killed.
+        Raises the exception of a job, or SolaError if a process was killed.
         """
         futures = [self._executor.submit(call, *arguments) for call, arguments in jobs]
         done(0, len(futures))
@@ -62,23 +60,16 @@ class Pool:
         self._executor.shutdown(cancel_futures=True)
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _begin(threads: int) -> None:
-    """What a process does first."""
+    """Initialize a process."""
     torch.set_num_threads(threads)
-    # Ctrl-C reaches every process of a terminal: a training answers it, the rest is the parent's to end
+    # Ctrl-C reaches every process of a terminal: a training handles it, the parent ends the rest
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
-    def end_with_it() -> None:
+    def end_with_parent() -> None:
         wait([parent.sentinel])
         os._exit(1)
 
-    threading.Thread(target=end_with_it, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()

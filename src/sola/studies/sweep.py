@@ -1,31 +1,31 @@
-"""The runs of one experiment: modules, controls, heads; several at once, none twice; then its rows."""
+"""The runs of one experiment: modules, controls and detectors, several at once; then its rows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from sola.core.files import read_json, write_json
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.journal import is_finished
-from sola.data.source import DataSource
+from sola.detectors import detector_family
 from sola.detectors.base import DetectorConfig
 from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
-from sola.evaluation.probe_result import ProbeResult
-from sola.evaluation.results import Kind, Results, Row, StudyResult
+from sola.evaluation.results import Kind, Row, StudyResult
 from sola.evaluation.tables import study_lead
-from sola.studies.catalog import CLASSES, RAW, TEST_VIDEOS, TRAINING_VIDEOS, Experiment, Variant
-from sola.studies.measuring import Measured, measure, metrics
-from sola.studies.outcome import comparisons, summaries
+from sola.studies.catalog import CLASSES, RAW, TEST_VIDEOS, TRAINING_VIDEOS
+from sola.studies.measuring import Measured, measure, metrics, summaries
 from sola.studies.pool import Job, Pool
-from sola.studies.work import FEATURES, make_controls, make_head, make_module
-from sola.studies.workspace import Workspace
+from sola.studies.runs import FEATURES, make_controls, make_detector
+from sola.studies.study import Progress, Study
 
-KINDS: tuple[tuple[str, ...], ...] = (
+CONTROLS: tuple[tuple[str, ...], ...] = (
     ("centered",),
     tuple(f"average {width}" for width in WIDTHS),
     tuple(f"centered, average {width}" for width in WIDTHS),
@@ -35,148 +35,106 @@ KINDS: tuple[tuple[str, ...], ...] = (
     ("untrained direct",),
     ("untrained residual",),
 )
-"""Controls of a kind: a head stands on the one of each that linear evaluation finds best."""
-
-Say = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and of how much."""
+"""Controls by kind: detectors are trained on the best of each kind in linear evaluation."""
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """One experiment on one data set."""
+class Base:
+    """Features that detectors are trained on."""
 
-    experiment: Experiment
-    workspace: Workspace
-    data: DataSource
-    heads: Mapping[str, DetectorConfig]
-    seeds: int
+    name: str
+    kind: Kind
+    folders: Sequence[Path | None]
+    """Features of each seed; None for raw features."""
+    modules: Sequence[Path] = ()
+    """Runs of the modules, one per seed."""
+
+
+@dataclass(frozen=True)
+class Sweep(Study):
+    """An experiment that trains detectors."""
+
+    detectors: Mapping[str, DetectorConfig]
     tiou: tuple[float, ...]
     controls: bool = True
-    """Whether heads stand on controls too; linear evaluation has them all in any case."""
+    """Whether detectors are trained on controls too; linear evaluation always has all of them."""
 
-    def module(self, variant: Variant, seed: int) -> Path:
-        """The run of a variant's module."""
-        return self.workspace.module(variant.recipe.override(seed=seed))
-
-    def modules(self) -> list[Job]:
-        """Training and transforming of every module."""
-        return [
-            (make_module, (self.data, variant.recipe.override(seed=seed), self.module(variant, seed)))
-            for seed in range(self.seeds)
-            for variant in self.experiment.variants
-        ]
-
-    def linear(self) -> dict[str, Any]:
-        """Linear evaluation of all modules, raw features and every control as JSON: ridge, all labels; done once."""
-        modules = [
-            self.workspace.relative(self.module(variant, seed))
-            for variant in self.experiment.variants
-            for seed in range(self.seeds)
-        ]
-        path = self.workspace.linear(modules)
-        if not path.is_file():
-            write_json(path, self._probed().to_json())
-        found: dict[str, Any] = read_json(path, "linear evaluation")
-        return found
-
-    def _probed(self) -> ProbeResult:
-        compared = {
-            variant.name: [FeatureSet.open(self.module(variant, seed) / FEATURES) for seed in range(self.seeds)]
-            for variant in self.experiment.variants
-        }
-        return probe(
-            self.data.open(),
-            compared,
-            solver="ridge",
-            seeds=self.seeds,
-            train_subset=self.data.train_subset,
-            test_subset=self.data.test_subset,
-        )
-
-    def chosen_controls(self, linear: Mapping[str, Any]) -> tuple[str, ...]:
-        """The control of each kind with the best ROC-AUC on the test videos, which favors the controls."""
-        if not self.controls:
-            return ()
-        measured = {row["name"]: row["roc_auc"]["mean"] for row in linear["rows"] if row["kind"] == "control"}
-        chosen = []
-        for kind in KINDS:
-            # of several variants each has its own untrained likeness; the last one is the module as published
-            chosen.append(max(kind, key=lambda name: measured.get(name, -np.inf)))
-        return tuple(chosen)
-
-    def control(self, name: str, seed: int) -> Path:
-        """The features of a control; only modules without training depend on the seed."""
-        like = self.experiment.variants[-1].recipe.override(seed=seed) if name.startswith("untrained") else None
-        return self.workspace.control(name, like)
-
-    def control_jobs(self, chosen: Sequence[str]) -> list[Job]:
-        """Writing of the chosen controls."""
-        jobs: list[Job] = []
-        for seed in range(self.seeds):
-            names = [name for name in chosen if seed == 0 or name.startswith("untrained")]
-            folders = {name: self.control(name, seed) for name in names}
-            like = self.module(self.experiment.variants[-1], seed) / FEATURES
-            if any(not is_finished(folder) for folder in folders.values()):
-                jobs.append((make_controls, (self.data, folders, like, seed)))
-        return jobs
-
-    def bases(self, chosen: Sequence[str]) -> dict[str, tuple[Kind, list[Path | None]]]:
-        """What heads stand on: the name of each, its kind, and its features for every seed (None: raw)."""
-        seeds = range(self.seeds)
-        raw: list[Path | None] = [None] * self.seeds
-        bases: dict[str, tuple[Kind, list[Path | None]]] = {RAW: ("raw", raw)}
-        for name in chosen:
-            bases[name] = ("control", [self.control(name, seed) for seed in seeds])
-        for variant in self.experiment.variants:
-            bases[variant.name] = ("compared", [self.module(variant, seed) / FEATURES for seed in seeds])
-        return bases
-
-    def head(self, head: str, features: Path | None, seed: int) -> tuple[DetectorConfig, Path]:
-        """Config and run of a head."""
-        config = replace(self.heads[head], seed=seed)
-        return config, self.workspace.head(config, features)
-
-    def run(self, pool: Pool, say: Say) -> StudyResult:
+    def run(self, pool: Pool, progress: Progress) -> StudyResult:
         """Run what is missing, measure, and return the result.
 
         Raises SolaError for bad data.
         """
-        pool.run(self.modules(), lambda done, total: say("modules", done, total))
-        say("linear evaluation", 0, 1)
-        linear = self.linear()
-        chosen = self.chosen_controls(linear)
-        pool.run(self.control_jobs(chosen), lambda done, total: say("controls", done, total))
-        bases = self.bases(chosen)
-        runs = {
-            (head, base, seed): self.head(head, features[seed], seed)
-            for seed in range(self.seeds)
-            for head in self.experiment.heads
-            for base, (_, features) in bases.items()
+        seeds = range(self.seeds)
+        modules = self.train_modules(pool, progress)
+        progress("linear evaluation", 0, 1)
+        linear = self._linear(modules)
+        bases = [Base(RAW, "raw", [None] * self.seeds)]
+        if self.controls:
+            bases += self._train_controls(best_controls(linear), list(modules.values())[-1], pool, progress)
+        bases += [Base(name, "compared", [run / FEATURES for run in of], of) for name, of in modules.items()]
+        configs = {
+            (detector, base.name, seed): replace(self.detectors[detector], seed=seed)
+            for seed in seeds
+            for detector in self.experiment.detectors
+            for base in bases
         }
+        folders = {base.name: base.folders for base in bases}
+        runs = {key: self.workspace.detector(config, folders[key[1]][key[2]]) for key, config in configs.items()}
         jobs: list[Job] = [
-            (make_head, (self.data, bases[base][1][seed], config, run))
-            for (_, base, seed), (config, run) in runs.items()
+            (make_detector, (self.data, folders[key[1]][key[2]], configs[key], run)) for key, run in runs.items()
         ]
-        pool.run(jobs, lambda done, total: say("heads", done, total))
-        found: list[Measured] = pool.run(
-            [(measure, (self.data, run, self.tiou)) for _, run in runs.values()],
-            lambda done, total: say("metrics", done, total),
-        )
-        by_run = dict(zip(runs, found, strict=True))
-        rows, measured = [], {}
-        for head in self.experiment.heads:
-            for base, (kind, features) in bases.items():
-                seeds = range(self.seeds)
-                of_seeds = [by_run[head, base, seed] for seed in seeds]
-                row = self._row(head, base, kind, features, of_seeds, [runs[head, base, seed][1] for seed in seeds])
-                rows.append(row)
-                measured[row.name] = of_seeds
-        return self._result(rows, measured, linear)
+        pool.run(jobs, partial(progress, "detectors"))
+        jobs = [(measure, (self.data, run, self.tiou)) for run in runs.values()]
+        by_run = dict(zip(runs, pool.run(jobs, partial(progress, "metrics")), strict=True))
 
-    @cached_property
-    def comparable(self) -> bool:
-        """Whether the data are those of the published figures, as far as annotations and available features tell."""
-        data = self.data.open()
+        comparable = self._is_comparable(self.data.open())
+        videos = len(self.data.open_annotations().subset(self.data.test_subset).videos)
+        rows, measured = [], {}
+        for detector in self.experiment.detectors:
+            for base in bases:
+                keys = [(detector, base.name, seed) for seed in seeds]
+                of_seeds = [by_run[key] for key in keys]
+                rows.append(self._row(detector, base, comparable, of_seeds, [runs[key] for key in keys]))
+                measured[rows[-1].name] = of_seeds
+        result = self.result(
+            rows, measured, metrics(self.tiou), videos, "", linear=linear, stability=self.experiment.stability
+        )
+        return msgspec.structs.replace(result, lead=study_lead(result, self.seeds, videos))
+
+    def _linear(self, modules: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
+        """Linear evaluation of raw features, all modules and every control as JSON: ridge, all labels; done once."""
+        path = self.workspace.linear([self.workspace.relative(run) for runs in modules.values() for run in runs])
+        if not path.is_file():
+            result = probe(
+                self.data.open(),
+                {name: [FeatureSet.open(run / FEATURES) for run in runs] for name, runs in modules.items()},
+                solver="ridge",
+                seeds=self.seeds,
+                train_subset=self.data.train_subset,
+                test_subset=self.data.test_subset,
+            )
+            write_json(path, result.to_json())
+        found: dict[str, Any] = read_json(path, "linear evaluation")
+        return found
+
+    def _train_controls(
+        self, names: Sequence[str], modules: Sequence[Path], pool: Pool, progress: Progress
+    ) -> list[Base]:
+        """Write the features of controls; untrained ones depend on the seed and resemble these modules."""
+        folders = {
+            name: [self.workspace.control(name, run if name.startswith("untrained") else None) for run in modules]
+            for name in names
+        }
+        jobs: list[Job] = []
+        for seed, run in enumerate(modules):
+            of_seed = {name: folders[name][seed] for name in names if seed == 0 or name.startswith("untrained")}
+            if not all(map(is_finished, of_seed.values())):
+                jobs.append((make_controls, (self.data, of_seed, run / FEATURES, seed)))
+        pool.run(jobs, partial(progress, "controls"))
+        return [Base(name, "control", of_seeds) for name, of_seeds in folders.items()]
+
+    def _is_comparable(self, data: Dataset) -> bool:
+        """Whether the data have the size of those of the published figures."""
         return (
             len(data.classes) == CLASSES
             and len(data.subset(self.data.train_subset)) >= TRAINING_VIDEOS
@@ -184,46 +142,38 @@ class Sweep:
         )
 
     def _row(
-        self,
-        head: str,
-        base: str,
-        kind: Kind,
-        features: Sequence[Path | None],
-        measured: Sequence[Measured],
-        runs: Sequence[Path],
+        self, detector: str, base: Base, comparable: bool, measured: Sequence[Measured], runs: Sequence[Path]
     ) -> Row:
-        variant = next((one for one in self.experiment.variants if one.name == base), None)
-        by_head = {"raw": self.experiment.baseline, "compared": self.experiment.published}.get(kind) or {}
-        published = by_head.get(head, variant.published if variant else None)
-        raw = tuple(str(path.absolute()) for path in self.data.features)
-        modules = [self.module(variant, seed) for seed in range(self.seeds)] if variant else []
+        reported = next((v.published for v in self.experiment.variants if v.name == base.name), None)
+        by_detector = {"raw": self.experiment.baseline, "compared": self.experiment.published}.get(base.kind) or {}
+        published = by_detector.get(detector, reported)
+        relative = self.workspace.relative
         return Row(
-            name=f"{head}: {base}" if len(self.experiment.heads) > 1 else base,
-            kind=kind,
+            name=f"{detector}: {base.name}" if len(self.experiment.detectors) > 1 else base.name,
+            kind=base.kind,
             summaries=summaries(measured, metrics(self.tiou)),
-            group=head,
+            group=detector,
             published=None if published is None else dict(published),
-            comparable=self.comparable,
-            features=raw if kind == "raw" else tuple(self.workspace.relative(path) for path in features if path),
-            modules=tuple(map(self.workspace.relative, modules)),
-            heads=tuple(map(self.workspace.relative, runs)),
+            comparable=comparable,
+            features=tuple(relative(path) for path in base.folders if path) or self.raw_features,
+            modules=tuple(map(relative, base.modules)),
+            detectors=tuple(map(relative, runs)),
         )
 
-    def _result(
-        self, rows: Sequence[Row], measured: Mapping[str, Sequence[Measured]], linear: dict[str, Any]
-    ) -> StudyResult:
-        columns = metrics(self.tiou)
-        videos = len(self.data.open_annotations().subset(self.data.test_subset).videos)
-        results = Results(metrics=columns, rows=tuple(rows), comparisons=comparisons(rows, measured, columns, videos))
-        return StudyResult(
-            experiment=self.experiment.name,
-            title=self.experiment.title,
-            lead=study_lead(results, self.seeds, videos),
-            data=self.data,
-            seeds=self.seeds,
-            metrics=results.metrics,
-            rows=results.rows,
-            comparisons=results.comparisons,
-            linear=linear,
-            stability=self.experiment.stability,
-        )
+
+def best_controls(linear: Mapping[str, Any]) -> list[str]:
+    """The control of each kind with the best ROC-AUC on the test videos, which favors the controls."""
+    measured = {row["name"]: row["roc_auc"]["mean"] for row in linear["rows"] if row["kind"] == "control"}
+    return [max(kind, key=lambda name: measured.get(name, -np.inf)) for kind in CONTROLS]
+
+
+def detector_configs(
+    names: Iterable[str], detector_recipe: str | None, recipe: str, *, quick: bool
+) -> dict[str, DetectorConfig]:
+    """Configs of detectors by name: of `detector_recipe`, or else of the module's recipe, or of "anet"."""
+    configs = {}
+    for name in names:
+        family = detector_family(name)
+        chosen = detector_recipe or (recipe if recipe in family.recipes else "anet")
+        configs[name] = family.recipe("quick" if quick else chosen)
+    return configs

@@ -1,8 +1,8 @@
-"""Where the runs of experiments lie: one folder for one data set, in which experiments share what they have in common.
+"""Folders of runs: one workspace for one data set, in which experiments share the runs that they have in common.
 
-OUT/data.json says what the data are, OUT/modules, OUT/controls and OUT/heads hold runs by name, OUT/linear what linear
-evaluation said of modules, OUT/NAME what an experiment found. A run's name has a digest of all that determines it, so
-that equal settings are one run.
+OUT/data.json says what the data are, OUT/modules, OUT/controls and OUT/detectors hold runs by name, OUT/linear the
+linear evaluations, OUT/NAME the result of an experiment. A run's name has a digest of everything that determines it, so
+equal settings are one run.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
 from sola.softlanding.recipes import Recipe
 
-OURS = {"synthetic", ".lock"}
-"""What may be there before experiments are."""
+ALLOWED = {"synthetic", ".lock"}
+"""Entries that a new workspace may have."""
 DIGITS = 10
-"""Of a digest in a run's name."""
+"""Length of a digest."""
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,24 @@ class Workspace:
     folder: Path
 
     def module(self, recipe: Recipe) -> Path:
-        """The run of a module, whose features lie in `features` in it."""
+        """The run of a module; its features are in `features`."""
         values = recipe.values
-        name = "{form} {loss} k{k} s{step} {seed}".format(**values)
-        return self.folder / "modules" / _key(name, values)
+        return self.folder / "modules" / _key("{form} {loss} k{k} s{step} {seed}".format(**values), values)
 
-    def control(self, name: str, like: Recipe | None) -> Path:
-        """The features of a control; a module without training resembles one that was trained, whose seed it has."""
-        if like is None:
-            return self.folder / "controls" / _key(name, name)
-        return self.folder / "controls" / _key(f"{name} {like.values['seed']}", [name, like.values])
+    def control(self, name: str, like: Path | None) -> Path:
+        """The features of a control; an untrained one resembles the module of the run `like`."""
+        of = () if like is None else (like.name,)
+        return self.folder / "controls" / _key(" ".join((name, *of)), (name, *of))
 
-    def head(self, config: DetectorConfig, features: Path | None) -> Path:
-        """The run of a head on raw features, or on those in a folder of this workspace."""
+    def detector(self, config: DetectorConfig, features: Path | None) -> Path:
+        """The run of a detector on raw features, or on those in a folder of this workspace."""
         base = "raw" if features is None else features.relative_to(self.folder).parts[1]
-        return self.folder / "heads" / _key(f"{config.model} {config.seed} {base}", [dataclasses.asdict(config), base])
+        name = f"{config.model} {config.seed} {base}"
+        return self.folder / "detectors" / _key(name, [dataclasses.asdict(config), base])
 
     def linear(self, modules: Sequence[str]) -> Path:
         """Linear evaluation of these modules' runs beside raw features and controls."""
         return self.folder / "linear" / f"{_key('', list(modules))}.json"
-
-    def result(self, experiment: str) -> Path:
-        """The folder of what an experiment found."""
-        return self.folder / experiment
 
     def relative(self, path: Path) -> str:
         """A path of this workspace as results have it."""
@@ -65,13 +60,12 @@ class Workspace:
 
     @contextmanager
     def claimed_for(self, data: DataSource) -> Iterator[None]:
-        """Keep the folder for one process, and for one data set.
+        """Lock the folder for this process and this data set.
 
-        Raises SolaError when another process is at work in it, when it was begun with other data, or holds something
-        else.
+        Raises SolaError if another process holds it, or it has other data or something else in it.
         """
         path = self.folder / "data.json"
-        if self.folder.exists() and not path.is_file() and not {one.name for one in self.folder.iterdir()} <= OURS:
+        if self.folder.exists() and not path.is_file() and not {one.name for one in self.folder.iterdir()} <= ALLOWED:
             raise SolaError(f"{self.folder}: exists and holds no experiments; choose another --out")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -82,8 +76,8 @@ class Workspace:
             write_json(path, wanted)
         before = read_json(path, "the data of experiments")
         for name, value in wanted.items():
-            if not isinstance(before, dict) or before.get(name) != value:
-                was = before.get(name) if isinstance(before, dict) else before
+            was = before.get(name) if isinstance(before, dict) else before
+            if was != value:
                 raise SolaError(
                     f"{self.folder}: its experiments have {name}={was}, now it is {value}; choose another --out for "
                     "other data"
@@ -93,12 +87,12 @@ class Workspace:
                 yield
         except Timeout:
             raise SolaError(
-                f"{self.folder}: another `sola reproduce` is at work in it; wait for it, or stop it"
+                f"{self.folder}: another `sola reproduce` is running in it; wait for it, or stop it"
             ) from None
 
 
 def _key(name: str, determined_by: object) -> str:
-    """A name for people and a digest for certainty."""
+    """A readable name with a digest."""
     digest = hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:DIGITS]
     slug = re.sub(r"[^a-z0-9.=]+", "-", name.lower()).strip("-")
     return f"{slug}-{digest}" if slug else digest

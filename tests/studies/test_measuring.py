@@ -10,8 +10,7 @@ import pytest
 from sola.data.source import DataSource, decode_path
 from sola.evaluation.results import Comparison, Kind, Metric, Results, Row, StudyResult, read_result
 from sola.evaluation.tables import study_lead, study_markdown
-from sola.studies.measuring import Measured
-from sola.studies.outcome import comparisons, summaries
+from sola.studies.measuring import Measured, comparisons, summaries
 
 METRIC = Metric("average_mAP", "average mAP")
 Measurement = tuple[Row, list[Measured]]
@@ -47,7 +46,7 @@ def test_compared_rows_meet_raw_and_every_control_and_controls_meet_raw() -> Non
     }
 
 
-def test_rows_of_different_heads_are_not_compared() -> None:
+def test_rows_of_different_detectors_are_not_compared() -> None:
     other = [row("bmn: raw", "raw", 0.1, "bmn"), row("bmn: SoLa", "compared", 0.2, "bmn")]
     found = compared([*ROWS, row("SoLa", "compared", 0.4), *other])
     assert ("bmn: SoLa", "bmn: raw") in {(c.row, c.against) for c in found}

@@ -3,7 +3,7 @@
 Features are noise (their values cost nothing); clips, targets, losses and steps are those of `sola train-detector`.
 Measured on some hundred videos and given a video, so that an epoch of all 9,649 can be reckoned.
 
-    python benchmarks/speed/localization_epoch.py ANNOTATIONS.json [--videos 500] [--model bmn]
+    python benchmarks/speed/detector_epoch.py ANNOTATIONS.json [--videos 500] [--model bmn]
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""The three heads on raw features, on the best control, and after SoLa with each recipe.
+"""Three detectors on raw features, on the best control, and after SoLa with each recipe.
 
-cd benchmarks && python -m rendered.study.heads OUT RUNS [--sets NAME ...] [--part validation|testing] [--seeds 3]
+cd benchmarks && python -m rendered.study.detectors OUT RUNS [--sets NAME ...] [--part validation|testing] [--seeds 3]
 
 The best control is that of linear evaluation on validation videos (ridge, all labels), from OUT/facts.json.
-Seed i of a head stands on seed i of the module. Heads are those of the recipes, made as small as 80 videos of a minute
-allow; they were set on raw features and validation videos, and the last epoch is taken. Writes RUNS/SET/heads/ (each
-run) and RUNS/SET/PART-HEAD.json.
+Seed i of a detector takes the features of seed i of the module. Detectors have the settings of their recipes, with
+shorter trainings for 80 videos of a minute, chosen on raw features and validation videos; the last epoch is evaluated.
+Writes RUNS/SET/detectors/ (each run) and RUNS/SET/PART-DETECTOR.json.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,23 +25,22 @@ from sola.data.source import DataSource
 from sola.detectors import detector_family
 from sola.detectors.base import DetectorConfig
 from sola.detectors.train import train_detector
-from sola.evaluation.controls import fit_controls
 from sola.evaluation.metrics import thresholds
 from sola.evaluation.statistics import Resampled, compare_family, summarize
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
-from sola.studies.work import DETECTIONS, write_control, write_found
+from sola.studies.runs import DETECTIONS, fitted, write_control, write_found
 
 BASES = ("raw", "best control", *RECIPES_SHOWN.values())
 TIOU = {"long": thresholds(0.5, 0.95, 0.05), "short": thresholds(0.3, 0.7, 0.1)}
-"""Of the average mAP: ActivityNet's and THUMOS14's."""
-HEADS = ("BMN", "G-TAD", "ActionFormer")
-FIGURES = {"average_mAP": "average mAP", "AR@100": "AR@100"}
-"""What is reported: its key, and how it is called."""
+"""tIoU thresholds of the average mAP: ActivityNet's and THUMOS14's."""
+DETECTORS = ("BMN", "G-TAD", "ActionFormer")
+METRICS = {"average_mAP": "average mAP", "AR@100": "AR@100"}
+"""Title of each reported metric, by its key."""
 
 
-def head_configs(timeline: str) -> dict[str, DetectorConfig]:
-    """The three heads; long actions on whole videos of 100 units, short ones in windows of 128 half seconds."""
+def detector_configs(timeline: str) -> dict[str, DetectorConfig]:
+    """Configs by name; long actions on whole videos of 100 units, short ones in windows of 128 half seconds."""
     few = {"batch_size": 4, "epochs": 8, "decay_every": 6}
     where: dict[str, Any] = (
         {} if timeline == "long" else {"length": 128, "window_size": 256, "window_stride": 128, "max_duration": 20}
@@ -61,17 +60,16 @@ def write_best_control(folder: Path, runs: Path) -> None:
     data, out = Dataset.open(folder / "features", folder / "annotations.json"), runs / folder.name / "best-control"
     if out.is_dir():
         return
-    training = data.subset("training")
-    controls = fit_controls((training.read(video).astype(np.float32) for video in training.videos), {})
+    controls = fitted(data.subset("training"))
     measured = read_json(folder.parent / "facts.json", "facts")[folder.name]["ridge, all labels"]
-    # modules without training are another for every seed; they are rows of linear evaluation
+    # untrained modules differ by seed; they are rows of linear evaluation only
     best = max((control for control in controls if not control.seeded), key=lambda control: measured[control.name][0])
     write_control(data.features, best, 0, out)
     print(f"{folder.name}: the best control is {best.name!r}", flush=True)
 
 
 def base_features(folder: Path, runs: Path, base: str, seed: int) -> Dataset:
-    """What a head stands on."""
+    """Features that a detector is trained on, with the annotations."""
     features: Path | FeatureSet = folder / "features"
     if base == "best control":
         features = runs / folder.name / "best-control"
@@ -80,9 +78,9 @@ def base_features(folder: Path, runs: Path, base: str, seed: int) -> Dataset:
     return Dataset.open(features, folder / "annotations.json")
 
 
-def run_of(folder: Path, runs: Path, head: str, base: str, seed: int) -> Path:
-    """Where a head's run is."""
-    return runs / folder.name / "heads" / f"{head}, {base}, {seed}"
+def run_of(folder: Path, runs: Path, name: str, base: str, seed: int) -> Path:
+    """Folder of a detector's run."""
+    return runs / folder.name / "detectors" / f"{name}, {base}, {seed}"
 
 
 def data_of(folder: Path, part: str) -> DataSource:
@@ -90,12 +88,12 @@ def data_of(folder: Path, part: str) -> DataSource:
     return DataSource((folder / "features",), folder / "annotations.json", test_subset=part)
 
 
-def localize(folder: Path, runs: Path, head: str, base: str, seed: int, part: str) -> Path:
-    """Train one head, and write what it finds in the videos of one part."""
-    out = run_of(folder, runs, head, base, seed)
+def run(folder: Path, runs: Path, name: str, base: str, seed: int, part: str) -> Path:
+    """Train one detector, and write its detections in the videos of one part."""
+    out = run_of(folder, runs, name, base, seed)
     if (out / part / DETECTIONS).is_file():
         return out
-    config = replace(head_configs(folder.name.split("-")[0])[head], seed=seed)
+    config = replace(detector_configs(folder.name.split("-")[0])[name], seed=seed)
     data = base_features(folder, runs, base, seed)
     detector = train_detector(data.subset("training"), config, out=out, resume=True, quiet=True)
     (out / part).mkdir(exist_ok=True)
@@ -103,23 +101,23 @@ def localize(folder: Path, runs: Path, head: str, base: str, seed: int, part: st
     return out
 
 
-def measure(folder: Path, runs: Path, head: str, part: str, seeds: int) -> Path:
-    """Measure a head on all it was trained on, unless that is done."""
-    path = runs / folder.name / f"{part}-{head}.json"
+def measure(folder: Path, runs: Path, name: str, part: str, seeds: int) -> Path:
+    """Measure a detector on every feature set, unless that is done."""
+    path = runs / folder.name / f"{part}-{name}.json"
     if path.exists():
         return path
     data, tiou = data_of(folder, part), TIOU[folder.name.split("-")[0]]
     found = {
-        base: [measure_run(data, run_of(folder, runs, head, base, seed) / part, tiou) for seed in range(seeds)]
+        base: [measure_run(data, run_of(folder, runs, name, base, seed) / part, tiou) for seed in range(seeds)]
         for base in BASES
     }
     videos = len(data.open_annotations().subset(part).videos)
-    write_json(path, {title: report(key, found, videos) for key, title in FIGURES.items()})
+    write_json(path, {title: report(key, found, videos) for key, title in METRICS.items()})
     return path
 
 
 def report(key: str, found: Mapping[str, Sequence[Measured]], videos: int) -> dict[str, object]:
-    """One figure of each base over the seeds, and each recipe against raw and the best control."""
+    """One metric of each feature set over the seeds, and each recipe against raw and the best control."""
     rows = {base: summarize([one.values[key] for one in seeds]) for base, seeds in found.items()}
     samples = {
         base: Resampled(rows[base].mean, np.mean([one.draws[key] for one in seeds], axis=0))
@@ -139,7 +137,7 @@ def report(key: str, found: Mapping[str, Sequence[Measured]], videos: int) -> di
 def main() -> None:
     """Train what is missing, and measure what is not measured yet."""
     parser = arguments(__doc__, seeds=3)
-    parser.add_argument("--heads", nargs="+", choices=HEADS, default=HEADS)
+    parser.add_argument("--detectors", nargs="+", choices=DETECTORS, default=DETECTORS)
     parser.add_argument("--part", choices=PARTS, default="validation", help="of the videos, the one that is scored")
     given = parser.parse_args()
     folders = [given.out / name for name in set_names(given.out, given.sets)]
@@ -147,14 +145,14 @@ def main() -> None:
         write_best_control(folder, given.runs)
     runs, seeds = given.runs, range(given.seeds)
     jobs = [
-        (folder, runs, head, base, seed, given.part)
+        (folder, runs, name, base, seed, given.part)
         for seed in seeds
-        for head in given.heads
+        for name in given.detectors
         for folder in folders
         for base in BASES
     ]
-    in_parallel(localize, jobs, given.workers)
-    jobs = [(folder, runs, head, given.part, given.seeds) for folder in folders for head in given.heads]
+    in_parallel(run, jobs, given.workers)
+    jobs = [(folder, runs, name, given.part, given.seeds) for folder in folders for name in given.detectors]
     in_parallel(measure, jobs, given.workers)
 
 

@@ -1,4 +1,4 @@
-"""What one run does: each function makes one folder of a workspace, and goes on where it was stopped."""
+"""What one run does: each function writes one folder of a workspace, and resumes if it was stopped."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ FEATURES, DETECTIONS, PROPOSALS = "features", "detections.json", "proposals.json
 
 
 def make_module(data: DataSource, recipe: Recipe, run: Path) -> None:
-    """Train a module on the training videos without their labels, and transform training and test videos."""
+    """Train a module on the training videos without labels, and transform training and test videos."""
     if is_finished(run / FEATURES):
         return
     everything = data.open()
@@ -38,15 +38,26 @@ def make_module(data: DataSource, recipe: Recipe, run: Path) -> None:
 
 
 def make_controls(data: DataSource, folders: Mapping[str, Path], like: Path, seed: int) -> None:
-    """Write the features of controls, by name; untrained ones resemble the module that made the features in `like`."""
+    """Write the features of controls, by name; untrained ones resemble the module whose features are in `like`."""
     missing = {name: folder for name, folder in folders.items() if not is_finished(folder)}
     if not missing:
         return
     everything = data.open()
-    training, chosen = everything.subset(data.train_subset).features, _measured(everything, data)
-    for name, control in fitted(training, FeatureSet.open(like)).items():
-        if name in missing:
-            write_control(chosen, control, seed, missing[name])
+    module = FeatureSet.open(like).manifest.sola
+    for control in fitted(
+        everything.subset(data.train_subset), None if module is None else UntrainedModule.like(module)
+    ):
+        if control.name in missing:
+            write_control(_measured(everything, data), control, seed, missing[control.name])
+
+
+def make_detector(data: DataSource, features: Path | None, config: DetectorConfig, run: Path) -> None:
+    """Train a detector on the training videos, and write its detections in the test videos."""
+    if (run / DETECTIONS).is_file():
+        return
+    base = data.open(features)
+    detector = train_detector(base.subset(data.train_subset), config, out=run, resume=True, quiet=True)
+    write_found(data, detector, base, run)
 
 
 def _measured(everything: Dataset, data: DataSource) -> FeatureSet:
@@ -55,17 +66,14 @@ def _measured(everything: Dataset, data: DataSource) -> FeatureSet:
     return everything.features.only(chain(*parts))
 
 
-def fitted(training: FeatureSet, like: FeatureSet | None) -> dict[str, Control]:
-    """All controls by name, fitted on the features of the training videos."""
-    untrained = {}
-    if like is not None and like.manifest.sola is not None:
-        untrained = {"": (UntrainedModule.like(like.manifest.sola),)}
-    videos = (training.read(video).astype(np.float32) for video in training.videos)
-    return {control.name: control for control in fit_controls(videos, untrained)}
+def fitted(training: Dataset, module: UntrainedModule | None = None) -> tuple[Control, ...]:
+    """All controls, fitted on the training videos; untrained ones only with a module that they resemble."""
+    videos = (training.features.read(video).astype(np.float32) for video in training.features.videos)
+    return fit_controls(videos, {} if module is None else {"": (module,)})
 
 
 def write_control(features: FeatureSet, control: Control, seed: int, out: Path) -> None:
-    """Write features as a control makes them."""
+    """Write features as a control changes them."""
     change = control.at_seed(seed)
     width = change(features.read(features.videos[0]).astype(np.float32)).shape[1]
 
@@ -78,25 +86,14 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
     run_job(RewriteJob(features, out, lambda: changed, manifest, {"control": control.name, "seed": seed}), Threads())
 
 
-def make_head(data: DataSource, features: Path | None, config: DetectorConfig, run: Path) -> None:
-    """Train a head on the training videos, and write what it finds in the test videos."""
-    if (run / DETECTIONS).is_file():
-        return
-    base = data.open(features)
-    detector = train_detector(base.subset(data.train_subset), config, out=run, resume=True, quiet=True)
-    write_found(data, detector, base, run)
-
-
 def write_found(data: DataSource, detector: TrainedDetector, base: Dataset, folder: Path) -> None:
-    """Write the proposals and detections of the test videos."""
+    """Write the proposals and detections of the test videos; the detections, written last, mark a finished run."""
     config, test = detector.config, base.subset(data.test_subset)
-    proposals = detect(detector, test, device=config.device)
-    detections = proposals
+    proposals = detections = detect(detector, test, device=config.device)
     if not config.predicts_classes:
         scores = None
         if data.classifier is not None:
             scores = read_scores(data.classifier, [video.id for video in test.videos], detector.classes)
         detections = name_proposals(detector, test, proposals, scores=scores)
     write_detections(folder / PROPOSALS, proposals, base.classes if config.predicts_classes else (UNLABELED,))
-    # last: a folder that has it is finished
     write_detections(folder / DETECTIONS, detections, base.classes)
