@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from sola.detectors import detector_family as detector_family
     from sola.detectors.detect import detect as detect
     from sola.detectors.detect import name_proposals as name_proposals
+    from sola.detectors.detect import propose as propose
     from sola.detectors.train import train_detector as train_detector
     from sola.detectors.trained import TrainedDetector as TrainedDetector
-    from sola.evaluation.detections import evaluate_detections as evaluate_detections
+    from sola.evaluation.detections import evaluate as evaluate
     from sola.evaluation.detections import evaluate_proposals as evaluate_proposals
     from sola.evaluation.probe import probe as probe
     from sola.evaluation.similarity import inspect as inspect
@@ -56,10 +57,10 @@ _NAMES = {
     "data.segments": "Segments",
     "data.timing": "SnippetGrid",
     "detectors": "DETECTORS detector_family",
-    "detectors.detect": "detect name_proposals",
+    "detectors.detect": "detect name_proposals propose",
     "detectors.train": "train_detector",
     "detectors.trained": "TrainedDetector",
-    "evaluation.detections": "evaluate_detections evaluate_proposals",
+    "evaluation.detections": "evaluate evaluate_proposals",
     "evaluation.probe": "probe",
     "evaluation.similarity": "inspect",
     "export": "to_fiftyone write_handover",

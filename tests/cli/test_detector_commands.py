@@ -19,7 +19,7 @@ from sola.data.dataset import Dataset
 from sola.data.detections import read_detections
 from sola.data.segments import SegmentTable
 from sola.detectors import detector_family
-from sola.detectors.detect import detect
+from sola.detectors.detect import propose
 from sola.detectors.train import train_detector
 from sola.detectors.trained import WEIGHTS
 from sola.evaluation.metrics.average_recall import average_recall
@@ -521,7 +521,7 @@ def test_on_an_easy_world_a_head_finds_nine_actions_in_ten(head: str, tmp_path: 
         )  # fmt: skip
         out = tmp_path / f"run{epochs}"
         detector = train_detector(data.subset("training"), config, out=out, quiet=True)
-        found = detect(detector, validation, device="cpu")
+        found = propose(detector, validation, device="cpu")
         truth, proposals = (
             SegmentTable.joined([one[video.id] for video in validation.videos])
             for one in ({video.id: video.segments for video in validation.videos}, found)

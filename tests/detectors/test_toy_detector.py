@@ -17,7 +17,7 @@ from sola.data.dataset import Dataset
 from sola.data.timing import Placement
 from sola.detectors import DETECTORS, detector_family
 from sola.detectors.clips import Clips
-from sola.detectors.detect import candidates, detect, name_proposals
+from sola.detectors.detect import candidates, name_proposals, propose
 from sola.detectors.task import DetectionTask
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
@@ -86,7 +86,7 @@ def test_it_is_trained_loaded_and_run_like_any_other(tmp_path: Path) -> None:
     trained = train_detector(data.subset("training"), "toy", out=run, classifier_epochs=2, quiet=True, device="cpu")
     loaded = TrainedDetector.load(run)
     assert loaded.config == trained.config == ToyConfig(classifier_epochs=2, device="cpu")
-    proposals = detect(loaded, test, device="cpu")
+    proposals = propose(loaded, test, device="cpu")
     assert set(proposals) == {video.id for video in test.videos}
     named = name_proposals(loaded, test, proposals)
     assert all(len(named[video]) == 2 * len(proposals[video]) for video in proposals)

@@ -28,6 +28,15 @@ class Detections:
     classes: tuple[str, ...]
     table: SegmentTable
 
+    @classmethod
+    def of(cls, segments: Mapping[str, Segments], classes: Sequence[str]) -> "Detections":
+        """Return the segments (seconds) of each video, by id, as one table."""
+        return cls(tuple(segments), tuple(classes), SegmentTable.joined(list(segments.values())))
+
+    def by_video(self) -> dict[str, Segments]:
+        """Return the segments (seconds) of each video, by id."""
+        return {video: self.table.take(self.table.video == index) for index, video in enumerate(self.videos)}
+
 
 class _Detection(msgspec.Struct, gc=False):
     """A detection; tools of THUMOS14 and HACS write numbers as strings, and proposals have no label."""

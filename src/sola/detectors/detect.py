@@ -1,4 +1,4 @@
-"""Trained detector × Dataset → segments: proposals or detections, in seconds."""
+"""Detecting actions in a data set with a trained detector: proposals and detections in seconds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,6 +11,7 @@ from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
 from sola.data.class_scores import VideoScores
 from sola.data.dataset import Dataset
+from sola.data.detections import UNLABELED, Detections
 from sola.data.features import none_left
 from sola.data.segments import Segments, SegmentTable
 from sola.detectors.base import Detector
@@ -24,8 +25,33 @@ VIDEOS_AT_A_TIME = 64
 """Number of videos whose candidates are in memory together."""
 
 
-@torch.inference_mode()
 def detect(
+    detector: TrainedDetector,
+    data: Dataset,
+    *,
+    scores: VideoScores | None = None,
+    combine: Literal["product", "sqrt"] = "product",
+    device: Device = "auto",
+    skipped: dict[str, str] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Detections:
+    """Detect the actions in every video: segments in seconds with class and score, best first.
+
+    The proposals of a detector without classes are named by `scores` or by its snippet classifier, and stay unlabeled
+    if it has neither. `skipped` gets the reasons for videos with bad files, by id in the features.
+
+    Raises SolaError as `propose` and `name_proposals` do.
+    """
+    segments = propose(detector, data, device=device, skipped=skipped, progress=progress)
+    if detector.config.predicts_classes:
+        return Detections.of(segments, detector.classes)
+    if scores is None and detector.classifier is None:
+        return Detections.of(segments, (UNLABELED,))
+    return Detections.of(name_proposals(detector, data, segments, scores=scores, combine=combine), detector.classes)
+
+
+@torch.inference_mode()
+def propose(
     detector: TrainedDetector,
     data: Dataset,
     *,

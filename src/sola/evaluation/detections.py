@@ -8,6 +8,7 @@ import numpy as np
 
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations
+from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, Detections
 from sola.data.ids import match_videos
 from sola.data.segments import SegmentTable
@@ -63,6 +64,11 @@ class DetectionResult(_Result):
     lengths: tuple[LengthBin, ...] = ()
     diagnosis: Diagnosis | None = None
 
+    @property
+    def average_map(self) -> float:
+        """The mean of the mAP over the tIoU thresholds, as a fraction."""
+        return self.average_precision.mean
+
     def to_json(self) -> dict[str, Any]:
         """Return average mAP, mAP by threshold and by class, as fractions; counts; warnings."""
         ap, recall, diagnosis = self.average_precision, self.recall, self.diagnosis
@@ -107,9 +113,9 @@ class ProposalResult(_Result):
         return {"AUC": 100 * curve.auc, "AR": {str(number): curve.at(number) for number in AR_AT}, **self._counts()}
 
 
-def evaluate_detections(
+def evaluate(
     detections: Detections,
-    annotations: Annotations,
+    truth: Annotations | Dataset,
     *,
     tiou: Sequence[float] = ACTIVITYNET.tiou,
     protocol: Protocol = "official",
@@ -118,11 +124,11 @@ def evaluate_detections(
     lengths: Sequence[float] = ACTIVITYNET.lengths,
     id_prefix: str | None = None,
 ) -> DetectionResult:
-    """Measure detections against one subset's annotations (see `metrics.average_precision`), in seconds.
+    """Measure detections against the annotations of one subset (see `metrics.average_precision`), in seconds.
 
     Args:
         detections: as read by `read_detections`.
-        annotations: the annotations of the videos to evaluate, as `Annotations.subset` returns them.
+        truth: the annotated videos to evaluate, such as a subset.
         tiou: thresholds of mAP.
         protocol: `official` or `filtered`; see `Protocol`.
         top: values of k of Recall@kx.
@@ -132,7 +138,7 @@ def evaluate_detections(
 
     Raises SolaError when there is no instance, or when no video or no label is known to the annotations.
     """
-    joined = join(detections, annotations, labeled=True, id_prefix=id_prefix)
+    joined = join(detections, _annotations(truth), labeled=True, id_prefix=id_prefix)
     matching = match(joined.truth, joined.predictions, tiou, protocol)
     return DetectionResult(
         len(detections.table),
@@ -148,7 +154,7 @@ def evaluate_detections(
 
 def evaluate_proposals(
     proposals: Detections,
-    annotations: Annotations,
+    truth: Annotations | Dataset,
     *,
     tiou: Sequence[float] = ACTIVITYNET.tiou,
     protocol: Protocol = "official",
@@ -158,9 +164,16 @@ def evaluate_proposals(
 
     Labels are not looked at. Raises SolaError when there is no instance, or when no video is known.
     """
-    joined = join(proposals, annotations, labeled=False, id_prefix=id_prefix)
+    joined = join(proposals, _annotations(truth), labeled=False, id_prefix=id_prefix)
     curve = average_recall(joined.truth, joined.predictions, tiou, protocol)
     return ProposalResult(len(proposals.table), curve.instances, joined.warnings, curve)
+
+
+def _annotations(truth: Annotations | Dataset) -> Annotations:
+    annotations = truth.annotations if isinstance(truth, Dataset) else truth
+    if annotations is None:
+        raise SolaError("the data set has no annotations to evaluate against: open it with annotations")
+    return annotations
 
 
 def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_prefix: str | None) -> Joined:

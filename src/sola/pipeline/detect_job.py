@@ -18,7 +18,7 @@ from sola.data.class_scores import VideoScores
 from sola.data.dataset import Dataset, Video
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.segments import Segments
-from sola.detectors.detect import VIDEOS_AT_A_TIME, detect, name_proposals
+from sola.detectors.detect import VIDEOS_AT_A_TIME, name_proposals, propose
 from sola.detectors.trained import CONFIG, WEIGHTS, TrainedDetector
 from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, Threads, no_progress, run_job
 from sola.pipeline.stored_features import Data, StoredDataset
@@ -128,7 +128,7 @@ class DetectJob:
         """Return proposals and detections by video, and reasons for skipped videos by id in the features."""
         bad: dict[str, str] = {}
         try:
-            proposals = detect(self._detector, data, device=self._device, skipped=bad)
+            proposals = propose(self._detector, data, device=self._device, skipped=bad)
         except SolaError:
             if not data.features.skip_bad or len(bad) < len(data):
                 raise

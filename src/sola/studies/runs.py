@@ -16,7 +16,7 @@ from sola.data.journal import is_finished
 from sola.data.manifest import Manifest
 from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
-from sola.detectors.detect import detect, name_proposals
+from sola.detectors.detect import name_proposals, propose
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.controls import Control, UntrainedModule, fit_controls
@@ -89,7 +89,7 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
 def write_found(data: DataSource, detector: TrainedDetector, base: Dataset, folder: Path) -> None:
     """Write the proposals and detections of the test videos; the detections, written last, mark a finished run."""
     config, test = detector.config, base.subset(data.test_subset)
-    proposals = detections = detect(detector, test, device=config.device)
+    proposals = detections = propose(detector, test, device=config.device)
     if not config.predicts_classes:
         scores = None
         if data.classifier is not None:
