@@ -108,7 +108,8 @@ def detector_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
         if lines:
             less = [f"{short} less {base}" for short in ("published", "`auto`") for base in ("raw", "control")]
             print(
-                f"### {metric}\n\n{markdown(['detector', 'set', 'raw', 'control', 'published', '`auto`', *less], lines)}"
+                f"### {metric}\n\n"
+                f"{markdown(['detector', 'set', 'raw', 'control', 'published', '`auto`', *less], lines)}"
             )
 
 
