@@ -1,4 +1,4 @@
-"""`sola predict`: the chain behind a detector rebuilt for new videos, or refused with what is missing."""
+"""`sola detect` on videos: the chain behind a detector rebuilt for new videos, or refused with what is missing."""
 
 import json
 import shutil

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
 from sola.data.journal import is_finished
 from sola.data.source import DataSource
-from sola.data.synthetic import SyntheticWorld, write
 from sola.studies.pool import Pool
 from sola.studies.workspace import Workspace
 

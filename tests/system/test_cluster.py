@@ -20,15 +20,15 @@ import pytest
 from support.calling import refused, sola
 from support.places import QUADRANTS
 from support.rendering import render
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
 from sola.data.features import FeatureSet
 from sola.data.journal import JOURNAL, MARK, read_rows
 from sola.data.manifest import Manifest
-from sola.data.synthetic import SyntheticWorld, write
-from sola.pipeline.extract_job import find_stored_videos
 from sola.pipeline.stored_features import StoredFeatures
+from sola.video.files import find_videos
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80.0, length_spread=0.2, channels=16)
 
@@ -379,12 +379,12 @@ def test_an_error_names_the_file_where_it_is_kept(world: Path, tmp_path: Path) -
 def test_videos_here_and_in_a_store_are_found_together(world: Path, tmp_path: Path) -> None:
     place = Storage.of(f"memory://{tmp_path.name}/clips")
     put(place, world / "clips" / "0.mp4", "inner/9.mp4")
-    found = find_stored_videos([world / "clips", place.location])
+    found = find_videos([world / "clips", place.location])
     assert list(found) == ["0", "1", "2", "3", "4", "9"]
     assert found["9"].location == f"{place.location}/inner/9.mp4"
-    assert find_stored_videos([f"{place.location}/inner/9.mp4"])["9"].location == found["9"].location
+    assert find_videos([f"{place.location}/inner/9.mp4"])["9"].location == found["9"].location
     with pytest.raises(SolaError, match="holds no videos"):
-        find_stored_videos([f"memory://{tmp_path.name}/none"])
+        find_videos([f"memory://{tmp_path.name}/none"])
     put(place, world / "clips" / "0.mp4", "0.mp4")
     with pytest.raises(SolaError, match=r"clips/0\.mp4: would be video '0', and so would"):
-        find_stored_videos([world / "clips", place.location])
+        find_videos([world / "clips", place.location])

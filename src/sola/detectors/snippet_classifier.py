@@ -26,15 +26,9 @@ class SnippetClassifier:
 
 
 def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int) -> SnippetClassifier:
-    """Fit softmax regression on the action snippets of the videos: the classifier of linear evaluation (Table 4b).
+    """Fit softmax regression on the action snippets of annotated videos: the classifier of linear evaluation.
 
-    Args:
-        data: features and annotations.
-        seed: of the first weights and of the order.
-        epochs: passes over the snippets.
-
-    Raises:
-        SolaError: for videos without both action and background, or without classes.
+    Raises SolaError for videos without both action and background, or without classes.
     """
     readable = data.readable()
     labeled = label_videos(readable)

@@ -27,19 +27,11 @@ class PointLoss:
 
 
 class ActionFormerLoss(nn.Module):
-    """Scores a `PointPrediction` against `PointTargets`.
+    """Loss of a `PointPrediction` against `PointTargets`; half precision is summed in full.
 
-    Both sums are divided by a running mean of the number of positive points, which moves with every batch in training
-    mode; it is a buffer, so that the state dict resumes it. Half precision is summed in full.
-
-    Args:
-        regression_weight: 1 (THUMOS14) or 2 (ActivityNet).
-        label_smoothing: 0 (THUMOS14) or .1 (ActivityNet): a target y becomes (1 - ε)·y + ε/(classes + 1).
-        normalizer: what the running mean starts from: 100 (THUMOS14) or 200 (ActivityNet).
-        momentum: of the running mean.
-
-    Raises:
-        SolaError: for a value out of range.
+    Both sums are divided by a running mean of the number of positive points, a buffer that starts from `normalizer` and
+    moves with `momentum` in training. With `label_smoothing` ε, a target y becomes (1 - ε)·y + ε/(classes + 1). Raises
+    SolaError for a value out of range.
     """
 
     normalizer: Tensor

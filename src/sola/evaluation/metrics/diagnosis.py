@@ -1,4 +1,4 @@
-"""Where the error of detections comes from: what mAP would gain if one kind of it were gone."""
+"""Diagnosis of errors: the gain in mAP without each kind of error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from sola.evaluation.metrics.overlaps import overlaps, places
 KINDS = ("localization", "confusion", "double", "background", "misses")
 
 NEAR = 0.1
-"""tIoU from which a prediction has to do with an instance at all (DETAD)."""
+"""Minimum tIoU of a localization error with an instance (DETAD)."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,12 @@ class Diagnosis:
 
 
 def diagnose(matching: Matching, predictions: SegmentTable, threshold: int = 0) -> Diagnosis:
-    """Sort the errors at one threshold of a matching into kinds, and say what each costs.
+    """Sort the errors at one threshold of a matching into kinds, and measure the gain in mAP without each.
 
-    An unmatched prediction is, the first that holds: *double*, if it reaches the threshold with an instance of its
-    class, which another has taken; *confusion*, if it does with one of another class; *localization*, if it overlaps
-    one of its class by .1; *confusion*, if it overlaps any by .1; else *background*. A *miss* is an instance that no
-    prediction matched. The cost of a kind of prediction is the mAP gained by leaving it out; of misses, the mAP gained
-    by leaving out those instances. After DETAD (Alwassel et al., ECCV 2018) and TIDE (Bolya et al., ECCV 2020).
+    The kind of an unmatched prediction is the first that holds: *double* if it reaches the threshold with an instance
+    of its class; *confusion* if it does with one of another class; *localization* if it overlaps one of its class by
+    .1; *confusion* if it overlaps any by .1; else *background*. A *miss* is an instance without a match. Without
+    misses, those instances are left out. After DETAD (Alwassel et al., ECCV 2018) and TIDE (Bolya et al., ECCV 2020).
     """
     truth, tiou = matching.truth, matching.tiou[threshold]
     true, found = matching.predictions[threshold], matching.instances[threshold]

@@ -53,10 +53,9 @@ def checked(tiou: Sequence[float]) -> tuple[float, ...]:
 
 
 ACTIVITYNET = Dataset(thresholds(0.5, 0.95, 0.05), (30.0, 60.0, 120.0, 180.0), "validation")
-HACS = ACTIVITYNET
 THUMOS14 = Dataset(thresholds(0.3, 0.7, 0.1), (3.0, 6.0, 12.0, 18.0), "test")
 
-DATASETS: Mapping[str, Dataset] = {"activitynet": ACTIVITYNET, "hacs": HACS, "thumos14": THUMOS14}
+DATASETS: Mapping[str, Dataset] = {"activitynet": ACTIVITYNET, "hacs": ACTIVITYNET, "thumos14": THUMOS14}
 
 
 def to_be_found(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
