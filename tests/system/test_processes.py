@@ -88,7 +88,7 @@ class TestTorchrun:
         assert sola("train", *features, "--out", tmp_path / "one", *options, "--quiet") == 0
         many = tmp_path / "many"
         told = call(3, "train", *features, "--out", str(many), *options, "--tensorboard").stderr
-        assert told.count("trained; next") == 1
+        assert told.count("next: sola transform") == 1
         assert told.count("videos of") == 1
         assert len(list((many / "tensorboard").iterdir())) == 1
         assert json.loads((many / "config.json").read_text())["environment"]["processes"] == 3
