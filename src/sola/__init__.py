@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from sola.evaluation.detections import evaluate_proposals as evaluate_proposals
     from sola.evaluation.probe import probe as probe
     from sola.evaluation.similarity import inspect as inspect
+    from sola.export import export_dataset as export_dataset
     from sola.export import to_fiftyone as to_fiftyone
-    from sola.export import write_handover as write_handover
     from sola.pipeline.extract_job import extract as extract
     from sola.pipeline.pipeline import predict as predict
     from sola.pipeline.pipeline import rebuild_chain as rebuild_chain
@@ -63,7 +63,7 @@ _NAMES = {
     "evaluation.detections": "evaluate evaluate_proposals",
     "evaluation.probe": "probe",
     "evaluation.similarity": "inspect",
-    "export": "to_fiftyone write_handover",
+    "export": "to_fiftyone export_dataset",
     "pipeline.extract_job": "extract",
     "pipeline.pipeline": "predict rebuild_chain",
     "pipeline.transform_job": "transform",

@@ -25,7 +25,7 @@ from sola.data.detections import Detections
 from sola.data.features import FeatureSet
 from sola.data.segments import Segments, SegmentTable
 from sola.data.timing import SnippetGrid
-from sola.export import VideoFrames, common_clock, to_fiftyone, write_handover
+from sola.export import VideoFrames, common_clock, export_dataset, to_fiftyone
 from sola.export.configurations import ExportedData, actionformer_yaml
 from sola.export.fiftyone import support
 from sola.export.opentad_actionformer import learnable
@@ -74,7 +74,7 @@ def written(folder: Path, grid: SnippetGrid | None, *, prefix: str = "", duratio
 
 def handed_over(folder: Path, grid: SnippetGrid | None, **more: Any) -> Path:
     features, annotations = written(folder, grid, **more)
-    write_handover(Dataset.open(features, annotations), folder / "out")
+    export_dataset(Dataset.open(features, annotations), folder / "out")
     return folder / "out"
 
 
@@ -159,7 +159,7 @@ def test_only_classes_of_videos_that_are_there_count(tmp_path: Path) -> None:
         "subset": "training", "duration": 9, "annotations": [{"segment": [1, 2], "label": "dive"}],
     }  # fmt: skip
     annotations.write_text(json.dumps(document))
-    done = write_handover(Dataset.open(features, annotations), tmp_path / "out")
+    done = export_dataset(Dataset.open(features, annotations), tmp_path / "out")
     assert done.classes == ("jump", "run", "walk")
     assert "elsewhere" not in database_of(tmp_path / "out")
     assert actionformer_config(tmp_path / "out")["dataset"]["num_classes"] == 3
@@ -170,7 +170,7 @@ def test_a_training_video_without_an_instance_is_left_out(tmp_path: Path) -> Non
     document = json.loads(annotations.read_text())
     document["database"]["b"]["annotations"] = []
     annotations.write_text(json.dumps(document))
-    done = write_handover(Dataset.open(features, annotations), tmp_path / "out")
+    done = export_dataset(Dataset.open(features, annotations), tmp_path / "out")
     assert (done.videos, done.left_out) == (("a", "c", "d"), ("b",))
     assert sorted(path.stem for path in (tmp_path / "out/features").glob("*.npy")) == ["a", "c", "d"]
 

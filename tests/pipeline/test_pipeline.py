@@ -202,15 +202,15 @@ def test_detection_that_was_stopped_continues(world: Path, tmp_path: Path, monke
     arguments = ["detect", world / "plain", world / "features", "--quiet", "--out"]
     assert sola(*arguments, tmp_path / "expected.json") == 0
     calls: list[tuple[str, ...]] = []
-    detect = detect_job.detect
+    propose = detect_job.propose
 
     def stopping(detector: TrainedDetector, data: Dataset, **more: object) -> object:
         calls.append(tuple(video.id for video in data.videos))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return detect(detector, data, **more)
+        return propose(detector, data, **more)
 
-    monkeypatch.setattr(detect_job, "detect", stopping)
+    monkeypatch.setattr(detect_job, "propose", stopping)
     monkeypatch.setattr(detect_job, "VIDEOS_AT_A_TIME", 1)
     assert sola(*arguments, tmp_path / "out.json") == 130
     assert not (tmp_path / "out.json").exists()

@@ -145,7 +145,7 @@ def test_a_segment_is_told_in_words(opened: WebDriver, world: Path) -> None:
     set_threshold(opened, 0.3)
     opened.execute_script("arguments[0].focus()", one(opened, f'#lanes [data-key="3/{longest}"]'))
     iou = (end - start - 0.6) / (end - start + 0.6)
-    told = one(opened, "#told").text
+    told = one(opened, "#readout").text
     label = instances[longest]["label"]
     assert told.startswith(f"SoLa, adapter: {label}, {start + 0.6:.2f} s to {end + 0.6:.2f} s")
     assert f"score {0.9 - 0.05 * longest:.3f}".replace("0.", ".") in told
@@ -220,7 +220,7 @@ def test_a_similarity_is_read_off_the_map(opened: WebDriver, world: Path) -> Non
     middle = len(values) // 2
     one(opened, "#map").send_keys(Keys.ARROW_RIGHT)
     one(opened, "#map").send_keys(Keys.ARROW_RIGHT * 3)
-    told = one(opened, "#map-told").text
+    told = one(opened, "#map-readout").text
     (similarity,) = re.findall(r"cosine similarity (−?\d*\.\d+)", told)
     assert float(similarity.replace("−", "-")) == pytest.approx(values[middle, middle + 3], abs=0.011)
 

@@ -27,9 +27,10 @@ from sola.detectors.base import DetectorConfig
 from sola.detectors.train import train_detector
 from sola.evaluation.metrics.protocol import thresholds
 from sola.evaluation.statistics import Resampled, compare_family, summarize
+from sola.report.sources import DETECTIONS
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
-from sola.studies.runs import DETECTIONS, fitted, write_control, write_found
+from sola.studies.runs import fitted, write_control, write_found
 
 BASES = ("raw", "best control", *RECIPES_SHOWN.values())
 TIOU = {"long": thresholds(0.5, 0.95, 0.05), "short": thresholds(0.3, 0.7, 0.1)}

@@ -19,9 +19,10 @@ from sola.data.detections import write_detections
 from sola.detectors.detect import name_proposals, propose
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.statistics import paired_difference
+from sola.report.sources import DETECTIONS
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
-from sola.studies.runs import DETECTIONS, PROPOSALS
+from sola.studies.runs import PROPOSALS
 
 BASES = ("raw", "best control", "SoLa, auto")
 DETECTORS = ("BMN", "G-TAD")

@@ -107,10 +107,8 @@ def detector_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
                 lines.append([detector, f"`{name}`", *(percent(rows_of(record, base)) for base in BASES), *verdicts])
         if lines:
             less = [f"{short} less {base}" for short in ("published", "`auto`") for base in ("raw", "control")]
-            print(
-                f"### {metric}\n\n"
-                f"{markdown(['detector', 'set', 'raw', 'control', 'published', '`auto`', *less], lines)}"
-            )
+            header = ["detector", "set", "raw", "control", "published", "`auto`", *less]
+            print(f"### {metric}\n\n{markdown(header, lines)}")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sola.evaluation.detections import DetectionResult, ProposalResult, threshold_name
+from sola.evaluation.tables import percent
 
 
 def detection_tables(result: DetectionResult) -> list[Table]:
@@ -48,8 +49,3 @@ def proposal_table(result: ProposalResult) -> Table:
     table.add_column("AUC", justify="right")
     table.add_row(*map(percent, values["AR"].values()), f"[bold]{values['AUC']:.2f}[/bold]")
     return table
-
-
-def percent(fraction: float) -> str:
-    """Return a fraction in percent with two digits."""
-    return f"{100 * fraction:.2f}"

@@ -79,13 +79,13 @@ def opentad(
         out: Folder to write; the configurations contain its path.
     """
     from sola.core.progress import progress_bar
-    from sola.export import write_handover
+    from sola.export import export_dataset
 
     show_log(quiet)
     data = reading.dataset(features, annotations, label_key, timing.given())
     skipped: dict[str, str] = {}
     with progress_bar("export", quiet=quiet) as bar:
-        written = write_handover(
+        written = export_dataset(
             data,
             out,
             train_subset=train_subset,

@@ -19,7 +19,7 @@ from sola.data.segments import Segments
 from sola.data.timing import Placement, SnippetGrid
 
 INSIDE = 0.5
-"""Minimum share of an instance inside a clip for the clip to be trained on it."""
+"""Minimum share of an instance inside a clip that makes it a training target."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Clipping:
 
 
 class Example(NamedTuple):
-    """One clip as a detector is trained on it."""
+    """A training clip."""
 
     features: Float[np.ndarray, "time channels"]
     instances: Float[Tensor, "n 2"]
@@ -187,7 +187,7 @@ class _Plan(NamedTuple):
 
 
 def _instances(segments: Segments, placement: Placement, length: int) -> tuple[Float[Tensor, "n 2"], Int[Tensor, " n"]]:
-    """Segments of which at least half lies in the clip, in its units and cut at its ends, and their classes."""
+    """Return segments with at least half inside the clip, in its units and cut at its ends, and their classes."""
     start, end = placement.units(segments.start), placement.units(segments.end)
     inside_start, inside_end = np.clip(start, 0, length), np.clip(end, 0, length)
     inside = inside_end - inside_start

@@ -1,4 +1,4 @@
-"""Class labels for class-agnostic proposals where there is no external video-level classifier: by their snippets."""
+"""Classes of class-agnostic proposals from their snippets, without an external video classifier."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ from sola.training.linear import fit_sgd
 
 @dataclass(frozen=True, eq=False)
 class SnippetClassifier:
-    """A linear classifier of single snippets, each L2-normalized first and taken for an action."""
+    """A linear classifier of L2-normalized action snippets."""
 
     weight: Float[np.ndarray, "channels classes"]
     bias: Float[np.ndarray, " classes"]
 
     def probabilities(self, features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time classes"]:
-        """Probability of each class for each snippet."""
+        """Return the probability of each class for each snippet."""
         chances: np.ndarray = softmax(unit_vectors(features) @ self.weight + self.bias, axis=1)
         return chances
 

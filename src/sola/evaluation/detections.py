@@ -25,10 +25,10 @@ from sola.evaluation.metrics.protocol import ACTIVITYNET, Protocol
 from sola.evaluation.metrics.top_recall import TopRecall, top_recall
 
 OUTSIDE = 1e-3
-"""Seconds that a segment may leave its video by before it is counted: file formats round."""
+"""Tolerance at the ends of a video, in seconds: file formats round."""
 
 AR_AT = (1, 5, 10, 100)
-"""The averages of proposals that papers report."""
+"""Numbers of proposals at which papers report average recall."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_
     """
     truth = SegmentTable.joined([record.segments for record in annotations.videos.values()])
     if len(truth) == 0:
-        raise SolaError(f"the {len(annotations.videos)} annotated videos have no instance: nothing can be found")
+        raise SolaError(f"the {len(annotations.videos)} annotated videos have no instance: nothing to evaluate")
     if len(detections.table) == 0:
         return Joined(truth, SegmentTable.empty(), annotations.classes, ("there is no prediction",))
     warnings = []
@@ -195,7 +195,7 @@ def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_
     )[detections.table.video]
     lost = int((video >= beyond).sum())
     if lost:
-        effect = "are false positives" if labeled else "count, and find nothing"
+        effect = "are false positives" if labeled else "count, but match nothing"
         warnings.append(
             f"{_videos(len(ids.unmatched))} of the predictions (such as {ids.unmatched[0]!r}) are not among the "
             f"annotated ones: their {lost} predictions {effect}"

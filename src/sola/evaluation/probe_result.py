@@ -1,8 +1,10 @@
 """The result of a probe, as `sola probe` prints it."""
 
+from io import StringIO
 from typing import Any
 
 import msgspec
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,6 +19,15 @@ METRICS = (
     Metric("class_accuracy", "class"),
 )
 """Class accuracy is the share of action snippets whose class is right; a class absent from training is never right."""
+
+
+class PrintableTable(Table):
+    """A table that is plain text where it is printed without rich."""
+
+    def __str__(self) -> str:
+        text = StringIO()
+        Console(file=text, width=150).print(self)
+        return text.getvalue()
 
 
 class ProbeResult(Results, frozen=True, kw_only=True):
@@ -48,13 +59,13 @@ class ProbeResult(Results, frozen=True, kw_only=True):
             "settings": self.settings,
         }
 
-    def table(self) -> Table:
+    def table(self) -> PrintableTable:
         """Return a table for a terminal, in percent; arrows are signs of differences, bold ones significant."""
         best = self.best_control("roc_auc")
         against = {self.rows[0].name: "p, raw"}
         if best is not None and any(one.against == best for one in self.comparisons):
             against[best] = "p, best control"
-        table = Table(title="Linear evaluation on the test videos, %", caption=self._caption())
+        table = PrintableTable(title="Linear evaluation on the test videos, %", caption=self._caption())
         table.add_column("features", no_wrap=True)
         for title in (*(metric.title for metric in self.metrics), *against.values()):
             table.add_column(title, justify="right", no_wrap=True)

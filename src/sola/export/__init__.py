@@ -2,6 +2,6 @@
 
 from sola.export.clock import Clock, common_clock
 from sola.export.fiftyone import VideoFrames, to_fiftyone
-from sola.export.opentad_actionformer import HandedOver, write_handover
+from sola.export.opentad_actionformer import ExportedDataset, export_dataset
 
-__all__ = ["Clock", "HandedOver", "VideoFrames", "common_clock", "to_fiftyone", "write_handover"]
+__all__ = ["Clock", "ExportedDataset", "VideoFrames", "common_clock", "export_dataset", "to_fiftyone"]

@@ -31,7 +31,7 @@ INSIDE = 0.5
 
 
 @dataclass(frozen=True)
-class HandedOver:
+class ExportedDataset:
     """Content of an exported folder."""
 
     videos: tuple[str, ...]
@@ -43,7 +43,7 @@ class HandedOver:
     clock: Clock
 
 
-def write_handover(
+def export_dataset(
     data: Dataset,
     out: Path,
     *,
@@ -52,7 +52,7 @@ def write_handover(
     overwrite: bool = False,
     skipped: dict[str, str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> HandedOver:
+) -> ExportedDataset:
     """Write features and annotations of all subsets in the layout that ActionFormer and OpenTAD read.
 
     The folder holds features/<video>.npy (float32), annotations.json (ActivityNet's layout), category_idx.txt,
@@ -99,11 +99,11 @@ def write_handover(
         )
         entries = {video.id: _entry(video, clock.fps[video.id], data.classes, classes) for video in written}
         mark = {"feature_stride": clock.stride, "offset_frames": clock.first}
-        write_json(aside / ANNOTATIONS, {"version": "sola handover", "sola": mark, "database": entries})
+        write_json(aside / ANNOTATIONS, {"version": "sola export", "sola": mark, "database": entries})
         write_text(aside / CLASSES, "".join(f"{name}\n" for name in classes))
         write_text(aside / "actionformer.yaml", actionformer_yaml(settings))
         write_text(aside / "opentad.py", opentad_py(settings))
-    return HandedOver(tuple(video.id for video in written), left_out, classes, clock)
+    return ExportedDataset(tuple(video.id for video in written), left_out, classes, clock)
 
 
 def learnable(segments: Segments, grid: SnippetGrid, length: int) -> bool:

@@ -49,14 +49,13 @@ def rebuild_chain(
     if manifest.extraction is None:
         raise SolaError(
             f"the detector was trained on features (encoder {manifest.encoder or 'unknown'}) that `sola extract` did "
-            "not make, so nothing says how a video becomes such features; extract them your way, then use "
-            "`sola detect`"
+            "not make; extract features of the videos yourself, then run `sola detect` on them"
         )
     recorded = str(manifest.extraction.get("encoder"))
     if encoder is None and is_own(recorded):
         raise SolaError(
-            f"the detector's features come from an encoder of somebody's own, {recorded}, and a file does not get to "
-            f"say what code is run; if you trust it, name it with --encoder {recorded}"
+            f"the features of the detector come from a custom encoder, {recorded}, which is not run because a file "
+            f"names it; if you trust it, pass --encoder {recorded}"
         )
     source = encoder or recorded
     chosen = EncoderSource(source, None if manifest.window is None else int(manifest.window), device)

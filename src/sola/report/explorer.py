@@ -59,7 +59,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
     annotations = material.annotations
     records = {} if annotations is None else dict(annotations.subset(material.subset).videos)
     detections = {
-        name: _matched(one.videos, annotations, material.id_prefix, f"detections of {name}")
+        name: _by_video(one, annotations, material.id_prefix, f"detections of {name}")
         for name, one in material.detections.items()
     }
     data = {}
@@ -78,16 +78,12 @@ def explore(material: Material, *, videos: int) -> Explorer:
         )
     chosen = spread(candidates, videos)
     classes = {} if annotations is None else {name: index for index, name in enumerate(annotations.classes)}
-    tables = {name: _by_video(one) for name, one in material.detections.items()}
     side = cells_a_map(len(chosen) * max(1, len(features)))
     shown = []
     for video in chosen:
         record = records.get(video)
         maps = [_map(view, data[name], features[name].get(video), side) for name, view in material.views.items()]
-        found = [
-            _found(material.detections[name], tables[name].get(detections[name].get(video, "")), classes)
-            for name in material.detections
-        ]
+        found = [_found(one.get(video), material.detections[name].classes, classes) for name, one in detections.items()]
         shown.append(
             {
                 "id": video,
@@ -122,40 +118,33 @@ def spread(videos: Sequence[str], count: int) -> list[str]:
     return [videos[position] for position in np.unique(positions)]
 
 
-def _matched(
-    videos: Collection[str], annotations: Annotations | None, id_prefix: str | None, what: str
-) -> dict[str, str]:
-    """Ids of one source by the page's ids, which are the annotated ones if there are annotations."""
-    if annotations is None:
-        return {video: video for video in videos}
-    matched = match_videos(videos, annotations.videos, id_prefix, what).videos
-    return {theirs: ours for ours, theirs in matched.items()}
-
-
 def _candidates(sources: Sequence[Collection[str]], allowed: Collection[str] | None) -> list[str]:
     """Sorted ids of the videos in every source, or of those in any source if none is in all."""
     sets = [set(source) if allowed is None else set(source) & set(allowed) for source in sources]
     return sorted(set.intersection(*sets) or set.union(*sets)) if sets else []
 
 
-def _by_video(detections: Detections) -> dict[str, Segments]:
-    """Each video's detections, best first."""
+def _by_video(
+    detections: Detections, annotations: Annotations | None, id_prefix: str | None, what: str
+) -> dict[str, Segments]:
+    """Each video's detections, best first, by annotated id if there are annotations."""
     table = detections.table
     order = np.lexsort((-table.score, table.video))
-    bounds = np.searchsorted(table.video[order], np.arange(len(detections.videos) + 1))
-    return {
-        video: table.take(order[begin:end])
-        for video, begin, end in zip(detections.videos, bounds, bounds[1:], strict=False)
-    }
+    bounds = np.searchsorted(table.video[order], np.arange(1, len(detections.videos)))
+    videos = dict(zip(detections.videos, map(table.take, np.split(order, bounds)), strict=False))
+    if annotations is None:
+        return dict(videos)
+    matched = match_videos(detections.videos, annotations.videos, id_prefix, what).videos
+    return {theirs: videos[ours] for ours, theirs in matched.items()}
 
 
-def _found(detections: Detections, segments: Segments | None, classes: dict[str, int]) -> dict[str, Any] | None:
+def _found(segments: Segments | None, names: Sequence[str], classes: dict[str, int]) -> dict[str, Any] | None:
     """The best detections of one run in a video; None if it lacks the video."""
     if segments is None:
         return None
     best = segments.take(slice(0, MOST_DETECTIONS))
     scores = [float(f"{score:.4g}") for score in best.score.tolist()]
-    return _segments(best, detections.classes, classes) | {"score": scores, "left_out": len(segments) - len(best)}
+    return _segments(best, names, classes) | {"score": scores, "left_out": len(segments) - len(best)}
 
 
 def _segments(segments: Segments, names: Sequence[str], classes: dict[str, int]) -> dict[str, Any]:

@@ -32,8 +32,6 @@ from sola.report.plots import (
 from sola.report.saving import write_plot
 from sola.report.sources import RUN_KINDS, Study
 
-HEADLINES = ("average_mAP", "AUC")
-"""Metrics of the main finding, in order of preference; reversed for proposals (BMN)."""
 GROUPS: Mapping[Kind, str] = {
     "raw": "Raw features",
     "control": "Controls: no training, or no learning",
@@ -45,11 +43,10 @@ ERROR_BAR_KEY = (
 )
 
 
-def headline(result: StudyResult, group: str = "") -> Metric | None:
+def headline(result: StudyResult, group: str) -> Metric | None:
     """Metric of the main finding of a group; None if nothing was measured."""
-    metrics = {metric.key: metric for metric in result.metrics}
-    wanted = reversed(HEADLINES) if group == "bmn" else HEADLINES
-    return next((metrics[key] for key in wanted if key in metrics), next(iter(result.metrics), None))
+    wanted = [metric for metric in result.metrics if metric.key == main_metric(group)]
+    return next(iter((*wanted, *result.metrics)), None)
 
 
 def finding(result: StudyResult) -> list[str]:
@@ -189,7 +186,8 @@ def write_study(study: Study) -> list[Path]:
     plots: dict[str, Figure] = {}
     groups = list(dict.fromkeys(row.group for row in result.rows))
     for group in groups:
-        metric = next(one for one in result.metrics if one.key == main_metric(group))
+        metric = headline(result, group)
+        assert metric is not None
         name = "error-bars" if len(groups) == 1 else f"error-bars-{group}"
         plots[name] = error_bar_plot(result.group(group), metric, result.best_control(metric.key, group))
     if result.curves is not None:

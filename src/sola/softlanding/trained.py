@@ -49,7 +49,9 @@ class TrainedModule:
             network.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
         except (TypeError, ValueError, OverflowError) as error:
             reason = " ".join(str(error).split())
-            raise SolaError(f'{folder / CONFIG}: the "module" entry is not a SoLa module\'s ({reason})') from None
+            raise SolaError(
+                f'{folder / CONFIG}: the "module" entry is not a SoLa module\'s ({reason}); train again'
+            ) from None
         except (SafetensorError, OSError) as error:
             raise SolaError(f"{folder / WEIGHTS}: not a readable safetensors file ({error}); train again") from None
         except RuntimeError as error:

@@ -13,7 +13,7 @@ from sola.evaluation.controls import Transform
 from sola.evaluation.results import Kind, Metric, Row, StudyCurves, StudyResult
 from sola.evaluation.similarity import Video, inspect, satisfies_assumption, window_maps
 from sola.report.plots import study_curves
-from sola.studies.catalog import RAW
+from sola.report.sources import RAW
 from sola.studies.measuring import Measured, summaries, video_draws
 from sola.studies.pool import Pool
 from sola.studies.runs import FEATURES, fitted

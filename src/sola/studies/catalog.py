@@ -19,7 +19,6 @@ def _recall(*values: float) -> Published:
     return dict(zip(("AR@1", "AR@10", "AR@100", "AUC"), values, strict=True))
 
 
-RAW = "raw"
 BASELINE = _map(0.4978, 0.3446, 0.0796, 0.3384)
 """G-TAD on raw features of ActivityNet-1.3: the first row of every table."""
 SOLA = _map(0.5117, 0.3570, 0.0831, 0.3499)

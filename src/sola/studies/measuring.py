@@ -17,7 +17,8 @@ from sola.evaluation.metrics.protocol import ACTIVITYNET
 from sola.evaluation.metrics.resampling import resampled_average_precision, resampled_average_recall
 from sola.evaluation.results import Comparison, Metric, Row, compare_rows
 from sola.evaluation.statistics import Resampled, Summary, summarize
-from sola.studies.runs import DETECTIONS, PROPOSALS
+from sola.report.sources import DETECTIONS
+from sola.studies.runs import PROPOSALS
 
 RECALL_AT = (1, 10, 100)
 """Proposals per video of the average recalls."""

@@ -22,10 +22,11 @@ from sola.detectors.trained import TrainedDetector
 from sola.evaluation.controls import Control, UntrainedModule, fit_controls
 from sola.pipeline.executors import Threads, run_job
 from sola.pipeline.transform_job import RewriteJob, transform
+from sola.report.sources import DETECTIONS
 from sola.softlanding.recipes import Recipe
 from sola.softlanding.train import train
 
-FEATURES, DETECTIONS, PROPOSALS = "features", "detections.json", "proposals.json"
+FEATURES, PROPOSALS = "features", "proposals.json"
 
 
 def make_module(data: DataSource, recipe: Recipe, run: Path) -> None:

@@ -19,7 +19,8 @@ from sola.evaluation.controls import SEEDED, SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
 from sola.evaluation.results import Kind, Row, StudyResult
 from sola.evaluation.tables import study_lead
-from sola.studies.catalog import CLASSES, RAW, TEST_VIDEOS, TRAINING_VIDEOS
+from sola.report.sources import RAW
+from sola.studies.catalog import CLASSES, TEST_VIDEOS, TRAINING_VIDEOS
 from sola.studies.measuring import Measured, measure, metrics, summaries
 from sola.studies.pool import Job, Pool
 from sola.studies.runs import FEATURES, make_controls, make_detector

@@ -56,11 +56,11 @@ def global_attention(
 def _band(
     mask: Bool[Tensor, "batch time"] | None, batch: int, time: int, block: int, reach: int, device: torch.device
 ) -> Bool[Tensor, "windows 1 block keys"]:
-    """Which keys of its window each query of a block attends to."""
+    """Return a mask of the keys that each query of a block attends to."""
     offset = torch.arange(block + 2 * reach, device=device) - torch.arange(block, device=device)[:, None] - reach
     if mask is None:
         mask = torch.ones(batch, time, dtype=torch.bool, device=device)
-    # beyond a clip's ends lie another clip's snippets, or none
+    # the windows reach into the next clip, or beyond the last
     exists = F.pad(mask, (reach, -time % block + reach), value=False).unfold(1, block + 2 * reach, block)
     # a query without valid keys attends to itself: not every backend of PyTorch makes its softmax finite
     return ((offset.abs() <= reach) & (exists[:, :, None] | (offset == 0))).flatten(0, 1)[:, None]

@@ -17,7 +17,7 @@ from sola.core.checks import at_least, positive
 from sola.core.errors import SolaError
 
 LONGEST = 10_000.0
-"""Units from a point to the farther end of the longest action that is matched."""
+"""Maximum distance from a point to the farther end of an action, in units."""
 
 SAME_LENGTH = 1e-3
 """Units by which an action may be longer than the shortest at a point and still add its class."""
@@ -28,9 +28,9 @@ class PointPrediction:
     """The prediction at every point: one entry per level, finest first."""
 
     logits: tuple[Float[Tensor, "batch _ classes"], ...]
-    """Of each class by itself; 0 in the padding."""
+    """Logit of each class; 0 in the padding."""
     offsets: tuple[Float[Tensor, "batch _ 2"], ...]
-    """From the point to start and end, in strides of its level; not negative."""
+    """Distances from the point to start and end, in strides of its level; not negative."""
     masks: tuple[Bool[Tensor, "batch _"], ...]
     """True at the points that lie in their clip."""
 
@@ -40,9 +40,9 @@ class PointTargets:
     """Targets of a batch at all points, finest level first."""
 
     classes: Float[Tensor, "batch points classes"]
-    """1 where the point stands for an action of the class; all 0 for background."""
+    """1 for the classes of the point's action; all 0 for background."""
     offsets: Float[Tensor, "batch points 2"]
-    """From the point to start and end, in strides of its level; no meaning for background."""
+    """Distances from the point to start and end, in strides of its level; undefined for background."""
 
 
 class PointPyramid:
@@ -67,12 +67,12 @@ class PointPyramid:
         self.strides: tuple[int, ...] = tuple(2**level for level in range(levels))
 
     def lengths(self, snippets: int) -> tuple[int, ...]:
-        """Points of each level for clips of so many snippets, padding included."""
+        """Return the number of points of each level for clips of this many snippets, padding included."""
         coarsest = -(-snippets // self.strides[-1])
         return tuple(coarsest * self.strides[-1] // stride for stride in self.strides)
 
     def positions(self, level: int, points: int) -> Float[Tensor, " points"]:
-        """Where a level's first points stand, in units."""
+        """Return the positions of a level's first points, in units."""
         return torch.arange(points, dtype=torch.float64) * self.strides[level] + 0.5
 
     def targets(

@@ -34,7 +34,7 @@ def alignment_weights(
     first_point = np.cumsum(np.repeat(points, bins)) - np.repeat(points, bins)
     point = np.arange(len(cell)) - first_point[cell]
     size, count = (extent / bins)[region], points[region]
-    # the kernel's order of operations: whether a point is beyond the ends may hang on the last digit
+    # in the kernel's order of operations, since rounding decides which points are beyond the ends
     time = start[region] + bin_index * size + (point + 0.5) * size / count
 
     inside = (time >= -1) & (time <= length)

@@ -1,4 +1,4 @@
-"""Average recall of class-agnostic proposals against how many of them are retrieved."""
+"""Average recall of class-agnostic proposals against their number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class AverageRecall:
     """AN: average number of proposals a video, ascending."""
     recall: Float[np.ndarray, "thresholds points"]
     instances: int
-    """That were to be found."""
+    """Number of instances."""
 
     @property
     def average(self) -> Float[np.ndarray, " points"]:
@@ -33,7 +33,7 @@ class AverageRecall:
         return mean
 
     def at(self, number: int) -> float:
-        """AR at so many hundredths of the curve: AR@10 where it ends at 100; SolaError outside 1 to 100."""
+        """Return AR at these hundredths of the curve: AR@10 if it ends at 100; raises SolaError outside 1 to 100."""
         if not 1 <= number <= POINTS:
             raise SolaError(f"AR@{number}: the curve has 1 to {POINTS}")
         return float(self.average[number - 1])

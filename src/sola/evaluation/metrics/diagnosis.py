@@ -30,7 +30,7 @@ class Diagnosis:
 
     @property
     def share(self) -> Mapping[str, float]:
-        """Gain of each kind over the sum of all gains; 0 where nothing is to be gained."""
+        """Gain of each kind over the sum of all gains; 0 if there is no gain."""
         total = sum(self.gain.values())
         return {kind: gain / total if total > 0 else 0.0 for kind, gain in self.gain.items()}
 
@@ -57,7 +57,7 @@ def diagnose(matching: Matching, predictions: SegmentTable, threshold: int = 0) 
     gain = {name: mean_ap(i) - now for i, name in enumerate(KINDS[:-1])}
     reached = np.bincount(truth.label[found], minlength=len(instances))
     ap = interpolated(predictions.label[true], matching.rank[true], reached)
-    # a class of which nothing is found would have nothing to be found left
+    # classes without any match would have no instances left
     gain["misses"] = float(ap[reached > 0].mean()) - now if reached.any() else 0.0
     count = {name: int((kind == i).sum()) for i, name in enumerate(KINDS[:-1])}
     return Diagnosis(tiou, now, {**count, "misses": len(truth) - len(found)}, gain)

@@ -53,12 +53,12 @@ def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float],
 
 
 def _as_they_choose(near: Overlaps, order: Int[np.ndarray, " n"]) -> Int[np.ndarray, " pairs"]:
-    """Return the pairs by the ranking of their predictions, and those of one prediction by falling overlap."""
+    """Return the pairs in the order of their predictions' ranks, those of one prediction by falling overlap."""
     count = np.bincount(near.prediction, minlength=len(order))
     begin = (np.cumsum(count) - count)[order]
     count = count[order]
     pairs: np.ndarray = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(len(near.prediction))
-    # few predictions have a choice: only their pairs are sorted
+    # few predictions have several instances: only their pairs are sorted
     turn = np.repeat(np.arange(len(order)), count)
     choice = np.flatnonzero(np.repeat(count > 1, count))
     chosen = pairs[choice]
@@ -85,7 +85,7 @@ def _greedy(
     while len(alive):
         who, what = prediction[alive], instance[alive]
         favorite = np.concatenate(([True], who[1:] != who[:-1]))
-        first[what[::-1]] = np.arange(len(alive))[::-1]  # where an instance occurs again, the earliest pair stays
+        first[what[::-1]] = np.arange(len(alive))[::-1]  # of several pairs of an instance the first stays
         winners = favorite & (first[what] == np.arange(len(alive)))
         chosen.append(alive[winners])
         taken[what[winners]] = True

@@ -45,8 +45,8 @@ def resampled_average_precision(
 
 
 def resampled_average_recall(
-    found: Float[np.ndarray, "videos points"],
-    instances: Int[np.ndarray, " videos"],
+    found: Float[np.ndarray, "annotated points"],
+    instances: Int[np.ndarray, " annotated"],
     draws: Int[np.ndarray, "draws videos"],
 ) -> Float[np.ndarray, "draws points"]:
     """Return AR at every point of the curve, from `retrieval`, when each video occurs as often as a draw says.

@@ -3,9 +3,9 @@
 const colors = bytes(data.colors);
 const frame = document.getElementById("map-frame");
 const canvas = document.getElementById("map");
-const mapTold = document.getElementById("map-told");
+const mapReadout = document.getElementById("map-readout");
 const drawn = new Map(); // by `video/features`: the cells' levels and their picture
-let cursor = null; // the cell that is told of
+let cursor = null; // the cell that is read
 
 function cellsOf(videoIndex, features) {
   const key = `${videoIndex}/${features}`;
@@ -49,7 +49,7 @@ function drawMap() {
   const name = data.features[view.features];
   for (const id of ["dark", "bright"]) document.getElementById(id).textContent = map ? short(map.one[id]) : "";
   if (!map) {
-    canvas.ariaLabel = mapTold.textContent = `No features of this video: ${name}.`;
+    canvas.ariaLabel = mapReadout.textContent = `No features of this video: ${name}.`;
     return;
   }
   canvas.ariaLabel = `Cosine similarity of every moment with every other, ${name}. Arrow keys read single cells.`;
@@ -71,7 +71,7 @@ function drawMap() {
         context.strokeRect(across(one.start), down(one.start), across(one.end) - across(one.start), down(one.end) - down(one.start));
     }
   }
-  mapTold.textContent = "";
+  mapReadout.textContent = "";
   if (cursor) tellCell(map);
 }
 
@@ -98,7 +98,7 @@ function tellCell(map) {
   const seconds = (cell) => map.begin + ((cell + 0.5) * (map.end - map.begin)) / map.side;
   const similarity = map.value(map.levels[cursor[1] * map.side + cursor[0]]);
   const [column, row] = cursor.map(seconds);
-  mapTold.textContent = `${column.toFixed(1)} s and ${row.toFixed(1)} s: cosine similarity ${short(similarity)}`;
+  mapReadout.textContent = `${column.toFixed(1)} s and ${row.toFixed(1)} s: cosine similarity ${short(similarity)}`;
   mark(Math.min(column, row), Math.max(column, row));
 }
 

@@ -14,7 +14,7 @@ function element(tag, properties = {}, ...children) {
 }
 
 const lanes = document.getElementById("lanes");
-const told = document.getElementById("told");
+const readout = document.getElementById("readout");
 let shownSegments = []; // in the order of lanes, each lane by time
 
 function drawLanes() {
@@ -27,7 +27,7 @@ function drawLanes() {
   if (video().truth) {
     const annotated = truth();
     const found = `${annotated.length} segment${annotated.length === 1 ? "" : "s"}`;
-    parts.push(lane("Annotated", found, annotated, colors, marks, width, annotated.length ? "" : "nothing annotated"));
+    parts.push(lane("Annotated", found, annotated, colors, marks, width, annotated.length ? "" : "no annotations"));
   }
   data.runs.forEach((name, run) => {
     if (!view.runs[run]) return;
@@ -54,7 +54,7 @@ function tally(list, found) {
 function empty(found, list) {
   if (!found) return "no detections of this video";
   if (list.length) return "";
-  return found.start.length ? "nothing above the threshold" : "nothing found";
+  return found.start.length ? "nothing above the threshold" : "no detections";
 }
 
 function axis(marks) {
@@ -71,7 +71,7 @@ function lane(name, small, list, colors, marks, width, nothing) {
   const placed = rows(list, MOST_ROWS);
   const hidden = placed.filter((row) => row === null).length;
   const label = element("div", { className: "lane-name" }, name, " ", element("small", { textContent: small }));
-  if (hidden) label.append(element("small", { textContent: `${hidden} weaker lie behind these` }));
+  if (hidden) label.append(element("small", { textContent: `${hidden} weaker ones are behind these` }));
   const used = Math.max(1, ...placed.map((row) => (row ?? 0) + 1));
   const track = element("div", { className: "track", style: { height: `${used * ROW}rem` } });
   for (const mark of marks) track.append(element("i", { style: { left: `${place(mark)}%` } }));
@@ -146,10 +146,10 @@ function tell(one) {
     const by = foundBy(one);
     parts.push(by.length ? `. Found by ${by.join(", ")}.` : ". Found by none of the runs shown.");
   }
-  told.replaceChildren(...parts);
+  readout.replaceChildren(...parts);
   mark(one.start, one.end);
-  for (const other of lanes.querySelectorAll(".told-of")) other.classList.remove("told-of");
-  lanes.querySelector(`[data-key="${one.key}"]`)?.classList.add("told-of");
+  for (const other of lanes.querySelectorAll(".in-readout")) other.classList.remove("in-readout");
+  lanes.querySelector(`[data-key="${one.key}"]`)?.classList.add("in-readout");
 }
 
 // A band over every lane and the map.
@@ -163,7 +163,7 @@ function unmark() {
   const viewer = document.getElementById("viewer");
   viewer.style.removeProperty("--from");
   viewer.style.removeProperty("--to");
-  told.replaceChildren();
+  readout.replaceChildren();
 }
 
 // Left and right go to the neighbor in time, up and down to the nearest in time of the next lane.
