@@ -28,7 +28,7 @@ CHANNELS, LENGTH = 400, 100
 def noise(annotations: Path, videos: int) -> Clips:
     """Clips of whole videos with the instances of the first training videos."""
     records = [v for v in read_annotations(annotations).subset("training").videos.values() if len(v.segments)][:videos]
-    placements = tuple(Placement.covering(record.features_duration or 1.0, LENGTH) for record in records)
+    placements = tuple(Placement(0.0, (record.features_duration or 1.0) / LENGTH) for record in records)
     instances = []
     for record, placement in zip(records, placements, strict=True):
         pair = np.stack([placement.units(record.segments.start), placement.units(record.segments.end)], axis=1)

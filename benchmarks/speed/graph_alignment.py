@@ -39,7 +39,7 @@ class Plain(nn.Module):
         for name, bins in (("inner", BINS), ("context", CONTEXT_BINS)):
             weights = alignment_weights(start[cell.ravel()], end[cell.ravel()], bins, length)
             matrix = torch.zeros(length, bins, cell.size)
-            place = weights.time, weights.bin, weights.region
+            place = weights.time, weights.sample, weights.cell
             matrix.index_put_(tuple(map(torch.from_numpy, place)), torch.from_numpy(weights.weight).float(), True)
             self.register_buffer(name, matrix.flatten(1))
         self.conv = nn.Conv2d(CHANNELS * (BINS + CONTEXT_BINS), HIDDEN, 1)

@@ -17,7 +17,9 @@ import numpy as np
 
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.segments import SegmentTable
-from sola.evaluation.metrics import DATASETS, average_precision, average_recall
+from sola.evaluation.metrics.average_precision import average_precision
+from sola.evaluation.metrics.average_recall import average_recall
+from sola.evaluation.metrics.protocol import DATASETS
 
 TIOU = DATASETS["activitynet"].tiou
 PER_VIDEO = 100

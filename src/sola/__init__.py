@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from sola.data.detections import write_detections as write_detections
     from sola.data.features import FeatureSet as FeatureSet
     from sola.data.segments import Segments as Segments
-    from sola.data.synthetic import SyntheticWorld as SyntheticWorld
     from sola.data.timing import SnippetGrid as SnippetGrid
     from sola.detectors import DETECTORS as DETECTORS
     from sola.detectors import detector_family as detector_family
     from sola.detectors.detect import detect as detect
     from sola.detectors.detect import name_proposals as name_proposals
+    from sola.detectors.detect import propose as propose
     from sola.detectors.train import train_detector as train_detector
     from sola.detectors.trained import TrainedDetector as TrainedDetector
-    from sola.evaluation.detections import evaluate_detections as evaluate_detections
+    from sola.evaluation.detections import evaluate as evaluate
     from sola.evaluation.detections import evaluate_proposals as evaluate_proposals
     from sola.evaluation.probe import probe as probe
     from sola.evaluation.similarity import inspect as inspect
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sola.softlanding.recipes import RECIPES as RECIPES
     from sola.softlanding.recipes import Recipe as Recipe
     from sola.softlanding.train import train as train
+    from sola.softlanding.trained import TrainedModule as TrainedModule
     from sola.softlanding.transform import transform_array as transform_array
     from sola.video.encoders.loading import load_encoder as load_encoder
     from sola.video.files import find_videos as find_videos
@@ -54,13 +55,12 @@ _NAMES = {
     "data.detections": "Detections read_detections write_detections",
     "data.features": "FeatureSet",
     "data.segments": "Segments",
-    "data.synthetic": "SyntheticWorld",
     "data.timing": "SnippetGrid",
     "detectors": "DETECTORS detector_family",
-    "detectors.detect": "detect name_proposals",
+    "detectors.detect": "detect name_proposals propose",
     "detectors.train": "train_detector",
     "detectors.trained": "TrainedDetector",
-    "evaluation.detections": "evaluate_detections evaluate_proposals",
+    "evaluation.detections": "evaluate evaluate_proposals",
     "evaluation.probe": "probe",
     "evaluation.similarity": "inspect",
     "export": "to_fiftyone write_handover",
@@ -72,6 +72,7 @@ _NAMES = {
     "softlanding.network": "SoLa",
     "softlanding.recipes": "RECIPES Recipe",
     "softlanding.train": "train",
+    "softlanding.trained": "TrainedModule",
     "softlanding.transform": "transform_array",
     "video.encoders.loading": "load_encoder",
     "video.files": "find_videos",

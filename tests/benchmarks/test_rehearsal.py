@@ -163,10 +163,10 @@ def test_the_documented_commands_run(
     (tmp_path / "classifier.json").rename(tmp_path / classifier)
     shutil.copy(tmp_path / annotations, tmp_path / "part.json")
     lines = "\n".join(blocks(document, "sh")).replace("\\\n", " ").splitlines()
-    kept = [line for line in lines if not line.startswith(("sola experiment", "python benchmarks"))]
+    kept = [line for line in lines if not line.startswith(("sola reproduce", "python benchmarks"))]
     monkeypatch.chdir(tmp_path)
     for line in unrolled("\n".join(kept)).splitlines():
-        quick = re.sub(r"( train (?!.*--explain).*)", r"\1 --epochs 1", line)
+        quick = re.sub(r"( train(?:-detector)? (?!.*--explain).*)", r"\1 --epochs 1", line)
         command = shlex.split(quick, comments=True)
         if command:
             assert command[0] == "sola"

@@ -13,12 +13,12 @@ from rendered.renderer.reduction import fit_reduction
 from rendered.renderer.timeline import Piece
 from rendered.renderer.world import VideoSpec, videos, write_annotations
 from safetensors import safe_open
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
-from sola.data.synthetic import SyntheticWorld, write
 
 FOUR_A_SECOND = Manifest(dim=10, fps=8.0, stride=2.0, window=8.0, offset=-3.0, encoder="noise")
 

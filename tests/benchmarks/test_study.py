@@ -13,9 +13,9 @@ pytest.importorskip("ruptures", reason="change points need ruptures")
 
 from rendered.study import boundaries, detectors, linear, tables
 from rendered.study.softening import soften
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.files import write_json
-from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors import detector_family
 from sola.evaluation.controls import NAMES
 

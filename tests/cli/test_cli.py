@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.data.features import FeatureSet
 from sola.data.journal import JOURNAL, MARK
-from sola.data.synthetic import SyntheticWorld, write
-from sola.pipeline import transform_job
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80, channels=16, action_length=10)
 TRAIN = ["--step", "2", "--hidden", "16", "--projector-hidden", "8", "--epochs", "3", "--quiet"]
@@ -47,8 +46,9 @@ def digest(folder: Path) -> dict[str, str]:
 
 def test_an_untrained_adapter_writes_the_values_it_read(world: Path, tmp_path: Path) -> None:
     from sola.softlanding.network import SoLa
+    from sola.softlanding.trained import TrainedModule
 
-    SoLa(16, hidden=8).save_pretrained(tmp_path / "untrained")
+    TrainedModule(SoLa(16, hidden=8)).save(tmp_path / "untrained")
     assert sola("transform", tmp_path / "untrained", world / "features", "--out", tmp_path / "out", "--quiet") == 0
     before, after = digest(world / "features"), digest(tmp_path / "out")
     del before["features.json"], after["features.json"], after[JOURNAL]
@@ -274,7 +274,7 @@ def test_a_folder_with_somebody_elses_config_is_not_overwritten(
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text(content)
     line = refused(capsys, "train", world / "features", "--out", tmp_path / "model", *TRAIN, "--overwrite")
-    assert "is no run of sola's" in line
+    assert "is not a run of sola" in line
     assert (tmp_path / "model" / "config.json").read_text() == content
 
 
@@ -287,7 +287,7 @@ def test_a_finished_run_is_not_taken_for_one_on_other_features(
     run: Path, world: Path, tmp_path: Path, capsys: object
 ) -> None:
     other = shutil.copytree(world / "features", tmp_path / "other")
-    assert "begun with requested features" in refused(capsys, "train", other, "--out", run, *TRAIN, "--resume")
+    assert "started with requested features" in refused(capsys, "train", other, "--out", run, *TRAIN, "--resume")
 
 
 def test_a_resumed_transform_takes_the_files_as_they_are_now(
@@ -295,7 +295,7 @@ def test_a_resumed_transform_takes_the_files_as_they_are_now(
 ) -> None:
     """Killed after three videos; one of them is replaced before it is called again."""
     features = shutil.copytree(world / "features", tmp_path / "features")
-    written, write_one = [], transform_job.write_like
+    written, write_one = [], FeatureSet.write_like
 
     def dies(read: FeatureSet, video: str, array: np.ndarray, path: Path) -> None:
         if len(written) == 3:
@@ -303,9 +303,9 @@ def test_a_resumed_transform_takes_the_files_as_they_are_now(
         write_one(read, video, array, path)
         written.append(video)
 
-    monkeypatch.setattr(transform_job, "write_like", dies)
+    monkeypatch.setattr(FeatureSet, "write_like", dies)
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 130
-    monkeypatch.setattr(transform_job, "write_like", write_one)
+    monkeypatch.setattr(FeatureSet, "write_like", write_one)
     np.save(features / f"{written[0]}.npy", np.zeros((33, 16), np.float16))
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 0
     assert np.load(tmp_path / "out" / f"{written[0]}.npy").shape == (33, 16)
@@ -313,11 +313,12 @@ def test_a_resumed_transform_takes_the_files_as_they_are_now(
 
 def test_an_untrained_adapter_keeps_float64_to_the_bit(tmp_path: Path) -> None:
     from sola.softlanding.network import SoLa
+    from sola.softlanding.trained import TrainedModule
 
     (tmp_path / "features").mkdir()
     values = np.random.default_rng(0).normal(size=(20, 16))
     np.save(tmp_path / "features" / "a.npy", values)
-    SoLa(16, hidden=8).save_pretrained(tmp_path / "untrained")
+    TrainedModule(SoLa(16, hidden=8)).save(tmp_path / "untrained")
     assert sola("transform", tmp_path / "untrained", tmp_path / "features", "--out", tmp_path / "out", "--quiet") == 0
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "a.npy"), values)
 

@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.data.dataset import Dataset
 from sola.data.detections import read_detections
 from sola.data.segments import SegmentTable
-from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors import detector_family
-from sola.detectors.detect import detect
+from sola.detectors.detect import propose
 from sola.detectors.train import train_detector
 from sola.detectors.trained import WEIGHTS
-from sola.evaluation.metrics import average_recall
+from sola.evaluation.metrics.average_recall import average_recall
 from sola.softlanding.network import SoLa
+from sola.softlanding.trained import TrainedModule
 
 WORLD = SyntheticWorld(training_videos=3, validation_videos=2, length=32, channels=8, action_length=8, classes=3)
 SMALL = [
@@ -69,7 +70,7 @@ def through(world: Path) -> Callable[[int], Path]:
         if not out.exists():
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                SoLa(8, hidden=4).save_pretrained(world.parent / f"module{seed}")
+                TrainedModule(SoLa(8, hidden=4)).save(world.parent / f"module{seed}")
             assert sola("transform", world.parent / f"module{seed}", world / "features", "--out", out, "--quiet") == 0
         return out
 
@@ -141,6 +142,7 @@ def test_a_run_keeps_what_repeats_it(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
     assert (config["training"]["model"], config["training"]["length"]) == ("gtad", 8)
     assert config["requested"]["validation"] is None
+    assert config["requested"]["annotations"].endswith("annotations.json")
     assert config["classes"] == ["action_0", "action_1", "action_2"]
     assert config["features"]["manifest"]["fps"] == 4.0
     assert (run / WEIGHTS).is_file()
@@ -380,7 +382,7 @@ def test_an_existing_run_is_refused(
     run: Path, world: Path, annotations: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = refused(capsys, "train-detector", world / "features", "--annotations", annotations, "--out", run, *SMALL)
-    assert "exists already; go on with --resume, or start again with --overwrite" in line
+    assert "exists already; continue with --resume, or start again with --overwrite" in line
 
 
 def test_a_strangers_folder_is_not_overwritten(
@@ -389,7 +391,7 @@ def test_a_strangers_folder_is_not_overwritten(
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("ten years")
     arguments = ["--annotations", annotations, "--out", tmp_path / "home", *SMALL, "--overwrite"]
-    assert "is no run of sola's" in refused(capsys, "train-detector", world / "features", *arguments)
+    assert "is not a run of sola" in refused(capsys, "train-detector", world / "features", *arguments)
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["thesis.tex"]
 
 
@@ -416,7 +418,7 @@ def test_what_is_no_finished_run_is_told(
         shutil.copytree(run, folder)
         (folder / WEIGHTS).unlink()
     elif what == "a module's":
-        SoLa(8, hidden=4).save_pretrained(folder)
+        TrainedModule(SoLa(8, hidden=4)).save(folder)
     elif what == "a stranger's":
         folder.mkdir()
     line = refused(capsys, *predicted(folder, world / "features", tmp_path))
@@ -459,7 +461,7 @@ def test_features_that_nothing_times_are_told(
     features = shutil.copytree(world / "features", tmp_path / "features")
     (features / "features.json").unlink()
     line = refused(capsys, *predicted(run, features, tmp_path))
-    assert "nothing says when its snippets are" in line
+    assert "the times of its snippets are unknown" in line
     assert sola(*predicted(run, features, tmp_path), "--fps", "4") == 0
 
 
@@ -518,8 +520,8 @@ def test_on_an_easy_world_a_head_finds_nine_actions_in_ten(head: str, tmp_path: 
             device="cpu",
         )  # fmt: skip
         out = tmp_path / f"run{epochs}"
-        detector = train_detector(data, config, out, quiet=True)
-        found = detect(detector, validation, device="cpu")
+        detector = train_detector(data.subset("training"), config, out=out, quiet=True)
+        found = propose(detector, validation, device="cpu")
         truth, proposals = (
             SegmentTable.joined([one[video.id] for video in validation.videos])
             for one in ({video.id: video.segments for video in validation.videos}, found)

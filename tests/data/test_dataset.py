@@ -144,7 +144,7 @@ def test_a_duration_times_snippets_where_the_manifest_does_not(tmp_path: Path) -
 def test_a_video_without_timing_is_an_error_where_its_timing_is_needed(tmp_path: Path) -> None:
     (video,) = Dataset.open(write_features(tmp_path / "f", {"a": 8}, fps=None)).videos
     assert video.timing is None
-    with pytest.raises(SolaError, match=r"video 'a': nothing says when its snippets are.*--fps"):
+    with pytest.raises(SolaError, match=r"video 'a': the times of its snippets are unknown.*--fps"):
         _ = video.grid
 
 

@@ -13,7 +13,7 @@ from support.feature_files import VIDEOS, array, expected, make
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
-from sola.data.header import Header
+from sola.data.formats.base import Header
 from sola.data.manifest import Manifest
 
 
@@ -220,10 +220,10 @@ def test_an_unknown_video_is_named(tmp_path):
         features.only(["a", "z"])
 
 
-def test_only_and_with_manifest_restrict_and_replace(tmp_path):
+def test_only_and_with_timing(tmp_path):
     features = FeatureSet.open(make(tmp_path))
     assert features.only(["c", "a"]).videos == ("a", "c")
-    assert features.with_manifest(Manifest(fps=25.0)).manifest.fps == 25
+    assert features.with_timing({"fps": 25.0}).manifest.fps == 25
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".h5"])

@@ -64,7 +64,7 @@ def test_above_the_limit_the_array_is_on_disk_and_leaves_no_file(tmp_path):
 
 def test_above_the_limit_a_folder_is_needed(tmp_path):
     make(tmp_path)
-    with pytest.raises(SolaError, match="1,760 bytes of memory, the limit is 1,000; name a folder"):
+    with pytest.raises(SolaError, match="1,760 bytes of memory, the limit is 1,000; pass a folder"):
         pack(FeatureSet.open(tmp_path), memory_limit=1000)
     with pytest.raises(SolaError, match="nowhere: cannot be written"):
         pack(FeatureSet.open(tmp_path), memory_limit=1000, folder=tmp_path / "nowhere")

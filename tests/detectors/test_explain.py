@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
-from sola.data.synthetic import SyntheticWorld, write
 from sola.data.timing import SnippetGrid
 from sola.detectors.clips import Clipping
 

@@ -9,7 +9,7 @@ from sola.detectors.base import DetectorConfig
 from sola.detectors.bmn.config import BMNConfig
 from sola.detectors.bmn.network import BMN
 from sola.detectors.gtad.network import GTAD
-from sola.detectors.postprocess import Gaussian, WidthAdaptive
+from sola.detectors.postprocess.soft_nms import Gaussian, WidthAdaptive
 
 BMN_ANET = {
     "length": 100,
@@ -109,8 +109,8 @@ def test_there_is_a_recipe_for_every_data_set(model: str) -> None:
     assert tuple(family.recipes) == RECIPES
     assert family.name == model
     for recipe in family.recipes.values():
-        assert type(recipe()) is family.config
-        assert recipe().model == model
+        assert type(recipe) is family.config
+        assert recipe.model == model
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:

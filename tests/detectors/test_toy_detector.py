@@ -1,28 +1,23 @@
-"""A new detector is one module and one line in the table: it is built, trained through the task, and decoded."""
+"""A new detector is one folder and one line in the table: it is built, trained through the task, and decoded."""
 
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from support.synthetic import SyntheticWorld, write
+from support.toy_detector.config import LENGTH, ToyConfig
+from support.toy_detector.network import Toy
 
 import sola.detectors
 from sola.data.dataset import Dataset
-from sola.data.segments import Segments
-from sola.data.synthetic import SyntheticWorld, write
 from sola.data.timing import Placement
 from sola.detectors import DETECTORS, detector_family
-from sola.detectors.base import Detector, DetectorConfig, DetectorFamily
-from sola.detectors.clips import Clipping, Clips
-from sola.detectors.detect import candidates, detect, name_proposals
-from sola.detectors.postprocess import Hard
+from sola.detectors.clips import Clips
+from sola.detectors.detect import candidates, name_proposals, propose
 from sola.detectors.task import DetectionTask
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
@@ -30,84 +25,12 @@ from sola.training.run import Run
 from sola.training.trainer import Trainer
 
 CPU = torch.device("cpu")
-LENGTH, CHANNELS, CLIPS = 12, 4, 10
-
-
-# --- the toy detector: all that a new detector has to provide -----------------------------------------------------
-
-
-class Toy(Detector):
-    """A linear probability of action per unit; a proposal is a run of units above one half."""
-
-    predicts_classes = False
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-        self.score = nn.Conv1d(channels, 1, 1)
-
-    def forward(self, features: Tensor) -> Tensor:
-        return self.score(features).squeeze(1)
-
-    def targets(self, instances: Sequence[Tensor], labels: Sequence[Tensor], length: int) -> Tensor:
-        center = torch.arange(length) + 0.5
-        inside = [(center[:, None] > clip[:, 0]) & (center[:, None] < clip[:, 1]) for clip in instances]
-        return torch.stack([clip.any(1).float() for clip in inside])
-
-    def loss(self, output: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
-        return F.binary_cross_entropy_with_logits(output.float(), targets)
-
-    def decode(self, output: Tensor) -> list[Segments]:
-        decoded = []
-        for probability in output.detach().sigmoid().double().numpy():
-            action = np.concatenate([[False], probability > 0.5, [False]])
-            change = np.diff(action.astype(int))
-            start, end = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
-            score = np.array([probability[a:b].mean() for a, b in zip(start, end, strict=True)])
-            decoded.append(Segments(start.astype(float), end.astype(float), np.zeros(len(start), np.int64), score))
-        return decoded
-
-
-@dataclass(frozen=True)
-class ToyConfig(DetectorConfig):
-    """Settings of the toy detector."""
-
-    model: Literal["toy"] = "toy"
-    """Name of the detector."""
-    epochs: int = 30
-    """Number of passes over the training clips."""
-    learning_rate: float = 0.1
-    """Initial learning rate of the optimizer."""
-
-    @property
-    def predicts_classes(self) -> bool:
-        return False
-
-    def clipping(self) -> Clipping:
-        return Clipping(LENGTH)
-
-    def decay(self) -> Hard:
-        return Hard(0.5)
-
-    def build(self, channels: int, classes: int) -> Toy:
-        return Toy(channels)
-
-    def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.SGD(model.parameters(), lr=self.learning_rate)
-
-    def rate(self, epoch: int, step: int, steps: int) -> float:
-        return 1.0
-
-
-FAMILY = DetectorFamily("toy", ToyConfig, {"anet": ToyConfig})
-
-
-# --- what comes with the line in the table ------------------------------------------------------------------------
+CHANNELS, CLIPS = 4, 10
 
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sola.detectors, "DETECTORS", {**DETECTORS, "toy": __name__})
+    monkeypatch.setattr(sola.detectors, "DETECTORS", {**DETECTORS, "toy": "support.toy_detector"})
 
 
 def clips() -> Clips:
@@ -163,7 +86,7 @@ def test_it_is_trained_loaded_and_run_like_any_other(tmp_path: Path) -> None:
     trained = train_detector(data.subset("training"), "toy", out=run, classifier_epochs=2, quiet=True, device="cpu")
     loaded = TrainedDetector.load(run)
     assert loaded.config == trained.config == ToyConfig(classifier_epochs=2, device="cpu")
-    proposals = detect(loaded, test, device="cpu")
+    proposals = propose(loaded, test, device="cpu")
     assert set(proposals) == {video.id for video in test.videos}
     named = name_proposals(loaded, test, proposals)
     assert all(len(named[video]) == 2 * len(proposals[video]) for video in proposals)

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
+from support.synthetic import SyntheticWorld, write
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 import sola.training.checkpoint
@@ -27,12 +28,11 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 from sola.data.segments import Segments
-from sola.data.synthetic import SyntheticWorld, write
 from sola.data.timing import Placement, SnippetGrid
 from sola.detectors.base import DetectorConfig
 from sola.detectors.bmn.config import BMNConfig
 from sola.detectors.clips import Clips, cut, rescale
-from sola.detectors.detect import detect, in_seconds, name_proposals, relative
+from sola.detectors.detect import in_seconds, name_proposals, propose, relative
 from sola.detectors.gtad.config import GTADConfig
 from sola.detectors.snippet_classifier import SnippetClassifier
 from sola.detectors.task import DetectionTask
@@ -256,12 +256,12 @@ def test_resume_of_a_finished_run_changes_nothing(data: Dataset, tmp_path: Path,
     ("other", "named"), [({"subset": "validation"}, "videos"), ({"validation": "validation"}, "validation")]
 )
 def test_resume_with_another_subset_is_refused(other: dict[str, str], named: str, data: Dataset, run: Path) -> None:
-    with pytest.raises(SolaError, match=f"was begun with requested {named}="):
+    with pytest.raises(SolaError, match=f"was started with requested {named}="):
         trained(data, TINY, run, resume=True, quiet=True, **other)
 
 
 def test_resume_with_another_config_is_refused(data: Dataset, run: Path) -> None:
-    with pytest.raises(SolaError, match=r"was begun with requested length=8, now it is 4"):
+    with pytest.raises(SolaError, match=r"was started with requested length=8, now it is 4"):
         trained(data, replace(TINY, length=4), run, resume=True, quiet=True)
 
 
@@ -282,7 +282,7 @@ def test_resume_on_other_annotations_is_refused(
         video: replace(record, segments=later(record.segments)) if record.subset == moved else record
         for video, record in annotations.videos.items()
     }
-    with pytest.raises(SolaError, match=r"was begun with features \w*fingerprint"):
+    with pytest.raises(SolaError, match=r"was started with features \w*fingerprint"):
         trained(
             Dataset.open(features, Annotations(videos, annotations.classes)), TINY, tmp_path / "run",
             validation="validation", resume=True, quiet=True,
@@ -508,7 +508,7 @@ def test_what_was_saved_is_what_is_loaded(detector: TrainedDetector, data: Datas
     detector.save_weights(copy)
     validation, found = data.subset("validation"), []
     for one in (detector, TrainedDetector.load(copy)):
-        proposals = detect(one, validation, device="cpu")
+        proposals = propose(one, validation, device="cpu")
         found.append(name_proposals(one, validation, proposals))
     assert found[0].keys() == found[1].keys() == {video.id for video in validation.videos}
     for video in found[0]:
@@ -642,8 +642,8 @@ def test_proposals_of_overlapping_windows_are_those_of_each_merged_in_seconds(
         for row in candidates:
             inside = max(min(row[1], end) - max(row[0], start), 0)
             row[2] *= math.exp(-((inside / (row[1] - row[0] + end - start - inside)) ** 2) / TINY.sigma)
-    data = Dataset.open(features.with_manifest(manifest), annotations).only([video])
-    got = detect(detector, data, device="cpu")[video]
+    data = Dataset.open(replace(features, manifest=manifest), annotations).only([video])
+    got = propose(detector, data, device="cpu")[video]
     np.testing.assert_allclose(np.stack([got.start, got.end, got.score], axis=1), expected, atol=1e-5)
 
 
@@ -692,10 +692,10 @@ def test_every_video_has_a_base_of_its_own() -> None:
 def test_proposals_are_of_every_video_best_first_and_do_not_depend_on_the_others(
     detector: TrainedDetector, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = detect(detector, data, device="cpu")
+    together = propose(detector, data, device="cpu")
     assert together.keys() == {video.id for video in data.videos}
     monkeypatch.setattr("sola.detectors.detect.VIDEOS_AT_A_TIME", 2)
-    for video, found in detect(detector, data, device="cpu").items():
+    for video, found in propose(detector, data, device="cpu").items():
         assert (np.diff(found.score) <= 0).all()
         np.testing.assert_allclose(found.score, together[video].score, rtol=1e-4)
 
@@ -706,7 +706,7 @@ def test_proposals_go_by_the_name_of_the_annotations(
     video = features.videos[0]
     record = replace(annotations.videos[video], video=f"v_{video}")
     data = Dataset.open(features, Annotations({record.video: record}, annotations.classes))
-    assert list(detect(detector, data, device="cpu")) == [f"v_{video}"]
+    assert list(propose(detector, data, device="cpu")) == [f"v_{video}"]
 
 
 def test_bad_files_may_be_skipped_wherever_they_lie(
@@ -719,7 +719,7 @@ def test_bad_files_may_be_skipped_wherever_they_lie(
     data = Dataset.open(folder, skip_bad=True)
     monkeypatch.setattr("sola.detectors.detect.VIDEOS_AT_A_TIME", 1)
     skipped: dict[str, str] = {}
-    found = detect(detector, data, device="cpu", skipped=skipped)
+    found = propose(detector, data, device="cpu", skipped=skipped)
     assert set(found) == {one.id for one in data.videos} - {video}
     assert list(skipped) == [video]
     assert set(name_proposals(detector, data, found)) == set(found)
@@ -731,7 +731,7 @@ def test_only_bad_files_are_refused_even_if_they_may_be_skipped(detector: Traine
     np.save(tmp_path / "features" / "a.npy", np.full((30, 8), np.nan, np.float32))
     data = Dataset.open(tmp_path / "features", skip_bad=True)
     with pytest.raises(SolaError, match=r"a\.npy"):
-        detect(detector, data, device="cpu")
+        propose(detector, data, device="cpu")
 
 
 # --- the chain ---------------------------------------------------------------------------------------------------
@@ -767,7 +767,7 @@ def test_another_width_is_refused_where_the_manifest_does_not_say(detector: Trai
     np.save(tmp_path / "wide" / "a.npy", np.zeros((30, 12), np.float32))
     data = Dataset.open(tmp_path / "wide", timing={"fps": 4.0})
     with pytest.raises(SolaError, match=r"12 channels, the detector was trained on 8"):
-        detect(detector, data, device="cpu")
+        propose(detector, data, device="cpu")
 
 
 # --- names -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from sola.evaluation.controls import (
     within_video_moments,
 )
 from sola.softlanding.network import SoLa
-from sola.softlanding.transform import describe
+from sola.softlanding.trained import TrainedModule
 
 
 def walks(seed=0, videos=4, channels=6):
@@ -110,10 +110,10 @@ def test_whitening_whitens_within_videos_up_to_its_shrinkage():
 def test_untrained_residual_adds_the_gated_direct_module():
     video = walks()[0]
     module = small(gate=0.3)
-    expected = video + np.float32(0.3) * module.direct(7)(video)
-    np.testing.assert_allclose(module.residual(7)(video), expected, atol=1e-5)
-    assert not np.allclose(module.direct(7)(video), module.direct(8)(video))
-    np.testing.assert_array_equal(module.direct(7)(video), module.direct(7)(video))
+    expected = video + np.float32(0.3) * module.transform(7, "direct")(video)
+    np.testing.assert_allclose(module.transform(7, "adapter")(video), expected, atol=1e-5)
+    assert not np.allclose(module.transform(7, "direct")(video), module.transform(8, "direct")(video))
+    np.testing.assert_array_equal(module.transform(7, "direct")(video), module.transform(7, "direct")(video))
 
 
 def test_untrained_modules_are_conditioned_and_smoothed_as_the_trained_one():
@@ -122,15 +122,17 @@ def test_untrained_modules_are_conditioned_and_smoothed_as_the_trained_one():
         trained.alpha.fill_(0.0)
         trained.scale.fill_(2.0)
     video = walks()[0]
-    untrained = UntrainedModule.like(describe(trained))
-    np.testing.assert_allclose(untrained.residual(0)(video), moving_average(center(video) / 2, 3), atol=1e-5)
+    untrained = UntrainedModule.like(TrainedModule(trained).describe())
+    np.testing.assert_allclose(
+        untrained.transform(0, "adapter")(video), moving_average(center(video) / 2, 3), atol=1e-5
+    )
 
 
 def test_untrained_modules_leave_the_global_generator_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    small().direct(5)
+    small().transform(5, "direct")
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -177,7 +179,7 @@ def test_each_of_several_modules_has_its_own_untrained_controls():
         "untrained residual (b)",
     ]
     residual, video = controls[-3], walks()[0]
-    np.testing.assert_array_equal(residual.at_seed(3)(video), small(gate=0.2).residual(3)(video))
+    np.testing.assert_array_equal(residual.at_seed(3)(video), small(gate=0.2).transform(3, "adapter")(video))
 
 
 def test_features_that_never_change_are_refused():

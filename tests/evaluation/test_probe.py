@@ -17,6 +17,7 @@ from sola.evaluation.probe import probe
 from sola.evaluation.statistics import average_precision, roc_auc, smallest_p
 from sola.pipeline.transform_job import transform
 from sola.softlanding.network import SoLa
+from sola.softlanding.trained import TrainedModule
 from sola.training.linear import fit_ridge
 
 CHANNELS = 8
@@ -76,7 +77,7 @@ class World:
         module = SoLa(CHANNELS, hidden=4, gate="linear", **values)
         if module.alpha is not None:
             module.alpha.data.fill_(0.5)
-        transform(module, self.raw, self.folder / name)
+        transform(TrainedModule(module), self.raw, self.folder / name)
         return FeatureSet.open(self.folder / name)
 
 

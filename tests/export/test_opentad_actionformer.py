@@ -283,7 +283,7 @@ def test_times_that_the_tools_cannot_express(grids: list[SnippetGrid], message: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda database: database["c"].update(subset="Training"), "subsets 'training' and 'Training' are one"),
+        (lambda database: database["c"].update(subset="Training"), "subsets 'training' and 'Training' are the same"),
         (lambda database: [one.update(subset="training") for one in database.values()], "unknown subset 'validation'"),
         (lambda database: [database[video].update(annotations=[]) for video in "ab"], "subset 'training': none of its"),
         (lambda database: database["a"]["annotations"][0].update(label="a\nb"), "would be two lines"),
@@ -309,7 +309,7 @@ def test_places_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "for an archive" in refused(capsys, *command, tmp_path / "out.hdf5")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "annotations.json").write_text('{"database": {}}')
-    assert "not ours to overwrite" in refused(capsys, *command, tmp_path / "other")
+    assert "so it is not overwritten" in refused(capsys, *command, tmp_path / "other")
 
 
 def test_only_with_overwrite_is_a_folder_of_ours_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -324,7 +324,7 @@ def test_a_value_beyond_float32_is_refused(tmp_path: Path, capsys: pytest.Captur
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     np.save(features / "b.npy", np.full((31, 6), 1e300))
     message = refused(capsys, "export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out")
-    assert "video 'b': a value does not fit float32" in message
+    assert "video 'b': a value is NaN, or beyond float32's largest value" in message
     assert not (tmp_path / "out").exists()
 
 

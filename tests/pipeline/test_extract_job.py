@@ -571,7 +571,7 @@ def test_the_command_counts_what_it_left_out(
         (("a.mp4", "--fps", "fast"), "fast"),
         (("a.mp4", "--window", "0"), "window=0"),
         (("a.mp4", "--stride", "0"), "stride"),
-        (("a.mp4", "--batch", "0"), "batch"),
+        (("a.mp4", "--batch-size", "0"), "batch"),
         (("a.mp4", "--jobs", "0"), "jobs"),
         (("a.mp4", "--dtype", "int8"), "int8"),
         (("a.mp4", "--device", "tpu"), "tpu"),

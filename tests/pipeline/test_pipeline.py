@@ -1,4 +1,4 @@
-"""`sola predict`: the chain behind a detector rebuilt for new videos, or refused with what is missing."""
+"""`sola detect` on videos: the chain behind a detector rebuilt for new videos, or refused with what is missing."""
 
 import json
 import shutil
@@ -15,8 +15,10 @@ from support.calling import refused, sola
 from support.places import QUADRANTS
 from support.rendering import picture, render
 
+from sola.data.dataset import Dataset
 from sola.data.detections import read_detections
 from sola.data.manifest import Manifest
+from sola.detectors.trained import TrainedDetector
 from sola.pipeline import detect_job
 
 pytestmark = pytest.mark.slow  # all stand on trained runs
@@ -197,16 +199,16 @@ def test_features_of_other_frames_do_not_go_to_a_detector(
 
 
 def test_detection_that_was_stopped_continues(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ["localize", "predict", world / "plain", world / "features", "--quiet", "--out"]
+    arguments = ["detect", world / "plain", world / "features", "--quiet", "--out"]
     assert sola(*arguments, tmp_path / "expected.json") == 0
     calls: list[tuple[str, ...]] = []
     detect = detect_job.detect
 
-    def stopping(detector: object, features: object, records: dict[str, object], **more: object) -> object:
-        calls.append(tuple(records))
+    def stopping(detector: TrainedDetector, data: Dataset, **more: object) -> object:
+        calls.append(tuple(video.id for video in data.videos))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return detect(detector, features, records, **more)
+        return detect(detector, data, **more)
 
     monkeypatch.setattr(detect_job, "detect", stopping)
     monkeypatch.setattr(detect_job, "VIDEOS_AT_A_TIME", 1)

@@ -16,6 +16,7 @@ from sola.data.manifest import Manifest
 from sola.pipeline.executors import Threads, run_job
 from sola.pipeline.transform_job import RewriteJob, transform
 from sola.softlanding.network import SoLa
+from sola.softlanding.trained import TrainedModule
 
 
 class Widened:
@@ -74,7 +75,7 @@ def test_joined_streams_are_written_as_one(tmp_path: Path) -> None:
 
 def test_a_result_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     features = FeatureSet.open(make(tmp_path / "in"), skip_bad=True)
-    with pytest.raises(SolaError, match="video 'a': a result does not fit float16, whose largest value is 65504"):
+    with pytest.raises(SolaError, match="video 'a': a result is NaN, or beyond float16's largest value 65504"):
         write(features, tmp_path / "out", lambda values: np.full((10, 4), 7e4, np.float32))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {MARK, JOURNAL}
 
@@ -177,13 +178,14 @@ def test_a_result_that_does_not_fit_its_file_names_the_video(tmp_path: Path) -> 
     module = SoLa(6, hidden=8, gate="linear").eval()
     torch.nn.init.constant_(module.alpha, 1e4)
     with pytest.raises(SolaError, match="loud"):
-        transform(module, FeatureSet.open(tmp_path / "in"), tmp_path / "out")
+        transform(TrainedModule(module), FeatureSet.open(tmp_path / "in"), tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.npy"))
 
 
 def test_transform_returns_what_it_wrote(tmp_path: Path) -> None:
     features = FeatureSet.open(make(tmp_path / "in")).only(["a", "c"])
     told: list[tuple[float, int, int]] = []
-    written = transform(SoLa(4).eval(), features, tmp_path / "out", progress=lambda *values: told.append(values))
+    module = TrainedModule(SoLa(4).eval())
+    written = transform(module, features, tmp_path / "out", progress=lambda *values: told.append(values))
     assert written.videos == ("a", "c")
     assert told[-1][:2] == (2.0, 2)

@@ -161,3 +161,9 @@ def test_a_long_line_is_averaged() -> None:
     ((xs, ys),) = drawn_lines({"a": (list(range(1000)), [1.0] * 1000), "empty": ([], [])}).values()
     assert len(xs) == len(ys) == 240
     assert set(ys) == {1.0}
+
+
+def test_axes_without_a_panel_are_empty() -> None:
+    line = {"a": ([1.0, 2.0], [1.0, 2.0])}
+    shown = [axes.axison for axes in curve_plot([Panel(str(number), "epoch", line) for number in range(3)]).axes]
+    assert shown == [True, True, True, False]

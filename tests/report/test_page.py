@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from support.synthetic import SyntheticWorld, write
 
 from sola.data.segments import Segments
-from sola.data.synthetic import SyntheticWorld, write
 from sola.evaluation.results import Metric, Row, StudyCurves
 from sola.evaluation.statistics import Summary
 from sola.report.page import Page, Plot, Section, Table

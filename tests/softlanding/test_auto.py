@@ -2,10 +2,10 @@ import json
 
 import numpy as np
 import pytest
+from support.synthetic import SyntheticWorld, generate
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
-from sola.data.synthetic import SyntheticWorld, generate
 from sola.softlanding.auto import suggest
 
 

@@ -1,9 +1,5 @@
 """The module against convolutions written as loops, its shortcuts against the dense form, and its files."""
 
-import json
-import math
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sola.core.errors import SolaError
 from sola.softlanding.network import SoLa
 from sola.softlanding.windows import draw_windows, neighborhoods, window_length
 
@@ -132,62 +127,6 @@ def test_smoothing_averages_what_there_is(width: int, time: int) -> None:
 
 def test_length_is_kept_down_to_one_snippet() -> None:
     assert opened(smoothing=5)(features(1)).shape == (2, 1, 6)
-
-
-@pytest.mark.parametrize(
-    ("values", "named"),
-    [
-        ({"hidden": 0}, "hidden=0"),
-        ({"kernel_size": 4}, "kernel_size=4"),
-        ({"smoothing": 2}, "smoothing=2"),
-        ({"hidden": math.inf}, "not a SoLa module's"),
-        ({"form": "both"}, "both"),
-        ({"conditioning": "whiten"}, "whiten"),
-    ],
-)
-def test_a_value_out_of_range_is_named(values: dict[str, object], named: str, tmp_path: Path) -> None:
-    """Through a config file, as a user's mistake comes in."""
-    module = opened()
-    module.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    config["module"] |= values
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(SolaError, match=named):
-        SoLa.from_pretrained(tmp_path)
-
-
-def test_saved_and_loaded_it_answers_to_the_bit(tmp_path: Path) -> None:
-    module = opened(conditioning="center+scale", smoothing=3, gate="linear")
-    module.scale.fill_(3.0)
-    module.save_pretrained(tmp_path)
-    assert torch.equal(SoLa.from_pretrained(tmp_path)(features(9)), module(features(9)))
-
-
-def test_saving_keeps_what_else_the_config_says(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"training": {"step": 8}}')
-    opened().save_pretrained(tmp_path)
-    assert json.loads((tmp_path / "config.json").read_text())["training"] == {"step": 8}
-
-
-def test_an_unfinished_run_is_no_module(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(SolaError, match=r"no module\.safetensors here"):
-        SoLa.from_pretrained(tmp_path)
-
-
-def test_weights_that_are_not_safetensors_are_named(tmp_path: Path) -> None:
-    opened().save_pretrained(tmp_path)
-    (tmp_path / "module.safetensors").write_bytes(b"\x80\x04 a pickle")
-    with pytest.raises(SolaError, match=r"module\.safetensors: not a readable safetensors file"):
-        SoLa.from_pretrained(tmp_path)
-
-
-def test_weights_of_another_width_are_told_in_one_line(tmp_path: Path) -> None:
-    opened(6).save_pretrained(tmp_path)
-    opened(7).save_weights(tmp_path)
-    with pytest.raises(SolaError, match=r"the weights do not fit") as caught:
-        SoLa.from_pretrained(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 def test_published_window_lengths() -> None:

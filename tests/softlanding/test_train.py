@@ -14,9 +14,9 @@ from sola.data.features import FeatureSet
 from sola.data.ragged import pack
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.losses import lambda_target
-from sola.softlanding.network import SoLa
 from sola.softlanding.task import SimilarityMatching, collapse, dropout_mask
 from sola.softlanding.train import train
+from sola.softlanding.trained import TrainedModule
 from sola.training.run import Run
 from sola.training.trainer import backward
 
@@ -128,8 +128,8 @@ def test_training_lowers_the_loss_and_opens_the_gate(features: FeatureSet, tmp_p
 @pytest.mark.parametrize("loss", ["similarity_matching", "nt_xent", "softened_inside", "softened_outside"])
 def test_every_objective_trains(features: FeatureSet, tmp_path: Path, loss: str, projector: str) -> None:
     config = replaced(SMALL, loss=loss, projector=projector, probability="exponential", form="direct", epochs=2)
-    module = train(features, config, tmp_path / "run", quiet=True)
-    assert all(parameter.isfinite().all() for parameter in module.parameters())
+    network = train(features, config, tmp_path / "run", quiet=True).network
+    assert all(parameter.isfinite().all() for parameter in network.parameters())
 
 
 def test_bf16_goes_the_way_of_fp32(features: FeatureSet, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_the_config_repeats_the_run(features: FeatureSet, tmp_path: Path) -> Non
 def test_what_was_trained_is_what_is_loaded(features: FeatureSet, tmp_path: Path) -> None:
     module = train(features, replaced(SMALL, conditioning="scale"), tmp_path / "run", quiet=True)
     x = torch.randn(1, 30, 12, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(SoLa.from_pretrained(tmp_path / "run")(x), module(x))
+    assert torch.equal(TrainedModule.load(tmp_path / "run").network(x), module.network(x))
 
 
 class PowerCutError(Exception):
@@ -250,7 +250,7 @@ def test_resume_of_a_finished_run_changes_nothing(features: FeatureSet, tmp_path
 
 def test_resume_with_another_config_is_refused(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", quiet=True)
-    with pytest.raises(SolaError, match=r"was begun with requested step=2, now it is 1"):
+    with pytest.raises(SolaError, match=r"was started with requested step=2, now it is 1"):
         train(features, replaced(SMALL, step=1), tmp_path / "run", resume=True, quiet=True)
 
 
@@ -261,14 +261,14 @@ def test_resume_on_other_features_is_refused(
     monkeypatch.setattr(SimilarityMatching, "batch", fails_after(2))
     with pytest.raises(PowerCutError):
         train(features, SMALL, tmp_path / "run", quiet=True)
-    with pytest.raises(SolaError, match=r"was begun with requested videos=\w+, now it is \w+"):
+    with pytest.raises(SolaError, match=r"was started with requested videos=\w+, now it is \w+"):
         train(features.only(features.videos[:6]), SMALL, tmp_path / "run", resume=True, quiet=True)
 
 
 def test_an_existing_run_is_not_touched_unless_told_to(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", quiet=True)
     before = weights(tmp_path / "run")
-    with pytest.raises(SolaError, match=r"exists already; go on with --resume"):
+    with pytest.raises(SolaError, match=r"exists already; continue with --resume"):
         train(features, replaced(SMALL, seed=1), tmp_path / "run", quiet=True)
     assert weights(tmp_path / "run") == before
     train(features, replaced(SMALL, seed=1), tmp_path / "run", overwrite=True, quiet=True)
@@ -278,7 +278,7 @@ def test_an_existing_run_is_not_touched_unless_told_to(features: FeatureSet, tmp
 def test_a_strangers_folder_is_not_overwritten(features: FeatureSet, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").write_text("ten years")
-    with pytest.raises(SolaError, match=r"exists and is no run of sola's"):
+    with pytest.raises(SolaError, match=r"exists and is not a run of sola"):
         train(features, SMALL, tmp_path / "home", overwrite=True, quiet=True)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sola.data.synthetic import SyntheticWorld, write
+from support.synthetic import SyntheticWorld, write
 
 METRICS = [
     {"key": "mAP@0.50", "title": "mAP at tIoU .5"},

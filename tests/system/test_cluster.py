@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,22 +20,22 @@ import pytest
 from support.calling import refused, sola
 from support.places import QUADRANTS
 from support.rendering import render
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
 from sola.data.features import FeatureSet
 from sola.data.journal import JOURNAL, MARK, read_rows
 from sola.data.manifest import Manifest
-from sola.data.synthetic import SyntheticWorld, write
-from sola.pipeline.extract_job import find_stored_videos
 from sola.pipeline.stored_features import StoredFeatures
+from sola.video.files import find_videos
 
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80.0, length_spread=0.2, channels=16)
 
 
 def on_cluster(test: Callable[..., None]) -> Callable[..., None]:
-    """Slow, and with the others of its kind in one process, so that a cluster is begun once."""
-    return pytest.mark.slow(pytest.mark.xdist_group("cluster")(test))
+    """Slow, and with the others of its kind in one process, so that a cluster is begun once; Ray warns of itself."""
+    return pytest.mark.slow(pytest.mark.xdist_group("cluster")(pytest.mark.filterwarnings("ignore")(test)))
 
 
 S3 = """
@@ -63,9 +64,8 @@ class Cluster:
     """The process that began the cluster."""
 
     def call(self, *arguments: object) -> None:
-        found = self.begin(*arguments)
-        _, told = found.communicate(timeout=300)
-        assert found.returncode == 0, told
+        """Run a command in this process, which has joined the cluster."""
+        assert sola(*arguments, "--executor", "ray") == 0
 
     def begin(self, *arguments: object) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -113,9 +113,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         import s3fs
 
         s3fs.S3FileSystem().mkdir("videos")
-        ray, address = started(RAY, environment)
-        yield Cluster({**environment, "RAY_ADDRESS": address}, ray.pid)
-        ended(ray)
+        head, address = started(RAY, environment)
+        environment["RAY_ADDRESS"] = address
+        for name, value in environment.items():
+            here.setenv(name, value)
+        import ray
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ray.init(log_to_driver=False, logging_level="ERROR")
+        yield Cluster(environment, head.pid)
+        ray.shutdown()
+        ended(head)
         ended(server)
         s3fs.S3FileSystem.clear_instance_cache()
 
@@ -227,44 +236,38 @@ def test_what_a_killed_worker_was_at_is_worked_on_again(cluster: Cluster, world:
 
 
 @on_cluster
-def test_transformed_features_are_those_of_one_process(cluster: Cluster, world: Path, tmp_path: Path) -> None:
-    features = world / "data" / "features"
-    assert sola("transform", world / "module", features, "--out", tmp_path / "here", "--quiet") == 0
-    module, stored = upload(world / "module", "module"), upload(features, "raw")
-    cluster.call("transform", module, stored, "--out", "s3://videos/transformed", "--quiet")
-    there = download("s3://videos/transformed", tmp_path / "there")
-    same_features(tmp_path / "here", there)
-    assert manifest(tmp_path / "here") == manifest(there)
-    assert Manifest.read(there).sola["run"] == "s3://videos/module"
-
-
-@on_cluster
-def test_a_transform_that_was_stopped_is_refused_until_it_is_whole(
+def test_transformed_features_are_those_of_one_process_and_an_unfinished_folder_is_continued(
     cluster: Cluster, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    features, out = tmp_path / "raw", tmp_path / "out"
-    shutil.copytree(world / "data" / "features", features)
-    call = ("transform", world / "module", features, "--out", out, "--quiet")
+    features, out = world / "data" / "features", Storage.of("s3://videos/transformed")
+    assert sola("transform", world / "module", features, "--out", tmp_path / "here", "--quiet") == 0
+    module, stored = upload(world / "module", "module"), upload(features, "raw")
+    call = ("transform", module, stored, "--out", out.location, "--quiet")
     cluster.call(*call)
-    whole = contents(out)
-    kept, lost, *_ = sorted(out.glob("*.npy"))
-    state = kept.stat().st_mtime_ns
-    lost.unlink()
-    (out / MARK).write_text(json.dumps(read_rows(out / JOURNAL)[0]["job"]))
-    assert "is not finished" in refused(capsys, "train", out, "--out", tmp_path / "run")
-    with pytest.raises(SolaError, match="is not finished"):
-        StoredFeatures.of([out])
-    shutil.copyfile(features / kept.name, features / "new.npy")
+    there = download(out.location, tmp_path / "there")
+    same_features(tmp_path / "here", there)
+    assert manifest(tmp_path / "here") == manifest(there)
+    assert Manifest.read(there).sola["run"] == module
+
+    whole, before = contents(there), {file.name: file for file in out.files()}
+    kept, lost, *_ = (name for name in before if name.endswith(".npy"))
+    out.remove(lost)
+    out.write_json(MARK, read_rows(there / JOURNAL)[0]["job"])
+    with pytest.raises(SolaError, match=f"^{out}: is not finished; run the same command again to continue"):
+        StoredFeatures.of([out.location])
+    put(Storage.of(stored), features / kept, "new.npy")
     cluster.call(*call)
-    assert (out / "new.npy").read_bytes() == kept.read_bytes()
-    assert {name: content for name, content in contents(out).items() if name != "new.npy"} == whole
-    assert kept.stat().st_mtime_ns == state
-    whole = contents(out)
-    assert sola(*call, "--executor", "ray") == 0  # nothing to do: no cluster is begun
-    shutil.copytree(features, tmp_path / "others")
-    others = ("transform", world / "module", tmp_path / "others", "--out", out, "--executor", "ray")
-    assert "exists already, with features" in refused(capsys, *others)
-    assert contents(out) == whole
+    again = contents(download(out.location, tmp_path / "again"))
+    assert again.pop("new.npy") == whole[kept]
+    assert again == whole
+    after = {file.name: file for file in out.files()}
+    assert after[kept] == before[kept]
+    assert sola(*call, "--executor", "ray") == 0  # nothing to do: no worker starts
+    assert {file.name: file for file in out.files()} == after
+    upload(features, "others")
+    others = ("transform", module, "s3://videos/others", "--out", out.location, "--executor", "ray")
+    assert f"{out}: exists already, with features" in refused(capsys, *others)
+    assert {file.name: file for file in out.files()} == after
 
 
 @on_cluster
@@ -290,7 +293,7 @@ def test_detections_are_those_of_one_process(cluster: Cluster, world: Path, tmp_
 
 def test_a_place_in_an_object_store_needs_the_cluster(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, "transform", world / "module", "s3://videos/raw", "--out", "out")
-    assert "s3://videos/raw: is in an object store; pass --engine ray" in line
+    assert "s3://videos/raw: is in an object store; pass --executor ray" in line
     line = refused(capsys, "extract", world / "clips", "--out", "x", "--executor", "ray", "--workers", "0")
     assert "--workers" in line
 
@@ -376,12 +379,12 @@ def test_an_error_names_the_file_where_it_is_kept(world: Path, tmp_path: Path) -
 def test_videos_here_and_in_a_store_are_found_together(world: Path, tmp_path: Path) -> None:
     place = Storage.of(f"memory://{tmp_path.name}/clips")
     put(place, world / "clips" / "0.mp4", "inner/9.mp4")
-    found = find_stored_videos([world / "clips", place.location])
+    found = find_videos([world / "clips", place.location])
     assert list(found) == ["0", "1", "2", "3", "4", "9"]
     assert found["9"].location == f"{place.location}/inner/9.mp4"
-    assert find_stored_videos([f"{place.location}/inner/9.mp4"])["9"].location == found["9"].location
+    assert find_videos([f"{place.location}/inner/9.mp4"])["9"].location == found["9"].location
     with pytest.raises(SolaError, match="holds no videos"):
-        find_stored_videos([f"memory://{tmp_path.name}/none"])
+        find_videos([f"memory://{tmp_path.name}/none"])
     put(place, world / "clips" / "0.mp4", "0.mp4")
     with pytest.raises(SolaError, match=r"clips/0\.mp4: would be video '0', and so would"):
-        find_stored_videos([world / "clips", place.location])
+        find_videos([world / "clips", place.location])

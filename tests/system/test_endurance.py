@@ -23,9 +23,9 @@ from safetensors.numpy import load_file
 from support.calling import refused, sola
 from support.places import QUADRANTS
 from support.rendering import render
+from support.synthetic import SyntheticWorld, write
 
 from sola.data.journal import JOURNAL, MARK
-from sola.data.synthetic import SyntheticWorld, write
 
 KILLS = int(os.environ.get("SOLA_KILLS", "1"))
 SEED = int(os.environ.get("SOLA_KILLS_SEED", "0"))

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from support.calling import sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
-from sola.data.synthetic import SyntheticWorld, write
 from sola.training.distributed import ALONE, Processes, joined
 
 WORLD = SyntheticWorld(training_videos=9, validation_videos=3, length=120.0, length_spread=0.2, channels=16)

@@ -14,18 +14,19 @@ import pytest
 import torch
 from safetensors.torch import save
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
-from sola.data.class_scores import read_scores
+from sola.data.class_scores import read_classifier
 from sola.data.detections import read_detections
 from sola.data.features import FeatureSet
 from sola.data.manifest import MANIFEST_NAME, Manifest
-from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer import checkpoint as actionformer
 from sola.detectors.bmn import checkpoint as bmn
 from sola.detectors.gtad import checkpoint as gtad
-from sola.softlanding.network import CONFIG, WEIGHTS, SoLa
+from sola.softlanding.network import SoLa
+from sola.softlanding.trained import CONFIG, WEIGHTS, TrainedModule
 
 WORLD = SyntheticWorld(training_videos=4, validation_videos=2, length=60.0, length_spread=0.0, channels=8)
 TERABYTE = 10**12
@@ -67,7 +68,7 @@ def read_set(path: Path) -> None:
 def read_module(path: Path) -> None:
     module = SoLa(3, hidden=2)
     (path.parent / CONFIG).write_text(json.dumps({"module": module.config()}))
-    SoLa.from_pretrained(path.parent)
+    TrainedModule.load(path.parent)
 
 
 READERS: dict[str, Callable[[Path], object]] = {
@@ -79,8 +80,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     MANIFEST_NAME: lambda path: Manifest.read(path.parent),
     "annotations.json": read_annotations,
     "detections.json": read_detections,
-    "scores.npy": lambda path: read_scores(path, ["v"], ["run"]),
-    "scores.json": lambda path: read_scores(path, ["v"], ["run"]),
+    "scores.npy": lambda path: read_classifier(path, ["v"], ["run"]),
+    "scores.json": lambda path: read_classifier(path, ["v"], ["run"]),
     WEIGHTS: read_module,
     "bmn.pth": bmn.load,
     "gtad.pth.tar": gtad.load,
@@ -176,7 +177,7 @@ class TestSizes:
         (tmp_path / CONFIG).write_text(json.dumps({"module": config}))
         (tmp_path / WEIGHTS).write_bytes(save({name: one.contiguous() for name, one in module.state_dict().items()}))
         with pytest.raises(SolaError, match="do not fit"):
-            SoLa.from_pretrained(tmp_path)
+            TrainedModule.load(tmp_path)
 
 
 class TestPaths:

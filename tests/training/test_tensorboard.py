@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.calling import refused, sola
+from support.synthetic import SyntheticWorld, write
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
-from sola.data.synthetic import SyntheticWorld, write
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.task import SimilarityMatching
 from sola.softlanding.train import train

@@ -14,21 +14,25 @@ def touch(*paths: Path) -> None:
         path.touch()
 
 
+def places(sources: list[Path]) -> dict[str, Path]:
+    return {video: Path(file.location) for video, file in find_videos(sources).items()}
+
+
 def test_folders_are_searched_through_and_through(tmp_path: Path) -> None:
     touch(tmp_path / "b.mp4", tmp_path / "x" / "a.MKV", tmp_path / "x" / "y" / "c.webm", tmp_path / "x" / "notes.txt")
     found = find_videos([tmp_path])
     assert list(found) == ["a", "b", "c"]
-    assert found["c"] == tmp_path / "x" / "y" / "c.webm"
+    assert found["c"].location == str(tmp_path / "x" / "y" / "c.webm")
 
 
 def test_hidden_files_and_folders_that_are_called_like_videos_are_left(tmp_path: Path) -> None:
     touch(tmp_path / "a.mp4", tmp_path / "._a.mp4", tmp_path / ".b.mp4", tmp_path / "c.mp4" / "d.txt")
-    assert find_videos([tmp_path]) == {"a": tmp_path / "a.mp4"}
+    assert places([tmp_path]) == {"a": tmp_path / "a.mp4"}
 
 
 def test_a_file_that_is_named_may_be_called_anything(tmp_path: Path) -> None:
     touch(tmp_path / "clip", tmp_path / "my.holiday.data")
-    assert find_videos([tmp_path / "clip", tmp_path / "my.holiday.data"]) == {
+    assert places([tmp_path / "clip", tmp_path / "my.holiday.data"]) == {
         "clip": tmp_path / "clip",
         "my.holiday": tmp_path / "my.holiday.data",
     }

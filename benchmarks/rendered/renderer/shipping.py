@@ -1,23 +1,22 @@
-"""Packs what comes with the package: the first videos of two sets that `rendered.renderer.benchmark` has made.
+"""Pack the demo data set of the package: the first videos of a set that `rendered.renderer.benchmark` has made.
 
-cd benchmarks && python -m rendered.renderer.shipping OUT        # writes ../src/sola/data/demo_set_files/*.safetensors
+cd benchmarks && python -m rendered.renderer.shipping OUT        # writes ../src/sola/data/demo_set.safetensors
 """
 
 import argparse
 import json
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from sola.core.files import read_json, replacing
-from sola.data.demo_sets import FOLDER, BenchmarkSet
+from sola.data.demo_set import FILE, NAME
 from sola.data.manifest import MANIFEST_NAME
 
 COUNTS = {"training": 56, "validation": 20}
-"""Videos of each subset; 128 channels of float16 at 4 a second are 70 KB a video, and 12 MB the package may hold."""
-PACKAGE = Path(__file__).parents[3] / "src" / "sola" / "data" / FOLDER
+"""Videos of each subset; 128 channels of float16 at 4 a second are 70 KB a video; the limit is 12 MB."""
+TARGET = Path(__file__).parents[3] / "src" / "sola" / "data" / FILE
 
 
 def pack(made: Path, path: Path) -> None:
@@ -32,13 +31,11 @@ def pack(made: Path, path: Path) -> None:
 
 
 def main() -> None:
-    """Pack the sets that are shipped."""
+    """Pack the demo data set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="the folder that rendered.renderer.benchmark has written")
     given = parser.parse_args()
-    PACKAGE.mkdir(parents=True, exist_ok=True)
-    for name in get_args(BenchmarkSet):
-        pack(given.out / name, PACKAGE / f"{name}.safetensors")
+    pack(given.out / NAME, TARGET)
 
 
 if __name__ == "__main__":

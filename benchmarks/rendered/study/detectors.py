@@ -25,7 +25,7 @@ from sola.data.source import DataSource
 from sola.detectors import detector_family
 from sola.detectors.base import DetectorConfig
 from sola.detectors.train import train_detector
-from sola.evaluation.metrics import thresholds
+from sola.evaluation.metrics.protocol import thresholds
 from sola.evaluation.statistics import Resampled, compare_family, summarize
 from sola.report.sources import DETECTIONS
 from sola.studies.measuring import Measured

@@ -16,7 +16,7 @@ from rendered.study.linear import PARTS
 from rendered.study.softening import arguments, set_names
 from rendered.study.tables import markdown, p_value
 from sola.data.detections import write_detections
-from sola.detectors.detect import detect, name_proposals
+from sola.detectors.detect import name_proposals, propose
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.statistics import paired_difference
 from sola.report.sources import DETECTIONS
@@ -33,7 +33,7 @@ def measure(folder: Path, runs: Path, name: str, seed: int, part: str) -> dict[t
     data, tiou = data_of(folder, part), TIOU[folder.name.split("-")[0]]
     bases = {base: base_features(folder, runs, base, seed).subset(part) for base in BASES}
     detectors = {base: TrainedDetector.load(run_of(folder, runs, name, base, seed)) for base in BASES}
-    proposals = {base: detect(detectors[base], bases[base]) for base in BASES}
+    proposals = {base: propose(detectors[base], bases[base]) for base in BASES}
     measured = {}
     for base, names in product(BASES, BASES):
         out = runs / folder.name / "named" / f"{name}, {base}, names {names}, {seed}" / part

@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, Entry] = {
         "Run the whole path on embedded features and write DIR/report.html.\n\n"
         "The features are of rendered videos of a moving figure, by a frozen encoder. The command trains without "
         "labels, transforms, probes, inspects, and draws, in less than three minutes on two cores.",
-        "sola demo\nsola demo --data short-2-clip --out demo-short",
+        "sola demo\nsola demo --seeds 5 --out demo-5",
     ),
     "extract": Entry(
         "sola.cli.extract:extract",

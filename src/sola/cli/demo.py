@@ -9,14 +9,13 @@ from cyclopts import Parameter
 from sola.cli.options import OUTPUT, Overwrite, Seeds, print_wide
 from sola.core.files import new_folder
 from sola.core.log import show_log
-from sola.data.demo_sets import BenchmarkSet, write_benchmark
+from sola.data.demo_set import NAME, write_demo_set
 
 log = logging.getLogger(__name__)
 
 
 def demo(
     *,
-    data: BenchmarkSet = "long-1-efficientnet",
     seeds: Seeds = 2,
     out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")] = Path("demo"),
     overwrite: Overwrite = False,
@@ -24,7 +23,6 @@ def demo(
     """Run `sola demo`.
 
     Args:
-        data: Embedded set: actions (long, or short with a moving camera), level of the scene, encoder.
         seeds: Modules trained with each recipe.
         out: Folder to write.
     """
@@ -32,7 +30,7 @@ def demo(
 
     show_log()
     with new_folder(out, overwrite=overwrite, mark="probe.json", key="all labels") as folder:
-        write_benchmark(data, folder / "data")
-        result = run_demo(folder, heading=f"SoLa on rendered video: {data}", seeds=seeds, few=5, say=log.info)
+        write_demo_set(folder / "data")
+        result = run_demo(folder, heading=f"SoLa on rendered video: {NAME}", seeds=seeds, few=5, say=log.info)
     print_wide(result.table())
     log.info("open %s", out / "report.html")

@@ -15,12 +15,12 @@ from sola.core.log import show_log
 from sola.core.progress import progress_bar
 from sola.core.storage import Storage, fetched_file
 from sola.data.annotations import Annotations, read_annotations
-from sola.data.class_scores import VideoScores, read_scores
+from sola.data.class_scores import VideoScores, read_classifier
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.segments import Segments
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import find_actions, load_detector
-from sola.pipeline.stored_features import open_data
+from sola.pipeline.stored_features import match_features, open_features
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +46,14 @@ def detect_in_features(
         raise SolaError(f"--proposals {options.proposals}: is --out too; name another file")
     executor = execution.executor_for(run, *sources, out, options.proposals, options.annotations, options.classifier)
     for path in filter(None, (out, options.proposals)):
-        if Storage.of(path.parent).has(path.name) and not overwrite:
+        if not overwrite and Storage.of(path.parent).has(path.name):
             raise SolaError(f"{place_of(path)}: exists already; choose another file, or pass --overwrite")
     detector = load_detector(run)
     must_know_classes(run, detector, options.classifier)
-    data = open_data(
-        sources,
-        annotations_of(options),
-        id_prefix=reading.id_prefix,
-        timing=timing.given(),
-        skip_bad=reading.skip_bad,
-        channels_first=reading.channels_first,
+    features = open_features(
+        sources, channels_first=reading.channels_first, skip_bad=reading.skip_bad, timing=timing.given()
     )
+    data = match_features(features, annotations_of(options), id_prefix=reading.id_prefix)
     scores = scores_of([video.id for video in data.videos], detector, options.classifier)
     folder = Storage.of(out.parent)
     workspace = folder / f".{out.name}.partial"
@@ -111,4 +107,4 @@ def scores_of(videos: Sequence[str], detector: TrainedDetector, classifier: Path
     if classifier is None:
         return None
     with fetched_file(classifier) as path:
-        return read_scores(path, videos, detector.classes)
+        return read_classifier(path, videos, detector.classes)

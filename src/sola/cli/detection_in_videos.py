@@ -10,7 +10,7 @@ from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.core.progress import progress_bar
-from sola.core.storage import Storage
+from sola.core.storage import Storage, StoredFile
 from sola.data.detections import UNLABELED, write_detections
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import Found
@@ -75,10 +75,10 @@ def detect_in_videos(
     log.info("%s: %d detections in %d videos%s", out, count, len(found.detections), also)
 
 
-def draw(folder: Path, videos: Mapping[str, Path], found: Found, classes: tuple[str, ...]) -> None:
+def draw(folder: Path, videos: Mapping[str, StoredFile], found: Found, classes: tuple[str, ...]) -> None:
     """Draw the timeline of every video."""
     for video, detections in found.detections.items():
         duration = found.durations[video]
         middles = [(number + 0.5) * duration / KEY_FRAMES for number in range(KEY_FRAMES)]
-        frames = key_frames(videos[video], middles, KEY_FRAME_HEIGHT)
+        frames = key_frames(Path(videos[video].location), middles, KEY_FRAME_HEIGHT)
         write_plot(folder / f"{video}.png", timeline(video, duration, frames, detections, classes), dpi=120)

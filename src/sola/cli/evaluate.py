@@ -71,7 +71,7 @@ def evaluate(
     from sola.cli.evaluation_tables import detection_tables, proposal_table
     from sola.data.annotations import read_annotations
     from sola.data.detections import read_detections
-    from sola.evaluation.detections import evaluate_detections, evaluate_proposals
+    from sola.evaluation.detections import evaluate, evaluate_proposals
 
     show_log()
     if proposals and (recall_at or diagnosis is not None):
@@ -87,7 +87,7 @@ def evaluate(
         result = ranked = evaluate_proposals(found, subset, tiou=levels, protocol=protocol, id_prefix=id_prefix)
         tables = [proposal_table(ranked)]
     else:
-        result = scored = evaluate_detections(
+        result = scored = evaluate(
             found,
             subset,
             tiou=levels,

@@ -46,7 +46,7 @@ def onnx(
     from sola.pipeline.transform_job import load_module
 
     show_log(quiet)
-    export_onnx(load_module(run), out)
+    export_onnx(load_module(run).network, out)
     log.info("%s: written", out)
 
 

@@ -64,11 +64,12 @@ def extract(
     from sola.core.progress import progress_bar
     from sola.core.storage import Storage
     from sola.pipeline.executors import run_job
-    from sola.pipeline.extract_job import EncoderSource, ExtractJob, find_stored_videos
+    from sola.pipeline.extract_job import EncoderSource, ExtractJob
+    from sola.video.files import find_videos
 
     show_log(quiet)
     executor = execution.executor_for(*videos, out, threads=decoding.jobs)
-    found, source = find_stored_videos(videos), EncoderSource(encoder, window, device)
+    found, source = find_videos(videos), EncoderSource(encoder, window, device)
     job = ExtractJob(
         found,
         source,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sola.data.dataset import Video
     from sola.data.segments import Segments
     from sola.evaluation.similarity import Video as VideoArray
-    from sola.softlanding.network import SoLa
+    from sola.softlanding.trained import TrainedModule
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ def inspect(
     show_log(quiet)
     opened = timing.fill(reading.open(features))
     module = None if run is None else load_module(run)
-    if module is not None and module.channels != opened.channels:
-        raise SolaError(f"the features have {opened.channels} channels, the run's module {module.channels}")
+    if module is not None and module.network.channels != opened.channels:
+        raise SolaError(f"the features have {opened.channels} channels, the run's module {module.network.channels}")
     unknown = [video for video in videos if video not in opened.videos]
     if unknown:
         raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {opened.videos[0]})")
@@ -90,7 +90,7 @@ def inspect(
 
     views: dict[str, Callable[[VideoArray], VideoArray]] = {"raw": np.asarray, "centered": center}
     if module is not None:
-        views["after SoLa"] = partial(transform_array, module)
+        views["after SoLa"] = partial(transform_array, module.network)
     sample = opened.only(spread(opened.videos, max_videos))
     skipped: dict[str, str] = {}
     arrays = [np.array(array) for _, array in sample.items(skipped)]
@@ -128,9 +128,9 @@ def extent(length: int, video: "Video | None") -> tuple["Segments | None", tuple
     return video.segments, (video.grid.seconds(-0.5), video.grid.seconds(length - 0.5)), "seconds"
 
 
-def step_of(module: "SoLa | None") -> int | None:
+def step_of(module: "TrainedModule | None") -> int | None:
     """Return the step that a module was trained with; None without a module or its training."""
-    step = module.origin.get("training", {}).get("step") if module is not None else None
+    step = module.provenance.get("training", {}).get("step") if module is not None else None
     return step if isinstance(step, int) and step > 0 else None
 
 

@@ -137,7 +137,7 @@ class Timing:
 
     def fill(self, features: "FeatureSet") -> "FeatureSet":
         """Return the feature set with what its manifest lacks."""
-        return features.with_manifest(features.manifest.filled(self.given()))
+        return features.with_timing(self.given())
 
     def given(self) -> dict[str, float]:
         """Return the values that were given, by name."""

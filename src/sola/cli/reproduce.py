@@ -65,7 +65,7 @@ def reproduce(
         dataset: Dataset that sets the tIoU thresholds of mAP: .5:.95:.05, or THUMOS14's .3:.7:.1.
         seeds: Modules, and detectors on them. Without it, 3; for figure1, 12 with anet, 5 with hacs.
         controls: Also train detectors on controls, to see whether a moving average gains as much.
-        quick: Train everything small and shortly, to try the command; without FEATURES, on synthetic data.
+        quick: Train everything small and shortly, to try the command; without FEATURES, on the demo data set.
         jobs: Runs at once; they share the cores.
         out: Folder of all experiments on these features.
     """
@@ -73,6 +73,7 @@ def reproduce(
     from rich.markdown import Markdown
 
     from sola.core.progress import progress_bar
+    from sola.data.demo_set import write_demo_set
     from sola.data.source import DataSource
     from sola.evaluation.tables import study_markdown
     from sola.report.sources import Study
@@ -86,9 +87,12 @@ def reproduce(
     show_log(quiet)
     seeds = seeds or default_seeds(name, recipe, quick=quick)
     if not features and annotations is None and quick:
-        features, annotations = synthetic(out / "synthetic")
+        demo = out / "demo_set"
+        if not demo.is_dir():
+            write_demo_set(demo)
+        features, annotations = (demo / "features",), demo / "annotations.json"
     if not features or annotations is None:
-        raise SolaError("name FEATURES and --annotations; only --quick goes without, on a synthetic world")
+        raise SolaError("name FEATURES and --annotations; only --quick runs without, on the demo data set")
     data = DataSource(
         features,
         annotations,
@@ -120,13 +124,3 @@ def reproduce(
     written = write_study(Study(workspace.folder, result))
     print_wide(Markdown(study_markdown(result)))
     log.info("written: %s", ", ".join(str(path) for path in written))
-
-
-def synthetic(folder: Path) -> tuple[tuple[Path, ...], Path]:
-    """Return features and annotations of a synthetic world, written to the folder if it does not exist."""
-    from sola.data.synthetic import write
-    from sola.studies.catalog import QUICK_WORLD
-
-    if not folder.is_dir():
-        write(QUICK_WORLD, folder)
-    return (folder / "features",), folder / "annotations.json"

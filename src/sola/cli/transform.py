@@ -44,7 +44,6 @@ def transform(
     from sola.core.progress import progress_bar
     from sola.core.storage import Storage
     from sola.pipeline.executors import run_job
-    from sola.pipeline.stored_features import StoredFeatures
     from sola.pipeline.transform_job import load_module, transform_job
 
     show_log(quiet)
@@ -54,5 +53,5 @@ def transform(
     with progress_bar("transform", total=len(opened.videos), quiet=quiet) as bar:
         skipped = run_job(job, executor, skip_bad=reading.skip_bad, progress=bar_progress(bar))
     count = len(opened.videos) - len(skipped)
-    report_skipped({} if isinstance(opened, StoredFeatures) else opened.unreadable, skipped)
+    report_skipped(opened.unreadable, skipped)
     log.info("%s: %d videos", place_of(out), count)

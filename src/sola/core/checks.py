@@ -1,8 +1,7 @@
 """Checks of values given by the user: each raises a SolaError that names the first bad value.
 
-Values are keyword arguments, so that the message names them: `at_least(1, epochs=0)` raises
-"epochs=0: expected a whole number of at least 1". A value of None passes every check: it is an option that was not
-given. NaN and infinity pass none.
+Values are keyword arguments, so that the message names them. None, an option that was not given, passes every check;
+NaN and infinity pass none.
 
 >>> at_least(1, epochs=30, window=None)
 >>> fraction("[0, 1)", dropout=1.0)
@@ -12,6 +11,7 @@ sola.core.errors.SolaError: dropout=1.0: expected a number in [0, 1)
 """
 
 import math
+from collections.abc import Callable, Mapping
 from numbers import Integral
 from typing import Any, Literal, get_args
 
@@ -23,48 +23,34 @@ Bounds = Literal["[0, 1]", "[0, 1)", "(0, 1]", "(0, 1)"]
 
 def at_least(low: int, /, **values: int | None) -> None:
     """Raise SolaError unless every value is a whole number of at least `low`."""
-    for name, value in values.items():
-        if value is not None and not (isinstance(value, Integral) and value >= low):
-            raise SolaError(f"{name}={value}: expected a whole number of at least {low}")
+    _check(values, lambda value: isinstance(value, Integral) and int(value) >= low, f"a whole number of at least {low}")
 
 
 def odd(**values: int | None) -> None:
     """Raise SolaError unless every value is a positive odd number, such as the size of a centered window."""
-    for name, value in values.items():
-        if value is not None and not (isinstance(value, Integral) and value >= 1 and value % 2 == 1):
-            raise SolaError(f"{name}={value}: expected an odd number (1, 3, 5, …)")
+    expected = "an odd number (1, 3, 5, …)"
+    _check(values, lambda value: isinstance(value, Integral) and int(value) > 0 and int(value) % 2 == 1, expected)
 
 
 def positive(**values: float | None) -> None:
     """Raise SolaError unless every value is a finite number above 0."""
-    for name, value in values.items():
-        if value is not None and not 0 < value < math.inf:
-            raise SolaError(f"{name}={value}: expected a number above 0")
+    _check(values, lambda value: 0 < value < math.inf, "a number above 0")
 
 
 def not_negative(**values: float | None) -> None:
     """Raise SolaError unless every value is a finite number of at least 0."""
-    for name, value in values.items():
-        if value is not None and not 0 <= value < math.inf:
-            raise SolaError(f"{name}={value}: expected a number of at least 0")
+    _check(values, lambda value: 0 <= value < math.inf, "a number of at least 0")
 
 
 def finite(**values: float | None) -> None:
     """Raise SolaError unless every value is a finite number."""
-    for name, value in values.items():
-        if value is not None and not math.isfinite(value):
-            raise SolaError(f"{name}={value}: expected a finite number")
+    _check(values, math.isfinite, "a finite number")
 
 
 def fraction(bounds: Bounds, /, **values: float | None) -> None:
     """Raise SolaError unless every value lies between 0 and 1, within `bounds`."""
-    for name, value in values.items():
-        if value is None:
-            continue
-        above = value > 0 or (value == 0 and bounds[0] == "[")
-        below = value < 1 or (value == 1 and bounds[-1] == "]")
-        if not (above and below):
-            raise SolaError(f"{name}={value}: expected a number in {bounds}")
+    ends = [float(end) for end, bracket in ((0, bounds[0]), (1, bounds[-1])) if bracket in "[]"]
+    _check(values, lambda value: 0 < value < 1 or value in ends, f"a number in {bounds}")
 
 
 def one_of(allowed: Any, /, **values: object) -> None:
@@ -73,3 +59,9 @@ def one_of(allowed: Any, /, **values: object) -> None:
     for name, value in values.items():
         if value is not None and value not in choices:
             raise SolaError(f"{name}={value!r}: expected one of {', '.join(map(str, choices))}")
+
+
+def _check(values: Mapping[str, Any], accepts: Callable[[Any], bool], expected: str) -> None:
+    for name, value in values.items():
+        if value is not None and not accepts(value):
+            raise SolaError(f"{name}={value}: expected {expected}")

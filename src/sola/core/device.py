@@ -22,7 +22,11 @@ def choose_device(device: Device) -> "torch.device":
 
     if device == "cuda" and not torch.cuda.is_available():
         raise SolaError("device=cuda: no CUDA GPU is visible here; use --device cpu")
-    return local_device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if rank_and_count()[1] > 1:
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    return torch.device("cuda")
 
 
 def choose_precision(precision: Precision, device: "torch.device") -> Literal["fp32", "bf16"]:
@@ -37,12 +41,3 @@ def choose_precision(precision: Precision, device: "torch.device") -> Literal["f
         capabilities = torch.cpu.get_capabilities()
         fast = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "sve_bf16", "bf16"))
     return "bf16" if fast else "fp32"
-
-
-def local_device(device: str) -> "torch.device":
-    """Return the device of this process: with several processes on a machine, each has its own GPU."""
-    import torch
-
-    if device == "cuda" and rank_and_count()[1] > 1:
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
-    return torch.device(device)

@@ -13,10 +13,7 @@ from sola.core.errors import SolaError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that is renamed to `path` when the block succeeds, and removed when it fails.
-
-    Raises SolaError when `path` cannot be written.
-    """
+    """Yield a temporary path that replaces `path` if the block succeeds. Raises SolaError if that is impossible."""
     path = path.absolute()
     aside = path.with_name(f".{path.name or 'root'}.{os.getpid()}.tmp")
     try:
@@ -42,7 +39,7 @@ def _umask() -> int:
 
 
 def unwritable(path: Path, error: OSError) -> SolaError:
-    """Return the error that says that `path` cannot be written, and why."""
+    """Return the error for a path that cannot be written."""
     return SolaError(
         f"{path}: cannot be written ({error.strerror or error}); choose a place with room and write permission"
     )
@@ -60,10 +57,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, what: str) -> Any:
-    """Read a JSON file; `what` describes it in error messages ("annotations", "a manifest").
-
-    Raises SolaError when it is missing, unreadable or malformed.
-    """
+    """Read a JSON file. Raises SolaError, with `what` it should be, if it is missing, unreadable or malformed."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -78,32 +72,20 @@ def read_json(path: Path, what: str) -> Any:
         raise SolaError(f"{path}: cannot be read as {what} ({error})") from None
 
 
-def existing(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
-    return folder if folder.is_dir() or folder == folder.parent else existing(folder.parent)
-
-
-def must_be_free(path: Path, *, overwrite: bool, mark: str, key: str) -> None:
-    """Raise SolaError if `path` exists and is not an empty folder, unless `overwrite` is set and sola wrote it.
-
-    A folder that sola wrote holds a JSON file named `mark`, an object with the key `key`.
-    """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return
-    if not overwrite:
-        raise SolaError(f"{path}: exists already; choose another folder, or pass --overwrite")
-    record = read_json(path / mark, "what we write") if (path / mark).is_file() else None
-    if not isinstance(record, dict) or key not in record:
-        raise SolaError(f"{path}: has no {mark} of ours, so is not ours to overwrite; choose another folder")
-
-
 @contextmanager
 def new_folder(path: Path, *, overwrite: bool, mark: str, key: str) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to `path` when the block succeeds; it replaces one that sola wrote.
+    """Yield a temporary folder that is renamed to `path` when the block succeeds.
 
-    Raises SolaError when `path` is not free (see `must_be_free`), or cannot be written.
+    With `overwrite` it replaces a folder of sola, which has a JSON file `mark`, an object with the key `key`.
+
+    Raises SolaError if `path` exists otherwise and is not an empty folder, or cannot be written.
     """
-    must_be_free(path, overwrite=overwrite, mark=mark, key=key)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        if not overwrite:
+            raise SolaError(f"{path}: exists already; choose another folder, or pass --overwrite")
+        record = read_json(path / mark, "a file of sola") if (path / mark).is_file() else None
+        if not isinstance(record, dict) or key not in record:
+            raise SolaError(f"{path}: has no {mark} of sola, so it is not overwritten; choose another folder")
     with replacing(path) as aside:
         aside.mkdir()
         yield aside

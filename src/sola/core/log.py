@@ -1,8 +1,4 @@
-"""Messages for the user, as plain lines on stderr.
-
-Library code does not print. It logs: `logging.getLogger(__name__).info("...")`. A command calls `show_log` to show
-those messages; without it, Python shows warnings only.
-"""
+"""Messages for the user, as plain lines on stderr: library code logs, and commands call `show_log`."""
 
 import logging
 import sys
@@ -13,10 +9,7 @@ from sola.core.launch import leads
 
 
 def show_log(quiet: bool = False) -> None:
-    """Show the messages of this package on stderr, one unwrapped line each; `quiet` shows warnings and errors only.
-
-    Of several processes that a launcher started, only the first shows them. A second call replaces the first.
-    """
+    """Show the messages of this package on stderr in the leading process; `quiet` shows warnings and errors only."""
     logger = logging.getLogger("sola")
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.addHandler(_lines)  # adds it once
@@ -24,7 +17,7 @@ def show_log(quiet: bool = False) -> None:
 
 @contextmanager
 def lines_through(write: Callable[[str], None]) -> Iterator[None]:
-    """Write lines with `write` inside the context: a progress bar on the screen has to make room for them."""
+    """Write lines with `write` inside the context, as a progress bar has to."""
     outer, _lines.write = _lines.write, write
     try:
         yield
@@ -37,7 +30,7 @@ def _to_stderr(line: str) -> None:
 
 
 class _Lines(logging.Handler):
-    """Writes a record's message as one line: no level, no time, no markup."""
+    """Writes a record's message as one plain line."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ from sola.core.launch import leads
 from sola.core.log import lines_through
 
 SPEED_PERIOD = 600.0
-"""Seconds over which the speed is averaged that the time left follows from: an epoch or a video may take minutes."""
+"""Seconds over which the speed is averaged for the time left; an epoch or a video may take minutes."""
 
 
 class ProgressBar:
@@ -39,13 +39,9 @@ class ProgressBar:
         return time.monotonic() - self._began
 
     def update(self, completed: float, total: float | None = None, note: str = "", *, line: str | None = None) -> None:
-        """Set how much is done.
+        """Set the number of completed units, the total (None keeps it), and a note beside the bar.
 
-        Args:
-            completed: units done so far, not since the last call.
-            total: units in all; None keeps what was set before.
-            note: free text beside the bar, such as "loss 0.51  1,234 windows/s".
-            line: description of the line to update, added below the others at its first use; None is the first line.
+        `line` is the description of the line to update, which is added at its first use; None is the first line.
         """
         name = self._first if line is None else line
         if name not in self._lines:
@@ -68,14 +64,13 @@ def progress_bar(
 ) -> Iterator[ProgressBar]:
     """Show progress on stderr while the context lasts.
 
-    It is shown only where stderr is a terminal, in the leading process, without `quiet`, and never inside another
-    progress bar. It vanishes at the end, so that an error message is the only line left. Messages that are logged
-    meanwhile appear above it (see `sola.core.log`).
+    It is shown only on a terminal, in the leading process, without `quiet`, and not inside another progress bar. It
+    disappears at the end; messages that are logged meanwhile appear above it (see `sola.core.log`).
 
     Args:
-        description: of the first line; without, lines appear when they are first updated.
-        total: units in all; None is not known yet.
-        completed: units done before, by an earlier run.
+        description: description of the first line; without it, lines appear when they are first updated.
+        total: number of units; None if it is not known yet.
+        completed: units done by an earlier run.
         unit: plural noun of what is counted.
         quiet: show nothing.
     """
@@ -118,7 +113,7 @@ _shown: list[ProgressBar] = []
 
 
 class _Count(ProgressColumn):
-    """What is done of what there is, as in "3/10 videos"; with a decimal while a unit is done in part."""
+    """Completed and total units, as in "3/10 videos", with a decimal if a unit is partly done."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()

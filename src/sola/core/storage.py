@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from sola.core.errors import SolaError
-from sola.core.files import replacing
+from sola.core.files import replacing, write_json
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -27,14 +27,14 @@ def is_remote(location: Path | str) -> bool:
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder whose files are written whole or not at all."""
+    """A folder whose files are written atomically; all methods raise SolaError if access fails."""
 
     location: str
     """An absolute path, or a URL that fsspec supports."""
 
     @classmethod
     def of(cls, location: "Path | str | Storage") -> "Storage":
-        """Return the folder of a path or URL. A `Path` keeps one of a URL's two slashes; the other is restored."""
+        """Return the folder of a path or URL; a URL in a `Path`, which drops a slash, is restored."""
         if isinstance(location, Storage):
             return location
         if is_remote(location):
@@ -53,10 +53,7 @@ class Storage:
         return Storage(f"{self.location}/{name}")
 
     def files(self, *, recursive: bool = False) -> list["StoredFile"]:
-        """Return the files of the folder by name, without hidden ones; none where there is no folder.
-
-        Raises SolaError if the folder cannot be listed.
-        """
+        """Return the files of the folder by name, without hidden ones; none if there is no folder."""
         with self._errors("listed"):
             folder = self._path()
             if not folder.is_dir():
@@ -95,10 +92,7 @@ class Storage:
 
     @contextmanager
     def fetched(self, *names: str) -> Iterator[Path]:
-        """Yield a local folder that holds the named files: the folder itself, or a temporary copy.
-
-        Errors raised in the block name the original location. Raises SolaError if a file cannot be read.
-        """
+        """Yield a local folder with the named files, itself or a temporary copy; errors name the original location."""
         if self.local is not None:
             yield self.local
             return
@@ -133,7 +127,7 @@ class Storage:
             return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else None
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a text file, whole or not at all."""
+        """Write a text file atomically."""
         with self.writing(name) as path:
             path.write_text(text, encoding="utf-8")
 
@@ -146,8 +140,9 @@ class Storage:
             raise SolaError(f"{self.location}/{name}: malformed JSON ({error}); remove it") from None
 
     def write_json(self, name: str, value: Any) -> None:
-        """Write a value as indented JSON, whole or not at all."""
-        self.write_text(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
+        """Write a value as indented JSON atomically."""
+        with self.writing(name) as path:
+            write_json(path, value)
 
     def _path(self, name: str = "") -> Union[Path, "UPath"]:
         if self.local is not None:
@@ -162,7 +157,7 @@ class Storage:
 
     @contextmanager
     def _errors(self, done: str, name: str = "") -> Iterator[None]:
-        """Turn any error of a storage back end into a SolaError that names the file."""
+        """Raise any error of a storage back end as a SolaError that names the file."""
         place = f"{self.location}/{name}" if name else self.location
         try:
             yield
@@ -187,7 +182,7 @@ class StoredFile:
     size: int
     """Bytes."""
     changed: int
-    """Time of last change in nanoseconds since 1970; 0 if the store does not tell."""
+    """Modification time in nanoseconds since 1970; 0 if unknown."""
 
     @classmethod
     def of(cls, path: Path) -> "StoredFile":
@@ -205,14 +200,8 @@ class StoredFile:
 
     @property
     def state(self) -> list[int]:
-        """Size and time of last change: a file with another state is another file."""
+        """Size and modification time, which identify the content."""
         return [self.size, self.changed]
-
-    @contextmanager
-    def fetched(self) -> Iterator[Path]:
-        """Yield a local path to the file: its own, or that of a temporary copy."""
-        with self.folder.fetched(self.name) as folder:
-            yield folder / self.name
 
 
 @contextmanager

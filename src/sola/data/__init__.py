@@ -1,1 +1,1 @@
-"""Data: annotations, feature sets on disk, packing, windows, and the synthetic world."""
+"""Data: annotations, features and detections on disk, and the data set that joins them."""

@@ -1,9 +1,9 @@
-"""Annotations of ActivityNet, HACS and THUMOS14, all in ActivityNet's JSON layout, as typed records."""
+"""Annotations in ActivityNet's JSON layout, which HACS and THUMOS14 use too."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,16 @@ class VideoAnnotation:
     video: str
     subset: str
     duration: float | None
-    """Seconds; None where the file does not say (THUMOS14)."""
+    """Seconds; None if unknown (THUMOS14)."""
     fps: float | None
-    """Frames per second; None where the file does not say."""
+    """Frames per second; None if unknown."""
     segments: Segments
     features_share: float = 1.0
-    """Of the duration, what features cover: feature_frame/duration_frame, where the file has them (BMN, G-TAD)."""
+    """Share of the duration that features cover: feature_frame/duration_frame in files of BMN and G-TAD."""
 
     @property
     def features_duration(self) -> float | None:
-        """Seconds that features cover, as far as the file knows."""
+        """Seconds that features cover; None if unknown."""
         return None if self.duration is None else self.duration * self.features_share
 
 
@@ -40,27 +40,26 @@ class Annotations:
 
     videos: Mapping[str, VideoAnnotation]
     classes: tuple[str, ...]
+    source: Path | None = None
+    """The file; None where they were not read from one."""
+    label_key: str = "label"
+    """The file's field that holds the class."""
 
     def subset(self, name: str) -> "Annotations":
-        """Return the videos of one subset, with the classes of all.
-
-        Raises SolaError naming the subsets that exist when there is none of this name.
-        """
+        """Return the videos of one subset, with the classes of all. Raises SolaError if it does not exist."""
         chosen = {video: record for video, record in self.videos.items() if record.subset == name}
         if not chosen:
             counts = Counter(record.subset for record in self.videos.values())
             known = ", ".join(f"{subset!r} ({count} videos)" for subset, count in counts.most_common())
             raise SolaError(f"unknown subset {name!r}; the annotations have {known or 'no video at all'}")
-        return Annotations(chosen, self.classes)
+        return replace(self, videos=chosen)
 
 
 def read_annotations(path: Path, label_key: str = "label") -> Annotations:
     """Read `{"database": {video: {"subset", "duration", "annotations": [{"segment", "label"}]}}}`.
 
-    Times (seconds) and fps may be strings; duration and fps may be missing; segments that leave the video are
-    kept as they are. `label_key` is the field that holds the class, "label" unless said ("verb", "noun").
-
-    Raises SolaError naming the file, the video and the value at fault.
+    Numbers may be strings; duration and fps may be missing; segments outside of the video are kept. `label_key` is the
+    field of the class, such as "verb" or "noun". Raises SolaError naming the file, the video and the value at fault.
     """
     document = read_json(path, "annotations")
     database = document.get("database") if isinstance(document, dict) else None
@@ -73,13 +72,13 @@ def read_annotations(path: Path, label_key: str = "label") -> Annotations:
         try:
             subset, duration, fps, found = _video(record, label_key)
             frames, feature_frames = _positive(record, "duration_frame"), _positive(record, "feature_frame")
-        except _FaultError as fault:
+        except SolaError as fault:
             raise SolaError(f"{path}: video {video!r}: {fault}") from None
         instances += found
         share = feature_frames / frames if frames and feature_frames else 1.0
         records.append((video, subset, duration, fps, share, len(found)))
 
-    # One array for all videos and views of it: ActivityNet's 19,228 videos would be 77,000 small arrays.
+    # views of one array for all videos: ActivityNet's 19,228 videos would need 77,000 small arrays
     classes = tuple(sorted({label for _, _, label in instances}))
     position = {label: index for index, label in enumerate(classes)}
     everything = Segments(
@@ -94,22 +93,18 @@ def read_annotations(path: Path, label_key: str = "label") -> Annotations:
         segments = everything.take(slice(begin, begin + count))
         videos[video] = VideoAnnotation(video, subset, duration, fps, segments, share)
         begin += count
-    return Annotations(videos, classes)
-
-
-class _FaultError(Exception):
-    """What is wrong with one video's record."""
+    return Annotations(videos, classes, path, label_key)
 
 
 def _video(record: Any, label_key: str) -> tuple[str, float | None, float | None, list[tuple[float, float, str]]]:
     """Return subset, duration, fps and instances (start, end, class name) of one video's record."""
     if not isinstance(record, dict):
-        raise _FaultError(f"expected an object with subset, duration and annotations, not {_shown(record)}")
+        raise SolaError(f"expected an object with subset, duration and annotations, not {_shown(record)}")
     subset, annotations = record.get("subset"), record.get("annotations")
     if not isinstance(subset, str):
-        raise _FaultError(f'"subset" must be a string, not {_shown(subset)}')
+        raise SolaError(f'"subset" must be a string, not {_shown(subset)}')
     if not isinstance(annotations, list):
-        raise _FaultError(f'"annotations" must be a list of {{"segment", "label"}}, not {_shown(annotations)}')
+        raise SolaError(f'"annotations" must be a list of {{"segment", "label"}}, not {_shown(annotations)}')
     instances = [_instance(annotation, label_key) for annotation in annotations]
     return subset, _positive(record, "duration"), _positive(record, "fps"), instances
 
@@ -119,36 +114,36 @@ def _positive(record: dict[str, Any], key: str) -> float | None:
         return None
     number = _number(record[key], key)
     if number <= 0:
-        raise _FaultError(f'"{key}" must be positive, not {_shown(record[key])}')
+        raise SolaError(f'"{key}" must be positive, not {_shown(record[key])}')
     return number
 
 
 def _instance(annotation: Any, label_key: str) -> tuple[float, float, str]:
     if not isinstance(annotation, dict):
-        raise _FaultError(f'expected an annotation {{"segment", "{label_key}"}}, not {_shown(annotation)}')
+        raise SolaError(f'expected an annotation {{"segment", "{label_key}"}}, not {_shown(annotation)}')
     segment = annotation.get("segment")
     if not isinstance(segment, list) or len(segment) != 2:
-        raise _FaultError(f'"segment" must be [start, end] in seconds, not {_shown(segment)}')
+        raise SolaError(f'"segment" must be [start, end] in seconds, not {_shown(segment)}')
     start, end = _number(segment[0], "segment"), _number(segment[1], "segment")
     if end < start:
-        raise _FaultError(f"segment {_shown(segment)} ends before it starts")
+        raise SolaError(f"segment {_shown(segment)} ends before it starts")
     if label_key not in annotation:
         has = ", ".join(repr(key) for key in annotation)
-        raise _FaultError(f"an annotation has no {label_key!r}, only {has}; pick the class field with --label-key")
+        raise SolaError(f"an annotation has no {label_key!r}, only {has}; pick the class field with --label-key")
     label = annotation[label_key]
     if isinstance(label, bool) or not isinstance(label, str | int):
-        raise _FaultError(f"{label_key!r} must be a class name or number, not {_shown(label)}")
+        raise SolaError(f"{label_key!r} must be a class name or number, not {_shown(label)}")
     return start, end, str(label)
 
 
 def _number(value: Any, key: str) -> float:
-    """Read a finite number, which THUMOS14 and HACS also write as a string."""
+    """Return a finite number, which may be a string (THUMOS14, HACS)."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise _FaultError(f'"{key}" must hold finite numbers, not {_shown(value)}')
+        raise SolaError(f'"{key}" must hold finite numbers, not {_shown(value)}')
     return number
 
 

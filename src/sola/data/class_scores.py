@@ -1,4 +1,4 @@
-"""Class scores of whole videos from an external classifier, as published files hold them."""
+"""Class scores of whole videos, from the published files of external classifiers."""
 
 import math
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from sola.core.files import read_json
 from sola.data.thumos14 import NUMBERS
 
 PREFIX = "v_"
-"""What ActivityNet's files put before a video's id, or leave out."""
+"""Prefix of video ids in some of ActivityNet's files."""
 
 
 @dataclass(frozen=True, eq=False)
 class VideoScores:
-    """One row of class scores a video."""
+    """A row of class scores for each video."""
 
     videos: tuple[str, ...]
     classes: tuple[str, ...]
     scores: Float[np.ndarray, "videos classes"]
 
     def of(self, video: str) -> Float[np.ndarray, " classes"]:
-        """Return a video's row; raises SolaError when there is none."""
+        """Return the row of a video. Raises SolaError if there is none."""
         if video not in self.videos:
             raise SolaError(f"video {video!r}: no class scores; name it when reading the classifier's file")
         row: np.ndarray = self.scores[self.videos.index(video)]
@@ -34,10 +34,9 @@ class VideoScores:
 
 
 def thumos14_layout(videos: int = 1574) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the rows and columns of UntrimmedNet's `uNet_test.npy`, for `read_classifier`.
+    """Return the names of the rows and columns of UntrimmedNet's `uNet_test.npy`, as G-TAD and OpenTAD index it.
 
-    Row i is test video i+1 of all, column j is UCF-101's class j+1, named by its number where THUMOS14 does not
-    annotate it. Source: how G-TAD and OpenTAD index the file.
+    Row i is test video i+1, column j is class j+1 of UCF-101; classes without annotations in THUMOS14 are numbers.
     """
     rows = tuple(f"video_test_{number:07d}" for number in range(1, videos + 1))
     return rows, tuple(NUMBERS.get(number, str(number)) for number in range(1, 102))
@@ -45,59 +44,46 @@ def thumos14_layout(videos: int = 1574) -> tuple[tuple[str, ...], tuple[str, ...
 
 def read_classifier(
     path: Path,
-    *,
     videos: Sequence[str],
     classes: Sequence[str],
+    *,
     rows: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
-    logits: bool = False,
 ) -> VideoScores:
-    """Read the class scores of `videos`, ordered as `classes`, from a file of any of three layouts.
+    """Read the class scores of `videos`, ordered as `classes`, from a published file.
 
-    `{"results": {video: [score, …]}, "class": [name, …]}` (CUHK's for ActivityNet; "classes" will do, and so
-    will a row within a row, as TCANet's for HACS); `{"results": {video: [{"label", "score"}, …]}}`, where a class not
-    listed has score 0; and `.npy` of [videos, classes]. `rows` and `columns` name what the file itself does not
-    name: the rows of an array, and the columns of an array or of a JSON file without names. By default they are
-    `videos` and `classes`. A JSON file's video ids may have ActivityNet's `v_` or lack it. `logits` takes the softmax
-    over all the file's classes.
+    It is `{"results": {video: [score, …]}, "class": [name, …]}` (CUHK's for ActivityNet; the key may be "classes", and
+    a row may be nested in a row, as in TCANet's for HACS), `{"results": {video: [{"label", "score"}, …]}}`, where
+    missing classes have score 0, or a `.npy` array [videos, classes]. Video ids in JSON may have ActivityNet's `v_` or
+    lack it.
 
-    Raises SolaError when a video or class is missing, a size is wrong, or a score is not finite or (but for
-    logits) negative.
+    Args:
+        path: the file.
+        videos: ids, the rows of the result.
+        classes: class names, the columns of the result.
+        rows: ids of the rows of an array; by default those of UntrimmedNet's `uNet_test.npy` for THUMOS14.
+        columns: class names of the columns of an array, or of JSON without names (by default `classes`).
+
+    Raises SolaError if a video or class is missing, a size is wrong, or a score is negative or not finite.
     """
     if path.suffix == ".npy":
-        named = tuple(columns if columns is not None else classes)
-        table = _array_rows(path, videos, tuple(rows if rows is not None else videos), named)
+        row_names, names = thumos14_layout()
+        names = names if columns is None else tuple(columns)
+        table = _array_rows(path, videos, row_names if rows is None else tuple(rows), names)
     else:
-        named, table = _json_rows(path, videos, columns if columns is not None else classes)
-    if not np.isfinite(table).all():
-        bad = int(np.flatnonzero(~np.isfinite(table).all(1))[0])
-        raise SolaError(f"{path}: video {videos[bad]!r} has a score that is not finite; expected numbers")
-    if logits:
-        table = np.exp(table - table.max(1, keepdims=True))
-        table /= table.sum(1, keepdims=True)
-    elif (table < 0).any():
-        bad = int(np.flatnonzero((table < 0).any(1))[0])
-        raise SolaError(f"{path}: video {videos[bad]!r} has a negative score; pass logits=True if these are logits")
-    column = _positions(path, "class", named, classes)
-    return VideoScores(tuple(videos), tuple(classes), table[:, column])
-
-
-def read_scores(path: Path, videos: Sequence[str], classes: Sequence[str]) -> VideoScores:
-    """Read published class scores of these videos; an array is taken for UntrimmedNet's, of THUMOS14's test videos.
-
-    Raises SolaError as `read_classifier` does.
-    """
-    if path.suffix == ".npy":
-        rows, columns = thumos14_layout()
-        return read_classifier(path, videos=videos, classes=classes, rows=rows, columns=columns)
-    return read_classifier(path, videos=videos, classes=classes)
+        names, table = _json_rows(path, videos, classes if columns is None else columns)
+    for bad, problem in ((~np.isfinite(table), "a score that is not finite"), (table < 0, "a negative score")):
+        if bad.any():
+            video = videos[int(bad.any(1).argmax())]
+            raise SolaError(f"{path}: video {video!r} has {problem}; expected finite scores of at least 0")
+    return VideoScores(tuple(videos), tuple(classes), table[:, _positions(path, "class", names, classes)])
 
 
 def _array_rows(
     path: Path, videos: Sequence[str], rows: tuple[str, ...], columns: tuple[str, ...]
 ) -> Float[np.ndarray, "videos columns"]:
     try:
-        # mapped: a header that promises more than the file has is refused before memory is taken
+        # memory-mapped: if the header promises more than the file has, this fails before memory is allocated
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise SolaError(f"{path}: no such file; expected class scores as .npy") from None
@@ -108,7 +94,7 @@ def _array_rows(
     if values.shape != (len(rows), len(columns)) or values.dtype.kind not in "fiu":
         raise SolaError(
             f"{path}: {values.dtype} of shape {values.shape}; expected numbers of shape ({len(rows)}, {len(columns)}), "
-            "a row a video and a column a class; pass rows= and columns= that name all of the file's"
+            "a row per video and a column per class; pass rows= and columns= for another layout"
         )
     table: np.ndarray = values[_positions(path, "video", rows, videos)].astype(np.float64)
     return table
@@ -117,14 +103,14 @@ def _array_rows(
 def _json_rows(
     path: Path, videos: Sequence[str], columns: Sequence[str]
 ) -> tuple[tuple[str, ...], Float[np.ndarray, "videos columns"]]:
-    """The names of the columns, and a row for each of `videos`."""
+    """Return the names of the columns, and a row for each of `videos`."""
     content = read_json(path, "class scores")
     results = content.get("results") if isinstance(content, dict) else None
     if not isinstance(results, dict):
         raise SolaError(f'{path}: no object "results"; expected {{"results": {{video: scores}}}}')
     names = content.get("class", content.get("classes", list(columns)))
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise SolaError(f'{path}: "class" is not a list of names; expected one a column')
+        raise SolaError(f'{path}: "class" is not a list of names; expected one per column')
     at = {name: position for position, name in enumerate(names)}
     table = np.zeros((len(videos), len(names)))
     for row, video in zip(table, videos, strict=True):
@@ -140,13 +126,13 @@ def _json_rows(
             _fill(path, video, row, value, at)
             continue
         if len(value) != len(names):
-            raise SolaError(f"{path}: video {video!r} has {len(value)} scores; expected {len(names)}, one a class")
+            raise SolaError(f"{path}: video {video!r} has {len(value)} scores; expected {len(names)}, one per class")
         row[:] = [_number(path, video, score) for score in value]
     return tuple(names), table
 
 
 def _fill(path: Path, video: str, row: Float[np.ndarray, " columns"], value: list[Any], at: dict[str, int]) -> None:
-    """Write the scores of [{"label", "score"}, …] into a row of zeros."""
+    """Fill a row of zeros from [{"label", "score"}, …]."""
     for entry in value:
         if not (isinstance(entry, dict) and "label" in entry and "score" in entry):
             raise SolaError(f'{path}: video {video!r} has an entry without "label" and "score"')

@@ -1,4 +1,4 @@
-"""Features matched with annotations and placed in time: built once per command, taken by everything above."""
+"""`Dataset`: features matched with annotations and placed in time."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from sola.data.segments import Segments
 from sola.data.timing import SnippetGrid, resolve_grid
 
 Sources = FeatureSet | str | Path | Sequence[str | Path]
-"""Opened features, or the folders or archives that hold them."""
+"""Opened features, or folders or archives of features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Video:
     """One video of a data set."""
 
     id: str
-    """Id in the annotations, or in the features where there are no annotations."""
+    """Id in the annotations; without annotations, the id in the features."""
     feature_id: str
     """Id in the features."""
     length: int
@@ -32,18 +32,18 @@ class Video:
     segments: Segments
     """Annotated segments; empty without annotations."""
     duration: float | None
-    """Seconds; None where unknown."""
+    """Seconds; None if unknown."""
     subset: str | None
     """None without annotations."""
     timing: SnippetGrid | None
-    """Position of the snippets in time; None where nothing defines it."""
+    """Position of the snippets in time; None if unknown."""
 
     @property
     def grid(self) -> SnippetGrid:
-        """Position of the snippets in time. Raises SolaError where nothing defines it."""
+        """Position of the snippets in time. Raises SolaError if unknown."""
         if self.timing is None:
             raise SolaError(
-                f"video {self.id!r}: nothing says when its snippets are; expected fps in features.json or as --fps "
+                f"video {self.id!r}: the times of its snippets are unknown; expected fps in features.json or as --fps "
                 "(and --stride, --window, --offset), or fps or duration in the annotations"
             )
         return self.timing
@@ -54,18 +54,18 @@ KINDS: Mapping[str, str] = {
     "no_annotation": "videos with features but without annotation",
     "unreadable": "unreadable feature files",
 }
-"""Kinds of findings, in words."""
+"""Descriptions of the kinds of findings."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something in the data that does not fit."""
+    """A problem in the data."""
 
     kind: str
     """A key of `KINDS`."""
     count: int
     example: str
-    """An id, or the message about a file."""
+    """An id, or an error message."""
 
     def __str__(self) -> str:
         return f"{self.count} {KINDS[self.kind]}, such as {self.example}"
@@ -76,13 +76,13 @@ class Dataset:
     """Features and annotations of the same videos."""
 
     features: FeatureSet
-    """Of `open`, all features; of a part, those of its videos."""
+    """All features; those of its videos in a part of the data set."""
     annotations: Annotations | None
-    """Of a subset, the annotations of the subset, also of videos without features."""
+    """Annotations, also of videos without features."""
     videos: tuple[Video, ...]
-    """Videos that have features and, if there are annotations, an annotation; in order of `feature_id`."""
+    """Videos that have features and, if there are annotations, an annotation; sorted by `feature_id`."""
     findings: tuple[Finding, ...] = ()
-    """What does not fit in the whole data set."""
+    """Problems in the whole data set."""
 
     @classmethod
     def open(
@@ -96,26 +96,24 @@ class Dataset:
         channels_first: bool = False,
         label_key: str = "label",
     ) -> "Dataset":
-        """Match features with annotations by video id, and find out when the snippets of each video are.
+        """Match features with annotations by video id, and place the snippets of each video in time.
 
         Args:
             features: opened features, or folders or archives; several are joined on channels.
             annotations: annotations, or a file in ActivityNet's layout.
             id_prefix: prefix of the ids on one side only, such as `v_`; None detects it.
             timing: fps, stride, window and offset (frames), for what the features' manifest lacks.
-            skip_bad: leave out files that cannot be read; ignored for opened features, which have their own.
-            channels_first: the files hold [channels, time]; ignored for opened features.
-            label_key: field of a file of annotations that holds the class.
+            skip_bad: leave out unreadable files; ignored for opened features.
+            channels_first: whether files hold [channels, time]; ignored for opened features.
+            label_key: field of the class in a file of annotations.
 
-        Raises:
-            SolaError: for bad features or annotations, or when no video has both.
+        Raises SolaError for bad features or annotations, or if no video has both.
         """
         if not isinstance(features, FeatureSet):
             features = FeatureSet.open(features, channels_first=channels_first, skip_bad=skip_bad)
         if not isinstance(annotations, Annotations | None):
             annotations = read_annotations(Path(annotations), label_key)
-        manifest = features.manifest.filled(timing or {})
-        features = features.with_manifest(manifest)
+        features = features.with_timing(timing or {})
         records: dict[str, VideoAnnotation | None] = dict.fromkeys(features.videos)
         unmatched: list[tuple[str, Sequence[str]]] = []
         if annotations is not None:
@@ -127,7 +125,7 @@ class Dataset:
         if not headers:
             raise none_left(bad, len(records))
         features = features.without(bad)
-        videos = tuple(_video(id_, header.shape[0], manifest, records[id_]) for id_, header in headers.items())
+        videos = tuple(_video(id_, header.shape[0], features.manifest, records[id_]) for id_, header in headers.items())
         unmatched.append(("unreadable", tuple(features.unreadable.values())))
         findings = tuple(Finding(kind, len(found), found[0]) for kind, found in unmatched if found)
         return cls(features, annotations, videos, findings)
@@ -138,7 +136,7 @@ class Dataset:
         return () if self.annotations is None else self.annotations.classes
 
     def subset(self, name: str) -> "Dataset":
-        """Return the videos of one subset. Raises SolaError when it is unknown or none of its videos has features."""
+        """Return the videos of one subset. Raises SolaError if it is unknown or none of its videos has features."""
         if self.annotations is None:
             raise SolaError(f"subset {name!r}: unknown without annotations; expected annotations with the features")
         annotations = self.annotations.subset(name)
@@ -162,40 +160,34 @@ class Dataset:
         return self._part(videos, annotations)
 
     def readable(self, skipped: dict[str, str] | None = None) -> "Dataset":
-        """Return the videos whose file can be read. Without `skip_bad` these are all, and no file is read.
-
-        `skipped` gets the reasons for the others, by `feature_id`.
-        """
+        """With `skip_bad`, return the videos whose file is readable; `skipped` gets the reasons for the others."""
         return self.only([video.id for video, _ in self.items(skipped)]) if self.features.skip_bad else self
 
     def with_features(self, features: Sources, *, name: str | None = None) -> "Dataset":
-        """Return the same videos with other features, such as transformed ones; their manifest comes first for timing.
+        """Return the same videos with other features, such as transformed ones, which messages call `name`.
 
-        `name` stands for the features in messages, instead of their folder.
-
-        Raises SolaError when the features lack a video, or have another number of snippets for it.
+        Raises SolaError if the features lack a video, or have another number of snippets for it.
         """
         if not isinstance(features, FeatureSet):
             features = FeatureSet.open(features, skip_bad=self.features.skip_bad)
         name = name or str(features.streams[0].source)
-        manifest = features.manifest.filled(self.features.manifest.timing())
+        features = features.with_timing(self.features.manifest.timing())
         ids = _their_ids(self.videos, features.videos, name)
         videos = []
         for video in self.videos:
             if video.id not in ids:
                 raise SolaError(
-                    f"{name}: has no features of video {video.id!r}, which the raw ones have; transform them all"
+                    f"{name}: has no features of video {video.id!r}, which the raw ones have; transform all videos"
                 )
             length = features.length(ids[video.id])
             if length != video.length:
                 raise SolaError(
                     f"{name}: video {video.id!r}: {length} snippets, where the raw features have {video.length}; "
-                    "compare sets that were taken snippet for snippet from the same features"
+                    "expected features that were computed from these"
                 )
             record = None if self.annotations is None else self.annotations.videos[video.id]
-            videos.append(replace(_video(ids[video.id], length, manifest, record), id=video.id))
+            videos.append(replace(_video(ids[video.id], length, features.manifest, record), id=video.id))
         videos.sort(key=lambda video: video.feature_id)
-        features = features.with_manifest(manifest)
         return replace(self, features=features.only(ids.values()), videos=tuple(videos))
 
     def read(self, video: Video) -> Float[np.ndarray, "time channels"]:
@@ -205,10 +197,7 @@ class Dataset:
     def items(
         self, skipped: dict[str, str] | None = None
     ) -> Iterator[tuple[Video, Float[np.ndarray, "time channels"]]]:
-        """Yield every video with its features.
-
-        Raises SolaError at a bad file; with `skip_bad` it is left out, and `skipped` gets the reason by `feature_id`.
-        """
+        """Yield every video with its features; for bad files and `skipped` see `FeatureSet`."""
         videos = {video.feature_id: video for video in self.videos}
         for id_, array in self.features.read_good(videos, skipped):
             yield videos[id_], array
@@ -232,7 +221,7 @@ class Dataset:
 
 
 def _video(feature_id: str, length: int, manifest: Manifest, record: VideoAnnotation | None) -> Video:
-    """Return the video of these features; a manifest comes before an annotation for timing."""
+    """Return a video; timing comes from the manifest or else from the annotation."""
     timing = resolve_grid(
         length,
         **manifest.timing(),
@@ -245,7 +234,7 @@ def _video(feature_id: str, length: int, manifest: Manifest, record: VideoAnnota
 
 
 def _their_ids(videos: Sequence[Video], others: Collection[str], name: str) -> dict[str, str]:
-    """Return the id in other features by the id in the data set: the same as in its features, or matched."""
+    """Return the ids in other features by the ids in the data set."""
     theirs = set(others)
     if all(video.feature_id in theirs for video in videos):
         return {video.id: video.feature_id for video in videos}
@@ -254,7 +243,7 @@ def _their_ids(videos: Sequence[Video], others: Collection[str], name: str) -> d
 
 
 def _prefix(videos: Sequence[Video]) -> str:
-    """Return in words what the ids on one side begin with and those on the other do not."""
+    """Describe the prefix of the ids on one side."""
     for video in videos:
         shorter, longer = sorted((video.id, video.feature_id), key=len)
         if longer != shorter:

@@ -14,31 +14,32 @@ from sola.data.segments import Segments, SegmentTable
 from sola.data.thumos14 import NUMBERS
 
 Format = Literal["auto", "activitynet", "thumos"]
-"""ActivityNet's JSON or THUMOS14's lines; "auto" goes by the name: .txt, .csv and .tsv are lines."""
+"""ActivityNet's JSON or THUMOS14's lines; "auto" takes .txt, .csv and .tsv files for lines."""
 
 UNLABELED = ""
-"""The class of proposals that come without a label."""
+"""Class of proposals without a label."""
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Detections of many videos in seconds, the video ids and the class names that their columns index."""
+    """Detections of many videos in seconds, and the video ids and class names that the table indexes."""
 
     videos: tuple[str, ...]
     classes: tuple[str, ...]
     table: SegmentTable
 
+    @classmethod
+    def of(cls, segments: Mapping[str, Segments], classes: Sequence[str]) -> "Detections":
+        """Return the segments (seconds) of each video, by id, as one table."""
+        return cls(tuple(segments), tuple(classes), SegmentTable.joined(list(segments.values())))
 
-class _Found(msgspec.Struct, gc=False):
-    """A detection; a proposal may come without a label."""
-
-    segment: tuple[float, float]
-    score: float
-    label: str | int | None = None
+    def by_video(self) -> dict[str, Segments]:
+        """Return the segments (seconds) of each video, by id."""
+        return {video: self.table.take(self.table.video == index) for index, video in enumerate(self.videos)}
 
 
-class _Text(msgspec.Struct, gc=False):
-    """A detection whose numbers may be strings, as THUMOS14's and HACS's tools write them."""
+class _Detection(msgspec.Struct, gc=False):
+    """A detection; tools of THUMOS14 and HACS write numbers as strings, and proposals have no label."""
 
     segment: tuple[float | str, float | str]
     score: float | str
@@ -46,14 +47,13 @@ class _Text(msgspec.Struct, gc=False):
 
 
 class _File(msgspec.Struct):
-    """ActivityNet's layout; whatever else stands beside the results is not ours."""
+    """ActivityNet's layout; other keys are ignored."""
 
     results: dict[str, msgspec.Raw]
 
 
 _FILE = msgspec.json.Decoder(_File)
-_FOUND = msgspec.json.Decoder(list[_Found])
-_TEXTS = msgspec.json.Decoder(list[_Text])
+_DETECTIONS = msgspec.json.Decoder(list[_Detection])
 
 Columns = tuple[list[float], list[float], list[float], list[str]]
 """Starts, ends, scores and labels of one video."""
@@ -61,13 +61,13 @@ T = TypeVar("T")
 
 
 def read_detections(path: Path, format: Format = "auto") -> Detections:
-    """Read `{"results": {video: [{"segment": [start, end], "label", "score"}]}}`, or lines of
-    `video start end class score` parted by blanks, tabs or commas, with or without a header; times in seconds.
+    """Read detections (seconds) in the order of the file.
 
-    The order of the file is kept. Segments that leave the video or end before they start are kept as they are.
+    It holds `{"results": {video: [{"segment": [start, end], "label", "score"}]}}`, or lines of
+    `video start end class score`, separated by blanks, tabs or commas, with or without a header. Segments outside of
+    the video are kept, and so are those that end before they start.
 
-    Raises SolaError naming the file, the video or line, and the value at fault: missing or malformed, not a number,
-    not finite.
+    Raises SolaError naming the file, the video or line, and the value that is missing, malformed or not finite.
     """
     if format == "auto":
         format = "thumos" if path.suffix.lower() in (".txt", ".csv", ".tsv") else "activitynet"
@@ -89,9 +89,9 @@ def read_detections(path: Path, format: Format = "auto") -> Detections:
 
 
 def write_detections(path: Path, detections: Mapping[str, Segments], classes: Sequence[str]) -> None:
-    """Write segments in seconds, by video, as ActivityNet's JSON, whole or not at all.
+    """Write segments (seconds) by video as ActivityNet's JSON, atomically.
 
-    Raises SolaError when the place cannot be written, or a number is not finite.
+    Raises SolaError if the file cannot be written, or a number is not finite.
     """
     results = {}
     for video, segments in detections.items():
@@ -120,25 +120,16 @@ def _read_json(path: Path) -> Iterator[tuple[str, Columns]]:
 
 def _columns(path: Path, video: str, raw: msgspec.Raw) -> Columns:
     """Read one video's detections."""
+    rows = _decode(f"{path}: video {video!r}", raw, _DETECTIONS, '[{"segment", "label", "score"}]')
     try:
-        found = _FOUND.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what is damaged is so for the second look too
-        try:
-            texts = _decode(f"{path}: video {video!r}", raw, _TEXTS, '[{"segment", "label", "score"}]')
-            return (
-                [float(one.segment[0]) for one in texts],
-                [float(one.segment[1]) for one in texts],
-                [float(one.score) for one in texts],
-                [_name(one.label) for one in texts],
-            )
-        except ValueError as error:
-            raise SolaError(f"{path}: video {video!r}: {error}; expected seconds and scores as numbers") from None
-    return (
-        [one.segment[0] for one in found],
-        [one.segment[1] for one in found],
-        [one.score for one in found],
-        [_name(one.label) for one in found],
-    )
+        return (
+            [float(row.segment[0]) for row in rows],
+            [float(row.segment[1]) for row in rows],
+            [float(row.score) for row in rows],
+            [_name(row.label) for row in rows],
+        )
+    except ValueError as error:
+        raise SolaError(f"{path}: video {video!r}: {error}; expected seconds and scores as numbers") from None
 
 
 def _name(label: str | int | None) -> str:
@@ -148,7 +139,7 @@ def _name(label: str | int | None) -> str:
 
 
 def _decode(where: Path | str, content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], expected: str) -> T:
-    """Decode JSON of a known shape; SolaError saying where it is not."""
+    """Decode JSON. Raises SolaError if it has another structure than the decoder expects."""
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
@@ -164,7 +155,7 @@ def _lower(message: str) -> str:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[str, Columns]]:
-    """Yield every video's columns, in the order in which the videos first come."""
+    """Yield every video's columns, in order of first appearance."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

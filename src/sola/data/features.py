@@ -1,24 +1,28 @@
 """Snippet features on disk, read when asked for."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
 from sola.core.errors import SolaError
-from sola.data.header import Header
+from sola.data.formats.base import Header, to_dtype
 from sola.data.manifest import Manifest
 from sola.data.streams import CURE, Stream, joined_header, joined_manifest, open_streams
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureSet:
     """Features of a set of videos; several streams (RGB, flow) are joined on channels.
 
-    With `skip_bad`, methods that read many files leave out the bad ones and add the reason to the `skipped` of the
-    caller, by video id; otherwise they raise the error.
+    Methods that read many files raise SolaError at a bad file. With `skip_bad` they leave it out and add the reason to
+    the `skipped` of the caller, by video id.
     """
 
     streams: tuple[Stream, ...]
@@ -28,7 +32,7 @@ class FeatureSet:
     skip_bad: bool = False
     """Whether bad files are left out."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Reasons why videos are left out of `videos`, by id: what opening found, before any array is read."""
+    """Reasons why videos are left out of `videos`, by id; known before any array is read."""
 
     @classmethod
     def open(
@@ -42,7 +46,7 @@ class FeatureSet:
 
         The files hold [time, channels] or, with `channels_first` or a manifest that says so, [channels, time].
 
-        Raises SolaError naming the source or file at fault; with `skip_bad`, only when no video is left.
+        Raises SolaError naming the source or file at fault; with `skip_bad`, only if no video is left.
         """
         paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
         if not paths:
@@ -70,15 +74,12 @@ class FeatureSet:
         videos = tuple(video for video in self.videos if video not in bad)
         return replace(self, videos=videos, unreadable={**self.unreadable, **bad})
 
-    def with_manifest(self, manifest: Manifest) -> "FeatureSet":
-        """Return the same features with another manifest."""
-        return replace(self, manifest=manifest)
+    def with_timing(self, timing: Mapping[str, float]) -> "FeatureSet":
+        """Return the features with fps, stride, window and offset (frames) where the manifest lacks them."""
+        return replace(self, manifest=self.manifest.filled(timing))
 
     def header(self, video: str) -> Header:
-        """Return shape (time, channels) and dtype of a video's array, from the file's header where it has one.
-
-        Raises SolaError when the video is unknown or its file bad.
-        """
+        """Return shape (time, channels) and dtype of a video's array. Raises SolaError for an unknown or bad one."""
         self._check_known([video])
         try:
             return joined_header(video, [stream.header(video) for stream in self.streams])
@@ -86,23 +87,17 @@ class FeatureSet:
             raise self._with_cure(error) from error
 
     def headers(self, skipped: dict[str, str] | None = None) -> dict[str, Header]:
-        """Return the headers of all videos by id, in order. Raises SolaError at a bad file, unless `skip_bad`."""
-        headers: dict[str, Header] = {}
-        for video in self.videos:
-            try:
-                headers[video] = self.header(video)
-            except SolaError as error:
-                self._skip(video, error, skipped)
-        return headers
+        """Return the headers of all videos by id, in order."""
+        return dict(self._each(self.videos, self.header, skipped))
 
     def length(self, video: str) -> int:
-        """Return the number of snippets of a video. Raises SolaError as `header` does."""
+        """Return the number of snippets of a video."""
         return self.header(video).shape[0]
 
     def read(self, video: str) -> Float[np.ndarray, "time channels"]:
-        """Return a video's array in the dtype stored (the widest of its streams), mapped where the format allows.
+        """Return a video's array in its stored dtype (the widest of its streams), memory-mapped if possible.
 
-        Raises SolaError naming the file when it is damaged, of another width, or holds NaN or infinity.
+        Raises SolaError naming the file if it is damaged, has other channels, or holds NaN or infinity.
         """
         self._check_known([video])
         try:
@@ -115,21 +110,11 @@ class FeatureSet:
     def read_good(
         self, videos: Iterable[str], skipped: dict[str, str] | None = None
     ) -> Iterator[tuple[str, Float[np.ndarray, "time channels"]]]:
-        """Yield (video, array) in the order of `videos`. Raises SolaError at a bad file, unless `skip_bad`."""
-        for video in videos:
-            try:
-                array = self.read(video)
-            except SolaError as error:
-                self._skip(video, error, skipped)
-                continue
-            yield video, array
-            del array  # or two files would be in memory while the next is read
+        """Yield (video, array) in the order of `videos`."""
+        return self._each(videos, self.read, skipped)
 
     def items(self, skipped: dict[str, str] | None = None) -> Iterator[tuple[str, Float[np.ndarray, "time channels"]]]:
-        """Yield (video, array) of all videos in order of id.
-
-        Raises SolaError at a bad file or, with `skip_bad`, when every file is bad.
-        """
+        """Yield (video, array) of all videos in order of id. Raises SolaError, also with `skip_bad`, if all are bad."""
         bad: dict[str, str] = {} if skipped is None else skipped
         count = 0
         for video, array in self.read_good(self.videos, bad):
@@ -143,12 +128,46 @@ class FeatureSet:
         """Return the name of the file that holds a video in the first source."""
         return self.streams[0].relative(video).parts[0]
 
-    def _skip(self, video: str, error: SolaError, skipped: dict[str, str] | None) -> None:
-        """Record why a video is left out; without `skip_bad`, raise its error."""
-        if not self.skip_bad:
-            raise error
-        if skipped is not None:
-            skipped[video] = str(error)
+    @property
+    def locations(self) -> list[str]:
+        """Absolute paths of the sources."""
+        return [str(stream.source.absolute()) for stream in self.streams]
+
+    def state(self, video: str) -> list[list[int]]:
+        """Return size and time of change of a video's file in each source: another state is another file."""
+        return [stream.state(video) for stream in self.streams]
+
+    @contextmanager
+    def fetched(self, video: str) -> Iterator["FeatureSet"]:
+        """Yield a feature set that has the video: this one, since its files are local."""
+        yield self
+
+    def write_like(self, video: str, array: Float[np.ndarray, "time channels"], path: Path) -> None:
+        """Write an array in the format, orientation and dtype of the video's file in the first source.
+
+        `path` is a file, or `archive.h5/video` to add to an archive.
+
+        Raises SolaError if a value does not fit the dtype, or the file cannot be written.
+        """
+        stream, cure = self.streams[0], "scale the features down or store them in a wider dtype"
+        stored = to_dtype(array, self.header(video).dtype, what=f"video {video!r}: a result", cure=cure)
+        stream.format.write(path, stored.T if stream.channels_first else stored, stream.paths[video])
+
+    def _each(
+        self, videos: Iterable[str], read: Callable[[str], T], skipped: dict[str, str] | None
+    ) -> Iterator[tuple[str, T]]:
+        """Yield (video, what `read` returns), without bad files if `skip_bad`."""
+        for video in videos:
+            try:
+                value = read(video)
+            except SolaError as error:
+                if not self.skip_bad:
+                    raise
+                if skipped is not None:
+                    skipped[video] = str(error)
+                continue
+            yield video, value
+            del value  # or two files would be in memory while the next is read
 
     def _check_known(self, videos: Iterable[str]) -> None:
         for stream in self.streams:

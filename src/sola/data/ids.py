@@ -1,4 +1,4 @@
-"""Video ids: which id of one file is which id of another."""
+"""Matching of video ids between files."""
 
 import re
 from collections import Counter
@@ -10,26 +10,25 @@ from sola.core.errors import SolaError
 
 @dataclass(frozen=True)
 class VideoMatch:
-    """Which of our videos, by features or by detections, is which annotated one."""
+    """Matches of videos, with features or detections, and annotated videos."""
 
     videos: Mapping[str, str]
-    """Annotated id by our id."""
+    """Annotated id by the id of features or detections."""
     prefix: str
-    """What one side's ids begin with and the other's do not."""
+    """Prefix of the ids on one side only."""
     unmatched: tuple[str, ...]
-    """Our ids that no annotation has."""
+    """Ids of features or detections without annotation."""
     unmatched_annotated: tuple[str, ...]
 
 
 def match_videos(
     videos: Collection[str], annotated: Collection[str], id_prefix: str | None = None, what: str = "features"
 ) -> VideoMatch:
-    """Match videos to annotated ones: by the same id, else by ids that differ by a prefix.
+    """Match videos to annotated ones by id, or by ids that differ by a prefix such as `v_` on either side.
 
-    The prefix, such as `v_`, may stand on either side. It is `id_prefix`, or where no id is the same the one that
-    most ids agree on. `what` names in messages what the videos have.
+    The prefix is `id_prefix` or, if no id is the same, the most common one. `what` the videos have appears in messages.
 
-    Raises SolaError when nothing matches.
+    Raises SolaError if nothing matches.
     """
     matched = {video: video for video in videos if video in annotated}
     prefix = id_prefix or ("" if matched else _likely_prefix(set(videos), set(annotated)))
@@ -42,13 +41,13 @@ def match_videos(
     if not matched:
         raise SolaError(
             f"no video has both {what} and annotations: {what} have {next(iter(videos), 'none')!r}, "
-            f"annotations {min(annotated, default='none')!r}; name what ids begin with on one side by --id-prefix"
+            f"annotations {min(annotated, default='none')!r}; pass the prefix on one side as --id-prefix"
         )
     return VideoMatch(matched, prefix, tuple(v for v in videos if v not in matched), tuple(sorted(free)))
 
 
 def _likely_prefix(videos: set[str], annotated: set[str]) -> str:
-    """Return the beginning, up to a `_` or `-`, without which most ids of one side are ids of the other."""
+    """Return the prefix, up to a `_` or `-`, without which most ids of one side are ids of the other."""
     votes: Counter[str] = Counter()
     for longer, shorter in ((videos, annotated), (annotated, videos)):
         for name in longer:

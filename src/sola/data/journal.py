@@ -1,4 +1,4 @@
-"""`JobFolder`: a folder of whole files that long work fills video by video, stops at any moment, and continues."""
+"""`JobFolder`: a folder that a long job fills video by video; the job can be stopped at any time and continued."""
 
 import json
 import os
@@ -16,22 +16,19 @@ from sola.data.formats import FORMATS
 from sola.data.manifest import MANIFEST_NAME
 
 JOURNAL = "journal.jsonl"
-"""JSON lines: what is written, then a row for each video; the last row of a video counts."""
+"""JSON lines: a description of the job, then rows of videos; the last row of a video counts."""
 MARK = "unfinished.json"
-"""What is being written; exists until the folder is complete."""
+"""Description of the job; the file exists until the folder is complete."""
 UPLOAD_INTERVAL = 30.0
-"""Seconds between two uploads of a journal to an object store."""
+"""Seconds between two uploads of the journal to an object store."""
 
 Row = dict[str, Any]
 Report = Callable[[float | None, int], None]
-"""Called with the share of a video that is done (None: unchanged) and the number of snippets just written."""
+"""Called with the completed share of a video (None: unchanged) and the number of snippets just written."""
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Append a row to a JSON lines file in one write, after a newline where the last line was cut short.
-
-    Raises SolaError if the file cannot be written.
-    """
+    """Append a row to a JSON lines file in one write, on a new line. Raises SolaError if that is impossible."""
     try:
         with path.open("a+b") as stream:
             stream.seek(max(stream.seek(0, os.SEEK_END) - 1, 0))
@@ -42,25 +39,25 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the objects of a JSON lines file, without lines that are damaged; none if there is no file."""
+    """Return the objects of a JSON lines file, without damaged lines; none if there is no file."""
     return parse_rows(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
 
 
 def parse_rows(text: str) -> list[Row]:
-    """Return the objects of JSON lines, without lines that are damaged."""
+    """Return the objects of JSON lines, without damaged lines."""
     rows = []
     for line in text.splitlines():
         try:
             row = json.loads(line)
-        except (ValueError, RecursionError):  # cut short when the machine went down
+        except (ValueError, RecursionError):  # cut short by a crash
             continue
         if isinstance(row, dict):
             rows.append(row)
     return rows
 
 
-def must_be_finished(place: object, names: Collection[str]) -> None:
-    """Raise SolaError if the names of a folder's files include the mark of unfinished work."""
+def check_finished(place: object, names: Collection[str]) -> None:
+    """Raise SolaError if the file names of a folder include the mark of an unfinished job."""
     if MARK in names:
         raise SolaError(f"{place}: is not finished; run the same command again to continue")
 
@@ -73,7 +70,7 @@ def is_finished(folder: Path) -> bool:
 class JobFolder:
     """Whole files, a journal with a row for each video, and a mark until all are written.
 
-    Open it with `open`, and write within `with folder.writing():`.
+    Call `open`, and write within `with folder.writing():`.
     """
 
     def __init__(self, storage: Storage, description: Row, rows: dict[str, Row], *, finished: bool, keep: bool) -> None:
@@ -89,15 +86,14 @@ class JobFolder:
 
     @classmethod
     def open(cls, out: Path | str | Storage, description: Mapping[str, Any], *, overwrite: bool = False) -> "JobFolder":
-        """Open a folder for the work that `description` describes, new or to be continued; nothing is written yet.
+        """Open a new folder, or one of the same job to continue it; nothing is written yet.
 
         Args:
-            out: a local folder or a place in an object store.
-            description: JSON that identifies the work; "command" names what does it.
-            overwrite: replace the files of the same command with another description.
+            out: local folder or place in an object store.
+            description: JSON that identifies the job; "command" is the name of the command.
+            overwrite: replace the files of another job of the same command.
 
-        Raises:
-            SolaError: if the folder holds other work (without `overwrite`), or anything that is not ours.
+        Raises SolaError if the folder holds another job (without `overwrite`), or other files.
         """
         storage, wanted = Storage.of(out), json.loads(json.dumps(description))
         place = storage.local
@@ -124,7 +120,7 @@ class JobFolder:
                 f"{storage}: exists already, with {name} {there.get(name)}, now it is {wanted.get(name)}; "
                 "choose another folder, or pass --overwrite"
             )
-        # the journal of replaced work is void, even where a kill came between the mark and its removal
+        # the journal of a replaced job is void, even if the new job was killed before it was removed
         keep = there == wanted == written
         rows = {row["video"]: row for row in journal if isinstance(row.get("video"), str)} if keep else {}
         return cls(storage, wanted, rows, finished=keep and mark is None, keep=keep)
@@ -134,10 +130,7 @@ class JobFolder:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Mark the folder as unfinished and remove what is not kept; the journal is complete when the block ends.
-
-        The mark stays until `finish`.
-        """
+        """Mark the folder as unfinished until `finish`, and remove the files of a replaced job."""
         self.finished = False
         place = self.storage.local
         try:
@@ -176,7 +169,7 @@ class JobFolder:
         self.finished = True
 
     def _remove_leftovers(self) -> None:
-        """Remove what a run or worker that was killed had begun to write."""
+        """Remove temporary files of a run or worker that was killed."""
         if self.storage.local is not None:
             for unfinished in self.storage.local.glob(".*.tmp"):
                 unfinished.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`features.json`, the manifest beside feature files: what they are and where their snippets lie in time."""
+"""`features.json`, the manifest in a folder of features: their origin, and the positions of snippets in time."""
 
 import math
 from collections.abc import Mapping
@@ -14,31 +14,28 @@ MANIFEST_NAME = "features.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of a set of features; everything is optional.
-
-    Raises SolaError naming the key when a value has the wrong type or sign.
-    """
+    """Description of a set of features; everything is optional. Raises SolaError naming a key with a bad value."""
 
     dim: int | None = None
     """Channels."""
     fps: float | None = None
     """Frames per second of the videos the features were taken from."""
     stride: float | None = None
-    """Frames from one snippet's start to the next one's."""
+    """Distance between the starts of two snippets, in frames."""
     window: float | None = None
-    """Frames that a snippet spans."""
+    """Length of a snippet in frames."""
     offset: float | None = None
-    """Frame at which the first snippet starts."""
+    """Start of the first snippet in frames."""
     layout: str | None = None
-    """How the files hold an array: "TC" (time, channels) or "CT"."""
+    """Axes of the arrays in the files: "TC" (time, channels) or "CT"."""
     encoder: str | None = None
-    """What the features come from."""
+    """Name of the encoder."""
     extraction: Mapping[str, Any] | None = None
-    """How `sola extract` made them from video, where it did."""
+    """Settings of `sola extract`, if that wrote the features."""
     sola: Mapping[str, Any] | None = None
-    """The SoLa module that the features went through, where they did."""
+    """Record of the SoLa module, if the features were transformed."""
     other: Mapping[str, Any] = field(default_factory=dict)
-    """Keys that mean nothing here, kept for whoever wrote them."""
+    """Other keys, which are kept."""
 
     def __post_init__(self) -> None:
         for key in ("dim", "fps", "stride", "window"):
@@ -52,10 +49,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """Read the manifest in `folder`; an empty one where there is none.
-
-        Raises SolaError naming the file, and the key where one is wrong.
-        """
+        """Read the manifest in `folder`, an empty one if there is none. Raises SolaError naming the file and key."""
         path = folder / MANIFEST_NAME
         if not path.exists():
             return cls()
@@ -67,15 +61,15 @@ class Manifest:
 
     @classmethod
     def of(cls, record: Any) -> "Manifest":
-        """Return the manifest that JSON holds, the inverse of `to_json`; SolaError naming a key that is wrong."""
+        """Return the manifest of a JSON value, the inverse of `to_json`. Raises SolaError naming a bad key."""
         if not isinstance(record, dict):
             raise SolaError("expected a JSON object with keys such as dim, fps, stride, window")
         known = {key: _typed(key, record[key]) for key in KINDS if record.get(key) is not None}
         return cls(**known, other={key: value for key, value in record.items() if key not in KINDS})
 
     def timing(self) -> dict[str, float]:
-        """Return fps, stride, window and offset, as far as they are known."""
-        values = {key: getattr(self, key) for key in ("fps", "stride", "window", "offset")}
+        """Return the known ones of fps, stride, window and offset."""
+        values = {key: getattr(self, key) for key in TIMING}
         return {key: value for key, value in values.items() if value is not None}
 
     def filled(self, timing: Mapping[str, float]) -> "Manifest":
@@ -83,35 +77,31 @@ class Manifest:
         return replace(self, **{key: value for key, value in timing.items() if getattr(self, key) is None})  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is known, as it stands in the file."""
+        """Return the known values, as in the file."""
         known = {key: getattr(self, key) for key in KINDS}
         return {key: value for key, value in known.items() if value is not None} | dict(self.other)
 
     def write(self, folder: Path) -> None:
-        """Write the manifest into `folder`, whole or not at all."""
+        """Write the manifest into `folder` atomically."""
         write_json(folder / MANIFEST_NAME, self.to_json())
 
 
 WHOLE, NUMBER = ("a whole number", (int,)), ("a number", (int, float))
 STRING, OBJECT = ("a string", (str,)), ("an object", (dict,))
+TIMING = ("fps", "stride", "window", "offset")
 KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "dim": WHOLE,
-    "fps": NUMBER,
-    "stride": NUMBER,
-    "window": NUMBER,
-    "offset": NUMBER,
-    "layout": STRING,
-    "encoder": STRING,
-    "extraction": OBJECT,
-    "sola": OBJECT,
+    **dict.fromkeys(TIMING, NUMBER),
+    **dict.fromkeys(("layout", "encoder"), STRING),
+    **dict.fromkeys(("extraction", "sola"), OBJECT),
 }
-"""What JSON holds under each key that is known, in words and in types."""
+"""Types of the known keys, in words and as Python types."""
 
 
 def _typed(key: str, value: Any) -> Any:
-    """Return a value of JSON if it is of the right type, as a float where numbers are meant."""
+    """Return a JSON value, as a float if numbers are expected. Raises SolaError for a wrong type."""
     kind, types = KINDS[key]
-    if type(value) not in types:  # and True is no number
+    if type(value) not in types:  # a bool is an int to isinstance
         raise SolaError(f'"{key}" must be {kind}, not {value!r}')
     try:
         return float(value) if KINDS[key] is NUMBER else value

@@ -1,4 +1,4 @@
-"""All features in one array, so that training gathers windows by index."""
+"""Packed features: all videos in one array, from which training gathers windows by index."""
 
 import math
 import shutil
@@ -17,14 +17,14 @@ from sola.data.features import FeatureSet
 
 @dataclass(frozen=True, eq=False)
 class PackedFeatures:
-    """The snippets of all videos, one video after the other."""
+    """The snippets of all videos, video after video."""
 
     values: Float[np.ndarray, "total channels"]
     starts: Int[np.ndarray, " bounds"]
-    """Row at which each video begins, and at last the total."""
+    """First row of each video, then the number of rows."""
     videos: tuple[str, ...]
     mapped_in: Path | None = None
-    """The folder of the unnamed file that the values are mapped from; None where they are in memory."""
+    """Folder of the unnamed file that the values are memory-mapped from; None if they are in memory."""
 
     @property
     def lengths(self) -> Int[np.ndarray, " videos"]:
@@ -36,7 +36,7 @@ class PackedFeatures:
         return self.values[self.starts[index] : self.starts[index + 1]]
 
     def row_each(self, channels: int) -> Float32[np.ndarray, "videos channels"]:
-        """Return an array with a row for each video and nothing in it yet, in memory or mapped as the values are."""
+        """Return an uninitialized array with a row per video, in memory or memory-mapped as the values are."""
         limit = None if self.mapped_in is None else 0
         return allocate((len(self.videos), channels), np.dtype(np.float32), limit, self.mapped_in)
 
@@ -48,12 +48,10 @@ def pack(
     *,
     skipped: dict[str, str] | None = None,
 ) -> PackedFeatures:
-    """Copy a feature set into one array, allocated once and filled file by file; the dtype stays as stored.
+    """Copy a feature set into one array in its stored dtype.
 
-    Above `memory_limit` bytes the array is mapped from an unnamed file in `folder`, which vanishes with it.
-    Bad files are left out if the feature set skips them, and `skipped` gets the reasons by id.
-
-    Raises SolaError naming the bad file, or the folder when it is missing or too small.
+    Above `memory_limit` bytes the array is memory-mapped from an unnamed file in `folder`. `skipped` gets the reasons
+    for files that are left out, by id. Raises SolaError for a bad file, or a folder that is missing or too small.
     """
     headers = features.headers(skipped).values()
     shape = (sum(header.shape[0] for header in headers), features.channels)
@@ -64,7 +62,7 @@ def pack(
     for video, array in features.items(skipped):
         stop = starts[-1] + len(array)
         if stop > len(values):
-            raise SolaError(f"video {video!r}: its file changed while it was read; pack again when it is at rest")
+            raise SolaError(f"video {video!r}: its file changed while it was read; try again")
         values[starts[-1] : stop] = array
         videos.append(video)
         starts.append(stop)
@@ -74,22 +72,19 @@ def pack(
 
 
 def allocate(shape: tuple[int, ...], dtype: np.dtype[Any], memory_limit: int | None, folder: Path | None) -> np.ndarray:
-    """Return an array with nothing in it yet; above `memory_limit` bytes it is mapped from an unnamed file in `folder`.
-
-    Raises SolaError when there is no folder, or none with room.
-    """
+    """Return an uninitialized array, memory-mapped above `memory_limit` bytes; see `pack`."""
     size = math.prod(shape) * dtype.itemsize
     if memory_limit is None or size <= memory_limit:
         return np.empty(shape, dtype)
     if folder is None:
         raise SolaError(
-            f"the features take {size:,} bytes of memory, the limit is {memory_limit:,}; name a folder for them"
+            f"the features take {size:,} bytes of memory, the limit is {memory_limit:,}; pass a folder for them"
         )
     try:
         free = shutil.disk_usage(folder).free
         if free < size:
             raise SolaError(f"{folder}: has {free:,} bytes free; expected {size:,} for the packed features")
-        with tempfile.TemporaryFile(dir=folder) as file:  # has no name, so nothing is left behind by a crash
+        with tempfile.TemporaryFile(dir=folder) as file:  # unnamed, so that a crash leaves nothing behind
             return np.memmap(file, dtype, "w+", shape=shape)
     except OSError as error:
         raise unwritable(folder, error) from error

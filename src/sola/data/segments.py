@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+AnySegments = TypeVar("AnySegments", bound="Segments")
 
 BACKGROUND = -1
 """Label of a snippet that lies in no segment."""
@@ -12,14 +15,14 @@ BACKGROUND = -1
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Labeled stretches of one video, as arrays of equal length; ground truth and detections alike."""
+    """Labeled segments of one video, ground truth or detections, as arrays of equal length."""
 
     start: Float[np.ndarray, " n"]
     """Seconds."""
     end: Float[np.ndarray, " n"]
     """Seconds."""
     label: Int[np.ndarray, " n"]
-    """Index into a tuple of class names, kept beside the segments."""
+    """Index into a tuple of class names, which is stored elsewhere."""
     score: Float[np.ndarray, " n"]
     """Confidence; 1 for ground truth."""
 
@@ -31,17 +34,17 @@ class Segments:
     def __len__(self) -> int:
         return len(self.start)
 
-    def take(self, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> "Segments":
+    def take(self: AnySegments, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> AnySegments:
         """Return the segments that a NumPy index picks: positions, a mask or a slice."""
-        return Segments(self.start[index], self.end[index], self.label[index], self.score[index])
+        return type(self)(*(column[index] for column in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentTable(Segments):
-    """Segments of many videos in one table: what the metrics work on."""
+    """Segments of many videos in one table, for the metrics."""
 
     video: Int[np.ndarray, " n"]
-    """Index of the video that the segment lies in; the ids are kept beside the table."""
+    """Index of the video; the ids are stored elsewhere."""
 
     @classmethod
     def empty(cls) -> "SegmentTable":
@@ -53,16 +56,12 @@ class SegmentTable(Segments):
         """Return the segments of video 0, then those of video 1, and so on."""
         every = [Segments.empty(), *videos]
         return cls(
-            np.concatenate([one.start for one in every]),
-            np.concatenate([one.end for one in every]),
-            np.concatenate([one.label for one in every]),
-            np.concatenate([one.score for one in every]),
-            np.repeat(np.arange(len(videos)), [len(one) for one in videos]),
+            np.concatenate([video.start for video in every]),
+            np.concatenate([video.end for video in every]),
+            np.concatenate([video.label for video in every]),
+            np.concatenate([video.score for video in every]),
+            np.repeat(np.arange(len(videos)), [len(video) for video in videos]),
         )
-
-    def take(self, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> "SegmentTable":
-        """Return the rows that a NumPy index picks: positions, a mask or a slice."""
-        return SegmentTable(self.start[index], self.end[index], self.label[index], self.score[index], self.video[index])
 
 
 def temporal_iou(

@@ -1,4 +1,4 @@
-"""Videos with a label for every snippet: what linear evaluation trains on and is scored on."""
+"""Videos with a label for every snippet, for linear evaluation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sola.core.errors import SolaError
-from sola.data.dataset import Dataset, Video
+from sola.data.dataset import Dataset
 from sola.data.segments import BACKGROUND
 
 Read = Callable[[str], Float[np.ndarray, "time channels"]]
 """Features of a video by its id, float32."""
 
 DRAWS = 1000
-"""Tries at a few-label draw that holds both action and background."""
+"""Attempts to draw videos with both action and background."""
 
 
 @dataclass(frozen=True)
 class LabeledVideos:
-    """Ids of videos, and for each the class index of every snippet or `BACKGROUND`."""
+    """Ids of videos, and the class index or `BACKGROUND` of every snippet."""
 
     videos: tuple[str, ...]
     labels: tuple[Int[np.ndarray, " _"], ...]
@@ -44,11 +44,7 @@ class LabeledVideos:
         return LabeledVideos(tuple(self.videos[i] for i in positions), tuple(self.labels[i] for i in positions))
 
     def draw(self, count: int, seed: int) -> tuple[int, ...]:
-        """Positions of `count` videos drawn from `seed`, in order; a draw of one kind of snippet only is drawn again.
-
-        Raises:
-            SolaError: when there are fewer videos, or no draw with both kinds is found.
-        """
+        """Draw the positions of `count` videos with both action and background. Raises SolaError if that fails."""
         if count > len(self.videos):
             raise SolaError(
                 f"labels of {count} videos asked for, but only {len(self.videos)} have labels; ask for fewer"
@@ -66,7 +62,7 @@ class LabeledVideos:
         return bool(action.any() and not action.all())
 
     def stack(self, read: Read) -> Float[np.ndarray, "snippets channels"]:
-        """L2-normalized features of all snippets, video after video, float32; a zero snippet stays zero."""
+        """Return the unit vectors of all snippets, video after video."""
         stacked: Float[np.ndarray, "snippets channels"] | None = None
         start = 0
         for video, length in zip(self.videos, self.lengths, strict=True):
@@ -80,24 +76,18 @@ class LabeledVideos:
 
 
 def label_videos(data: Dataset) -> LabeledVideos:
-    """Label every snippet of the videos, such as those of a subset, in order of id. No features are read.
-
-    Raises SolaError for videos without both action and background.
-    """
+    """Label every snippet of the videos, in order of id. Raises SolaError unless there is action and background."""
     videos = sorted(data.videos, key=lambda video: video.id)
     labels = tuple(video.grid.covered(video.segments, video.length) for video in videos)
     labeled = LabeledVideos(tuple(video.id for video in videos), labels)
     if not labeled.has_both_kinds():
         found = "action" if (labeled.flat_labels != BACKGROUND).all() else "background"
+        subsets = " and ".join(sorted({str(video.subset) for video in videos}))
         raise SolaError(
-            f"subset {_subset(videos)!r}: all {sum(labeled.lengths)} snippets are {found}; "
+            f"subset {subsets!r}: all {sum(labeled.lengths)} snippets are {found}; "
             "linear evaluation needs both kinds: check the annotations, and fps and stride"
         )
     return labeled
-
-
-def _subset(videos: Sequence[Video]) -> str:
-    return " and ".join(sorted({str(video.subset) for video in videos}))
 
 
 def reader(data: Dataset) -> Read:
@@ -107,7 +97,7 @@ def reader(data: Dataset) -> Read:
 
 
 def unit_vectors(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time channels"]:
-    """Each snippet divided by its norm, float32; a zero snippet stays zero."""
+    """Return L2-normalized snippets, float32; a zero snippet stays zero."""
     values = features.astype(np.float32)
     norm = np.linalg.norm(values, axis=1, keepdims=True)
     unit: Float[np.ndarray, "time channels"] = values / np.where(norm > 0, norm, 1)

@@ -1,4 +1,4 @@
-"""Where a data set lies and how it is read, as a record that JSON files hold."""
+"""Location and reading options of a data set, as a record for JSON files."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -11,24 +11,24 @@ from sola.data.features import FeatureSet
 
 
 class DataSource(msgspec.Struct, frozen=True):
-    """Paths of features and annotations, and the options they are read with."""
+    """Paths of features and annotations, and options for reading them."""
 
     features: tuple[Path, ...]
     """Folders or HDF5 files; several are joined on channels."""
     annotations: Path
     label_key: str = "label"
     train_subset: str = "training"
-    """Subset that modules are trained on without labels, and detectors and linear classifiers with them."""
+    """Subset for training: modules without labels, detectors and linear classifiers with labels."""
     test_subset: str = "validation"
-    """Subset that every metric is measured on."""
+    """Subset for all metrics."""
     channels_first: bool = False
     """Whether arrays in `features` are [channels, time]."""
     skip_bad: bool = False
     id_prefix: str | None = None
     classifier: Path | None = None
-    """Class scores of whole videos, for the proposals of detectors that predict no classes."""
+    """Class scores of whole videos, for detectors that predict no classes."""
     timing: dict[Literal["fps", "stride", "window", "offset"], float] = {}
-    """Values that the features' manifest lacks."""
+    """Values for what the manifest of the features lacks."""
 
     def open_annotations(self) -> Annotations:
         """Read the annotations of all subsets."""
@@ -42,7 +42,7 @@ class DataSource(msgspec.Struct, frozen=True):
             channels_first=raw and self.channels_first,
             skip_bad=raw and self.skip_bad,
         )
-        return features.with_manifest(features.manifest.filled(dict(self.timing.items())))
+        return features.with_timing(dict(self.timing.items()))
 
     def open(self, folder: Path | None = None) -> Dataset:
         """Open the raw features, or the features in `folder`, with the annotations."""

@@ -1,4 +1,4 @@
-"""A source of features: a directory of files in one format, or one HDF5 archive, and what is wrong in it."""
+"""Streams: features of one source, a directory of files in one format or one HDF5 archive."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,11 +9,10 @@ import numpy as np
 from jaxtyping import Float
 
 from sola.core.errors import SolaError
-from sola.data.formats import FORMATS, Format
-from sola.data.hdf5 import hdf5_videos
-from sola.data.header import Header
-from sola.data.journal import MARK, must_be_finished
-from sola.data.manifest import MANIFEST_NAME, Manifest
+from sola.data.formats import FORMATS, hdf5
+from sola.data.formats.base import Format, Header
+from sola.data.journal import check_finished
+from sola.data.manifest import MANIFEST_NAME, TIMING, Manifest
 
 CURE = "repair or remove it, or pass --skip-bad"
 
@@ -26,20 +25,20 @@ class Stream:
     """The directory, or the archive."""
     format: Format
     paths: dict[str, Path]
-    """Where each video's array is: a file, or `archive.h5/video`."""
+    """Path of each video's array: a file, or `archive.h5/video`."""
     headers: dict[str, Header]
-    """The headers seen so far, oriented [time, channels]: all of the good ones where they are cheap to see."""
+    """Headers known so far, as [time, channels]; those of all good files if reading them is cheap."""
     channels: int
     channels_first: bool
     manifest: Manifest
 
     def relative(self, video: str) -> Path:
-        """Return where a video's array is within the directory (the archive's own, for an archive)."""
+        """Return the path of a video's array in its directory; the directory of the archive for an archive."""
         path = self.paths[video]
         return path.relative_to(path.parent.parent if path.parent.is_file() else path.parent)
 
     def state(self, video: str) -> list[int]:
-        """Return size and time of change (nanoseconds) of the file or archive that holds a video."""
+        """Return size (bytes) and modification time (nanoseconds) of the file or archive that holds a video."""
         path = self.paths[video]
         found = (path if path.exists() else self.source).stat()
         return [found.st_size, found.st_mtime_ns]
@@ -51,10 +50,7 @@ class Stream:
         return self.headers[video]
 
     def read(self, video: str) -> Float[np.ndarray, "time channels"]:
-        """Return a video's array in its stored dtype.
-
-        Raises SolaError naming the file when it is damaged, of another width, or holds NaN or infinity.
-        """
+        """Return a video's array in its stored dtype; see `FeatureSet.read`."""
         array = self.format.read(self.paths[video])
         self._checked(video, Header(array.shape, array.dtype))
         if self.channels_first:
@@ -77,11 +73,9 @@ class Stream:
 def open_streams(
     sources: Sequence[Path], *, channels_first: bool, skip_bad: bool
 ) -> tuple[list[Stream], dict[str, str]]:
-    """Open sources that belong together, and return with them why videos are unfit, by id.
+    """Open sources that belong together; also return why videos cannot be used, by id, as far as headers show.
 
-    Everything is found here that can be found without reading whole files.
-
-    Raises SolaError for a source that is no set of features and, without `skip_bad`, for the first bad file.
+    Raises SolaError for a source that holds no features and, without `skip_bad`, for the first bad file.
     """
     streams: list[Stream] = []
     faults: dict[str, str] = {}
@@ -124,7 +118,7 @@ def joined_manifest(streams: Sequence[Stream]) -> Manifest:
     """Return the first stream's manifest, completed by the others'. Raises SolaError when they disagree on time."""
     joined = streams[0].manifest
     for stream in streams[1:]:
-        for key in ("fps", "stride", "window", "offset"):
+        for key in TIMING:
             ours, theirs = getattr(joined, key), getattr(stream.manifest, key)
             if None not in (ours, theirs) and ours != theirs:
                 raise SolaError(
@@ -137,7 +131,7 @@ def joined_manifest(streams: Sequence[Stream]) -> Manifest:
 
 
 def _open_stream(source: Path, *, channels_first: bool) -> tuple[Stream, dict[str, str]]:
-    """Open one source, and return with it what is wrong in it, by video."""
+    """Open one source; also return what is wrong in it, by video."""
     try:
         suffix, paths = _find(source)
     except OSError as error:
@@ -155,7 +149,7 @@ def _open_stream(source: Path, *, channels_first: bool) -> tuple[Stream, dict[st
         except SolaError as error:
             faults[video] = str(error)
         if headers and not FORMATS[suffix].header_is_cheap:
-            break  # one tells the width; the others are held to it when they are read
+            break  # the first gives the width; the others are checked when they are read
     widths = Counter(header.shape[1] for header in headers.values())
     if manifest.dim is not None:
         channels, reason = manifest.dim, f"as {MANIFEST_NAME} says"
@@ -165,7 +159,7 @@ def _open_stream(source: Path, *, channels_first: bool) -> tuple[Stream, dict[st
     misfits = {video: header for video, header in headers.items() if header.shape[1] != channels}
     equally_long = len({header.shape[0] for header in headers.values()}) == 1
     for video, header in misfits.items():
-        # The other way round, arrays are as long as others are wide, or all equally long and of many widths.
+        # transposed arrays are as long as others are wide, or all equally long and of many widths
         turned = header.shape[0] == channels or (equally_long and 2 * len(misfits) > len(headers))
         hint = " (if the arrays are [channels, time], pass --channels-first)" if turned else ""
         faults[video] = f"{paths[video]}: has {header.shape[1]} channels; expected {channels}, {reason}{hint}"
@@ -174,14 +168,14 @@ def _open_stream(source: Path, *, channels_first: bool) -> tuple[Stream, dict[st
 
 
 def _find(source: Path) -> tuple[str, dict[str, Path]]:
-    """Return the format of a source, and where the array of each video is, in order of id."""
+    """Return the format of a source, and the path of each video's array, in order of id."""
     if source.is_file():
         if source.suffix != ".h5":
             raise SolaError(f"{source}: is a file; expected a directory of feature files, or one .h5 archive")
         return ".h5", _archived(source)
     if not source.is_dir():
         raise SolaError(f"{source}: no such directory; expected one of feature files, or one .h5 archive")
-    must_be_finished(source, [MARK] if (source / MARK).is_file() else [])
+    check_finished(source, [path.name for path in source.iterdir()])
     files = _feature_files(source)
     examples = {path.suffix: path.name for path in reversed(files)}
     if not files:
@@ -198,7 +192,7 @@ def _find(source: Path) -> tuple[str, dict[str, Path]]:
 
 
 def _archived(archive: Path) -> dict[str, Path]:
-    videos = sorted(hdf5_videos(archive))
+    videos = sorted(hdf5.videos(archive))
     if not videos:
         raise SolaError(f"{archive}: holds no video; expected a dataset for each")
     return {video: archive / video for video in videos}
@@ -210,7 +204,7 @@ def _feature_files(folder: Path) -> list[Path]:
 
 
 def _suggestion(folder: Path) -> str:
-    """Name a folder inside that does hold features."""
+    """Suggest a folder inside that holds features."""
     inside = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
     return next((f"; did you mean {path}?" for path in inside if _feature_files(path)), "; name their folder")
 

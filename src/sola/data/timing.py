@@ -1,25 +1,28 @@
-"""Snippet index <-> seconds: the only file that knows fps, stride, window and offset."""
+"""Positions of snippets in time: conversions between snippet indices, clip units and seconds."""
 
 import math
 from dataclasses import dataclass
-from typing import overload
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Int
 
 from sola.core.checks import finite, positive
 from sola.core.errors import SolaError
 from sola.data.segments import BACKGROUND, Segments
 
 DURATION_TOLERANCE = 0.05
-"""How far, relatively, an annotation's fps may miss the duration and still be taken as the features' own."""
+"""Largest relative error of the duration at which an annotation's fps is taken for that of the features."""
+
+Times = TypeVar("Times", float, np.ndarray)
+"""A number, or an array that is converted element by element."""
 
 
 @dataclass(frozen=True)
 class SnippetGrid:
-    """Where the snippets of a video lie in time: snippet i spans `window` frames from `offset + i·stride` on.
+    """Positions of the snippets of a video: snippet i spans `window` frames from frame `offset + i·stride`.
 
-    Raises SolaError when fps, stride or window is not a positive number, or the offset not a finite one.
+    Raises SolaError unless fps, stride and window are positive and the offset is finite.
     """
 
     fps: float
@@ -42,81 +45,56 @@ class SnippetGrid:
             raise SolaError(f"{length} snippets cannot cover {duration} seconds; both must be positive")
         return cls(fps=length / duration)
 
-    @overload
-    def seconds(self, index: float) -> float: ...
-    @overload
-    def seconds(self, index: Num[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]: ...
-    def seconds(self, index: float | Num[np.ndarray, "*n"]) -> float | Float[np.ndarray, "*n"]:
+    def seconds(self, index: Times) -> Times:
         """Return the center of a snippet, in seconds; the index may be fractional."""
         return (self.offset + index * self.stride + self.window / 2) / self.fps
 
-    @overload
-    def index(self, seconds: float) -> float: ...
-    @overload
-    def index(self, seconds: Num[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]: ...
-    def index(self, seconds: float | Num[np.ndarray, "*n"]) -> float | Float[np.ndarray, "*n"]:
+    def index(self, seconds: Times) -> Times:
         """Return the fractional index of the snippet centered at `seconds`: the inverse of `seconds`."""
         return (seconds * self.fps - self.window / 2 - self.offset) / self.stride
 
     def edge(self, index: float) -> float:
-        """Return where the stretch of a snippet begins, in seconds: midway between its center and the one before it."""
+        """Return the midpoint (seconds) between the centers of a snippet and the one before."""
         return self.seconds(index - 0.5)
 
     def covered(self, segments: Segments, length: int) -> Int[np.ndarray, " length"]:
         """Return the class index of each of `length` snippets, or `BACKGROUND`.
 
-        A snippet belongs to the segment that holds its center (start ≤ center < end), to the shortest where
-        several do, and to the first of those where they are equally short.
+        A snippet has the class of the segment that contains its center (start ≤ center < end); of several segments,
+        the shortest counts, and of equally short ones the first.
         """
         centers = self.seconds(np.arange(length))
         first = np.searchsorted(centers, segments.start)
         stop = np.searchsorted(centers, segments.end)
         labels = np.full(length, BACKGROUND, np.int64)
         shortest_first = np.argsort(segments.end - segments.start, kind="stable")
-        for segment in shortest_first[::-1]:  # the shortest is painted last, over the others
+        for segment in shortest_first[::-1]:  # the shortest comes last, over the others
             labels[first[segment] : stop[segment]] = segments.label[segment]
         return labels
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a clip lies in its video: map unit u is at `origin + unit·u` seconds.
+    """Position of a clip in its video: clip unit u is at `origin + unit·u` seconds, and T snippets span [0, T].
 
-    A clip of T snippets spans the units [0, T].
-
-    Raises SolaError when the origin is not finite or the unit not a positive number.
+    Raises SolaError unless the origin is finite and the unit positive.
     """
 
     origin: float
     """Seconds of unit 0."""
     unit: float
-    """Seconds that a unit lasts."""
+    """Length of a unit in seconds."""
 
     def __post_init__(self) -> None:
         finite(origin=self.origin)
         positive(unit=self.unit)
 
-    @classmethod
-    def covering(cls, duration: float, length: int) -> "Placement":
-        """Return the placement of a clip of `length` units that is the whole video of `duration` seconds."""
-        if length < 1 or not (math.isfinite(duration) and duration > 0):
-            raise SolaError(f"{length} units cannot cover {duration} seconds; both must be positive")
-        return cls(0.0, duration / length)
-
-    @overload
-    def seconds(self, units: float) -> float: ...
-    @overload
-    def seconds(self, units: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]: ...
-    def seconds(self, units: float | Float[np.ndarray, "*n"]) -> float | Float[np.ndarray, "*n"]:
-        """Map units to seconds of the video."""
+    def seconds(self, units: Times) -> Times:
+        """Convert clip units to seconds."""
         return self.origin + self.unit * units
 
-    @overload
-    def units(self, seconds: float) -> float: ...
-    @overload
-    def units(self, seconds: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]: ...
-    def units(self, seconds: float | Float[np.ndarray, "*n"]) -> float | Float[np.ndarray, "*n"]:
-        """Seconds of the video to map units: the inverse of `seconds`."""
+    def units(self, seconds: Times) -> Times:
+        """Convert seconds to clip units, the inverse of `seconds`."""
         return (seconds - self.origin) / self.unit
 
 
@@ -130,12 +108,11 @@ def resolve_grid(
     annotation_fps: float | None = None,
     duration: float | None = None,
 ) -> SnippetGrid | None:
-    """Return the grid of a video of `length` snippets from the best source at hand; None where nothing is known.
+    """Return the grid of a video of `length` snippets from the best source; None if nothing is known.
 
-    In this order: `fps` of the manifest or the flags; `annotation_fps`, with one snippet a frame unless a stride
-    is given, if that agrees with the duration within 5 % where it is known; `length` snippets that tile
-    `duration` seconds. `stride`, `window` (the stride where it is missing) and `offset` (frames) are the
-    manifest's too.
+    The first that is available: `fps` of the manifest or the flags; `annotation_fps`, if it agrees within 5 % with a
+    known duration; `length` snippets that tile `duration` seconds. `stride` (1 by default), `window` (by default the
+    stride) and `offset` (frames) are those of the manifest.
     """
     frames = 1.0 if stride is None else stride
     if fps is None and annotation_fps is not None:

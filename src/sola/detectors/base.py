@@ -1,7 +1,7 @@
 """The interface of a detector: its network, the config that determines its training, and its entry in the table."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,14 +15,14 @@ from sola.core.checks import at_least, fraction, not_negative, one_of, positive
 from sola.core.device import Device, Precision
 from sola.data.segments import Segments
 from sola.detectors.clips import Clipping, Example
-from sola.detectors.postprocess import Decay
+from sola.detectors.postprocess.soft_nms import Decay
 
 
 class Detector(nn.Module, ABC):
-    """A network that finds actions in clips of snippet features.
+    """A network that detects actions in clips of snippet features.
 
     `forward` takes the tensors of `collate` and, in training, those of `noise`. It draws no random numbers itself, so
-    that a step is a function of its seed however many processes share the batch.
+    that a step depends only on its seed however many processes share the batch.
     """
 
     channels: int
@@ -45,12 +45,9 @@ class Detector(nn.Module, ABC):
     def targets(
         self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
     ) -> Any:
-        """Return what `loss` compares the output for a batch with.
+        """Return the targets of `loss` for a batch of this length in units, padding included.
 
-        Args:
-            instances: start and end of the actions in each clip, in units.
-            labels: their classes.
-            length: units of the batch, padding included.
+        Each clip has instances, start and end in units, and their classes.
         """
 
     @abstractmethod
@@ -171,12 +168,9 @@ class DetectorFamily:
 
     name: str
     config: type[DetectorConfig]
-    recipes: Mapping[str, Callable[[], DetectorConfig]]
+    recipes: Mapping[str, DetectorConfig]
 
     def recipe(self, name: str) -> DetectorConfig:
-        """Return a config by the name of its recipe.
-
-        Raises SolaError for an unknown name.
-        """
+        """Return a config by the name of its recipe; raises SolaError for an unknown name."""
         one_of(self.recipes, recipe=name)
-        return self.recipes[name]()
+        return self.recipes[name]

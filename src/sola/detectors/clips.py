@@ -13,21 +13,18 @@ from torch.nn import functional as F
 
 from sola.core.checks import at_least
 from sola.core.errors import SolaError
-from sola.data.dataset import Dataset
+from sola.data.dataset import Dataset, Video
 from sola.data.ragged import allocate
 from sola.data.segments import Segments
 from sola.data.timing import Placement, SnippetGrid
 
 INSIDE = 0.5
-"""Minimum share of an instance inside a clip for the clip to be trained on it."""
+"""Minimum share of an instance inside a clip that makes it a training target."""
 
 
 @dataclass(frozen=True)
 class Clipping:
-    """How a video is cut into clips, whole or in overlapping windows, and how many units a clip has.
-
-    Raises SolaError for a value below 1, or a stride larger than the window.
-    """
+    """Settings that cut a video into clips; raises SolaError for a value below 1, or a stride above the window."""
 
     length: int | None = 100
     """T, units that a clip is rescaled to; None is as many as `snippets_per_unit` gives."""
@@ -64,7 +61,7 @@ class Clipping:
 
 
 class Example(NamedTuple):
-    """One clip as a detector is trained on it."""
+    """A training clip."""
 
     features: Float[np.ndarray, "time channels"]
     instances: Float[Tensor, "n 2"]
@@ -131,25 +128,17 @@ def cut(
     skipped: dict[str, str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Clips:
-    """Cut the videos of a data set into clips.
+    """Cut the videos of a data set into clips; without `keep_empty` only those with instances, as for training.
 
-    Args:
-        data: features and, to train on, annotations.
-        clipping: how.
-        keep_empty: whether clips without instances are kept: to predict, and not to train.
-        memory_limit: bytes above which the clips are mapped from an unnamed file in `folder`.
-        folder: for that file.
-        skipped: gets the reasons why videos with bad files were left out, by id in the features.
-        progress: called with (videos done, videos in all).
-
-    Raises:
-        SolaError: for a bad file, a video that nothing times, or when there is no clip to train on.
+    Clips of more bytes than `memory_limit` are mapped from an unnamed file in `folder`. `skipped` gets the reasons why
+    videos with bad files were left out, by id in the features. `progress` is called with (videos done, all videos).
+    Raises SolaError for a bad file, a video without timing, or when there is no clip to train on.
     """
     plans: dict[str, list[_Plan]] = {}
     for video in data.videos:
-        grid, units = video.grid, clipping.units(video.length)
+        units = clipping.units(video.length)
         for first in clipping.starts(video.length):
-            placement = clipping.placement(first, video.length, grid)
+            placement = clipping.placement(first, video.length, video.grid)
             instances, labels = _instances(video.segments, placement, units)
             if keep_empty or len(labels):
                 plans.setdefault(video.id, []).append(_Plan(first, units, placement, instances, labels))
@@ -159,38 +148,35 @@ def cut(
     dtype = np.result_type(*dtypes)
     total = sum(plan.units for own in plans.values() for plan in own)
     values = allocate((total, data.features.channels), dtype, memory_limit, folder)
-    bounds, video_index = [0], []
-    names: list[str] = []
-    extents: list[tuple[float, float]] = []
-    made: list[_Plan] = []
-    for done, (video, array) in enumerate(data.only(plans).items(skipped), 1):
+    bounds, owner = [0], []
+    videos: list[Video] = []
+    done: list[_Plan] = []
+    for count, (video, array) in enumerate(data.only(plans).items(skipped), 1):
         for plan in plans[video.id]:
             piece = array if clipping.window_size is None else array[plan.first : plan.first + clipping.window_size]
             missing = (clipping.window_size or len(piece)) - len(piece)
             piece = np.pad(piece, ((0, missing), (0, 0))) if missing else piece
             values[bounds[-1] : bounds[-1] + plan.units] = rescale(piece, plan.units)
             bounds.append(bounds[-1] + plan.units)
-            video_index.append(len(names))
-            made.append(plan)
-        names.append(video.id)
-        extents.append((video.grid.edge(0), video.grid.edge(video.length)))
-        progress(done, len(plans))
-    if not made and not keep_empty:
+            owner.append(len(videos))
+            done.append(plan)
+        videos.append(video)
+        progress(count, len(plans))
+    if not done and not keep_empty:
         raise SolaError(f"none of {len(data)} videos can be read")
     return Clips(
         values[: bounds[-1]],
         np.array(bounds, np.int64),
-        tuple(names),
-        tuple(extents),
-        np.array(video_index, np.int64),
-        tuple(plan.placement for plan in made),
-        tuple(plan.instances for plan in made),
-        tuple(plan.labels for plan in made),
+        tuple(video.id for video in videos),
+        tuple((video.grid.edge(0), video.grid.edge(video.length)) for video in videos),
+        np.array(owner, np.int64),
+        tuple(plan.placement for plan in done),
+        tuple(plan.instances for plan in done),
+        tuple(plan.labels for plan in done),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Plan:
+class _Plan(NamedTuple):
     """One clip of a video before its features are read."""
 
     first: int
@@ -201,7 +187,7 @@ class _Plan:
 
 
 def _instances(segments: Segments, placement: Placement, length: int) -> tuple[Float[Tensor, "n 2"], Int[Tensor, " n"]]:
-    """Segments of which at least half lies in the clip, in its units and cut at its ends, and their classes."""
+    """Return segments with at least half inside the clip, in its units and cut at its ends, and their classes."""
     start, end = placement.units(segments.start), placement.units(segments.end)
     inside_start, inside_end = np.clip(start, 0, length), np.clip(end, 0, length)
     inside = inside_end - inside_start

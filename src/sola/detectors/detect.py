@@ -1,6 +1,6 @@
-"""Trained detector × Dataset → segments: proposals or detections, in seconds."""
+"""Detecting actions in a data set with a trained detector: proposals and detections in seconds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -11,35 +11,60 @@ from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
 from sola.data.class_scores import VideoScores
 from sola.data.dataset import Dataset
+from sola.data.detections import UNLABELED, Detections
 from sola.data.features import none_left
 from sola.data.segments import Segments, SegmentTable
-from sola.detectors.base import Detector, DetectorConfig
+from sola.detectors.base import Detector
 from sola.detectors.clips import Clips, cut
-from sola.detectors.postprocess import fuse, share_of_top_two, snippet_class_scores, suppress, vote
+from sola.detectors.postprocess.classes import fuse, share_of_top_two, snippet_class_scores
+from sola.detectors.postprocess.soft_nms import suppress
+from sola.detectors.postprocess.voting import vote
 from sola.detectors.trained import TrainedDetector
 
 VIDEOS_AT_A_TIME = 64
 """Number of videos whose candidates are in memory together."""
 
-Progress = Callable[[int, int], None]
+
+def detect(
+    detector: TrainedDetector,
+    data: Dataset,
+    *,
+    scores: VideoScores | None = None,
+    combine: Literal["product", "sqrt"] = "product",
+    device: Device = "auto",
+    skipped: dict[str, str] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Detections:
+    """Detect the actions in every video: segments in seconds with class and score, best first.
+
+    The proposals of a detector without classes are named by `scores` or by its snippet classifier, and stay unlabeled
+    if it has neither. `skipped` gets the reasons for videos with bad files, by id in the features.
+
+    Raises SolaError as `propose` and `name_proposals` do.
+    """
+    segments = propose(detector, data, device=device, skipped=skipped, progress=progress)
+    if detector.config.predicts_classes:
+        return Detections.of(segments, detector.classes)
+    if scores is None and detector.classifier is None:
+        return Detections.of(segments, (UNLABELED,))
+    return Detections.of(name_proposals(detector, data, segments, scores=scores, combine=combine), detector.classes)
 
 
 @torch.inference_mode()
-def detect(
+def propose(
     detector: TrainedDetector,
     data: Dataset,
     *,
     device: Device = "auto",
     skipped: dict[str, str] | None = None,
-    progress: Progress = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Segments]:
     """Return the segments found in each video, in seconds, after suppression, best first.
 
     These are detections with classes, or proposals with label 0 where the detector predicts no classes, which
     `name_proposals` names. Clips of a video are merged before the suppression. `skipped` gets the reasons why videos
-    with bad files were left out, by id in the features.
-
-    Raises SolaError when the features went through another chain than the detector's, or a file is bad.
+    with bad files were left out, by id in the features. Raises SolaError when the features went through another chain
+    than the detector's, or a file is bad.
     """
     detector.check_compatible(data.features.manifest)
     config, model, ids = detector.config, detector.model, [video.id for video in data.videos]
@@ -56,9 +81,21 @@ def detect(
         decoded = candidates(model, clips, config.detection_batch_size, where)
         own = [np.flatnonzero(clips.video == video).tolist() for video in range(len(clips.videos))]
         merged = [SegmentTable.joined([relative(decoded[i], clips, i, clip[0]) for i in clip]) for clip in own]
-        for video, kept, clip, extent in zip(clips.videos, refined(merged, config), own, clips.extents, strict=True):
-            placed = in_seconds(kept, clips, clip[0])
-            found[video] = cut_to(placed, *extent) if config.clip_to_video else placed
+        kept = suppress(
+            merged,
+            config.decay(),
+            max_detections=config.max_detections,
+            min_score=config.min_score,
+            class_aware=config.predicts_classes,
+            durations=[1.0] * len(merged),
+        )
+        for video, segments, voters, clip, extent in zip(clips.videos, kept, merged, own, clips.extents, strict=True):
+            if config.voting_iou:
+                segments = vote(segments, voters, iou=config.voting_iou, weight=config.voting_weight)
+            found[video] = placed = in_seconds(segments, clips, clip[0])
+            if config.clip_to_video:
+                clipped = replace(placed, start=placed.start.clip(*extent), end=placed.end.clip(*extent))
+                found[video] = clipped.take(clipped.end > clipped.start)
         progress(min(begin + VIDEOS_AT_A_TIME, len(ids)), len(ids))
     if ids and not found:
         raise none_left(bad, len(ids))
@@ -80,42 +117,15 @@ def relative(segments: Segments, clips: Clips, clip: int, first: int) -> Segment
     In these lengths the candidates of all videos of one clip are the same, which `suppress` makes use of.
     """
     base, placement, length = clips.placements[first], clips.placements[clip], int(clips.lengths[clip])
-    return moved(segments, (placement.origin - base.origin) / (base.unit * length), placement.unit / base.unit / length)
+    origin, scale = (placement.origin - base.origin) / (base.unit * length), placement.unit / base.unit / length
+    return replace(segments, start=origin + scale * segments.start, end=origin + scale * segments.end)
 
 
 def in_seconds(segments: Segments, clips: Clips, first: int) -> Segments:
     """Return segments of a video in seconds, given in lengths of its first clip."""
     base = clips.placements[first]
-    return moved(segments, base.origin, base.unit * int(clips.lengths[first]))
-
-
-def moved(segments: Segments, origin: float, scale: float) -> Segments:
-    """Return segments with another origin and scale of time."""
-    return replace(segments, start=origin + scale * segments.start, end=origin + scale * segments.end)
-
-
-def refined(videos: Sequence[Segments], config: DetectorConfig) -> list[Segments]:
-    """Return the segments of each video after suppression and voting, in lengths of a clip."""
-    kept = suppress(
-        videos,
-        config.decay(),
-        max_detections=config.max_detections,
-        min_score=config.min_score,
-        class_aware=config.predicts_classes,
-        durations=[1.0] * len(videos),
-    )
-    if config.voting_iou:
-        kept = [
-            vote(one, every, iou=config.voting_iou, weight=config.voting_weight)
-            for one, every in zip(kept, videos, strict=True)
-        ]
-    return kept
-
-
-def cut_to(segments: Segments, begin: float, end: float) -> Segments:
-    """Return the segments clipped to a range of time, without those outside of it."""
-    cut_ = Segments(segments.start.clip(begin, end), segments.end.clip(begin, end), segments.label, segments.score)
-    return cut_.take(cut_.end > cut_.start)
+    scale = base.unit * int(clips.lengths[first])
+    return replace(segments, start=base.origin + scale * segments.start, end=base.origin + scale * segments.end)
 
 
 def name_proposals(
@@ -129,9 +139,8 @@ def name_proposals(
     """Return detections: every proposal with each of the likeliest classes, best first.
 
     The classes are those of `scores`, an external classifier of whole videos, in the order of `detector.classes`, or
-    else of the detector's own snippet classifier.
-
-    Raises SolaError when there is neither, a video has no scores, or they are of other classes.
+    else of the detector's own snippet classifier. Raises SolaError when there is neither, a video has no scores, or
+    they are of other classes.
     """
     classifier = detector.classifier
     if scores is None and classifier is None:

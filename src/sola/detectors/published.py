@@ -1,26 +1,25 @@
-"""Checkpoints of published programs: their weights under their names, and an error that says what does not fit."""
+"""Checkpoints of published programs: reading, renaming, and the errors for weights that do not fit."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sola.core.errors import SolaError
 
 
 def published_weights(path: Path | str, entries: Sequence[str] = ("state_dict",)) -> dict[str, Tensor]:
-    """Read the weights of a checkpoint `{"state_dict": …}` or of a bare state dict, without `module.` before the names.
+    """Read the weights of a checkpoint `{"state_dict": …}` or of a bare state dict, without the prefix `module.`.
 
-    Of `entries` the first that the checkpoint has is read. Nothing is unpickled but tensors and plain containers.
-
-    Raises:
-        SolaError: when the file is no such checkpoint.
+    The first of `entries` that the checkpoint has is read. Nothing is unpickled but tensors and plain containers.
+    Raises SolaError when the file is no such checkpoint.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of pickles of another protocol, and then refuses them or not
+            warnings.simplefilter("ignore")  # torch warns of pickles of another protocol before it refuses them
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise SolaError(f"{path}: cannot be read ({error.strerror or error}); expected a checkpoint") from None
@@ -39,17 +38,47 @@ def published_weights(path: Path | str, entries: Sequence[str] = ("state_dict",)
     return {name.removeprefix("module."): tensor for name, tensor in weights.items()}
 
 
-def check_names(path: Path | str, found: Iterable[str], expected: Iterable[str], what: str) -> None:
-    """Refuse weights with names missing or left over.
-
-    Raises:
-        SolaError: which names those are.
-    """
-    found, expected = set(found), set(expected)
+def check_names(path: Path | str, names: Iterable[str], expected: Iterable[str], what: str) -> None:
+    """Raise SolaError that lists the names of weights that are missing or unexpected."""
+    names, expected = set(names), set(expected)
     faults = []
-    for problem, names in {"lacks": expected - found, "has the unexpected": found - expected}.items():
-        if names:
-            listed = ", ".join(sorted(names)[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    for problem, wrong in {"lacks": expected - names, "has the unexpected": names - expected}.items():
+        if wrong:
+            listed = ", ".join(sorted(wrong)[:5]) + (f" and {len(wrong) - 5} more" if len(wrong) > 5 else "")
             faults.append(f"it {problem} {listed}")
     if faults:
         raise SolaError(f"{path}: not the weights of {what}: {'; '.join(faults)}")
+
+
+def weights_and_biases(layers: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of the weight and bias of each layer, ours and published."""
+    return {f"{ours}.{kind}": f"{theirs}.{kind}" for ours, theirs in layers.items() for kind in ("weight", "bias")}
+
+
+@contextmanager
+def building(path: Path | str, what: str) -> Iterator[None]:
+    """Build a network with the sizes of published weights; its initial weights leave the random state as it is.
+
+    Raises SolaError that names the file when there is no such network.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    except (IndexError, RuntimeError, SolaError) as error:
+        reason = " ".join(str(error).split())
+        raise SolaError(f"{path}: not the weights of {what} with these options ({reason})") from None
+
+
+def load_renamed(path: Path | str, model: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
+    """Load weights under our names into a model; shapes may differ in axes of size 1.
+
+    Raises SolaError that gives the published name, from `names`, of a weight of another shape.
+    """
+    shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    for name, tensor in weights.items():
+        if tensor.squeeze().shape != torch.Size(size for size in shapes[name] if size != 1):
+            raise SolaError(
+                f"{path}: {names.get(name, name)} is {list(tensor.shape)}, which does not fit the other weights; "
+                f"expected {list(shapes[name])}"
+            )
+    model.load_state_dict({name: tensor.reshape(shapes[name]) for name, tensor in weights.items()})

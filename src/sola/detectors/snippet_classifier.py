@@ -1,4 +1,4 @@
-"""Class labels for class-agnostic proposals where there is no external video-level classifier: by their snippets."""
+"""Classes of class-agnostic proposals from their snippets, without an external video classifier."""
 
 from dataclasses import dataclass
 
@@ -14,27 +14,21 @@ from sola.training.linear import fit_sgd
 
 @dataclass(frozen=True, eq=False)
 class SnippetClassifier:
-    """A linear classifier of single snippets, each L2-normalized first and taken for an action."""
+    """A linear classifier of L2-normalized action snippets."""
 
     weight: Float[np.ndarray, "channels classes"]
     bias: Float[np.ndarray, " classes"]
 
     def probabilities(self, features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time classes"]:
-        """Probability of each class for each snippet."""
+        """Return the probability of each class for each snippet."""
         chances: np.ndarray = softmax(unit_vectors(features) @ self.weight + self.bias, axis=1)
         return chances
 
 
 def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int) -> SnippetClassifier:
-    """Fit softmax regression on the action snippets of the videos: the classifier of linear evaluation (Table 4b).
+    """Fit softmax regression on the action snippets of annotated videos: the classifier of linear evaluation.
 
-    Args:
-        data: features and annotations.
-        seed: of the first weights and of the order.
-        epochs: passes over the snippets.
-
-    Raises:
-        SolaError: for videos without both action and background, or without classes.
+    Raises SolaError for videos without both action and background, or without classes.
     """
     readable = data.readable()
     labeled = label_videos(readable)

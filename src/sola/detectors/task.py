@@ -35,15 +35,7 @@ class ClipBatch:
 
 
 class DetectionTask:
-    """Training of one detector; see `sola.training.trainer.Task`.
-
-    Args:
-        config: of the training.
-        clips: to train on.
-        classes: number of action classes.
-        device: of the model.
-        validation: clips whose loss `evaluate` returns, if any.
-    """
+    """Training of one detector on clips; see `sola.training.trainer.Task`. `evaluate` is the loss of `validation`."""
 
     def __init__(
         self, config: DetectorConfig, clips: Clips, classes: int, device: torch.device, validation: Clips | None = None

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +39,22 @@ def train_detector(
     """Train a detector on all annotated videos of `data`, and write the run to `out`.
 
     With `validation` the weights of the epoch with the lowest loss on it are kept, else those of the last epoch.
-    Figures on videos that chose the epoch are figures that were tuned on them.
+    Evaluate on other videos than those that chose the epoch.
 
     Args:
         data: features [time, channels] with annotations.
-        model: its name in `sola.detectors.DETECTORS`, or a whole config.
-        recipe: name of one of its recipes; a whole config needs none.
-        out: the run's folder: config.json, metrics.jsonl, checkpoint/, and at the end detector.safetensors.
+        model: a name in `sola.detectors.DETECTORS`, or a config, for which `recipe` is not used.
+        recipe: name of one of the detector's recipes.
+        out: folder of the run: config.json, metrics.jsonl, checkpoint/, and at the end detector.safetensors.
         validation: videos whose loss chooses the epoch; None keeps the last.
-        resume: continue from the run's checkpoint; start where there is none; do nothing if the run is finished.
-        overwrite: start again where a run exists.
-        tensorboard: also write the log's rows to out/tensorboard; the run does not depend on it.
-        skipped: gets the reasons for videos that were left out because of bad files, by id in the features.
+        resume: continue from the run's checkpoint, if there is one; return a finished run as it is.
+        overwrite: replace an existing run.
+        tensorboard: also write the rows of the log to out/tensorboard.
+        skipped: filled with the reasons why videos with bad files were left out, by id in the features.
         quiet: show no progress bar.
-        settings: settings of the config that override the recipe's.
+        settings: fields of the config that override the recipe's.
 
-    Raises:
-        SolaError: for bad input, a value out of range, a run that exists, or when no clip has an instance.
+    Raises SolaError for bad input, a value out of range, a run that exists, or when no clip has an instance.
     """
     out = Path(out)
     if data.annotations is None:
@@ -67,16 +67,14 @@ def train_detector(
     def prepare(place: Place) -> Prepared:
         limit = int(MEMORY_SHARE * place.free_memory)
 
-        def clips_of(videos: Dataset) -> Clips:
-            return cut(
-                videos, config.clipping(), keep_empty=False, memory_limit=limit, folder=place.folder, skipped=skipped
-            )
-
+        clips_of = partial(
+            cut, clipping=config.clipping(), keep_empty=False, memory_limit=limit, folder=place.folder, skipped=skipped
+        )
         clips = clips_of(data)
         held_out = None if validation is None else clips_of(validation)
         nonlocal classifier
         if config.classifier_epochs and classes and not config.predicts_classes:
-            # before the detector: what it refuses is refused at once
+            # before the detector, so that bad input is refused at once
             classifier = fit_snippet_classifier(data, seed=config.seed, epochs=config.classifier_epochs)
         description = {
             "sources": [str(stream.source) for stream in data.features.streams],
@@ -106,6 +104,8 @@ def train_detector(
         out,
         {
             "features": [str(stream.source.absolute()) for stream in data.features.streams],
+            "annotations": None if data.annotations.source is None else str(data.annotations.source.absolute()),
+            "label_key": data.annotations.label_key,
             "videos": _digest(data),
             "validation": None if validation is None else _digest(validation),
             **dataclasses.asdict(config),
@@ -121,17 +121,12 @@ def train_detector(
 
 
 def _digest(data: Dataset) -> str:
-    """Return a short digest of the ids of the videos."""
+    """Return a digest of the ids of the videos."""
     return hashlib.sha256("\n".join(video.id for video in data.videos).encode()).hexdigest()[:12]
 
 
 def _fingerprint(clips: Clips) -> str:
-    """Return a digest of every value, where the clips are, and their instances."""
-    return fingerprint(
-        (clips.videos, clips.placements, clips.values.dtype.str),
-        (
-            array
-            for i in range(len(clips))
-            for array in (clips.clip(i), clips.instances[i].numpy(), clips.labels[i].numpy())
-        ),
-    )
+    """Return a digest of the features, places and instances of all clips."""
+    examples = map(clips.example, range(len(clips)))
+    arrays = (part for values, *parts in examples for part in (values, *(tensor.numpy() for tensor in parts)))
+    return fingerprint((clips.videos, clips.placements, clips.values.dtype.str), arrays)

@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 import torch
-from jaxtyping import Float
-from numpy import ndarray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -43,10 +41,7 @@ class TrainedDetector:
 
     @classmethod
     def load(cls, run: Path) -> "TrainedDetector":
-        """Load a finished run of `sola train-detector`.
-
-        Raises SolaError when the folder is no such run.
-        """
+        """Load a finished run of `sola train-detector`; raises SolaError when the folder is no such run."""
         if not run.is_dir():
             raise SolaError(f"{run}: no such folder; expected a finished run of `sola train-detector`")
         if not (run / WEIGHTS).is_file():
@@ -83,28 +78,30 @@ class TrainedDetector:
         """Write the weights of network and classifier into a run's folder, atomically."""
         tensors = {f"model/{name}": value.cpu().contiguous() for name, value in self.model.state_dict().items()}
         if self.classifier is not None:
-            tensors["classifier/weight"] = contiguous(self.classifier.weight)
-            tensors["classifier/bias"] = contiguous(self.classifier.bias)
+            for name, values in vars(self.classifier).items():
+                tensors[f"classifier/{name}"] = torch.from_numpy(values.copy())
         with replacing(run / WEIGHTS) as aside:
             save_file(tensors, aside)
 
     def check_compatible(self, manifest: Manifest) -> None:
         """Raise SolaError unless features with this manifest were made as the training features were."""
-        ours, theirs = _extraction(self.manifest), _extraction(manifest)
+        cure = "predict on features of the same encoder and settings"
+        ours, theirs = (
+            None if features.extraction is None else [features.extraction.get(key) for key in ("identity", "framing")]
+            for features in (self.manifest, manifest)
+        )
         extracted = None not in (ours, theirs)
         for key in CHAIN:
-            if key == "encoder" and extracted:  # compared by digest below: its folder may have moved
-                continue
             before, now = getattr(self.manifest, key), getattr(manifest, key)
-            if None not in (before, now) and before != now:
+            compared = key != "encoder" or not extracted  # its folder may have moved; compared by digest below
+            if compared and None not in (before, now) and before != now:
                 raise SolaError(
-                    f"the features have {key}={now}, the detector was trained on features with {key}={before}; "
-                    "predict on features of the same encoder and settings"
+                    f"the features have {key}={now}, the detector was trained on features with {key}={before}; {cure}"
                 )
         if extracted and ours != theirs:
             raise SolaError(
                 f"the features come from another {self.manifest.encoder} than the detector's, or from frames that are "
-                "cut otherwise; predict on features of the same encoder and settings"
+                f"cut otherwise; {cure}"
             )
         before, now = _modules(self.manifest.sola), _modules(manifest.sola)
         if before != now:
@@ -114,13 +111,6 @@ class TrainedDetector:
             )
 
 
-def _extraction(manifest: Manifest) -> tuple[Any, Any] | None:
-    """Return what identifies an extraction from video, besides the fields of every manifest."""
-    if manifest.extraction is None:
-        return None
-    return manifest.extraction.get("identity"), manifest.extraction.get("framing")
-
-
 def _modules(sola: Mapping[str, Any] | None) -> str:
     """Describe the SoLa modules that features went through; other modules have another description."""
     if sola is None:
@@ -128,8 +118,3 @@ def _modules(sola: Mapping[str, Any] | None) -> str:
     name = f"the SoLa module {str(sola.get('fingerprint'))[:12]}"
     before = sola.get("after")
     return f"{_modules(before)} and {name}" if isinstance(before, Mapping) else name
-
-
-def contiguous(values: Float[ndarray, "*shape"]) -> torch.Tensor:
-    """Return a tensor with a copy of the values."""
-    return torch.from_numpy(values.copy())

@@ -1,1 +1,1 @@
-"""What features, detections and proposals are worth: metrics, linear evaluation, controls, statistics."""
+"""Evaluation of features, detections and proposals: metrics, linear evaluation, controls, statistics."""

@@ -1,12 +1,12 @@
-"""Controls: what needs no SoLa. A gain over raw features that one of these also gives is not SoLa's.
+"""Controls: feature transforms that need no SoLa. A gain that one of them also gives is not SoLa's.
 
-Everything here is arrays to arrays, is fitted on training videos without their labels, and is named in `NAMES`.
+Each maps arrays to arrays and is fitted on the training videos, without labels.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,66 +18,51 @@ from sola.softlanding.network import SoLa
 from sola.softlanding.transform import transform_array
 
 Transform = Callable[[Float[np.ndarray, "time channels"]], Float[np.ndarray, "time features"]]
-"""What a control does to a video; float32 stays float32."""
+"""Transform of a video's features; float32 stays float32."""
 
 WIDTHS = (5, 9, 17, 33, 65)
-"""Snippets of the moving averages."""
-
+"""Widths of the moving averages, in snippets."""
 SLOW_SIZES = (16, 64)
-"""Directions kept by slow-feature analysis."""
-
+"""Numbers of directions of slow-feature analysis."""
 SLOW_WIDTHS = (9, 33)
-"""Snippets of the moving averages after it."""
-
+"""Widths of the moving averages after it, in snippets."""
+Form = Literal["direct", "adapter"]
+SEEDED: Mapping[str, Form] = {"untrained direct": "direct", "untrained residual": "adapter"}
+"""Controls whose features depend on the seed, and the form of their module."""
 NAMES = (
     "centered",
-    "average 5",
-    "average 9",
-    "average 17",
-    "average 33",
-    "average 65",
-    "centered, average 5",
-    "centered, average 9",
-    "centered, average 17",
-    "centered, average 33",
-    "centered, average 65",
-    "slow 16",
-    "slow 16, average 9",
-    "slow 16, average 33",
-    "slow 64",
-    "slow 64, average 9",
-    "slow 64, average 33",
+    *(f"average {width}" for width in WIDTHS),
+    *(f"centered, average {width}" for width in WIDTHS),
+    *(f"slow {size}{after}" for size in SLOW_SIZES for after in ("", *(f", average {width}" for width in SLOW_WIDTHS))),
     "whitened",
     "centered, whitened",
-    "untrained direct",
-    "untrained residual",
+    *SEEDED,
 )
 """All controls, in the order of the table."""
-
 NEGLIGIBLE = 1e-6
-"""Directions with less than this share of the largest variance are rounding, and slow-feature analysis skips them."""
-
+"""Share of the largest variance below which slow-feature analysis skips a direction as rounding."""
 SHRINKAGE = 1e-2
-"""Share of the mean variance that is added to every direction's before whitening."""
-
+"""Share of the mean variance that is added to the variance of every direction before whitening."""
 SHAPE = ("channels", "hidden", "kernel_size", "conditioning", "smoothing")
+"""Settings that an untrained module takes from a trained one."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """One control: its name, its transform for a seed, and whether the seed matters."""
+    """A fitted control."""
 
     name: str
     at_seed: Callable[[int], Transform]
+    """Transform for a seed."""
     seeded: bool = False
+    """Whether the transform depends on the seed."""
 
 
 @dataclass(frozen=True)
 class UntrainedModule:
-    """What the untrained controls take over from a trained module: its shape and conditioning, its gate and scale.
+    """A module with random weights: the shape, conditioning, gate and scale of a trained one.
 
-    Without a trained module to stand beside, the defaults are the supplement's module (Table 4a) without conditioning,
-    its gate held at 0.1.
+    The defaults are the supplement's module (Table 4a) without conditioning, with a gate of 0.1.
     """
 
     channels: int
@@ -90,11 +75,7 @@ class UntrainedModule:
 
     @classmethod
     def like(cls, entry: Mapping[str, Any]) -> "UntrainedModule":
-        """Read the `sola` entry of a manifest: "config", "gate" and "scale", as `sola transform` writes them.
-
-        Raises:
-            SolaError: when something is missing.
-        """
+        """Read the `sola` entry of a manifest, as `sola transform` writes it; raises SolaError if it is incomplete."""
         try:
             config = {name: entry["config"][name] for name in SHAPE}
             return cls(**config, gate=float(entry["gate"]), scale=float(entry["scale"]))
@@ -103,24 +84,17 @@ class UntrainedModule:
                 f'"sola" in a manifest is not what `sola transform` writes ({error!r}); transform the features again'
             ) from None
 
-    def direct(self, seed: int) -> Transform:
-        """f(x) of a module with random weights."""
-        return self._transform(seed, "direct")
-
-    def residual(self, seed: int) -> Transform:
-        """x + gate·f(x) of a module with random weights."""
-        return self._transform(seed, "adapter")
-
-    def _transform(self, seed: int, form: str) -> Transform:
+    def transform(self, seed: int, form: Form) -> Transform:
+        """Return f(x), or with the form "adapter" x + gate·f(x), of the module with this seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = SoLa(
                 self.channels,
                 hidden=self.hidden,
                 kernel_size=self.kernel_size,
-                form=form,  # type: ignore[arg-type]  # from a manifest: SoLa checks it
+                form=form,
                 gate="linear",
-                conditioning=self.conditioning,  # type: ignore[arg-type]
+                conditioning=self.conditioning,  # type: ignore[arg-type]  # from a manifest: SoLa checks it
                 smoothing=self.smoothing,
             ).eval()
         module.scale.fill_(self.scale)
@@ -136,11 +110,7 @@ def center(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "t
 
 
 def moving_average(features: Float[np.ndarray, "time channels"], width: int) -> Float[np.ndarray, "time channels"]:
-    """Average each snippet with its neighbors over `width` snippets (odd), at the ends over those that exist.
-
-    Raises:
-        SolaError: for an even width.
-    """
+    """Average over `width` snippets around each, at the ends over those that exist; raises SolaError if even."""
     odd(width=width)
     half, length = width // 2, len(features)
     sums = np.zeros((length + 1, features.shape[1]))
@@ -153,7 +123,7 @@ def moving_average(features: Float[np.ndarray, "time channels"], width: int) -> 
 
 @dataclass(frozen=True)
 class Moments:
-    """Second moments within videos, and the mean over all: one pass, enough for every fitted control."""
+    """Mean of all snippets, covariance within videos, and covariance of successive differences."""
 
     mean: Float[np.ndarray, " channels"]
     covariance: Float[np.ndarray, "channels channels"]
@@ -161,11 +131,7 @@ class Moments:
 
 
 def within_video_moments(videos: Iterable[Float[np.ndarray, "_ channels"]]) -> Moments:
-    """Moments of at least one video: covariance about each video's own mean, and that of successive differences.
-
-    Raises:
-        SolaError: when there is no video, or no video with two snippets.
-    """
+    """Return the moments in one pass; raises SolaError when there is no video with two snippets."""
     total: Any = 0.0
     squares: Any = 0.0
     difference_squares: Any = 0.0
@@ -186,11 +152,10 @@ def within_video_moments(videos: Iterable[Float[np.ndarray, "_ channels"]]) -> M
 
 
 def slow_directions(moments: Moments, size: int) -> Float[np.ndarray, "channels directions"]:
-    """Linear slow-feature analysis (Wiskott and Sejnowski 2002): the `size` projections that change least.
+    """Return the `size` slowest projections (linear slow-feature analysis; Wiskott and Sejnowski 2002).
 
-    Each column gives unit variance within videos, the columns are uncorrelated, and they are in order of the mean
-    squared difference between successive snippets, slowest first. Directions of negligible variance are left out
-    first, so there may be fewer than `size`.
+    Projections are uncorrelated, have unit variance within videos, and are in the order of the mean squared difference
+    of successive snippets. Directions of negligible variance are left out, so there may be fewer than `size`.
     """
     values, vectors = np.linalg.eigh(moments.covariance)
     if values[-1] <= 0:
@@ -203,7 +168,7 @@ def slow_directions(moments: Moments, size: int) -> Float[np.ndarray, "channels 
 
 
 def whitening(moments: Moments) -> Float[np.ndarray, "channels channels"]:
-    """Inverse square root of the within-video covariance, shrunk by `SHRINKAGE` of its mean variance."""
+    """Return the inverse square root of the within-video covariance, shrunk by `SHRINKAGE` of its mean variance."""
     values, vectors = np.linalg.eigh(moments.covariance)
     values = np.maximum(values, 0.0) + SHRINKAGE * values.mean()
     root: Float[np.ndarray, "channels channels"] = (vectors / np.sqrt(values)) @ vectors.T
@@ -213,49 +178,44 @@ def whitening(moments: Moments) -> Float[np.ndarray, "channels channels"]:
 def fit_controls(
     videos: Iterable[Float[np.ndarray, "_ channels"]], untrained: Mapping[str, Sequence[UntrainedModule]]
 ) -> tuple[Control, ...]:
-    """Fit every control of `NAMES` on the features of the training videos, which need no labels.
+    """Fit every control of `NAMES` on the raw features [time, channels] of the training videos, read once.
 
-    Args:
-        videos: raw features of the training videos, each of them [time, channels]; read once.
-        untrained: the modules that the untrained controls resemble, by the name of the feature set that they made;
-            seed i resembles the i-th of a name, in turn. One name gives the two rows in `NAMES`; each of several gives
-            its own, "untrained direct (NAME)"; none gives those of the default `UntrainedModule`.
+    `untrained` are the modules that the untrained controls resemble, by the name of a feature set; seed i resembles
+    the i-th of a name, in turn. One name gives the two rows in `NAMES`; each of several gives its own, "untrained
+    direct (NAME)"; none gives those of the default `UntrainedModule`.
 
-    Raises:
-        SolaError: when no video has two snippets, or the features never change within a video.
+    Raises SolaError when no video has two snippets, or the features never change within a video.
     """
     moments = within_video_moments(videos)
-    controls: dict[str, Transform] = {"centered": center}
-    for width in WIDTHS:
-        average = partial(moving_average, width=width)
-        controls[f"average {width}"] = average
-        controls[f"centered, average {width}"] = _then(center, average)
+    averages = [partial(moving_average, width=width) for width in WIDTHS]
+    slow: list[Transform] = []
     for size in SLOW_SIZES:
-        slow = _then(center, _linear(slow_directions(moments, size)))
-        controls[f"slow {size}"] = slow
-        for width in SLOW_WIDTHS:
-            controls[f"slow {size}, average {width}"] = _then(slow, partial(moving_average, width=width))
+        directions = _then(center, _linear(slow_directions(moments, size)))
+        slow += [directions, *(_then(directions, partial(moving_average, width=width)) for width in SLOW_WIDTHS)]
     white = _linear(whitening(moments))
-    controls["whitened"] = _then(lambda features: features - moments.mean.astype(features.dtype), white)
-    controls["centered, whitened"] = _then(center, white)
-    fitted = [Control(name, partial(_same, controls[name])) for name in NAMES if name in controls]
+    transforms: list[Transform] = [
+        center,
+        *averages,
+        *(_then(center, average) for average in averages),
+        *slow,
+        _then(lambda features: features - moments.mean.astype(features.dtype), white),
+        _then(center, white),
+    ]
+    names = [name for name in NAMES if name not in SEEDED]
+    controls = [Control(name, partial(_fixed, change)) for name, change in zip(names, transforms, strict=True)]
     modules = untrained or {"": (UntrainedModule(channels=len(moments.mean)),)}
-    for name, of_seed in modules.items():
+    for name, likes in modules.items():
         suffix = f" ({name})" if len(modules) > 1 else ""
-        fitted.append(Control(f"untrained direct{suffix}", partial(_direct, of_seed), seeded=True))
-        fitted.append(Control(f"untrained residual{suffix}", partial(_residual, of_seed), seeded=True))
-    return tuple(fitted)
+        for kind, form in SEEDED.items():
+            controls.append(Control(kind + suffix, partial(_untrained, likes, form), seeded=True))
+    return tuple(controls)
 
 
-def _direct(modules: Sequence[UntrainedModule], seed: int) -> Transform:
-    return modules[seed % len(modules)].direct(seed)
+def _untrained(modules: Sequence[UntrainedModule], form: Form, seed: int) -> Transform:
+    return modules[seed % len(modules)].transform(seed, form)
 
 
-def _residual(modules: Sequence[UntrainedModule], seed: int) -> Transform:
-    return modules[seed % len(modules)].residual(seed)
-
-
-def _same(transform: Transform, seed: int) -> Transform:
+def _fixed(transform: Transform, seed: int) -> Transform:
     return transform
 
 

@@ -1,4 +1,4 @@
-"""Detections against annotations: whose ids and labels are whose, what is odd about them, and the figures."""
+"""Evaluation of detections and proposals against annotations: matching of ids and labels, warnings, metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations
+from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, Detections
 from sola.data.ids import match_videos
 from sola.data.segments import SegmentTable
@@ -24,15 +25,15 @@ from sola.evaluation.metrics.protocol import ACTIVITYNET, Protocol
 from sola.evaluation.metrics.top_recall import TopRecall, top_recall
 
 OUTSIDE = 1e-3
-"""Seconds that a segment may leave its video by before it is counted: file formats round."""
+"""Tolerance at the ends of a video, in seconds: file formats round."""
 
 AR_AT = (1, 5, 10, 100)
-"""The averages of proposals that papers report."""
+"""Numbers of proposals at which papers report average recall."""
 
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """Instances and predictions with common indices of videos and classes, and what was odd in joining them."""
+    """Instances and predictions with common indices of videos and classes."""
 
     truth: SegmentTable
     predictions: SegmentTable
@@ -42,84 +43,79 @@ class Joined:
 
 
 @dataclass(frozen=True, eq=False)
-class DetectionResult:
-    """Detection mAP with what was asked for beside it."""
+class _Result:
+    predictions: int
+    """Number of predictions."""
+    instances: int
+    """Number of instances that count."""
+    warnings: tuple[str, ...]
+
+    def _counts(self) -> dict[str, Any]:
+        return {"predictions": self.predictions, "instances": self.instances, "warnings": list(self.warnings)}
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionResult(_Result):
+    """Detection mAP, and the other metrics that were asked for."""
 
     average_precision: AveragePrecision
     classes: tuple[str, ...]
-    predictions: int
-    instances: int
-    warnings: tuple[str, ...]
     recall: TopRecall | None = None
     lengths: tuple[LengthBin, ...] = ()
     diagnosis: Diagnosis | None = None
 
+    @property
+    def average_map(self) -> float:
+        """The mean of the mAP over the tIoU thresholds, as a fraction."""
+        return self.average_precision.mean
+
     def to_json(self) -> dict[str, Any]:
-        """Average mAP, mAP by threshold and by class, as fractions; counts; warnings."""
-        ap = self.average_precision
-        values: dict[str, Any] = {
+        """Return average mAP, mAP by threshold and by class, as fractions; counts; warnings."""
+        ap, recall, diagnosis = self.average_precision, self.recall, self.diagnosis
+        per_class = zip(ap.classes, ap.ap.mean(axis=0), strict=True)
+        values = {
             "average_mAP": ap.mean,
             "mAP": by_threshold(ap.tiou, ap.by_tiou),
-            "per_class": {
-                self.classes[label]: float(value) for label, value in zip(ap.classes, ap.ap.mean(axis=0), strict=True)
-            },
-            "predictions": self.predictions,
-            "instances": self.instances,
-            "warnings": list(self.warnings),
+            "per_class": {self.classes[label]: float(value) for label, value in per_class},
+            **self._counts(),
         }
-        if self.recall is not None:
+        if recall is not None:
             values["recall"] = {
-                f"{k}x": by_threshold(self.recall.tiou, self.recall.recall[:, i]) for i, k in enumerate(self.recall.k)
+                f"{k}x": by_threshold(recall.tiou, column) for k, column in zip(recall.k, recall.recall.T, strict=True)
             }
-        if self.diagnosis is not None:
+        if diagnosis is not None:
             values["per_length"] = {
-                one.name: {
-                    "above": one.low,
-                    "up_to": one.high if np.isfinite(one.high) else None,
-                    "instances": one.instances,
-                    "average_mAP": one.mean,
+                group.name: {
+                    "above": group.low,
+                    "up_to": group.high if np.isfinite(group.high) else None,
+                    "instances": group.instances,
+                    "average_mAP": group.mean,
                 }
-                for one in self.lengths
+                for group in self.lengths
             }
-            values["diagnosis"] = {
-                "tiou": self.diagnosis.tiou,
-                "mAP": self.diagnosis.mean_ap,
-                **{
-                    kind: {
-                        "count": self.diagnosis.count[kind],
-                        "gain": self.diagnosis.gain[kind],
-                        "share": self.diagnosis.share[kind],
-                    }
-                    for kind in self.diagnosis.count
-                },
+            kinds = {
+                kind: {"count": count, "gain": diagnosis.gain[kind], "share": diagnosis.share[kind]}
+                for kind, count in diagnosis.count.items()
             }
+            values["diagnosis"] = {"tiou": diagnosis.tiou, "mAP": diagnosis.mean_ap, **kinds}
         return values
 
 
 @dataclass(frozen=True, eq=False)
-class ProposalResult:
+class ProposalResult(_Result):
     """Recall of proposals."""
 
     average_recall: AverageRecall
-    predictions: int
-    instances: int
-    warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """AUC in per cent; AR as fractions; counts; warnings."""
+        """Return the AUC in percent; AR as fractions; counts; warnings."""
         curve = self.average_recall
-        return {
-            "AUC": 100 * curve.auc,
-            "AR": {str(number): curve.at(number) for number in AR_AT},
-            "predictions": self.predictions,
-            "instances": self.instances,
-            "warnings": list(self.warnings),
-        }
+        return {"AUC": 100 * curve.auc, "AR": {str(number): curve.at(number) for number in AR_AT}, **self._counts()}
 
 
-def evaluate_detections(
+def evaluate(
     detections: Detections,
-    annotations: Annotations,
+    truth: Annotations | Dataset,
     *,
     tiou: Sequence[float] = ACTIVITYNET.tiou,
     protocol: Protocol = "official",
@@ -128,28 +124,28 @@ def evaluate_detections(
     lengths: Sequence[float] = ACTIVITYNET.lengths,
     id_prefix: str | None = None,
 ) -> DetectionResult:
-    """Measure detections against one subset's annotations (see `metrics.average_precision`), in seconds.
+    """Measure detections against the annotations of one subset (see `metrics.average_precision`), in seconds.
 
     Args:
         detections: as read by `read_detections`.
-        annotations: the videos to be evaluated on, as `Annotations.subset` returns them.
+        truth: the annotated videos to evaluate, such as a subset.
         tiou: thresholds of mAP.
-        protocol: `official` or `filtered`.
-        top: ks of Recall@kx; none unless given.
-        diagnosed: also sort the errors into kinds at the first threshold, and split mAP by length.
-        lengths: ascending seconds between short and long instances.
-        id_prefix: what video ids begin with on one side only; found by itself where it can be.
+        protocol: `official` or `filtered`; see `Protocol`.
+        top: values of k of Recall@kx.
+        diagnosed: whether to sort the errors at the first threshold into kinds, and to split mAP by length.
+        lengths: ascending bounds of the lengths, in seconds.
+        id_prefix: prefix of video ids on one side only; None detects it.
 
     Raises SolaError when there is no instance, or when no video or no label is known to the annotations.
     """
-    joined = join(detections, annotations, labeled=True, id_prefix=id_prefix)
+    joined = join(detections, _annotations(truth), labeled=True, id_prefix=id_prefix)
     matching = match(joined.truth, joined.predictions, tiou, protocol)
     return DetectionResult(
-        of_matching(matching, joined.predictions),
-        joined.classes,
         len(detections.table),
         len(matching.truth),
         joined.warnings,
+        of_matching(matching, joined.predictions),
+        joined.classes,
         top_recall(joined.truth, joined.predictions, tiou, top, protocol) if top else None,
         average_precision_by_length(matching, joined.predictions, lengths) if diagnosed else (),
         diagnose(matching, joined.predictions) if diagnosed else None,
@@ -158,7 +154,7 @@ def evaluate_detections(
 
 def evaluate_proposals(
     proposals: Detections,
-    annotations: Annotations,
+    truth: Annotations | Dataset,
     *,
     tiou: Sequence[float] = ACTIVITYNET.tiou,
     protocol: Protocol = "official",
@@ -168,19 +164,26 @@ def evaluate_proposals(
 
     Labels are not looked at. Raises SolaError when there is no instance, or when no video is known.
     """
-    joined = join(proposals, annotations, labeled=False, id_prefix=id_prefix)
+    joined = join(proposals, _annotations(truth), labeled=False, id_prefix=id_prefix)
     curve = average_recall(joined.truth, joined.predictions, tiou, protocol)
-    return ProposalResult(curve, len(proposals.table), curve.instances, joined.warnings)
+    return ProposalResult(len(proposals.table), curve.instances, joined.warnings, curve)
+
+
+def _annotations(truth: Annotations | Dataset) -> Annotations:
+    annotations = truth.annotations if isinstance(truth, Dataset) else truth
+    if annotations is None:
+        raise SolaError("the data set has no annotations to evaluate against: open it with annotations")
+    return annotations
 
 
 def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_prefix: str | None) -> Joined:
-    """Give instances and predictions common indices, and note what is odd about the predictions.
+    """Give instances and predictions common indices, and warn about odd predictions.
 
     Raises SolaError when there is no instance, or when no video or (if `labeled`) no label is known.
     """
     truth = SegmentTable.joined([record.segments for record in annotations.videos.values()])
     if len(truth) == 0:
-        raise SolaError(f"the {len(annotations.videos)} annotated videos have no instance: nothing can be found")
+        raise SolaError(f"the {len(annotations.videos)} annotated videos have no instance: nothing to evaluate")
     if len(detections.table) == 0:
         return Joined(truth, SegmentTable.empty(), annotations.classes, ("there is no prediction",))
     warnings = []
@@ -192,7 +195,7 @@ def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_
     )[detections.table.video]
     lost = int((video >= beyond).sum())
     if lost:
-        effect = "are false positives" if labeled else "count, and find nothing"
+        effect = "are false positives" if labeled else "count, but match nothing"
         warnings.append(
             f"{_videos(len(ids.unmatched))} of the predictions (such as {ids.unmatched[0]!r}) are not among the "
             f"annotated ones: their {lost} predictions {effect}"
@@ -231,18 +234,16 @@ def _labels(detections: Detections, annotations: Annotations, warnings: list[str
 
 
 def _odd(predictions: SegmentTable, annotations: Annotations) -> list[str]:
-    """Count segments that end before they start, and those that leave their video."""
+    """Return warnings about segments that end before they start, and about those that leave their video."""
     durations = [np.inf if v.duration is None else v.duration for v in annotations.videos.values()]
-    known = predictions.video < len(durations)
+    end = np.array([*durations, np.inf])[np.minimum(predictions.video, len(durations))] + OUTSIDE
     inverted = int((predictions.end < predictions.start).sum())
-    end = np.array([*durations, np.inf])[np.where(known, predictions.video, len(durations))] + OUTSIDE
     outside = int(((predictions.start < -OUTSIDE) | (predictions.end > end)).sum())
-    said = []
-    if inverted:
-        said.append(f"{inverted} predictions end before they start: they find nothing")
-    if outside:
-        said.append(f"{outside} predictions reach outside their video: evaluated as given")
-    return said
+    warnings = {
+        f"{inverted} predictions end before they start: they match nothing": inverted,
+        f"{outside} predictions reach outside their video: evaluated as given": outside,
+    }
+    return [warning for warning, count in warnings.items() if count]
 
 
 def _videos(count: int) -> str:
@@ -250,7 +251,7 @@ def _videos(count: int) -> str:
 
 
 def by_threshold(tiou: Sequence[float], values: Sequence[float] | np.ndarray) -> Mapping[str, float]:
-    """Return values by threshold, named as in tables: "0.50", with as many digits as it takes to tell them apart."""
+    """Return values by the names of their thresholds."""
     return {threshold_name(threshold): float(value) for threshold, value in zip(tiou, values, strict=True)}
 
 

@@ -1,8 +1,8 @@
-"""Linear evaluation (Table 4b): what a linear classifier reads off frozen features, beside every control."""
+"""Linear evaluation (Table 4b): linear classifiers of frozen features, next to every control."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -49,32 +49,32 @@ def probe(
 ) -> ProbeResult:
     """Fit linear classifiers on labeled training videos and score them on test videos: raw, controls, compared sets.
 
-    Features are L2-normalized snippet by snippet. A seed draws the order and first weights of SGD, the labeled videos
-    of the few-label mode (the same for every row), and the weights of untrained modules; a row in which it draws
-    nothing repeats one value. p-values are of ROC-AUC, by a paired bootstrap over the test videos, Holm-corrected:
-    the compared sets against raw are one family, the controls against raw another, each compared set against every
-    control one more.
+    Features are L2-normalized snippet by snippet. A seed draws the order and initial weights of SGD, the labeled
+    videos, and the weights of untrained modules. p-values are of ROC-AUC, by a paired bootstrap over the test videos,
+    Holm-corrected within the families of `compare_rows`.
 
     Args:
         data: the raw features and their annotations.
         compare: other features of the same videos by name. Several of one name are one row of several modules: seed i
-            takes the i-th of them, in turn. There are at least as many seeds as features of one name.
+            takes the i-th of them, in turn, and there are at least as many seeds.
         solver: "sgd" (Table 4b) or "ridge" (converged).
-        videos: labels of that many training videos only; controls are still fitted on all of them. None is all.
-        seeds: repetitions.
-        train_subset: where labels are learned, and controls fitted.
-        test_subset: where all figures are taken.
-        controls: include them.
-        skipped: gets the reasons why videos with bad raw features were left out, by id in the features.
+        videos: number of labeled training videos, the same for every row; None is all. Controls are fitted on all.
+        seeds: number of repetitions.
+        train_subset: videos to learn labels and to fit controls on.
+        test_subset: videos to score on.
+        controls: whether to include the controls.
+        skipped: filled with the reasons why videos with bad raw features were left out, by id in the features.
         progress: called with (row, rows done, rows in all) before each row, and with ("", all, all) at the end.
 
-    Raises:
-        SolaError: for a subset without both action and background, a compared set that lacks videos or differs in
-            length, a name of another row, more labeled videos than there are, or bad features.
+    Raises SolaError for a subset without both action and background, a compared set that lacks videos or differs in
+    length, the name of another row, more labeled videos than there are, or bad features.
     """
     at_least(1, videos=videos, seeds=seeds)
     one_of(Solver, solver=solver)
-    members = {name: _feature_sets(compared) for name, compared in (compare or {}).items()}
+    members = {}
+    for name, compared in (compare or {}).items():
+        several = [compared] if isinstance(compared, Compared) else compared
+        members[name] = [one.features if isinstance(one, Dataset) else one for one in several]
     seeds = max([seeds, *map(len, members.values())])
 
     train = label_videos(data.subset(train_subset).readable(skipped))
@@ -92,10 +92,12 @@ def probe(
         sources.append(_Source(name, "compared", readers))
 
     evaluation = _Evaluation(train, test, draws, len(data.classes), solver, repeats=videos is None)
-    outcomes = {}
+    rows, samples = [], []
     for done, source in enumerate(sources):
         progress(source.name, done, len(sources))
-        outcomes[source] = evaluation.run(source)
+        figures, replicates = evaluation.run(source)
+        rows.append(Row(source.name, source.kind, {metric: summarize(values) for metric, values in figures.items()}))
+        samples.append((source.name, source.kind, Resampled(float(np.mean(figures["roc_auc"])), replicates)))
     progress("", len(sources), len(sources))
 
     settings = {
@@ -117,27 +119,20 @@ def probe(
             "smallest": smallest_p(len(test.videos)),
             "correction": "Holm by family: compared against raw, controls against raw, each compared against controls",
         },
-        # how each module came about, its stopping included, as far as the manifests tell
+        # the training of each module, as its manifest describes it
         "compared": {name: [features.manifest.sola for features in sets] for name, sets in members.items()},
     }
-    return _result(outcomes, len(test.videos), settings)
+    comparisons = compare_rows(samples, "roc_auc", len(test.videos))
+    return ProbeResult(metrics=METRICS, rows=tuple(rows), comparisons=comparisons, settings=settings)
 
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """Where a row's features come from: seed i reads through the i-th reader, in turn."""
+    """A row's features: seed i reads through the i-th reader, in turn."""
 
     name: str
     kind: Kind
     readers: tuple[Read, ...]
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """A row's figures, a value a seed, and its mean ROC-AUC under each replicate of the bootstrap."""
-
-    figures: Mapping[str, list[float]]
-    replicates: Float[np.ndarray, " replicates"]
 
 
 class _Evaluation:
@@ -166,8 +161,8 @@ class _Evaluation:
         self.negatives = np.bincount(test.flat_video[~self.action], minlength=units)
         self.weights = bootstrap_weights(self.positives, self.negatives)
 
-    def run(self, source: _Source) -> _Outcome:
-        """Fit and score one row with every seed."""
+    def run(self, source: _Source) -> tuple[dict[str, list[float]], Float[np.ndarray, " replicates"]]:
+        """Return a row's figures, a value per seed, and its mean ROC-AUC under each replicate of the bootstrap."""
         seeds = len(self.draws)
         scored: list[dict[str, float]] = [{}] * seeds
         pairs = np.zeros((len(self.test.videos), len(self.test.videos)))
@@ -178,8 +173,8 @@ class _Evaluation:
                     figures, counts = self.score(self.fit(train, seed), test)
                 scored[seed] = figures
                 pairs += counts / seeds
-        figures_by_name = {metric.key: [figures[metric.key] for figures in scored] for metric in METRICS}
-        return _Outcome(figures_by_name, weighted_auc(pairs, self.positives, self.negatives, self.weights))
+        by_metric = {metric.key: [figures[metric.key] for figures in scored] for metric in METRICS}
+        return by_metric, weighted_auc(pairs, self.positives, self.negatives, self.weights)
 
     def fit(self, features: Float[np.ndarray, "snippets channels"], seed: int) -> LinearClassifier:
         """Fit on the videos that the seed draws."""
@@ -206,48 +201,25 @@ class _Evaluation:
         return figures, ordered_pairs(score, self.action, self.test.flat_video, len(self.test.videos))
 
 
-def _result(outcomes: Mapping[_Source, _Outcome], units: int, settings: Mapping[str, Any]) -> ProbeResult:
-    """Summarize over the seeds, and compare."""
-    rows = tuple(
-        Row(source.name, source.kind, {metric: summarize(values) for metric, values in outcome.figures.items()})
-        for source, outcome in outcomes.items()
-    )
-    samples = [
-        (source.name, source.kind, Resampled(float(np.mean(outcome.figures["roc_auc"])), outcome.replicates))
-        for source, outcome in outcomes.items()
-    ]
-    comparisons = compare_rows(samples, "roc_auc", units)
-    return ProbeResult(metrics=METRICS, rows=rows, comparisons=comparisons, settings=dict(settings))
-
-
 def _control_sources(
     raw: Read,
     train: LabeledVideos,
     members: Mapping[str, Sequence[FeatureSet]],
     seeds: int,
 ) -> list[_Source]:
-    """Fit the controls on all training videos; each compared module has its own untrained likenesses."""
-    modules = {
-        name: tuple(UntrainedModule.like(one.manifest.sola) for one in sets if one.manifest.sola is not None)
-        for name, sets in members.items()
-    }
-    controls = fit_controls(
-        (raw(video) for video in train.videos), {name: made for name, made in modules.items() if made}
-    )
-    return [
-        _Source(
-            control.name,
-            "control",
-            tuple(_through(raw, control.at_seed(seed)) for seed in range(seeds if control.seeded else 1)),
-        )
-        for control in controls
-    ]
+    """Fit the controls on all training videos; each compared module has its own untrained counterparts."""
+    untrained = {}
+    for name, sets in members.items():
+        modules = [features.manifest.sola for features in sets]
+        likes = tuple(UntrainedModule.like(module) for module in modules if module is not None)
+        if likes:
+            untrained[name] = likes
+    sources = []
+    for control in fit_controls((raw(video) for video in train.videos), untrained):
+        transforms = [control.at_seed(seed) for seed in range(seeds if control.seeded else 1)]
+        sources.append(_Source(control.name, "control", tuple(_through(raw, change) for change in transforms)))
+    return sources
 
 
 def _through(raw: Read, transform: Transform) -> Read:
     return lambda video: transform(raw(video))
-
-
-def _feature_sets(compared: Compared | Sequence[Compared]) -> list[FeatureSet]:
-    several = [compared] if isinstance(compared, Compared) else compared
-    return [one.features if isinstance(one, Dataset) else one for one in several]

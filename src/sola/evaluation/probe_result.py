@@ -3,10 +3,11 @@
 from typing import Any
 
 import msgspec
+from rich.markup import escape
 from rich.table import Table
 
 from sola.evaluation.results import Comparison, Metric, Results
-from sola.evaluation.tables import probe_table
+from sola.evaluation.tables import arrow, mean_and_std, row_name, seeds_text
 
 METRICS = (
     Metric("roc_auc", "ROC-AUC"),
@@ -28,14 +29,19 @@ class ProbeResult(Results, frozen=True, kw_only=True):
         return self.comparison(row, self.rows[0].name, "roc_auc")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         raw = self.rows[0].name
         values = msgspec.to_builtins(self)
         versus_raw = {one["row"]: one for one in values["comparisons"] if one["against"] == raw}
         return {
             "rows": [
-                {"name": name, "kind": row["kind"], **row["summaries"], "versus_raw": versus_raw.get(name)}
-                for name, row in ((row["name"], row) for row in values["rows"])
+                {
+                    "name": row["name"],
+                    "kind": row["kind"],
+                    **row["summaries"],
+                    "versus_raw": versus_raw.get(row["name"]),
+                }
+                for row in values["rows"]
             ],
             "best_control": self.best_control("roc_auc"),
             "comparisons": [one for one in values["comparisons"] if one["against"] != raw],
@@ -43,8 +49,29 @@ class ProbeResult(Results, frozen=True, kw_only=True):
         }
 
     def table(self) -> Table:
-        """Table for a terminal: per cent, ± the standard deviation over seeds, with corrected p-values.
+        """Return a table for a terminal, in percent; arrows are signs of differences, bold ones significant."""
+        best = self.best_control("roc_auc")
+        against = {self.rows[0].name: "p, raw"}
+        if best is not None and any(one.against == best for one in self.comparisons):
+            against[best] = "p, best control"
+        table = Table(title="Linear evaluation on the test videos, %", caption=self._caption())
+        table.add_column("features", no_wrap=True)
+        for title in (*(metric.title for metric in self.metrics), *against.values()):
+            table.add_column(title, justify="right", no_wrap=True)
+        for row, following in zip(self.rows, (*self.rows[1:], None), strict=True):
+            cells = [mean_and_std(row.summaries[metric.key]) for metric in self.metrics]
+            cells += [arrow(self.comparison(row.name, other, "roc_auc")) for other in against]
+            end_section = following is not None and following.kind != row.kind
+            table.add_row(escape(row_name(row, best)), *cells, end_section=end_section)
+        return table
 
-        An arrow shows the sign of a difference; bold is significant at .05 after correction.
-        """
-        return probe_table(self, self.settings)
+    def _caption(self) -> str:
+        settings = self.settings
+        labels = "all labels" if settings["videos"] is None else f"labels of {settings['videos']} videos"
+        floor = settings["p_values"]["smallest"]
+        held = f" (of so few none is below {floor:.3f})" if floor >= 0.001 else ""
+        return (
+            f"{settings['solver']}, {labels}, {seeds_text(settings['seeds'])}, "
+            f"{settings['test_videos']} test videos; p: of ROC-AUC, paired bootstrap over them{held}, "
+            "Holm-corrected; the best control is the best on these same videos"
+        )

@@ -1,6 +1,6 @@
 """Results as records: rows with summaries over seeds, paired comparisons, and the file that a study writes."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -145,37 +145,20 @@ def read_result(path: Path) -> StudyResult:
         raise SolaError(f"{path}: not an experiment's result ({error}); run `sola reproduce` again") from None
 
 
-def compare_rows(rows: Iterable[tuple[str, Kind, Resampled]], metric: str, units: int) -> tuple[Comparison, ...]:
-    """Compare rows in one metric: each control and compared row with raw, each compared row with every control.
+def compare_rows(rows: Sequence[tuple[str, Kind, Resampled]], metric: str, units: int) -> tuple[Comparison, ...]:
+    """Compare rows in one metric: controls and compared rows with raw, compared rows with every control.
 
-    Three kinds of families for Holm's correction: the controls against raw, the compared rows against raw, and each
-    compared row against all controls. So what is claimed of a compared row against raw does not depend on how many
-    controls there are.
-
-    Args:
-        rows: (name, kind, estimate with its bootstrap replicates) of each row.
-        metric: key of the metric.
-        units: number of test videos.
+    `rows` are (name, kind, estimate with bootstrap replicates), `units` is the number of test videos. The families of
+    Holm's correction are the controls against raw, the compared rows against raw, and each compared row against all
+    controls. So a comparison with raw does not depend on the number of controls.
     """
-    by_kind: dict[Kind, list[tuple[str, Resampled]]] = {kind: [] for kind in KINDS}
-    for name, kind, sample in rows:
-        by_kind[kind].append((name, sample))
-    raw, controls, compared = (by_kind[kind] for kind in KINDS)
+    raw, controls, compared = ([(name, sample) for name, of, sample in rows if of == kind] for kind in KINDS)
     families = [[(row, other) for row in kind for other in raw] for kind in (controls, compared)]
     families += [[(row, control) for control in controls] for row in compared]
-    return tuple(
-        Comparison(
-            row,
-            against,
-            metric,
-            difference.estimate,
-            (difference.low, difference.high),
-            difference.p,
-            p_corrected,
-            p_corrected < LEVEL,
-        )
-        for family in families
-        for ((row, _), (against, _)), (difference, p_corrected) in zip(
-            family, compare_family([(one[1], other[1]) for one, other in family], units), strict=True
-        )
-    )
+    comparisons = []
+    for family in families:
+        differences = compare_family([(one[1], other[1]) for one, other in family], units)
+        for ((row, _), (against, _)), (found, p) in zip(family, differences, strict=True):
+            interval = found.low, found.high
+            comparisons.append(Comparison(row, against, metric, found.estimate, interval, found.p, p, p < LEVEL))
+    return tuple(comparisons)

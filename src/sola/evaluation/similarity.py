@@ -1,4 +1,4 @@
-"""How alike snippets are, by how far apart they lie: the supplement's section C, on any features."""
+"""Similarity of snippets against their distance in time: the supplement's section C, on any features."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,10 +28,6 @@ class Curve:
     distance: Int[np.ndarray, " distances"]
     similarity: Float[np.ndarray, " distances"]
 
-    def to_json(self) -> dict[str, Any]:
-        """Two lists of equal length."""
-        return {"distance": self.distance.tolist(), "similarity": self.similarity.tolist()}
-
 
 @dataclass(frozen=True)
 class AssumptionShare:
@@ -40,19 +36,15 @@ class AssumptionShare:
     length: Int[np.ndarray, " lengths"]
     share: Float[np.ndarray, " lengths"]
 
-    def to_json(self) -> dict[str, Any]:
-        """Two lists of equal length, and what chance gives."""
-        return {"length": self.length.tolist(), "share": self.share.tolist(), "chance": CHANCE}
-
 
 @dataclass(frozen=True)
 class Inspection:
-    """What similarity against distance looks like on one feature set."""
+    """Similarity against distance in one feature set."""
 
     videos: int
     snippets: int
     variance_within: float
-    """Share of the variance that lies within videos; the rest is what videos differ in as a whole, mostly the scene."""
+    """Share of the variance that lies within videos; the rest, mostly the scene, is between them."""
     whole: Curve
     """Over whole videos."""
     windows: Curve
@@ -60,40 +52,42 @@ class Inspection:
     assumption: AssumptionShare
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as plain values."""
+        """Return everything as plain values."""
+
+        def lists(curve: Curve | AssumptionShare) -> dict[str, list[float]]:
+            return {name: values.tolist() for name, values in vars(curve).items()}
+
         return {
             "videos": self.videos,
             "snippets": self.snippets,
             "variance_within": self.variance_within,
-            "whole_videos": self.whole.to_json(),
-            "windows": self.windows.to_json(),
-            "obedience": self.assumption.to_json(),
+            "whole_videos": lists(self.whole),
+            "windows": lists(self.windows),
+            "assumption": {**lists(self.assumption), "chance": CHANCE},
         }
 
 
 def inspect(
     videos: Sequence[Video], *, step: int, positions: int = 8, windows_per_video: int = 16, seed: int = 0
 ) -> Inspection:
-    """Inspect similarity against distance (section C) in whole videos and in windows of `positions` snippets.
+    """Measure similarity against distance (section C) in whole videos and in random windows.
 
-    Args:
-        videos: arrays [time, channels], at least one.
-        step: snippets between two positions of a window.
-        positions: snippets looked at in a window.
-        windows_per_video: windows drawn from each video that is long enough.
-        seed: of the windows drawn.
+    A window is `positions` snippets, `step` apart; `windows_per_video` are drawn from each of the videos [time,
+    channels] that is long enough.
     """
     generator = np.random.default_rng(seed)
     units = [unit_vectors(video) for video in videos]
     lengths = np.array([len(video) for video in videos])
     drawn = {s: window_maps(units, s, positions, windows_per_video, generator) for s in sorted({*STEPS, step})}
     drawn = {s: maps for s, maps in drawn.items() if len(maps)}
+    by_position = [maps.mean(axis=0) for s, maps in drawn.items() if s == step]
+    similarity = [np.diagonal(mean, offset).mean() for mean in by_position for offset in range(positions)]
     return Inspection(
         videos=len(videos),
         snippets=int(lengths.sum()),
         variance_within=variance_within(videos),
         whole=similarity_by_distance(units),
-        windows=_by_position(drawn[step], step) if step in drawn else Curve(np.empty(0, np.int64), np.empty(0)),
+        windows=Curve(step * np.arange(len(similarity)), np.array(similarity, np.float64)),
         assumption=AssumptionShare(
             np.array([(positions - 1) * s + 1 for s in drawn], np.int64),
             np.array([float(satisfies_assumption(maps).mean()) for maps in drawn.values()]),
@@ -102,11 +96,7 @@ def inspect(
 
 
 def cosine_map(features: Video, side: int = 1000) -> Float[np.ndarray, "side side"]:
-    """Cosine similarity of every snippet of a video with every other.
-
-    Of a video of more than `side` snippets, stretches of equal length are averaged first: the map has at most that many
-    rows, and hours of video cost no more than minutes.
-    """
+    """Return the cosine similarity of every two snippets; longer videos are averaged to `side` stretches first."""
     if len(features) > side:
         bounds = np.linspace(0, len(features), side, endpoint=False).astype(int)
         features = np.add.reduceat(features.astype(np.float32), bounds, axis=0)
@@ -116,9 +106,9 @@ def cosine_map(features: Video, side: int = 1000) -> Float[np.ndarray, "side sid
 
 
 def similarity_by_distance(units: Iterable[Video]) -> Curve:
-    """Mean of x_t · x_(t+d) over all pairs of all videos, for d = 0 up to half the longest video.
+    """Return the mean of x_t · x_(t+d) over all pairs of all videos, for d = 0 up to half the longest video.
 
-    The sum over a video is an autocorrelation: O(time log time) by the Fourier transform, not time².
+    The sum over a video is an autocorrelation, computed with the Fourier transform in O(time log time).
     """
     total, count = np.zeros(0), np.zeros(0)
     for unit in units:
@@ -150,10 +140,9 @@ def window_maps(
 
 
 def satisfies_assumption(maps: Float[np.ndarray, "windows positions positions"]) -> np.ndarray:
-    """Whether a window satisfies "only adjacent features are similar, distant ones distinct": booleans [windows].
+    """Return for each window whether "only adjacent features are similar, distant ones distinct": booleans [windows].
 
-    It does if its pairs nearer than half the window are more similar on average than its pairs farther apart. If
-    similarity does not depend on distance, half of the windows do.
+    That is, whether its pairs nearer than half the window are more similar on average than those farther apart.
     """
     n = maps.shape[1]
     distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
@@ -185,15 +174,8 @@ def compare(
     positions: int = 8,
     seed: int = 0,
 ) -> dict[str, Inspection]:
-    """Inspect the same videos as they are seen through each of `views` (raw, centered, transformed, …)."""
+    """Inspect the same videos through each of `views` (raw, centered, transformed, …)."""
     return {
         name: inspect([view(video) for video in videos], step=step, positions=positions, seed=seed)
         for name, view in views.items()
     }
-
-
-def _by_position(maps: Float[np.ndarray, "windows positions positions"], step: int) -> Curve:
-    mean = maps.mean(axis=0)
-    n = len(mean)
-    similarity = np.array([np.diagonal(mean, offset).mean() for offset in range(n)], np.float64)
-    return Curve(step * np.arange(n), similarity)

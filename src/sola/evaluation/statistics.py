@@ -30,10 +30,9 @@ class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
 def summarize(values: Sequence[float], replicates: Float[np.ndarray, " replicates"] | None = None) -> Summary:
     """Summarize at least one value, and the bootstrap replicates of its mean, if given."""
     interval = None if replicates is None else percentile_interval(replicates)
-    # a repeated value has no spread; its mean and deviation would show rounding
-    if len(set(values)) == 1:
-        return Summary(float(values[0]), 0.0, tuple(map(float, values)), interval)
-    return Summary(float(np.mean(values)), float(np.std(values, ddof=1)), tuple(map(float, values)), interval)
+    same = len(set(values)) == 1  # the mean and deviation of equal values would show rounding
+    mean, std = (values[0], 0.0) if same else (np.mean(values), np.std(values, ddof=1))
+    return Summary(float(mean), float(std), tuple(map(float, values)), interval)
 
 
 def percentile_interval(replicates: Float[np.ndarray, " replicates"]) -> tuple[float, float]:
@@ -61,9 +60,9 @@ class Resampled:
 
 
 def roc_auc(positive: Bool[np.ndarray, " snippets"], score: Float[np.ndarray, " snippets"]) -> float:
-    """Area under the ROC curve: the share of (positive, negative) pairs in which the positive has the higher score.
+    """Return the area under the ROC curve; ties count one half.
 
-    A tie counts one half. Raises ValueError unless there are positives and negatives.
+    Raises ValueError unless there are positives and negatives.
     """
     positives = int(positive.sum())
     negatives = len(positive) - positives
@@ -75,10 +74,7 @@ def roc_auc(positive: Bool[np.ndarray, " snippets"], score: Float[np.ndarray, " 
 
 
 def average_precision(positive: Bool[np.ndarray, " snippets"], score: Float[np.ndarray, " snippets"]) -> float:
-    """Average precision: the precision at every distinct score, weighted by the recall gained there.
-
-    Not interpolated, as in scikit-learn. Raises ValueError if there is no positive.
-    """
+    """Return the average precision without interpolation, as in scikit-learn; raises ValueError without positives."""
     if not positive.any():
         raise ValueError("average precision needs a positive")
     order = np.argsort(-score, kind="stable")
@@ -95,10 +91,10 @@ def ordered_pairs(
 ) -> Float[np.ndarray, "units units"]:
     """Count W[a, b], the pairs (positive snippet of unit a, negative of unit b) in which the positive scores higher.
 
-    A tie counts one half. ROC-AUC is a U-statistic, so with unit weights w (how often each video was drawn), and the
-    numbers p and n of positives and negatives in each unit, it is (w'Ww)/((w'p)(w'n)): see `weighted_auc`.
+    Ties count one half. With unit weights w (how often each video was drawn) and the numbers p and n of positives and
+    negatives in each unit, ROC-AUC is the U-statistic (w'Ww)/((w'p)(w'n)): see `weighted_auc`.
     """
-    # within a tie, negatives first counts it as 1 and positives first as 0: the mean of the two is the half
+    # with ties, negatives first counts 1 and positives first 0: the mean is one half
     counts = np.zeros((units, units))
     for first in (positive, ~positive):
         order = np.lexsort((first, score))
@@ -109,10 +105,9 @@ def ordered_pairs(
 def _ascending_pairs(
     positive: Bool[np.ndarray, " snippets"], unit: Int[np.ndarray, " snippets"], units: int
 ) -> Float[np.ndarray, "units units"]:
-    """Pairs (negative before positive) of a sequence, by the units of (positive, negative).
+    """Count pairs (negative before positive) of a sequence, by the units of (positive, negative).
 
-    The sequence is cut into blocks: pairs across blocks are one matrix product of counts, pairs within a block are
-    few. So 10⁶ snippets of 5,000 videos take seconds, where a table snippets × videos would not fit.
+    Pairs across blocks of the sequence are one matrix product of counts; pairs within a block are few.
     """
     size = max(64, units // 8)
     blocks = -(-len(unit) // size)
@@ -151,12 +146,9 @@ def bootstrap_weights(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Int[np.ndarray, "replicates units"]:
-    """Draw the units with replacement, `replicates` times: how often each was drawn.
+    """Draw the units with replacement and return how often each was drawn.
 
-    A replicate without a positive or without a negative snippet has no ROC-AUC and is drawn again.
-
-    Raises:
-        SolaError: when the units as a whole lack one of the two kinds.
+    Replicates without positives or without negatives are drawn again. Raises SolaError when all units lack one of them.
     """
     if not positives.sum() or not negatives.sum():
         raise SolaError("a bootstrap of ROC-AUC needs snippets of both kinds, action and background, among its videos")
@@ -172,11 +164,7 @@ def bootstrap_weights(
 
 
 def smallest_p(units: int) -> float:
-    """Give the smallest two-sided p-value that `units` exchangeable pairs can support: 2/2^units.
-
-    Under the null hypothesis either row could have been the better one in each video, and all of them agree by chance
-    with this probability. A bootstrap of a handful of videos does not know that, so its p-value is held at this floor.
-    """
+    """Return the probability that all `units` videos favor the same row by chance, the smallest p-value: 2/2^units."""
     return float(min(1.0, 2.0 ** (1 - units)))
 
 
@@ -188,8 +176,8 @@ def paired_difference(
 ) -> Difference:
     """Compare two rows by the difference of their replicates under the same weights.
 
-    The p-value is twice the smaller share of replicates on either side of 0, with one added to both counts, so that it
-    is never 0, and never below `smallest_p(units)`.
+    The p-value is twice the smaller share of replicates on either side of 0, with one added to both counts, and at
+    least `smallest_p(units)`.
     """
     difference = first - second
     total = len(difference) + 1

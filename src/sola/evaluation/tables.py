@@ -1,16 +1,12 @@
-"""Numbers as text: percentages, p-values and verdicts, and the tables of a probe and of a study."""
+"""Numbers as text: percentages, p-values and verdicts, and the table of a study."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from rich.markup import escape
-from rich.table import Table
+from collections.abc import Sequence
 
 from sola.evaluation.results import Comparison, Results, Row, StudyResult
 from sola.evaluation.statistics import Summary
 
 MAIN_METRICS = {"bmn": "AUC", "assumption": "assumption_share"}
-"""Metric that rows of a group are judged by; of all other groups it is the average mAP."""
+"""Main metric of each group of rows; average mAP for all others."""
 
 
 def percent(fraction: float, *, signed: bool = False) -> str:
@@ -42,11 +38,7 @@ def p_value(p: float) -> str:
 
 
 def p_statement(p: float) -> str:
-    """Format a p-value with its name.
-
-    >>> p_statement(0.0004), p_statement(0.012)
-    ('p < .001', 'p = .012')
-    """
+    """Format a p-value as "p < .001" or "p = .012"."""
     return "p < .001" if p < 0.001 else f"p = {p_value(p)}"
 
 
@@ -66,7 +58,7 @@ def verdict(comparison: Comparison) -> str:
 
 
 def short_verdict(comparison: Comparison | None) -> str:
-    """Format a difference with its p-value for a cell; "significant" only where it is."""
+    """Format a difference with its p-value for a table cell."""
     if comparison is None:
         return ""
     statement = p_statement(comparison.p_corrected) + (", significant" if comparison.significant else "")
@@ -92,38 +84,8 @@ def row_name(row: Row, best_control: str | None) -> str:
     return f"{row.name} (best control)" if row.name == best_control else row.name
 
 
-def probe_table(results: Results, settings: Mapping[str, Any]) -> Table:
-    """Table of a probe for a terminal; the settings go into the caption."""
-    best = results.best_control("roc_auc")
-    raw = results.rows[0].name
-    against = {raw: "p, raw"} | ({} if best is None else {best: "p, best control"})
-    if not any(one.against == best for one in results.comparisons):
-        against.pop(best or "", None)
-    table = Table(title="Linear evaluation on the test videos, %", caption=_probe_caption(settings))
-    table.add_column("features", no_wrap=True)
-    for title in (*(metric.title for metric in results.metrics), *against.values()):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row, following in zip(results.rows, (*results.rows[1:], None), strict=True):
-        cells = [mean_and_std(row.summaries[metric.key]) for metric in results.metrics]
-        cells += [arrow(results.comparison(row.name, other, "roc_auc")) for other in against]
-        end_section = following is not None and following.kind != row.kind
-        table.add_row(escape(row_name(row, best)), *cells, end_section=end_section)
-    return table
-
-
-def _probe_caption(settings: Mapping[str, Any]) -> str:
-    labels = "all labels" if settings["videos"] is None else f"labels of {settings['videos']} videos"
-    floor = settings["p_values"]["smallest"]
-    held = f" (of so few none is below {floor:.3f})" if floor >= 0.001 else ""
-    return (
-        f"{settings['solver']}, {labels}, {seeds_text(settings['seeds'])}, "
-        f"{settings['test_videos']} test videos; p: of ROC-AUC, paired bootstrap over them{held}, "
-        "Holm-corrected; the best control is the best on these same videos"
-    )
-
-
 def main_metric(group: str) -> str:
-    """Key of the metric that rows of a group are judged by."""
+    """Return the key of the main metric of a group of rows."""
     return MAIN_METRICS.get(group, "average_mAP")
 
 

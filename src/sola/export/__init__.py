@@ -1,4 +1,4 @@
-"""Features, annotations and detections as other tools read them: ActionFormer, OpenTAD, FiftyOne."""
+"""Export of features, annotations and detections to ActionFormer, OpenTAD and FiftyOne."""
 
 from sola.export.clock import Clock, common_clock
 from sola.export.fiftyone import VideoFrames, to_fiftyone

@@ -1,9 +1,10 @@
-"""Snippet times as ActionFormer and OpenTAD count them: whole frames, the same for all videos but for fps.
+"""Snippet times of ActionFormer and OpenTAD: whole frames, the same for all videos except for fps.
 
-Ours: the center of snippet i lies at (offset + i·stride + window/2) / fps seconds, its grid's numbers.
+The center of snippet i, in seconds:
+sola: (offset + i·stride + window/2) / fps.
 ActionFormer (libs/datasets/anet.py, libs/modeling/meta_archs.py): (i·feat_stride + num_frames/2) / fps.
-OpenTAD (opentad/datasets/anet.py, convert_to_seconds): (i·snippet_stride + offset_frames) / fps, the first two cut to
-whole numbers. So num_frames is no window there, and offset_frames no offset: both are where the first center lies.
+OpenTAD (opentad/datasets/anet.py, convert_to_seconds): (i·snippet_stride + offset_frames) / fps, in whole frames.
+So num_frames/2 and offset_frames are both the center of the first snippet.
 """
 
 import math
@@ -15,36 +16,30 @@ from sola.core.errors import SolaError
 from sola.data.timing import SnippetGrid
 
 FINEST = 1000
-"""Parts that a frame may be cut into so that strides and offsets become whole."""
+"""Largest number of parts of a frame that makes strides and offsets whole numbers."""
 EXACT = 1e-9
-"""Relative error of a number that is taken for a fraction."""
+"""Largest relative error of a fraction."""
 ALIKE = 1e-6
-"""Snippets by which the videos' first centers may differ and be taken for one."""
+"""Largest difference in snippets between the first centers of videos."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Snippet i of every video is centered at (i · stride + first) / fps seconds, fps being the video's own.
-
-    A frame of this clock is one of the video's, or the same part of it everywhere where that alone is whole.
-    """
+    """The center of snippet i is at (i · stride + first) / fps seconds; frames may be parts of the videos' frames."""
 
     stride: int
-    """Frames from one snippet to the next: feat_stride, feature_stride."""
+    """Frames between two snippets: feat_stride, feature_stride."""
     first: int
-    """Frames from the beginning of the video to the center of its first snippet: offset_frames, num_frames / 2."""
+    """Center of the first snippet in frames: offset_frames, num_frames / 2."""
     fps: Mapping[str, float]
-    """Frames a second, by video."""
+    """Frames per second by video."""
 
 
 def common_clock(grids: Mapping[str, SnippetGrid]) -> Clock:
-    """Return the clock that gives every snippet of every video the seconds that its grid does.
+    """Return the clock that gives every snippet the time of its grid; a stride of 1.5 frames becomes 3 half frames.
 
-    A stride of 1.5 frames is 3 halves of a frame, and fps is doubled with it; a video whose duration alone times its
-    snippets gets the fps that makes it so.
-
-    Raises SolaError naming the video when there is no such clock: the first snippets are not centered at the same
-    share of a stride, one is centered before its video begins, or no part of a frame down to 1/1000 makes all whole.
+    Raises SolaError if there is none: the first centers differ between videos (in strides) or lie before the start of
+    the video, or no part of a frame down to 1/1000 makes all numbers whole.
     """
     video, grid = next(iter(grids.items()))
     phase = _phase(grid)
@@ -73,5 +68,5 @@ def common_clock(grids: Mapping[str, SnippetGrid]) -> Clock:
 
 
 def _phase(grid: SnippetGrid) -> float:
-    """Strides from the beginning of the video to the center of its first snippet."""
+    """Return the center of the first snippet in strides."""
     return -grid.index(0.0)

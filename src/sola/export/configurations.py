@@ -1,48 +1,48 @@
-"""The data sets' part of a configuration, as ActionFormer and OpenTAD read it."""
+"""Configurations of ActionFormer and OpenTAD for exported data."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 FEATURES, ANNOTATIONS, CLASSES = "features", "annotations.json", "category_idx.txt"
-"""What the files are called in the folder."""
+"""Names of the exported files."""
 LEVELS, ATTENTION = 6, 19
-"""Pyramid levels and attention window of the authors' configurations for videos of many lengths (THUMOS14, EPIC)."""
+"""Pyramid levels and attention window of ActionFormer's configurations for THUMOS14 and EPIC-Kitchens."""
 MULTIPLE = (1 << (LEVELS - 1)) * (ATTENTION // 2) * 2
-"""What ActionFormer's max_seq_len has to be a multiple of with these: 576."""
+"""ActionFormer's max_seq_len must be a multiple of this number, 576."""
 LONGEST = 4 * MULTIPLE
-"""Snippets of a training clip at most: 2304, as they have it."""
+"""Maximum length of a training clip in snippets, 2304, as in those configurations."""
 BUFFER = 6
-"""Times max_seq_len that a video may be long by default (max_buffer_len_factor)."""
+"""Default of max_buffer_len_factor: the longest video divided by max_seq_len."""
 
 
 @dataclass(frozen=True)
 class ExportedData:
-    """What both configurations say."""
+    """Values in both configurations."""
 
     folder: Path
-    """Where the files will be; it stands in both, so they have to be written anew when it moves."""
+    """Folder of the files, whose path is in both configurations."""
     channels: int
     classes: int
     stride: int
-    """Frames of the clock."""
+    """See `Clock`."""
     first: int
-    """Frames of the clock."""
+    """See `Clock`."""
     longest: int
-    """Snippets of the longest video."""
+    """Length of the longest video in snippets."""
     train_subset: str
     test_subset: str
 
     @property
     def clip_length(self) -> int:
-        """Snippets of a training clip: the whole of the longest video, within reason."""
+        """Length of a training clip in snippets: that of the longest video, up to `LONGEST`."""
         return min(_multiple(self.longest), LONGEST)
 
 
 def actionformer_yaml(data: ExportedData) -> str:
-    """Return a configuration of ActionFormer's: its data set, and of its network what depends on the data."""
+    """Return a configuration of ActionFormer: the data set, and settings of the network that depend on it."""
     factor = max(BUFFER, -(-_multiple(data.longest) // data.clip_length))
-    subsets = data.train_subset.lower(), data.test_subset.lower()  # it makes those of the file so
+    subsets = data.train_subset.lower(), data.test_subset.lower()  # as ActionFormer does with those of the file
     train, test, annotations, features = (
         _quoted(text) for text in (*subsets, data.folder / ANNOTATIONS, data.folder / FEATURES)
     )
@@ -76,7 +76,7 @@ output_folder: ./ckpt/
 
 
 def opentad_py(data: ExportedData) -> str:
-    """Return a data set of OpenTAD's, for `_base_` of one of its configurations."""
+    """Return a data set of OpenTAD, for `_base_` of its configurations."""
     return f"""\
 # For OpenTAD (opentad/datasets/anet.py): put this file in place of the data set in _base_, and give the model
 #   projection: in_channels={data.channels}, max_seq_len={data.clip_length}; rpn_head: num_classes={data.classes}
@@ -136,10 +136,10 @@ pipeline=[
 
 
 def _quoted(text: str | Path) -> str:
-    """Return a string as JSON has it, which YAML and Python read alike."""
+    """Return a JSON string, which YAML and Python can read."""
     return json.dumps(str(text), ensure_ascii=False)
 
 
 def _multiple(snippets: int) -> int:
-    """Round up to what ActionFormer can cut into windows at every level."""
+    """Round up to a multiple of `MULTIPLE`."""
     return -(-snippets // MULTIPLE) * MULTIPLE

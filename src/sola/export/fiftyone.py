@@ -4,51 +4,37 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from sola.core.errors import SolaError
 from sola.data.detections import Detections
 
 ROUNDING = 1e-6
-"""Frames by which a time may miss a frame's edge and still be taken for it."""
-
-
-@runtime_checkable
-class HasFrames(Protocol):
-    """What is asked of a video: FiftyOne's `sample.metadata` has it, and so has `VideoFrames`."""
-
-    @property
-    def frame_rate(self) -> float:
-        """Frames a second."""
-
-    @property
-    def total_frame_count(self) -> int:
-        """Frames in all."""
+"""Tolerance in frames when a time is compared with the edge of a frame."""
 
 
 @dataclass(frozen=True)
 class VideoFrames:
-    """Frame rate and frame count of a video, called as FiftyOne's VideoMetadata calls them."""
+    """Frame rate and frame count of a video, under the names of FiftyOne's VideoMetadata."""
 
     frame_rate: float
-    """Frames a second."""
+    """Frames per second."""
     total_frame_count: int
-    """Frames in all."""
+    """Number of frames."""
 
 
-def to_fiftyone(detections: Detections, videos: Mapping[str, HasFrames]) -> dict[str, Any]:
-    """Return `fiftyone.TemporalDetections` of every video of `detections`, in its order: a field of a video sample.
+def to_fiftyone(detections: Detections, videos: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `fiftyone.TemporalDetections` of every video, the value of a field of a video sample.
 
-    `support` is [first, last], the 1-based inclusive numbers of the frames that are on screen between start and end.
-    What leaves the video is cut to it; a detection wholly outside is left out. A proposal without a class has no label.
+    `support` is [first, last], the 1-based inclusive numbers of the frames between start and end, cut to the video; a
+    detection outside of the video is left out. Proposals without a class have no label.
 
     Args:
         detections: segments in seconds.
-        videos: frame rate and count by the same ids, such as `sample.metadata` after `dataset.compute_metadata()`.
+        videos: `VideoFrames` by id, or `sample.metadata` after FiftyOne's `dataset.compute_metadata()`.
 
-    Raises:
-        SolaError: without FiftyOne; for a video whose frames are not known, or all of whose detections lie outside; for
-            a segment that ends before it starts.
+    Raises SolaError if FiftyOne is not installed, if the frames of a video are unknown, if all its detections lie
+    outside of it, or if a segment ends before it starts.
     """
     try:
         fiftyone = import_module("fiftyone")
@@ -70,7 +56,7 @@ def to_fiftyone(detections: Detections, videos: Mapping[str, HasFrames]) -> dict
         if own and not any(supports.values()):
             raise SolaError(
                 f"video {video!r}: all detections lie outside its {count} frames at {rate:g} a second; expected the "
-                "frame rate and count of the video that they were found in"
+                "frame rate and count of the video they belong to"
             )
         found[video] = fiftyone.TemporalDetections(
             detections=[
@@ -85,15 +71,15 @@ def to_fiftyone(detections: Detections, videos: Mapping[str, HasFrames]) -> dict
 
 
 def support(video: str, start: float, end: float, frame_rate: float, count: int) -> list[int] | None:
-    """Return first and last number of the frames on screen between `start` and `end` seconds, None where none is.
+    """Return the numbers of the first and last frame between `start` and `end` seconds, None if there are none.
 
-    Frame n is on screen from (n - 1) / frame_rate to n / frame_rate seconds; an instant lies in one frame. FiftyOne's
-    own `from_timestamps` spreads the frames from 0 to the duration, both included, and can differ by a frame.
+    Frame n lasts from (n - 1) / frame_rate to n / frame_rate seconds. FiftyOne's own `from_timestamps` spreads the
+    frames from 0 to the duration, both included, and can differ by a frame.
 
     >>> support("v", 1.0, 2.0, frame_rate=25.0, count=100)
     [26, 50]
 
-    Raises SolaError naming the video when the segment ends before it starts.
+    Raises SolaError if the segment ends before it starts.
     """
     if end < start:
         raise SolaError(f"video {video!r}: the detection {start:g} to {end:g} s ends before it starts")
@@ -104,8 +90,8 @@ def support(video: str, start: float, end: float, frame_rate: float, count: int)
     return [max(first, 1), min(last, count)]
 
 
-def _frames(video: str, videos: Mapping[str, HasFrames]) -> tuple[float, int]:
-    """Return frame rate and count of a video; SolaError when one is not known."""
+def _frames(video: str, videos: Mapping[str, Any]) -> tuple[float, int]:
+    """Return frame rate and count of a video. Raises SolaError if one is unknown."""
     rate, count = (getattr(videos.get(video), name, None) for name in ("frame_rate", "total_frame_count"))
     if not rate or not count or rate <= 0 or count < 1:
         raise SolaError(

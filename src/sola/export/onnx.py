@@ -1,4 +1,4 @@
-"""The module for other runtimes: one ONNX file, any number of videos of any length."""
+"""Export of a module as one ONNX file, for any number of videos of any length."""
 
 import copy
 import logging
@@ -13,23 +13,20 @@ from sola.softlanding.network import SoLa
 
 
 def export_onnx(module: SoLa, path: Path) -> None:
-    """Write the module as ONNX: `features` [batch, time, channels] float32 to `transformed`, of the same shape.
+    """Write the module with conditioning and smoothing: `features` to `transformed`, both [batch, time, channels].
 
-    Conditioning and smoothing are in it: it takes whole videos, as `SoLa.forward` does.
-
-    Raises:
-        SolaError: when the extra is not installed, or the file cannot be written.
+    Raises SolaError if onnxscript is not installed, or the file cannot be written.
     """
     try:
         import onnxscript  # noqa: F401  (torch's exporter needs it)
     except ImportError:
         raise SolaError("onnxscript is not installed; pip install 'sola-tal[export]'") from None
-    # with one video or one snippet the exporter would take that size for a constant
+    # the exporter takes a size of 1 for a constant
     example = torch.zeros(2, 4 * module.kernel_size + module.smoothing, module.channels)
     sizes = {"features": {0: torch.export.Dim("batch"), 1: torch.export.Dim("time")}}
-    torchs_remarks = logging.getLogger("torch.onnx")
-    level = torchs_remarks.level
-    torchs_remarks.setLevel(logging.ERROR)
+    exporter_log = logging.getLogger("torch.onnx")
+    level = exporter_log.level
+    exporter_log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), replacing(path) as aside:
             warnings.simplefilter("ignore")
@@ -45,4 +42,4 @@ def export_onnx(module: SoLa, path: Path) -> None:
                 verbose=False,
             )
     finally:
-        torchs_remarks.setLevel(level)
+        exporter_log.setLevel(level)

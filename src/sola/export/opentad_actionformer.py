@@ -1,4 +1,4 @@
-"""The folder that ActionFormer and OpenTAD read: features, annotations, classes, and a configuration for each."""
+"""Export of features, annotations, classes and configurations for ActionFormer and OpenTAD."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json, write_text
 from sola.data.dataset import Dataset, Video
+from sola.data.formats.base import to_dtype
 from sola.data.segments import Segments
 from sola.data.timing import SnippetGrid
 from sola.export.clock import Clock, common_clock
@@ -24,21 +25,21 @@ from sola.export.configurations import (
 )
 
 SHORTEST = 1e-3
-"""Seconds below which ActionFormer drops an instance."""
+"""Length in seconds below which ActionFormer drops an instance."""
 INSIDE = 0.5
-"""Share of an instance that has to lie in the features for ActionFormer to train on it (trunc_thresh)."""
+"""Minimum share of an instance inside the features for ActionFormer to train on it (trunc_thresh)."""
 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """What was written."""
+    """Content of an exported folder."""
 
     videos: tuple[str, ...]
-    """Those in the folder, as the annotations call them."""
+    """Ids in the annotations."""
     left_out: tuple[str, ...]
-    """Training videos without an instance to train on, which the tools' training cannot bear."""
+    """Training videos without an instance to train on, for which training would fail."""
     classes: tuple[str, ...]
-    """Those that the videos have, in the order of their numbers."""
+    """Classes of the videos, in order of their numbers."""
     clock: Clock
 
 
@@ -52,27 +53,21 @@ def write_handover(
     skipped: dict[str, str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> HandedOver:
-    """Write features and annotations so that the data sets of ActionFormer and OpenTAD read them as they are.
+    """Write features and annotations of all subsets in the layout that ActionFormer and OpenTAD read.
 
-    All files appear together: features/<video>.npy (float32), annotations.json (ActivityNet's layout),
-    category_idx.txt, actionformer.yaml, opentad.py. Videos of all subsets are written that have both features and
-    annotations.
+    The folder holds features/<video>.npy (float32), annotations.json (ActivityNet's layout), category_idx.txt,
+    actionformer.yaml and opentad.py.
 
     Args:
-        data: features and annotations. A video without a duration gets the end of its features, or of its last
-            instance.
-        out: a folder that does not exist yet.
-        train_subset: the subset that both configurations train on.
-        test_subset: the one that they measure on.
+        data: features and annotations; a missing duration becomes the end of the features or of the last instance.
+        out: new folder.
+        train_subset: subset for training in both configurations.
+        test_subset: subset for evaluation in both configurations.
         overwrite: replace a folder that this function wrote.
         skipped: gets the reasons why videos with bad files were left out, by id in the features.
-        progress: called with (videos done, videos in all).
+        progress: called with the number of completed videos, and of all.
 
-    Returns:
-        What was written.
-
-    Raises:
-        SolaError: for bad input, a place that is not free, or what the tools cannot express: see `common_clock`.
+    Raises SolaError for bad input, an existing folder, or timing that the tools cannot express: see `common_clock`.
     """
     out = out.resolve()
     if any(stream.source.resolve().is_relative_to(out) for stream in data.features.streams):
@@ -112,25 +107,22 @@ def write_handover(
 
 
 def learnable(segments: Segments, grid: SnippetGrid, length: int) -> bool:
-    """Whether an instance is left once ActionFormer has dropped those too short or outside of `length` snippets.
-
-    Its training stops with an error at a video without one (libs/datasets/anet.py).
-    """
+    """Return whether ActionFormer keeps an instance (libs/datasets/anet.py); its training fails without one."""
     start, end = grid.index(segments.start), grid.index(segments.end)
-    stop = length - grid.index(0.0)  # as they have it, as far after the last snippet as the first lies in
+    stop = length - grid.index(0.0)  # as in ActionFormer: as far after the last snippet as the first center from 0
     long_enough = segments.end - segments.start >= SHORTEST
     return bool((long_enough & (start < stop) & (np.minimum(end, stop) - start >= INSIDE * (end - start))).any())
 
 
 def _check_names(data: Dataset, *subsets: str) -> None:
-    """Raise SolaError for names of subsets, videos or classes that one of the tools would misread."""
+    """Raise SolaError for names of subsets, videos or classes that a tool would misread."""
     for subset in subsets:
         data.subset(subset)
     others = {record.subset for record in data.annotations.videos.values()} if data.annotations else set()
     for subset in subsets:
         for other in sorted(others - {subset}):
             if other.lower() == subset.lower():
-                raise SolaError(f"subsets {subset!r} and {other!r} are one to ActionFormer; rename one")
+                raise SolaError(f"subsets {subset!r} and {other!r} are the same to ActionFormer; rename one")
     for video in data.videos:
         if Path(video.id).name != video.id:
             raise SolaError(f"video {video.id!r}: cannot be the name of a file; expected an id without slashes")
@@ -140,7 +132,7 @@ def _check_names(data: Dataset, *subsets: str) -> None:
 
 
 def _check_subsets(videos: Sequence[Video], *subsets: str) -> None:
-    """Raise SolaError when nothing of a subset is left to write."""
+    """Raise SolaError if no video of a subset is left."""
     for subset in subsets:
         if not any(video.subset == subset for video in videos):
             raise SolaError(
@@ -152,11 +144,14 @@ def _check_subsets(videos: Sequence[Video], *subsets: str) -> None:
 def _write_features(
     data: Dataset, folder: Path, skipped: dict[str, str] | None, progress: Callable[[int, int], None]
 ) -> tuple[Video, ...]:
-    """Write the arrays of all videos and their manifest; return the videos that were written."""
+    """Write arrays and manifest, and return the videos that were written."""
     folder.mkdir()
     written = []
     for done, (video, array) in enumerate(data.items(skipped), 1):
-        np.save(folder / f"{video.id}.npy", _single(video.id, array))
+        single = to_dtype(
+            array, np.dtype(np.float32), what=f"video {video.id!r}: a value", cure="scale the features down"
+        )
+        np.save(folder / f"{video.id}.npy", np.ascontiguousarray(single))
         written.append(video)
         progress(done, len(data))
     features = data.features
@@ -164,19 +159,8 @@ def _write_features(
     return tuple(written)
 
 
-def _single(video: str, array: np.ndarray) -> np.ndarray:
-    """Return an array as float32, one row a snippet in memory."""
-    with np.errstate(over="ignore"):
-        single = np.ascontiguousarray(array, np.float32)
-    if not np.isfinite(single).all():
-        raise SolaError(
-            f"video {video!r}: a value does not fit float32, which both tools read; scale the features down"
-        )
-    return single
-
-
 def _classes(names: tuple[str, ...], videos: Sequence[Video]) -> tuple[str, ...]:
-    """Return the classes that occur: ActionFormer counts them in the file and compares."""
+    """Return the classes that occur, since ActionFormer compares their number with the file."""
     labels = np.unique(np.concatenate([video.segments.label for video in videos]))
     if not len(labels):
         raise SolaError("the videos that have features have no instance; expected annotated ones")
@@ -184,7 +168,7 @@ def _classes(names: tuple[str, ...], videos: Sequence[Video]) -> tuple[str, ...]
 
 
 def _entry(video: Video, fps: float, names: tuple[str, ...], classes: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return one video as it stands in annotations.json."""
+    """Return the entry of a video in annotations.json."""
     segments, grid = video.segments, video.grid
     duration = video.duration
     if duration is None:

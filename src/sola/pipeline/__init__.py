@@ -1,1 +1,1 @@
-"""Bulk work over many machines: folders here or in an object store, and Ray Data to go over their videos."""
+"""Per-video jobs (extract, transform, detect), run by threads or on a Ray cluster."""

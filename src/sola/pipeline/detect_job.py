@@ -1,9 +1,9 @@
-"""Features × trained detector → detections."""
+"""`sola detect` on features: a trained detector to detections."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,10 +18,10 @@ from sola.data.class_scores import VideoScores
 from sola.data.dataset import Dataset, Video
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.segments import Segments
-from sola.detectors.detect import VIDEOS_AT_A_TIME, detect, name_proposals
+from sola.detectors.detect import VIDEOS_AT_A_TIME, name_proposals, propose
 from sola.detectors.trained import CONFIG, WEIGHTS, TrainedDetector
 from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, Threads, no_progress, run_job
-from sola.pipeline.stored_features import Data, StoredDataset, sources_of, state_of
+from sola.pipeline.stored_features import Data, StoredDataset
 from sola.video.errors import BadVideo
 
 Columns = list[list[float]]
@@ -30,31 +30,29 @@ Columns = list[list[float]]
 
 @dataclass(frozen=True)
 class Found:
-    """What a detector finds, by the videos' ids in the annotations (in the features, without annotations)."""
+    """Results by video, with ids of the annotations (of the features, without annotations)."""
 
     detections: dict[str, Segments]
-    """With classes, best first, in seconds."""
+    """Detections with classes, best first (seconds)."""
     proposals: dict[str, Segments]
-    """Without classes (label 0); the detections, for a detector that predicts classes."""
+    """Proposals of label 0 (seconds); the detections, for a detector that predicts classes."""
     skipped: dict[str, str]
-    """Why videos were skipped, by id."""
+    """Reasons for skipped videos."""
     durations: dict[str, float] = field(default_factory=dict)
-    """Length of each video in seconds, where the videos themselves were read."""
+    """Durations (seconds), if the input was videos."""
 
 
 class DetectJob:
-    """Detects actions in videos, and keeps them in the journal of a workspace.
-
-    Videos go through a detector in groups, of which the journal has a row each, under its first video.
+    """Detects actions in groups of videos; the journal of a workspace has a row for each, under its first video.
 
     Args:
         detector: a trained detector.
-        data: the videos, with features of the kind that it was trained on.
+        data: videos with features of the kind that it was trained on.
         workspace: a folder for the journal.
-        scores: of an external classifier, for proposals without classes.
-        combine: how the scores of a proposal and its class are combined.
-        device: where the detector runs.
-        group: videos that go through the detector together.
+        scores: class scores of an external classifier, for proposals without classes.
+        combine: combination of the scores of a proposal and its class.
+        device: device of the detector.
+        group: videos in a batch of the detector.
     """
 
     def __init__(
@@ -80,7 +78,7 @@ class DetectJob:
         description = {
             "command": "sola detect",
             "detector": _fingerprint(detector),
-            "features": [source.location for source in sources_of(data.features)],
+            "features": data.features.locations,
             "videos": _digest([self._feature_ids, timing]),
             "scores": _digest(None if scores is None else [scores.videos, scores.classes, scores.scores.tolist()]),
             "combine": combine,
@@ -89,26 +87,27 @@ class DetectJob:
         self.folder = JobFolder.open(workspace, description, overwrite=True)
 
     def pending(self) -> list[str]:
-        """Return the first video of each group that is not done, or whose files have changed."""
+        """Return the first video of each group that is not finished, or whose files have changed."""
         return [first for first in self.videos if self.folder.rows.get(first, {}).get("read") != self._state(first)]
 
     def setup(self) -> None:
-        """Load nothing: the detector comes with the job."""
+        """Do nothing: the detector is part of the job."""
 
     def run(self, video: str, report: Report) -> Row:
         """Detect actions in the group that begins with `video`."""
+        source, group = self._data, self._groups[video]
         try:
-            with self._opened(self._groups[video]) as data:
+            with nullcontext(source.only(group)) if isinstance(source, Dataset) else source.fetched(video) as data:
                 found, skipped = self._detected(data)
         except SolaError as error:
-            raise BadVideo(str(error)) if isinstance(self._data, StoredDataset) else error from None
+            raise BadVideo(str(error)) if isinstance(source, StoredDataset) else error from None
         return {"video": video, "read": self._state(video), "found": found, "skipped": skipped}
 
     def finish(self) -> None:
-        """Write nothing: what is found is in the journal."""
+        """Do nothing: the results are in the journal."""
 
     def found(self, skipped: Mapping[str, str]) -> Found:
-        """Return what was found in all videos, in the order of the data; `skipped` is the result of `run_job`.
+        """Return the results of all videos, in the order of the data; `skipped` is the result of `run_job`.
 
         Raises SolaError if no video is left.
         """
@@ -125,19 +124,11 @@ class DetectJob:
             left_out,
         )
 
-    @contextmanager
-    def _opened(self, ids: list[str]) -> Iterator[Dataset]:
-        if isinstance(self._data, Dataset):
-            yield self._data.only(ids)
-            return
-        with self._data.fetched(*ids) as data:
-            yield data
-
     def _detected(self, data: Dataset) -> tuple[dict[str, list[Columns]], dict[str, str]]:
-        """Return proposals and detections by video, and why videos were skipped, by id in the features."""
+        """Return proposals and detections by video, and reasons for skipped videos by id in the features."""
         bad: dict[str, str] = {}
         try:
-            proposals = detect(self._detector, data, device=self._device, skipped=bad)
+            proposals = propose(self._detector, data, device=self._device, skipped=bad)
         except SolaError:
             if not data.features.skip_bad or len(bad) < len(data):
                 raise
@@ -148,7 +139,7 @@ class DetectJob:
         return {video: [_columns(proposals[video]), _columns(named[video])] for video in proposals}, bad
 
     def _state(self, first: str) -> list[list[list[int]]]:
-        return [state_of(self._data.features, self._feature_ids[video]) for video in self._groups[first]]
+        return [self._data.features.state(self._feature_ids[video]) for video in self._groups[first]]
 
 
 def find_actions(

@@ -1,10 +1,10 @@
-"""Per-video jobs, and what runs them: threads of this process, or the workers of a Ray cluster."""
+"""Per-video jobs, and their executors: threads of this process, or the workers of a Ray cluster."""
 
 import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from sola.data.journal import JobFolder, Report, Row
 from sola.video.errors import BadVideo
 
 INTERRUPTIBLE = 0.2
-"""Seconds after which an interrupt is noticed at the latest."""
+"""Longest time until an interrupt is noticed (seconds)."""
 
 Progress = Callable[[float, int, int], None]
-"""Called with videos done (with the share of those under way), videos in all, and snippets written."""
+"""Called with the videos done (with fractions of those in progress), the total, and the snippets written."""
 
 
 def no_progress(done: float, total: int, snippets: int) -> None:
@@ -28,62 +28,48 @@ def no_progress(done: float, total: int, snippets: int) -> None:
 
 @runtime_checkable
 class VideoJob(Protocol):
-    """Work that is done video by video into a folder, with a row of the folder's journal for each.
+    """Writes videos one by one into a folder, with a row in the folder's journal for each.
 
     Ray pickles a job and runs `setup` once in each worker; a video may run twice and must give the same result.
     """
 
     @property
     def folder(self) -> JobFolder:
-        """What is written."""
-        ...
+        """The folder that is written."""
 
     @property
     def videos(self) -> Collection[str]:
-        """All videos of the job by id, whether written or not."""
-        ...
+        """Ids of all videos."""
 
     def pending(self) -> list[str]:
-        """Return the videos that are not written yet."""
-        ...
+        """Return the ids of the videos that are not written yet."""
 
     def setup(self) -> None:
         """Load the encoder, module or detector; called once in each worker."""
-        ...
 
     def run(self, video: str, report: Report) -> Row:
         """Write one video and return its row of the journal. Raises BadVideo if `skip_bad` may leave it out."""
-        ...
 
     def finish(self) -> None:
         """Write what belongs to the whole folder, such as a manifest."""
-        ...
 
 
 @runtime_checkable
 class Executor(Protocol):
-    """What runs jobs."""
+    """Runs jobs."""
 
     def run(self, job: VideoJob, videos: Sequence[str], tally: "Tally") -> None:
-        """Run a job on videos; `tally` takes the rows. The first error that `tally` raises ends all."""
-        ...
+        """Run a job on videos and pass the rows to `tally`, whose first error stops the work."""
 
 
 def run_job(
     job: VideoJob, executor: Executor, *, skip_bad: bool = False, progress: Progress = no_progress
 ) -> dict[str, str]:
-    """Run a job on all videos that are pending, and return why videos were skipped, by id.
+    """Run a job on all pending videos, and return the reasons for skipped videos by id.
 
-    A job that was stopped, at any moment, continues when it is run again; one that is finished has nothing to do.
+    A job that was stopped continues when it is run again. With `skip_bad`, videos that cannot be read are skipped.
 
-    Args:
-        job: what is done with each video.
-        executor: `Threads` or `Ray`.
-        skip_bad: skip videos that cannot be read, instead of raising the first one's error.
-        progress: called as videos advance.
-
-    Raises:
-        SolaError: for a bad video, if no video is left, or for any other failure of the job.
+    Raises SolaError for a bad video, if no video is left, or for any other failure of the job.
     """
     pending, folder = job.pending(), job.folder
     if folder.finished and not pending:
@@ -100,15 +86,15 @@ def run_job(
 
 
 class Left(Exception):  # noqa: N818 (no error)
-    """The work is being stopped: another video failed, or the user interrupted."""
+    """The work stops: another video failed, or the user interrupted."""
 
 
 class Tally:
-    """Takes the rows of a job from any thread: appends them to the journal, and reports progress."""
+    """Appends rows to the journal of a job and reports progress; thread-safe."""
 
     def __init__(self, folder: JobFolder, done: int, total: int, skip_bad: bool, progress: Progress) -> None:
         self.left = False
-        """Whether the work is being stopped."""
+        """Whether the work stops."""
         self.skipped: dict[str, str] = {}
         self._folder, self._done, self._total = folder, done, total
         self._skip_bad, self._progress = skip_bad, progress
@@ -118,7 +104,7 @@ class Tally:
         self._progress(done, total, 0)
 
     def report(self, video: str, share: float | None, snippets: int) -> None:
-        """Note how far a video is. Raises Left when the work is being stopped."""
+        """Report the share of a video that is done. Raises Left if the work stops."""
         if self.left:
             raise Left
         with self._lock:
@@ -129,23 +115,19 @@ class Tally:
                 self._progress(self._done + sum(self._shares.values()), self._total, self._snippets)
 
     def done(self, video: str, row: Row) -> None:
-        """Note that a video is written."""
+        """Record the row of a video."""
         self._folder.append(row)
-        self._finish(video)
-
-    def bad(self, video: str, error: BadVideo) -> None:
-        """Note that a video is skipped; raises its error without `skip_bad`."""
-        if not self._skip_bad:
-            raise error
-        self.skipped[video] = str(error)
-        self._folder.append({"video": video, "skipped": str(error)})
-        self._finish(video)
-
-    def _finish(self, video: str) -> None:
         with self._lock:
             self._shares.pop(video, None)
             self._done += 1
             self._progress(self._done + sum(self._shares.values()), self._total, self._snippets)
+
+    def bad(self, video: str, error: BadVideo) -> None:
+        """Record a video that is skipped; raises its error without `skip_bad`."""
+        if not self._skip_bad:
+            raise error
+        self.skipped[video] = str(error)
+        self.done(video, {"video": video, "skipped": str(error)})
 
 
 @dataclass(frozen=True)
@@ -159,7 +141,7 @@ class Threads:
         at_least(1, jobs=self.count)
 
     def run(self, job: VideoJob, videos: Sequence[str], tally: Tally) -> None:
-        """Run a job on videos; the first error or an interrupt ends all of them soon."""
+        """Run a job on videos; the first error or an interrupt stops all of them soon."""
         job.setup()
 
         def work(video: str) -> None:
@@ -177,10 +159,9 @@ class Threads:
 
         with ThreadPoolExecutor(max_workers=self.count) as pool:
             futures: list[Future[None]] = [pool.submit(work, video) for video in videos]
+            done, pending = set[Future[None]](), set(futures)
             try:
-                done: set[Future[None]] = set()
-                pending = set(futures)
-                # with a timeout: an interrupt that reaches another thread does not wake one that waits for a lock
+                # with a timeout, since an interrupt does not wake a thread that waits for a lock
                 while pending and not any(future.exception() for future in done):
                     done, pending = wait(pending, timeout=INTERRUPTIBLE, return_when=FIRST_EXCEPTION)
             finally:
@@ -230,24 +211,22 @@ class Ray:
         with self._cluster(ray) as room:
             ray.data.DataContext.get_current().enable_progress_bars = False
             rows = ray.data.from_items([{"video": video} for video in videos], override_num_blocks=len(videos))
-            done = rows.map_batches(
-                _Worker,
+            done = rows.map(
+                _Worker,  # type: ignore[arg-type]  # typed for functions, but takes classes too
                 fn_constructor_args=(job, os.getcwd()),
-                batch_size=1,
                 compute=ray.data.ActorPoolStrategy(size=min(self.workers or room, len(videos))),
                 num_cpus=self.cpus,
                 num_gpus=self.gpus,
             )
             for result in done.iter_rows():
-                video, error = str(result["video"]), str(result["error"])
+                video, error = result["video"], result["error"]
                 if result["bad"]:
                     tally.bad(video, BadVideo(error))
                 elif error:
                     raise SolaError(error)
                 else:
                     row = json.loads(result["row"])
-                    with suppress(Left):
-                        tally.report(video, None, int(row.get("snippets", 0)))
+                    tally.report(video, None, int(row.get("snippets", 0)))
                     tally.done(video, row)
 
     @contextmanager
@@ -285,14 +264,9 @@ class _Worker:
         job.setup()
         self.job = job
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
-        results: dict[str, list[Any]] = {"video": [], "row": [], "error": [], "bad": []}
-        for video in map(str, batch["video"]):
-            row, error, bad = {}, "", False
-            try:
-                row = self.job.run(video, lambda share, snippets: None)
-            except SolaError as failure:
-                error, bad = str(failure), isinstance(failure, BadVideo)
-            for name, value in (("video", video), ("row", json.dumps(row)), ("error", error), ("bad", bad)):
-                results[name].append(value)
-        return results
+    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
+        result = {"video": item["video"], "row": "", "error": "", "bad": False}
+        try:
+            return result | {"row": json.dumps(self.job.run(item["video"], lambda share, snippets: None))}
+        except SolaError as error:
+            return result | {"error": str(error), "bad": isinstance(error, BadVideo)}

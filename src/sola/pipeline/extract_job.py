@@ -1,11 +1,12 @@
-"""Video files × encoder → a folder of features."""
+"""`sola extract`: video files to a folder of features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Unpack
 
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
-from sola.core.storage import Storage, StoredFile, is_remote
+from sola.core.storage import Storage, StoredFile
 from sola.data.features import FeatureSet
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.manifest import MANIFEST_NAME, Manifest
@@ -13,19 +14,11 @@ from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Progress, no_progre
 from sola.video.encoders.base import Encoder
 from sola.video.encoders.loading import load_encoder
 from sola.video.errors import BadVideo
-from sola.video.extraction import DType, Sampling, SharedEncoder, extract_video
-from sola.video.files import SUFFIXES, find_videos
-from sola.video.framing import Framing
+from sola.video.extraction import Sampling, SamplingOptions, SharedEncoder, extract_video
 
 
 class EncoderSource:
-    """An encoder by name, loaded once in each process that needs it.
-
-    Args:
-        name: as `load_encoder` takes it.
-        window: frames per snippet; None is the encoder's own.
-        device: where it runs.
-    """
+    """The arguments of `load_encoder`, which is called once in each process that needs the encoder."""
 
     def __init__(self, name: str, window: int | None = None, device: Device = "auto") -> None:
         self.name, self.window, self.device = name, window, device
@@ -46,15 +39,11 @@ class ExtractJob:
 
     Args:
         videos: files by id, local or in object stores.
-        encoder: an encoder, or how workers load it.
-        out: a folder, new or from an extraction with the same settings.
-        fps: frames per second that the encoder is shown; None is the encoder's own, as for all that follow.
-        stride: frames from one snippet to the next.
-        framing: how frames are scaled and cut.
-        dtype: of the stored features.
-        batch: windows encoded at once; None is as many as make 64 frames.
-        source: the name that `load_encoder` knows an encoder object by, if that is not its own.
+        encoder: an encoder, or its source for workers to load.
+        out: a folder, new or of an extraction with the same settings.
+        source: the name of an encoder object for `load_encoder`, if it is not the encoder's own.
         overwrite: replace features of other settings.
+        options: see `SamplingOptions`.
 
     Raises:
         SolaError: if a setting is out of range, a video does not exist, or `out` holds something else.
@@ -66,30 +55,22 @@ class ExtractJob:
         encoder: Encoder | EncoderSource,
         out: Path | str | Storage,
         *,
-        fps: float | None = None,
-        stride: int | None = None,
-        framing: Framing | None = None,
-        dtype: DType = "float16",
-        batch: int | None = None,
         source: str | None = None,
         overwrite: bool = False,
+        **options: Unpack[SamplingOptions],
     ) -> None:
         self.videos = {
             video: file if isinstance(file, StoredFile) else StoredFile.of(file) for video, file in videos.items()
         }
         self._encoder = encoder
         loaded = encoder.load() if isinstance(encoder, EncoderSource) else encoder
-        self._shared: SharedEncoder | None = SharedEncoder(loaded)
-        self._sampling = Sampling.resolve(loaded, fps=fps, stride=stride, framing=framing, dtype=dtype, batch=batch)
+        self._sampling = Sampling.resolve(loaded, options)
         name = encoder.name if isinstance(encoder, EncoderSource) or source is None else source
         self.manifest = self._sampling.manifest(loaded, name)
         self.folder = JobFolder.open(out, _description(self.manifest), overwrite=overwrite)
 
-    def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"_shared": None}  # each worker loads its own
-
     def pending(self) -> list[str]:
-        """Return the videos whose features are not there, or were extracted from another file."""
+        """Return the videos whose features are missing, or were extracted from another file."""
         there = set(self.folder.storage.names())
         rows = self.folder.rows
         return [
@@ -101,20 +82,18 @@ class ExtractJob:
 
     def setup(self) -> None:
         """Load the encoder."""
-        if self._shared is None:
-            encoder = self._encoder
-            self._shared = SharedEncoder(encoder.load() if isinstance(encoder, EncoderSource) else encoder)
+        encoder = self._encoder
+        self._shared = SharedEncoder(encoder.load() if isinstance(encoder, EncoderSource) else encoder)
 
     def run(self, video: str, report: Report) -> Row:
         """Extract one video."""
-        assert self._shared is not None
         file, name, out = self.videos[video], f"{video}.npy", self.folder.storage
         try:
-            with file.fetched() as path, out.writing(name) as aside:
-                counts = extract_video(path, aside, self._shared, self._sampling, report)
+            with file.folder.fetched(file.name) as folder, out.writing(name) as aside:
+                counts = extract_video(folder / file.name, aside, self._shared, self._sampling, report)
         except SolaError as error:
             if isinstance(error, BadVideo):
-                out.remove(name)  # the features of what the file was before
+                out.remove(name)  # the features of an earlier file
             text = str(error)
             raise type(error)(text if file.location in text else f"{file.location}: {text}") from None
         size, changed = file.state
@@ -122,82 +101,37 @@ class ExtractJob:
 
     def finish(self) -> None:
         """Write the manifest."""
-        if not self.folder.storage.has(MANIFEST_NAME):
+        if MANIFEST_NAME not in self.folder.storage.names():
             self.folder.storage.write_json(MANIFEST_NAME, self.manifest.to_json())
 
 
 def extract(
-    videos: Mapping[str, Path],
+    videos: Mapping[str, Path | StoredFile],
     encoder: Encoder | EncoderSource,
     out: Path | str,
     *,
-    fps: float | None = None,
-    stride: int | None = None,
-    framing: Framing | None = None,
-    dtype: DType = "float16",
-    batch: int | None = None,
     source: str | None = None,
+    overwrite: bool = False,
     executor: Executor = TWO_AT_A_TIME,
     skip_bad: bool = False,
-    overwrite: bool = False,
     progress: Progress = no_progress,
+    **options: Unpack[SamplingOptions],
 ) -> FeatureSet:
     """Write the features of each video to `out/<id>.npy` [snippets, channels], with a manifest, and return them.
 
     Videos that are there, from the same file and with the same settings, are kept: an extraction that was stopped
-    continues, and one with more videos adds them. Several videos are decoded while others are encoded, in constant
-    memory. The arguments are those of `ExtractJob` and `run_job`.
+    continues, and one with more videos adds them. Memory is constant. The arguments are those of `ExtractJob` and
+    `run_job`.
 
     Raises SolaError as these do.
     """
-    job = ExtractJob(
-        videos,
-        encoder,
-        out,
-        fps=fps,
-        stride=stride,
-        framing=framing,
-        dtype=dtype,
-        batch=batch,
-        source=source,
-        overwrite=overwrite,
-    )
+    job = ExtractJob(videos, encoder, out, source=source, overwrite=overwrite, **options)
     skipped = run_job(job, executor, skip_bad=skip_bad, progress=progress)
     return FeatureSet.open(out).only(video for video in videos if video not in skipped)
 
 
-def find_stored_videos(sources: Sequence[Path | str]) -> dict[str, StoredFile]:
-    """Return what `find_videos` returns, from object stores too: video files by id, in order of id.
-
-    Raises SolaError for a source that does not exist, a folder without videos, or two files of one id.
-    """
-    local = [Path(source) for source in sources if not is_remote(source)]
-    paths = find_videos(local) if local or not sources else {}
-    found = {video: StoredFile.of(path) for video, path in paths.items()}
-    for source in filter(is_remote, sources):
-        for file in _videos_inside(Storage.of(source)):
-            other = found.setdefault(Path(file.name).stem, file)
-            if other.location != file.location:
-                raise SolaError(
-                    f"{file.location}: would be video {Path(file.name).stem!r}, and so would {other.location}; "
-                    "rename one of them"
-                )
-    return dict(sorted(found.items()))
-
-
-def _videos_inside(source: Storage) -> list[StoredFile]:
-    """Return the videos in a folder of an object store, or the file itself."""
-    found = [file for file in source.files(recursive=True) if Path(file.name).suffix.lower() in SUFFIXES]
-    if not found:
-        folder, _, name = source.location.rpartition("/")
-        found = [file for file in Storage.of(folder).files() if file.name == name]
-    if not found:
-        raise SolaError(f"{source}: holds no videos ({' '.join(sorted(SUFFIXES))}), and is none")
-    return found
-
-
 def _description(manifest: Manifest) -> Row:
-    """Return the settings that features depend on: not where the encoder was, nor the versions of libraries."""
+    """Return the settings that features depend on, without the location of the encoder and versions of libraries."""
     extraction = {
         key: value for key, value in (manifest.extraction or {}).items() if key not in ("encoder", "made_with")
     }

@@ -1,4 +1,4 @@
-"""Video files × trained detector → detections, through the chain that the detector stands on."""
+"""Detections in video files, with the encoder and modules that the features of a detector came from."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,56 +10,52 @@ from typing import Any
 from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage, StoredFile
-from sola.data.dataset import Dataset
-from sola.data.features import FeatureSet
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import Found, find_actions
 from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Threads, run_job
 from sola.pipeline.extract_job import EncoderSource, ExtractJob
-from sola.pipeline.stored_features import Features, StoredDataset, open_features
+from sola.pipeline.stored_features import match_features, open_features
 from sola.pipeline.transform_job import transform_job
-from sola.softlanding.network import SoLa
-from sola.softlanding.transform import describe
+from sola.softlanding.trained import TrainedModule
 from sola.video.encoders.loading import is_own
 from sola.video.framing import Framing
 
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """All that lies between a video file and its detections."""
+    """Encoder, modules and detector: everything from a video file to its detections."""
 
     encoder: EncoderSource
-    modules: tuple[SoLa, ...]
-    """The SoLa modules, in the order in which the features go through them."""
+    modules: tuple[TrainedModule, ...]
+    """In the order in which features go through them."""
     detector: TrainedDetector
 
 
 def rebuild_chain(
     detector: TrainedDetector, device: Device = "auto", *, encoder: str | None = None, modules: Sequence[Path] = ()
 ) -> Chain:
-    """Return the chain that a detector stands on, rebuilt from what the manifest of its features says.
+    """Rebuild the chain of a detector from the manifest of its features.
 
     Args:
-        detector: trained on features of `sola extract`, as they were or through SoLa modules.
-        device: where the encoder runs.
-        encoder: the encoder, where it is not to be had under the name it had; the same by its identity.
-        modules: runs of `sola train` to look for the modules in, where they are no longer where they were.
+        detector: trained on features of `sola extract`, possibly transformed by SoLa modules.
+        device: device of the encoder.
+        encoder: another name of the same encoder, if it has moved.
+        modules: runs of `sola train` with the modules, if they have moved.
 
-    Raises SolaError saying what is missing: the features were not extracted from video by `sola`, are several sets
-    joined, or an encoder or module is not to be found or is another one.
+    Raises SolaError if the features were not extracted by `sola` or are several sets joined, or if an encoder or module
+    is missing or differs.
     """
     manifest = detector.manifest
     if manifest.extraction is None:
         raise SolaError(
             f"the detector was trained on features (encoder {manifest.encoder or 'unknown'}) that `sola extract` did "
-            "not make, so nothing says how a video becomes such features; extract them your way, then use "
-            "`sola detect`"
+            "not make; extract features of the videos yourself, then run `sola detect` on them"
         )
     recorded = str(manifest.extraction.get("encoder"))
     if encoder is None and is_own(recorded):
         raise SolaError(
-            f"the detector's features come from an encoder of somebody's own, {recorded}, and a file does not get to "
-            f"say what code is run; if you trust it, name it with --encoder {recorded}"
+            f"the features of the detector come from a custom encoder, {recorded}, which is not run because a file "
+            f"names it; if you trust it, pass --encoder {recorded}"
         )
     source = encoder or recorded
     chosen = EncoderSource(source, None if manifest.window is None else int(manifest.window), device)
@@ -78,10 +74,10 @@ def rebuild_chain(
     return Chain(chosen, found, detector)
 
 
-def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Iterator[SoLa]:
-    """Yield the modules that features went through, first to last, from `runs` or where they were.
+def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Iterator[TrainedModule]:
+    """Yield the modules of a manifest, first to last, from `runs` or their recorded folders.
 
-    Raises SolaError naming the one that is not to be found.
+    Raises SolaError naming the one that is missing.
     """
     if sola is None:
         return
@@ -91,13 +87,13 @@ def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Itera
     was = sola.get("run")
     for place in [*runs, *([Path(was)] if isinstance(was, str) else [])]:
         if place.is_dir():
-            module = SoLa.from_pretrained(place)
-            if describe(module)["fingerprint"] == fingerprint:
+            module = TrainedModule.load(place)
+            if module.fingerprint == fingerprint:
                 yield module
                 return
     raise SolaError(
         f"the SoLa module {str(fingerprint)[:12]} that the detector's features went through is not in "
-        f"{was or 'any known place'}{' nor in those named' if runs else ''}; name its run with --sola RUN"
+        f"{was or 'any known place'}{' nor in those named' if runs else ''}; name its run with --modules RUN"
     )
 
 
@@ -119,15 +115,15 @@ def predict(
 
     Args:
         videos: files by id.
-        chain: what lies between a video and its detections.
+        chain: see `rebuild_chain`.
         workspace: a folder for the features and the journal.
         batch: windows encoded at once; None is as many as make 64 frames.
         skip_bad: skip videos that cannot be decoded.
-        device: where modules and detector run.
+        device: device of modules and detector.
         executor: `Threads` or `Ray`.
-        progress: called with the name of the step, then as `run_job` calls it.
+        progress: called with the name of the step, and the arguments of `Progress`.
 
-    Raises SolaError as these do.
+    Raises SolaError as the jobs do.
     """
     manifest, place = chain.detector.manifest, Storage.of(workspace)
     assert manifest.extraction is not None
@@ -144,16 +140,16 @@ def predict(
     )
     skipped = run_job(extraction, executor, skip_bad=skip_bad, progress=partial(progress, "extract"))
     good = [video for video in extraction.videos if video not in skipped]
-    features = _only(place / "features", good)
+    features = open_features([(place / "features").location]).only(good)
     others = Threads() if isinstance(executor, Threads) else executor  # one video already uses all cores
     for number, module in enumerate(chain.modules):
         out = place / f"transformed-{number}"
         job = transform_job(module, features, out, device=device, overwrite=True)
         run_job(job, others, progress=partial(progress, "transform"))
-        features = _only(out, good)
+        features = open_features([out.location]).only(good)
     found = find_actions(
         chain.detector,
-        Dataset.open(features) if isinstance(features, FeatureSet) else StoredDataset.match(features),
+        match_features(features),
         place / "detections",
         device=device,
         executor=others,
@@ -161,11 +157,3 @@ def predict(
     )
     durations = {video: float(extraction.folder.rows[video]["seconds"]) for video in good}
     return dataclasses.replace(found, skipped={**skipped, **found.skipped}, durations=durations)
-
-
-def _only(folder: Storage, videos: Sequence[str]) -> Features:
-    """Open these videos of a folder of the workspace."""
-    features = open_features([folder.location])
-    if isinstance(features, FeatureSet):
-        return features.only(videos)
-    return dataclasses.replace(features, files=({video: features.files[0][video] for video in videos},))

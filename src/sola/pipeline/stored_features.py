@@ -1,7 +1,7 @@
 """Features in object stores, of which one video at a time is fetched."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.formats import FORMATS
 from sola.data.ids import match_videos
-from sola.data.journal import must_be_finished
+from sola.data.journal import check_finished
 from sola.data.manifest import MANIFEST_NAME
 
 ARCHIVE = ".h5"
@@ -32,14 +32,12 @@ class StoredFeatures:
     channels_first: bool = False
     timing: Mapping[str, float] = field(default_factory=dict)
     """fps, stride, window and offset, where the manifests lack them."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Always empty: no file is read before its video is processed."""
 
     @classmethod
     def of(
-        cls,
-        locations: Sequence[Path | str],
-        *,
-        channels_first: bool = False,
-        timing: Mapping[str, float] | None = None,
+        cls, locations: Sequence[Path | str], *, channels_first: bool = False, timing: Mapping[str, float] | None = None
     ) -> "StoredFeatures":
         """List the sources.
 
@@ -50,7 +48,7 @@ class StoredFeatures:
         for source in sources:
             listed = source.files()
             names = [file.name for file in listed]
-            must_be_finished(source, names)
+            check_finished(source, names)
             found = {Path(file.name).stem: file for file in listed if Path(file.name).suffix in FORMATS}
             if any(Path(name).suffix == ARCHIVE for name in (source.location, *names)):
                 raise SolaError(f"{source}: an .h5 archive is one file; expected a file for each video")
@@ -66,13 +64,20 @@ class StoredFeatures:
                 )
         return cls(sources, tuple(files), tuple(manifests), channels_first, timing or {})
 
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Always empty: no file is read before its video is worked on."""
+    @property
+    def locations(self) -> list[str]:
+        """Paths and URLs of the sources."""
+        return [source.location for source in self.sources]
 
     @property
     def videos(self) -> tuple[str, ...]:
         """Sorted ids."""
         return tuple(sorted(self.files[0]))
+
+    def only(self, videos: Iterable[str]) -> "StoredFeatures":
+        """Return the features of these videos."""
+        chosen = set(videos)
+        return replace(self, files=tuple({v: f for v, f in files.items() if v in chosen} for files in self.files))
 
     def state(self, video: str) -> list[list[int]]:
         """Return size and time of change of a video's file in each source."""
@@ -99,7 +104,7 @@ class StoredFeatures:
                 folders[str(folder)] = source.location
             with renaming_errors(folders):
                 features = FeatureSet.open([Path(folder) for folder in folders], channels_first=self.channels_first)
-                yield features.with_manifest(features.manifest.filled(self.timing))
+                yield features.with_timing(self.timing)
 
 
 Features = FeatureSet | StoredFeatures
@@ -123,25 +128,13 @@ class StoredDataset:
     videos: tuple[StoredVideo, ...]
     id_prefix: str | None = None
 
-    @classmethod
-    def match(
-        cls, features: StoredFeatures, annotations: Annotations | None = None, *, id_prefix: str | None = None
-    ) -> "StoredDataset":
-        """Match features and annotations by video id. Raises SolaError if no video has both."""
-        if annotations is None:
-            return cls(features, None, tuple(StoredVideo(video, video) for video in features.videos))
-        match = match_videos(features.videos, annotations.videos, id_prefix)
-        return cls(
-            features, annotations, tuple(StoredVideo(theirs, ours) for ours, theirs in match.videos.items()), id_prefix
-        )
-
     @contextmanager
     def fetched(self, video: str) -> Iterator[Dataset]:
         """Yield a data set of one video. Raises SolaError if its file is bad."""
         annotations = self.annotations
         if annotations is not None:
             annotations = replace(annotations, videos={video: annotations.videos[video]})
-        feature_id = next(one.feature_id for one in self.videos if one.id == video)
+        feature_id = next(each.feature_id for each in self.videos if each.id == video)
         with self.features.fetched(feature_id) as features:
             yield Dataset.open(features, annotations, id_prefix=self.id_prefix)
 
@@ -149,20 +142,15 @@ class StoredDataset:
 Data = Dataset | StoredDataset
 
 
-def open_data(
-    locations: Sequence[Path | str],
-    annotations: Annotations | None,
-    *,
-    id_prefix: str | None = None,
-    timing: Mapping[str, float] | None = None,
-    skip_bad: bool = False,
-    channels_first: bool = False,
-) -> Data:
-    """Open features wherever they are, and match them with annotations. Raises SolaError as `Dataset.open` does."""
-    features = open_features(locations, channels_first=channels_first, skip_bad=skip_bad, timing=timing)
-    if isinstance(features, StoredFeatures):
-        return StoredDataset.match(features, annotations, id_prefix=id_prefix)
-    return Dataset.open(features, annotations, id_prefix=id_prefix)
+def match_features(features: Features, annotations: Annotations | None = None, *, id_prefix: str | None = None) -> Data:
+    """Match features and annotations by video id. Raises SolaError as `Dataset.open` does."""
+    if isinstance(features, FeatureSet):
+        return Dataset.open(features, annotations, id_prefix=id_prefix)
+    ids = {video: video for video in features.videos}
+    if annotations is not None:
+        ids = dict(match_videos(features.videos, annotations.videos, id_prefix).videos)
+    videos = tuple(StoredVideo(id_, feature_id) for feature_id, id_ in ids.items())
+    return StoredDataset(features, annotations, videos, id_prefix)
 
 
 def open_features(
@@ -176,28 +164,4 @@ def open_features(
     if any(map(is_remote, locations)):
         return StoredFeatures.of(locations, channels_first=channels_first, timing=timing)
     features = FeatureSet.open(list(locations), channels_first=channels_first, skip_bad=skip_bad)
-    return features.with_manifest(features.manifest.filled(timing or {}))
-
-
-@contextmanager
-def one_video(features: Features, video: str) -> Iterator[FeatureSet]:
-    """Yield a FeatureSet that has the video."""
-    if isinstance(features, FeatureSet):
-        yield features
-        return
-    with features.fetched(video) as fetched:
-        yield fetched
-
-
-def sources_of(features: Features) -> list[Storage]:
-    """Return the folders or archives that features are read from."""
-    if isinstance(features, StoredFeatures):
-        return list(features.sources)
-    return [Storage.of(stream.source) for stream in features.streams]
-
-
-def state_of(features: Features, video: str) -> list[list[int]]:
-    """Return size and time of change of the files of a video: another state is another file."""
-    if isinstance(features, StoredFeatures):
-        return features.state(video)
-    return [stream.state(video) for stream in features.streams]
+    return features.with_timing(timing or {})

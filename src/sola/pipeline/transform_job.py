@@ -1,4 +1,4 @@
-"""Features × SoLa → features, in the layout they came in."""
+"""`sola transform`: features through a SoLa module, in the layout of the input."""
 
 import dataclasses
 import os
@@ -13,14 +13,14 @@ from jaxtyping import Float
 from sola.core.device import Device, choose_device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
-from sola.data.feature_writer import write_like
 from sola.data.features import FeatureSet
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, no_progress, run_job
-from sola.pipeline.stored_features import ARCHIVE, Features, one_video, sources_of, state_of
-from sola.softlanding.network import CONFIG, WEIGHTS, SoLa
-from sola.softlanding.transform import describe, transform_array
+from sola.pipeline.stored_features import ARCHIVE, Features
+from sola.softlanding.network import SoLa
+from sola.softlanding.trained import CONFIG, WEIGHTS, TrainedModule
+from sola.softlanding.transform import transform_array
 from sola.video.errors import BadVideo
 
 Change = Callable[[Float[np.ndarray, "time channels"]], Float[np.ndarray, "time changed"]]
@@ -29,15 +29,15 @@ Change = Callable[[Float[np.ndarray, "time channels"]], Float[np.ndarray, "time 
 class RewriteJob:
     """Writes every video as `change` returns it, with the file names, format, orientation and dtype of the input.
 
-    An .h5 archive is written aside, and appears when it is complete.
+    An .h5 archive appears when it is complete.
 
     Args:
-        features: what is read; joined streams are written as one, in the layout of the first.
-        out: a folder, new or of the same work.
-        load: returns what changes the array of a video; called once in each worker.
-        manifest: the manifest of the result, from that of the input.
-        description: JSON that identifies the change.
-        overwrite: replace what `sola transform` wrote with another description.
+        features: the input; joined streams are written as one, in the layout of the first.
+        out: a folder, new or of the same job.
+        load: returns the function [time, channels] → [time, changed]; called once in each worker.
+        manifest: returns the manifest of the result for the input.
+        description: JSON that identifies the function.
+        overwrite: replace files that `sola transform` wrote with another description.
 
     Raises:
         SolaError: if `out` holds the features that are read, or something else.
@@ -55,75 +55,70 @@ class RewriteJob:
     ) -> None:
         self.features, self._load, self._manifest = features, load, manifest
         self.videos = features.videos
-        sources = sources_of(features)
-        if any(_inside(source, Storage.of(out)) for source in sources):
+        if any(_inside(Storage.of(location), Storage.of(out)) for location in features.locations):
             raise SolaError(f"{out}: holds the features that are read; choose another folder")
-        described = {"command": "sola transform", **description, "features": [source.location for source in sources]}
+        described = {"command": "sola transform", **description, "features": features.locations}
         if isinstance(features, FeatureSet):
             described |= {
                 key: getattr(features.manifest, key) for key in ("fps", "stride", "window", "offset", "layout")
             }
         self.folder = JobFolder.open(out, described, overwrite=overwrite)
-        self._change: Change | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        return vars(self) | {"_manifest": None}  # workers do not write it
 
     def pending(self) -> list[str]:
-        """Return the videos that are not there, or were written from another file."""
+        """Return the videos that are missing, or were written from another file."""
         there, rows = set(self.folder.storage.names()), self.folder.rows
         missing = [
             video
             for video in self.videos
             if self.features.file_name(video) not in there
-            or rows.get(video, {}).get("read") != state_of(self.features, video)
+            or rows.get(video, {}).get("read") != self.features.state(video)
         ]
         return list(self.videos) if missing and self._archive is not None else missing
 
     def setup(self) -> None:
-        """Load what changes the videos."""
+        """Load the function."""
         self._change = self._load()
 
     def run(self, video: str, report: Report) -> Row:
         """Write one video."""
-        assert self._change is not None
         out, name = self.folder.storage, self.features.file_name(video)
         with ExitStack() as stack:
             try:
-                features = stack.enter_context(one_video(self.features, video))
+                features = stack.enter_context(self.features.fetched(video))
                 array = features.read(video)
             except SolaError as error:
                 if self._archive is None:
-                    out.remove(name)  # what was written from an earlier file
+                    out.remove(name)  # written from an earlier file
                 raise BadVideo(str(error)) from None
             changed = self._change(array)
             if self._archive is not None:
-                write_like(features, video, changed, self._archive / video)
+                features.write_like(video, changed, self._archive / video)
             else:
                 with out.writing(name) as aside:
-                    write_like(features, video, changed, aside)
-        return {"video": video, "read": state_of(self.features, video), "snippets": len(array)}
+                    features.write_like(video, changed, aside)
+        return {"video": video, "read": self.features.state(video), "snippets": len(array)}
 
     def finish(self) -> None:
-        """Write the manifest, and let an archive appear."""
-        out = self.folder.storage
-        if isinstance(self.features, FeatureSet):
-            manifest = self._manifest(self.features)
-        else:
-            good = next(video for video in self.videos if "read" in self.folder.rows.get(video, {}))
-            with one_video(self.features, good) as features:
-                manifest = self._manifest(features)
-        out.write_json(MANIFEST_NAME, manifest.to_json())
+        """Write the manifest, and move an archive into place."""
+        good = next((video for video in self.videos if "read" in self.folder.rows.get(video, {})), self.videos[0])
+        with self.features.fetched(good) as features:
+            self.folder.storage.write_json(MANIFEST_NAME, self._manifest(features).to_json())
         if self._archive is not None:
             os.replace(self._archive, self._archive.with_name(self.features.file_name(self.videos[0])))
 
     @property
     def _archive(self) -> Path | None:
-        """Where an archive is written until it is complete; None for formats with a file for each video."""
+        """Temporary path of an archive; None for formats with a file for each video."""
         name = self.features.file_name(self.videos[0])
         place = self.folder.storage.local
         return place / f".{name}.tmp" if place is not None and Path(name).suffix == ARCHIVE else None
 
 
 def transform_job(
-    module: SoLa,
+    module: TrainedModule,
     features: Features,
     out: Path | str | Storage,
     *,
@@ -134,23 +129,23 @@ def transform_job(
 
     Raises SolaError if the widths differ, or as `RewriteJob` does.
     """
-    if isinstance(features, FeatureSet) and features.channels != module.channels:
+    network, described = module.network, module.describe()
+    if isinstance(features, FeatureSet) and features.channels != network.channels:
         raise SolaError(
-            f"the features have {features.channels} channels, the module was trained on {module.channels}; "
+            f"the features have {features.channels} channels, the module was trained on {network.channels}; "
             "transform the features that it was trained for"
         )
-    described = describe(module)
 
     def manifest(read: FeatureSet) -> Manifest:
         before = {} if read.manifest.sola is None else {"after": dict(read.manifest.sola)}
         return dataclasses.replace(read.manifest, dim=read.channels, sola={**described, **before})
 
-    load = partial(_through, module, device)
+    load = partial(_through, network, device)
     return RewriteJob(features, out, load, manifest, {"module": described["fingerprint"]}, overwrite=overwrite)
 
 
 def transform(
-    module: SoLa,
+    module: TrainedModule,
     features: FeatureSet,
     out: Path | str,
     *,
@@ -159,19 +154,19 @@ def transform(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> FeatureSet:
-    """Write every video of `features` through `module` to the folder `out`, and return what was written.
+    """Transform features [time, channels] into the folder `out`, and return the new features of the same shapes.
 
-    File names, format, orientation and dtype stay; the manifest is the input's, with the module added. A transform
-    that was stopped continues with the videos that are missing; one that is finished has nothing to do.
+    File names, format, orientation and dtype stay; the manifest is that of the input with the module added. A call
+    that was stopped continues with the missing videos.
 
     Args:
-        module: a trained module.
+        module: a module trained on features of this kind.
         features: per-video arrays [time, channels].
         out: a folder, new or of the same module and features.
-        device: where the module runs; None is where it is.
+        device: device of the module; None is its current one.
         executor: `Threads` or `Ray`.
-        overwrite: replace what was transformed by another module, or from other features.
-        progress: called as videos are written.
+        overwrite: replace features of another module or input.
+        progress: see `run_job`.
 
     Raises:
         SolaError: if `out` holds something else or cannot be written, or the features are bad or of another width.
@@ -181,24 +176,24 @@ def transform(
     return FeatureSet.open(out).only(video for video in features.videos if video not in skipped)
 
 
-def load_module(run: Path | str | Storage) -> SoLa:
+def load_module(run: Path | str | Storage) -> TrainedModule:
     """Load the module of a finished run, local or in an object store. Raises SolaError if there is none."""
     place = Storage.of(run)
     if place.local is not None and not place.local.is_dir():
         raise SolaError(f"{run}: no such folder; expected a finished run of `sola train`")
     with place.fetched(CONFIG, WEIGHTS) as folder:
-        module = SoLa.from_pretrained(folder)
-    if place.local is None:
-        module.origin = {**module.origin, "run": place.location}
-    return module
+        module = TrainedModule.load(folder)
+    if place.local is not None:
+        return module
+    return dataclasses.replace(module, provenance={**module.provenance, "run": place.location})
 
 
-def _through(module: SoLa, device: Device | None) -> Change:
-    return partial(transform_array, module if device is None else module.to(choose_device(device)))
+def _through(network: SoLa, device: Device | None) -> Change:
+    return partial(transform_array, network if device is None else network.to(choose_device(device)))
 
 
 def _inside(source: Storage, out: Storage) -> bool:
-    """Whether `source` is `out`, or lies in it."""
+    """Return whether `source` is `out` or inside it."""
     if source.local is not None and out.local is not None:
         return source.local.resolve().is_relative_to(out.local.resolve())
     return f"{source}/".startswith(f"{out}/")

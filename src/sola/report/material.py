@@ -13,7 +13,7 @@ from sola.data.detections import Detections, read_detections
 from sola.data.features import FeatureSet
 from sola.evaluation.similarity import Video
 from sola.report.sources import DETECTIONS, RAW, Study, TrainedRun
-from sola.softlanding.network import WEIGHTS, SoLa
+from sola.softlanding.trained import WEIGHTS, TrainedModule
 from sola.softlanding.transform import transform_array
 
 OpenFeatures = Callable[[Sequence[Path]], FeatureSet]
@@ -76,7 +76,7 @@ class Material:
             name = RAW if raw and RAW not in self.views else f"features of {run.name}"
             self.add_features(name, run.name, run.features, open_features)
             if run.kind == "module" and (run.folder / WEIGHTS).is_file():
-                through = partial(transform_array, SoLa.from_pretrained(run.folder))
+                through = partial(transform_array, TrainedModule.load(run.folder).network)
                 name = _free(f"after {run.name}", run.folder.parent.name, self.views)
                 self.views[name] = FeatureView(open_features(run.features), through)
         if run.kind == "detector":

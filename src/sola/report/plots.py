@@ -137,7 +137,7 @@ def curve_plot(panels: Sequence[Panel], columns: int = 2) -> Figure:
         styles = _line_styles(names)
         handles: dict[str, Any] = {}
         grid = figure.subplots(rows, columns, squeeze=False).flat
-        for axes, panel in zip(grid, panels, strict=False):
+        for panel, axes in zip(panels, grid, strict=False):
             for name, (xs, ys) in panel.lines.items():
                 marker = "o" if len(xs) < 10 else None
                 handles[name] = axes.plot(xs, ys, linewidth=1.6, marker=marker, markersize=3, **styles[name])[0]
@@ -151,7 +151,7 @@ def curve_plot(panels: Sequence[Panel], columns: int = 2) -> Figure:
             axes.grid(color=GRAY, alpha=0.2, linewidth=0.6)
             axes.set_title(panel.title)
             axes.set_xlabel(panel.x_label)
-        for axes in list(grid):
+        for axes in grid:  # those left over
             axes.set_axis_off()
         figure.legend(handles.values(), handles, loc="outside lower center", ncols=legend_columns)
     return figure

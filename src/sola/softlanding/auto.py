@@ -1,4 +1,4 @@
-"""Settings for a training, chosen from the features alone: no label is looked at."""
+"""Settings of a training, chosen from the features without labels."""
 
 import math
 from collections.abc import Mapping
@@ -13,31 +13,31 @@ from sola.softlanding.timescale import Timescale, measure
 from sola.softlanding.windows import window_length
 
 SNIPPETS, VALUES = 40_000, 2**25
-"""Snippets, and values of wide features, read in all: bounds time and memory."""
+"""Most snippets, and most values of wide features, that are read."""
 PIECE = 1024
-"""Longest piece read of a video."""
+"""Longest piece of a video (snippets)."""
 SHORTEST = 16
-"""Shorter videos tell nothing of time."""
+"""Shortest video that the time scale is measured on (snippets)."""
 REACH = 2.75
-"""Time scales that a window spans from its first to its last position."""
+"""Span of the positions of a window (time scales)."""
 WIDEST = 17
-"""Snippets of the widest moving average."""
+"""Longest moving average (snippets)."""
 PUBLISHED_STEP, PUBLISHED_K = 8, 16.0
-"""Table 4a, taken where the features give no reason for another."""
+"""Values of Table 4a, the defaults."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What to train with, and why."""
+    """Suggested settings, with reasons."""
 
     step: int
-    """s: snippets between two positions of a window."""
+    """Distance s between two positions of a window (snippets)."""
     k: float
     """K of the target."""
     center: bool
-    """Whether to remove each video's mean before the module."""
+    """Whether to subtract the mean of each video before the module."""
     smoothing: int
-    """Snippets of the moving average after the module, odd; 1 is none."""
+    """Length of the moving average after the module (snippets), odd; 1 is none."""
     reasons: Mapping[str, str]
     """One sentence each for "step", "k", "conditioning" (centering and scaling) and "smoothing"."""
 
@@ -45,24 +45,18 @@ class Suggestion:
 def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: int = 4) -> Suggestion:
     """Suggest step, K, centering and smoothing for features [time, channels] of untrimmed videos, without labels.
 
-    *Step*: windows of `positions` snippets span 2.75 times the time scale of the content, which is the geometric mean
-    of the scale at which the features jump and of the decorrelation time of the directions that jump (`timescale`).
-    Where nothing jumps it is the decorrelation time of slow directions; where nothing lasts, the published step. The
-    window fits into four videos of five. The 2.75 and
-    the formula were chosen on synthetic worlds, the default's first seeds among them, and on GTEA, with the lengths of
-    their annotated actions as judge: windows should span one to two mean actions. On fresh seeds of the default world
-    (120 videos) a fourfold change of the action length moved the step the same way in 24 of 24 cases; on its 80
-    training videos alone in 12 of 16, the rest mostly ties: the fewer the videos, the rougher the step.
+    - *Step*: a window of `positions` snippets spans 2.75 time scales of the content: the geometric mean of the scale at
+      which features jump and the decorrelation time of the directions that jump (see `timescale`). Without jumps, the
+      decorrelation time of slow directions; if nothing lasts, the published step. The window fits into four videos of
+      five.
+    - *K*: 16, unless the step is limited. λ = sigmoid(K / distance²) is halfway between 1 and ½ at √(K / ln 3)
+      positions, so four times the K has the effect of twice the step.
+    - *Centering*: if more than half of the energy of the snippets is in the mean of their video.
+    - *Smoothing*: the odd number next to the time scale, at most 17.
 
-    *K*: 16, unless the step could not be as called for. λ = sigmoid(K / distance²) is halfway between 1 and ½ at a
-    distance of √(K / ln 3) positions, 3.8 of 7 at K = 16; so four times the K does what twice the step would.
+    Deterministic given `seed`, independent of the scale of the features, and based on at most 40,000 snippets.
 
-    *Centering*: where more than half of the energy of a video's snippets is in their mean, for then cosines cannot fall
-    to what the target asks for. *Smoothing*: the odd number next to the time scale, 17 at most.
-
-    Deterministic given `seed`; unchanged when the features are multiplied by a constant; reads 40,000 snippets at most.
-
-    Raises SolaError for a bad file, unless the feature set skips bad files, or when none is left.
+    Raises SolaError for a bad file, unless the feature set skips bad files, or if none is left.
     """
     generator = np.random.default_rng(seed)
     pieces, lengths = _sample(features, generator)
@@ -74,19 +68,14 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
     k, k_reason = _k(scale, step, wanted)
     center, center_reason = _centering(pieces)
     smoothing, smoothing_reason = _smoothing(scale)
-    reasons = {
-        "step": step_reason,
-        "k": k_reason,
-        "conditioning": center_reason,
-        "smoothing": smoothing_reason,
-    }
+    reasons = {"step": step_reason, "k": k_reason, "conditioning": center_reason, "smoothing": smoothing_reason}
     return Suggestion(step, k, center, smoothing, reasons)
 
 
 def _sample(
     features: FeatureSet, generator: np.random.Generator
 ) -> tuple[list[Float[np.ndarray, "_ channels"]], list[int]]:
-    """Read a random piece of each of enough videos, float64; also the whole lengths of these videos."""
+    """Read random pieces of enough videos in float64; return them and the lengths of the whole videos."""
     pieces: list[Float[np.ndarray, "_ channels"]] = []
     lengths: list[int] = []
     total = 0
@@ -103,13 +92,13 @@ def _sample(
 
 
 def _longest_step(lengths: list[int], positions: int, margin: int) -> int:
-    """The longest step whose window fits into four of five videos; 0 where none does."""
+    """Return the longest step whose window fits into four of five videos; 0 if there is none."""
     length = int(np.quantile(lengths, 0.2, method="lower"))
     return max((length - window_length(positions, 0, margin)) // (positions - 1), 0)
 
 
 def _time_scale(time: Timescale | None) -> tuple[float | None, str]:
-    """The time scale in snippets, None where there is none, and what it was read from."""
+    """Return the time scale (snippets; None without one), and its origin in words."""
     if time is None:
         return None, "no video is long enough and changes enough to tell how fast the features change"
     if time.persistence < max(0.02, 4 * time.persistence_error):
@@ -121,7 +110,7 @@ def _time_scale(time: Timescale | None) -> tuple[float | None, str]:
 
 
 def _step(scale: float | None, why: str, fits: int, positions: int, margin: int) -> tuple[int, float, str]:
-    """The step, the step that was wished for, and the reason."""
+    """Return the step, the step without limits, and the reason."""
     wanted = PUBLISHED_STEP if scale is None else REACH * scale / (positions - 1)
     step = max(min(round(wanted), fits), 1)
     if scale is None:
@@ -137,7 +126,7 @@ def _step(scale: float | None, why: str, fits: int, positions: int, margin: int)
 
 
 def _k(scale: float | None, step: int, wanted: float) -> tuple[float, str]:
-    """K, and the reason."""
+    """Return K, and the reason."""
     ratio = wanted / step
     if scale is None or 0.6 < ratio < 1.7:
         return PUBLISHED_K, f"the published K: its target falls halfway {_halfway(PUBLISHED_K)} positions apart"
@@ -147,12 +136,12 @@ def _k(scale: float | None, step: int, wanted: float) -> tuple[float, str]:
 
 
 def _halfway(k: float) -> str:
-    """Distance at which λ is halfway between 1 and ½, in positions."""
+    """Return the distance at which λ is halfway between 1 and ½ (positions)."""
     return f"{math.sqrt(k / math.log(3)):.1f}"
 
 
 def _centering(pieces: list[Float[np.ndarray, "_ channels"]]) -> tuple[bool, str]:
-    """Whether to remove each video's mean, and the reason."""
+    """Return whether to subtract the mean of each video, and the reason."""
     energy = sum(float(np.square(piece).sum()) for piece in pieces)
     constant = sum(len(piece) * float(np.square(piece.mean(axis=0)).sum()) for piece in pieces)
     share = constant / energy if energy > 0 else 0.0
@@ -162,7 +151,7 @@ def _centering(pieces: list[Float[np.ndarray, "_ channels"]]) -> tuple[bool, str
 
 
 def _smoothing(scale: float | None) -> tuple[int, str]:
-    """Width of the moving average, and the reason."""
+    """Return the length of the moving average, and the reason."""
     if scale is None:
         return 1, "nothing in the features lasts, so an average over time has nothing to keep"
     width = min(max(2 * round((scale - 1) / 2) + 1, 1), WIDEST)

@@ -1,4 +1,4 @@
-"""Everything that one training of a SoLa module is determined by, besides the features."""
+"""The settings of a training of a SoLa module."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -70,15 +70,8 @@ class TrainingConfig:
     """Device; auto: the GPU where there is one."""
 
     def __post_init__(self) -> None:
-        at_least(
-            1,
-            step=self.step,
-            hidden=self.hidden,
-            projector_hidden=self.projector_hidden,
-            windows_per_video=self.windows_per_video,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-        )
+        counts = ("step", "hidden", "projector_hidden", "windows_per_video", "epochs", "batch_size")
+        at_least(1, **{name: getattr(self, name) for name in counts})
         at_least(0, seed=self.seed)
         at_least(2, positions=self.positions)
         odd(kernel_size=self.kernel_size, smoothing=self.smoothing)
@@ -90,15 +83,12 @@ class TrainingConfig:
         positive(learning_rate=self.learning_rate, temperature=self.temperature, k=self.k)
         not_negative(weight_decay=self.weight_decay)
         fraction("[0, 1)", dropout=self.dropout)
-        for kinds, name in (
-            (Conditioning, "conditioning"),
-            (Form, "form"),
-            (Gate, "gate"),
-            (Loss, "loss"),
-            (Probability, "probability"),
-            (ProjectorKind, "projector"),
-        ):
-            one_of(kinds, **{name: getattr(self, name)})
+        one_of(Conditioning, conditioning=self.conditioning)
+        one_of(Form, form=self.form)
+        one_of(Gate, gate=self.gate)
+        one_of(Loss, loss=self.loss)
+        one_of(Probability, probability=self.probability)
+        one_of(ProjectorKind, projector=self.projector)
 
     @property
     def window(self) -> int:
@@ -109,12 +99,5 @@ class TrainingConfig:
         """Return an untrained module of this config."""
         from sola.softlanding.network import SoLa
 
-        return SoLa(
-            channels,
-            hidden=self.hidden,
-            kernel_size=self.kernel_size,
-            form=self.form,
-            gate=self.gate,
-            conditioning=self.conditioning,
-            smoothing=self.smoothing,
-        )
+        names = ("hidden", "kernel_size", "form", "gate", "conditioning", "smoothing")
+        return SoLa(channels, **{name: getattr(self, name) for name in names})

@@ -1,4 +1,4 @@
-"""Choices in a training's settings; apart from what implements them, so that reading settings needs no torch."""
+"""Choices of settings, which can be imported without torch."""
 
 from typing import Literal
 

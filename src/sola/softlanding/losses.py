@@ -1,4 +1,4 @@
-"""What SoLa is trained on: the λ target, the similarity map, and the four losses (supplement, section B).
+"""The λ target, the similarity map, and the four losses (supplement, section B).
 
 `i` and `j` are positions in the gathered map (0 … n-1), not snippets of the video. In every map, row i is the anchor,
 which gets no gradient, and column j the prediction.
@@ -14,11 +14,11 @@ from torch.nn import functional as F
 from sola.softlanding.kinds import Loss, Probability
 
 EDGE = 1e-5
-"""What stands in for a probability of 0 or less, and (as 1 - EDGE) of 1 or more."""
+"""Replaces a probability of 0 or less; 1 - EDGE replaces one of 1 or more."""
 
 
 def lambda_target(positions: int, k: float) -> Float[Tensor, "positions positions"]:
-    """How alike positions i and j shall be: 1 if i = j, else sigmoid(K / (i-j)²).
+    """Return the target similarity of positions i and j: 1 if i = j, else sigmoid(K / (i-j)²).
 
     Main paper, Equation 1, as the published code has it; with K = 16 the values at |i-j| = 1 … 7 are 1.000 .982 .855
     .731 .655 .609 .581. It never falls below ½.
@@ -32,10 +32,9 @@ def lambda_target(positions: int, k: float) -> Float[Tensor, "positions position
 def similarity_map(
     anchor: Float[Tensor, "batch positions channels"], prediction: Float[Tensor, "batch positions channels"]
 ) -> Float[Tensor, "batch positions positions"]:
-    """The predicted temporal similarity map: cos(stop-gradient(z_i), g(z_j)).
+    """Return the predicted temporal similarity map: cos(stop-gradient(z_i), g(z_j)).
 
-    The stop-gradient stands here and nowhere else. With the symmetric projector (Table 6) g is the identity and
-    `prediction` is `anchor`.
+    With the symmetric projector (Table 6), g is the identity and `prediction` is `anchor`.
     """
     anchor = F.normalize(anchor.detach(), dim=-1)
     return anchor @ F.normalize(prediction, dim=-1).transpose(1, 2)
@@ -44,7 +43,7 @@ def similarity_map(
 def matching_probability(
     cosine: Float[Tensor, "*map"], kind: Probability = "cosine", epsilon: float = 1e-6
 ) -> Float[Tensor, "*map"]:
-    """A similarity as a probability p̂ in (0, 1).
+    """Return a similarity as a probability p̂ in (0, 1).
 
     "cosine": (1 + cos)/2, as in the published code. "exponential": 1 - exp(-sim) with sim = 1/(‖z_i - z_j‖² + ε) of
     unit vectors (Equations 4 and 5); ε keeps it finite where they coincide. Only values ≥ 1 and ≤ 0 are replaced, by
@@ -114,7 +113,7 @@ def matching_loss(
     probability: Probability = "cosine",
     temperature: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """The loss of that name on cosine similarity maps, as one number.
+    """Return the loss of that name on cosine similarity maps.
 
     Similarity matching is the mean over all cells; the softened losses are the mean over ordered pairs i ≠ j; NT-Xent
     is the mean over its positives, the neighbors |i-j| = 1.
@@ -134,19 +133,19 @@ def _diagonal(matrix: Tensor) -> Tensor:
 
 
 def _pairs(similarity: Tensor) -> tuple[Tensor, Tensor]:
-    """sim(i, j) as [batch, i, j], and sim(i, k) for each pair as [batch, i, j, k]."""
+    """Return sim(i, j) as [batch, i, j], and sim(i, k) for each pair as [batch, i, j, k]."""
     n = similarity.shape[-1]
     return similarity, similarity[:, :, None, :].expand(-1, n, n, n)
 
 
 def _others(matrix: Tensor) -> Tensor:
-    """For each pair (i, j), which k are other positions of the map: k ≠ i and k ≠ j, as [i, j, k]."""
+    """Return whether k ≠ i and k ≠ j, as [i, j, k]."""
     same = _diagonal(matrix)
     return ~(same[:, None, :] | same[None, :, :])
 
 
 def _log_sum_exp(exponent: Tensor, weight: Tensor) -> Tensor:
-    """log Σ_k weight·exp(exponent) over the last axis; -inf, without a gradient, where every weight is 0."""
+    """Return log Σ_k weight·exp(exponent) over the last axis; -inf, without a gradient, if every weight is 0."""
     counted = weight > 0
     top = torch.where(counted, exponent, -math.inf).amax(-1, keepdim=True).detach()
     top = torch.where(top.isinf(), 0.0, top)

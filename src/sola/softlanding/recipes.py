@@ -1,30 +1,29 @@
-"""Named recipes of SoLa trainings, and settings that are chosen from the features."""
+"""Named settings of a training, of which some are chosen from the features."""
 
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.softlanding.config import TrainingConfig
 
-RecipeName = Literal["anet", "hacs", "thumos", "gtea", "auto"]
-
-FROM_FEATURES = ("step", "k", "conditioning", "smoothing", "windows_per_video", "epochs")
+FROM_SUGGESTION = ("step", "k", "conditioning", "smoothing")
+FROM_FEATURES = (*FROM_SUGGESTION, "windows_per_video", "epochs")
 """Settings that can be chosen from the features."""
 BATCHES = 800
 """Batches in a training whose epochs are chosen."""
 BATCHES_PER_EPOCH = 8
-"""Least batches in an epoch whose windows are chosen: the last one, which is smaller, is then one of many."""
+"""Least batches in an epoch whose windows are chosen."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Settings of a training by their names in `TrainingConfig`; those that are None are chosen from the features.
 
-    Raises SolaError for an unknown setting, a value out of range, or a None that features cannot tell.
+    Raises SolaError for an unknown setting, a value out of range, or a None that cannot be chosen.
     """
 
     settings: Mapping[str, Any]
@@ -40,11 +39,11 @@ class Recipe:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Every setting: the recipe's, else the default."""
+        """All settings, with the defaults of those that the recipe does not have."""
         return {**vars(TrainingConfig()), **self.settings}
 
     def override(self, **settings: Any) -> "Recipe":
-        """Return the recipe with other values for these settings."""
+        """Return the recipe with these settings replaced."""
         return Recipe({**self.settings, **settings})
 
     def resolve(self, features: FeatureSet) -> tuple[TrainingConfig, dict[str, str]]:
@@ -55,20 +54,15 @@ class Recipe:
         from sola.softlanding.auto import suggest
 
         known = {name: value for name, value in self.settings.items() if value is not None}
-        open_ = [name for name in self.settings if name not in known]
-        config, reasons = TrainingConfig(**known), {}
-        if not {"windows_per_video", "epochs"}.issuperset(open_):
+        missing = [name for name in self.settings if name not in known]
+        config, reasons = TrainingConfig(**known), dict[str, str]()
+        if wanted := [name for name in FROM_SUGGESTION if name in missing]:
             suggestion = suggest(features, seed=config.seed, positions=config.positions, margin=config.margin)
-            suggested: dict[str, Any] = {
-                "step": suggestion.step,
-                "k": suggestion.k,
-                "conditioning": "center+scale" if suggestion.center else "scale",
-                "smoothing": suggestion.smoothing,
-            }
-            config = dataclasses.replace(config, **{name: suggested[name] for name in suggested if name in open_})
-            reasons = {name: suggestion.reasons[name] for name in suggested if name in open_}
-        if {"windows_per_video", "epochs"}.intersection(open_):
-            config = _with_length(config, features, open_, reasons)
+            suggested = vars(suggestion) | {"conditioning": "center+scale" if suggestion.center else "scale"}
+            config = dataclasses.replace(config, **{name: suggested[name] for name in wanted})
+            reasons = {name: suggestion.reasons[name] for name in wanted}
+        if {"windows_per_video", "epochs"}.intersection(missing):
+            config = _with_length(config, features, missing, reasons)
         return config, reasons
 
 
@@ -83,30 +77,20 @@ def hacs() -> Recipe:
 
 
 def thumos() -> Recipe:
-    """THUMOS14. Nothing is published; ours, for features four frames apart (7.5 per second).
-
-    A window spans 28 snippets between its first and last position, about 4 s, a little more than the median action.
-    The videos are few and long: eight windows of each per epoch.
-    """
+    """THUMOS14, ours, for 7.5 features per second: windows of about 4 s, eight from each of the few, long videos."""
     return Recipe({"step": 4, "hidden": 512, "windows_per_video": 8, "epochs": 150})
 
 
 def gtea() -> Recipe:
-    """GTEA, 15 features per second. Nothing is published; ours.
-
-    A window spans 56 snippets between its first and last position, about 4 s, one to two actions. There are 21
-    training videos, so a dozen windows of each make one batch per epoch.
-    """
+    """GTEA, ours, for 15 features per second: windows of about 4 s, a dozen from each of 21 videos."""
     return Recipe({"step": 8, "hidden": 256, "windows_per_video": 12, "epochs": 500})
 
 
 def auto() -> Recipe:
-    """Features of your own: what depends on them is chosen from them, without labels.
+    """Features of your own: chosen from the features, the rest on the validation videos of docs/benchmark.md.
 
-    The rest was chosen on the validation videos of the rendered benchmark (docs/benchmark.md). Dropout makes the
-    difference: without it no setting beat centered and averaged features there. There is no projector, since with
-    dropout the loss is lowered in the projector instead of in the module. The high learning rate opens the gate within
-    the few batches.
+    There is no projector, since with dropout it lowers the loss instead of the module. The high learning rate opens the
+    gate within few batches.
     """
     return Recipe(
         {
@@ -121,13 +105,7 @@ def auto() -> Recipe:
     )
 
 
-RECIPES: Mapping[str, Callable[[], Recipe]] = {
-    "anet": anet,
-    "hacs": hacs,
-    "thumos": thumos,
-    "gtea": gtea,
-    "auto": auto,
-}
+RECIPES: Mapping[str, Callable[[], Recipe]] = {recipe.__name__: recipe for recipe in (anet, hacs, thumos, gtea, auto)}
 
 
 def recipe_named(name: str) -> Recipe:
@@ -138,19 +116,19 @@ def recipe_named(name: str) -> Recipe:
 
 
 def _with_length(
-    config: TrainingConfig, features: FeatureSet, open_: list[str], reasons: dict[str, str]
+    config: TrainingConfig, features: FeatureSet, missing: list[str], reasons: dict[str, str]
 ) -> TrainingConfig:
-    """Choose the number of windows per video and of epochs; adds the reasons."""
+    """Choose the number of windows per video and of epochs, and add the reasons."""
     lengths = [header.shape[0] for header in features.headers().values()]
     videos = max(sum(length >= config.window for length in lengths), 1)
-    if "windows_per_video" in open_:
+    if "windows_per_video" in missing:
         each = math.ceil(BATCHES_PER_EPOCH * config.batch_size / videos)
         config = dataclasses.replace(config, windows_per_video=each)
         reasons["windows_per_video"] = (
             f"{videos} videos are as long as a window, and {BATCHES_PER_EPOCH} batches of {config.batch_size} make an "
             "epoch"
         )
-    if "epochs" in open_:
+    if "epochs" in missing:
         batches = math.ceil(videos * config.windows_per_video / config.batch_size)
         config = dataclasses.replace(config, epochs=max(round(BATCHES / batches), 1))
         reasons["epochs"] = f"an epoch has {batches} batches with the last, and about {BATCHES} are enough"

@@ -1,7 +1,7 @@
-"""The task that trains SoLa: windows of a packed feature set, matched to their distance in time.
+"""The training task of SoLa: match the similarities of snippets to their distances in time.
 
-Only the looked-at positions enter the loss and only the first convolution looks sideways, so their neighborhoods are
-gathered first and go through linear layers: the result of the dense convolutions, without most of their work.
+Only the positions of a window enter the loss, and only the first convolution sees neighbors. So the neighborhoods of
+the positions are gathered first and go through linear layers, which give the result of the dense convolutions.
 """
 
 import math
@@ -21,11 +21,11 @@ from sola.softlanding.network import SoLa
 from sola.softlanding.windows import draw_windows, neighborhoods
 
 MEASURED = 256
-"""Gathered features that the effective rank is computed from: it can be no larger."""
+"""Number of features that the effective rank is computed from, which is its upper bound."""
 
 
 class Projector(nn.Module):
-    """g: Linear(C→H) · ReLU · Linear(H→C), on the predicting side only; not needed after training."""
+    """g: Linear(C→H) · ReLU · Linear(H→C), on the side of the predictions; not needed after training."""
 
     def __init__(self, channels: int, hidden: int = 512) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Projector(nn.Module):
 
 
 class Matcher(nn.Module):
-    """What is trained: the module, and the projector unless it is symmetric."""
+    """The trained model: the module, and the projector unless it is symmetric."""
 
     def __init__(self, module: SoLa, projector: Projector | None) -> None:
         super().__init__()
@@ -47,18 +47,18 @@ class Matcher(nn.Module):
     def forward(
         self, neighborhood: Float[Tensor, "batch positions reach channels"]
     ) -> tuple[Float[Tensor, "batch positions channels"], Float[Tensor, "batch positions channels"]]:
-        """Unit vectors z of the looked-at positions, and the predictions g(z)."""
+        """Return unit vectors z of the positions, and the predictions g(z)."""
         z = F.normalize(self.module.adapt_at(neighborhood).float(), dim=-1)
         return z, z if self.projector is None else self.projector(z).float()
 
 
 @dataclass(frozen=True)
 class Windows:
-    """A batch: the conditioned neighborhoods of the positions of each window."""
+    """A batch of windows: the conditioned neighborhood of each position."""
 
     neighborhood: Float[Tensor, "share positions reach channels"]
     total: int
-    """Windows in the whole batch."""
+    """Number of windows in the whole batch."""
 
     def __len__(self) -> int:
         return self.total
@@ -70,16 +70,16 @@ class Windows:
 
 @dataclass(frozen=True)
 class Plan:
-    """The windows of one epoch in their order, on the devices of the features and means, so that no step waits."""
+    """The windows of an epoch in order, on the devices of the features and means."""
 
     epoch: int
     first: Int[Tensor, " draws"]
-    """The row of the packed features at which each window begins."""
+    """First row of each window in the packed features."""
     video: Int[Tensor, " draws"]
 
 
 class SimilarityMatching:
-    """The task that trains SoLa: windows of packed features, whose similarities are matched to their distances."""
+    """Trains a SoLa module on windows of packed features."""
 
     average = None
     clip_norm = None
@@ -87,7 +87,7 @@ class SimilarityMatching:
     def __init__(self, config: TrainingConfig, packed: PackedFeatures, device: torch.device) -> None:
         self.config, self.packed, self.device = config, packed, device
         channels = packed.values.shape[1]
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay the caller's
+        with torch.random.fork_rng(devices=[]):  # keeps the random state of the caller
             torch.manual_seed(config.seed)
             module = config.module(channels)
             projector = Projector(channels, config.projector_hidden) if config.projector == "asymmetric" else None
@@ -119,11 +119,11 @@ class SimilarityMatching:
         return math.ceil(len(self._plan(epoch).first) / self.config.batch_size)
 
     def batch(self, epoch: int, step: int) -> Windows:
-        """Gather the neighborhoods of a batch, in fp32, conditioned by their video's mean, with dropout."""
+        """Gather the neighborhoods of a batch in fp32, conditioned and with dropout."""
         size, dropout, plan = self.config.batch_size, self.config.dropout, self._plan(epoch)
         values = self._gather(plan, slice(step * size, (step + 1) * size))
         if dropout:
-            # seeded by epoch and step, so that a resumed run drops what an undisturbed one does
+            # seeded by epoch and step, for resumed runs
             entropy = np.random.SeedSequence([self.config.seed, epoch, step]).generate_state(1, np.uint64)[0]
             generator = torch.Generator(self.device).manual_seed(int(entropy >> np.uint64(1)))
             values = values * dropout_mask(values.shape, dropout, generator) / (1 - dropout)
@@ -137,18 +137,18 @@ class SimilarityMatching:
         return self.model.module.condition(values, self.mean[plan.video[drawn]][:, None, None, :])
 
     def predict(self, batch: Windows) -> tuple[Tensor, Tensor]:
-        """Unit vectors and predictions."""
+        """Return unit vectors and predictions."""
         return cast(tuple[Tensor, Tensor], self.model(batch.neighborhood))
 
     def score(self, prediction: tuple[Tensor, Tensor], batch: Windows) -> Tensor:
-        """The config's loss on the batch's similarity maps."""
+        """Return the loss on the similarity maps of the batch."""
         c = self.config
         similarity = similarity_map(*prediction)
         return matching_loss(similarity, self.target, c.loss, c.probability, c.temperature)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
-        """Return the gate, and how far the features of the epoch's first windows are from collapse (Table 6)."""
+        """Return the gate, and the collapse measures of the first windows of the epoch (Table 6)."""
         plan = self._plan(epoch)
         windows = slice(0, min(math.ceil(MEASURED / self.config.positions), len(plan.first)))
         z = F.normalize(self.model.module.adapt_at(self._gather(plan, windows)), dim=-1)
@@ -161,7 +161,7 @@ class SimilarityMatching:
         return self.plan
 
     def _draw(self, epoch: int) -> Plan:
-        # seeded by the epoch, so that a resumed run draws what an undisturbed one does
+        # seeded by epoch, for resumed runs
         generator = np.random.default_rng([self.config.seed, epoch])
         c = self.config
         video, start = draw_windows(self.packed.lengths, c.window, c.windows_per_video, generator)
@@ -170,20 +170,16 @@ class SimilarityMatching:
 
 
 def dropout_mask(shape: tuple[int, ...], share: float, generator: torch.Generator) -> Float[Tensor, "..."]:
-    """Return 0 for a `share` of the values, drawn at random, and 1 for the others.
-
-    Values that change from snippet to snippet for no reason in the video cannot be told from dropout noise; what the
-    module matches must be visible in many channels, over several snippets.
-    """
+    """Return 0 for a random `share` of the values, and 1 for the others."""
     return torch.empty(shape, device=generator.device).bernoulli_(1 - share, generator=generator)
 
 
 def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:
-    """How spread unit vectors are: their standard deviation, and their effective rank.
+    """Return the standard deviation and the effective rank of unit vectors.
 
-    The standard deviation is averaged over channels and multiplied by √C: 1 where directions are uniform, 0 where all
-    are one. The effective rank is the exponential of the entropy of the centered vectors' normalized singular values
-    (Roy and Vetterli, EUSIPCO 2007), 1 where they lie on a line.
+    The standard deviation is averaged over channels and multiplied by √C: 1 for uniform directions, 0 for a single one.
+    The effective rank is the exponential of the entropy of the normalized singular values of the centered vectors (Roy
+    and Vetterli, EUSIPCO 2007).
     """
     centered = z - z.mean(dim=0)
     spread = float(centered.square().mean(dim=0).sqrt().mean()) * math.sqrt(z.shape[1])
@@ -197,7 +193,7 @@ def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:
 
 
 def video_means(packed: PackedFeatures) -> Float[np.ndarray, "videos channels"]:
-    """Each video's mean over time, in memory or mapped as the values are: with many videos it is no small matter."""
+    """Return the mean of each video over time, in memory or mapped as the values are."""
     means = packed.row_each(packed.values.shape[1])
     for i in range(len(packed.videos)):
         means[i] = packed.video(i).mean(axis=0, dtype=np.float64)
@@ -205,7 +201,7 @@ def video_means(packed: PackedFeatures) -> Float[np.ndarray, "videos channels"]:
 
 
 def root_mean_square(packed: PackedFeatures, mean: Float[np.ndarray, "videos channels"] | None) -> float:
-    """Of all values, after each video's mean is removed if `mean` is given; 1 where all are 0."""
+    """Return the root mean square of all values, less the mean of each video if given; 1 if all are 0."""
     total = 0.0
     for i in range(len(packed.videos)):
         video = packed.video(i).astype(np.float32)

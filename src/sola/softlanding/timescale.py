@@ -1,4 +1,4 @@
-"""How long the content of features stays as it is, read from the features alone.
+"""The time scale of the content of features, measured without labels.
 
 Content changes by sparse jumps, at boundaries; nuisance drifts. Three readings, all in snippets:
 
@@ -28,22 +28,22 @@ Signal = Float[np.ndarray, "_ directions"]
 WIDEST = 128
 """Principal components kept of wider features: with more, the slow directions are found in noise and look slower."""
 SLOW = 16
-"""Slow directions looked at."""
+"""Number of slow directions."""
 JUMPING = 2
-"""Jumping directions among them."""
+"""Number of jumping directions among them."""
 SURROGATES = 4
 """Surrogates of each video."""
 FEW, PART = 8, 256
-"""Fewer videos than that are cut into parts of about that many snippets, to tell what is certain from what is not."""
+"""Fewer videos than FEW are split into parts of about PART snippets, for standard errors."""
 TINY = 1e-300
-"""Keeps a still stretch, whose differences are all zero, from being divided by zero."""
+"""Avoids division by zero where nothing changes."""
 SCALES = (1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362)
 """Lags and lengths of adjacent stretches, in snippets; those up to a third of the videos' median length are used."""
 
 
 @dataclass(frozen=True)
 class Timescale:
-    """What the features tell of their time scales; everything in snippets."""
+    """Measured time scales, in snippets."""
 
     slow: float
     """Decorrelation time of the slow directions."""
@@ -58,12 +58,11 @@ class Timescale:
     jump_scale: float
     """Length of adjacent stretches whose differences jump most; 0 where there is no sign of jumps."""
     evidence: float
-    """Third largest excess over the scales, in standard errors over videos: three scales exceed at least that; 0
-    where there are too few videos to tell."""
+    """Third largest excess over the scales, in standard errors over videos; 0 with too few videos."""
 
 
 def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescale:
-    """Read the time scales of videos [time, channels], none constant, each of 16 snippets at least."""
+    """Measure the time scales of videos [time, channels] of at least 16 snippets, none of them constant."""
     if len(videos) < FEW:
         videos = [part for video in videos for part in np.array_split(video, max(len(video) // PART, 1))]
     centered = _principal([video - video.mean(axis=0) for video in videos])
@@ -106,10 +105,15 @@ def measure(videos: Sequence[Video], generator: np.random.Generator) -> Timescal
     )
 
 
+def _covariance(signals: Sequence[Signal]) -> Float[np.ndarray, "directions directions"]:
+    """Return the second moments of signals, over all snippets."""
+    moments: np.ndarray = sum(signal.T @ signal for signal in signals) / sum(len(signal) for signal in signals)
+    return moments
+
+
 def _principal(videos: Sequence[Video]) -> list[Float[np.ndarray, "_ kept"]]:
     """Scale centered videos to a variance of 1 in all, and keep their `WIDEST` first principal components."""
-    total = sum(len(video) for video in videos)
-    covariance = sum(video.T @ video for video in videos) / total
+    covariance = _covariance(videos)
     scale = 1 / np.sqrt(np.trace(covariance))
     channels = len(covariance)
     if channels <= WIDEST:
@@ -120,8 +124,7 @@ def _principal(videos: Sequence[Video]) -> list[Float[np.ndarray, "_ kept"]]:
 
 def _slow_directions(videos: Sequence[Video]) -> Float[np.ndarray, "channels directions"]:
     """Return the directions of least squared change for their variance, slowest first, each of unit variance."""
-    total = sum(len(video) for video in videos)
-    covariance = sum(video.T @ video for video in videos) / total
+    total, covariance = sum(len(video) for video in videos), _covariance(videos)
     change = sum(np.diff(video, axis=0).T @ np.diff(video, axis=0) for video in videos) / total
     channels = len(covariance)
     # few snippets for many channels: lean toward the directions of large variance
@@ -134,14 +137,14 @@ def _slow_directions(videos: Sequence[Video]) -> Float[np.ndarray, "channels dir
 
 
 def _persistence(signals: Sequence[Signal]) -> float:
-    """Correlation from one snippet to the next, over all directions."""
+    """Return the correlation from one snippet to the next, over all directions."""
     together = sum(float((signal[1:] * signal[:-1]).sum()) for signal in signals)
     apart = sum(float(np.square(signal[1:]).sum() + np.square(signal[:-1]).sum()) / 2 for signal in signals)
     return together / apart
 
 
 def _decorrelation(signals: Sequence[Signal], lags: Int[np.ndarray, " lags"]) -> tuple[float, float]:
-    """Fit noise + signal·(1 − exp(−lag / τ)) to the variogram ½ E|x_(t+lag) − x_t|²: τ, and the share of noise."""
+    """Fit noise + signal·(1 − exp(−lag / τ)) to the variogram ½ E|x_(t+lag) − x_t|²; return τ, share of noise."""
     variogram = np.array(
         [
             sum(float(np.square(signal[lag:] - signal[:-lag]).sum()) for signal in signals)
@@ -159,7 +162,7 @@ def _decorrelation(signals: Sequence[Signal], lags: Int[np.ndarray, " lags"]) ->
 
 
 def _surrogate(signal: Signal, generator: np.random.Generator) -> Signal:
-    """A Gaussian-like signal with the same spectra and cross-spectra: the same random phases in all directions."""
+    """Return a signal with the same spectra and cross-spectra: the same random phases in all directions."""
     spectrum = np.fft.rfft(signal, axis=0)
     phase = generator.uniform(0, 2 * np.pi, len(spectrum))
     phase[0] = 0.0
@@ -170,19 +173,17 @@ def _surrogate(signal: Signal, generator: np.random.Generator) -> Signal:
 
 
 def _differences(signals: Sequence[Signal], scale: int) -> list[Signal]:
-    """Mean of `scale` snippets less the mean of the `scale` before them, everywhere in the videos thrice as long."""
+    """Return the mean of `scale` snippets less that of the `scale` before, in videos of at least 3 · scale snippets."""
     sums = (np.pad(signal.cumsum(axis=0), ((1, 0), (0, 0))) for signal in signals if len(signal) >= 3 * scale)
     return [(s[2 * scale :] - 2 * s[scale:-scale] + s[: -2 * scale]) / scale for s in sums]
 
 
 def _burstiness(differences: Sequence[Signal]) -> Float[np.ndarray, " videos"]:
-    """Mean square of the squared norm along each video, over its squared mean, the directions made equally strong.
+    """Return the mean square of the whitened squared norm along each video, over its squared mean.
 
-    Dividing by the video's own mean leaves out that some videos are livelier than others. Times the number of
-    directions, so that it does not depend on it.
+    The mean is that of the video, since some change more than others. Scaled by the number of directions.
     """
-    covariance = sum(d.T @ d for d in differences) / sum(len(d) for d in differences)
-    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = np.linalg.eigh(_covariance(differences))
     whitening = vectors / np.sqrt(np.maximum(values, 1e-9 * values[-1] + TINY))
     norms = [np.square(d @ whitening).sum(axis=1) for d in differences]
     return len(values) * np.array([np.square(norm / (norm.mean() + TINY)).mean() for norm in norms])
@@ -190,8 +191,7 @@ def _burstiness(differences: Sequence[Signal]) -> Float[np.ndarray, " videos"]:
 
 def _cumulant(differences: Sequence[Signal]) -> Float[np.ndarray, "directions directions"]:
     """Fourth-order cumulant E|d|²ddᵀ − 2S² − tr(S)S, S = E ddᵀ, relative to tr(S)²: 0 for a Gaussian process."""
-    count = sum(len(d) for d in differences)
-    covariance = sum(d.T @ d for d in differences) / count
+    count, covariance = sum(len(d) for d in differences), _covariance(differences)
     power = np.trace(covariance)
     moment = np.zeros_like(covariance)
     for d in differences:

@@ -12,13 +12,13 @@ from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.data.ragged import PackedFeatures, pack
 from sola.softlanding.config import TrainingConfig
-from sola.softlanding.network import WEIGHTS, SoLa
 from sola.softlanding.recipes import Recipe, recipe_named
 from sola.softlanding.task import Matcher, SimilarityMatching
+from sola.softlanding.trained import WEIGHTS, TrainedModule
 from sola.training.session import Options, Place, Prepared, fingerprint, run_training
 
 MEMORY_SHARE = 0.6
-"""Share of the free memory that features take before they are mapped from a file."""
+"""Largest share of the free memory for features in memory."""
 
 
 def train(
@@ -33,21 +33,21 @@ def train(
     skipped: dict[str, str] | None = None,
     quiet: bool = False,
     **settings: Any,
-) -> SoLa:
+) -> TrainedModule:
     """Train a SoLa module on all videos that are at least as long as a window, and write the run to `out`.
 
     Args:
         features: per-video arrays [time, channels].
         recipe: a recipe, its name ("anet", "hacs", "thumos", "gtea", "auto"), or a whole config.
-        out: the run's folder: config.json, metrics.jsonl, checkpoint/, and at the end module.safetensors.
-        resume: continue from the run's checkpoint; start where there is none; do nothing if the run is finished.
-        overwrite: start again where a run exists.
-        tensorboard: also write the log's rows to out/tensorboard; the run does not depend on it.
-        memory_limit: bytes of memory for the features in each process; above, they are mapped from an unnamed file
-            beside `out`, which vanishes with the process. By default 60 % of what is free.
-        skipped: gets the reasons for videos that were left out because of bad files, by id.
+        out: the folder of the run: config.json, metrics.jsonl, checkpoint/, and at the end module.safetensors.
+        resume: continue from the checkpoint if there is one; do nothing if the run is finished.
+        overwrite: replace an existing run.
+        tensorboard: also write the log to out/tensorboard.
+        memory_limit: memory for the features in each process (bytes); larger features are mapped from a temporary file
+            next to `out`. By default 60% of the free memory.
+        skipped: receives the reasons for videos that are skipped, by id.
         quiet: show no progress bar.
-        settings: settings of `TrainingConfig` that override the recipe's.
+        settings: settings of `TrainingConfig` that override the recipe.
 
     Raises:
         SolaError: for bad features, a value out of range, a run that exists, or no video as long as a window.
@@ -84,7 +84,7 @@ def train(
 
     def save(model: nn.Module) -> None:
         assert isinstance(model, Matcher)
-        model.module.save_weights(out)
+        TrainedModule(model.module).save_weights(out)
 
     run_training(
         out,
@@ -100,11 +100,11 @@ def train(
         precision=chosen.settings.get("precision", defaults.precision),
         options=Options(resume, overwrite, tensorboard, quiet),
     )
-    return SoLa.from_pretrained(out)
+    return TrainedModule.load(out)
 
 
 def _notes(packed: PackedFeatures, config: TrainingConfig, reasons: Mapping[str, str]) -> Sequence[str]:
-    """Return what a user wants to know before training. Raises SolaError when no video is as long as a window."""
+    """Return the log lines before training. Raises SolaError if no video is as long as a window."""
     lengths = packed.lengths
     short = int((lengths < config.window).sum())
     if short == len(lengths):

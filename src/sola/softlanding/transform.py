@@ -1,58 +1,43 @@
-"""One video's features through a SoLa module, and what a manifest says of the module."""
+"""Features of one video through a SoLa network."""
 
 import copy
-import hashlib
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors.torch import save
 
 from sola.core.errors import SolaError
 from sola.softlanding.network import SoLa
 
 PIECE = 8192
-"""Snippets that go through the convolutions at once: bounds the memory of long videos."""
+"""Snippets per call of the convolutions, which bounds memory on long videos."""
 
 
 @torch.inference_mode()
 def transform_array(
-    module: SoLa, features: Float[np.ndarray, "time channels"], piece: int = PIECE
+    network: SoLa, features: Float[np.ndarray, "time channels"], piece: int = PIECE
 ) -> Float[np.ndarray, "time channels"]:
-    """One whole video through the module, in its own dtype.
+    """Transform a whole video; the result has the dtype of `features`.
 
-    Conditioning and smoothing see the whole video; the convolutions go over it in pieces of `piece` snippets that
-    overlap by the module's reach (two snippets at kernel size 5), which gives what they give on the whole.
+    Conditioning and smoothing see the whole video. The convolutions process pieces of `piece` snippets that overlap by
+    the reach of the network, which gives the same result.
 
     Raises:
-        SolaError: when the width is not the module's.
+        SolaError: if the number of channels is not that of the network.
     """
-    if features.shape[1] != module.channels:
-        raise SolaError(f"the features have {features.shape[1]} channels, the module was trained on {module.channels}")
+    if features.shape[1] != network.channels:
+        raise SolaError(f"the features have {features.shape[1]} channels, the module was trained on {network.channels}")
     exact = np.float64 if features.dtype == np.float64 else np.float32
-    if exact is np.float64 and module.scale.dtype != torch.float64:
-        module = copy.deepcopy(module).double()
-    whole = torch.from_numpy(np.array(features, dtype=exact)).to(module.scale.device)[None]
-    x = module.condition(whole, whole.mean(dim=1, keepdim=True))
+    if exact is np.float64 and network.scale.dtype != torch.float64:
+        network = copy.deepcopy(network).double()
+    whole = torch.from_numpy(np.array(features, dtype=exact)).to(network.scale.device)[None]
+    x = network.condition(whole, whole.mean(dim=1, keepdim=True))
     length, pieces = x.shape[1], []
     for start in range(0, length, piece):
         stop = min(start + piece, length)
-        before, after = min(start, module.reach), min(length - stop, module.reach)
-        adapted = module.adapt(x[:, start - before : stop + after])
+        before, after = min(start, network.reach), min(length - stop, network.reach)
+        adapted = network.adapt(x[:, start - before : stop + after])
         pieces.append(adapted[:, before : before + stop - start])
-    y = module.smooth(torch.cat(pieces, dim=1))[0].cpu().numpy()
-    with np.errstate(over="ignore"):  # whoever writes the result says which video did not fit
+    y = network.smooth(torch.cat(pieces, dim=1))[0].cpu().numpy()
+    with np.errstate(over="ignore"):  # the writer reports which video does not fit
         return y.astype(features.dtype, copy=False)
-
-
-def describe(module: SoLa) -> dict[str, Any]:
-    """What a manifest says of the module that features went through: enough to rebuild it untrained, and to know it."""
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
-    return {
-        **module.origin,
-        "config": module.config(),
-        "gate": module.gate_value(),
-        "scale": float(module.scale),
-        "fingerprint": hashlib.sha256(save(weights)).hexdigest(),
-    }

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sola.data.synthetic import SyntheticWorld
 from sola.softlanding.recipes import Recipe
 
 ExperimentName = Literal["table1", "table2", "table3", "table5", "table6", "figure1", "sectionC"]
@@ -32,8 +31,6 @@ SEEDS = 3
 FIGURE_1_SEEDS: Mapping[str, int] = {"anet": 12, "hacs": 5}
 """The supplement's seeds in Figure 1, by recipe."""
 QUICK_SEEDS = 2
-QUICK_WORLD = SyntheticWorld(training_videos=48, validation_videos=24, channels=64)
-"""Data of --quick if no features are given."""
 QUICK_NOTE = "--quick: everything is small and hardly trained; these figures mean nothing."
 
 

@@ -26,8 +26,8 @@ from sola.report.plots import (
 )
 from sola.report.saving import write_plot
 from sola.report.study import comparison_table, error_bars, panel_plot, result_table
-from sola.softlanding.network import SoLa
 from sola.softlanding.train import train
+from sola.softlanding.trained import TrainedModule
 from sola.softlanding.transform import transform_array
 from sola.training.run import Run
 
@@ -73,7 +73,7 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
     views: dict[str, Callable[[Video], Video]] = {
         "raw": np.asarray,
         "centered": center,
-        "after SoLa": partial(transform_array, SoLa.from_pretrained(out / "runs" / "auto-0")),
+        "after SoLa": partial(transform_array, TrainedModule.load(out / "runs" / "auto-0").network),
     }
     validation = data.subset("validation")
     inspected = compare([validation.read(video) for video in validation.videos], views, step=config["step"])

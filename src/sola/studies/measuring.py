@@ -63,7 +63,7 @@ def measure(data: DataSource, run: Path, tiou: Sequence[float]) -> Measured:
     resampled = resampled_average_precision(matching, detections.predictions, drawn)
     curve = average_recall(proposals.truth, proposals.predictions)
     per_video = retrieval(proposals.truth, proposals.predictions, ACTIVITYNET.tiou)
-    recalls = resampled_average_recall(per_video, drawn)
+    recalls = resampled_average_recall(*per_video, drawn)
 
     figures = {
         f"mAP@{threshold_name(threshold)}": (float(precision[i]), resampled[:, i]) for i, threshold in enumerate(tiou)

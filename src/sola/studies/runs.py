@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from sola.data.class_scores import read_scores
+from sola.data.class_scores import read_classifier
 from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.features import FeatureSet
@@ -16,7 +16,7 @@ from sola.data.journal import is_finished
 from sola.data.manifest import Manifest
 from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
-from sola.detectors.detect import detect, name_proposals
+from sola.detectors.detect import name_proposals, propose
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.controls import Control, UntrainedModule, fit_controls
@@ -90,11 +90,11 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
 def write_found(data: DataSource, detector: TrainedDetector, base: Dataset, folder: Path) -> None:
     """Write the proposals and detections of the test videos; the detections, written last, mark a finished run."""
     config, test = detector.config, base.subset(data.test_subset)
-    proposals = detections = detect(detector, test, device=config.device)
+    proposals = detections = propose(detector, test, device=config.device)
     if not config.predicts_classes:
         scores = None
         if data.classifier is not None:
-            scores = read_scores(data.classifier, [video.id for video in test.videos], detector.classes)
+            scores = read_classifier(data.classifier, [video.id for video in test.videos], detector.classes)
         detections = name_proposals(detector, test, proposals, scores=scores)
     write_detections(folder / PROPOSALS, proposals, base.classes if config.predicts_classes else (UNLABELED,))
     write_detections(folder / DETECTIONS, detections, base.classes)

@@ -15,7 +15,7 @@ from sola.data.features import FeatureSet
 from sola.data.journal import is_finished
 from sola.detectors import detector_family
 from sola.detectors.base import DetectorConfig
-from sola.evaluation.controls import SLOW_SIZES, SLOW_WIDTHS, WIDTHS
+from sola.evaluation.controls import SEEDED, SLOW_SIZES, SLOW_WIDTHS, WIDTHS
 from sola.evaluation.probe import probe
 from sola.evaluation.results import Kind, Row, StudyResult
 from sola.evaluation.tables import study_lead
@@ -123,12 +123,11 @@ class Sweep(Study):
     ) -> list[Base]:
         """Write the features of controls; untrained ones depend on the seed and resemble these modules."""
         folders = {
-            name: [self.workspace.control(name, run if name.startswith("untrained") else None) for run in modules]
-            for name in names
+            name: [self.workspace.control(name, run if name in SEEDED else None) for run in modules] for name in names
         }
         jobs: list[Job] = []
         for seed, run in enumerate(modules):
-            of_seed = {name: folders[name][seed] for name in names if seed == 0 or name.startswith("untrained")}
+            of_seed = {name: folders[name][seed] for name in names if seed == 0 or name in SEEDED}
             if not all(map(is_finished, of_seed.values())):
                 jobs.append((make_controls, (self.data, of_seed, run / FEATURES, seed)))
         pool.run(jobs, partial(progress, "controls"))

@@ -22,7 +22,7 @@ from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
 from sola.softlanding.recipes import Recipe
 
-ALLOWED = {"synthetic", ".lock"}
+ALLOWED = {"demo_set", ".lock"}
 """Entries that a new workspace may have."""
 DIGITS = 10
 """Length of a digest."""

@@ -1,4 +1,4 @@
-"""Checkpoints: what a training continues from, and the weights of its best epoch, each in one safetensors file."""
+"""Checkpoints to resume from, and the weights of the best epoch, as safetensors files."""
 
 import json
 import math
@@ -20,12 +20,12 @@ from sola.core.files import replacing
 
 CHECKPOINT_SECONDS = 10.0
 CHECKPOINT_STEPS = 250
-"""A checkpoint is written when either has passed: the most that a kill can lose."""
+"""A checkpoint is written after this time or number of steps, whichever comes first."""
 
 
 @dataclass
 class TrainingState:
-    """How far a training has come; saved with the checkpoint."""
+    """Progress of a training, which is saved in the checkpoint."""
 
     epoch: int = 0
     """Completed epochs."""
@@ -51,22 +51,22 @@ class TrainingState:
 
 @dataclass
 class Checkpoints:
-    """The checkpoint file of a run: weights, their average, the optimizer and the state, which so cannot disagree."""
+    """The checkpoint file of a run: weights, averaged weights, optimizer and state."""
 
     path: Path
     model: nn.Module
     optimizer: torch.optim.Optimizer
     average: AveragedModel | None = None
     last: tuple[int, float] = (0, 0.0)
-    """Total steps and time (s) at the last save or restore."""
+    """Total steps and time in seconds of the last save or restore."""
 
     def due(self, state: TrainingState) -> bool:
-        """Tell whether the next checkpoint is due."""
+        """Return whether the next checkpoint is due."""
         steps, seconds = self.last
         return state.total_steps - steps >= CHECKPOINT_STEPS or time.monotonic() - seconds >= CHECKPOINT_SECONDS
 
     def save(self, state: TrainingState) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint atomically."""
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average/{name}": value for name, value in self.average.state_dict().items()}
@@ -79,10 +79,7 @@ class Checkpoints:
         self.last = state.total_steps, time.monotonic()
 
     def restore(self) -> TrainingState:
-        """Load the checkpoint into model, average and optimizer, and return the state.
-
-        Raises SolaError when it is unreadable or of another model.
-        """
+        """Load the checkpoint and return the state. Raises SolaError if it is unreadable or of another model."""
         with _one_line(self.path, "a checkpoint of this run"):
             with safe_open(self.path, framework="pt") as stream:
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no mapping)
@@ -93,7 +90,7 @@ class Checkpoints:
             for name, parameter in self.model.named_parameters():
                 values = _below(f"optimizer/{name}/", tensors)
                 if values:
-                    # in the parameter's memory order, which the fused steps rely on
+                    # in the parameter's memory order, which fused optimizers rely on
                     self.optimizer.state[parameter] = {
                         key: torch.empty_like(parameter).copy_(value)
                         if value.shape == parameter.shape
@@ -111,20 +108,17 @@ class BestWeights:
     path: Path
 
     def loss(self) -> float:
-        """Return the validation loss of the kept weights; infinity where there are none."""
+        """Return the validation loss of the saved weights; infinity if there are none."""
         return float(self._metadata()["loss"]) if self.path.is_file() else math.inf
 
     def save(self, model: nn.Module, epoch: int, loss: float) -> None:
-        """Keep the weights of an epoch, whole or not at all."""
+        """Save the weights of an epoch atomically."""
         weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
         with replacing(self.path) as aside:
             save_file(weights, aside, metadata={"best": json.dumps({"epoch": epoch, "loss": loss})})
 
     def restore(self, model: nn.Module) -> int | None:
-        """Load the kept weights into the model and return their epoch; None, and no change, where there are none.
-
-        Raises SolaError when the file cannot be read or is of another model.
-        """
+        """Load the saved weights and return their epoch; None if there are none. Raises SolaError for a bad file."""
         if not self.path.is_file():
             return None
         with _one_line(self.path, "the best weights of this run"):
@@ -142,7 +136,7 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @contextmanager
 def _one_line(path: Path, what: str) -> Iterator[None]:
-    """Raise SolaError where a file cannot be read or does not fit."""
+    """Turn errors of an unreadable or unfit file into SolaError."""
     try:
         yield
     except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:

@@ -1,9 +1,7 @@
-"""Several processes that train one model: which one this is, its share of a batch, and how they agree.
+"""Training in several processes, which `torchrun` or `accelerate launch` starts.
 
-`torchrun` and `accelerate launch` start the processes and set RANK and WORLD_SIZE. Every process holds the whole model
-and predicts its share of a batch; the predictions are gathered, and each process scores the whole batch, so that a loss
-that is balanced over its batch is the same as in one process. The gradients of the shares are added, not averaged: any
-number of processes computes what one would.
+Every process holds the whole model and predicts its share of a batch. The predictions are gathered, each process scores
+the whole batch, and the gradients of the shares are added: the result is that of one process.
 """
 
 import os
@@ -23,52 +21,51 @@ from sola.core.launch import rank_and_count
 Prediction = TypeVar("Prediction")
 
 PATIENCE = timedelta(hours=2)
-"""Longest time that one process waits for another, such as while the first validates or writes."""
+"""Timeout when a process waits for another one, which may be validating or writing."""
 
 STOP_STEPS = 16
-"""Steps between two checks whether a process was asked to stop; each check waits for the device."""
+"""Steps between two checks for stop requests; each check waits for the device."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together; by default alone, where nothing below costs anything."""
+    """This process among those that train together; by default it is alone."""
 
     rank: int = 0
     count: int = 1
     here: int = 1
-    """Number of processes that share this machine's memory."""
+    """Number of processes on this machine."""
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes and logs: only the first one does."""
+        """Whether this is the first process, which writes and logs."""
         return self.rank == 0
 
     def share(self, total: int) -> slice:
-        """Return the windows of a batch that this process predicts; where there are too few, one of another process."""
+        """Return the windows of a batch that this process predicts, at least one."""
         begin, end = self._bounds(self.rank, total)
         return slice(begin, end) if begin < end else slice(total - 1, total)
 
     def gather(self, prediction: Prediction, total: int) -> Prediction:
-        """Gather the prediction for all `total` windows of a batch from those of the shares.
-
-        Tensors [share, ...] in tuples and dataclasses become [total, ...]; only this process's part has a gradient.
-        """
+        """Gather tensors [share, ...] in tuples and dataclasses to [total, ...]; only the own part has a gradient."""
         if self.count == 1:
             return prediction
         return cast(Prediction, _mapped(prediction, lambda tensor: self._gather(tensor, total)))
 
     def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace each gradient by its sum over the processes."""
+        """Add up the gradients of all processes."""
         if self.count == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         joined = torch.cat([gradient.reshape(-1) for gradient in gradients])
         dist.all_reduce(joined)
-        for gradient, total in zip(gradients, torch.split(joined, [one.numel() for one in gradients]), strict=True):
+        for gradient, total in zip(
+            gradients, torch.split(joined, [gradient.numel() for gradient in gradients]), strict=True
+        ):
             gradient.copy_(total.view_as(gradient))
 
     def agree_to_stop(self, asked: bool, step: int, device: torch.device) -> bool:
-        """Tell whether any process was asked to stop; with several, checked at step 0 and every few steps."""
+        """Return whether any process was asked to stop; several processes check at every `STOP_STEPS` steps."""
         if self.count == 1:
             return asked
         if step % STOP_STEPS:
@@ -78,7 +75,7 @@ class Processes:
         return bool(flag > 0)
 
     def wait(self) -> None:
-        """Wait until every process has come here."""
+        """Wait for all processes."""
         if self.count > 1:
             dist.barrier()
 
@@ -88,7 +85,7 @@ class Processes:
     def _gather(self, tensor: Tensor, total: int) -> Tensor:
         sizes = [end - begin for begin, end in (self._bounds(rank, total) for rank in range(self.count))]
         own = tensor[: sizes[self.rank]]
-        # as a type that every back end sends
+        # in a type that every back end supports
         wire = torch.uint8 if tensor.dtype == torch.bool else torch.promote_types(tensor.dtype, torch.float32)
         sent = torch.zeros((max(sizes), *tensor.shape[1:]), dtype=wire, device=tensor.device)
         sent[: len(own)] = own.detach()
@@ -104,16 +101,13 @@ ALONE = Processes()
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """Join the processes that a launcher started; alone where there was none.
-
-    Raises SolaError when the other processes cannot be joined.
-    """
+    """Join the processes that a launcher started, if any. Raises SolaError if that fails."""
     rank, count = rank_and_count()
     if count == 1:
         yield ALONE
         return
-    begun = not dist.is_initialized()
-    if begun:
+    started = not dist.is_initialized()
+    if started:
         try:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         except (ValueError, RuntimeError) as error:
@@ -124,7 +118,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
         here = os.environ.get("LOCAL_WORLD_SIZE", "")
         yield Processes(rank, count, int(here) if here.isdecimal() else count)
     finally:
-        if begun:
+        if started:
             dist.destroy_process_group()
 
 
@@ -132,7 +126,7 @@ def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, Tensor):
         return change(value)
     if isinstance(value, tuple):
-        return tuple(_mapped(one, change) for one in value)
+        return tuple(_mapped(entry, change) for entry in value)
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{field.name: _mapped(getattr(value, field.name), change) for field in fields(value)})
     return value

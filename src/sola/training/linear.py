@@ -1,6 +1,6 @@
-"""Two linear classifiers on frozen snippet features: stochastic gradient descent (Table 4b) and converged ridge.
+"""Linear classifiers on frozen snippet features, fitted by SGD (Table 4b of the paper) or by ridge regression.
 
-Both have one output for action against background, and one for each class, which learns from action snippets only.
+They have an output for action against background, and one per class, which is fitted to action snippets only.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,16 +13,16 @@ from scipy.special import expit
 from sola.data.segments import BACKGROUND
 
 FOLDS = 5
-"""Groups of training videos, each held out once to choose ridge's penalty."""
+"""Groups of training videos for the choice of the ridge penalty by cross-validation."""
 
 PENALTIES = tuple(10.0**exponent for exponent in np.arange(-7, 1.5, 0.5).tolist())
-"""The grid it is chosen from."""
+"""Candidates for the ridge penalty."""
 
 LONE_VIDEO_PENALTY = 1e-3
-"""The middle of the grid: one labeled video leaves none to choose by."""
+"""Ridge penalty for one labeled video, which cannot be cross-validated."""
 
 SLICE = 16384
-"""Snippets that are copied to float64 at a time."""
+"""Number of snippets that are converted to float64 at a time."""
 
 Encode = Callable[[Int[np.ndarray, " snippets"]], Float[np.ndarray, "snippets outputs"]]
 """Regression targets of labels."""
@@ -30,18 +30,18 @@ Encode = Callable[[Int[np.ndarray, " snippets"]], Float[np.ndarray, "snippets ou
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """Weights and biases of the outputs: the first says action (above 0) or background, the others the class."""
+    """Weights and biases; output 0 is the score for action against background, the others are for the classes."""
 
     weight: Float[np.ndarray, "channels outputs"]
     bias: Float[np.ndarray, " outputs"]
 
     def action(self, features: Float[np.ndarray, "snippets channels"]) -> Float[np.ndarray, " snippets"]:
-        """Score for action, 0 at the decision."""
+        """Return the scores for action; above 0 means action."""
         score: Float[np.ndarray, " snippets"] = features @ self.weight[:, 0] + self.bias[0]
         return score
 
     def classes(self, features: Float[np.ndarray, "snippets channels"]) -> Int[np.ndarray, " snippets"]:
-        """Index of the likeliest class, taking each snippet for an action."""
+        """Return the index of the most likely class of every snippet, whether action or not."""
         likeliest: Int[np.ndarray, " snippets"] = np.argmax(features @ self.weight[:, 1:] + self.bias[1:], axis=1)
         return likeliest
 
@@ -57,26 +57,16 @@ def fit_sgd(
     learning_rate: float = 0.01,
     momentum: float = 0.9,
 ) -> LinearClassifier:
-    """Fit logistic (action) and softmax (class) regression by SGD with momentum; the defaults are Table 4b's.
+    """Fit logistic (action) and softmax (class) regression by SGD with momentum; the defaults are those of Table 4b.
 
-    An epoch visits every snippet once, in an order drawn from `seed`, as are the first weights. The loss of a batch is
-    the mean logistic loss plus the mean softmax loss over its action snippets. Gradients are written out: a step is a
-    few small products, of which an autograd tape would be the larger part.
-
-    Args:
-        features: frozen features, float32.
-        labels: class index of each snippet, `BACKGROUND` for none.
-        class_count: number of classes; one that `labels` lacks is learned as never there.
-        seed: of the first weights and of the order.
-        epochs: passes over the snippets.
-        batch: snippets a step; the last of an epoch has what is left.
-        learning_rate: step size.
-        momentum: share of the last step's direction that is kept.
+    The loss of a batch of float32 snippets is the mean logistic loss plus the mean softmax loss over its action
+    snippets. `labels` are class indices or `BACKGROUND`. The initial weights and the order of the snippets in each
+    epoch are drawn from `seed`. Gradients are written out, since autograd would take most of the time of a step.
     """
     generator = np.random.default_rng(seed)
     count, channels = features.shape
-    bound = channels**-0.5  # the usual first weights of a linear layer
-    # outputs lead, so that softmax runs along rows; column-major, as BLAS multiplies so small a matrix fastest
+    bound = channels**-0.5  # PyTorch's initialization of a linear layer
+    # [outputs, channels] for the softmax, and column-major, which is fastest in BLAS for so small a matrix
     weight = np.asfortranarray(generator.uniform(-bound, bound, (1 + class_count, channels)), np.float32)
     bias = np.zeros((1 + class_count, 1), np.float32)
     weight_velocity, bias_velocity = np.zeros_like(weight), np.zeros_like(bias)
@@ -109,7 +99,7 @@ def fit_sgd(
 
 
 def video_folds(lengths: Sequence[int], folds: int = FOLDS) -> Int[np.ndarray, " snippets"]:
-    """Fold of every snippet; a video is never split. Videos are dealt out in turn."""
+    """Return the fold of every snippet; videos are assigned to folds in turn and never split."""
     return np.repeat(np.arange(len(lengths)) % folds, lengths)
 
 
@@ -120,16 +110,11 @@ def fit_ridge(
     *,
     lengths: Sequence[int],
 ) -> LinearClassifier:
-    """Fit ridge regression onto ±1 in closed form: action against background, and each class against the others.
+    """Fit ridge regression to ±1 in closed form: action against background, and each class against the others.
 
     The penalty λ in mean squared error + λ‖w‖² (the bias is free) is chosen from `PENALTIES` by the squared error on
-    held-out videos, once for the action and once for the classes. One Gram matrix a fold holds all that this needs.
-
-    Args:
-        features: frozen features.
-        labels: class index of each snippet, `BACKGROUND` for none.
-        class_count: number of classes; one that `labels` lacks is −1 everywhere, so it is never the likeliest.
-        lengths: snippets of each video, in the order in which they lie in `features`.
+    held-out videos, for the action and for the classes. `labels` are class indices or `BACKGROUND`; `lengths` are the
+    numbers of snippets of the videos, in order.
     """
     fold = video_folds(lengths)
     action = labels != BACKGROUND
@@ -141,7 +126,7 @@ def fit_ridge(
         return np.where(label[:, None] == np.arange(class_count), 1.0, -1.0)
 
     def sums(encode: Encode, learned: Bool[np.ndarray, " snippets"]) -> list[_Sums]:
-        rows = [np.flatnonzero(learned & (fold == one)) for one in np.unique(fold)]
+        rows = [np.flatnonzero(learned & (fold == index)) for index in np.unique(fold)]
         return [_Sums.of(features, labels, encode, chosen) for chosen in rows if len(chosen)]
 
     weight, bias = _converged(sums(binary, np.ones_like(action)))
@@ -151,7 +136,7 @@ def fit_ridge(
 
 @dataclass(frozen=True)
 class _Sums:
-    """Sums over snippets: all that a least-squares fit, and its error, depend on."""
+    """Sums over snippets, from which a least-squares fit and its error follow."""
 
     count: float
     x: Float[np.ndarray, " channels"]
@@ -168,7 +153,7 @@ class _Sums:
         encode: Encode,
         rows: Int[np.ndarray, " chosen"],
     ) -> "_Sums":
-        """Sum over the chosen rows, a slice at a time: float64 copies of all features need not fit in memory."""
+        """Sum over the chosen rows, a slice at a time to save memory."""
         total: _Sums | None = None
         for start in range(0, len(rows), SLICE):
             chosen = rows[start : start + SLICE]
@@ -184,7 +169,7 @@ class _Sums:
     def solve(
         self, penalties: Sequence[float]
     ) -> list[tuple[Float[np.ndarray, "channels outputs"], Float[np.ndarray, " outputs"]]]:
-        """Weights and biases for each penalty, from one eigendecomposition."""
+        """Return weights and biases for each penalty, from one eigendecomposition."""
         x, y = self.x / self.count, self.y / self.count
         values, vectors = np.linalg.eigh(self.xx / self.count - np.outer(x, x))
         projected = vectors.T @ (self.xy / self.count - np.outer(x, y))
@@ -197,7 +182,7 @@ class _Sums:
     def squared_error(
         self, weight: Float[np.ndarray, "channels outputs"], bias: Float[np.ndarray, " outputs"]
     ) -> float:
-        """Σ‖y − w'x − b‖² over the snippets."""
+        """Return Σ‖y − w'x − b‖² over the snippets."""
         fit = np.sum(weight * (self.xx @ weight)) + 2 * bias @ (self.x @ weight) + self.count * bias @ bias
         return float(fit - 2 * np.sum(weight * self.xy) - 2 * bias @ self.y + self.yy)
 
@@ -205,7 +190,7 @@ class _Sums:
 def _converged(
     folds: Sequence[_Sums],
 ) -> tuple[Float[np.ndarray, "channels outputs"], Float[np.ndarray, " outputs"]]:
-    """Weights and biases at the penalty of the least squared error on each fold held out in turn."""
+    """Return weights and biases at the penalty with the least cross-validated squared error."""
     total = folds[0]
     for one in folds[1:]:
         total = total.plus(one)

@@ -1,4 +1,4 @@
-"""One training from start to end: what every kind of training does around its own data and task."""
+"""`run_training`: the steps that all trainings share around their data and task."""
 
 import hashlib
 import logging
@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from sola.core.device import Device, Precision, choose_device, choose_precision
-from sola.core.files import existing, read_json
+from sola.core.files import read_json
 from sola.training.checkpoint import BestWeights
 from sola.training.distributed import joined
-from sola.training.run import Run, begin, environment, may_begin
+from sola.training.run import Run, can_start, environment, start
 from sola.training.tensorboard import require_tensorboard
 from sola.training.trainer import Task, Trainer, kept_model
 
@@ -30,26 +30,26 @@ class Place:
     device: torch.device
     precision: Literal["fp32", "bf16"]
     folder: Path
-    """An existing folder for unnamed files that are mapped into memory."""
+    """An existing folder for unnamed memory-mapped files."""
     free_memory: int
-    """Bytes of free memory for each of the processes on this machine."""
+    """Free memory of each process on this machine, in bytes."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a training needs once its data has been read."""
+    """A task, and what describes its run."""
 
     task: Task[Any, Any]
     epochs: int
     description: Mapping[str, Any]
-    """Entries of the run's config.json; "training" and "features" must agree when the run is resumed."""
+    """Entries of config.json; "training" and "features" must be the same when the run is resumed."""
     notes: Sequence[str] = ()
-    """Lines for the log, written before training starts."""
+    """Messages to log before training starts."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is carried out; none of it changes the result."""
+    """Options of a run that do not change its result."""
 
     resume: bool = False
     """Continue from the run's checkpoint; start where there is none; do nothing if the run is finished."""
@@ -75,23 +75,21 @@ def run_training(
     """Train in the folder `out` unless it holds the finished run.
 
     Args:
-        out: the run's folder.
-        requested: what the user asked for; a resumed run must have been asked for the same.
-        prepare: reads the data and returns the task. Called only if there is something to train.
+        out: folder of the run.
+        requested: settings that the user asked for; a run can only be resumed with the same.
+        prepare: reads the data and returns the task; called only if the run is not finished.
         save: writes the product from the trained model.
-        product: the file that a finished run holds.
-        device: where to train.
-        precision: of the predictions.
+        product: file that a finished run holds.
+        device: device of the training.
+        precision: precision of the predictions.
         options: resume, overwrite, and what is shown.
 
-    Raises:
-        SolaError: when the run exists and neither `resume` nor `overwrite` is given, when a resumed run was asked for
-            something else, or when the folder cannot be written.
+    Raises SolaError if the run exists and cannot be resumed or overwritten, or the folder cannot be written.
     """
     require_tensorboard(options.tensorboard)
     with joined(choose_device(device)) as processes:
         run = Run(out)
-        if not may_begin(run, requested, resume=options.resume, overwrite=options.overwrite, product=product):
+        if not can_start(run, requested, resume=options.resume, overwrite=options.overwrite, product=product):
             log.info("%s: finished already, nothing to do", out)
             return
         processes.wait()  # all have looked at the folder before the first writes to it
@@ -99,7 +97,7 @@ def run_training(
         place = Place(
             chosen,
             choose_precision(precision, chosen),
-            existing(out),
+            next(folder for folder in (out, *out.absolute().parents) if folder.is_dir()),
             int(psutil.virtual_memory().available / processes.here),
         )
         prepared = prepare(place)
@@ -111,7 +109,7 @@ def run_training(
         for note in (*prepared.notes, *_changes(run, description["environment"])):
             log.info("%s", note)
         if processes.leads:
-            begin(run, description, resume=options.resume)
+            start(run, description, resume=options.resume)
         processes.wait()
         trainer = Trainer(run, place.device, place.precision, processes, options.tensorboard, options.quiet)
         trainer.fit(prepared.task, prepared.epochs, resume=options.resume)
@@ -125,7 +123,7 @@ def run_training(
 
 
 def fingerprint(header: object, arrays: Iterable[np.ndarray]) -> str:
-    """Return a digest of a header and of every value: data with the same one are the same data."""
+    """Return a digest of a header and of all values: data with the same digest are the same."""
     digest = hashlib.sha256(repr(header).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
@@ -133,9 +131,9 @@ def fingerprint(header: object, arrays: Iterable[np.ndarray]) -> str:
 
 
 def _changes(run: Run, environment: Mapping[str, Any]) -> list[str]:
-    """Say what differs from the machine on which a resumed run was started."""
+    """Describe the differences from the machine on which a resumed run was started."""
     if not (run.checkpoint.is_file() and run.is_run()):
         return []
     before = read_json(run.config, "a run's config").get("environment", {})
     changed = [f"{name} {before[name]}, now {now}" for name, now in environment.items() if before.get(name, now) != now]
-    return [f"begun with {'; '.join(changed)}: the result may differ in its last bits"] if changed else []
+    return [f"started with {'; '.join(changed)}: the result may differ in its last bits"] if changed else []

@@ -1,4 +1,4 @@
-"""Requests to stop: SIGINT and SIGTERM end a training after the step under way."""
+"""Stop requests: SIGINT and SIGTERM end a training after the current step."""
 
 import signal
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Stop:
 
 @contextmanager
 def stop_requests() -> Iterator[Stop]:
-    """Turn the first SIGINT or SIGTERM into a request, so that a step is never cut in two; a second one kills."""
+    """Turn the first SIGINT or SIGTERM into a request; a second one has its usual effect."""
     stop = Stop()
     handlers: dict[signal.Signals, Any] = {}
 

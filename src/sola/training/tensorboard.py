@@ -1,4 +1,4 @@
-"""A run's log as curves in TensorBoard: a view of metrics.jsonl, which stays the record."""
+"""The log of a run, metrics.jsonl, as TensorBoard event files."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from sola.core.files import unwritable
 from sola.training.run import Run
 
 FOLDER = "tensorboard"
-"""The folder of the event files, within the run's folder."""
+"""Folder of the event files in the run's folder."""
 
 Write = Callable[[Mapping[str, Any]], None]
 
@@ -26,15 +26,11 @@ def require_tensorboard(wanted: bool) -> None:
 
 @contextmanager
 def tensorboard_writer(run: Run, wanted: bool, epochs: int) -> Iterator[Write]:
-    """Yield a function that writes a row of the log to the run's event files, or does nothing if that is not wanted.
+    """Yield a function that writes a row of the log to the run's event files, or does nothing if not `wanted`.
 
-    A scalar is named as in the row; its step is the epoch. `epochs` epochs are completed: the event files start with
-    their rows from the log, so that a resumed run's curves are whole and have each epoch once, whatever was written
-    before it was stopped. Event files of a run that starts again are removed.
-
-    Raises SolaError when TensorBoard is not installed, or the event files cannot be written.
+    Scalars have the names of the row; the step is the epoch. Event files of earlier trainings are replaced; those of a
+    resumed run start with the rows of the `epochs` completed epochs. Raises SolaError if they cannot be written.
     """
-    require_tensorboard(wanted)
     folder = run.folder / FOLDER
     if not wanted:
         if epochs == 0:
@@ -45,7 +41,7 @@ def tensorboard_writer(run: Run, wanted: bool, epochs: int) -> Iterator[Write]:
 
     clear(folder)
     try:
-        # a TensorBoard that is watching forgets what it has read of this run, from epoch 0 on
+        # a running TensorBoard then drops what it has read of this run
         writer = SummaryWriter(str(folder), purge_step=0)
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -69,7 +65,7 @@ def tensorboard_writer(run: Run, wanted: bool, epochs: int) -> Iterator[Write]:
 
 
 def clear(folder: Path) -> None:
-    """Remove the event files of an earlier training, and nothing else. Raises SolaError when they cannot be."""
+    """Remove the event files of an earlier training. Raises SolaError if that fails."""
     try:
         for path in folder.glob("events.out.tfevents.*"):
             path.unlink(missing_ok=True)

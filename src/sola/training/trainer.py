@@ -1,6 +1,6 @@
-"""The one training loop: steps, precision, checkpoints, the log, and the best epoch.
+"""The training loop: steps, precision, checkpoints, the log, and the best epoch.
 
-What is trained, on what, and how it is scored is the `Task`'s, which knows nothing of processes, files or folders.
+A `Task` says what is trained, on which data, and with which loss; it knows nothing of processes and files.
 """
 
 import math
@@ -32,7 +32,7 @@ class Batch(Protocol):
         """Return the number of windows in the whole batch."""
 
     def share(self, part: slice) -> Any:
-        """Return the batch with the inputs of these windows only; targets stay those of the whole batch."""
+        """Return the batch with the inputs of these windows, and the targets of all."""
 
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
@@ -41,7 +41,7 @@ Prediction = TypeVar("Prediction")
 
 @runtime_checkable
 class Task(Protocol[AnyBatch, Prediction]):
-    """One kind of training: `predict` runs in the run's precision, `score` in fp32."""
+    """A training task: `predict` runs in the run's precision, `score` in fp32."""
 
     @property
     def model(self) -> nn.Module:
@@ -49,23 +49,23 @@ class Task(Protocol[AnyBatch, Prediction]):
 
     @property
     def average(self) -> AveragedModel | None:
-        """The averaged weights, evaluated and kept in place of the model's; None where nothing is averaged."""
+        """Averaged weights, which are evaluated and saved instead of the model's; None without averaging."""
 
     @property
     def clip_norm(self) -> float | None:
-        """The norm to which gradients are clipped; None for no clipping."""
+        """Maximum norm of the gradient; None for no clipping."""
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return an optimizer of the model at its full learning rate."""
 
     def rate(self, epoch: int, step: int) -> float:
-        """Return the share of the learning rate at a step, both counted from 0."""
+        """Return the factor of the learning rate at a step of an epoch, both counted from 0."""
 
     def steps(self, epoch: int) -> int:
         """Return the number of batches in an epoch."""
 
     def batch(self, epoch: int, step: int) -> AnyBatch:
-        """Return a whole batch on the model's device: a function of the seed, the epoch and the step alone."""
+        """Return a whole batch on the model's device; it depends on seed, epoch and step only."""
 
     def predict(self, batch: AnyBatch) -> Prediction:
         """Return the model's prediction for the batch's inputs."""
@@ -74,11 +74,11 @@ class Task(Protocol[AnyBatch, Prediction]):
         """Return the loss of the whole batch, a scalar."""
 
     def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
-        """Return further values for the epoch's row; a "validation_loss" among them decides which epoch is kept."""
+        """Return values for the epoch's row; the epoch with the lowest "validation_loss", if any, is kept."""
 
 
 def kept_model(task: Task[Any, Any]) -> nn.Module:
-    """The model that is evaluated and kept: the averaged one where there is one."""
+    """Return the model that is evaluated and saved: the averaged one, if there is one."""
     if task.average is None:
         return task.model
     averaged: nn.Module = task.average.module
@@ -87,11 +87,10 @@ def kept_model(task: Task[Any, Any]) -> nn.Module:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains a task in a run's folder, in one process or in several that train together.
+    """Trains a task in a run's folder, in one process or in several, of which the first writes and evaluates.
 
-    A row an epoch goes to the log. A checkpoint is written at the start, every 10 s or 250 steps, whichever comes
-    first, at the end, and when the run is asked to stop (SIGINT, SIGTERM), which raises KeyboardInterrupt at the next
-    step. Of several processes, the first writes and evaluates.
+    Each epoch adds a row to the log. A checkpoint is written at the start and the end, every 10 s or 250 steps, and
+    at a stop request (SIGINT, SIGTERM), which raises KeyboardInterrupt after the current step.
     """
 
     run: Run
@@ -104,11 +103,9 @@ class Trainer:
     """Show no progress bar."""
 
     def fit(self, task: Task[Any, Any], epochs: int, *, resume: bool = False) -> None:
-        """Train `task.model` for so many epochs, from the run's checkpoint if `resume` and there is one.
+        """Train until `epochs` epochs are completed, from the run's checkpoint if `resume` and there is one.
 
-        Raises:
-            SolaError: when the checkpoint is unreadable or of another model, the run's folder cannot be written, or
-                a loss is not finite.
+        Raises SolaError for an unreadable checkpoint, a folder that cannot be written, or a loss that is not finite.
         """
         optimizer = task.optimizer()
         full_rates = [group["lr"] for group in optimizer.param_groups]
@@ -124,7 +121,7 @@ class Trainer:
         ):
             while state.epoch < epochs:
                 steps = task.steps(state.epoch)
-                # the sum stays on the device, so that no step waits for the host
+                # the sum stays on the device, so that no step waits for it
                 loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.device)
                 clock.start()
                 while state.step < steps:
@@ -163,12 +160,12 @@ class Trainer:
             if self.processes.leads:
                 self.run.append({**state.row, "epoch": state.epoch, "resumed_from_epoch": state.epoch})
             return state
-        if self.processes.leads:  # from here on a killed run has something to continue from
+        if self.processes.leads:  # a run that is killed from here on can be resumed
             checkpoints.save(TrainingState())
         return TrainingState()
 
     def _row(self, task: Task[Any, Any], epoch: int, loss: float, windows_per_s: float) -> dict[str, Any]:
-        """Evaluate an epoch, keep its weights if they are the best, and return its row of the log."""
+        """Evaluate an epoch, save its weights if they are the best, and log its row."""
         if not math.isfinite(loss):
             raise SolaError(
                 f"{self.run.folder}: the loss of epoch {epoch + 1} is {loss}; "
@@ -188,13 +185,13 @@ class Trainer:
         return row
 
     def _keep_best(self, model: nn.Module, epoch: int, loss: float) -> float:
-        """Keep the weights if this is the lowest validation loss so far, and return the lowest one."""
+        """Save the weights if their validation loss is the lowest so far; return the lowest one."""
         if not math.isfinite(loss):
             raise SolaError(f"the validation loss of epoch {epoch + 1} is {loss}; lower --learning-rate")
         best = BestWeights(self.run.best)
         if loss < best.loss():
             best.save(model, epoch + 1, loss)
-        # from the log: the kept weights may be of an epoch that a resumed run repeats and has not come to yet
+        # from the log: the saved weights may be of a later epoch, which a resumed run repeats
         earlier = [float(row["validation_loss"]) for row in self.run.rows() if row["epoch"] <= epoch]
         return min([loss, *earlier])
 
@@ -218,10 +215,7 @@ def backward(
     precision: Literal["fp32", "bf16"],
     processes: Processes = ALONE,
 ) -> Tensor:
-    """Predict in the run's precision, score in fp32, leave the gradients in the model, and return the loss.
-
-    Each process predicts its share of the batch, and scores all of it; the gradients are those of one process.
-    """
+    """Compute the gradients of a batch and return its loss; each process predicts a share and scores the batch."""
     share = batch if processes.count == 1 else batch.share(processes.share(len(batch)))
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         prediction = task.predict(share)
@@ -232,7 +226,7 @@ def backward(
 
 
 class Clock:
-    """Windows per second over the steps of an epoch; the first step of a process, which warms up, does not count."""
+    """Windows per second over the steps of an epoch, without the first step of a process (warm-up)."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.warm = device, False
@@ -251,7 +245,7 @@ class Clock:
             self.start()
 
     def rate(self) -> float:
-        """Return the rate since `start`; that of the warm-up step where it was the only one."""
+        """Return the rate since `start`; that of the warm-up step if it was the only one."""
         self._wait()
         windows, seconds = self.windows, time.perf_counter() - self.began
         if not windows:

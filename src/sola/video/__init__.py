@@ -1,6 +1,5 @@
-"""Video files in, snippet features out: decoding → framing → snippets → encoder → extraction. Needs the extra `video`.
+"""Snippet features of video files. Needs the extra `video`.
 
-`decoding` reads frames by their time stamps, `framing` brings them to the size that an encoder takes, `sampling` shows
-them at a steady rate, `snippets` cuts windows of them, an `encoder` makes features of these, and `extraction` does it
-all for many files.
+`decoding` reads frames with their time stamps, `framing` resizes them, `sampling` resamples them at a constant rate,
+`snippets` groups them into windows, an encoder computes features, and `extraction` does all of it for one file.
 """

@@ -1,4 +1,4 @@
-"""A video file → its frames, each with the seconds in which it is on show. Time stamps are trusted, headers are not."""
+"""Frames of a video file with the time in which each is shown. Time stamps are trusted, headers are not."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,60 +16,46 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 LONGEST_GAP = 120.0
-"""Seconds that one frame may be on show: beyond, the time stamps are taken to be damaged."""
+"""Longest time that a frame may be shown (seconds); more is a damaged time stamp."""
 
 LARGEST_STEP_BACK = 1.0
-"""Seconds that a frame may come too late, as files with their frames out of order have it; it is then left out."""
+"""Longest delay of a frame that is out of order (seconds); the frame is dropped."""
 
 SHORTFALL = 0.05
-"""Share of the promised duration that may be missing (but at least a second) before a file is taken to be cut short."""
+"""Share of the stated duration that may be missing (at least one second); more is a truncated file."""
 
 NOT_VIDEO = frozenset({"tty", "image2", "hls", "dash", "concat", "lavfi", "data", "lrc", "srt", "ass", "webvtt"})
-"""Containers that are text, single pictures, or lists of other files."""
+"""Containers of text, single pictures, or lists of other files."""
 
 CURE = "repair it (ffmpeg -i IN OUT.mp4 often does), or leave it out with --skip-bad"
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A decoded frame, and when it is on show, in seconds after the first frame."""
+    """A decoded frame, and the time in which it is shown (seconds after the first frame)."""
 
     frame: "VideoFrame"
     start: float
     end: float
 
 
-@dataclass(frozen=True)
-class VideoHeader:
-    """What a file says of its pictures, of which only the size is certain."""
-
-    codec: str
-    height: int
-    """Pixels, as they lie in the file."""
-    width: int
-    """Pixels, as they lie in the file."""
-    duration: float | None
-    """Seconds that the file promises, where it does."""
-
-
-def read_header(path: Path) -> VideoHeader:
-    """Return what a file says of its pictures. Raises SolaError as `shown_frames` does, for what can be seen so far."""
+def stated_duration(path: Path) -> float | None:
+    """Return the duration in the header of a video (seconds), if it has one. Raises BadVideo if it cannot be opened."""
     with opened(path) as (container, stream):
-        return _header(container, stream)
+        return _duration(container, stream)
 
 
 def shown_frames(path: Path) -> Iterator[Shown]:
-    """Yield the frames of a video in the order and for the time in which they are on show, in constant memory.
+    """Yield the frames of a video in the order in which they are shown, in constant memory.
 
-    The first frame is at 0 s. A frame stays until the next one's time stamp, the last one for as long as the file
-    says, or for the mean of the others. The header's number of frames is not looked at.
+    The first frame is at 0 s. A frame is shown until the time stamp of the next one, the last one for its duration in
+    the file, or for the mean of the others.
 
-    Raises BadVideo naming the file when it is none of video (sound or text alone, a still picture), cannot be read or
-    decoded, is cut short, or has time stamps that are missing, jump by more than `LONGEST_GAP` or back by more than
-    `LARGEST_STEP_BACK`; SolaError when PyAV is missing.
+    Raises BadVideo if the file is not a video, cannot be decoded, is truncated, or has time stamps that are missing,
+    jump by more than `LONGEST_GAP` or back by more than `LARGEST_STEP_BACK`; SolaError if PyAV is not installed.
     """
     with opened(path) as (container, stream):
-        promised = _header(container, stream).duration
+        promised = _duration(container, stream)
         last: VideoFrame | None = None
         begin = 0.0
         count = 0
@@ -91,7 +77,9 @@ def shown_frames(path: Path) -> Iterator[Shown]:
         if last is None:
             raise BadVideo(f"{path}: no frame of it decodes; {CURE}")
         end = begin + _length_of_last(last, begin, count, stream)
-        there = max(end, float(first) + end, decoded.reached) if _for_all(container, promised) else end
+        # the duration of the whole file is measured from time 0, and is that of the stream that ends last
+        of_file = promised is not None and abs(promised - (container.duration or 0) / 1_000_000) < 0.01
+        there = max(end, float(first) + end, decoded.reached) if of_file else end
         if promised is not None and promised - there > max(1.0, SHORTFALL * promised):
             raise BadVideo(
                 f"{path}: is cut short: ends after {there:.1f} s of the {promised:.1f} s it promises; {CURE}"
@@ -101,23 +89,24 @@ def shown_frames(path: Path) -> Iterator[Shown]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
-    """The container and its first stream of moving pictures, with every complaint of FFmpeg's as a SolaError."""
+    """Yield the container and its first video stream; errors of FFmpeg are raised as BadVideo."""
     try:
         import av
+        from av.stream import Disposition
     except ImportError:
         raise SolaError("reading video needs PyAV; pip install -c constraints.txt 'sola-tal[video]'") from None
     if not path.is_file():
         raise BadVideo(f"{path}: no such file; expected a video")
     try:
-        # a file may name others, or places in the net: it is not followed. "12:30.mp4" would be a place, too: absolute
+        # references to other files or URLs are not followed; an absolute path, since "12:30.mp4" would be a URL
         with av.open(
             str(path.absolute()), options={"protocol_whitelist": "file"}, metadata_errors="replace"
         ) as container:
             kind = container.format.name
             if NOT_VIDEO & set(kind.split(",")) or kind.endswith("_pipe"):
                 raise BadVideo(f"{path}: is {kind}, not a video; expected a file such as .mp4, .mkv or .webm")
-            # the picture on the cover of a song is a video stream too
-            streams = [s for s in container.streams.video if not _is_cover(s)]
+            # the cover of a song is a video stream too
+            streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
             if not streams:
                 what = "sound alone" if container.streams.audio else "no pictures"
                 raise BadVideo(f"{path}: holds {what}; expected a video")
@@ -127,22 +116,16 @@ def opened(path: Path) -> Iterator[tuple["InputContainer", "VideoStream"]]:
             yield container, streams[0]
     except av.FFmpegError as error:
         raise BadVideo(f"{path}: cannot be read as a video ({_words(error)}); {CURE}") from None
-    except (ValueError, OverflowError, UnicodeError) as error:  # a codec or a size that PyAV does not know
+    except (ValueError, OverflowError, UnicodeError) as error:  # an unknown codec or size
         raise BadVideo(f"{path}: cannot be read as a video ({' '.join(str(error).split())}); {CURE}") from None
 
 
-def _is_cover(stream: "VideoStream") -> bool:
-    from av.stream import Disposition
-
-    return bool(stream.disposition & Disposition.attached_pic)
-
-
 class _Decoded:
-    """Every frame that decodes, once. Raises BadVideo where decoding breaks or the last packet is torn."""
+    """Iterates once over the frames. Raises BadVideo if decoding fails or the last packet is torn."""
 
     def __init__(self, path: Path, container: "InputContainer", stream: "VideoStream") -> None:
         self.reached = 0.0
-        """How far the packets of pictures and sound go, in seconds of the file's own clock."""
+        """Latest end of a packet of pictures or sound (seconds of the file's clock)."""
         self._path, self._container, self._stream = path, container, stream
 
     def __iter__(self) -> Iterator["VideoFrame"]:
@@ -157,7 +140,7 @@ class _Decoded:
                     self.reached = max(self.reached, float(end * packet.time_base))
                 if packet.stream.index != self._stream.index:
                     continue
-                torn = packet.is_corrupt if packet.size else torn  # the empty one at the end only fetches what is held
+                torn = packet.is_corrupt if packet.size else torn  # the empty packet at the end flushes the decoder
                 for frame in self._stream.decode(packet):
                     seconds = frame.time or seconds
                     yield frame
@@ -167,30 +150,21 @@ class _Decoded:
             raise BadVideo(f"{self._path}: is cut short: its last packet, at {seconds:.1f} s, is torn; {CURE}")
 
 
-def _header(container: "InputContainer", stream: "VideoStream") -> VideoHeader:
-    context = stream.codec_context
-    duration = None
+def _duration(container: "InputContainer", stream: "VideoStream") -> float | None:
     if stream.duration is not None and stream.time_base is not None:
-        duration = float(stream.duration * stream.time_base)
-    elif container.duration is not None:
-        duration = container.duration / 1_000_000
-    return VideoHeader(context.name, context.height, context.width, duration)
-
-
-def _for_all(container: "InputContainer", promised: float | None) -> bool:
-    """Whether the promised duration is the whole file's: from its zero, and kept by whichever stream ends last."""
-    return promised is not None and abs(promised - (container.duration or 0) / 1_000_000) < 0.01
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / 1_000_000
 
 
 def _stamp(path: Path, frame: "VideoFrame", count: int) -> Fraction:
-    """Seconds on the file's own clock; exact, for differences of floats would miss what falls between two frames."""
+    """Return the time stamp of a frame, exactly (seconds of the file's clock)."""
     if frame.pts is None or frame.time_base is None:
         raise BadVideo(f"{path}: frame {count} has no time stamp; {CURE}")
     return frame.pts * frame.time_base
 
 
 def _length_of_last(frame: "VideoFrame", begin: float, count: int, stream: "VideoStream") -> float:
-    """Seconds for which the last frame is on show."""
+    """Return the time that the last frame is shown (seconds)."""
     if frame.duration and frame.time_base is not None:
         length = float(frame.duration * frame.time_base)
         if 0 < length <= LONGEST_GAP:
@@ -202,6 +176,6 @@ def _length_of_last(frame: "VideoFrame", begin: float, count: int, stream: "Vide
 
 
 def _words(error: Exception) -> str:
-    """FFmpeg's own words, without its number and our path."""
+    """Return the message of FFmpeg, without error number and path."""
     words = getattr(error, "strerror", None) or str(error)
     return " ".join(str(words).split()).lower()

@@ -1,7 +1,7 @@
-"""What is wrong with a video, as against with anything else."""
+"""The error of bad videos."""
 
 from sola.core.errors import SolaError
 
 
-class BadVideo(SolaError):  # noqa: N818 (it is what is skipped)
-    """A file that is no video, or a damaged one: what --skip-bad leaves out."""
+class BadVideo(SolaError):  # noqa: N818 (names what is skipped)
+    """A file that is damaged or not a video, which --skip-bad skips."""

@@ -1,4 +1,4 @@
-"""One video file × encoder → one file of features."""
+"""Feature extraction of one video."""
 
 import dataclasses
 import threading
@@ -7,17 +7,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from sola.core.checks import at_least, positive
 from sola.core.errors import SolaError
-from sola.data.growing import GrowingArray
+from sola.data.formats.npy import NpyWriter
 from sola.data.journal import Report
 from sola.data.manifest import Manifest
-from sola.video.decoding import Shown, read_header, shown_frames
+from sola.video.decoding import Shown, shown_frames, stated_duration
 from sola.video.encoders.base import Encoder
 from sola.video.framing import Framing
 from sola.video.prefetch import prefetched
@@ -25,46 +25,49 @@ from sola.video.sampling import sampled
 from sola.video.snippets import encoded, offset_of, windows
 
 FRAMES_AT_ONCE = 64
-"""Default number of frames that go through the encoder together."""
+"""Default number of frames in a batch."""
 
 DType = Literal["float16", "float32"]
 
 
+class SamplingOptions(TypedDict, total=False):
+    """Options of an extraction; the default of each is that of the encoder."""
+
+    fps: float | None
+    """Frame rate at which the encoder sees a video (frames per second)."""
+    stride: int | None
+    """Distance between the starts of two snippets (frames)."""
+    framing: Framing | None
+    """Scaling and cropping of frames."""
+    dtype: DType
+    """Type of the stored features; float16 by default."""
+    batch: int | None
+    """Windows encoded at once; by default as many as make 64 frames."""
+
+
 @dataclass(frozen=True)
 class Sampling:
-    """Which frames the encoder is shown, and how features are stored."""
+    """`SamplingOptions` with the defaults of an encoder."""
 
     fps: float
-    """Frames per second that the encoder is shown."""
     stride: int
-    """Frames from one snippet to the next."""
     framing: Framing
-    """How frames are scaled and cut."""
     dtype: DType
-    """Of the stored features."""
     batch: int
-    """Windows encoded at once."""
 
     @classmethod
-    def resolve(
-        cls,
-        encoder: Encoder,
-        *,
-        fps: float | None = None,
-        stride: int | None = None,
-        framing: Framing | None = None,
-        dtype: DType = "float16",
-        batch: int | None = None,
-    ) -> "Sampling":
-        """Return the settings, with the encoder's own where None. Raises SolaError if a number is out of range."""
-        fps, stride = encoder.fps if fps is None else fps, encoder.stride if stride is None else stride
-        batch = max(1, FRAMES_AT_ONCE // encoder.window) if batch is None else batch
-        positive(fps=fps)
-        at_least(1, stride=stride, batch=batch)
-        return cls(fps, stride, framing or encoder.framing, dtype, batch)
+    def resolve(cls, encoder: Encoder, options: SamplingOptions) -> "Sampling":
+        """Return the settings for an encoder. Raises SolaError if a number is out of range."""
+        given = {name: value for name, value in options.items() if value is not None}
+        batch = max(1, FRAMES_AT_ONCE // encoder.window)
+        defaults = {"fps": encoder.fps, "stride": encoder.stride, "framing": encoder.framing, "dtype": "float16"}
+        sampling = cls(**{**defaults, "batch": batch, **given})  # type: ignore[arg-type]
+        positive(fps=sampling.fps)
+        at_least(1, stride=sampling.stride, batch=sampling.batch)
+        return sampling
 
     def manifest(self, encoder: Encoder, source: str) -> Manifest:
-        """Return the manifest of the features: all that is needed to extract them again."""
+        """Return the manifest of the features, from which they can be extracted again."""
         return Manifest(
             dim=encoder.dim,
             fps=float(self.fps),
@@ -84,7 +87,7 @@ class Sampling:
 
 
 class SharedEncoder:
-    """An encoder that threads call in turn, since one call uses all cores or the GPU; the output shape is checked."""
+    """An encoder that threads call in turn, since one call uses all cores or the GPU."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
@@ -107,34 +110,24 @@ class SharedEncoder:
 def extract_video(path: Path, out: Path, encoder: SharedEncoder, sampling: Sampling, report: Report) -> dict[str, Any]:
     """Write the features of a video to a .npy file, in constant memory; decoding and encoding overlap.
 
-    Returns:
-        "frames" (decoded), "seconds" (length of the video) and "snippets" (written).
+    Returns the numbers of decoded "frames" and written "snippets", and the length of the video in "seconds".
 
-    Raises:
-        BadVideo: if the file cannot be decoded.
-        SolaError: if the encoder returns another shape, or a feature does not fit the dtype.
+    Raises BadVideo if the file cannot be decoded; SolaError if the encoder returns another shape, or a feature does not
+    fit the dtype.
     """
-    watched = _Watched(shown_frames(path), read_header(path).duration, report)
-    frames = sampled(watched, sampling.fps, sampling.framing)
-    window = encoder.encoder.window
-    ahead = prefetched(windows(frames, window, sampling.stride), 2 * sampling.batch)
-    with closing(ahead) as snippets, GrowingArray(out, encoder.encoder.dim, np.dtype(sampling.dtype)) as array:
+    counts: dict[str, Any] = {"frames": 0, "seconds": 0.0, "snippets": 0}
+    duration = stated_duration(path)
+
+    def frames() -> Iterator[Shown]:
+        for frame in shown_frames(path):
+            counts["frames"], counts["seconds"] = counts["frames"] + 1, frame.end
+            report(frame.end / duration if duration else 0.0, 0)
+            yield frame
+
+    sequence = windows(sampled(frames(), sampling.fps, sampling.framing), encoder.encoder.window, sampling.stride)
+    ahead = prefetched(sequence, 2 * sampling.batch)
+    with closing(ahead) as snippets, NpyWriter(out, encoder.encoder.dim, np.dtype(sampling.dtype)) as array:
         for features in encoded(snippets, encoder, sampling.batch):
             array.append(features)
             report(None, len(features))
-    return {"frames": watched.count, "seconds": watched.seconds, "snippets": array.rows}
-
-
-class _Watched:
-    """Counts decoded frames and reports how much of the video they are."""
-
-    def __init__(self, shown: Iterator[Shown], duration: float | None, report: Report) -> None:
-        self.count = 0
-        self.seconds = 0.0
-        self._shown, self._duration, self._report = shown, duration, report
-
-    def __iter__(self) -> Iterator[Shown]:
-        for frame in self._shown:
-            self.count, self.seconds = self.count + 1, frame.end
-            self._report(frame.end / self._duration if self._duration else 0.0, 0)
-            yield frame
+    return counts | {"snippets": array.rows}

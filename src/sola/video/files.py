@@ -1,9 +1,11 @@
-"""Which video files are meant, and what their videos are called."""
+"""Finding video files, and the ids of their videos."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sola.core.errors import SolaError
+from sola.core.storage import Storage, StoredFile, is_remote
 
 SUFFIXES = frozenset(
     "." + name
@@ -12,37 +14,51 @@ SUFFIXES = frozenset(
         *("mpeg", "mpg", "mts", "mxf", "ogv", "ts", "vob", "webm", "wmv"),
     )
 )
-"""What is taken for a video in a folder; a file that is named itself may be called anything."""
+"""Suffixes of the videos in a folder; a file that is named itself may have any."""
 
 
-def find_videos(sources: Sequence[Path]) -> dict[str, Path]:
-    """Return the video files among `sources`, files or folders (and all folders in them), by id, in order of id.
+def find_videos(sources: Sequence[Path | str]) -> dict[str, StoredFile]:
+    """Return the video files among files and folders (with their subfolders), by id and in the order of ids.
 
-    The id is the file's name without its suffix.
+    Sources may be in object stores. The id is the file name without its suffix.
 
-    Raises SolaError for a source that is not there, a folder without videos, or two files of one id.
+    Raises SolaError for a source that does not exist, a folder without videos, or two files with the same id.
     """
     if not sources:
         raise SolaError("VIDEOS is missing: name video files, or folders of them")
-    found: dict[str, Path] = {}
+    found: dict[str, StoredFile] = {}
     for source in sources:
-        for path in _videos(source):
-            other = found.setdefault(path.stem, path)
-            if other.resolve() != path.resolve():
-                raise SolaError(f"{path}: would be video {path.stem!r}, and so would {other}; rename one of them")
+        files = _stored(Storage.of(source)) if is_remote(source) else map(StoredFile.of, _local(Path(source)))
+        for file in files:
+            video = Path(file.name).stem
+            other = found.setdefault(video, file)
+            if os.path.realpath(other.location) != os.path.realpath(file.location):  # a link is the same file
+                raise SolaError(
+                    f"{file.location}: would be video {video!r}, and so would {other.location}; rename one of them"
+                )
     return dict(sorted(found.items()))
 
 
-def _videos(source: Path) -> list[Path]:
+def _local(source: Path) -> Iterable[Path]:
     if source.is_file():
         return [source]
     if not source.is_dir():
         raise SolaError(f"{source}: no such file or folder; expected videos")
-    inside = sorted(path for path in source.rglob("*") if _is_video(path))
+    inside = [path for path in source.rglob("*") if _is_video(path.name) and path.is_file()]
     if not inside:
         raise SolaError(f"{source}: holds no videos ({' '.join(sorted(SUFFIXES))}); name the folder or file that does")
-    return inside
+    return sorted(inside)
 
 
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
+def _stored(source: Storage) -> Iterable[StoredFile]:
+    """Return the videos in a folder of an object store, or the file itself."""
+    inside = [file for file in source.files(recursive=True) if _is_video(file.name)]
+    folder, _, name = source.location.rpartition("/")
+    found = inside or [file for file in Storage.of(folder).files() if file.name == name]
+    if not found:
+        raise SolaError(f"{source}: holds no videos ({' '.join(sorted(SUFFIXES))}), and is none")
+    return found
+
+
+def _is_video(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")

@@ -1,4 +1,4 @@
-"""Decoded frames of any size → the frames that an encoder takes."""
+"""Conversion of decoded frames to the input of an encoder."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -15,15 +15,14 @@ if TYPE_CHECKING:
 Interpolation = Literal["bilinear", "bicubic", "area", "lanczos"]
 
 MOST_OBLONG = 64
-"""Times that one side of a frame may be as long as the other: beyond, the header is taken to be damaged. The whole
-frame is scaled before its center is cut out, which would take gigabytes."""
+"""Largest aspect ratio; a larger one is a damaged header, and scaling the frame would take gigabytes."""
 
 
 @dataclass(frozen=True)
 class Framing:
-    """How a decoded frame of any size becomes the one that an encoder takes, upright and as RGB.
+    """Scaling and cropping of decoded frames, to upright RGB.
 
-    Raises SolaError when a size is not positive, or the shorter side is cut to more than it has.
+    Raises SolaError if a size is not positive, or the crop is larger than the frame.
     """
 
     height: int
@@ -31,7 +30,7 @@ class Framing:
     width: int
     """Pixels."""
     short_side: int | None = None
-    """The shorter side is scaled to this many pixels, and the center cut out; None squashes the whole frame."""
+    """Length of the shorter side before the center is cropped (pixels); None resizes the whole frame."""
     interpolation: Interpolation = "bicubic"
 
     def __post_init__(self) -> None:
@@ -44,10 +43,7 @@ class Framing:
             )
 
     def __call__(self, frame: "VideoFrame") -> UInt8[np.ndarray, "{self.height} {self.width} 3"]:
-        """Return a decoded frame, turned upright where the file says that it lies on its side, scaled and cut.
-
-        Raises BadVideo when it is of a kind that cannot be converted.
-        """
+        """Return a frame upright, scaled and cropped. Raises BadVideo if it cannot be converted."""
         if max(frame.height, frame.width) > MOST_OBLONG * min(frame.height, frame.width):
             raise BadVideo(f"a frame of {frame.height}×{frame.width} pixels; expected one that is less oblong")
         turned = turns(frame)
@@ -58,14 +54,14 @@ class Framing:
         return np.ascontiguousarray(scaled[top : top + self.height, left : left + self.width])
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width before the center is cut out."""
+        """Return height and width before the crop."""
         if self.short_side is None:
             return self.height, self.width
         scale = self.short_side / min(height, width)
         return max(round(height * scale), self.short_side), max(round(width * scale), self.short_side)
 
     def _rgb(self, frame: "VideoFrame", height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
-        """The whole frame, as it lies in the file, at another size: scaled while it is converted, which is cheap."""
+        """Return the whole frame at another size, as stored in the file."""
         from av import FFmpegError
 
         try:
@@ -77,5 +73,5 @@ class Framing:
 
 
 def turns(frame: "VideoFrame") -> int:
-    """Return by how many quarters, anticlockwise, a frame has to be turned to stand upright: the nearest number."""
+    """Return the number of counterclockwise quarter turns that bring a frame upright."""
     return round(frame.rotation / 90) % 4

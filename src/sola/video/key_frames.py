@@ -1,4 +1,4 @@
-"""Single pictures of a video, at given times."""
+"""Single frames of a video at given times."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,12 +19,9 @@ MICROSECONDS = 1_000_000
 
 
 def key_frames(path: Path, seconds: Sequence[float], height: int) -> list[UInt8[np.ndarray, "{height} _width 3"]]:
-    """Return the pictures on show at these seconds after the first frame, `height` pixels high, upright and whole.
+    """Return the frames shown at these times (seconds after the first frame), upright and `height` pixels high.
 
-    Beyond the end that is the last picture. Decodes from the nearest place that can be jumped to, or from the beginning
-    where the file jumps wrong.
-
-    Raises BadVideo as `shown_frames` does.
+    After the end, that is the last frame. Raises BadVideo as `shown_frames` does.
     """
     return [_whole(_frame_at(path, time), height) for time in seconds]
 
@@ -50,6 +47,6 @@ def _frame_at(path: Path, seconds: float) -> "VideoFrame":
 
 
 def _whole(frame: "VideoFrame", height: int) -> UInt8[np.ndarray, "{height} _width 3"]:
-    """A frame at its own proportions."""
+    """Return a frame with its aspect ratio."""
     across, up = (frame.height, frame.width) if turns(frame) % 2 else (frame.width, frame.height)
     return Framing(height, max(1, round(height * across / up)))(frame)

@@ -1,49 +1,25 @@
-"""An iterator that is worked ahead of in a thread of its own."""
+"""Prefetching of an iterator in another thread."""
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Generator, Iterable
-from typing import TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
 
 Item = TypeVar("Item")
 
 
 def prefetched(items: Iterable[Item], depth: int) -> Generator[Item, None, None]:
-    """Yield the items while the next ones, up to `depth`, are made in another thread; what it raises is raised here.
+    """Yield the items while another thread computes up to `depth` of the next ones; its errors are raised here.
 
     The thread ends soon after the generator is closed.
     """
-    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
-    left = threading.Event()
-
-    def put(item: Item | None, error: BaseException | None) -> None:
-        while not left.is_set():
-            try:
-                ready.put((item, error), timeout=0.1)
-                return
-            except queue.Full:
-                continue
-
-    def work() -> None:
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        ahead = deque(thread.submit(next, iterator, end) for _ in range(depth + 1))
         try:
-            for item in items:
-                put(item, None)
-                if left.is_set():
-                    return
-            put(None, StopIteration())
-        except BaseException as error:  # told in the thread that waits for it
-            put(None, error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = ready.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
-            yield item  # type: ignore[misc]
-    finally:
-        left.set()
-        thread.join()
+            while (item := ahead.popleft().result()) is not end:
+                ahead.append(thread.submit(next, iterator, end))
+                yield cast(Item, item)
+        finally:
+            for future in ahead:
+                future.cancel()

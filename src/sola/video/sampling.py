@@ -1,4 +1,4 @@
-"""Frames that are on show for any length of time → frames at a steady rate."""
+"""Sampling of frames at a constant rate."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,19 +12,17 @@ from sola.video.framing import Framing
 def sampled(
     shown: Iterable[Shown], fps: float, framing: Framing
 ) -> Iterator[UInt8[np.ndarray, "{framing.height} {framing.width} 3"]]:
-    """Yield `fps` frames a second: frame k is the one on show at (k + ½) / fps seconds, the middle of its own stretch.
+    """Yield `fps` frames per second: frame k is the one shown at (k + ½) / fps seconds.
 
-    At the video's own rate that is every frame once. A frame that is on show for longer comes again as the same array,
-    so that whoever encodes it can know. A video yields one frame at least.
+    A frame that is shown for longer is repeated as the same array. A video yields at least one frame.
     """
     number = 0
-    for one in shown:
+    for last in shown:
         array = None
-        while (number + 0.5) / fps < one.end:
+        while (number + 0.5) / fps < last.end:
             if array is None:
-                array = framing(one.frame)
+                array = framing(last.frame)
             yield array
             number += 1
-        last = one
     if number == 0:
         yield framing(last.frame)

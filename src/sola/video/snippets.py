@@ -1,4 +1,4 @@
-"""A stream of frames → windows of frames → features."""
+"""Windows of frames, and their features."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
@@ -11,15 +11,15 @@ Encode = Callable[[UInt8[np.ndarray, "batch window height width 3"]], Float32[np
 
 
 def offset_of(window: int, stride: int) -> int:
-    """Return the frame at which the first window begins: every window is centered on its stretch of `stride` frames."""
+    """Return the first frame of the first window: each window is centered on its `stride` frames."""
     return -((window - stride) // 2)
 
 
 def windows(frames: Iterable[Frame], window: int, stride: int) -> Iterator[list[Frame]]:
-    """Yield a window of frames for every `stride` frames, so that a video of n frames gives ⌈n / stride⌉ snippets.
+    """Yield a window of frames for every `stride` frames: ⌈n / stride⌉ windows for n frames.
 
-    Window i begins at frame `offset_of(window, stride) + i·stride`; beyond the ends of the video stands its first or
-    last frame. No more than a window and a stride of frames are held.
+    Window i begins at frame `offset_of(window, stride) + i·stride`; the first and last frame of the video pad it. At
+    most `window + stride` frames are in memory.
     """
     source = iter(frames)
     held: list[Frame] = []
@@ -46,8 +46,7 @@ def encoded(
 ) -> Iterator[Float32[np.ndarray, "rows channels"]]:
     """Yield the features of snippets, in order, at least `batch` snippets at a time.
 
-    A snippet of the very arrays of the one before it is not encoded again: frames that are on show for long, or a rate
-    above the video's own, cost nothing.
+    A snippet of the same arrays as the one before is not encoded again.
     """
     distinct: list[Sequence[Frame]] = []
     repeats: list[int] = []

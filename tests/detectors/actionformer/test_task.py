@@ -9,19 +9,19 @@ import pytest
 import torch
 from support.calling import refused
 from support.calling import sola as command
+from support.synthetic import SyntheticWorld, write
 
 import sola.training.checkpoint
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
 from sola.data.segments import SegmentTable
-from sola.data.synthetic import SyntheticWorld, write
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.clips import cut
-from sola.detectors.detect import detect, name_proposals
+from sola.detectors.detect import name_proposals, propose
 from sola.detectors.task import DetectionTask
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
-from sola.evaluation.metrics import average_precision
+from sola.evaluation.metrics.average_precision import average_precision
 
 CPU = torch.device("cpu")
 SMALL = ActionFormerConfig(
@@ -193,7 +193,7 @@ def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
     train_detector(world.subset("training"), SMALL, out=tmp_path / "run", quiet=True)
     detector = TrainedDetector.load(tmp_path / "run")
     validation = world.subset("validation")
-    found = detect(detector, validation)
+    found = propose(detector, validation)
     assert set(found) == {video.id for video in validation.videos}
     for video, segments in found.items():
         assert len(segments) <= SMALL.max_detections
@@ -202,7 +202,7 @@ def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
     inside = replace(SMALL, clip_to_video=True)
     train_detector(world.subset("training"), inside, out=tmp_path / "inside", quiet=True)
     durations = {video.id: video.duration for video in validation.videos}
-    for video, segments in detect(TrainedDetector.load(tmp_path / "inside"), validation).items():
+    for video, segments in propose(TrainedDetector.load(tmp_path / "inside"), validation).items():
         duration = durations[video]
         assert duration is not None
         assert (segments.start >= -1e-9).all()
@@ -244,7 +244,7 @@ def test_it_learns_an_easy_world(tmp_path):
     config = replace(SMALL, length=256, width=32, levels=4, epochs=12, learning_rate=3e-3, ema_decay=0.95)
     detector = train_detector(data.subset("training"), config, out=tmp_path / "run", quiet=True)
     validation = data.subset("validation")
-    found = detect(detector, validation)
+    found = propose(detector, validation)
     truth = SegmentTable.joined([video.segments for video in validation.videos])
     predicted = SegmentTable.joined([found[video.id] for video in validation.videos])
     rng = np.random.default_rng(0)
@@ -283,7 +283,7 @@ def test_without_classes_its_proposals_are_named_twice(world, tmp_path, combine)
     config = replace(SMALL, multi_class=False, classifier_epochs=2, voting_iou=0.9, max_detections=20)
     detector = train_detector(world.subset("training"), config, out=tmp_path / "run", quiet=True)
     validation = world.subset("validation")
-    proposals = detect(detector, validation)
+    proposals = propose(detector, validation)
     assert all((one.label == 0).all() for one in proposals.values())
     named = name_proposals(detector, validation, proposals, combine=combine)
     for video, segments in named.items():

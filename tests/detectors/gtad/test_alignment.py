@@ -16,7 +16,7 @@ def dense(start, end, bins, length):
     """The weights as a full array [region, bin, time]."""
     weights = alignment_weights(np.array(start, float), np.array(end, float), bins, length)
     full = np.zeros((len(start), bins, length))
-    np.add.at(full, (weights.region, weights.bin, weights.time), weights.weight)
+    np.add.at(full, (weights.cell, weights.sample, weights.time), weights.weight)
     return full
 
 

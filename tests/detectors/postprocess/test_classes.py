@@ -60,12 +60,6 @@ def test_a_row_within_a_row(tmp_path: Path) -> None:
     assert got.scores.tolist() == [[0.1, 0.7, 0.2]]
 
 
-def test_logits_are_softmaxed_over_all_columns(tmp_path: Path) -> None:
-    path = write(tmp_path, {"a": [1000.0, 1000.0, -1000.0]}, **{"class": NAMES})
-    got = read_classifier(path, videos=["a"], classes=["run"], logits=True)
-    assert got.scores.tolist() == [[0.5]]
-
-
 def test_labeled_scores_are_zero_where_none_is_given(tmp_path: Path) -> None:
     entries = [{"label": "swim", "score": 0.8}, {"label": "jump", "score": 0.1}]
     got = read_classifier(write(tmp_path, {"a": entries, "b": []}), videos=["a"], classes=NAMES)
@@ -102,7 +96,7 @@ def test_thumos14s_array_is_indexed_as_its_users_do(tmp_path: Path) -> None:
         ({"results": {"a": [1, 2]}}, "'a' has 2 scores; expected 3"),
         ({"results": {"a": [1, 2, 3]}, "class": ["jump", "run", "fly"]}, "no class 'swim'"),
         ({"results": {"a": [1, float("nan"), 3]}}, "'a' has a score that is not finite"),
-        ({"results": {"a": [1, -2, 3]}}, "logits=True"),
+        ({"results": {"a": [1, -2, 3]}}, "'a' has a negative score"),
         ({"results": {"a": [1, "x", 3]}}, "the score 'x'"),
         ({"results": {"a": 3}}, "no list of scores"),
         ({"results": {"a": [{"label": "fly", "score": 1}]}}, "label 'fly'"),
@@ -135,7 +129,7 @@ def test_bad_arrays_are_told(tmp_path: Path, values: np.ndarray, told: str) -> N
     path = tmp_path / "scores.npy"
     np.save(path, values, allow_pickle=True)
     with pytest.raises(SolaError, match=told):
-        read_classifier(path, videos=["a", "b"], classes=NAMES)
+        read_classifier(path, videos=["a", "b"], classes=NAMES, rows=["a", "b"], columns=NAMES)
 
 
 @pytest.mark.parametrize("name", ["scores.npy", "scores.json"])

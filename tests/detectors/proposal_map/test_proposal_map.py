@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sola.core.errors import SolaError
 from sola.data.timing import Placement
-from sola.detectors.proposal_map.decoding import candidate_boundaries, decode_map
-from sola.detectors.proposal_map.loss import ProposalMapLoss, balanced_logistic, balanced_regression, drawn_cells
+from sola.detectors.proposal_map.detector import ProposalMapDetector, candidate_boundaries
+from sola.detectors.proposal_map.loss import balanced_logistic, balanced_regression, drawn_cells, map_loss
 from sola.detectors.proposal_map.map import MapPrediction, MapTargets, ProposalMap, boundary_targets
 
 PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
@@ -126,7 +126,7 @@ def test_seconds_and_units_are_inverse(origin: float, unit: float, at: float) ->
 
 
 def test_a_whole_video_is_covered() -> None:
-    placement = Placement.covering(50.0, 100)
+    placement = Placement(0.0, 0.5)
     np.testing.assert_allclose(placement.seconds(np.array([0.0, 100.0])), [0.0, 50.0])
 
 
@@ -151,13 +151,11 @@ def test_decoding_is_the_published_double_loop(
     proposals: ProposalMap, seed: int, boundary_scores: bool, candidates_only: bool, final_boundary: bool
 ) -> None:
     prediction = random_prediction(proposals, seed)
-    got = decode_map(
-        proposals,
-        prediction,
-        boundary_scores=boundary_scores,
-        candidates_only=candidates_only,
-        final_boundary=final_boundary,
+    detector = ProposalMapDetector(
+        4, 4, proposals, anchor=(0.0, 1.0), candidates_only=candidates_only, final_boundary=final_boundary
     )
+    detector.boundary_scores = boundary_scores
+    got = detector.decode(prediction)
     T = proposals.length
     for clip in range(2):
         p_start, p_end = prediction.start[clip].tolist(), prediction.end[clip].tolist()
@@ -268,7 +266,7 @@ def test_total_is_the_weighted_sum_of_terms_over_the_cells_that_exist() -> None:
     proposals = ProposalMap(8, 5)
     prediction = random_prediction(proposals, 1)
     targets = proposals.targets([torch.tensor([[1.0, 5.0]]), torch.tensor([[2.0, 4.0], [3.0, 8.0]])], (-0.5, 1.5))
-    loss = ProposalMapLoss(proposals)(prediction, targets, generator())
+    loss = map_loss(proposals, prediction, targets, generator())
     boundary = 0.0
     for probability, target in ((prediction.start, targets.start), (prediction.end, targets.end)):
         boundary += published_logistic(probability.flatten().tolist(), (target > 0.5).flatten().tolist())
@@ -288,9 +286,8 @@ def test_cells_that_do_not_exist_do_not_count() -> None:
     targets = proposals.targets([torch.tensor([[1.0, 4.0]])] * 2, (-0.5, 1.5))
     disturbed = prediction.confidence.clone()
     disturbed[:, :, ~torch.from_numpy(proposals.valid)] = 0.123
-    loss = ProposalMapLoss(proposals)
-    got = loss(MapPrediction(disturbed, prediction.start, prediction.end), targets, generator()).total
-    assert torch.equal(got, loss(prediction, targets, generator()).total)
+    got = map_loss(proposals, MapPrediction(disturbed, prediction.start, prediction.end), targets, generator()).total
+    assert torch.equal(got, map_loss(proposals, prediction, targets, generator()).total)
 
 
 @pytest.mark.parametrize("length", [1, 5])
@@ -305,7 +302,7 @@ def test_loss_and_gradient_are_finite_in_the_smallest_batches(
     parts = [torch.full(size, probability) for size in ((1, 2, *proposals.shape), (1, length), (1, length))]
     for part in parts:
         part.requires_grad_()
-    loss = ProposalMapLoss(proposals)(MapPrediction(*parts), targets, generator()).total
+    loss = map_loss(proposals, MapPrediction(*parts), targets, generator()).total
     loss.backward()
     assert loss.isfinite()
     assert all(part.grad is not None and part.grad.isfinite().all() for part in parts)

@@ -10,17 +10,12 @@ from hypothesis import strategies as st
 
 from sola.core.errors import SolaError
 from sola.data.segments import SegmentTable
-from sola.evaluation.metrics import (
-    DATASETS,
-    average_precision,
-    average_precision_by_length,
-    average_recall,
-    diagnose,
-    thresholds,
-    top_recall,
-)
+from sola.evaluation.metrics.average_precision import average_precision, average_precision_by_length
+from sola.evaluation.metrics.average_recall import average_recall
+from sola.evaluation.metrics.diagnosis import diagnose
 from sola.evaluation.metrics.matching import match
-from sola.evaluation.metrics.protocol import counted
+from sola.evaluation.metrics.protocol import DATASETS, counted, thresholds
+from sola.evaluation.metrics.top_recall import top_recall
 
 # few distinct times and scores, so that ties, duplicates and segments without length are everyday
 times = st.one_of(st.integers(-2, 12).map(float), st.floats(0, 10, allow_nan=False))

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from sola.data.segments import SegmentTable
-from sola.evaluation.metrics import average_precision, average_recall, thresholds, top_recall
+from sola.evaluation.metrics.average_precision import average_precision
+from sola.evaluation.metrics.average_recall import average_recall
+from sola.evaluation.metrics.protocol import thresholds
+from sola.evaluation.metrics.top_recall import top_recall
 
 TIOU = thresholds(0.5, 0.95, 0.05)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sola.data.segments import Segments, SegmentTable
-from sola.evaluation.metrics import average_precision, average_recall
-from sola.evaluation.metrics.average_recall import retrieval
+from sola.evaluation.metrics.average_precision import average_precision
+from sola.evaluation.metrics.average_recall import average_recall, retrieval
 from sola.evaluation.metrics.matching import match
 from sola.evaluation.metrics.resampling import resampled_average_precision, resampled_average_recall
 
@@ -50,7 +50,7 @@ def test_average_recall_is_that_of_repeated_videos_with_as_many_proposals_each(s
     drawn = draws(seed, len(truth))
     expected = [average_recall(repeated(truth, draw), repeated(found, draw), TIOU).average for draw in drawn]
     per_video = retrieval(SegmentTable.joined(truth), SegmentTable.joined(found), TIOU)
-    np.testing.assert_allclose(resampled_average_recall(per_video, drawn), expected, atol=1e-12)
+    np.testing.assert_allclose(resampled_average_recall(*per_video, drawn), expected, atol=1e-12)
 
 
 def test_a_draw_of_each_video_once_is_the_metric_itself() -> None:
@@ -61,7 +61,7 @@ def test_a_draw_of_each_video_once_is_the_metric_itself() -> None:
     own = average_precision(instances, predictions, TIOU).by_tiou
     np.testing.assert_allclose(resampled_average_precision(matching, predictions, once)[0], own)
     curve = average_recall(instances, predictions, TIOU).average
-    np.testing.assert_allclose(resampled_average_recall(retrieval(instances, predictions, TIOU), once)[0], curve)
+    np.testing.assert_allclose(resampled_average_recall(*retrieval(instances, predictions, TIOU), once)[0], curve)
 
 
 def test_videos_without_instances_count_in_no_recall() -> None:
@@ -75,7 +75,7 @@ def test_videos_without_instances_count_in_no_recall() -> None:
         if draw.any()
     ]
     per_video = retrieval(SegmentTable.joined(truth), SegmentTable.joined(found[:-1]), TIOU)
-    np.testing.assert_allclose(resampled_average_recall(per_video, drawn), expected, atol=1e-12)
+    np.testing.assert_allclose(resampled_average_recall(*per_video, drawn), expected, atol=1e-12)
 
 
 def test_predictions_of_unknown_videos_stay_false_positives() -> None:

@@ -19,7 +19,7 @@ from torch import nn
 
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
-from sola.data.class_scores import read_scores
+from sola.data.class_scores import read_classifier
 from sola.data.detections import read_detections
 from sola.data.formats import FORMATS
 from sola.data.manifest import MANIFEST_NAME, Manifest
@@ -32,7 +32,8 @@ from sola.detectors.trained import WEIGHTS as LOCALIZER_WEIGHTS
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.results import read_result
 from sola.report.sources import read_sources
-from sola.softlanding.network import CONFIG, WEIGHTS, SoLa
+from sola.softlanding.network import SoLa
+from sola.softlanding.trained import CONFIG, WEIGHTS, TrainedModule
 from sola.training.checkpoint import Checkpoints, TrainingState
 from sola.training.run import Run
 from sola.video.encoders.huggingface_preprocessing import read_preprocessing
@@ -76,9 +77,9 @@ def archived(file: io.BytesIO) -> None:
 
 def read_archive(path: Path) -> None:
     """Every video of an archive."""
-    from sola.data.hdf5 import hdf5_videos
+    from sola.data.formats import hdf5
 
-    for video in hdf5_videos(path):
+    for video in hdf5.videos(path):
         read_features_at(path / video)
 
 
@@ -98,12 +99,12 @@ def weights_of(model: nn.Module, prefix: str = "") -> bytes:
 
 def read_module(path: Path) -> None:
     (path.parent / CONFIG).write_text(json.dumps({"module": module().config()}))
-    SoLa.from_pretrained(path.parent)
+    TrainedModule.load(path.parent)
 
 
 def read_config(path: Path) -> None:
     (path.parent / WEIGHTS).write_bytes(MODULE)
-    SoLa.from_pretrained(path.parent)
+    TrainedModule.load(path.parent)
 
 
 def detector_config(config: DetectorConfig) -> bytes:
@@ -188,7 +189,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object], list[bytes]]] = {
         [b"v1 0.5 2 7 0.25\nv1 1 2 3 .5\n", b"video,start,end,class,score\nv1,1,2,3,.5\n"],
     ),
     "manifest": (MANIFEST_NAME, lambda path: Manifest.read(path.parent), [encoded(MANIFEST)]),
-    "scores": ("s.json", lambda path: read_scores(path, ["v1"], ["run"]), [encoded(SCORED)]),
+    "scores": ("s.json", lambda path: read_classifier(path, ["v1"], ["run"]), [encoded(SCORED)]),
     "published": (
         "w.pth",
         published_weights,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from sola.core.checks import odd
 
 BLOCK = 32
-"""Queries that share one stretch of keys, at least: a matrix product of fair size, not too much of it off the band."""
+"""Minimum number of queries that share a range of keys, for matrix products of efficient size."""
 
 
 def local_attention(
@@ -20,14 +20,11 @@ def local_attention(
     mask: Bool[Tensor, "batch time"] | None,
     window: int,
 ) -> Float[Tensor, "batch time heads width"]:
-    """Softmax attention of each snippet to the valid ones among the `window` snippets around it, itself in the middle.
+    """Softmax attention of each snippet to the valid ones among the `window` snippets centered at it.
 
-    Exactly attention with a band mask: blocks of queries meet overlapping views of the keys and values, so that
-    nothing of time × time is ever there. `mask` is True at valid snippets; None says that all are. What comes out at
-    the others is finite and means nothing.
-
-    Raises:
-        SolaError: for a window that has no middle.
+    It equals attention with a band mask, by blocks of queries on overlapping views of keys and values, without a time ×
+    time array. `mask` is True at valid snippets; None is all True. The output at the others is finite and has no
+    meaning. Raises SolaError for an even window.
     """
     odd(window=window)
     batch, time, heads, width = query.shape
@@ -37,12 +34,10 @@ def local_attention(
     blocks = (time + missing) // block
     if missing:
         query, key, value = (F.pad(x, (0, 0, 0, 0, 0, missing)) for x in (query, key, value))
-    out = F.scaled_dot_product_attention(
-        query.reshape(batch * blocks, block, heads, width).transpose(1, 2),
-        _windows(key.flatten(0, 1), block, reach),
-        _windows(value.flatten(0, 1), block, reach),
-        attn_mask=_band(mask, batch, time, block, reach, query.device),
-    )
+    key, value = (_Windows.apply(rows.flatten(0, 1), block, reach) for rows in (key, value))  # type: ignore[no-untyped-call]
+    query = query.reshape(batch * blocks, block, heads, width).transpose(1, 2)
+    band = _band(mask, batch, time, block, reach, query.device)
+    out = F.scaled_dot_product_attention(query, key, value, attn_mask=band)
     return out.transpose(1, 2).reshape(batch, blocks * block, heads, width)[:, :time]
 
 
@@ -52,10 +47,7 @@ def global_attention(
     value: Float[Tensor, "batch time heads width"],
     mask: Bool[Tensor, "batch time"] | None,
 ) -> Float[Tensor, "batch time heads width"]:
-    """Softmax attention of each snippet to all valid ones; `mask` is True at those, and None says that all are.
-
-    A clip without any valid snippet attends to all of them, which keeps it finite.
-    """
+    """Softmax attention of each snippet to all valid ones; a clip without valid snippets to all of them."""
     allowed = None if mask is None else (mask | ~mask.any(1, keepdim=True))[:, None, None, :]
     query, key, value = (x.transpose(1, 2) for x in (query, key, value))
     return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed).transpose(1, 2)
@@ -64,26 +56,18 @@ def global_attention(
 def _band(
     mask: Bool[Tensor, "batch time"] | None, batch: int, time: int, block: int, reach: int, device: torch.device
 ) -> Bool[Tensor, "windows 1 block keys"]:
-    """Which keys of its window each query of a block attends to."""
+    """Return a mask of the keys that each query of a block attends to."""
     offset = torch.arange(block + 2 * reach, device=device) - torch.arange(block, device=device)[:, None] - reach
     if mask is None:
         mask = torch.ones(batch, time, dtype=torch.bool, device=device)
-    # beyond a clip's ends lie another clip's snippets, or none
+    # the windows reach into the next clip, or beyond the last
     exists = F.pad(mask, (reach, -time % block + reach), value=False).unfold(1, block + 2 * reach, block)
-    # a query that no key is left to keeps itself: not every backend of PyTorch makes its softmax finite
+    # a query without valid keys attends to itself: not every backend of PyTorch makes its softmax finite
     return ((offset.abs() <= reach) & (exists[:, :, None] | (offset == 0))).flatten(0, 1)[:, None]
 
 
-def _windows(
-    rows: Float[Tensor, "rows heads width"], block: int, reach: int
-) -> Float[Tensor, "windows heads keys width"]:
-    """Blocks of rows with `reach` rows before and after each."""
-    windows: Tensor = _Windows.apply(rows, block, reach)  # type: ignore[no-untyped-call]
-    return windows
-
-
 class _Windows(torch.autograd.Function):
-    """The windows as overlapping views of one copy.
+    """Blocks of rows with `reach` rows before and after each, as overlapping views of one copy.
 
     PyTorch sums the gradient of overlapping views element by element; here it is three additions of whole blocks.
     """

@@ -19,19 +19,9 @@ Level = tuple[Tensor, Tensor | None]
 class PyramidBackbone(nn.Module):
     """Features of a clip at each level of the pyramid (ActionFormer, section 3.2).
 
-    Args:
-        channels: of the features.
-        width: of the network.
-        windows: what a snippet attends to, one entry for each level; see `TransformerBlock`.
-        heads: of the attention.
-        convolutions: in front of the transformer.
-        stem: transformer blocks of the first level.
-        positions: snippets of a table of sinusoid positions that is added to what the transformer gets; None is none.
-        dropout: see `TransformerBlock`.
-        drop_path: see `TransformerBlock`.
-
-    Raises:
-        SolaError: for a value out of range.
+    `convolutions` come first, then the `stem`, transformer blocks of the first level, and one block for each further
+    level. `windows` has the attention window of each level, `positions` the length of a table of sinusoid positions,
+    None for none. See `TransformerBlock` for the other parameters. Raises SolaError for a value out of range.
     """
 
     position: Tensor | None
@@ -67,11 +57,6 @@ class PyramidBackbone(nn.Module):
         self.stem = nn.ModuleList(block(windows[0], 1) for _ in range(stem))
         self.branch = nn.ModuleList(block(window, 2) for window in windows[1:])
 
-    @property
-    def blocks(self) -> int:
-        """Transformer blocks."""
-        return len(self.stem) + len(self.branch)
-
     def forward(
         self,
         x: Float[Tensor, "batch time channels"],
@@ -80,7 +65,7 @@ class PyramidBackbone(nn.Module):
     ) -> list[Level]:
         """Return the levels, finest first; `time` is a multiple of 2^(levels - 1).
 
-        `paths` are the numbers of `draw_paths` for as many blocks; each block draws its own where none are given.
+        `paths` are from `draw_paths`; each block draws its own where None.
         """
         of_block = repeat(None) if paths is None else iter(torch.split(paths, 2))
         x = convolved(self.convolutions, self.norms, x, mask)
@@ -97,7 +82,7 @@ class PyramidBackbone(nn.Module):
         return levels
 
     def _positions(self, time: int) -> Float[Tensor, "time width"]:
-        """As many rows of the table; for a longer clip the table is stretched."""
+        """Return rows of the table, stretched for a longer clip."""
         assert self.position is not None
         if time <= len(self.position):
             return self.position[:time]
@@ -111,7 +96,7 @@ def convolved(
     mask: Bool[Tensor, "batch time"] | None,
     gaps: Int[Tensor, " gaps"] | None = None,
 ) -> Float[Tensor, "batch time _"]:
-    """Convolutions with a normalization and ReLU between every two of them; what is at `gaps` is zero for each."""
+    """Apply convolutions with a normalization and ReLU between every two; the inputs at `gaps` are zero for each."""
 
     def layers(x: Tensor, mask: Tensor | None, norm: nn.Module, convolution: nn.Module) -> Tensor:
         x = norm(x)

@@ -1,8 +1,8 @@
-"""The layers of ActionFormer: masked convolutions along time, and the transformer block that may halve the time.
+"""Layers of ActionFormer: masked convolutions along time, and the transformer block that may halve the time.
 
-Inside the network features are [batch, time, channels]. A mask is True at valid snippets; None says that all are.
-As in the published program, a convolution's output is set to zero in the padding, and the normalization after it then
-puts its bias there. So the last snippets of a clip see whether padding follows them, though not how much of it.
+Features are [batch, time, channels] inside the network. A mask is True at valid snippets; None is all True. As in the
+published program, the output of a convolution is zero in the padding, and the normalization after it adds its bias
+there. So the last snippets of a clip depend on whether padding follows them, but not on its length.
 """
 
 from collections.abc import Callable
@@ -19,21 +19,14 @@ from sola.core.errors import SolaError
 from sola.detectors.actionformer.attention import global_attention, local_attention
 
 SCALE = 1e-4
-"""What the residual branches are multiplied with at first (LayerScale; Touvron et al., ICCV 2021)."""
+"""Initial scale of the residual branches (LayerScale; Touvron et al., ICCV 2021)."""
 
 
 class TemporalConvolution(nn.Conv1d):
-    """A convolution of odd kernel size along time with zeros beyond the ends; any bias starts from one value.
+    """A convolution of odd kernel size along time, padded with zeros; output i is at snippet stride·i.
 
-    One of kernel size 1 is a linear layer: on a CPU, convolutions are the faster way to the same product.
-
-    Args:
-        channels: in.
-        filters: channels out.
-        kernel_size: snippets.
-        stride: snippets from one output to the next; output i lies at snippet stride·i.
-        groups: of channels; `channels` makes it a depthwise one.
-        bias: what its bias starts from; None is no bias.
+    `bias` is its initial value, None for no bias. With kernel size 1 it is a linear layer, faster than PyTorch's on a
+    CPU.
     """
 
     def __init__(
@@ -58,10 +51,10 @@ class TemporalConvolution(nn.Conv1d):
         mask: Bool[Tensor, "batch out"] | None = None,
         scale: Float[Tensor, " filters"] | None = None,
     ) -> Float[Tensor, "batch out filters"]:
-        """Convolve, multiply each filter with its scale, and set what the mask of the output leaves out to zero."""
+        """Convolve, multiply each filter with its scale, and set the padding to zero; `mask` is that of the output."""
         weight, bias = self.weight, self.bias
         if scale is not None:
-            # on the weights, so that the unscaled output need not be kept for the scale's gradient
+            # scaling the weights avoids keeping the unscaled output for the gradient
             weight = weight * scale[:, None, None]
             bias = bias if bias is None else bias * scale
         # channels stay last in memory: as an image of one row
@@ -73,20 +66,14 @@ class TemporalConvolution(nn.Conv1d):
             padding=(0, self.kernel_size[0] // 2),
             groups=self.groups,
         )
-        return masked(out.squeeze(2).transpose(1, 2), mask)
-
-
-def masked(
-    x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None
-) -> Float[Tensor, "batch time channels"]:
-    """Set the padding to zero, in place."""
-    return x if mask is None else x.mul_(mask[:, :, None])
+        out = out.squeeze(2).transpose(1, 2)
+        return out if mask is None else out.mul_(mask[:, :, None])
 
 
 def recomputed(layers: Callable[..., Tensor], *inputs: Any, random: bool = False) -> Tensor:
-    """Call layers so that their gradient has everything but the inputs computed again, up to the last layer's input.
+    """Call layers and recompute all but their inputs for the gradient; `random` if they draw random numbers.
 
-    For layers of which only the last is dear: it is not computed again. `random` says that they draw numbers.
+    The last layer's output is not recomputed.
     """
     if not torch.is_grad_enabled():
         return layers(*inputs)
@@ -95,17 +82,12 @@ def recomputed(layers: Callable[..., Tensor], *inputs: Any, random: bool = False
 
 
 def draw_paths(blocks: int, clips: int, device: torch.device) -> Float[Tensor, "branches clips"]:
-    """A random number in [0, 1) for each of two branches of each block, and each clip."""
+    """Draw numbers in [0, 1) for each of two branches of each block, and each clip."""
     return torch.stack([torch.rand(clips, device=device) for _ in range(2 * blocks)])
 
 
 class NeighborhoodProjection(nn.Module):
-    """Queries, keys or values: a depthwise convolution of three snippets, a normalization and a linear layer.
-
-    Args:
-        channels: in and out.
-        stride: of the convolution.
-    """
+    """Queries, keys or values: a depthwise convolution of three snippets, a normalization and a linear layer."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -122,21 +104,12 @@ class NeighborhoodProjection(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention and a two-layer perceptron, each on normalized features and added to what comes in (section 3.2).
+    """Attention and a two-layer perceptron, each on normalized features and added to its input (section 3.2).
 
-    Queries, keys and values pass a depthwise convolution of three snippets and a normalization first; with a stride of
-    2 these convolutions halve the time, and what the attention is added to is a maximum over three snippets.
-
-    Args:
-        channels: in and out.
-        heads: of the attention.
-        stride: snippets in for one snippet out, 1 or 2.
-        window: snippets that one attends to, an odd number; None is all.
-        dropout: after the attention and after both layers of the perceptron.
-        drop_path: probability that a clip goes without a branch while training.
-
-    Raises:
-        SolaError: for a value out of range.
+    Queries, keys and values pass a depthwise convolution of three snippets and a normalization first. With a `stride`
+    of 2 these convolutions halve the time, and the attention is added to a maximum over three snippets. `window` is an
+    odd number of snippets, None for all. `dropout` follows the attention and both layers of the perceptron;
+    `drop_path` is the probability that a clip skips a branch in training. Raises SolaError for a value out of range.
     """
 
     def __init__(
@@ -175,16 +148,21 @@ class TransformerBlock(nn.Module):
     ) -> tuple[Float[Tensor, "batch out channels"], Bool[Tensor, "batch out"] | None]:
         """Return the features, zero in the padding, and their mask; `time` is a multiple of the stride.
 
-        While training, a clip goes without a branch where its number in `paths`, which is drawn from [0, 1) here if it
-        is not given, is below `drop_path`.
+        In training, a clip skips a branch where its number in `paths`, drawn here if None, is below `drop_path`.
         """
         after = None if mask is None else mask[:, :: self.stride]
         if paths is None and self.training:
             paths = draw_paths(1, len(x), x.device)
         attended = self._attend(self.attention_norm(x), after)
-        x = self._skip(x, after) + self._dropped(attended, paths, 0)
+        if self.stride > 1:
+            x = (
+                F.max_pool2d(x.transpose(1, 2).unsqueeze(2), (1, 3), (1, self.stride), (0, 1))
+                .squeeze(2)
+                .transpose(1, 2)
+            )
+        x = (x if after is None else x * after[:, :, None]) + self._dropped(attended, paths, 0)
         hidden = self.expansion(self.perceptron_norm(x))
-        # what the activation gives is four times as wide as x
+        # the activation's output is four times as wide as x
         out = recomputed(self._contract, hidden, after, random=self.dropout > 0)
         return x + self._dropped(out, paths, 1), after
 
@@ -209,16 +187,8 @@ class TransformerBlock(nn.Module):
     def _dropped(
         self, branch: Float[Tensor, "batch time channels"], paths: Float[Tensor, "2 batch"] | None, which: int
     ) -> Float[Tensor, "batch time channels"]:
-        """While training, leave a clip's branch out at random; the others stand for it."""
+        """Drop a clip's branch at random in training, and scale the others."""
         if paths is None or not self.training or not self.drop_path:
             return branch
         kept = (paths[which] >= self.drop_path)[:, None, None]
         return branch * (kept.to(branch.dtype) / (1 - self.drop_path))
-
-    def _skip(
-        self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
-    ) -> Float[Tensor, "batch out channels"]:
-        if self.stride == 1:
-            return x if mask is None else x * mask[:, :, None]
-        image = F.max_pool2d(x.transpose(1, 2).unsqueeze(2), (1, 3), (1, self.stride), (0, 1))
-        return masked(image.squeeze(2).transpose(1, 2), mask)

@@ -11,12 +11,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sola.core.checks import at_least, fraction
 from sola.core.errors import SolaError
-from sola.detectors.actionformer.cropping import random_crop
 from sola.detectors.actionformer.network import ActionFormer
 from sola.detectors.base import DetectorConfig
-from sola.detectors.clips import Clipping, Example
-from sola.detectors.postprocess import Gaussian
+from sola.detectors.clips import INSIDE, Clipping, Example
+from sola.detectors.postprocess.soft_nms import Gaussian
 
+CROP_TRIES = 200
+"""Maximum number of random positions to try for a crop that holds an action."""
 MOST_LEVELS = 16
 """Maximum number of pyramid levels; published are 6 and 7."""
 MOST_UNITS = 2**18
@@ -102,15 +103,13 @@ class ActionFormerConfig(DetectorConfig):
 
     def build(self, channels: int, classes: int) -> ActionFormer:
         """Return an untrained network."""
-        windows: list[int | None] = [self.attention_window] * self.levels
-        if self.global_last:
-            windows[-1] = None
+        coarsest = None if self.global_last else self.attention_window
         return ActionFormer(
             channels,
             classes if self.multi_class else None,
             length=self.longest,
             width=self.width,
-            windows=windows,
+            windows=[*[self.attention_window] * (self.levels - 1), coarsest],
             absolute_position=self.absolute_position,
             min_duration=self.min_duration,
             regression_weight=self.regression_weight,
@@ -142,5 +141,24 @@ class ActionFormerConfig(DetectorConfig):
         return average
 
     def augment(self, example: Example, generator: np.random.Generator) -> Example:
-        """Return a random crop of a clip."""
-        return random_crop(example, self.longest, self.crop, generator)
+        """Return a random piece of a clip, with an action in it.
+
+        A clip of more than `longest` units is cut to that length, a shorter one to a random share of its length, at
+        least `crop`. Instances of which less than half is inside are left out; the others are cut at the ends.
+        """
+        values, instances, labels = example
+        length = len(values)
+        kept = self.longest
+        if length <= self.longest:
+            shortest = max(round(self.crop * length), 1)
+            kept = int(generator.integers(shortest, length + 1)) if self.crop < 1 else length
+        if kept >= length:
+            return example
+        for _ in range(CROP_TRIES):
+            first = int(generator.integers(0, length - kept + 1))
+            inside = instances.clamp(first, first + kept)
+            share = (inside[:, 1] - inside[:, 0]) / (instances[:, 1] - instances[:, 0]).clamp(min=1e-8)
+            chosen = share >= INSIDE
+            if chosen.any():
+                break
+        return Example(values[first : first + kept], inside[chosen] - first, labels[chosen])

@@ -14,7 +14,7 @@ ALPHA, GAMMA = 0.25, 2.0
 """Weight of a positive, and power of the modulation (Lin et al., ICCV 2017)."""
 
 EPSILON = 1e-8
-"""Least length that is divided by, in strides."""
+"""Minimum divisor, in strides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,19 +27,11 @@ class PointLoss:
 
 
 class ActionFormerLoss(nn.Module):
-    """Scores a `PointPrediction` against `PointTargets`.
+    """Loss of a `PointPrediction` against `PointTargets`; half precision is summed in full.
 
-    Both sums are divided by a running mean of the number of positive points, which moves with every batch in training
-    mode; it is a buffer, so that the state dict resumes it. Half precision is summed in full.
-
-    Args:
-        regression_weight: 1 (THUMOS14) or 2 (ActivityNet).
-        label_smoothing: 0 (THUMOS14) or .1 (ActivityNet): a target y becomes (1 - ε)·y + ε/(classes + 1).
-        normalizer: what the running mean starts from: 100 (THUMOS14) or 200 (ActivityNet).
-        momentum: of the running mean.
-
-    Raises:
-        SolaError: for a value out of range.
+    Both sums are divided by a running mean of the number of positive points, a buffer that starts from `normalizer` and
+    moves with `momentum` in training. With `label_smoothing` ε, a target y becomes (1 - ε)·y + ε/(classes + 1). Raises
+    SolaError for a value out of range.
     """
 
     normalizer: Tensor
@@ -77,7 +69,7 @@ class ActionFormerLoss(nn.Module):
 
 
 def focal_loss(logits: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """-α_t·(1 - p_t)^γ·log likelihood of each entry, α = .25 and γ = 2 (Lin et al., ICCV 2017, Equation 5).
+    """Return -α_t·(1 - p_t)^γ·log likelihood of each entry, α = .25 and γ = 2 (Lin et al., ICCV 2017, Equation 5).
 
     A target between 0 and 1 mixes: p_t = p·y + (1 - p)·(1 - y), α_t likewise, and the likelihood is the cross-entropy.
     """
@@ -90,7 +82,7 @@ def focal_loss(logits: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> Floa
 def distance_iou_loss(
     predicted: Float[Tensor, "points 2"], wanted: Float[Tensor, "points 2"]
 ) -> Float[Tensor, " points"]:
-    """1 - IoU + (distance of the middles / length of the hull)², of extents to the left and right of the same point.
+    """Return 1 - IoU + (distance of the middles / length of the hull)², of extents left and right of a point.
 
     Zheng et al., AAAI 2020, Equation 7, in one dimension; offsets are not negative.
     """

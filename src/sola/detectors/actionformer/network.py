@@ -26,40 +26,20 @@ THUMOS_WINDOWS = (19,) * 6
 
 
 class ActionFormer(Detector):
-    """Actions, with classes or without, from the snippet features of clips of any length.
+    """Actions, with or without classes, from the snippet features of clips of any length.
 
     The defaults are the authors' for THUMOS14: 29,251,612 parameters at 2048 channels and 20 classes. For ActivityNet
     they take `classes=None, length=192, width=256, windows=(7, 7, 7, 7, 7, None), absolute_position=True,
-    min_duration=.001` on clips rescaled to 192 snippets. Weights start as in their program.
+    min_duration=.001` on clips rescaled to 192 snippets. Initial weights are those of their program. The state dict
+    includes the running normalizer of the loss.
 
-    The state dict includes the running normalizer of the loss, so that it resumes with the weights.
+    `classes=None` is one output, "an action", and proposals with label 0. `length`, snippets of the longest training
+    clip, is a multiple of the coarsest stride, 2^(levels - 1); it determines the padding (see `padded_length`) and the
+    number of absolute positions. `decode` returns segments with a score above `threshold` and longer than
+    `min_duration` units, at most `candidates` per level. See `PyramidBackbone`, `PointLayers` (`head_width`),
+    `PointPyramid` and `ActionFormerLoss` for the other parameters.
 
-    Args:
-        channels: of the features.
-        classes: number of action classes; None is one output, "an action", and proposals with label 0.
-        length: snippets of the longest training clip; it decides what padding clips need (see `padded_length`) and how
-            many absolute positions there are. A multiple of the coarsest stride, 2^(levels - 1).
-        width: of the network.
-        windows: what a snippet attends to at each level, an odd number of that level's snippets or None for all; as
-            many entries as there are levels.
-        heads: of the attention.
-        convolutions: in front of the transformer.
-        stem: transformer blocks of the first level.
-        head_width: of the two convolutions before the outputs; None is `width`.
-        absolute_position: whether sinusoid positions are added to the features.
-        dropout: after the attention and in the perceptrons.
-        drop_path: probability that a clip goes without a residual branch while training.
-        ranges: of the pyramid; see `PointPyramid`.
-        radius: of the pyramid; see `PointPyramid`.
-        threshold: score that `decode` wants more than.
-        candidates: how many the best scores of a level `decode` takes.
-        min_duration: units that `decode` wants more than.
-        regression_weight: of the loss; see `ActionFormerLoss`.
-        label_smoothing: of the loss.
-        normalizer: initial value of the loss's running normalizer.
-
-    Raises:
-        SolaError: for a value out of range.
+    Raises SolaError for a value out of range.
     """
 
     def __init__(
@@ -116,18 +96,15 @@ class ActionFormer(Detector):
         )
 
     def padded_length(self, snippets: int) -> int:
-        """Snippets that clips of up to `snippets` are padded to, for outputs equal to the published program's.
+        """Return the length to pad clips of up to `snippets` to, for outputs equal to the published program's.
 
-        That program pads to `length`, and beyond it to a multiple of stride times window less one. But a snippet sees
-        only whether padding follows, not how much: one coarsest stride of it does as well.
+        That program pads to `length`, and beyond it to a multiple of stride times window less one. But a snippet
+        depends only on whether padding follows, not on its length: one coarsest stride of it is enough.
         """
         published = self.length
         if snippets > self.length:
-            steps = (
-                stride * (window - 1 if window is not None and window > 1 else 1)
-                for stride, window in zip(self.pyramid.strides, self.windows, strict=True)
-            )
-            step = max(steps)
+            levels = zip(self.pyramid.strides, self.windows, strict=True)
+            step = max(stride * (window - 1 if window is not None and window > 1 else 1) for stride, window in levels)
             published = -(-snippets // step) * step
             if self.backbone.position is not None:  # which is stretched to the padded length
                 return published
@@ -139,8 +116,7 @@ class ActionFormer(Detector):
     ) -> tuple[Float[Tensor, "batch channels time"], Bool[Tensor, "batch time"]]:
         """Return clips of any lengths as one batch of `padded_length`, and the mask that is True at their snippets.
 
-        Raises:
-            SolaError: when there is no clip, or one without snippets.
+        Raises SolaError when there is no clip, or one without snippets.
         """
         lengths = [clip.shape[1] for clip in clips]
         if not lengths or min(lengths) < 1:
@@ -155,7 +131,7 @@ class ActionFormer(Detector):
 
     def noise(self, clips: int, device: torch.device) -> tuple[Float[Tensor, "batch branches"]]:
         """Draw the numbers that decide in training which clips skip which branch of the network."""
-        return (draw_paths(self.backbone.blocks, clips, device).T,)
+        return (draw_paths(len(self.backbone.stem) + len(self.backbone.branch), clips, device).T,)
 
     def forward(
         self,
@@ -163,15 +139,11 @@ class ActionFormer(Detector):
         mask: Bool[Tensor, "batch time"] | None = None,
         paths: Float[Tensor, "batch branches"] | None = None,
     ) -> PointPrediction:
-        """Return the raw prediction of every point; a time that the pyramid cannot halve is padded.
+        """Return the raw prediction of every point; the features are padded to a multiple of the coarsest stride.
 
-        Args:
-            features: of the clips; what they hold in the padding has no influence.
-            mask: True at snippets, False in the padding; None is all True.
-            paths: from `noise`; drawn here where None, and without effect outside training.
-
-        Raises:
-            SolaError: for features of another width than the network was built for.
+        `mask` is True at snippets, False in the padding, whose features have no influence; None is all True. `paths`
+        are from `noise`, drawn here where None, and without effect outside training. Raises SolaError for features of
+        another width than the network was built for.
         """
         if features.shape[1] != self.channels:
             raise SolaError(
@@ -200,15 +172,9 @@ class ActionFormer(Detector):
     def targets(
         self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
     ) -> PointTargets:
-        """Return the targets of a batch of `length` snippets, padding included.
+        """Return the targets of a batch of `length` snippets; labels are ignored where the network predicts none.
 
-        Args:
-            instances: start and end of each action of each clip, in units.
-            labels: their classes, which do not matter where the network predicts none.
-            length: of the batch's features.
-
-        Raises:
-            SolaError: see `PointPyramid.targets`.
+        Raises SolaError when labels are not one for each instance, or not among the classes.
         """
         if not self.predicts_classes:
             labels = [torch.zeros_like(label) for label in labels]
@@ -222,8 +188,8 @@ class ActionFormer(Detector):
     def decode(self, output: PointPrediction) -> list[Segments]:
         """Return the segments of each clip in units, before any suppression: of each level the best scores.
 
-        A point gives a segment for each class with a score above the threshold, the sigmoid of its logit. Segments
-        may reach beyond the clip; the authors cut them to the video, after suppression.
+        A point gives a segment for each class whose score, the sigmoid of its logit, is above the threshold. Segments
+        may reach beyond the clip.
         """
         parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in output.logits[0]]
         for level, (logits, offsets, mask) in enumerate(zip(output.logits, output.offsets, output.masks, strict=True)):
@@ -238,8 +204,4 @@ class ActionFormer(Detector):
                 lasting = end - start > self.min_duration
                 columns = (start, end, index % self.classes, value[index].double())
                 found.append(tuple(column[lasting].numpy() for column in columns))
-        return [_joined(levels) for levels in parts]
-
-
-def _joined(levels: Sequence[tuple[np.ndarray, ...]]) -> Segments:
-    return Segments(*(np.concatenate(column) for column in zip(*levels, strict=True)))
+        return [Segments(*map(np.concatenate, zip(*levels, strict=True))) for levels in parts]

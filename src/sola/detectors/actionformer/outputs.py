@@ -14,14 +14,7 @@ from sola.detectors.actionformer.blocks import TemporalConvolution
 class PointLayers(nn.Module):
     """Two normalized convolutions and an output convolution, the same at every level (section 3.3).
 
-    Args:
-        channels: in.
-        width: between.
-        outputs: at each point.
-        bias: that they start from.
-
-    Raises:
-        SolaError: for a value out of range.
+    `outputs` is the number at each point, `bias` their initial value. Raises SolaError for a width below 1.
     """
 
     def __init__(self, channels: int, width: int, outputs: int, *, bias: float = 0.0) -> None:
@@ -49,10 +42,9 @@ class PointLayers(nn.Module):
 def in_a_row(
     levels: Sequence[Float[Tensor, "batch _ channels"]], mask: Bool[Tensor, "batch time"] | None
 ) -> tuple[Float[Tensor, "batch row channels"], Bool[Tensor, "batch row"] | None, Int[Tensor, " gaps"]]:
-    """Lay the levels side by side, a column of zeros between every two: layers shared by all of them run once.
+    """Lay the levels side by side, a column of zeros between every two, so that layers run once for all of them.
 
-    Returns the row, its mask, and where the gaps are: they must be zero for every convolution, as what lies beyond the
-    ends of a level is.
+    Returns the row, its mask, and the positions of the gaps, which must be zero for every convolution.
     """
     gap = levels[0].new_zeros(len(levels[0]), 1, levels[0].shape[2])
     columns = [column for level in levels for column in (level, gap)][:-1]
@@ -65,6 +57,6 @@ def in_a_row(
 
 
 def of_levels(row: Float[Tensor, "batch row outputs"], lengths: Sequence[int]) -> tuple[Tensor, ...]:
-    """Take the levels out of a row again."""
+    """Split a row into its levels."""
     sizes = [size for length in lengths for size in (length, 1)][:-1]
     return tuple(torch.split(row, sizes, dim=1)[::2])

@@ -1,7 +1,7 @@
 """Points of the pyramid in time, and their targets (ActionFormer, section 3.3).
 
-Point i of level l has stride s = 2^l and stands at unit s·i + ½, the center of snippet s·i: where the strided
-convolutions read. A unit is a snippet's distance; a clip of T snippets spans the units [0, T].
+Point i of level l, with stride s = 2^l, is at unit s·i + ½, the center of snippet s·i. A unit is the distance of two
+snippets; a clip of T snippets spans the units [0, T].
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from sola.core.checks import at_least, positive
 from sola.core.errors import SolaError
 
 LONGEST = 10_000.0
-"""Units from a point to the farther end of the longest action that is matched."""
+"""Maximum distance from a point to the farther end of an action, in units."""
 
 SAME_LENGTH = 1e-3
-"""Units by which an action may be longer than the shortest one at a point and still lend it its class."""
+"""Units by which an action may be longer than the shortest at a point and still add its class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +28,9 @@ class PointPrediction:
     """The prediction at every point: one entry per level, finest first."""
 
     logits: tuple[Float[Tensor, "batch _ classes"], ...]
-    """Of each class by itself; 0 in the padding."""
+    """Logit of each class; 0 in the padding."""
     offsets: tuple[Float[Tensor, "batch _ 2"], ...]
-    """From the point to start and end, in strides of its level; not negative."""
+    """Distances from the point to start and end, in strides of its level; not negative."""
     masks: tuple[Bool[Tensor, "batch _"], ...]
     """True at the points that lie in their clip."""
 
@@ -40,22 +40,17 @@ class PointTargets:
     """Targets of a batch at all points, finest level first."""
 
     classes: Float[Tensor, "batch points classes"]
-    """1 where the point stands for an action of the class; all 0 for background."""
+    """1 for the classes of the point's action; all 0 for background."""
     offsets: Float[Tensor, "batch points 2"]
-    """From the point to start and end, in strides of its level; no meaning for background."""
+    """Distances from the point to start and end, in strides of its level; undefined for background."""
 
 
 class PointPyramid:
-    """Points at every level of a pyramid, and the lengths of action that each level is for.
+    """Points at every level of a pyramid.
 
-    Args:
-        levels: of the pyramid.
-        ranges: for each level, least and largest distance (units) to the farther end of an action; None is [0, 4],
-            [4, 8], [8, 16] and so on, the last up to 10,000.
-        radius: strides around an action's middle within which points stand for it.
-
-    Raises:
-        SolaError: for a value out of range.
+    `ranges` has the least and largest distance (units) from a point to the farther end of an action, for each level;
+    None is [0, 4], [4, 8], [8, 16] and so on, the last up to 10,000. Points within `radius` strides of an action's
+    middle are positive. Raises SolaError for a value out of range.
     """
 
     def __init__(
@@ -72,12 +67,12 @@ class PointPyramid:
         self.strides: tuple[int, ...] = tuple(2**level for level in range(levels))
 
     def lengths(self, snippets: int) -> tuple[int, ...]:
-        """Points of each level for clips of so many snippets, padding included."""
+        """Return the number of points of each level for clips of this many snippets, padding included."""
         coarsest = -(-snippets // self.strides[-1])
         return tuple(coarsest * self.strides[-1] // stride for stride in self.strides)
 
     def positions(self, level: int, points: int) -> Float[Tensor, " points"]:
-        """Where a level's first points stand, in units."""
+        """Return the positions of a level's first points, in units."""
         return torch.arange(points, dtype=torch.float64) * self.strides[level] + 0.5
 
     def targets(
@@ -89,50 +84,37 @@ class PointPyramid:
     ) -> PointTargets:
         """Return the targets of clips with these instances (start and end in units, a class each).
 
-        A point stands for an action that holds it, whose middle is less than `radius` strides away and whose farther
-        end is within the level's range; among several for the shortest, the first of equals. Actions up to 0.001 units
-        longer than that one lend the point their classes too.
-
-        Raises:
-            SolaError: when labels are not one for each instance, or not among the classes.
+        A point stands for the shortest action (the first of equals) that holds it, whose middle is less than `radius`
+        strides away and whose farther end is within the level's range. Actions up to 0.001 units longer add their
+        classes. Raises SolaError when labels are not one for each instance, or not among the classes.
         """
         if len(instances) != len(labels) or any(len(a) != len(b) for a, b in zip(instances, labels, strict=False)):
             raise SolaError("instances and labels are not of equal number; expected one label for each instance")
         lengths = self.lengths(snippets)
-        point = torch.cat([self.positions(level, count) for level, count in enumerate(lengths)])
+        point = torch.cat([self.positions(level, count) for level, count in enumerate(lengths)])[:, None]
         count = torch.tensor(lengths)
-        stride = torch.tensor(self.strides, dtype=torch.float64).repeat_interleave(count)
-        low, high = torch.tensor(self.ranges, dtype=torch.float64).repeat_interleave(count, dim=0).T
-        every = [
-            self._clip_targets(segment.double().cpu(), label.cpu(), classes, point, stride, low, high)
-            for segment, label in zip(instances, labels, strict=True)
-        ]
-        return PointTargets(torch.stack([one[0] for one in every]), torch.stack([one[1] for one in every]))
+        stride = torch.tensor(self.strides, dtype=torch.float64).repeat_interleave(count)[:, None]
+        low, high = torch.tensor(self.ranges, dtype=torch.float64).repeat_interleave(count, dim=0)[:, :, None].unbind(1)
 
-    def _clip_targets(
-        self,
-        segment: Float[Tensor, "instances 2"],
-        label: Int[Tensor, " instances"],
-        classes: int,
-        point: Float[Tensor, " points"],
-        stride: Float[Tensor, " points"],
-        low: Float[Tensor, " points"],
-        high: Float[Tensor, " points"],
-    ) -> tuple[Float[Tensor, "points classes"], Float[Tensor, "points 2"]]:
-        if not len(label):
-            return torch.zeros(len(point), classes), torch.zeros(len(point), 2)
-        if label.min() < 0 or label.max() >= classes:
-            raise SolaError(f"label {int(label.min())} … {int(label.max())}: expected classes 0 … {classes - 1}")
-        start, end = segment.T
-        left, right = point[:, None] - start, end - point[:, None]
-        middle, reach = (start + end) / 2, stride[:, None] * self.radius
-        inside = torch.minimum(left, right) > 0
-        inside &= (point[:, None] - middle).abs() < reach
-        farther = torch.maximum(left, right)
-        inside &= (farther >= low[:, None]) & (farther <= high[:, None])
-        length = torch.where(inside, end - start, torch.inf)
-        chosen = length.argmin(dim=1, keepdim=True)
-        alike = (length <= length.gather(1, chosen) + SAME_LENGTH) & inside
-        present = (alike.float() @ F.one_hot(label.long(), classes).float()).clamp_(max=1)
-        offsets = torch.cat([left.gather(1, chosen), right.gather(1, chosen)], dim=1) / stride[:, None]
-        return present, offsets.float()
+        def clip_targets(segment: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+            if not len(label):
+                return torch.zeros(len(point), classes), torch.zeros(len(point), 2)
+            if label.min() < 0 or label.max() >= classes:
+                raise SolaError(f"label {int(label.min())} … {int(label.max())}: expected classes 0 … {classes - 1}")
+            start, end = segment.T
+            left, right = point - start, end - point
+            farther = torch.maximum(left, right)
+            inside = torch.minimum(left, right) > 0
+            inside &= (point - (start + end) / 2).abs() < stride * self.radius
+            inside &= (farther >= low) & (farther <= high)
+            length = torch.where(inside, end - start, torch.inf)
+            chosen = length.argmin(dim=1, keepdim=True)
+            alike = (length <= length.gather(1, chosen) + SAME_LENGTH) & inside
+            present = (alike.float() @ F.one_hot(label.long(), classes).float()).clamp_(max=1)
+            offsets = torch.cat([left.gather(1, chosen), right.gather(1, chosen)], dim=1) / stride
+            return present, offsets.float()
+
+        clips = [
+            clip_targets(segment.double().cpu(), label.cpu()) for segment, label in zip(instances, labels, strict=True)
+        ]
+        return PointTargets(*map(torch.stack, zip(*clips, strict=True)))

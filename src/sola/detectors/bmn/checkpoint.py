@@ -6,26 +6,27 @@ import torch
 from torch import Tensor
 
 from sola.core.errors import SolaError
-from sola.detectors.bmn.network import BMN, GROUPS
-from sola.detectors.published import check_names, published_weights
+from sola.detectors.bmn.network import BMN
+from sola.detectors.proposal_map.detector import GROUPS
+from sola.detectors.published import building, check_names, load_renamed, published_weights, weights_and_biases
 
-LAYERS = {
-    "x_1d_b.0": "base.0",
-    "x_1d_b.2": "base.2",
-    "x_1d_s.0": "start.0",
-    "x_1d_s.2": "start.2",
-    "x_1d_e.0": "end.0",
-    "x_1d_e.2": "end.2",
-    "x_1d_p.0": "reduce.0",
-    "x_3d_p.0": "matching.conv",
-    "x_2d_p.0": "confidence.0",
-    "x_2d_p.2": "confidence.2",
-    "x_2d_p.4": "confidence.4",
-    "x_2d_p.6": "confidence.6",
-}
-"""Our name of each layer, by its name in both programs."""
-
-KINDS = ("weight", "bias")
+NAMES = weights_and_biases(
+    {
+        "base.0": "x_1d_b.0",
+        "base.2": "x_1d_b.2",
+        "start.0": "x_1d_s.0",
+        "start.2": "x_1d_s.2",
+        "end.0": "x_1d_e.0",
+        "end.2": "x_1d_e.2",
+        "reduce.0": "x_1d_p.0",
+        "matching.conv": "x_3d_p.0",
+        "confidence.0": "x_2d_p.0",
+        "confidence.2": "x_2d_p.2",
+        "confidence.4": "x_2d_p.4",
+        "confidence.6": "x_2d_p.6",
+    }
+)
+"""Name of each weight in both programs, by our name."""
 
 
 def load(
@@ -36,29 +37,18 @@ def load(
     points: int = 3,
     context: float = 0.5,
 ) -> BMN:
-    """Load a checkpoint of JJBOY's program or mmaction2's, with every choice of that program; in evaluation mode.
+    """Load a checkpoint of JJBOY's program or mmaction2's, with every choice of that program, in evaluation mode.
 
-    Their layers have the same names, and widths come from the weights. The sampling mask that both programs save
-    determines T and the program, and is compared with ours; it is not loaded. In a file without it, `length` and
-    `by_duration` do.
-
-    Args:
-        path: the checkpoint, read with weights_only.
-        length: T, where the file has no mask.
-        by_duration: whether the map is mmaction2's [duration, start] or JJBOY's [start, end]; None is as the masks of
-            the file say, and JJBOY's where there is none.
-        points: places in a bin.
-        context: reach of the sampled window beyond either end, as a share of the proposal's length.
-
-    Raises:
-        SolaError: when the file is no such checkpoint; the message lists missing and unexpected names.
+    Widths come from the weights. The sampling mask that both programs save determines T and the program, and is
+    compared with that of `points` and `context`, as in `BoundaryMatching`. Without it, `length` is T, and `by_duration`
+    says whether the map is mmaction2's [duration, start] or JJBOY's [start, end]; None is JJBOY's. Raises SolaError
+    when the file is no such checkpoint; the message lists missing and unexpected names.
     """
     weights = published_weights(path)
     existing = weights.pop("bm_mask", None)  # mmaction2's mask of the cells that exist
     mask = weights.pop("sample_mask", None)
-    layers = [f"{layer}.{kind}" for layer in LAYERS for kind in KINDS]
-    check_names(path, weights, layers, "BMN as JJBOY or mmaction2 writes it")
-    try:
+    check_names(path, weights, NAMES.values(), "BMN as JJBOY or mmaction2 writes it")
+    with building(path, "BMN"):
         samples = weights["x_3d_p.0.weight"].shape[2]
         if mask is not None:
             length = len(mask)
@@ -66,38 +56,33 @@ def load(
         if by_duration is None:
             # the lower left corner is the longest proposal by duration, and no proposal by start and end
             by_duration = existing is not None if mask is None else bool(length == 1 or mask[:, :, -1, 0].any())
-        with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten
-            model = BMN(
-                weights["x_1d_b.0.weight"].shape[1] * GROUPS,
-                length,
-                hidden=len(weights["x_1d_b.0.weight"]),
-                proposal_channels=len(weights["x_1d_p.0.weight"]),
-                matching_channels=len(weights["x_3d_p.0.weight"]),
-                map_channels=len(weights["x_2d_p.0.weight"]),
-                samples=samples,
-                points=points,
-                context=context,
-                layout="duration_start" if by_duration else "start_end",
-                end_inclusive=not by_duration,
-                anchor=(-0.5, 1.5) if by_duration else (-0.5, 0.5),
-                candidates_only=by_duration,
-                final_boundary=False,
-            )
-        names = {f"{ours}.{kind}": f"{theirs}.{kind}" for theirs, ours in LAYERS.items() for kind in KINDS}
-        model.load_state_dict({ours: weights[theirs] for ours, theirs in names.items()})
-    except (IndexError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise SolaError(f"{path}: weights whose shapes are not BMN's ({reason})") from None
-    if mask is not None and not _samples_alike(model, mask):
+        model = BMN(
+            weights["x_1d_b.0.weight"].shape[1] * GROUPS,
+            length,
+            hidden=len(weights["x_1d_b.0.weight"]),
+            proposal_channels=len(weights["x_1d_p.0.weight"]),
+            matching_channels=len(weights["x_3d_p.0.weight"]),
+            map_channels=len(weights["x_2d_p.0.weight"]),
+            samples=samples,
+            points=points,
+            context=context,
+            layout="duration_start" if by_duration else "start_end",
+            end_inclusive=not by_duration,
+            anchor=(-0.5, 1.5) if by_duration else (-0.5, 0.5),
+            candidates_only=by_duration,
+            final_boundary=False,
+        )
+    load_renamed(path, model, {ours: weights[theirs] for ours, theirs in NAMES.items()}, NAMES)
+    if mask is not None and not _same_sampling(model, mask):
         raise SolaError(
             f"{path}: its sample_mask is not that of {points} points and context {context}; pass the values it was "
-            "made with"
+            "trained with"
         )
     return model.eval()
 
 
-def _samples_alike(model: BMN, mask: Tensor) -> bool:
-    """Whether a published mask [snippet, sample, row, column] holds the model's sampling weights."""
+def _same_sampling(model: BMN, mask: Tensor) -> bool:
+    """Return whether a published mask [snippet, sample, row, column] holds the model's sampling weights."""
     length, samples = mask.shape[:2]
     sampled = model.matching.sampling.dense()  # [cell, sample, snippet]
     expected = sampled.new_zeros(length * length, samples, length).index_copy(0, model.existing, sampled)

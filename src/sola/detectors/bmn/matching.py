@@ -2,35 +2,25 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sola.core.checks import at_least, not_negative
 from sola.core.errors import SolaError
 from sola.detectors.proposal_map.map import ProposalMap
-from sola.detectors.proposal_map.sampling import LinearSampling
+from sola.detectors.proposal_map.sampling import Entries, LinearSampling
 
 
 class BoundaryMatching(nn.Module):
-    """Sampling of `samples` × `points` places a proposal, Conv3d(C→H, (samples, 1, 1)) and ReLU.
+    """Sampling of `samples` × `points` places per proposal, Conv3d(channels→hidden, (samples, 1, 1)) and ReLU.
 
-    The definition builds C × samples × rows × columns features and convolves them. Both steps are linear in the
-    features, so the convolution's weights come first, sample by sample, on the T snippets, and the cells are sampled
-    from the outcome: equal to rounding. Only cells that exist are computed; `absent` is what the definition has in all
-    the others.
+    The definition builds channels × samples × rows × columns features and convolves them. Both steps are linear, so the
+    convolution's weights are applied first, sample by sample, to the T snippets, and the cells are sampled from the
+    output: equal to rounding. Only cells that exist are computed; `absent` is the value of all others.
 
-    Args:
-        channels: C, of the features.
-        hidden: H, of the layer.
-        proposals: the map.
-        samples: N, bins of a proposal.
-        points: places in a bin, whose mean it is.
-        context: what the window reaches beyond either end, as a share of the proposal's length.
-        end_inclusive: whether the sampled window ends at the proposal's end unit (JJBOY) or one unit before it, at its
-            last snippet (mmaction2, OpenTAD).
-
-    Raises:
-        SolaError: for a value out of range.
+    The sampled window extends `context` times the proposal's length beyond either end; before that it ends at the
+    proposal's end unit with `end_inclusive` (JJBOY), else at its last snippet (mmaction2, OpenTAD). A sample is the
+    mean of `points` places. Raises SolaError for a value out of range.
     """
 
     def __init__(
@@ -79,18 +69,13 @@ class BoundaryMatching(nn.Module):
 
 def sampling_weights(
     proposals: ProposalMap, *, samples: int, points: int, context: float, end_inclusive: bool
-) -> tuple[
-    Int[np.ndarray, " entries"],
-    Int[np.ndarray, " entries"],
-    Int[np.ndarray, " entries"],
-    Float[np.ndarray, " entries"],
-]:
-    """Cell, sample, snippet and weight of every entry of the boundary-matching mask.
+) -> Entries:
+    """Return cell, sample, snippet and weight of every entry of the boundary-matching mask.
 
     With xmin the first and xmax the last snippet of a proposal (its end unit with `end_inclusive`) and
     len = xmax - xmin + 1, the places are spread evenly over [xmin - context·len, xmax + context·len], both ends
-    included. A place reads the snippets on either side with linear weights, and those outside the clip count 0. A
-    place in (-1, 0) reads snippet 0 in full: the programs of JJBOY, mmaction2 and OpenTAD round it toward 0.
+    included. A place reads the snippets on either side with linear weights; those outside the clip count 0. A place in
+    (-1, 0) reads snippet 0 in full: the published programs round it toward 0.
     """
     valid = proposals.valid.ravel()
     cell = np.flatnonzero(valid)
@@ -108,5 +93,4 @@ def sampling_weights(
     for snippet, weight in ((inner, 1 - fraction), (np.ceil(place), fraction)):
         inside = (snippet >= 0) & (snippet < proposals.length)
         parts.append((owner[inside], sample[inside], snippet[inside].astype(np.int64), weight[inside] / points))
-    cells, bins, snippets, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return cells, bins, snippets, weights
+    return Entries(*map(np.concatenate, zip(*parts, strict=True)))

@@ -4,41 +4,27 @@ Aligning is linear in the features and depends on the regions alone, so the weig
 once and applied to every clip.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sola.core.checks import at_least
 from sola.detectors.gtad.gcnext import gather_neighbors, nearest_neighbors
-from sola.detectors.proposal_map.sampling import LinearSampling
-
-
-class AlignmentWeights(NamedTuple):
-    """out[region, bin] = Σ weight·x[time]; entries of the same region, bin and time add up."""
-
-    region: Int[np.ndarray, " entries"]
-    bin: Int[np.ndarray, " entries"]
-    time: Int[np.ndarray, " entries"]
-    """Snippets."""
-    weight: Float[np.ndarray, " entries"]
+from sola.detectors.proposal_map.sampling import Entries, LinearSampling
 
 
 def alignment_weights(
     start: Float[np.ndarray, " regions"], end: Float[np.ndarray, " regions"], bins: int, length: int
-) -> AlignmentWeights:
-    """The weights that align regions [start, end] (snippets; snippet t lies at t) of a clip of `length` snippets.
+) -> Entries:
+    """Return the weights that align regions [start, end] (snippets; t lies at t) of a clip of `length` snippets.
 
     A region is at least 1 long and is cut into equal bins. A bin is the mean of ceil(region length / bins) points at
     the centers of as many equal parts, each a linear interpolation between two snippets. A point before -1 or after
     `length` counts as 0; one in [-1, 0] takes the first snippet, one in [length - 1, length] the last. This is the rule
-    of the CUDA kernel published with G-TAD; its gradient is the transpose.
-
-    Raises:
-        SolaError: when there are no bins or no snippets.
+    of the CUDA kernel published with G-TAD; its gradient is the transpose. Raises SolaError when there are no bins or
+    no snippets.
     """
     at_least(1, bins=bins, length=length)
     extent = np.maximum(end - start, 1.0)
@@ -48,7 +34,7 @@ def alignment_weights(
     first_point = np.cumsum(np.repeat(points, bins)) - np.repeat(points, bins)
     point = np.arange(len(cell)) - first_point[cell]
     size, count = (extent / bins)[region], points[region]
-    # the kernel's order of operations: whether a point is beyond the ends may hang on the last digit
+    # in the kernel's order of operations, since rounding decides which points are beyond the ends
     time = start[region] + bin_index * size + (point + 0.5) * size / count
 
     inside = (time >= -1) & (time <= length)
@@ -57,29 +43,17 @@ def alignment_weights(
     share = time - low
     region, bin_index = np.divmod(np.tile(cell, 2), bins)
     snippet = np.concatenate([low, np.minimum(low + 1, length - 1)])
-    return AlignmentWeights(region, bin_index, snippet, np.concatenate([(1 - share) / count, share / count]))
+    return Entries(region, bin_index, snippet, np.concatenate([(1 - share) / count, share / count]))
 
 
 class SubgraphAlignment(nn.Module):
     """SGAlign and the linear layer after it: aligned features of each region, projected (G-TAD, sections 3.4 and 3.5).
 
     By definition: align the features in `bins` bins and the mean of every snippet's nearest neighbors in
-    `context_bins` bins, and multiply the bins × channels numbers of each region with a matrix. Here the matrix is
-    applied first, to every snippet, and its results are sampled: the same sums, and regions × bins × channels numbers
-    are never in memory.
-
-    Args:
-        channels: of the features.
-        hidden: numbers a region.
-        start: of the regions, in snippets, as `alignment_weights` takes it.
-        end: of the regions.
-        length: snippets of a clip.
-        bins: on the features.
-        context_bins: on the neighbors' mean; 0 is none.
-        neighbors: how many nearest neighbors a snippet has, itself among them.
-
-    Raises:
-        SolaError: for a value out of range.
+    `context_bins` bins (0 is none), and multiply the bins × channels numbers of each region with a matrix. Here the
+    matrix is applied first, to every snippet, and its output is sampled: the same sums, without regions × bins ×
+    channels numbers in memory. `start` and `end` of the regions are in snippets. Raises SolaError for a value out of
+    range.
     """
 
     def __init__(
@@ -105,12 +79,12 @@ class SubgraphAlignment(nn.Module):
         self.context_weight = nn.Parameter(torch.empty(context_bins, hidden, channels).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(hidden).uniform_(-bound, bound))
         # a projected row is (snippet, bin), as a linear layer leaves it; the context's rows follow
-        rows = [part.time * size + part.bin for part, size in zip(parts, (bins, context_bins), strict=False)]
+        rows = [part.time * size + part.sample for part, size in zip(parts, (bins, context_bins), strict=False)]
         if context_bins:
             rows[1] = rows[1] + length * bins
         row = np.concatenate(rows)
         self.sampling = LinearSampling(
-            np.concatenate([part.region for part in parts]),
+            np.concatenate([part.cell for part in parts]),
             np.zeros_like(row),
             row,
             np.concatenate([part.weight for part in parts]),

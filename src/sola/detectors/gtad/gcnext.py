@@ -10,19 +10,11 @@ from sola.core.errors import SolaError
 
 
 class GCNeXt(nn.Module):
-    """ReLU(temporal(x) + x + semantic(x)), as wide out as in and without normalization (G-TAD, section 3.2).
+    """ReLU(temporal(x) + x + semantic(x)), of the same width and without normalization (G-TAD, section 3.2).
 
     The temporal path is three convolutions, k1 - k3 grouped - k1. The semantic path runs k1 - k1 grouped - k1 on each
-    edge (neighbor, snippet) of the nearest-neighbor graph and takes the maximum over a snippet's edges.
-
-    Args:
-        channels: width of the features.
-        neighbors: how many nearest neighbors a snippet has, itself among them.
-        groups: of the grouped convolutions.
-        group_width: channels a group, so that the paths are `groups * group_width` wide inside.
-
-    Raises:
-        SolaError: for a value below 1.
+    edge (neighbor, snippet) of the nearest-neighbor graph and takes the maximum over a snippet's edges. The paths are
+    `groups * group_width` wide inside; a snippet is among its own `neighbors`. Raises SolaError for a value below 1.
     """
 
     def __init__(self, channels: int, *, neighbors: int = 3, groups: int = 32, group_width: int = 4) -> None:
@@ -46,11 +38,7 @@ class GCNeXt(nn.Module):
         )
 
     def forward(self, features: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch channels time"]:
-        """Return features of the same shape.
-
-        Raises:
-            SolaError: when the clip has fewer snippets than a snippet has neighbors.
-        """
+        """Return features of the same shape; raises SolaError for a clip of fewer snippets than `neighbors`."""
         graph = nearest_neighbors(features, self.neighbors)
         # the first layer on the edge (neighbor, snippet) is the sum of one on the neighbors and one on the snippets,
         # each of which runs once a snippet and not once an edge
@@ -66,13 +54,10 @@ class GCNeXt(nn.Module):
 def nearest_neighbors(
     features: Float[Tensor, "batch channels time"], neighbors: int
 ) -> Int[Tensor, "batch time neighbors"]:
-    """The snippets nearest to each snippet by Euclidean distance of features, nearest first, itself as a rule first.
+    """Return the nearest snippets of each snippet by Euclidean distance of features, nearest first.
 
-    Among equal distances `topk` chooses. The distances are expanded, ‖x‖² - 2x·y + ‖y‖², in full precision and in the
-    order of the published program, so that rounding breaks near-ties alike.
-
-    Raises:
-        SolaError: when there are fewer snippets than neighbors.
+    The distances are expanded, ‖x‖² - 2x·y + ‖y‖², in full precision and in the order of the published program, so that
+    rounding breaks near-ties in the same way. Raises SolaError when there are fewer snippets than neighbors.
     """
     if features.shape[2] < neighbors:
         raise SolaError(f"a clip of {features.shape[2]} snippets: G-TAD's graph needs at least {neighbors}")
@@ -87,6 +72,6 @@ def nearest_neighbors(
 def gather_neighbors(
     features: Float[Tensor, "batch channels time"], graph: Int[Tensor, "batch time neighbors"]
 ) -> Float[Tensor, "batch channels time neighbors"]:
-    """The features of every snippet's neighbors."""
+    """Return the features of every snippet's neighbors."""
     index = graph.flatten(1)[:, None].expand(-1, features.shape[1], -1)
     return features.gather(2, index).view(*features.shape, -1)

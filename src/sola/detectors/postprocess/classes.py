@@ -34,12 +34,10 @@ def fuse(
 ) -> Segments:
     """Return every proposal once for each of its `classes_per_proposal` best classes, labeled by the class's index.
 
-    `class_scores` is one row for the video, or one a proposal. The new score is proposal·class ("product": G-TAD,
-    BMN, OpenTAD) or its square root ("sqrt": ActionFormer). First come all proposals with their best class, then all
-    with their second; of equal classes the lower index.
-
-    Raises SolaError when `classes_per_proposal` is not in 1 … classes, the rows are not as many as the proposals, or a
-    score is negative or not finite.
+    `class_scores` is one row for the video, or one a proposal. The new score is proposal·class ("product": G-TAD, BMN,
+    OpenTAD) or its square root ("sqrt": ActionFormer). First come all proposals with their best class, then all with
+    their second; of equal classes the lower index. Raises SolaError for a value out of range, a wrong number of rows,
+    or a score that is negative or not finite.
 
     >>> proposal = Segments(np.array([1.0]), np.array([2.0]), np.array([0]), np.array([0.5]))
     >>> labeled = fuse(proposal, np.array([0.1, 0.5, 0.4]), classes_per_proposal=2)
@@ -69,9 +67,8 @@ def snippet_class_scores(
 ) -> Float[np.ndarray, "n classes"]:
     """Return the mean class probability of the snippets whose center lies in each proposal (start ≤ center < end).
 
-    A proposal that holds no center takes the snippet centered nearest its middle. For `fuse`, one row a proposal.
-
-    Raises SolaError when there are no snippets or a probability is not finite.
+    A proposal without a center takes the snippet centered nearest its middle. Raises SolaError when there are no
+    snippets or a probability is not finite.
 
     >>> proposals = Segments(np.array([0.0, 2.6]), np.array([2.0, 2.7]), np.array([0, 0]), np.ones(2))
     >>> snippet_class_scores(proposals, np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), SnippetGrid(fps=1))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,37 +13,37 @@ from sola.core.errors import SolaError
 from sola.data.segments import Segments
 
 SCALE_TOLERANCE = 1e-9
-"""How far, in lengths of the shortest candidate, two videos' candidates may differ and still count as the same."""
+"""Difference at which two videos' candidates count as the same, in lengths of the shortest candidate."""
 
 CACHE_BYTES = 512 * 2**20
-"""Of decay factors kept for the videos that share their candidates; a 100-unit map with all its cells takes 204 MB."""
+"""Maximum size of cached decay factors; a 100-unit map with all its cells takes 204 MB."""
 
 LEAST = float(np.finfo(np.float64).tiny)
-"""What stands in for a union of 0."""
+"""Smallest divisor, in place of a union of 0."""
 
 
 @dataclass(frozen=True)
-class Hard:
-    """Score 0 where the tIoU with the pick is `threshold` or more; raises SolaError unless it is in (0, 1]."""
-
+class _Threshold:
     threshold: float
+    """Minimum tIoU with the pick, in (0, 1]."""
+
+    by_width: ClassVar = False
+    smooth: ClassVar = False
 
     def __post_init__(self) -> None:
         fraction("(0, 1]", threshold=self.threshold)
+
+
+class Hard(_Threshold):
+    """Score 0 where the tIoU with the pick is `threshold` or more."""
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
         """Return the factor of each score by its tIoU with the pick; `width` is not used."""
         return np.where(iou >= self.threshold, 0.0, 1.0)
 
 
-@dataclass(frozen=True)
-class Linear:
-    """Score·(1 - tIoU) where the tIoU is `threshold` or more (Bodla et al., ICCV 2017); SolaError unless in (0, 1]."""
-
-    threshold: float
-
-    def __post_init__(self) -> None:
-        fraction("(0, 1]", threshold=self.threshold)
+class Linear(_Threshold):
+    """Score·(1 - tIoU) where the tIoU with the pick is `threshold` or more (Bodla et al., ICCV 2017)."""
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
         """Return the factor of each score by its tIoU with the pick; `width` is not used."""
@@ -51,9 +52,12 @@ class Linear:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Score·exp(-tIoU²/σ) (Bodla et al., ICCV 2017); raises SolaError unless σ is a positive number."""
+    """Score·exp(-tIoU²/σ) (Bodla et al., ICCV 2017); raises SolaError unless σ is positive."""
 
     sigma: float
+
+    by_width: ClassVar = False
+    smooth: ClassVar = True
 
     def __post_init__(self) -> None:
         positive(sigma=self.sigma)
@@ -70,14 +74,15 @@ class Gaussian:
 class WidthAdaptive:
     """Score·exp(-tIoU²/α) where the tIoU exceeds low + (high - low)·width of the pick (BMN, Lin et al., ICCV 2019).
 
-    The width is a share of the video's duration, so that `suppress` needs the durations.
-
-    Raises SolaError unless α is a positive number and low and high are finite.
+    The width is a share of the video's duration, which `suppress` needs. Raises SolaError for a value out of range.
     """
 
     alpha: float
     low: float
     high: float
+
+    by_width: ClassVar = True
+    smooth: ClassVar = False
 
     def __post_init__(self) -> None:
         positive(alpha=self.alpha)
@@ -103,15 +108,14 @@ def suppress(
 ) -> list[Segments]:
     """Return each video's picks, in the order of their decayed scores.
 
-    Greedy: the candidate with the highest current score is picked (of equals, the earlier in the input), and lowers
-    the scores of those not yet picked. It ends after `max_detections` picks in the video, or when no score is above
-    `min_score`; a candidate of score 0 is never picked. With `class_aware`, candidates lower only those of their own
-    label, while `max_detections` counts the whole video. `durations` of the videos are in the segments' unit; only
-    `WidthAdaptive` needs them.
+    The candidate with the highest current score is picked (of equals, the first) and lowers the scores of the others,
+    with `class_aware` only those of its own label, until `max_detections` are picked in the video or no score is above
+    `min_score`. Candidates of score 0 are never picked. Only `WidthAdaptive` needs the `durations` of the videos, in
+    the unit of the segments.
 
     It is fast where videos have the same candidates but for their scores, as on the cells of a proposal map: up to
-    scale and shift with `Gaussian`, bit for bit (and by duration) with the others, where rounding in the last place
-    may cross the threshold. With those, suppress in units of the map and convert to seconds afterwards.
+    scale and shift with `Gaussian`, bit for bit (and by duration) with the others. With those, suppress in units of
+    the map and convert to seconds afterwards.
 
     Raises SolaError when `max_detections` is not positive, `min_score` negative, a number not finite, or the durations
     are missing or not positive.
@@ -125,16 +129,21 @@ def suppress(
     at_least(1, max_detections=max_detections)
     not_negative(min_score=min_score)
     if durations is None:
-        if isinstance(decay, WidthAdaptive):
+        if decay.by_width:
             raise SolaError("WidthAdaptive needs the videos' durations; pass durations=, one per video")
         durations = [1.0] * len(videos)
     if len(durations) != len(videos):
         raise SolaError(f"{len(durations)} durations for {len(videos)} videos; expected one per video")
     kept = [Segments.empty()] * len(videos)
     shared: _Candidates | None = None
-    for position in sorted(range(len(videos)), key=lambda position: len(videos[position])):  # the like-sized together
+    for position in sorted(range(len(videos)), key=lambda position: len(videos[position])):  # equal sizes together
         video, duration = videos[position], durations[position]
-        _check(video, duration, position)
+        where = f"video {position} of the list"
+        for name in ("start", "end", "score"):
+            if not np.isfinite(getattr(video, name)).all():
+                raise SolaError(f"{where}: a candidate's {name} is not finite; leave such candidates out")
+        if not 0 < duration < math.inf:
+            raise SolaError(f"{where}: the duration must be a positive number, not {duration}")
         candidates = _Candidates(video, float(duration), decay, class_aware)
         if shared is None or not shared.serves(candidates):
             shared = candidates
@@ -143,7 +152,7 @@ def suppress(
 
 
 def _greedy(video: Segments, candidates: "_Candidates", max_detections: int, min_score: float) -> Segments:
-    """The definition; the factors for a pick come from `candidates`, and are 0 for itself."""
+    """Pick greedily; the factors of a pick come from `candidates`, and are 0 for itself."""
     current = video.score.astype(np.float64)
     picks: list[int] = []
     scores: list[float] = []
@@ -167,22 +176,20 @@ class _Candidates:
         self.end = video.end.astype(np.float64)
         self.length = self.end - self.start
         self.duration, self.decay = duration, decay
-        mixed = class_aware and len(video) > 0 and bool((video.label != video.label[0]).any())
-        self.label: Int[np.ndarray, " n"] | None = video.label if mixed else None
+        self.mixed = class_aware and len(video) > 0 and bool((video.label != video.label[0]).any())
+        self.label: Int[np.ndarray, " n"] = video.label if self.mixed else np.zeros(len(video), np.int64)
         self.cached: dict[int, Float[np.ndarray, " n"]] = {}
         self.room = CACHE_BYTES // (8 * max(len(video), 1))
 
     def serves(self, other: "_Candidates") -> bool:
-        """Tell whether `other` has the same factors."""
-        if len(self.start) != len(other.start) or (self.label is None) != (other.label is None):
-            return False
-        if self.label is not None and other.label is not None and not np.array_equal(self.label, other.label):
+        """Return whether `other` has the same factors."""
+        if not np.array_equal(self.label, other.label):
             return False
         if np.array_equal(self.start, other.start) and np.array_equal(self.end, other.end):
-            return self.duration == other.duration or not isinstance(self.decay, WidthAdaptive)
-        return isinstance(self.decay, Gaussian) and self._alike_but_for_scale(other)
+            return self.duration == other.duration or not self.decay.by_width
+        return self.decay.smooth and self._same_up_to_scale(other)
 
-    def _alike_but_for_scale(self, other: "_Candidates") -> bool:
+    def _same_up_to_scale(self, other: "_Candidates") -> bool:
         origin, other_origin = self.start.min(), other.start.min()
         extent, other_extent = self.end.max() - origin, other.end.max() - other_origin
         if not (extent > 0 and other_extent > 0):
@@ -202,7 +209,7 @@ class _Candidates:
         factors = self.cached.get(pick)
         if factors is None:
             factors = self.decay.factor(self._iou(pick), float(self.length[pick]) / self.duration)
-            if self.label is not None:
+            if self.mixed:
                 factors[self.label != self.label[pick]] = 1.0
             factors[pick] = 0.0
             if len(self.cached) < self.room:
@@ -219,11 +226,3 @@ class _Candidates:
         np.maximum(union, LEAST, out=union)  # an empty union has an empty intersection: 0
         intersection /= union
         return intersection
-
-
-def _check(video: Segments, duration: float, position: int) -> None:
-    for name in ("start", "end", "score"):
-        if not np.isfinite(getattr(video, name)).all():
-            raise SolaError(f"video {position} of the list: a candidate's {name} is not finite; leave such ones out")
-    if not (math.isfinite(duration) and duration > 0):
-        raise SolaError(f"video {position} of the list: the duration must be a positive number, not {duration}")

@@ -19,14 +19,10 @@ def vote(
 ) -> Segments:
     """Return the kept segments with start and end averaged over the candidates whose tIoU with them is `iou` or more.
 
-    The weights are the candidates' scores from before suppression, times the tIoU with "score_iou" (ActionFormer's
-    code; OpenTAD takes "score"). The candidates are all those of the video that went into suppression, the kept
-    one itself among them; with `class_aware` only those of its own label. The originals vote only where they
-    suppress without classes, thus over all of them, and never per class. Scores, labels and the order are the kept
-    segments'. A segment for which no candidate votes, or only candidates of score 0, stays as it is. Time and memory
-    grow with kept × candidates.
-
-    Raises SolaError when `iou` is not in (0, 1] or a candidate's score is negative or not finite.
+    The weights are the scores of all candidates before suppression, times the tIoU with "score_iou" (ActionFormer's
+    code; OpenTAD takes "score"). With `class_aware` only candidates of the segment's own label vote; the originals
+    suppress and vote without classes. A segment without votes stays as it is. Time and memory grow with kept ×
+    candidates. Raises SolaError when `iou` is not in (0, 1] or a candidate's score is negative or not finite.
 
     >>> kept = Segments(np.array([0.0]), np.array([10.0]), np.array([0]), np.array([0.9]))
     >>> two = Segments(np.array([0.0, 1.0]), np.array([10.0, 10.0]), np.array([0, 0]), np.array([0.9, 0.9]))

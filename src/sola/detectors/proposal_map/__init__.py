@@ -1,1 +1,1 @@
-"""The map of proposals that BMN and G-TAD share: cells, targets, loss, decoding, training."""
+"""The proposal map that BMN and G-TAD share: cells, targets, loss, decoding, settings."""

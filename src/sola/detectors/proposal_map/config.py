@@ -9,7 +9,7 @@ from torch import nn
 from sola.core.checks import at_least, one_of
 from sola.detectors.base import DetectorConfig
 from sola.detectors.clips import Clipping
-from sola.detectors.postprocess import Gaussian, WidthAdaptive
+from sola.detectors.postprocess.soft_nms import Gaussian, WidthAdaptive
 from sola.detectors.proposal_map.map import ProposalMap
 
 MapSuppression = Literal["width_adaptive", "gaussian"]

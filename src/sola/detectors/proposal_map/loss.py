@@ -1,8 +1,7 @@
-"""The loss of a proposal map, BMN's and G-TAD's alike: boundaries + 10·regression + classification.
+"""The loss of a proposal map, that of BMN and of G-TAD: boundaries + 10·regression + classification.
 
-As JJBOY's program has it, but for two cases. A batch without positives gives NaN there; here the term of what is absent
-is 0. A batch with more cells of high IoU than of middling or low ones adds every cell of the map there, also those that
-do not exist; here it keeps that class whole. (mmaction2 besides clamps the ratio of the classification to 1.05 … 21.)
+It differs from JJBOY's program in two cases. Without positives in a batch the term is 0, not NaN. With more cells of
+high IoU than of middling or low ones, that class is kept whole, and no cell that does not exist is added.
 """
 
 from dataclasses import dataclass
@@ -16,14 +15,16 @@ from sola.detectors.proposal_map.map import MapPrediction, MapTargets, ProposalM
 EPSILON = 1e-6
 """Added to probabilities before the logarithm."""
 
+REGRESSION_WEIGHT = 10.0
+
 BOUNDARY_POSITIVE = 0.5
-"""Above this target a snippet is a boundary."""
+"""Target above which a snippet is a boundary."""
 
 PROPOSAL_POSITIVE = 0.9
-"""Above this IoU a cell is a proposal."""
+"""IoU above which a cell is a proposal."""
 
 HIGH, LOW = 0.7, 0.3
-"""Between these IoUs a cell is middling in the regression."""
+"""IoUs between which a cell is middling in the regression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,42 +37,30 @@ class MapLoss:
     classification: Float[Tensor, ""]
 
 
-class ProposalMapLoss:
-    """Scores a `MapPrediction` against `MapTargets`; balanced over the batch, as published.
+def map_loss(
+    proposals: ProposalMap, prediction: MapPrediction, targets: MapTargets, generator: torch.Generator
+) -> MapLoss:
+    """Return the loss of a batch, balanced over it, as published; `generator` samples the cells of the regression."""
 
-    Args:
-        proposals: the map, which says the cells that exist.
-        regression_weight: of the regression.
-    """
+    def logistic(probability: Tensor, target: Tensor, threshold: float) -> Tensor:
+        positive = target > threshold
+        return balanced_logistic(probability.float(), positive.float(), (~positive).float())
 
-    def __init__(self, proposals: ProposalMap, *, regression_weight: float = 10.0) -> None:
-        self.proposals, self.regression_weight = proposals, regression_weight
-
-    def __call__(self, prediction: MapPrediction, targets: MapTargets, generator: torch.Generator) -> MapLoss:
-        """Return the loss; `generator` draws the cells of the regression."""
-        valid = torch.from_numpy(self.proposals.valid).to(targets.iou.device)
-        predicted, iou = prediction.confidence[:, :, valid].float(), targets.iou[:, valid].float()
-        boundary = boundary_loss(prediction.start, targets.start) + boundary_loss(prediction.end, targets.end)
-        regression = balanced_regression(predicted[:, 0], iou, generator)
-        positive = iou > PROPOSAL_POSITIVE
-        classification = balanced_logistic(predicted[:, 1], positive.float(), (~positive).float())
-        total = boundary + self.regression_weight * regression + classification
-        return MapLoss(total, boundary, regression, classification)
-
-
-def boundary_loss(probability: Float[Tensor, "batch time"], target: Float[Tensor, "batch time"]) -> Float[Tensor, ""]:
-    """Class-balanced logistic loss of starts, or of ends, over all snippets of the batch."""
-    positive = target > BOUNDARY_POSITIVE
-    return balanced_logistic(probability.float(), positive.float(), (~positive).float())
+    valid = torch.from_numpy(proposals.valid).to(targets.iou.device)
+    predicted, iou = prediction.confidence[:, :, valid].float(), targets.iou[:, valid].float()
+    boundary = logistic(prediction.start, targets.start, BOUNDARY_POSITIVE)
+    boundary = boundary + logistic(prediction.end, targets.end, BOUNDARY_POSITIVE)
+    regression = balanced_regression(predicted[:, 0], iou, generator)
+    classification = logistic(predicted[:, 1], iou, PROPOSAL_POSITIVE)
+    return MapLoss(boundary + REGRESSION_WEIGHT * regression + classification, boundary, regression, classification)
 
 
 def balanced_logistic(
     probability: Float[Tensor, "*map"], positive: Float[Tensor, "*map"], negative: Float[Tensor, "*map"]
 ) -> Float[Tensor, ""]:
-    """Half the weighted mean of -log p over positives, plus half that of -log(1-p) over negatives.
+    """Return half the mean of -log p, weighted by `positive`, plus half that of -log(1-p), weighted by `negative`.
 
-    `positive` and `negative` weigh each entry in either role. This is the published form, whose coefficients .5·N/N⁺
-    and .5·ratio/(ratio-1) = .5·N/N⁻ turn the mean over all N entries into these two.
+    The published coefficients .5·N/N⁺ and .5·ratio/(ratio-1) = .5·N/N⁻ turn the mean over all N entries into these.
     """
 
     def mean(value: Tensor, weight: Tensor) -> Tensor:
@@ -84,23 +73,20 @@ def balanced_logistic(
 def balanced_regression(
     predicted: Float[Tensor, "*map"], iou: Float[Tensor, "*map"], generator: torch.Generator
 ) -> Float[Tensor, ""]:
-    """Half the mean squared error of the IoU over all cells of high IoU and about as many middling and low ones.
-
-    Middling and low cells are kept with probability n_high/n_middling and n_high/n_low; IoU 0 is never kept.
-    """
+    """Return half the mean squared error of the IoU over the cells of `drawn_cells`."""
     kept = drawn_cells(iou, generator).to(predicted.dtype)
     return 0.5 * (kept * (predicted - iou).square()).sum() / kept.sum().clamp(min=1)
 
 
 def drawn_cells(iou: Float[Tensor, "*map"], generator: torch.Generator) -> Bool[Tensor, "*map"]:
-    """The cells that the regression counts: every one of IoU > .7, and random ones of (.3, .7] and of (0, .3]."""
+    """Return all cells of IoU > .7, and about as many random ones each of (.3, .7] and of (0, .3]."""
     high = iou > HIGH
     middling = (iou > LOW) & ~high
     low = (iou > 0) & (iou <= LOW)
     kept = high
     for drawn in (middling, low):
         share = high.sum() / drawn.sum().clamp(min=1)
-        # drawn where the generator lives, so that a seed means the same on every device
+        # drawn on the generator's device, so that a seed gives the same on every device
         chance = torch.rand(iou.shape, generator=generator, device=generator.device).to(iou.device)
         kept = kept | (drawn & (chance < share))
     return kept

@@ -29,7 +29,7 @@ class MapPrediction:
     """Probabilities that BMN and G-TAD predict for a batch of clips."""
 
     confidence: Float[Tensor, "batch 2 rows columns"]
-    """Of each cell: channel 0 its IoU (the regression), channel 1 whether it is a proposal (the classification)."""
+    """Confidence of each cell: channel 0 is its IoU (regression), channel 1 that it is a proposal (classification)."""
     start: Float[Tensor, "batch time"]
     """Probability that an action starts at a snippet."""
     end: Float[Tensor, "batch time"]
@@ -52,7 +52,7 @@ class MapTargets:
 
 @dataclass(frozen=True)
 class ProposalMap:
-    """Which proposal each cell of the map stands for.
+    """Proposals of the cells of a map.
 
     Raises SolaError for sizes below 1, a map of more than 4 million cells, a maximum duration beyond the length, or an
     unknown layout.
@@ -91,26 +91,26 @@ class ProposalMap:
 
     @cached_property
     def start(self) -> Int[np.ndarray, "rows columns"]:
-        """Where each cell starts, in units."""
+        """Start of each cell, in units."""
         row, column = np.indices(self.shape)
         return column if self.layout == "duration_start" else row
 
     @cached_property
     def end(self) -> Int[np.ndarray, "rows columns"]:
-        """Where each cell ends, in units; of a cell that does not exist it may be before the start or after T."""
+        """End of each cell, in units; before the start or after T for some cells that do not exist."""
         row, column = np.indices(self.shape)
         end: np.ndarray = column + 1 + (row if self.layout == "duration_start" else 0)
         return end
 
     @cached_property
     def valid(self) -> Bool[np.ndarray, "rows columns"]:
-        """Which cells exist: they end after they start, within the clip, and last D units at most."""
+        """Mask of the cells that exist: they end after they start, within the clip, and last D units at most."""
         duration = self.end - self.start
         valid: np.ndarray = (duration >= 1) & (duration <= self.longest) & (self.end <= self.length)
         return valid
 
     def iou_map(self, instances: Float[Tensor, "n 2"]) -> Float[Tensor, "rows columns"]:
-        """Best IoU of each cell with the instances (start, end in units, taken as they are); 0 where there is none."""
+        """Return the best IoU of each cell with the instances (start, end in units); 0 if there is none."""
         if len(instances) == 0:
             return instances.new_zeros(self.shape)
         start, end = (torch.from_numpy(at).to(instances)[..., None] for at in (self.start, self.end))
@@ -120,7 +120,7 @@ class ProposalMap:
         return torch.where(valid, (overlap / union.clamp(min=1e-12)).amax(-1), 0.0)
 
     def targets(self, instances: Sequence[Float[Tensor, "_ 2"]], anchor: tuple[float, float]) -> MapTargets:
-        """Targets of a batch of clips; `instances` and `anchor` as in `iou_map` and `boundary_targets`."""
+        """Return the targets of a batch of clips; see `iou_map` and `boundary_targets`."""
         boundaries = [boundary_targets(clip, self.length, anchor) for clip in instances]
         return MapTargets(
             torch.stack([self.iou_map(clip) for clip in instances]),
@@ -132,7 +132,7 @@ class ProposalMap:
 def boundary_targets(
     instances: Float[Tensor, "n 2"], length: int, anchor: tuple[float, float]
 ) -> tuple[Float[Tensor, " time"], Float[Tensor, " time"]]:
-    """How far each snippet t is a start, and an end: max over instances of |anchor_t ∩ region| / |anchor_t|.
+    """Return how much each snippet t is a start, and an end: max over instances of |anchor_t ∩ region| / |anchor_t|.
 
     anchor_t is [t + anchor[0], t + anchor[1]] and the region the boundary ± 1.5, all in units. Anchors of the
     references: (-.5, .5) BMN of JJBOY, (-.5, 1.5) G-TAD and mmaction2, (0, 1) OpenTAD.

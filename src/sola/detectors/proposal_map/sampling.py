@@ -1,10 +1,10 @@
-"""Fixed linear sampling of projected snippets into cells: the sparse half of "project before you sample".
+"""Fixed linear sampling of projected snippets into cells.
 
-Boundary matching (BMN) and sub-graph alignment (G-TAD) sample every cell's features linearly and then apply a linear
-layer over channels and samples. Both are linear, so the layer may come first, on T snippets; what is left is this.
+Boundary matching (BMN) and sub-graph alignment (G-TAD) sample every cell's features and then apply a linear layer
+over channels and samples. Both are linear, so the layer is applied first, to T snippets, and its output is sampled.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,28 +14,28 @@ from torch.nn import functional as F
 
 from sola.core.errors import SolaError
 
+
+class Entries(NamedTuple):
+    """Entries of a sampling: out[cell, sample] = Σ weight·x[time]; equal entries add up."""
+
+    cell: Int[np.ndarray, " entries"]
+    sample: Int[np.ndarray, " entries"]
+    time: Int[np.ndarray, " entries"]
+    """Snippets."""
+    weight: Float[np.ndarray, " entries"]
+
+
 Operator = tuple[Tensor, Tensor, Tensor]
 """A sparse matrix by rows: columns of the entries, where each row's entries begin, weights of the entries."""
 
 
 class LinearSampling(nn.Module):
-    """Each cell is a fixed weighted sum of projected snippets: out[c] = Σ weight·projected[sample, time].
+    """Each cell is a fixed weighted sum of projected snippets: out[cell] = Σ weight·projected[sample, time].
 
-    The entries are given as arrays of equal length; entries of the same cell, sample and time add up. They are
-    constants of the map's geometry, so they are not in the state dict. Sums are in 32 bits or more, and the same
-    in every run: the gradient is the transposed matrix, not a scatter.
-
-    Args:
-        cell: the cell that each entry belongs to.
-        sample: the sample of the cell's features that it reads.
-        time: the snippet that it reads there.
-        weight: what it is multiplied with.
-        cells: how many cells there are.
-        samples: samples of a cell.
-        length: T, snippets of a clip.
-
-    Raises:
-        SolaError: for an entry outside the sizes.
+    The entries are arrays of equal length, of indices below `cells`, `samples` (of a cell) and `length` (T, snippets of
+    a clip); entries of the same cell, sample and time add up. They are constants of the map's geometry, so they are not
+    in the state dict. Sums are in 32 bits or more, and the same in every run: the gradient is the transposed matrix,
+    not a scatter. Raises SolaError for an index out of range.
     """
 
     there_column: Tensor
@@ -62,7 +62,7 @@ class LinearSampling(nn.Module):
             if len(index) and not (index.min() >= 0 and index.max() < size):
                 raise SolaError(f"{name} of an entry lies outside 0 … {size - 1}; expected indices of the map sampled")
         snippet = sample * length + time
-        # equal entries become one: boundary matching has three points a sample, which share their snippets
+        # merge equal entries: the three points of a sample in boundary matching share their snippets
         unique, inverse = np.unique(cell * (samples * length) + snippet, return_inverse=True)
         total = np.bincount(inverse, weights=weight, minlength=len(unique))
         unique, total = unique[total != 0], total[total != 0]
@@ -78,14 +78,14 @@ class LinearSampling(nn.Module):
         return sampled
 
     def dense(self) -> Float[Tensor, "cells samples time"]:
-        """The weights as a full array, to look at and to compare; large."""
+        """Return the weights as a full, large array."""
         table = self.there_weight.new_zeros(self.cells, self.samples * self.length)
         row = torch.arange(self.cells, device=table.device).repeat_interleave(self.there_begin.diff())
         table[row, self.there_column] = self.there_weight
         return table.view(self.cells, self.samples, self.length)
 
     def extra_repr(self) -> str:
-        """The sizes, for `print(module)`."""
+        """Return the sizes, for `print(module)`."""
         entries = len(self.there_weight)
         return f"cells={self.cells}, samples={self.samples}, length={self.length}, entries={entries}"
 

@@ -56,11 +56,10 @@ def average_precision(
     """Return the interpolated average precision (VOC 2011) of detections in seconds, as ActivityNet's evaluator does.
 
     Predictions are matched in the order of scores; equal scores keep their order in the table. A class counts if it
-    has instances; its predictions in videos without instances of it are false positives, in unknown videos too; its
-    average precision is 0 without predictions. A label below 0 is no class. `official` keeps two quirks of
-    ActivityNet's evaluator: every annotated instance has to be found, duplicates and those without length included;
-    and two segments without length match, wherever in the video they lie, because their tIoU of 0/0 is not below any
-    threshold. `filtered` drops duplicates and instances without length first, and takes 0/0 for 0.
+    has instances; its predictions in other videos are false positives; its average precision is 0 without predictions.
+    A label below 0 is no class. `official` keeps two quirks of ActivityNet's evaluator: duplicates and instances
+    without length count, and two segments without length always match. `filtered` drops such instances, and takes 0/0
+    for 0.
 
     >>> zero = np.zeros(2, int)
     >>> truth = SegmentTable(np.array([0.0, 20.0]), np.array([10.0, 30.0]), zero, np.ones(2), zero)
@@ -105,14 +104,10 @@ def average_precision_by_length(
             instances = np.bincount(truth.label[truth_bin == place])
             ap = interpolated(predictions.label[positives], rank[positives], instances)
             totals[place] += ap[instances > 0].mean()
+    names = ("XS", "S", "M", "L", "XL") if len(totals) == 5 else map(str, range(1, len(totals) + 1))
     return tuple(
         LengthBin(
             name, bounds[i], bounds[i + 1], int(counts[i]), float(totals[i] / len(matching.tiou)) if counts[i] else None
         )
-        for i, name in enumerate(bin_names(len(totals)))
+        for i, name in enumerate(names)
     )
-
-
-def bin_names(count: int) -> tuple[str, ...]:
-    """Return the names of so many bins: XS to XL where there are five, else their numbers."""
-    return ("XS", "S", "M", "L", "XL") if count == 5 else tuple(str(i + 1) for i in range(count))

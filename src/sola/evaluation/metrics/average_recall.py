@@ -1,4 +1,4 @@
-"""Average recall of class-agnostic proposals against how many of them are retrieved."""
+"""Average recall of class-agnostic proposals against their number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class AverageRecall:
     """AN: average number of proposals a video, ascending."""
     recall: Float[np.ndarray, "thresholds points"]
     instances: int
-    """That were to be found."""
+    """Number of instances."""
 
     @property
     def average(self) -> Float[np.ndarray, " points"]:
@@ -33,7 +33,7 @@ class AverageRecall:
         return mean
 
     def at(self, number: int) -> float:
-        """AR at so many hundredths of the curve: AR@10 where it ends at 100; SolaError outside 1 to 100."""
+        """Return AR at these hundredths of the curve: AR@10 if it ends at 100; raises SolaError outside 1 to 100."""
         if not 1 <= number <= POINTS:
             raise SolaError(f"AR@{number}: the curve has 1 to {POINTS}")
         return float(self.average[number - 1])
@@ -44,15 +44,6 @@ class AverageRecall:
         return float(np.trapezoid(self.average, self.number) / self.number[-1])
 
 
-@dataclass(frozen=True, eq=False)
-class Retrieval:
-    """What was found in each video."""
-
-    found: Float[np.ndarray, "videos points"]
-    """Instances found, the mean over thresholds, at every point of the curve."""
-    instances: Int[np.ndarray, " videos"]
-
-
 def average_recall(
     truth: SegmentTable,
     proposals: SegmentTable,
@@ -60,12 +51,12 @@ def average_recall(
     protocol: Protocol = "official",
     maximum: float = 100.0,
 ) -> AverageRecall:
-    """Return recall against the average number of proposals a video, as ActivityNet's evaluator does.
+    """Return recall against the average number of proposals per video, as ActivityNet's evaluator does.
 
-    A number of proposals is a share of those that a video has: with V annotated videos and N proposals in all, each
-    of a video's n proposals gets a place by score (ties keep their order), the first ⌊n·maximum·V/N⌋ are retrieved,
-    and the curve goes from a hundredth to all of `maximum` a video. Labels play no part; videos without instances
-    neither, except that their proposals count in N. 0/0, the tIoU of two segments without length, is no match.
+    With V annotated videos and N proposals in all, the ⌊n·maximum·V/N⌋ best of a video's n proposals are retrieved
+    (ties keep their order), and the curve goes from a hundredth to all of `maximum` per video. Labels are ignored, and
+    so are videos without instances, except that their proposals count in N. 0/0, the tIoU of two segments without
+    length, is no match.
 
     >>> truth = SegmentTable(np.array([0.0, 20.0]), np.array([10.0, 30.0]), np.zeros(2, int), np.ones(2), np.arange(2))
     >>> found = SegmentTable(np.array([0.0, 50.0, 20.0]), np.array([10.0, 60.0, 27.0]), np.zeros(3, int),
@@ -82,19 +73,15 @@ def average_recall(
 
 
 def retrieval(
-    truth: SegmentTable,
-    proposals: SegmentTable,
-    tiou: Sequence[float] = ACTIVITYNET.tiou,
-    protocol: Protocol = "official",
-    maximum: float = 100.0,
-) -> Retrieval:
-    """Return what `average_recall` counts, video by video; arguments and errors are its own."""
-    truth = to_be_found(truth, protocol)
-    _, found = _found(truth, proposals, checked(tiou), maximum)
+    truth: SegmentTable, proposals: SegmentTable, tiou: Sequence[float] = ACTIVITYNET.tiou
+) -> tuple[Float[np.ndarray, "videos points"], Int[np.ndarray, " videos"]]:
+    """Return the instances found in each video at every point of the curve, mean over thresholds, and all instances."""
+    truth = to_be_found(truth, "official")
+    _, found = _found(truth, proposals, checked(tiou), 100.0)
     instances = np.bincount(truth.video)
     by_video = np.zeros((len(instances), POINTS))
     np.add.at(by_video, truth.video, found.mean(axis=0))
-    return Retrieval(by_video, instances)
+    return by_video, instances
 
 
 def _found(

@@ -1,4 +1,4 @@
-"""Where the error of detections comes from: what mAP would gain if one kind of it were gone."""
+"""Diagnosis of errors: the gain in mAP without each kind of error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from sola.evaluation.metrics.overlaps import overlaps, places
 KINDS = ("localization", "confusion", "double", "background", "misses")
 
 NEAR = 0.1
-"""tIoU from which a prediction has to do with an instance at all (DETAD)."""
+"""Minimum tIoU of a localization error with an instance (DETAD)."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,18 @@ class Diagnosis:
 
     @property
     def share(self) -> Mapping[str, float]:
-        """Gain of each kind over the sum of all gains; 0 where nothing is to be gained."""
+        """Gain of each kind over the sum of all gains; 0 if there is no gain."""
         total = sum(self.gain.values())
         return {kind: gain / total if total > 0 else 0.0 for kind, gain in self.gain.items()}
 
 
 def diagnose(matching: Matching, predictions: SegmentTable, threshold: int = 0) -> Diagnosis:
-    """Sort the errors at one threshold of a matching into kinds, and say what each costs.
+    """Sort the errors at one threshold of a matching into kinds, and measure the gain in mAP without each.
 
-    An unmatched prediction is, the first that holds: *double*, if it reaches the threshold with an instance of its
-    class, which another has taken; *confusion*, if it does with one of another class; *localization*, if it overlaps
-    one of its class by .1; *confusion*, if it overlaps any by .1; else *background*. A *miss* is an instance that no
-    prediction matched. The cost of a kind of prediction is the mAP gained by leaving it out; of misses, the mAP gained
-    by leaving out those instances. After DETAD (Alwassel et al., ECCV 2018) and TIDE (Bolya et al., ECCV 2020).
+    The kind of an unmatched prediction is the first that holds: *double* if it reaches the threshold with an instance
+    of its class; *confusion* if it does with one of another class; *localization* if it overlaps one of its class by
+    .1; *confusion* if it overlaps any by .1; else *background*. A *miss* is an instance without a match. Without
+    misses, those instances are left out. After DETAD (Alwassel et al., ECCV 2018) and TIDE (Bolya et al., ECCV 2020).
     """
     truth, tiou = matching.truth, matching.tiou[threshold]
     true, found = matching.predictions[threshold], matching.instances[threshold]
@@ -58,7 +57,7 @@ def diagnose(matching: Matching, predictions: SegmentTable, threshold: int = 0) 
     gain = {name: mean_ap(i) - now for i, name in enumerate(KINDS[:-1])}
     reached = np.bincount(truth.label[found], minlength=len(instances))
     ap = interpolated(predictions.label[true], matching.rank[true], reached)
-    # a class of which nothing is found would have nothing to be found left
+    # classes without any match would have no instances left
     gain["misses"] = float(ap[reached > 0].mean()) - now if reached.any() else 0.0
     count = {name: int((kind == i).sum()) for i, name in enumerate(KINDS[:-1])}
     return Diagnosis(tiou, now, {**count, "misses": len(truth) - len(found)}, gain)

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sola.data.segments import SegmentTable
-from sola.evaluation.metrics.overlaps import Overlaps, no_length_match, overlaps, places, ranking
+from sola.evaluation.metrics.overlaps import Overlaps, overlaps, places, ranking
 from sola.evaluation.metrics.protocol import Protocol, checked, to_be_found
 
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Who matched whom: at `tiou[i]`, prediction `predictions[i][j]` took instance `instances[i][j]`."""
+    """Matches: at `tiou[i]`, prediction `predictions[i][j]` took instance `instances[i][j]`."""
 
     tiou: tuple[float, ...]
     truth: SegmentTable
@@ -30,14 +30,15 @@ def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float],
     """Match each prediction, in the order of scores, to the instance of its video and class that it overlaps most.
 
     An instance is taken once; a prediction whose best instance is taken gets the next best that reaches the threshold.
-    Equal scores keep the order of the table, equal overlaps the order of the instances.
-
-    Raises SolaError when there is no instance, or a threshold outside (0, 1].
+    Equal scores keep the order of the table, equal overlaps the order of the instances. Raises SolaError when there is
+    no instance, or a threshold outside (0, 1].
     """
     tiou = checked(tiou)
     truth = to_be_found(truth, protocol)
     order = ranking(predictions.score, predictions.label)
-    near = overlaps(truth, predictions, by_class=True, at_least=min(tiou), empty_union=no_length_match(protocol))
+    # `official` takes 0/0, the tIoU of two segments without length, for the best overlap of all
+    empty_union = np.inf if protocol == "official" else 0.0
+    near = overlaps(truth, predictions, by_class=True, at_least=min(tiou), empty_union=empty_union)
     pairs = _as_they_choose(near, order)
     prediction, instance, overlap = near.prediction[pairs], near.truth[pairs], near.tiou[pairs]
     matched = [_greedy(prediction, instance, overlap >= threshold, len(truth)) for threshold in tiou]
@@ -52,12 +53,12 @@ def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float],
 
 
 def _as_they_choose(near: Overlaps, order: Int[np.ndarray, " n"]) -> Int[np.ndarray, " pairs"]:
-    """Return the pairs by the ranking of their predictions, and those of one prediction by falling overlap."""
+    """Return the pairs in the order of their predictions' ranks, those of one prediction by falling overlap."""
     count = np.bincount(near.prediction, minlength=len(order))
     begin = (np.cumsum(count) - count)[order]
     count = count[order]
     pairs: np.ndarray = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(len(near.prediction))
-    # few predictions have a choice: only their pairs are sorted
+    # few predictions have several instances: only their pairs are sorted
     turn = np.repeat(np.arange(len(order)), count)
     choice = np.flatnonzero(np.repeat(count > 1, count))
     chosen = pairs[choice]
@@ -71,11 +72,10 @@ def _greedy(
     eligible: Bool[np.ndarray, " pairs"],
     instances: int,
 ) -> Int[np.ndarray, " matches"]:
-    """Return the pairs that the greedy matching takes; pairs come by score, then by overlap.
+    """Return the pairs that the greedy matching takes; pairs are sorted by score, then by overlap.
 
-    Round by round, every prediction looks at the best instance that is still free, and gets it if no earlier
-    prediction could want that instance. The first prediction of all is always served, so it ends; rounds are few,
-    because videos do not wait for each other.
+    In each round, every prediction takes its best free instance unless an earlier prediction overlaps that instance.
+    The first prediction is always served, so it ends; rounds are few, because videos are independent.
     """
     alive = np.flatnonzero(eligible)
     taken = np.zeros(instances, bool)
@@ -85,7 +85,7 @@ def _greedy(
     while len(alive):
         who, what = prediction[alive], instance[alive]
         favorite = np.concatenate(([True], who[1:] != who[:-1]))
-        first[what[::-1]] = np.arange(len(alive))[::-1]  # where an instance occurs again, the earliest pair stays
+        first[what[::-1]] = np.arange(len(alive))[::-1]  # of several pairs of an instance the first stays
         winners = favorite & (first[what] == np.arange(len(alive)))
         chosen.append(alive[winners])
         taken[what[winners]] = True
@@ -99,10 +99,9 @@ def interpolated(
     rank: Int[np.ndarray, " matches"],
     instances: Int[np.ndarray, " classes"],
 ) -> Float[np.ndarray, " classes"]:
-    """Return the area under the interpolated precision (VOC 2011) of every class.
+    """Return the area under the interpolated precision (VOC 2011) of every class with this number of instances.
 
-    `label` and `rank` are the class of every true positive and the number of predictions of its class before it;
-    `instances` are the instances to be found.
+    `label` and `rank` are the class of every true positive and the number of predictions of its class before it.
     """
     order = np.lexsort((rank, label))
     label, rank = label[order], rank[order]

@@ -1,4 +1,4 @@
-"""Which predictions meet which instances, how much, and in which order predictions come."""
+"""Overlaps of predictions with instances, and rankings of predictions."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sola.data.segments import SegmentTable
-from sola.evaluation.metrics.protocol import Protocol
 
 BLOCK = 1 << 20
-"""Pairs that are looked at in one go: bounds the memory, and keeps the arrays in the cache."""
+"""Pairs at a time, which bounds the memory and keeps the arrays in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """Pairs of a prediction and an instance of its group that overlap enough to matter."""
+    """Overlapping pairs of a prediction and an instance of its group."""
 
     prediction: Int[np.ndarray, " pairs"]
     """Ascending."""
@@ -86,44 +85,28 @@ def overlaps(
     begin = 0
     while begin < len(group):
         done = total[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(total, done + BLOCK, side="right")))
-        block = meets[begin:end]
-        prediction = np.repeat(np.arange(begin, end), block)
+        stop = max(begin + 1, int(np.searchsorted(total, done + BLOCK, side="right")))
+        block = meets[begin:stop]
+        prediction = np.repeat(np.arange(begin, stop), block)
         nth = np.arange(len(prediction)) - np.repeat(np.cumsum(block) - block, block)
-        instance = order[np.repeat(first[where[begin:end]], block) + nth]
-        tiou = _tiou(truth, predictions, instance, prediction, empty_union)
+        instance = order[np.repeat(first[where[begin:stop]], block) + nth]
+        # in the order of operations of ActivityNet's evaluator, for the same rounding
+        start, end = truth.start[instance], truth.end[instance]
+        predicted_start, predicted_end = predictions.start[prediction], predictions.end[prediction]
+        intersection = np.maximum(np.minimum(end, predicted_end) - np.maximum(start, predicted_start), 0.0)
+        union = (end - start) + (predicted_end - predicted_start) - intersection
+        tiou = np.divide(intersection, union, out=np.full(len(union), empty_union), where=union != 0)
         enough = np.flatnonzero(tiou >= at_least)
         found.append((prediction[enough], instance[enough], tiou[enough]))
-        begin = end
+        begin = stop
     return Overlaps(*(np.concatenate(column) for column in zip(*found, strict=True)))
-
-
-def _tiou(
-    truth: SegmentTable,
-    predictions: SegmentTable,
-    instance: Int[np.ndarray, " pairs"],
-    prediction: Int[np.ndarray, " pairs"],
-    empty_union: float,
-) -> Float[np.ndarray, " pairs"]:
-    """Intersection over union in the order of operations of ActivityNet's evaluator, so that it rounds alike."""
-    start, end = truth.start[instance], truth.end[instance]
-    predicted_start, predicted_end = predictions.start[prediction], predictions.end[prediction]
-    intersection = np.maximum(np.minimum(end, predicted_end) - np.maximum(start, predicted_start), 0.0)
-    union = (end - start) + (predicted_end - predicted_start) - intersection
-    tiou: np.ndarray = np.divide(intersection, union, out=np.full(len(union), empty_union), where=union != 0)
-    return tiou
 
 
 def first_places(
     near: Overlaps, place: Int[np.ndarray, " n"], threshold: float, instances: int
 ) -> Int[np.ndarray, " instances"]:
-    """Return for each instance the place of the first prediction that reaches the threshold; beyond all where none."""
+    """Return the place of the first prediction that reaches the threshold for each instance; the maximum if none."""
     enough = near.tiou >= threshold
     first = np.full(instances, np.iinfo(np.int64).max)
     np.minimum.at(first, near.truth[enough], place[near.prediction[enough]])
     return first
-
-
-def no_length_match(protocol: Protocol) -> float:
-    """What 0/0 counts as when detections are matched: `official` takes its nan for the best overlap of all."""
-    return np.inf if protocol == "official" else 0.0

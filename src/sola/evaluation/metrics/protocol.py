@@ -1,4 +1,4 @@
-"""What a data set measures at, and which of its instances count."""
+"""Thresholds of data sets, and the instances that a protocol counts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ Protocol = Literal["official", "filtered"]
 """`official` keeps every instance, as ActivityNet's evaluator does; `filtered` drops duplicates and empty ones."""
 
 SAME = 1e-3
-"""Seconds that start and end of two instances of one class may differ and still be the same instance twice."""
+"""Difference in start and in end up to which two instances of a class are duplicates, in seconds."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a data set's papers report."""
+    """Settings of a data set that its papers report."""
 
     tiou: tuple[float, ...]
     """tIoU thresholds of mAP."""
@@ -53,17 +53,16 @@ def checked(tiou: Sequence[float]) -> tuple[float, ...]:
 
 
 ACTIVITYNET = Dataset(thresholds(0.5, 0.95, 0.05), (30.0, 60.0, 120.0, 180.0), "validation")
-HACS = ACTIVITYNET
 THUMOS14 = Dataset(thresholds(0.3, 0.7, 0.1), (3.0, 6.0, 12.0, 18.0), "test")
 
-DATASETS: Mapping[str, Dataset] = {"activitynet": ACTIVITYNET, "hacs": HACS, "thumos14": THUMOS14}
+DATASETS: Mapping[str, Dataset] = {"activitynet": ACTIVITYNET, "hacs": ACTIVITYNET, "thumos14": THUMOS14}
 
 
 def to_be_found(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
     """Return the instances that the protocol counts; SolaError when there is none."""
     truth = counted(truth, protocol)
     if len(truth) == 0:
-        raise SolaError("no ground truth: there must be at least one instance to be found")
+        raise SolaError("no ground truth: expected at least one instance")
     return truth
 
 
@@ -81,7 +80,7 @@ def counted(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
     if protocol == "official":
         return truth
     keep = truth.end - truth.start > 0
-    # candidates for a duplicate are few: only they are compared one by one, in their order
+    # few instances may be duplicates: only they are compared one by one, in order
     order = np.lexsort((truth.start, truth.label, truth.video))
     order = order[keep[order]]
     near = (

@@ -1,10 +1,9 @@
-"""Metrics of the same detections on videos drawn with replacement: what the spread over test videos is made of."""
+"""Metrics of the same detections on test videos drawn with replacement."""
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from sola.data.segments import SegmentTable
-from sola.evaluation.metrics.average_recall import Retrieval
 from sola.evaluation.metrics.matching import Matching
 
 CELLS = 1 << 24
@@ -14,16 +13,10 @@ CELLS = 1 << 24
 def resampled_average_precision(
     matching: Matching, predictions: SegmentTable, draws: Int[np.ndarray, "draws videos"]
 ) -> Float[np.ndarray, "draws thresholds"]:
-    """mAP at every threshold when each video is there as often as a draw says.
+    """Return mAP at every threshold when each video occurs as often as a draw says.
 
-    It is what `average_precision` gives on tables in which videos are repeated: matching is video by video, so a
-    video that is there w times has its predictions and instances w times. A class without an instance in a draw does
-    not count in it. Predictions of videos beyond those of `draws` stay as they are, once.
-
-    Args:
-        matching: of the predictions, each video once.
-        predictions: the table that was matched.
-        draws: how often each video was drawn.
+    It equals `average_precision` on tables in which videos are repeated, since videos are matched one by one. A class
+    without an instance in a draw does not count in it. Predictions of videos beyond those of `draws` occur once.
     """
     beyond = max(int(predictions.video.max(initial=0)) + 1 - draws.shape[1], 0)
     weights = np.pad(draws, ((0, 0), (0, beyond)), constant_values=1).astype(np.float64)
@@ -52,17 +45,14 @@ def resampled_average_precision(
 
 
 def resampled_average_recall(
-    retrieval: Retrieval, draws: Int[np.ndarray, "draws videos"]
+    found: Float[np.ndarray, "annotated points"],
+    instances: Int[np.ndarray, " annotated"],
+    draws: Int[np.ndarray, "draws videos"],
 ) -> Float[np.ndarray, "draws points"]:
-    """AR at every point of the curve when each video is there as often as a draw says.
+    """Return AR at every point of the curve, from `retrieval`, when each video occurs as often as a draw says.
 
-    The share of its proposals that a video retrieves stays what it is on all videos.
-
-    Args:
-        retrieval: what was found in each video.
-        draws: how often each video was drawn.
+    The share of its proposals that a video retrieves is that on all videos.
     """
-    counted = draws[:, : len(retrieval.instances)]  # videos after the last instance have nothing to be found
-    instances = np.maximum(counted @ retrieval.instances, 1)
-    recall: Float[np.ndarray, "draws points"] = (counted @ retrieval.found) / instances[:, None]
+    counted = draws[:, : len(instances)]  # videos after the last instance have none
+    recall: Float[np.ndarray, "draws points"] = (counted @ found) / np.maximum(counted @ instances, 1)[:, None]
     return recall

@@ -1,4 +1,4 @@
-"""What it takes to be a snippet encoder."""
+"""The protocol of snippet encoders."""
 
 from typing import Protocol, runtime_checkable
 
@@ -13,50 +13,41 @@ DEFAULT_ENCODER = "efficientnet-lite0"
 
 @runtime_checkable
 class Encoder(Protocol):
-    """A frozen snippet encoder: a window of RGB frames in, one feature out. Deterministic, and blind to its batch."""
+    """A frozen snippet encoder: deterministic, from a window of RGB frames to a feature independent of the batch."""
 
     @property
     def name(self) -> str:
-        """What manifests call it."""
-        ...
+        """Name in manifests."""
 
     @property
     def dim(self) -> int:
         """Channels of a feature."""
-        ...
 
     @property
     def framing(self) -> Framing:
-        """How it wants its frames."""
-        ...
+        """Scaling and cropping of frames."""
 
     @property
     def fps(self) -> float:
-        """Frames a second that it is shown, unless the user says otherwise."""
-        ...
+        """Default frame rate (frames per second)."""
 
     @property
     def window(self) -> int:
-        """Frames that a snippet spans."""
-        ...
+        """Length of a snippet (frames)."""
 
     @property
     def stride(self) -> int:
-        """Frames from one snippet to the next, unless the user says otherwise."""
-        ...
+        """Default distance between the starts of two snippets (frames)."""
 
     @property
     def license(self) -> str:
-        """Under what its weights may be used: an SPDX id where there is one."""
-        ...
+        """License of the weights, an SPDX id if there is one."""
 
     @property
     def identity(self) -> str:
-        """A digest of weights and settings: encoders of one identity give the same features."""
-        ...
+        """Digest of weights and settings; encoders with the same identity give the same features."""
 
     def __call__(
         self, frames: UInt8[np.ndarray, "batch window height width 3"]
     ) -> Float32[np.ndarray, "batch channels"]:
-        """Return one feature for each window of frames, of the size that `framing` says."""
-        ...
+        """Return one feature for each window of frames, whose size is that of `framing`."""

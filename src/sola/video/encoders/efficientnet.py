@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, pretrained on ImageNet: the encoder that works offline, for its weights come in a package."""
+"""EfficientNet-Lite0, pretrained on ImageNet: the encoder that works offline, with weights from a package."""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ STAGES = (
 
 CHANNELS = 1280
 SIDE = 224
-"""Pixels of the square that the network was trained on."""
+"""Side of the training images (pixels)."""
 
 ON_CPU = 8
-"""Frames that a processor takes at once: more no longer fit its cache, and take half as long again each."""
+"""Batch size on a CPU (frames); larger ones do not fit its cache."""
 
 
 class ConvolutionReLU6(nn.Module):
-    """A convolution with its batch normalization folded in, padded as TensorFlow does, and ReLU6 where `active`."""
+    """A convolution with folded batch normalization, padding of TensorFlow, and ReLU6 if `active`."""
 
     def __init__(self, kernel: int, stride: int, channels_in: int, channels_out: int, groups: int, active: bool):
         super().__init__()
@@ -52,7 +52,7 @@ class ConvolutionReLU6(nn.Module):
         return F.relu6(convolved, inplace=True) if self.active else convolved
 
     def fold(self, weights: Mapping[str, Tensor], convolution: str, normalization: str, epsilon: float = 1e-3) -> None:
-        """Take the weights of a convolution and of the normalization after it; KeyError when they are missing."""
+        """Load the weights of a convolution and its normalization. Raises KeyError if they are missing."""
         spread = torch.sqrt(weights[f"{normalization}.running_var"] + epsilon)
         scale = weights[f"{normalization}.weight"] / spread
         shift = weights[f"{normalization}.bias"] - weights[f"{normalization}.running_mean"] * scale
@@ -63,7 +63,7 @@ class ConvolutionReLU6(nn.Module):
 
 
 class Block(nn.Module):
-    """An inverted bottleneck: widen, convolve each channel, narrow, and add what came in where it fits."""
+    """An inverted bottleneck, residual where the shapes agree."""
 
     def __init__(self, kernel: int, stride: int, expansion: int, channels_in: int, channels_out: int):
         super().__init__()
@@ -74,13 +74,13 @@ class Block(nn.Module):
         self.residual = stride == 1 and channels_in == channels_out
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch out rows columns"]:
-        """Pass through."""
+        """Apply the block."""
         y: Tensor = x if self.expand is None else self.expand(x)
         y = self.project(self.depthwise(y))
         return y + x if self.residual else y
 
     def fold(self, weights: Mapping[str, Tensor], name: str) -> None:
-        """Take the weights of the block called `name`."""
+        """Load the weights of the block `name`."""
         if self.expand is not None:
             self.expand.fold(weights, f"{name}._expand_conv", f"{name}._bn0")
         self.depthwise.fold(weights, f"{name}._depthwise_conv", f"{name}._bn1")
@@ -88,7 +88,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The network without its classifier: RGB in [−1, 1] to the mean of the last 1280 channels."""
+    """The network without classifier: RGB in [−1, 1] to the mean of the last 1280 channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class EfficientNetLite0(nn.Module):
         self.head = ConvolutionReLU6(1, 1, STAGES[-1][-1], CHANNELS, 1, True)
 
     def forward(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1280"]:
-        """Return one feature for each picture."""
+        """Return one feature for each image."""
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)
@@ -109,7 +109,7 @@ class EfficientNetLite0(nn.Module):
         return features
 
     def fold(self, weights: Mapping[str, Tensor]) -> None:
-        """Take the weights as they are published. Raises KeyError or RuntimeError when they are of another network."""
+        """Load the published weights. Raises KeyError or RuntimeError if they are of another network."""
         self.stem.fold(weights, "_conv_stem", "_bn0")
         for number, block in enumerate(self.blocks):
             assert isinstance(block, Block)
@@ -140,7 +140,7 @@ class EfficientNetEncoder:
         self.network = EfficientNetLite0()
         try:
             self.network.fold(torch.load(path, map_location="cpu", weights_only=True))
-        except Exception as error:  # whatever is wrong with somebody's package
+        except Exception as error:  # anything may be wrong with the package
             raise SolaError(f"{path}: holds no weights of EfficientNet-Lite0 ({error}); install it again") from None
         self.network.eval().to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -151,17 +151,10 @@ class EfficientNetEncoder:
     ) -> Float32[np.ndarray, "batch channels"]:
         """Return the mean feature of each window's frames."""
         batch, window = frames.shape[:2]
-        pictures = torch.from_numpy(frames).flatten(0, 1).movedim(-1, 1)  # channels last in memory, as they came
-        if self.device.type == "cpu":
-            pieces = [self._features(piece) for piece in torch.split(pictures, ON_CPU)]
-            features = torch.cat(pieces)
-        else:
-            features = self._features(pictures)
+        pictures = torch.from_numpy(frames).flatten(0, 1).movedim(-1, 1)
+        pieces = torch.split(pictures, ON_CPU if self.device.type == "cpu" else len(pictures))
+        features = torch.cat([self.network((piece.to(self.device).float() - 127) / 128) for piece in pieces])
         return features.reshape(batch, window, -1).mean(dim=1).cpu().numpy()
-
-    def _features(self, pictures: Tensor) -> Tensor:
-        features: Tensor = self.network((pictures.to(self.device).float() - 127) / 128)
-        return features
 
 
 def _packaged_weights() -> Path:

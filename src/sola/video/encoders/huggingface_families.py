@@ -1,4 +1,4 @@
-"""The families of models that `transformers` reads, and what of each makes a feature.
+"""Supported families of `transformers` models, and the feature that each gives.
 
 | family | a feature is | source |
 |---|---|---|
@@ -8,8 +8,8 @@
 | CLIP | the projected image embedding, not normalized | what it was trained to compare with text (Radford et al., ICML 2021) |
 | DINOv2 | the class token, normed | what its linear evaluation reads (Oquab et al., 2023) |
 
-VideoMAE has no class token. Where `use_mean_pooling` is false, as in its pre-trained checkpoints, `transformers` would
-read the first patch; here it is the mean all the same. A CLIP checkpoint without projection gives its pooled output.
+VideoMAE has no class token: the feature is the mean of the tokens even where `use_mean_pooling` is false. A CLIP
+checkpoint without a projection gives its pooled output.
 """  # noqa: E501 (a table)
 
 from collections.abc import Callable, Mapping
@@ -20,80 +20,47 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class VideoMAE(nn.Module):
-    """The mean of VideoMAE's tokens, through the classifier's norm where there is one."""
+class VideoTower(nn.Module):
+    """A video encoder: the mean (or the first) of its tokens, normalized where the model has a norm."""
 
-    def __init__(self, model: Any, lacking: set[str]) -> None:
+    def __init__(self, encoder: Any, *, norm: nn.Module | None = None, first: bool = False) -> None:
         super().__init__()
-        self.encoder = model.videomae
-        has_norm = model.fc_norm is not None and "fc_norm.weight" not in lacking
-        self.norm = model.fc_norm if has_norm else nn.Identity()
-        self.dim = int(model.config.hidden_size)
+        self.encoder, self.norm, self.first = encoder, norm or nn.Identity(), first
+        self.dim = int(encoder.config.hidden_size)
 
     def forward(self, frames: Float[Tensor, "batch window 3 height width"]) -> Float[Tensor, "batch channels"]:
-        """Return one feature a window."""
+        """Return one feature for each window."""
         tokens: Tensor = self.encoder(frames).last_hidden_state
-        pooled: Tensor = self.norm(tokens.mean(1))
+        pooled: Tensor = self.norm(tokens[:, 0] if self.first else tokens.mean(1))
         return pooled
 
 
-class TimeSformer(nn.Module):
-    """TimeSformer's class token."""
+class ImageTower(nn.Module):
+    """An image encoder: the mean over frames of its pooled output, projected where the model has a projection."""
 
-    def __init__(self, model: Any, lacking: set[str]) -> None:
+    def __init__(self, encoder: Any, projection: nn.Linear | None = None) -> None:
         super().__init__()
-        self.encoder = model
-        self.dim = int(model.config.hidden_size)
+        self.encoder, self.projection = encoder, projection or nn.Identity()
+        self.dim = int(encoder.config.hidden_size) if projection is None else projection.out_features
 
     def forward(self, frames: Float[Tensor, "batch window 3 height width"]) -> Float[Tensor, "batch channels"]:
-        """Return one feature a window."""
-        tokens: Tensor = self.encoder(frames).last_hidden_state
-        return tokens[:, 0]
-
-
-class VJEPA2(nn.Module):
-    """The mean of the tokens of V-JEPA 2's encoder."""
-
-    def __init__(self, model: Any, lacking: set[str]) -> None:
-        super().__init__()
-        self.encoder = model.encoder
-        self.dim = int(model.config.hidden_size)
-
-    def forward(self, frames: Float[Tensor, "batch window 3 height width"]) -> Float[Tensor, "batch channels"]:
-        """Return one feature a window."""
-        tokens: Tensor = self.encoder(frames).last_hidden_state
-        return tokens.mean(1)
-
-
-class CLIP(nn.Module):
-    """The mean over its frames of CLIP's image embedding."""
-
-    def __init__(self, model: Any, lacking: set[str]) -> None:
-        super().__init__()
-        self.encoder = model.vision_model
-        projected = "visual_projection.weight" not in lacking
-        self.projection = model.visual_projection if projected else nn.Identity()
-        self.dim = int(model.config.projection_dim if projected else model.config.hidden_size)
-
-    def forward(self, frames: Float[Tensor, "batch window 3 height width"]) -> Float[Tensor, "batch channels"]:
-        """Return one feature a window."""
+        """Return one feature for each window."""
         pooled: Tensor = self.projection(self.encoder(frames.flatten(0, 1)).pooler_output)
         return pooled.view(*frames.shape[:2], -1).mean(1)
 
 
-class DINOv2(nn.Module):
-    """The mean over its frames of DINOv2's class token."""
+def _videomae(model: Any, missing: set[str]) -> VideoTower:
+    return VideoTower(model.videomae, norm=None if "fc_norm.weight" in missing else model.fc_norm)
 
-    def __init__(self, model: Any, lacking: set[str]) -> None:
-        super().__init__()
-        self.encoder = model
-        self.encoder.embeddings.mask_token = None  # for training; not every checkpoint has it
-        self.dim = int(model.config.hidden_size)
 
-    def forward(self, frames: Float[Tensor, "batch window 3 height width"]) -> Float[Tensor, "batch channels"]:
-        """Return one feature a window."""
-        pooled: Tensor = self.encoder(frames.flatten(0, 1)).pooler_output
-        return pooled.view(*frames.shape[:2], -1).mean(1)
+def _clip(model: Any, missing: set[str]) -> ImageTower:
+    projected = "visual_projection.weight" not in missing
+    return ImageTower(model.vision_model, model.visual_projection if projected else None)
+
+
+def _dinov2(model: Any, missing: set[str]) -> ImageTower:
+    model.embeddings.mask_token = None  # for training; not every checkpoint has it
+    return ImageTower(model)
 
 
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
@@ -103,43 +70,60 @@ CLIPS_OWN = {
     "image_std": (0.26862954, 0.26130258, 0.27577711),
 }
 BILINEAR, BICUBIC = 2, 3
-"""As PIL counts."""
+"""Numbers of PIL."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """What is to be known of a kind of model before it is loaded."""
+    """A kind of model, with defaults for what a checkpoint does not state."""
 
     architecture: str
-    """The class of `transformers` that reads its checkpoints."""
-    tower: Callable[[Any, set[str]], nn.Module]
-    """What is made of that class and the names of the weights that the checkpoint lacks."""
+    """Class of `transformers` that loads the checkpoints."""
+    tower: Callable[[Any, set[str]], VideoTower | ImageTower]
+    """Builds the feature network from the model and the names of missing weights."""
     optional: tuple[str, ...]
-    """Beginnings of the names of weights that `tower` can do without."""
+    """Prefixes of weights that the tower does not need."""
     colors: Mapping[str, Any]
-    """Mean and deviation that it was trained with, for a checkpoint that does not say."""
+    """Default mean and standard deviation of colors."""
     resample: int
+    """Default interpolation, as a number of PIL."""
     margin: float = 1.0
-    """The shorter side over the side that is cut out, for a checkpoint that does not say."""
+    """Default ratio of the shorter side of the frame to the side of the crop."""
     side: str = "image_size"
-    """The config's name for the sides of a frame."""
+    """Key of the frame size in the config."""
     shown: int | None = None
-    """Its frames' side in practice, where the config's is that of its last training."""
+    """Default side of frames, where the config states that of the last training phase (pixels)."""
     frames: str | None = None
-    """The config's name for the frames of a window; None: an image encoder."""
+    """Key of the window length in the config; None for an image encoder."""
     seconds: float = 2.0
-    """How long a window is by default, unless that takes more than HIGHEST_FPS."""
+    """Default length of a window (seconds), unless that takes more than HIGHEST_FPS."""
+    any_window: bool = False
+    """Whether the window may be any multiple of `tubelet_size` (rotary positions)."""
+    any_side: bool = False
+    """Whether the sides of a frame may be any multiple of the patch size (interpolated positions)."""
 
 
-CLIP_FAMILY = Family("CLIPVisionModelWithProjection", CLIP, ("visual_projection.",), CLIPS_OWN, BICUBIC)
+IMAGE_CLIP = Family("CLIPVisionModelWithProjection", _clip, ("visual_projection.",), CLIPS_OWN, BICUBIC)
 FAMILIES = {
     "videomae": Family(
-        "VideoMAEForVideoClassification", VideoMAE, ("fc_norm.", "classifier."), IMAGENET, BILINEAR, frames="num_frames"
+        "VideoMAEForVideoClassification",
+        _videomae,
+        ("fc_norm.", "classifier."),
+        IMAGENET,
+        BILINEAR,
+        frames="num_frames",
     ),
-    "timesformer": Family("TimesformerModel", TimeSformer, (), KINETICS, BILINEAR, frames="num_frames"),
+    "timesformer": Family(
+        "TimesformerModel",
+        lambda model, missing: VideoTower(model, first=True),
+        (),
+        KINETICS,
+        BILINEAR,
+        frames="num_frames",
+    ),
     "vjepa2": Family(
         "VJEPA2Model",
-        VJEPA2,
+        lambda model, missing: VideoTower(model.encoder),
         ("predictor.",),
         IMAGENET,
         BILINEAR,
@@ -147,9 +131,12 @@ FAMILIES = {
         side="crop_size",
         frames="frames_per_clip",
         seconds=4.0,
+        any_window=True,
     ),
-    "clip": CLIP_FAMILY,
-    "clip_vision_model": CLIP_FAMILY,
-    "dinov2": Family("Dinov2Model", DINOv2, ("embeddings.mask_token",), IMAGENET, BICUBIC, 256 / 224, shown=224),
+    "clip": IMAGE_CLIP,
+    "clip_vision_model": IMAGE_CLIP,
+    "dinov2": Family(
+        "Dinov2Model", _dinov2, ("embeddings.mask_token",), IMAGENET, BICUBIC, 256 / 224, shown=224, any_side=True
+    ),
 }
-"""By the `model_type` of config.json."""
+"""Families by the `model_type` in config.json."""

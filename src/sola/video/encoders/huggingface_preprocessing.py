@@ -1,4 +1,4 @@
-"""The preprocessing that lies beside a Hugging Face model, read without `transformers`, whose own needs torchvision."""
+"""The preprocessing of a Hugging Face model, read without `transformers`, whose processors need torchvision."""
 
 import json
 import math
@@ -15,13 +15,13 @@ from sola.video.framing import Framing, Interpolation
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How decoded frames become what a model was trained on: framed, scaled, then normalized color by color."""
+    """Framing, scaling and normalization of frames."""
 
     framing: Framing
     scale: float
-    """What values of 0 to 255 are multiplied by."""
+    """Factor of values from 0 to 255."""
     mean: tuple[float, float, float]
-    """Red, green and blue, after scaling."""
+    """Mean of red, green and blue, after scaling."""
     deviation: tuple[float, float, float]
 
 
@@ -30,25 +30,24 @@ PREPROCESSING_FILES = {
     "video_preprocessor_config.json": (),
     "preprocessor_config.json": (),
 }
-"""Where settings lie, first come first read, and the keys that hold them where they do not lie open."""
+"""Files with settings in order of precedence, and the keys that may hold them."""
 STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
 NO_STEPS = ("do_convert_rgb", "do_sample_frames")
-"""Frames are RGB already, and which ones are taken is the extraction's."""
+"""Steps that are ignored: frames are RGB already, and the extraction samples them."""
 INTERPOLATIONS: dict[str, Interpolation] = {"1": "lanczos", "2": "bilinear", "3": "bicubic", "4": "area"}
-"""By PIL's numbers."""
+"""Interpolations by the numbers of PIL."""
 
 
 def read_preprocessing(folder: Path, defaults: Mapping[str, Any]) -> Preprocessing:
-    """Read the preprocessing that lies beside a model; `defaults` hold under the same keys what it does not say.
+    """Read the preprocessing in the folder of a model; `defaults` has values for keys that are missing.
 
-    Raises:
-        SolaError: when it asks for something that cannot be done while decoding.
+    Raises SolaError for a setting that is not supported.
     """
     file, record = _settings(folder)
     said = {key: value for key, value in record.items() if value is not None}
     settings = dict.fromkeys(STEPS, True) | {"rescale_factor": 1 / 255} | dict(defaults) | said
     if "do_center_crop" not in said and "crop_size" not in said and "size" in said:
-        settings["do_center_crop"] = _is_short_side(said["size"])  # a height and a width leave nothing to cut
+        settings["do_center_crop"] = _is_short_side(said["size"])  # a height and a width need no crop
     try:
         for key, value in settings.items():
             if key.startswith("do_") and value and key not in STEPS + NO_STEPS:
@@ -64,7 +63,7 @@ def read_preprocessing(folder: Path, defaults: Mapping[str, Any]) -> Preprocessi
 
 
 def _settings(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """The file that says how frames are prepared, and what it says; of none, nothing."""
+    """Return the file with the settings, and the settings; empty if there is no file."""
     for name, keys in PREPROCESSING_FILES.items():
         if (folder / name).is_file():
             whole = read_json(folder / name, "preprocessing settings")
@@ -77,7 +76,7 @@ def _settings(folder: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _framing(settings: Mapping[str, Any]) -> Framing:
-    """What `size`, `crop_size` and `resample` come to."""
+    """Return the framing of `size`, `crop_size` and `resample`."""
     if not settings["do_resize"]:
         raise SolaError("do_resize is false; expected frames to be brought to one size")
     interpolation = INTERPOLATIONS.get(str(settings["resample"]))
@@ -99,7 +98,7 @@ def _framing(settings: Mapping[str, Any]) -> Framing:
 
 
 def _is_short_side(size: Any) -> bool:
-    """Whether a size is that of the shorter side alone."""
+    """Return whether a size is that of the shorter side alone."""
     return isinstance(size, int) or (isinstance(size, dict) and _keys(size) == {"shortest_edge"})
 
 
@@ -108,7 +107,7 @@ def _keys(size: Mapping[str, Any]) -> set[str]:
 
 
 def _sides(settings: Mapping[str, Any], key: str, *names: str) -> tuple[int, ...]:
-    """The sides in pixels that a setting gives by name, or by one number for all."""
+    """Return the sides of a setting in pixels; a single number gives all of them."""
     value = settings[key]
     sides = dict.fromkeys(names, value) if isinstance(value, int) else value
     if not isinstance(sides, dict) or _keys(sides) != set(names) or not all(type(sides[n]) is int for n in names):
@@ -117,7 +116,7 @@ def _sides(settings: Mapping[str, Any], key: str, *names: str) -> tuple[int, ...
 
 
 def _colors(settings: Mapping[str, Any], key: str, least: float) -> tuple[float, float, float]:
-    """Three numbers above `least`, or one for all three."""
+    """Return three numbers above `least`; a single number gives all three."""
     value = settings[key]
     values = value if isinstance(value, list | tuple) else [value] * 3
     if len(values) != 3 or not all(

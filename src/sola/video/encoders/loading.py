@@ -1,4 +1,4 @@
-"""The encoder that a name stands for."""
+"""Loading encoders by name."""
 
 import importlib
 import importlib.util
@@ -21,12 +21,15 @@ EXPECTED = (
 
 
 def load_encoder(source: str, device: "torch.device", *, window: int | None = None) -> Encoder:
-    """Return the encoder that `source` names: "efficientnet-lite0", a folder or hub id of a Hugging Face model, or
-    `module:function` (or `file.py:function`), a function of yours that takes a `torch.device` and returns an `Encoder`.
+    """Load an encoder.
 
-    `window` is how many frames a snippet spans, for encoders that leave the choice.
+    Args:
+        source: "efficientnet-lite0", a folder or hub id of a Hugging Face model, or `module:function`
+            (`file.py:function`), a function that takes a `torch.device` and returns an `Encoder`.
+        device: device of the encoder.
+        window: frames per snippet, for encoders that support several.
 
-    Raises SolaError when there is none of that name, it cannot be loaded, or it takes no such window.
+    Raises SolaError if there is no such encoder, it cannot be loaded, or it does not support the window.
     """
     at_least(1, window=window)
     from sola.video.encoders.efficientnet import EfficientNetEncoder
@@ -47,7 +50,7 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
 
 
 def is_own(source: str) -> bool:
-    """Whether an encoder's name stands for somebody's own code."""
+    """Return whether a name is that of a user's function."""
     return ":" in source and not Path(source).is_dir()
 
 
@@ -57,7 +60,8 @@ def _own(source: str, device: "torch.device") -> Encoder:
     if not callable(function):
         raise SolaError(f"{source}: {place} has no function {name!r}; expected one that returns an encoder")
     encoder: Encoder = function(device)
-    lacking = [part for part in _parts() if not hasattr(encoder, part)]
+    parts = [name for name, value in vars(Encoder).items() if isinstance(value, property)]
+    lacking = [part for part in parts if not hasattr(encoder, part)]
     if lacking or not callable(encoder):
         what = ", ".join(lacking) or "__call__"
         raise SolaError(
@@ -66,25 +70,21 @@ def _own(source: str, device: "torch.device") -> Encoder:
     return encoder
 
 
-def _parts() -> list[str]:
-    return [name for name, value in vars(Encoder).items() if isinstance(value, property)]
-
-
 def _module(place: str, source: str) -> ModuleType:
     try:
         if place.endswith(".py"):
             path = Path(place)
             if not path.is_file():
                 raise SolaError(f"{place}: no such file; expected Python with your encoder's function")
-            # a name that no import can have, so that a file may be called av.py
+            # a name that cannot be imported, so that a file may be called av.py
             spec = importlib.util.spec_from_file_location(f"encoder:{path.stem}", path)
             assert spec is not None
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module  # where dataclasses look for the module that they are in
+            sys.modules[spec.name] = module  # for dataclasses
             spec.loader.exec_module(module)
             return module
-        sys.path.insert(0, str(Path.cwd()))  # where a person's own module lies
+        sys.path.insert(0, str(Path.cwd()))  # for modules of the user
         try:
             return importlib.import_module(place)
         finally:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from sola.core.errors import SolaError
 from sola.data.formats import FORMATS
-from sola.data.header import Header
+from sola.data.formats.base import Header
 
 ARRAY = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
 

@@ -7,7 +7,7 @@ import pytest
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
 from sola.data.features import FeatureSet
-from sola.data.synthetic import SyntheticWorld, generate, write
+from support.synthetic import SyntheticWorld, generate, write
 
 SMALL = SyntheticWorld(training_videos=6, validation_videos=3, length=120, channels=32)
 

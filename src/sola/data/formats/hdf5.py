@@ -1,7 +1,7 @@
-"""One HDF5 archive of many arrays: each a dataset named by its video, or alone in a group named by it.
+"""HDF5 archives of many arrays: each is a dataset named after its video, or alone in a group of that name.
 
-An array's path here is `archive.h5/video`. The archive is opened for each access and not kept open, so that a
-feature set survives a fork and can be pickled.
+The path of an array is `archive.h5/video`. The archive is opened for each access, so that a feature set survives a
+fork and can be pickled.
 """
 
 from collections.abc import Iterator
@@ -13,38 +13,35 @@ import numpy as np
 
 from sola.core.errors import SolaError
 from sola.core.files import unwritable
-from sola.data.header import Array, Header, check_header, check_packed, reading
+from sola.data.formats.base import Array, Header, check_compressed, check_header, reading
 
 
-def hdf5_videos(archive: Path) -> list[str]:
-    """Return the names that an archive holds at its top.
-
-    Raises SolaError when it cannot be read, or h5py is not installed.
-    """
+def videos(archive: Path) -> list[str]:
+    """Return the ids of the videos in an archive. Raises SolaError if it is unreadable, or h5py is not installed."""
     with _opened(archive) as file:
         names = list(file)
     for name in names:
-        if not isinstance(name, str):  # h5py's answer to bytes that are no UTF-8
+        if not isinstance(name, str):  # h5py returns bytes for what is not UTF-8
             raise SolaError(f"{archive}: holds the name {name!r}, which is no UTF-8; name videos in UTF-8")
     return names
 
 
-def hdf5_header(path: Path) -> Header:
-    """Return the checked header of one array."""
+def header(path: Path) -> Header:
+    """Return the checked header."""
     with _opened(path.parent) as file:
         dataset = _dataset(file, path)
         return Header(dataset.shape, dataset.dtype)
 
 
-def read_hdf5(path: Path) -> Array:
-    """Return one array as stored."""
+def read(path: Path) -> Array:
+    """Return the array."""
     with _opened(path.parent) as file:
         array: np.ndarray[Any, Any] = _dataset(file, path)[()]
         return array
 
 
-def write_hdf5(path: Path, array: Array, like: Path) -> None:
-    """Add an array to an archive, created where there is none, under the name that `like` has in its own."""
+def write(path: Path, array: Array, like: Path) -> None:
+    """Add the array to an archive, new or not, under the name that `like` has in its archive."""
     import h5py
 
     with _opened(like.parent) as file:
@@ -67,7 +64,7 @@ def _opened(archive: Path) -> Iterator[Any]:
 
 
 def _dataset(file: Any, path: Path) -> Any:
-    """Return the dataset of a video, checked."""
+    """Return the checked dataset of a video."""
     import h5py
 
     entry = _child(file, path.name, path)
@@ -81,7 +78,7 @@ def _dataset(file: Any, path: Path) -> Any:
         raise SolaError(f"{path}: is empty")
     header = Header(entry.shape, entry.dtype)
     check_header(header, path)
-    check_packed(header, entry.id.get_storage_size(), path)  # HDF5 gives values that were never written, of any shape
+    check_compressed(header, entry.id.get_storage_size(), path)  # values that were never written take no space
     return entry
 
 

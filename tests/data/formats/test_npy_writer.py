@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sola.core.errors import SolaError
-from sola.data.growing import GrowingArray
+from sola.data.formats.npy import NpyWriter
 
 
 @given(
@@ -21,7 +21,7 @@ def test_it_reads_back(lengths: list[int], channels: int, dtype: str, tmp_path_f
     path = tmp_path_factory.mktemp("growing") / "a.npy"
     generator = np.random.default_rng(0)
     pieces = [generator.normal(size=(length, channels)).astype(np.float32) for length in lengths]
-    with GrowingArray(path, channels, np.dtype(dtype)) as array:
+    with NpyWriter(path, channels, np.dtype(dtype)) as array:
         for piece in pieces:
             array.append(piece)
     got = np.load(path)
@@ -31,7 +31,7 @@ def test_it_reads_back(lengths: list[int], channels: int, dtype: str, tmp_path_f
 
 @pytest.mark.parametrize("rows", [1, 9, 10, 99_999, 1_234_567])
 def test_the_header_has_room_for_any_number_of_rows(rows: int, tmp_path: Path) -> None:
-    with GrowingArray(tmp_path / "a.npy", 1, np.dtype("float16")) as array:
+    with NpyWriter(tmp_path / "a.npy", 1, np.dtype("float16")) as array:
         array.append(np.zeros((rows, 1), np.float32))
     assert np.load(tmp_path / "a.npy", mmap_mode="r").shape == (rows, 1)
     np.save(tmp_path / "b.npy", np.zeros((rows, 1), np.float16))
@@ -40,7 +40,7 @@ def test_the_header_has_room_for_any_number_of_rows(rows: int, tmp_path: Path) -
 
 def test_rows_that_do_not_lie_in_one_piece(tmp_path: Path) -> None:
     rows = np.arange(24, dtype=np.float32).reshape(4, 6)
-    with GrowingArray(tmp_path / "a.npy", 3, np.dtype("float32")) as array:
+    with NpyWriter(tmp_path / "a.npy", 3, np.dtype("float32")) as array:
         array.append(rows[:, ::2])
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), rows[:, ::2])
 
@@ -51,7 +51,7 @@ def test_rows_that_do_not_lie_in_one_piece(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_refused(value: float, dtype: str, tmp_path: Path) -> None:
     with (
         pytest.raises(SolaError, match=f"a feature is NaN, or beyond {dtype}'s largest value"),
-        GrowingArray(tmp_path / "a.npy", 2, np.dtype(dtype)) as array,
+        NpyWriter(tmp_path / "a.npy", 2, np.dtype(dtype)) as array,
     ):
         array.append(np.array([[0.0, value]], np.float32))
 
@@ -59,14 +59,14 @@ def test_what_does_not_fit_is_refused(value: float, dtype: str, tmp_path: Path) 
 def test_other_channels_are_refused(tmp_path: Path) -> None:
     with (
         pytest.raises(SolaError, match="rows of 3 channels; expected 2"),
-        GrowingArray(tmp_path / "a.npy", 2, np.dtype("float32")) as array,
+        NpyWriter(tmp_path / "a.npy", 2, np.dtype("float32")) as array,
     ):
         array.append(np.zeros((1, 3), np.float32))
 
 
 def test_after_an_error_the_file_claims_no_rows(tmp_path: Path) -> None:
     def fill() -> None:
-        with GrowingArray(tmp_path / "a.npy", 2, np.dtype("float32")) as array:
+        with NpyWriter(tmp_path / "a.npy", 2, np.dtype("float32")) as array:
             array.append(np.ones((5, 2), np.float32))
             raise RuntimeError
 

@@ -1,0 +1,103 @@
+""".npy files: NumPy's header, then the values."""
+
+import os
+from io import BufferedIOBase
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from sola.core.errors import SolaError
+from sola.data.formats.base import Array, Header, check_header, reading, to_dtype
+
+
+def header(path: Path) -> Header:
+    """Return the checked header."""
+    return _layout(path)[0]
+
+
+def read(path: Path) -> Array:
+    """Return the array, memory-mapped."""
+    header, fortran, start = _layout(path)
+    with reading(path, "a .npy file"):
+        # Mode "c" never writes to the file, and gives an array that torch.from_numpy takes without a warning.
+        order: Any = "F" if fortran else "C"
+        return np.memmap(path, header.dtype, mode="c", offset=start, shape=header.shape, order=order)
+
+
+def write(path: Path, array: Array, like: Path) -> None:
+    """Write the array."""
+    values = np.ascontiguousarray(array)
+    with path.open("wb") as file:
+        # not write_array, whose error on a full disk does not say why
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
+        file.write(values.data)
+
+
+def parse_header(file: BufferedIOBase) -> tuple[Header, bool]:
+    """Read NumPy's header; the second value is whether the array is in Fortran order."""
+    version = np.lib.format.read_magic(file)
+    parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = parse(file)
+    return Header(shape, dtype), fortran
+
+
+def check_size(header: Header, available: int, path: Path) -> None:
+    """Raise SolaError if fewer bytes than the header promises are available."""
+    if header.size > available:
+        raise SolaError(
+            f"{path}: is truncated: its header promises {header.size:,} bytes of values, {available:,} are there"
+        )
+
+
+def _layout(path: Path) -> tuple[Header, bool, int]:
+    """Return the header, whether the array is in Fortran order, and the position of the first value."""
+    with reading(path, "a .npy file"), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise SolaError(f"{path}: is empty (0 bytes)")
+        header, fortran = parse_header(file)
+        check_header(header, path)
+        check_size(header, size - file.tell(), path)
+        return header, fortran, file.tell()
+
+
+class NpyWriter:
+    """Writes an array [rows, channels] piece by piece to a .npy file, in constant memory.
+
+    Use it in a `with` block: the header is completed when the block succeeds.
+    """
+
+    def __init__(self, path: Path, channels: int, dtype: np.dtype) -> None:
+        self.path = path
+        self.channels = channels
+        self.dtype = np.dtype(dtype)
+        self.rows = 0
+
+    def __enter__(self) -> "NpyWriter":
+        self._file = self.path.open("wb")
+        self._write_header()
+        return self
+
+    def append(self, rows: Float[np.ndarray, "rows channels"]) -> None:
+        """Write more rows. Raises SolaError if they have other channels, or a value is not finite in the dtype."""
+        if rows.shape[1] != self.channels:
+            raise SolaError(f"{self.path.name}: rows of {rows.shape[1]} channels; expected {self.channels}")
+        stored = to_dtype(rows, self.dtype, what="a feature", cure="try --dtype float32")
+        self._file.write(np.ascontiguousarray(stored).data)
+        self.rows += len(stored)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._file:
+            if kind is None:
+                self._file.seek(0)
+                self._write_header()  # as long as the first: NumPy leaves room for the rows to grow
+
+    def _write_header(self) -> None:
+        shape = (self.rows, self.channels)
+        described = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, described)
