@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from sola.core.files import write_text
-from sola.evaluation.results import RESULT, Kind, Metric, StudyResult
+from sola.evaluation.results import RESULT, Kind, Metric, Results, StudyResult
 from sola.evaluation.statistics import Summary
 from sola.evaluation.tables import (
     difference,
@@ -43,7 +43,7 @@ ERROR_BAR_KEY = (
 )
 
 
-def headline(result: StudyResult, group: str) -> Metric | None:
+def headline(result: Results, group: str) -> Metric | None:
     """Metric of the main finding of a group; None if nothing was measured."""
     wanted = [metric for metric in result.metrics if metric.key == main_metric(group)]
     return next(iter((*wanted, *result.metrics)), None)
@@ -74,8 +74,7 @@ def _sentence(result: StudyResult, group: str, metric: Metric) -> str:
             one = max(against, key=lambda c: rows[c.against].mean(metric.key))
             name = "raw features"
             if kind == "control":
-                best_mean = max(row.mean(metric.key) for row in rows.values() if row.kind == "control")
-                is_best = rows[one.against].mean(metric.key) == best_mean
+                is_best = one.against == result.best_control(metric.key, group)
                 name = f"the {'best ' if is_best else ''}control ({one.against})"
             text += f"; against {name} {difference(one)}, {verdict(one)}"
     return text + ("." if found else "; not tested against anything.")
@@ -98,7 +97,7 @@ def study_section(study: Study, anchor: str) -> Section:
     """Everything about one study."""
     result = study.result
     rehearsal = "A rehearsal with shortened trainings: no result." if result.quick else ""
-    tables = [result_table(result)] if result.rows and result.metrics else []
+    tables = [result_table(result, result.seeds)] if result.rows and result.metrics else []
     if result.comparisons:
         tables.append(comparison_table(result))
     return Section(
@@ -111,7 +110,7 @@ def study_section(study: Study, anchor: str) -> Section:
     )
 
 
-def result_table(result: StudyResult) -> Table:
+def result_table(result: Results, seeds: int) -> Table:
     """Rows in the order raw, controls, compared: mean ± deviation over seeds, interval; published figures below."""
     rows: list[Sequence[str | Cell]] = []
     groups: dict[int, str] = {}
@@ -128,7 +127,7 @@ def result_table(result: StudyResult) -> Table:
     return Table(
         ["features", *(f"{metric.title}, %" for metric in result.metrics)],
         rows,
-        f"Mean ± standard deviation over {seeds_text(result.seeds)}; below it the 95 % interval over the test videos.",
+        f"Mean ± standard deviation over {seeds_text(seeds)}; below it the 95 % interval over the test videos.",
         strong=[row.name for row in result.rows if row.kind == "compared"],
         groups=groups,
     )
@@ -139,13 +138,13 @@ def _cell(summary: Summary | None) -> Cell:
     return Cell("–") if summary is None else Cell(mean_and_std(summary), small=interval(summary.interval))
 
 
-def comparison_table(result: StudyResult) -> Table:
+def comparison_table(result: Results) -> Table:
     """Every comparison."""
     titles = {metric.key: metric.title for metric in result.metrics}
     return Table(
         ("features", "against", "metric", "difference", "p, corrected", "verdict"),
         [
-            (c.row, c.against, titles[c.metric], difference(c), p_value(c.p_corrected), significance(c))
+            (c.row, c.against, titles.get(c.metric, c.metric), difference(c), p_value(c.p_corrected), significance(c))
             for c in result.comparisons
         ],
         "Paired over the test videos; p is corrected for the number of comparisons.",
@@ -153,7 +152,7 @@ def comparison_table(result: StudyResult) -> Table:
     )
 
 
-def error_bars(result: StudyResult) -> list[Plot]:
+def error_bars(result: Results) -> list[Plot]:
     """One plot per metric; all but that of the headline metric are folded away."""
     main = headline(result, result.rows[0].group if result.rows else "")
     plots = []
