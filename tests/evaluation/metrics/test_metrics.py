@@ -1,4 +1,4 @@
-"""Metrics against oracles written from their definitions in plain loops, on hundreds of small cases (thousands with SOLA_LONG)."""
+"""Metrics against oracles written from their definitions in plain loops, on hundreds of small cases (SOLA_LONG: thousands)."""
 
 import json
 import math
