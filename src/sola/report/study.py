@@ -37,10 +37,6 @@ GROUPS: Mapping[Kind, str] = {
     "control": "Controls: no training, or no learning",
     "compared": "Compared",
 }
-ERROR_BAR_KEY = (
-    "Dot: mean; thick bar: ± standard deviation over seeds; thin bar: 95 % interval over test videos; "
-    "dashed: raw features."
-)
 
 
 def headline(result: Results, group: str) -> Metric | None:
@@ -127,7 +123,8 @@ def result_table(result: Results, seeds: int) -> Table:
     return Table(
         ["features", *(f"{metric.title}, %" for metric in result.metrics)],
         rows,
-        f"Mean ± standard deviation over {seeds_text(seeds)}; below it the 95 % interval over the test videos.",
+        f"Mean ± standard deviation over {seeds_text(seeds)}"
+        + ("; below it the 95 % interval over the test videos." if _has_intervals(result) else "."),
         strong=[row.name for row in result.rows if row.kind == "compared"],
         groups=groups,
     )
@@ -154,15 +151,24 @@ def comparison_table(result: Results) -> Table:
 
 def error_bars(result: Results) -> list[Plot]:
     """One plot per metric; all but that of the headline metric are folded away."""
+    groups = {row.group for row in result.rows}
     main = headline(result, result.rows[0].group if result.rows else "")
+    key = "Dot: mean; thick bar: ± standard deviation over seeds; "
+    key += "thin bar: 95 % interval over test videos; " if _has_intervals(result) else ""
+    key += "dashed: raw features and the best control." if len(groups) == 1 else "dashed: raw features."
     plots = []
     for metric in sorted(result.metrics, key=lambda metric: metric is not main):
         rows = [row for row in result.ordered() if metric.key in row.summaries]
         if rows:
             values = "; ".join(f"{row.name} {mean_and_std(row.summaries[metric.key])}" for row in rows)
+            best = result.best_control(metric.key, *groups) if len(groups) == 1 else None
             folded = "" if metric is main else f"{metric.title}, %"
-            plots.append(Plot(error_bar_plot(rows, metric), f"{metric.title}, %: {values}.", ERROR_BAR_KEY, folded))
+            plots.append(Plot(error_bar_plot(rows, metric, best), f"{metric.title}, %: {values}.", key, folded))
     return plots
+
+
+def _has_intervals(result: Results) -> bool:
+    return any(summary.interval for row in result.rows for summary in row.summaries.values())
 
 
 def study_panels(study: Study) -> list[Panel]:
