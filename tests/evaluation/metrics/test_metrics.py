@@ -1,4 +1,4 @@
-"""Metrics against oracles written from their definitions in plain loops, on hundreds of small cases (SOLA_LONG: thousands)."""
+"""Metrics against oracles in plain loops, written from their definitions, on hundreds of small cases."""
 
 import json
 import math
