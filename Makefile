@@ -10,8 +10,8 @@ demo: $(READY)  ## the whole path on features that come with the package; writes
 
 # the tests' arrays are so small that a second thread only waits for the first: a process a core instead; and the many
 # commands that they start shall not compile the package again each time, whatever the machine's environment says
-test: $(READY)  ## every test, fast ones first
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
+test: $(READY)  ## every test, a process a core; files with slow tests first
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## style, types, and the direction of imports
 	$(BIN)/ruff check

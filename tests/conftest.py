@@ -1,7 +1,8 @@
-"""Shapes and types of every signature are checked while the tests run; slow tests go last."""
+"""Shapes and types of every signature are checked while the tests run; files with slow tests go first."""
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("long") and "SOLA_LONG" not in os.environ:
             item.add_marker(pytest.mark.skip(reason="takes long: set SOLA_LONG=1"))
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    # a process takes a file at a time: the long ones first, so that none is left for the end
+    slow = Counter(item.path for item in items if runs_slowly(item))
+    items.sort(key=lambda item: -slow[item.path])
+
+
+def runs_slowly(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None and item.get_closest_marker("skip") is None
 
 
 @pytest.fixture(autouse=True)

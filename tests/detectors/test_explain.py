@@ -89,7 +89,8 @@ def test_nothing_is_trained(world, capsys, tmp_path, monkeypatch):
 
 def test_an_unknown_video_is_refused(world, capsys):
     line = refused(
-        capsys, "train-detector", world / "features", "--annotations", world / "annotations.json", "--out", "x",
+        capsys, "train-detector", world / "features", "--annotations", world / "annotations.json",
+        "--model", "bmn", "--out", "x",
         "--explain", "nobody",
     )  # fmt: skip
     assert "--explain nobody: no such video" in line

@@ -53,32 +53,32 @@ def test_a_metric_that_rows_lack_is_left_out_of_the_finding() -> None:
 
 def test_rows_come_raw_controls_compared_with_a_heading_each() -> None:
     shuffled = result(rows=[RECORD["rows"][i] for i in (3, 1, 0, 2)])
-    made = result_table(shuffled)
+    made = result_table(shuffled, 2)
     names = [row[0] for row in made.rows if isinstance(row[0], str)]
     assert names == ["raw", "moving average of 9", "SoLa, adapter", "SoLa, direct"]
     assert {names.index(made.rows[number][0]) for number in made.groups} == {0, 1, 2}
 
 
 def test_a_cell_holds_mean_deviation_and_interval() -> None:
-    (adapter,) = (row for row in result_table(result()).rows if row[0] == "SoLa, adapter")
+    (adapter,) = (row for row in result_table(result(), 2).rows if row[0] == "SoLa, adapter")
     assert adapter[2] == Cell("35.00 ± 1.41", small="[33.00, 37.00]")
 
 
 def test_one_value_has_no_deviation() -> None:
-    assert result_table(result()).rows[0][2] == Cell("30.00", small="[28.00, 32.00]")
+    assert result_table(result(), 2).rows[0][2] == Cell("30.00", small="[28.00, 32.00]")
 
 
 @pytest.mark.parametrize(("comparable", "name"), [(False, "published, not comparable"), (True, "published")])
 def test_published_figures_say_whether_they_may_be_compared(comparable: bool, name: str) -> None:
     rows = copy.deepcopy(RECORD["rows"])
     rows[3]["comparable"] = comparable
-    last = result_table(result(rows=rows)).rows[-1]
+    last = result_table(result(rows=rows), 2).rows[-1]
     assert last == [Cell(text, faint=True) for text in (name, "", "34.99")]
 
 
 def test_without_published_figures_there_are_no_such_rows() -> None:
     rows = [row | {"published": None} for row in RECORD["rows"]]
-    assert [row[0] for row in result_table(result(rows=rows)).rows] == list(folders.VALUES)
+    assert [row[0] for row in result_table(result(rows=rows), 2).rows] == list(folders.VALUES)
 
 
 def test_each_detector_has_a_finding_in_its_own_metric() -> None:

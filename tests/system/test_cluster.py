@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -34,8 +35,8 @@ WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80.0, leng
 
 
 def on_cluster(test: Callable[..., None]) -> Callable[..., None]:
-    """Slow, and with the others of its kind in one process, so that a cluster is begun once; Ray warns of itself."""
-    return pytest.mark.slow(pytest.mark.xdist_group("cluster")(pytest.mark.filterwarnings("ignore")(test)))
+    """Slow; Ray warns of itself."""
+    return pytest.mark.slow(pytest.mark.filterwarnings("ignore")(test))
 
 
 S3 = """
@@ -59,22 +60,12 @@ sys.stdin.read()
 class Cluster:
     """Where commands run, and what the outside looks like to them."""
 
-    environment: dict[str, str]
     ray: int
     """The process that began the cluster."""
 
     def call(self, *arguments: object) -> None:
         """Run a command in this process, which has joined the cluster."""
         assert sola(*arguments, "--executor", "ray") == 0
-
-    def begin(self, *arguments: object) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "sola", *map(str, arguments), "--executor", "ray"],
-            env=self.environment,
-            text=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
 
     def workers(self) -> list[psutil.Process]:
         """Those that are at work on videos."""
@@ -122,7 +113,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ray.init(log_to_driver=False, logging_level="ERROR")
-        yield Cluster(environment, head.pid)
+        yield Cluster(head.pid)
         ray.shutdown()
         ended(head)
         ended(server)
@@ -189,50 +180,46 @@ def manifest(folder: Path) -> Manifest:
 
 
 @on_cluster
-def test_features_in_a_bucket_are_those_of_one_process_and_grow(cluster: Cluster, world: Path, tmp_path: Path) -> None:
-    encoder, out = ("--encoder", f"{QUADRANTS}:quick", "--quiet", "--skip-bad"), "s3://videos/features"
+def test_features_in_a_bucket_are_those_of_one_process_though_a_worker_is_killed_and_grow(
+    cluster: Cluster, world: Path, tmp_path: Path
+) -> None:
+    encoder = ("--encoder", f"{QUADRANTS}:slow", "--batch-size", "1", "--quiet", "--skip-bad")  # half a second a clip
     shutil.copytree(world / "clips", tmp_path / "clips")
     (tmp_path / "clips" / "bad.mp4").write_bytes(b"no video")
-    clips = upload(tmp_path / "clips", "clips")
+    clips, out = upload(tmp_path / "clips", "clips"), Storage.of("s3://videos/features")
     assert sola("extract", tmp_path / "clips", "--out", tmp_path / "here", *encoder) == 0
-    cluster.call("extract", clips, "--out", out, *encoder)
-    there = download(out, tmp_path / "there")
+    killed: list[psutil.Process] = []
+
+    def kill_a_worker() -> None:
+        until = time.monotonic() + 120
+        while not any(name.endswith(".npy") for name in out.names()) and time.monotonic() < until:
+            time.sleep(0.05)
+        killed.extend(cluster.workers()[:1])
+        killed[0].send_signal(signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_a_worker)
+    killer.start()
+    cluster.call("extract", clips, "--out", out.location, *encoder)
+    killer.join()
+    assert killed
+    there = download(out.location, tmp_path / "there")
     same_features(tmp_path / "here", there)
+    assert not list(there.glob(".*"))
     assert manifest(tmp_path / "here") == manifest(there)
+    rows = [row["video"] for row in read_rows(there / JOURNAL) if "video" in row]
+    assert sorted(rows) == ["0", "1", "2", "3", "4", "bad"]
     ours, theirs = rows_of(tmp_path / "here"), rows_of(there)
     assert theirs["3"]["file"] == "s3://videos/clips/more/3.mp4"
-    extracted = [video for video in ours if video != "bad"]
-    assert len(extracted) == 5
-    assert all(
-        theirs[video] | {"file": "", "changed": 0} == ours[video] | {"file": "", "changed": 0} for video in extracted
-    )
-    assert rows_of(there)["bad"]["skipped"].startswith("s3://videos/clips/bad.mp4: ")
-    before = Storage.of(out).files()
+    for video in ("0", "1", "2", "3", "4"):
+        assert theirs[video] | {"file": "", "changed": 0} == ours[video] | {"file": "", "changed": 0}
+    assert theirs["bad"]["skipped"].startswith("s3://videos/clips/bad.mp4: ")
+    before = out.files()
     render(tmp_path / "new.mp4", count=33)
     put(Storage.of(clips), tmp_path / "new.mp4", "new.mp4")
-    cluster.call("extract", clips, "--out", out, *encoder)
-    kept = {one.name: one for one in Storage.of(out).files()}
+    cluster.call("extract", clips, "--out", out.location, *encoder)
+    kept = {one.name: one for one in out.files()}
     assert all(kept[one.name] == one for one in before if one.name.endswith(".npy"))
     assert "new.npy" in kept
-
-
-@on_cluster
-def test_what_a_killed_worker_was_at_is_worked_on_again(cluster: Cluster, world: Path, tmp_path: Path) -> None:
-    assert sola("extract", world / "clips", "--out", tmp_path / "here", "--encoder", f"{QUADRANTS}:quick") == 0
-    out = tmp_path / "there"
-    slowly = ("--encoder", f"{QUADRANTS}:slow", "--batch-size", "1", "--quiet")  # half a second a clip
-    command = cluster.begin("extract", world / "clips", "--out", out, *slowly)
-    while not list(out.glob("*.npy")) and command.poll() is None:
-        time.sleep(0.01)
-    at_work = cluster.workers()
-    assert at_work
-    at_work[0].send_signal(signal.SIGKILL)
-    _, told = command.communicate(timeout=300)
-    assert command.returncode == 0, told
-    same_features(tmp_path / "here", out)
-    rows = [row["video"] for row in read_rows(out / JOURNAL) if "video" in row]
-    assert sorted(rows) == ["0", "1", "2", "3", "4"]
-    assert not list(out.glob(".*"))
 
 
 @on_cluster

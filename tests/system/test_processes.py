@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from support.calling import sola
+from support.launching import train_in_processes
 from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
@@ -100,19 +101,10 @@ class TestTorchrun:
     @pytest.mark.parametrize("head", sorted(HEADS))
     def test_a_head_is_trained_as_by_one(self, world: Path, tmp_path: Path, head: str) -> None:
         where = (str(world / "features"), "--annotations", str(world / "annotations.json"), "--model", head)
-        chosen = (
-            *HEADS[head],
-            "--epochs",
-            "3",
-            "--batch-size",
-            "4",
-            "--precision",
-            "fp32",
-            "--validation-subset",
-            "validation",
-        )
-        assert sola("train-detector", *where, "--out", tmp_path / "one", *chosen, "--quiet") == 0
-        call(2, "train-detector", *where, "--out", str(tmp_path / "many"), *chosen)
+        chosen = (*HEADS[head], "--epochs", "3", "--batch-size", "4", "--precision", "fp32", "--quiet")
+        chosen += ("--validation-subset", "validation")
+        assert sola("train-detector", *where, "--out", tmp_path / "one", *chosen) == 0
+        train_in_processes(2, "train-detector", *where, "--out", tmp_path / "many", *chosen)
         for figure in ("loss", "validation_loss"):
             ours, expected = (losses(tmp_path / name, figure) for name in ("many", "one"))
             assert ours == pytest.approx(expected, abs=1e-4)

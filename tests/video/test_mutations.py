@@ -15,7 +15,7 @@ from sola.core.errors import SolaError
 from sola.pipeline.extract_job import extract
 from sola.video.framing import Framing
 
-COUNT = int(os.environ.get("SOLA_MUTATIONS", "200"))
+COUNT = int(os.environ.get("SOLA_MUTATIONS", "80"))
 """Files; more of them can be asked for."""
 
 SLOWEST = 20.0

@@ -76,7 +76,9 @@ def similarity_panels(curves: StudyCurves) -> list[Panel]:
     """Mean cosine similarity against the distance in snippets, for whole videos and for windows."""
     titles = {"whole": "cosine similarity, whole videos", "windows": "cosine similarity, sampled windows"}
     drawn = {part: drawn_lines(lines) for part, lines in curves.similarity.items()}
-    return [Panel(titles[part], "temporal distance (snippets)", lines) for part, lines in drawn.items() if lines]
+    return [
+        Panel(titles.get(part, part), "temporal distance (snippets)", lines) for part, lines in drawn.items() if lines
+    ]
 
 
 def assumption_panels(curves: StudyCurves) -> list[Panel]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from sola.core.files import write_text
-from sola.evaluation.results import RESULT, Kind, Metric, StudyResult
+from sola.evaluation.results import RESULT, Kind, Metric, Results, StudyResult
 from sola.evaluation.statistics import Summary
 from sola.evaluation.tables import (
     difference,
@@ -37,13 +37,9 @@ GROUPS: Mapping[Kind, str] = {
     "control": "Controls: no training, or no learning",
     "compared": "Compared",
 }
-ERROR_BAR_KEY = (
-    "Dot: mean; thick bar: ± standard deviation over seeds; thin bar: 95 % interval over test videos; "
-    "dashed: raw features."
-)
 
 
-def headline(result: StudyResult, group: str) -> Metric | None:
+def headline(result: Results, group: str) -> Metric | None:
     """Metric of the main finding of a group; None if nothing was measured."""
     wanted = [metric for metric in result.metrics if metric.key == main_metric(group)]
     return next(iter((*wanted, *result.metrics)), None)
@@ -74,8 +70,7 @@ def _sentence(result: StudyResult, group: str, metric: Metric) -> str:
             one = max(against, key=lambda c: rows[c.against].mean(metric.key))
             name = "raw features"
             if kind == "control":
-                best_mean = max(row.mean(metric.key) for row in rows.values() if row.kind == "control")
-                is_best = rows[one.against].mean(metric.key) == best_mean
+                is_best = one.against == result.best_control(metric.key, group)
                 name = f"the {'best ' if is_best else ''}control ({one.against})"
             text += f"; against {name} {difference(one)}, {verdict(one)}"
     return text + ("." if found else "; not tested against anything.")
@@ -98,7 +93,7 @@ def study_section(study: Study, anchor: str) -> Section:
     """Everything about one study."""
     result = study.result
     rehearsal = "A rehearsal with shortened trainings: no result." if result.quick else ""
-    tables = [result_table(result)] if result.rows and result.metrics else []
+    tables = [result_table(result, result.seeds)] if result.rows and result.metrics else []
     if result.comparisons:
         tables.append(comparison_table(result))
     return Section(
@@ -111,7 +106,7 @@ def study_section(study: Study, anchor: str) -> Section:
     )
 
 
-def result_table(result: StudyResult) -> Table:
+def result_table(result: Results, seeds: int) -> Table:
     """Rows in the order raw, controls, compared: mean ± deviation over seeds, interval; published figures below."""
     rows: list[Sequence[str | Cell]] = []
     groups: dict[int, str] = {}
@@ -128,7 +123,8 @@ def result_table(result: StudyResult) -> Table:
     return Table(
         ["features", *(f"{metric.title}, %" for metric in result.metrics)],
         rows,
-        f"Mean ± standard deviation over {seeds_text(result.seeds)}; below it the 95 % interval over the test videos.",
+        f"Mean ± standard deviation over {seeds_text(seeds)}"
+        + ("; below it the 95 % interval over the test videos." if _has_intervals(result) else "."),
         strong=[row.name for row in result.rows if row.kind == "compared"],
         groups=groups,
     )
@@ -139,13 +135,13 @@ def _cell(summary: Summary | None) -> Cell:
     return Cell("–") if summary is None else Cell(mean_and_std(summary), small=interval(summary.interval))
 
 
-def comparison_table(result: StudyResult) -> Table:
+def comparison_table(result: Results) -> Table:
     """Every comparison."""
     titles = {metric.key: metric.title for metric in result.metrics}
     return Table(
         ("features", "against", "metric", "difference", "p, corrected", "verdict"),
         [
-            (c.row, c.against, titles[c.metric], difference(c), p_value(c.p_corrected), significance(c))
+            (c.row, c.against, titles.get(c.metric, c.metric), difference(c), p_value(c.p_corrected), significance(c))
             for c in result.comparisons
         ],
         "Paired over the test videos; p is corrected for the number of comparisons.",
@@ -153,17 +149,26 @@ def comparison_table(result: StudyResult) -> Table:
     )
 
 
-def error_bars(result: StudyResult) -> list[Plot]:
+def error_bars(result: Results) -> list[Plot]:
     """One plot per metric; all but that of the headline metric are folded away."""
+    groups = {row.group for row in result.rows}
     main = headline(result, result.rows[0].group if result.rows else "")
+    key = "Dot: mean; thick bar: ± standard deviation over seeds; "
+    key += "thin bar: 95 % interval over test videos; " if _has_intervals(result) else ""
+    key += "dashed: raw features and the best control." if len(groups) == 1 else "dashed: raw features."
     plots = []
     for metric in sorted(result.metrics, key=lambda metric: metric is not main):
         rows = [row for row in result.ordered() if metric.key in row.summaries]
         if rows:
             values = "; ".join(f"{row.name} {mean_and_std(row.summaries[metric.key])}" for row in rows)
+            best = result.best_control(metric.key, *groups) if len(groups) == 1 else None
             folded = "" if metric is main else f"{metric.title}, %"
-            plots.append(Plot(error_bar_plot(rows, metric), f"{metric.title}, %: {values}.", ERROR_BAR_KEY, folded))
+            plots.append(Plot(error_bar_plot(rows, metric, best), f"{metric.title}, %: {values}.", key, folded))
     return plots
+
+
+def _has_intervals(result: Results) -> bool:
+    return any(summary.interval for row in result.rows for summary in row.summaries.values())
 
 
 def study_panels(study: Study) -> list[Panel]:

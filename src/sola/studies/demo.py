@@ -15,19 +15,17 @@ from sola.evaluation.controls import center
 from sola.evaluation.probe import probe
 from sola.evaluation.probe_result import ProbeResult
 from sola.evaluation.similarity import Video, compare, cosine_map
-from sola.evaluation.tables import mean_and_std, row_name, short_verdict
 from sola.pipeline.transform_job import transform
-from sola.report.page import Page, Plot, Section, Table
+from sola.report.page import Page, Plot, Section
 from sola.report.plots import (
     assumption_panels,
-    error_bar_plot,
     similarity_map_plot,
     similarity_panels,
     study_curves,
     training_panels,
 )
 from sola.report.saving import write_plot
-from sola.report.study import panel_plot
+from sola.report.study import comparison_table, error_bars, panel_plot, result_table
 from sola.softlanding.train import train
 from sola.softlanding.trained import TrainedModule
 from sola.softlanding.transform import transform_array
@@ -125,15 +123,13 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
                     "the training videos and is measured on the validation videos. A gain that a control also gives is "
                     "not a gain of SoLa.",
                 ],
-                [_error_bars(full, "all labels"), _error_bars(few, few_title)],
-                [
-                    _probe_table(
-                        full,
-                        "All labels, %, ± standard deviation over seeds; p: paired bootstrap over "
-                        "validation videos, Holm-corrected.",
-                    ),
-                    _probe_table(few, f"{few_title.capitalize()}, likewise."),
-                ],
+                error_bars(full),
+                [result_table(full, full.settings["seeds"]), comparison_table(full)],
+            ),
+            Section(
+                f"Linear evaluation, {few_title}",
+                plots=error_bars(few),
+                tables=[result_table(few, few.settings["seeds"]), comparison_table(few)],
             ),
             Section(
                 "The assumption behind it",
@@ -166,30 +162,4 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
             "seeds": str(full.settings["seeds"]),
             "environment": json.dumps(record["environment"]),
         },
-    )
-
-
-def _error_bars(result: ProbeResult, labels: str) -> Plot:
-    """ROC-AUC of every row."""
-    return Plot(
-        error_bar_plot(result.rows, result.metrics[0], result.best_control("roc_auc")),
-        f"ROC-AUC of raw features, controls and SoLa, {labels}.",
-        f"ROC-AUC, {labels}. Dots are means over seeds, bars one standard deviation; dashed are raw features and the "
-        "best control.",
-    )
-
-
-def _probe_table(result: ProbeResult, caption: str) -> Table:
-    """Rows of a probe in per cent, ± the standard deviation over seeds."""
-    metrics = [metric for metric in result.metrics if metric.key != "accuracy"]
-    best = result.best_control("roc_auc")
-    rows = []
-    for row in result.rows:
-        verdict = short_verdict(result.comparison(row.name, best, "roc_auc"))
-        rows.append((row_name(row, best), *(mean_and_std(row.summaries[metric.key]) for metric in metrics), verdict))
-    return Table(
-        ("features", "ROC-AUC", "AP", "balanced accuracy", "class accuracy", "ROC-AUC against the best control"),
-        rows,
-        caption,
-        strong=[row.name for row in result.rows if row.kind == "compared"],
     )

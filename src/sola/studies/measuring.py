@@ -65,17 +65,14 @@ def measure(data: DataSource, run: Path, tiou: Sequence[float]) -> Measured:
     per_video = retrieval(proposals.truth, proposals.predictions, ACTIVITYNET.tiou)
     recalls = resampled_average_recall(*per_video, drawn)
 
-    values, draws = {"average_mAP": float(precision.mean())}, {"average_mAP": resampled.mean(axis=1)}
-    for i, threshold in enumerate(tiou):
-        values[f"mAP@{threshold_name(threshold)}"] = float(precision[i])
-        draws[f"mAP@{threshold_name(threshold)}"] = resampled[:, i]
-    for count in RECALL_AT:
-        values[f"AR@{count}"] = curve.at(count)
-        draws[f"AR@{count}"] = recalls[:, count - 1]
-    values["AUC"] = curve.auc
-    draws["AUC"] = np.trapezoid(recalls, curve.number, axis=1) / curve.number[-1]
+    figures = {
+        f"mAP@{threshold_name(threshold)}": (float(precision[i]), resampled[:, i]) for i, threshold in enumerate(tiou)
+    }
+    figures["average_mAP"] = (float(precision.mean()), resampled.mean(axis=1))
+    figures |= {f"AR@{count}": (curve.at(count), recalls[:, count - 1]) for count in RECALL_AT}
+    figures["AUC"] = (curve.auc, np.trapezoid(recalls, curve.number, axis=1) / curve.number[-1])
     shown = [metric.key for metric in metrics(tiou)]
-    return Measured({key: values[key] for key in shown}, {key: draws[key] for key in shown})
+    return Measured({key: figures[key][0] for key in shown}, {key: figures[key][1] for key in shown})
 
 
 def summaries(seeds: Sequence[Measured], metrics: Sequence[Metric]) -> dict[str, Summary]:

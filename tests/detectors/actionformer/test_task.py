@@ -273,7 +273,7 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
     scores = tmp_path / "scores.json"
     scores.write_text("{}")
     line = refused(capsys, *predict, "--out", tmp_path / "again.json", "--classifier", scores)
-    assert "knows the classes by itself" in line
+    assert "predicts classes itself" in line
     line = refused(capsys, *predict, "--out", tmp_path / "same.json", "--proposals", tmp_path / "same.json")
     assert "is --out too" in line
 
