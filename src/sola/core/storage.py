@@ -69,7 +69,7 @@ class Storage:
     def has(self, name: str) -> bool:
         """Return whether a file or folder of that name exists."""
         with self._reaching("read", name) as path:
-            return path.exists()
+            return bool(path.exists())
 
     def remove(self, name: str) -> None:
         """Remove a file if it exists."""

@@ -45,13 +45,10 @@ class DetectJob(VideoJob):
     """Detects actions in groups of videos; the journal of a workspace has a row for each, under its first video.
 
     Args:
-        detector: a trained detector.
         data: videos with features of the kind that it was trained on.
         workspace: a folder for the journal; a job that was stopped continues from it.
         scores: class scores of an external classifier, for proposals without classes.
         combine: combination of the scores of a proposal and its class.
-        device: device of the detector.
-        executor: `Threads` or `Ray`.
     """
 
     def __init__(

@@ -111,16 +111,13 @@ def predict(
     """Detect actions in video files, in seconds after the first frame, best first.
 
     Runs the jobs of `extract`, `transform` and `detect` one after the other. A call that was stopped continues from
-    its workspace, a folder that the caller deletes once the result is stored.
+    its workspace, the folder of features and journals that the caller deletes once the result is stored.
 
     Args:
         videos: files by id.
-        chain: see `rebuild_chain`.
-        workspace: a folder for the features and the journal.
         batch: windows encoded at once; None is as many as make 64 frames.
         skip_bad: skip videos that cannot be decoded.
         device: device of modules and detector.
-        executor: `Threads` or `Ray`.
         progress: called with the name of the step, and the arguments of `Progress`.
 
     Raises SolaError as the jobs do.

@@ -175,9 +175,8 @@ def load_module(run: Path | str | Storage) -> TrainedModule:
         raise SolaError(f"{run}: no such folder; expected a finished run of `sola train`")
     with place.fetched(CONFIG, WEIGHTS) as folder:
         module = TrainedModule.load(folder)
-    if place.local is not None:
-        return module
-    return dataclasses.replace(module, provenance={**module.provenance, "run": place.location})
+    run = place.location if place.local is None else module.provenance["run"]
+    return dataclasses.replace(module, provenance={**module.provenance, "run": run})
 
 
 def _through(network: SoLa, device: Device | None) -> Change:
