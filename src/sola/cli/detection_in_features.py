@@ -19,7 +19,7 @@ from sola.data.class_scores import VideoScores, read_classifier
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.segments import Segments
 from sola.detectors.trained import TrainedDetector
-from sola.pipeline.detect_job import find_actions, load_detector
+from sola.pipeline.detect_job import DetectJob, load_detector
 from sola.pipeline.stored_features import match_features, open_features
 
 log = logging.getLogger(__name__)
@@ -57,18 +57,9 @@ def detect_in_features(
     scores = scores_of([video.id for video in data.videos], detector, options.classifier)
     folder = Storage.of(out.parent)
     workspace = folder / f".{out.name}.partial"
+    job = DetectJob(detector, data, workspace, scores=scores, combine=options.combine, device=device, executor=executor)
     with progress_bar("detect", total=len(data.videos), quiet=quiet) as bar:
-        found = find_actions(
-            detector,
-            data,
-            workspace,
-            scores=scores,
-            combine=options.combine,
-            device=device,
-            executor=executor,
-            skip_bad=reading.skip_bad,
-            progress=lambda done, total, snippets: bar.update(done, total),
-        )
+        found = job.detect(skip_bad=reading.skip_bad, progress=lambda done, total, snippets: bar.update(done, total))
     with folder.writing(out.name) as path:
         write_detections(path, found.detections, detector.classes)
     if options.proposals is not None:

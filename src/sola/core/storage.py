@@ -9,13 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any
 
 from sola.core.errors import SolaError
 from sola.core.files import replacing, write_json
-
-if TYPE_CHECKING:
-    from upath import UPath
 
 SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+):/+")
 
@@ -54,8 +51,7 @@ class Storage:
 
     def files(self, *, recursive: bool = False) -> list["StoredFile"]:
         """Return the files of the folder by name, without hidden ones; none if there is no folder."""
-        with self._errors("listed"):
-            folder = self._path()
+        with self._reaching("listed") as folder:
             if not folder.is_dir():
                 return []
             found = []
@@ -72,23 +68,22 @@ class Storage:
 
     def has(self, name: str) -> bool:
         """Return whether a file or folder of that name exists."""
-        with self._errors("read", name):
-            return self._path(name).exists()
+        with self._reaching("read", name) as path:
+            return bool(path.exists())
 
     def remove(self, name: str) -> None:
         """Remove a file if it exists."""
-        with self._errors("removed", name):
-            self._path(name).unlink(missing_ok=True)
+        with self._reaching("removed", name) as path:
+            path.unlink(missing_ok=True)
 
     def delete(self) -> None:
         """Remove the folder and all in it, if it exists."""
         if self.local is not None:
             shutil.rmtree(self.local, ignore_errors=True)
             return
-        with self._errors("removed"):
-            path = self._path()
+        with self._reaching("removed") as path:
             if path.exists():
-                path.fs.rm(path.path, recursive=True)  # type: ignore[union-attr]
+                path.fs.rm(path.path, recursive=True)
 
     @contextmanager
     def fetched(self, *names: str) -> Iterator[Path]:
@@ -98,11 +93,11 @@ class Storage:
             return
         with tempfile.TemporaryDirectory() as folder, renaming_errors({folder: self.location}):
             for name in names:
-                with self._errors("read", name):
-                    source, copy = self._path(name), Path(folder, name)
+                with self._reaching("read", name) as source:
+                    copy = Path(folder, name)
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     changed = source.stat().st_mtime_ns
-                    source.fs.get_file(source.path, str(copy))  # type: ignore[union-attr]
+                    source.fs.get_file(source.path, str(copy))
                 os.utime(copy, ns=(changed, changed))
             yield Path(folder)
 
@@ -116,14 +111,12 @@ class Storage:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, Path(name).name)
             yield path
-            with self._errors("written", name):
-                target = self._path(name)
-                target.fs.put_file(str(path), target.path)  # type: ignore[union-attr]  # visible when it is complete
+            with self._reaching("written", name) as target:
+                target.fs.put_file(str(path), target.path)  # visible when it is complete
 
     def read_text(self, name: str) -> str | None:
         """Return the content of a text file; None if it does not exist."""
-        with self._errors("read", name):
-            path = self._path(name)
+        with self._reaching("read", name) as path:
             return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else None
 
     def write_text(self, name: str, text: str) -> None:
@@ -144,23 +137,12 @@ class Storage:
         with self.writing(name) as path:
             write_json(path, value)
 
-    def _path(self, name: str = "") -> Union[Path, "UPath"]:
-        if self.local is not None:
-            return self.local / name
-        try:
-            from upath import UPath
-        except ImportError:
-            raise SolaError(f"{self.location}: needs universal_pathlib; install sola-tal[cluster]") from None
-        path = UPath(self.location)
-        path.fs.invalidate_cache()  # other processes write to it too
-        return path / name if name else path
-
     @contextmanager
-    def _errors(self, done: str, name: str = "") -> Iterator[None]:
-        """Raise any error of a storage back end as a SolaError that names the file."""
+    def _reaching(self, done: str, name: str = "") -> Iterator[Any]:
+        """Yield the folder or a file in it, a Path or UPath; its errors become a SolaError that names it."""
         place = f"{self.location}/{name}" if name else self.location
         try:
-            yield
+            yield Path(place) if self.local is not None else _remote(self.location, name)
         except SolaError:
             raise
         except FileNotFoundError:
@@ -170,6 +152,16 @@ class Storage:
         except Exception as error:  # each back end raises its own types
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise SolaError(f"{place}: cannot be {done} ({reason})") from error
+
+
+def _remote(location: str, name: str) -> Any:
+    try:
+        from upath import UPath
+    except ImportError:
+        raise SolaError(f"{location}: needs universal_pathlib; install sola-tal[cluster]") from None
+    path = UPath(location)
+    path.fs.invalidate_cache()  # other processes write to it too
+    return path / name if name else path
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sola.core.errors import SolaError
+from sola.core.storage import StoredFile
 from sola.data.formats.base import Header, to_dtype
 from sola.data.manifest import Manifest
 from sola.data.streams import CURE, Stream, joined_header, joined_manifest, open_streams
@@ -126,7 +127,7 @@ class FeatureSet:
 
     def file_name(self, video: str) -> str:
         """Return the name of the file that holds a video in the first source."""
-        return self.streams[0].relative(video).parts[0]
+        return self.streams[0].file(video).name
 
     @property
     def locations(self) -> list[str]:
@@ -135,7 +136,7 @@ class FeatureSet:
 
     def state(self, video: str) -> list[list[int]]:
         """Return size and time of change of a video's file in each source: another state is another file."""
-        return [stream.state(video) for stream in self.streams]
+        return [StoredFile.of(stream.file(video)).state for stream in self.streams]
 
     @contextmanager
     def fetched(self, video: str) -> Iterator["FeatureSet"]:

@@ -73,14 +73,15 @@ class JobFolder:
     Call `open`, and write within `with folder.writing():`.
     """
 
-    def __init__(self, storage: Storage, description: Row, rows: dict[str, Row], *, finished: bool, keep: bool) -> None:
-        self.storage = storage
-        self.description = description
-        self.rows = rows
+    def __init__(
+        self, storage: Storage, description: Row, rows: dict[str, Row] | None = None, *, finished: bool = False
+    ) -> None:
+        self.storage, self.description = storage, description
+        self.rows = rows or {}
         """The last row of each video."""
         self.finished = finished
         """Whether the folder was complete when it was opened."""
-        self._keep = keep
+        self._keep = rows is not None
         self._lock = threading.Lock()
         self._uploaded = time.monotonic()
 
@@ -88,10 +89,8 @@ class JobFolder:
     def open(cls, out: Path | str | Storage, description: Mapping[str, Any], *, overwrite: bool = False) -> "JobFolder":
         """Open a new folder, or one of the same job to continue it; nothing is written yet.
 
-        Args:
-            out: local folder or place in an object store.
-            description: JSON that identifies the job; "command" is the name of the command.
-            overwrite: replace the files of another job of the same command.
+        `description` is JSON that identifies the job; its "command" is the name of the command. With `overwrite`, the
+        files of another job of the same command are replaced.
 
         Raises SolaError if the folder holds another job (without `overwrite`), or other files.
         """
@@ -105,9 +104,9 @@ class JobFolder:
         except OSError as error:
             raise unwritable(Path(storage.location), error) from error
         if not names:
-            return cls(storage, wanted, {}, finished=False, keep=False)
-        mark = storage.read_json(MARK) if MARK in names else None
-        journal = parse_rows((storage.read_text(JOURNAL) if JOURNAL in names else None) or "")
+            return cls(storage, wanted)
+        mark = storage.read_json(MARK)
+        journal = parse_rows(storage.read_text(JOURNAL) or "")
         written = next((row["job"] for row in reversed(journal) if "job" in row), None)
         there = written if mark is None else mark
         if not isinstance(there, dict) or "command" not in there:
@@ -122,11 +121,11 @@ class JobFolder:
             )
         # the journal of a replaced job is void, even if the new job was killed before it was removed
         keep = there == wanted == written
-        rows = {row["video"]: row for row in journal if isinstance(row.get("video"), str)} if keep else {}
-        return cls(storage, wanted, rows, finished=keep and mark is None, keep=keep)
+        rows = {row["video"]: row for row in journal if isinstance(row.get("video"), str)} if keep else None
+        return cls(storage, wanted, rows, finished=keep and mark is None)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopened, (self.storage, self.description)  # workers of a job write files, not rows
+        return JobFolder, (self.storage, self.description)  # workers of a job write files, not rows
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -179,7 +178,3 @@ class JobFolder:
             lines = [{"job": self.description}, *self.rows.values()]
             self.storage.write_text(JOURNAL, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
             self._uploaded = time.monotonic()
-
-
-def _reopened(storage: Storage, description: Row) -> JobFolder:
-    return JobFolder(storage, description, {}, finished=False, keep=True)

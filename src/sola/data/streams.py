@@ -32,16 +32,10 @@ class Stream:
     channels_first: bool
     manifest: Manifest
 
-    def relative(self, video: str) -> Path:
-        """Return the path of a video's array in its directory; the directory of the archive for an archive."""
+    def file(self, video: str) -> Path:
+        """Return the path of the file or archive that holds a video."""
         path = self.paths[video]
-        return path.relative_to(path.parent.parent if path.parent.is_file() else path.parent)
-
-    def state(self, video: str) -> list[int]:
-        """Return size (bytes) and modification time (nanoseconds) of the file or archive that holds a video."""
-        path = self.paths[video]
-        found = (path if path.exists() else self.source).stat()
-        return [found.st_size, found.st_mtime_ns]
+        return path.parent if path.parent.is_file() else path
 
     def header(self, video: str) -> Header:
         """Return shape (time, channels) and dtype of a video's array. Raises SolaError when the file is bad."""
@@ -77,11 +71,10 @@ def open_streams(
 
     Raises SolaError for a source that holds no features and, without `skip_bad`, for the first bad file.
     """
-    streams: list[Stream] = []
+    opened = [_open_stream(source, channels_first=channels_first) for source in sources]
+    streams = [stream for stream, _ in opened]
     faults: dict[str, str] = {}
-    for source in sources:
-        stream, found = _open_stream(source, channels_first=channels_first)
-        streams.append(stream)
+    for _, found in opened:
         faults = found | faults
     videos = sorted({video for stream in streams for video in stream.paths})
     for stream in streams:

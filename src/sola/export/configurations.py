@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 
 FEATURES, ANNOTATIONS, CLASSES = "features", "annotations.json", "category_idx.txt"
 """Names of the exported files."""
@@ -25,9 +26,8 @@ class ExportedData:
     channels: int
     classes: int
     stride: int
-    """See `Clock`."""
     first: int
-    """See `Clock`."""
+    """Center of the first snippet in frames, as `Clock.first`."""
     longest: int
     """Length of the longest video in snippets."""
     train_subset: str
@@ -40,21 +40,20 @@ class ExportedData:
 
 
 def actionformer_yaml(data: ExportedData) -> str:
-    """Return a configuration of ActionFormer: the data set, and settings of the network that depend on it."""
+    """Return a configuration of ActionFormer: the data set, and settings of the network that depend on it.
+
+    Subsets are in lower case, as ActionFormer compares them.
+    """
     factor = max(BUFFER, -(-_multiple(data.longest) // data.clip_length))
-    subsets = data.train_subset.lower(), data.test_subset.lower()  # as ActionFormer does with those of the file
-    train, test, annotations, features = (
-        _quoted(text) for text in (*subsets, data.folder / ANNOTATIONS, data.folder / FEATURES)
-    )
     return f"""\
 # For ActionFormer (libs/datasets/anet.py): python train.py THIS_FILE --output NAME
 # What is not here is its default (libs/core/config.py).
 dataset_name: anet  # mAP at tIoU 0.5:0.05:0.95; thumos reads the same files, and measures at 0.3:0.1:0.7
-train_split: [{train}]
-val_split: [{test}]
+train_split: [{_quoted(data.train_subset.lower())}]
+val_split: [{_quoted(data.test_subset.lower())}]
 dataset:
-  json_file: {annotations}
-  feat_folder: {features}
+  json_file: {_quoted(data.folder / ANNOTATIONS)}
+  feat_folder: {_quoted(data.folder / FEATURES)}
   file_prefix: null  # files are called by the ids of the annotations
   file_ext: .npy
   num_classes: {data.classes}
@@ -87,16 +86,7 @@ data_path = {_quoted(data.folder / FEATURES)}
 trunc_len = {data.clip_length}  # longest video: {data.longest} snippets
 
 dataset = dict(
-    train=dict(
-{_data_set(data, "train")}
-    ),
-    val=dict(
-{_data_set(data, "val")}
-    ),
-    test=dict(
-{_data_set(data, "test")}
-    ),
-)
+{"".join(_data_set(data, part) for part in ("train", "val", "test"))})
 
 evaluation = dict(
     type="mAP",
@@ -108,7 +98,7 @@ evaluation = dict(
 
 
 def _data_set(data: ExportedData, part: str) -> str:
-    """Return the arguments of one data set."""
+    """Return one argument of `dataset`."""
     subset = data.train_subset if part == "train" else data.test_subset
     instances = "" if part == "test" else ', "gt_segments", "gt_labels"'
     crop = '\n    dict(type="RandomTrunc", trunc_len=trunc_len, trunc_thresh=0.5, crop_ratio=[0.9, 1.0]),'
@@ -132,7 +122,7 @@ pipeline=[
     dict(type="Rearrange", keys=["feats"], ops="t c -> c t"),
     dict(type="Collect", inputs="feats", keys=["masks"{instances}]),
 ],"""
-    return "\n".join(" " * 8 + line for line in lines.splitlines())
+    return f"    {part}=dict(\n{indent(lines, ' ' * 8)}\n    ),\n"
 
 
 def _quoted(text: str | Path) -> str:

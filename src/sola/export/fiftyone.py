@@ -15,12 +15,10 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class VideoFrames:
-    """Frame rate and frame count of a video, under the names of FiftyOne's VideoMetadata."""
+    """Frame rate (frames per second) and frame count of a video, under the names of FiftyOne's VideoMetadata."""
 
     frame_rate: float
-    """Frames per second."""
     total_frame_count: int
-    """Number of frames."""
 
 
 def to_fiftyone(detections: Detections, videos: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,28 +40,20 @@ def to_fiftyone(detections: Detections, videos: Mapping[str, Any]) -> dict[str, 
         if error.name != "fiftyone":
             raise
         raise SolaError("FiftyOne is not installed; get it with: pip install fiftyone") from None
-    rows: list[list[int]] = [[] for _ in detections.videos]
-    for row, index in enumerate(detections.table.video.tolist()):
-        rows[index].append(row)
-    start, end, label, score = (
-        column.tolist()
-        for column in (detections.table.start, detections.table.end, detections.table.label, detections.table.score)
-    )
     found = {}
-    for video, own in zip(detections.videos, rows, strict=True):
+    for video, own in detections.by_video().items():
         rate, count = _frames(video, videos)
-        supports = {row: support(video, start[row], end[row], rate, count) for row in own}
-        if own and not any(supports.values()):
+        times = zip(own.start.tolist(), own.end.tolist(), strict=True)
+        supports = [support(video, start, end, rate, count) for start, end in times]
+        if supports and not any(supports):
             raise SolaError(
                 f"video {video!r}: all detections lie outside its {count} frames at {rate:g} a second; expected the "
                 "frame rate and count of the video they belong to"
             )
         found[video] = fiftyone.TemporalDetections(
             detections=[
-                fiftyone.TemporalDetection(
-                    label=detections.classes[label[row]] or None, support=frames, confidence=score[row]
-                )
-                for row, frames in supports.items()
+                fiftyone.TemporalDetection(label=detections.classes[label] or None, support=frames, confidence=score)
+                for label, score, frames in zip(own.label.tolist(), own.score.tolist(), supports, strict=True)
                 if frames
             ]
         )

@@ -1,6 +1,7 @@
 """Export of features, annotations, classes and configurations for ActionFormer and OpenTAD."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,7 @@ from sola.data.formats.base import to_dtype
 from sola.data.segments import Segments
 from sola.data.timing import SnippetGrid
 from sola.export.clock import Clock, common_clock
-from sola.export.configurations import (
-    ANNOTATIONS,
-    CLASSES,
-    FEATURES,
-    ExportedData,
-    actionformer_yaml,
-    opentad_py,
-)
+from sola.export.configurations import ANNOTATIONS, CLASSES, FEATURES, ExportedData, actionformer_yaml, opentad_py
 
 SHORTEST = 1e-3
 """Length in seconds below which ActionFormer drops an instance."""
@@ -87,15 +81,9 @@ def export_dataset(
         written = _write_features(chosen, aside / FEATURES, skipped, progress)
         _check_subsets(written, train_subset, test_subset)
         classes = _classes(data.classes, written)
+        channels, longest = data.features.channels, max(video.length for video in written)
         settings = ExportedData(
-            out,
-            data.features.channels,
-            len(classes),
-            clock.stride,
-            clock.first,
-            max(video.length for video in written),
-            train_subset,
-            test_subset,
+            out, channels, len(classes), clock.stride, clock.first, longest, train_subset, test_subset
         )
         entries = {video.id: _entry(video, clock.fps[video.id], data.classes, classes) for video in written}
         mark = {"feature_stride": clock.stride, "offset_frames": clock.first}
@@ -119,10 +107,9 @@ def _check_names(data: Dataset, *subsets: str) -> None:
     for subset in subsets:
         data.subset(subset)
     others = {record.subset for record in data.annotations.videos.values()} if data.annotations else set()
-    for subset in subsets:
-        for other in sorted(others - {subset}):
-            if other.lower() == subset.lower():
-                raise SolaError(f"subsets {subset!r} and {other!r} are the same to ActionFormer; rename one")
+    for subset, other in itertools.product(subsets, sorted(others)):
+        if subset != other and subset.lower() == other.lower():
+            raise SolaError(f"subsets {subset!r} and {other!r} are the same to ActionFormer; rename one")
     for video in data.videos:
         if Path(video.id).name != video.id:
             raise SolaError(f"video {video.id!r}: cannot be the name of a file; expected an id without slashes")
@@ -146,11 +133,9 @@ def _write_features(
 ) -> tuple[Video, ...]:
     """Write arrays and manifest, and return the videos that were written."""
     folder.mkdir()
-    written = []
+    written, dtype, cure = [], np.dtype(np.float32), "scale the features down"
     for done, (video, array) in enumerate(data.items(skipped), 1):
-        single = to_dtype(
-            array, np.dtype(np.float32), what=f"video {video.id!r}: a value", cure="scale the features down"
-        )
+        single = to_dtype(array, dtype, what=f"video {video.id!r}: a value", cure=cure)
         np.save(folder / f"{video.id}.npy", np.ascontiguousarray(single))
         written.append(video)
         progress(done, len(data))
@@ -169,21 +154,18 @@ def _classes(names: tuple[str, ...], videos: Sequence[Video]) -> tuple[str, ...]
 
 def _entry(video: Video, fps: float, names: tuple[str, ...], classes: tuple[str, ...]) -> Mapping[str, Any]:
     """Return the entry of a video in annotations.json."""
-    segments, grid = video.segments, video.grid
-    duration = video.duration
+    segments, grid, duration = video.segments, video.grid, video.duration
     if duration is None:
         end = (grid.offset + (video.length - 1) * grid.stride + grid.window) / grid.fps
         duration = max([end, *segments.end.tolist()])
-    number = {name: index for index, name in enumerate(classes)}
+    instances = zip(segments.start.tolist(), segments.end.tolist(), segments.label.tolist(), strict=True)
     return {
         "subset": video.subset,
         "duration": duration,
         "fps": fps,
         "frame": fps * duration,
         "annotations": [
-            {"segment": [start, end], "label": names[label], "label_id": number[names[label]]}
-            for start, end, label in zip(
-                segments.start.tolist(), segments.end.tolist(), segments.label.tolist(), strict=True
-            )
+            {"segment": [start, end], "label": names[label], "label_id": classes.index(names[label])}
+            for start, end, label in instances
         ],
     }

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from sola.data.journal import JobFolder, Report, Row
 from sola.data.segments import Segments
 from sola.detectors.detect import VIDEOS_AT_A_TIME, name_proposals, propose
 from sola.detectors.trained import CONFIG, WEIGHTS, TrainedDetector
-from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, Threads, no_progress, run_job
+from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, Threads, VideoJob, no_progress, run_job
 from sola.pipeline.stored_features import Data, StoredDataset
 from sola.video.errors import BadVideo
 
@@ -42,17 +41,14 @@ class Found:
     """Durations (seconds), if the input was videos."""
 
 
-class DetectJob:
+class DetectJob(VideoJob):
     """Detects actions in groups of videos; the journal of a workspace has a row for each, under its first video.
 
     Args:
-        detector: a trained detector.
         data: videos with features of the kind that it was trained on.
-        workspace: a folder for the journal.
+        workspace: a folder for the journal; a job that was stopped continues from it.
         scores: class scores of an external classifier, for proposals without classes.
         combine: combination of the scores of a proposal and its class.
-        device: device of the detector.
-        group: videos in a batch of the detector.
     """
 
     def __init__(
@@ -64,11 +60,12 @@ class DetectJob:
         scores: VideoScores | None = None,
         combine: Literal["product", "sqrt"] = "product",
         device: Device = "auto",
-        group: int = 1,
+        executor: Executor = ONE_AT_A_TIME,
     ) -> None:
-        self._detector, self._data = detector, data
+        self._detector, self._data, self._executor = detector, data, executor
         self._scores, self._combine, self._device = scores, combine, device
         self._feature_ids = {video.id: video.feature_id for video in data.videos}
+        group = VIDEOS_AT_A_TIME if isinstance(executor, Threads) and isinstance(data, Dataset) else 1
         timing: object = [[video.duration, repr(video.timing)] for video in data.videos if isinstance(video, Video)]
         if isinstance(data, StoredDataset):
             timing = [dict(data.features.timing), repr(data.annotations)]
@@ -90,9 +87,6 @@ class DetectJob:
         """Return the first video of each group that is not finished, or whose files have changed."""
         return [first for first in self.videos if self.folder.rows.get(first, {}).get("read") != self._state(first)]
 
-    def setup(self) -> None:
-        """Do nothing: the detector is part of the job."""
-
     def run(self, video: str, report: Report) -> Row:
         """Detect actions in the group that begins with `video`."""
         source, group = self._data, self._groups[video]
@@ -103,26 +97,28 @@ class DetectJob:
             raise BadVideo(str(error)) if isinstance(source, StoredDataset) else error from None
         return {"video": video, "read": self._state(video), "found": found, "skipped": skipped}
 
-    def finish(self) -> None:
-        """Do nothing: the results are in the journal."""
+    def detect(self, *, skip_bad: bool = False, progress: Progress = no_progress) -> Found:
+        """Run the job, and return the results of all videos, in the order of the data; see `run_job`.
 
-    def found(self, skipped: Mapping[str, str]) -> Found:
-        """Return the results of all videos, in the order of the data; `skipped` is the result of `run_job`.
-
-        Raises SolaError if no video is left.
+        Raises SolaError if a video is bad or of features other than those of the detector, or if no video is left.
         """
-        left_out, columns = dict(skipped), {}
+        total = len(self._feature_ids)
+
+        def in_videos(done: float, groups: int, snippets: int) -> None:
+            progress(done * total / groups, total, snippets)
+
+        skipped = run_job(self, self._executor, skip_bad=skip_bad, progress=in_videos)
+        columns: dict[str, list[Columns]] = {}
         for first in self.videos:
-            columns.update(self.folder.rows[first].get("found", {}))
-            left_out.update(self.folder.rows[first].get("skipped", {}) if first not in skipped else {})
+            row = self.folder.rows[first]
+            if "found" in row:
+                columns |= row["found"]
+                skipped |= row["skipped"]
         if self.videos and not columns:
-            raise SolaError(f"{next(iter(left_out.values()))}; none of {len(self._feature_ids)} videos is left")
+            raise SolaError(f"{next(iter(skipped.values()))}; none of {total} videos is left")
         order = [video for video in self._feature_ids if video in columns]
-        return Found(
-            {video: _segments(columns[video][1]) for video in order},
-            {video: _segments(columns[video][0]) for video in order},
-            left_out,
-        )
+        detections, proposals = ({video: _segments(columns[video][which]) for video in order} for which in (1, 0))
+        return Found(detections, proposals, skipped)
 
     def _detected(self, data: Dataset) -> tuple[dict[str, list[Columns]], dict[str, str]]:
         """Return proposals and detections by video, and reasons for skipped videos by id in the features."""
@@ -140,34 +136,6 @@ class DetectJob:
 
     def _state(self, first: str) -> list[list[list[int]]]:
         return [self._data.features.state(self._feature_ids[video]) for video in self._groups[first]]
-
-
-def find_actions(
-    detector: TrainedDetector,
-    data: Data,
-    workspace: Path | str | Storage,
-    *,
-    scores: VideoScores | None = None,
-    combine: Literal["product", "sqrt"] = "product",
-    device: Device = "auto",
-    executor: Executor = ONE_AT_A_TIME,
-    skip_bad: bool = False,
-    progress: Progress = no_progress,
-) -> Found:
-    """Detect actions in the videos of `data`; the arguments are those of `DetectJob` and `run_job`.
-
-    A call that was stopped continues from its workspace, which the caller deletes once the result is stored.
-
-    Raises SolaError if the features are not of the kind that the detector was trained on, or a video is bad.
-    """
-    group = VIDEOS_AT_A_TIME if isinstance(executor, Threads) and isinstance(data, Dataset) else 1
-    job = DetectJob(detector, data, workspace, scores=scores, combine=combine, device=device, group=group)
-    total = len(data.videos)
-
-    def in_videos(done: float, groups: int, snippets: int) -> None:
-        progress(done * total / groups, total, snippets)
-
-    return job.found(run_job(job, executor, skip_bad=skip_bad, progress=in_videos))
 
 
 def load_detector(run: Path | str | Storage) -> TrainedDetector:

@@ -3,12 +3,15 @@
 import json
 import logging
 import os
+import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from functools import partial
+from typing import Any
 
 from sola.core.checks import at_least, not_negative, positive
 from sola.core.errors import SolaError
@@ -26,63 +29,29 @@ def no_progress(done: float, total: int, snippets: int) -> None:
     """Report nothing."""
 
 
-@runtime_checkable
-class VideoJob(Protocol):
+class VideoJob(ABC):
     """Writes videos one by one into a folder, with a row in the folder's journal for each.
 
     Ray pickles a job and runs `setup` once in each worker; a video may run twice and must give the same result.
     """
 
-    @property
-    def folder(self) -> JobFolder:
-        """The folder that is written."""
+    folder: JobFolder
+    videos: Collection[str]
+    """Ids of all videos."""
 
-    @property
-    def videos(self) -> Collection[str]:
-        """Ids of all videos."""
-
+    @abstractmethod
     def pending(self) -> list[str]:
         """Return the ids of the videos that are not written yet."""
 
-    def setup(self) -> None:
-        """Load the encoder, module or detector; called once in each worker."""
+    def setup(self) -> None:  # noqa: B027 (optional)
+        """Load the encoder or module, if there is one; called once in each worker."""
 
+    @abstractmethod
     def run(self, video: str, report: Report) -> Row:
         """Write one video and return its row of the journal. Raises BadVideo if `skip_bad` may leave it out."""
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 (optional)
         """Write what belongs to the whole folder, such as a manifest."""
-
-
-@runtime_checkable
-class Executor(Protocol):
-    """Runs jobs."""
-
-    def run(self, job: VideoJob, videos: Sequence[str], tally: "Tally") -> None:
-        """Run a job on videos and pass the rows to `tally`, whose first error stops the work."""
-
-
-def run_job(
-    job: VideoJob, executor: Executor, *, skip_bad: bool = False, progress: Progress = no_progress
-) -> dict[str, str]:
-    """Run a job on all pending videos, and return the reasons for skipped videos by id.
-
-    A job that was stopped continues when it is run again. With `skip_bad`, videos that cannot be read are skipped.
-
-    Raises SolaError for a bad video, if no video is left, or for any other failure of the job.
-    """
-    pending, folder = job.pending(), job.folder
-    if folder.finished and not pending:
-        return {}
-    tally = Tally(folder, len(job.videos) - len(pending), len(job.videos), skip_bad, progress)
-    with folder.writing():
-        if pending:
-            executor.run(job, pending, tally)
-        if tally.skipped and len(tally.skipped) == len(job.videos):
-            raise SolaError(f"{next(iter(tally.skipped.values()))}; none of {len(job.videos)} videos is left")
-        job.finish()
-    folder.finish()
-    return tally.skipped
 
 
 class Left(Exception):  # noqa: N818 (no error)
@@ -92,16 +61,15 @@ class Left(Exception):  # noqa: N818 (no error)
 class Tally:
     """Appends rows to the journal of a job and reports progress; thread-safe."""
 
-    def __init__(self, folder: JobFolder, done: int, total: int, skip_bad: bool, progress: Progress) -> None:
+    def __init__(self, job: VideoJob, done: int, skip_bad: bool, progress: Progress) -> None:
         self.left = False
         """Whether the work stops."""
         self.skipped: dict[str, str] = {}
-        self._folder, self._done, self._total = folder, done, total
-        self._skip_bad, self._progress = skip_bad, progress
+        self._job, self._done, self._skip_bad, self._progress = job, done, skip_bad, progress
         self._shares: dict[str, float] = {}
         self._snippets = 0
         self._lock = threading.Lock()
-        self._progress(done, total, 0)
+        self._show()
 
     def report(self, video: str, share: float | None, snippets: int) -> None:
         """Report the share of a video that is done. Raises Left if the work stops."""
@@ -112,15 +80,15 @@ class Tally:
             if share is not None:
                 self._shares[video] = min(share, 1.0)
             if snippets:
-                self._progress(self._done + sum(self._shares.values()), self._total, self._snippets)
+                self._show()
 
     def done(self, video: str, row: Row) -> None:
         """Record the row of a video."""
-        self._folder.append(row)
+        self._job.folder.append(row)
         with self._lock:
             self._shares.pop(video, None)
             self._done += 1
-            self._progress(self._done + sum(self._shares.values()), self._total, self._snippets)
+            self._show()
 
     def bad(self, video: str, error: BadVideo) -> None:
         """Record a video that is skipped; raises its error without `skip_bad`."""
@@ -128,6 +96,9 @@ class Tally:
             raise error
         self.skipped[video] = str(error)
         self.done(video, {"video": video, "skipped": str(error)})
+
+    def _show(self) -> None:
+        self._progress(self._done + sum(self._shares.values()), len(self._job.videos), self._snippets)
 
 
 @dataclass(frozen=True)
@@ -148,34 +119,25 @@ class Threads:
             try:
                 tally.report(video, None, 0)
                 try:
-                    row = job.run(video, lambda share, snippets: tally.report(video, share, snippets))
+                    tally.done(video, job.run(video, partial(tally.report, video)))
                 except BadVideo as error:
                     tally.bad(video, error)
-                else:
-                    tally.done(video, row)
             except BaseException:
                 tally.left = True  # before this thread takes the next video
                 raise
 
         with ThreadPoolExecutor(max_workers=self.count) as pool:
-            futures: list[Future[None]] = [pool.submit(work, video) for video in videos]
-            done, pending = set[Future[None]](), set(futures)
+            futures = [pool.submit(work, video) for video in videos]
             try:
                 # with a timeout, since an interrupt does not wake a thread that waits for a lock
-                while pending and not any(future.exception() for future in done):
-                    done, pending = wait(pending, timeout=INTERRUPTIBLE, return_when=FIRST_EXCEPTION)
+                while not tally.left and wait(futures, timeout=INTERRUPTIBLE, return_when=FIRST_EXCEPTION).not_done:
+                    pass
             finally:
-                tally.left = not all(future.done() and future.exception() is None for future in futures)
-                for future in futures:
-                    future.cancel()
+                tally.left = True
+                pool.shutdown(wait=False, cancel_futures=True)
         for future in futures:
-            with suppress(Left):
-                if not future.cancelled():
-                    future.result()
-
-
-ONE_AT_A_TIME = Threads()
-TWO_AT_A_TIME = Threads(2)
+            with suppress(Left, CancelledError):
+                future.result()
 
 
 @dataclass(frozen=True)
@@ -238,9 +200,7 @@ class Ray:
                 ray.init(log_to_driver=False, logging_level="ERROR")
             has = ray.cluster_resources()
             cpus, gpus = has.get("CPU", 0), has.get("GPU", 0)
-            room = int(cpus / self.cpus)
-            if self.gpus:
-                room = min(room, int(gpus / self.gpus))
+            room = min(int(cpus / self.cpus), int(gpus / self.gpus) if self.gpus else sys.maxsize)
             if room < 1:
                 raise SolaError(
                     f"the cluster has {cpus:g} CPUs and {gpus:g} GPUs, a worker asks for {self.cpus:g} and "
@@ -270,3 +230,31 @@ class _Worker:
             return result | {"row": json.dumps(self.job.run(item["video"], lambda share, snippets: None))}
         except SolaError as error:
             return result | {"error": str(error), "bad": isinstance(error, BadVideo)}
+
+
+Executor = Threads | Ray
+ONE_AT_A_TIME = Threads()
+TWO_AT_A_TIME = Threads(2)
+
+
+def run_job(
+    job: VideoJob, executor: Executor, *, skip_bad: bool = False, progress: Progress = no_progress
+) -> dict[str, str]:
+    """Run a job on all pending videos, and return the reasons for skipped videos by id.
+
+    A job that was stopped continues when it is run again. With `skip_bad`, videos that cannot be read are skipped.
+
+    Raises SolaError for a bad video, if no video is left, or for any other failure of the job.
+    """
+    pending, folder = job.pending(), job.folder
+    if folder.finished and not pending:
+        return {}
+    tally = Tally(job, len(job.videos) - len(pending), skip_bad, progress)
+    with folder.writing():
+        if pending:
+            executor.run(job, pending, tally)
+        if tally.skipped and len(tally.skipped) == len(job.videos):
+            raise SolaError(f"{next(iter(tally.skipped.values()))}; none of {len(job.videos)} videos is left")
+        job.finish()
+    folder.finish()
+    return tally.skipped

@@ -10,7 +10,7 @@ from sola.core.storage import Storage, StoredFile
 from sola.data.features import FeatureSet
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.manifest import MANIFEST_NAME, Manifest
-from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Progress, no_progress, run_job
+from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Progress, VideoJob, no_progress, run_job
 from sola.video.encoders.base import Encoder
 from sola.video.encoders.loading import load_encoder
 from sola.video.errors import BadVideo
@@ -34,7 +34,7 @@ class EncoderSource:
         return EncoderSource, (self.name, self.window, self.device)
 
 
-class ExtractJob:
+class ExtractJob(VideoJob):
     """Writes the features of each video to `<id>.npy`.
 
     Args:
@@ -59,7 +59,7 @@ class ExtractJob:
         overwrite: bool = False,
         **options: Unpack[SamplingOptions],
     ) -> None:
-        self.videos = {
+        self.videos: dict[str, StoredFile] = {
             video: file if isinstance(file, StoredFile) else StoredFile.of(file) for video, file in videos.items()
         }
         self._encoder = encoder
@@ -72,12 +72,9 @@ class ExtractJob:
     def pending(self) -> list[str]:
         """Return the videos whose features are missing, or were extracted from another file."""
         there = set(self.folder.storage.names())
-        rows = self.folder.rows
+        read = {video: [row.get("bytes"), row.get("changed")] for video, row in self.folder.rows.items()}
         return [
-            video
-            for video, file in self.videos.items()
-            if f"{video}.npy" not in there
-            or [rows.get(video, {}).get(key) for key in ("bytes", "changed")] != file.state
+            video for video, file in self.videos.items() if f"{video}.npy" not in there or read.get(video) != file.state
         ]
 
     def setup(self) -> None:
@@ -132,8 +129,6 @@ def extract(
 
 def _description(manifest: Manifest) -> Row:
     """Return the settings that features depend on, without the location of the encoder and versions of libraries."""
-    extraction = {
-        key: value for key, value in (manifest.extraction or {}).items() if key not in ("encoder", "made_with")
-    }
     timing = {key: getattr(manifest, key) for key in ("fps", "window", "stride", "dim")}
-    return {"command": "sola extract", **timing, **extraction}
+    description = {"command": "sola extract", **timing, **(manifest.extraction or {})}
+    return {key: value for key, value in description.items() if key not in ("encoder", "made_with")}

@@ -11,7 +11,7 @@ from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage, StoredFile
 from sola.detectors.trained import TrainedDetector
-from sola.pipeline.detect_job import Found, find_actions
+from sola.pipeline.detect_job import DetectJob, Found
 from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Threads, run_job
 from sola.pipeline.extract_job import EncoderSource, ExtractJob
 from sola.pipeline.stored_features import match_features, open_features
@@ -111,16 +111,13 @@ def predict(
     """Detect actions in video files, in seconds after the first frame, best first.
 
     Runs the jobs of `extract`, `transform` and `detect` one after the other. A call that was stopped continues from
-    its workspace, which the caller deletes once the result is stored.
+    its workspace, the folder of features and journals that the caller deletes once the result is stored.
 
     Args:
         videos: files by id.
-        chain: see `rebuild_chain`.
-        workspace: a folder for the features and the journal.
         batch: windows encoded at once; None is as many as make 64 frames.
         skip_bad: skip videos that cannot be decoded.
         device: device of modules and detector.
-        executor: `Threads` or `Ray`.
         progress: called with the name of the step, and the arguments of `Progress`.
 
     Raises SolaError as the jobs do.
@@ -147,13 +144,9 @@ def predict(
         job = transform_job(module, features, out, device=device, overwrite=True)
         run_job(job, others, progress=partial(progress, "transform"))
         features = open_features([out.location]).only(good)
-    found = find_actions(
-        chain.detector,
-        match_features(features),
-        place / "detections",
-        device=device,
-        executor=others,
-        progress=partial(progress, "detect"),
+    data, out = match_features(features), place / "detections"
+    found = DetectJob(chain.detector, data, out, device=device, executor=others).detect(
+        progress=partial(progress, "detect")
     )
     durations = {video: float(extraction.folder.rows[video]["seconds"]) for video in good}
     return dataclasses.replace(found, skipped={**skipped, **found.skipped}, durations=durations)

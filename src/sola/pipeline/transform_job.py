@@ -16,7 +16,7 @@ from sola.core.storage import Storage
 from sola.data.features import FeatureSet
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.manifest import MANIFEST_NAME, Manifest
-from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, no_progress, run_job
+from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, VideoJob, no_progress, run_job
 from sola.pipeline.stored_features import ARCHIVE, Features
 from sola.softlanding.network import SoLa
 from sola.softlanding.trained import CONFIG, WEIGHTS, TrainedModule
@@ -26,7 +26,7 @@ from sola.video.errors import BadVideo
 Change = Callable[[Float[np.ndarray, "time channels"]], Float[np.ndarray, "time changed"]]
 
 
-class RewriteJob:
+class RewriteJob(VideoJob):
     """Writes every video as `change` returns it, with the file names, format, orientation and dtype of the input.
 
     An .h5 archive appears when it is complete.
@@ -54,7 +54,7 @@ class RewriteJob:
         overwrite: bool = False,
     ) -> None:
         self.features, self._load, self._manifest = features, load, manifest
-        self.videos = features.videos
+        self.videos: tuple[str, ...] = features.videos
         if any(_inside(Storage.of(location), Storage.of(out)) for location in features.locations):
             raise SolaError(f"{out}: holds the features that are read; choose another folder")
         described = {"command": "sola transform", **description, "features": features.locations}
@@ -69,12 +69,12 @@ class RewriteJob:
 
     def pending(self) -> list[str]:
         """Return the videos that are missing, or were written from another file."""
-        there, rows = set(self.folder.storage.names()), self.folder.rows
+        there, features = set(self.folder.storage.names()), self.features
+        read = {video: row.get("read") for video, row in self.folder.rows.items()}
         missing = [
             video
             for video in self.videos
-            if self.features.file_name(video) not in there
-            or rows.get(video, {}).get("read") != self.features.state(video)
+            if features.file_name(video) not in there or read.get(video) != features.state(video)
         ]
         return list(self.videos) if missing and self._archive is not None else missing
 
@@ -127,6 +127,8 @@ def transform_job(
 ) -> RewriteJob:
     """Return the job that writes every video of `features` through `module` to `out`.
 
+    `device` None is the current device of the module; `overwrite` replaces features of another module or input.
+
     Raises SolaError if the widths differ, or as `RewriteJob` does.
     """
     network, described = module.network, module.describe()
@@ -157,19 +159,9 @@ def transform(
     """Transform features [time, channels] into the folder `out`, and return the new features of the same shapes.
 
     File names, format, orientation and dtype stay; the manifest is that of the input with the module added. A call
-    that was stopped continues with the missing videos.
+    that was stopped continues with the missing videos. The arguments are those of `transform_job` and `run_job`.
 
-    Args:
-        module: a module trained on features of this kind.
-        features: per-video arrays [time, channels].
-        out: a folder, new or of the same module and features.
-        device: device of the module; None is its current one.
-        executor: `Threads` or `Ray`.
-        overwrite: replace features of another module or input.
-        progress: see `run_job`.
-
-    Raises:
-        SolaError: if `out` holds something else or cannot be written, or the features are bad or of another width.
+    Raises SolaError if `out` holds something else or cannot be written, or the features are bad or of another width.
     """
     job = transform_job(module, features, out, device=device, overwrite=overwrite)
     skipped = run_job(job, executor, skip_bad=features.skip_bad, progress=progress)
@@ -183,9 +175,8 @@ def load_module(run: Path | str | Storage) -> TrainedModule:
         raise SolaError(f"{run}: no such folder; expected a finished run of `sola train`")
     with place.fetched(CONFIG, WEIGHTS) as folder:
         module = TrainedModule.load(folder)
-    if place.local is not None:
-        return module
-    return dataclasses.replace(module, provenance={**module.provenance, "run": place.location})
+    run = place.location if place.local is None else module.provenance["run"]
+    return dataclasses.replace(module, provenance={**module.provenance, "run": run})
 
 
 def _through(network: SoLa, device: Device | None) -> Change:
