@@ -63,7 +63,7 @@ class Inspection:
             "variance_within": self.variance_within,
             "whole_videos": lists(self.whole),
             "windows": lists(self.windows),
-            "assumption": {**lists(self.assumption), "chance": CHANCE},
+            "obedience": {**lists(self.assumption), "chance": CHANCE},
         }
 
 
