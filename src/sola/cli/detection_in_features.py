@@ -13,14 +13,14 @@ from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.core.progress import progress_bar
-from sola.core.storage import Storage, fetched_file
+from sola.core.storage import Storage
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.class_scores import VideoScores, read_classifier
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.segments import Segments
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import DetectJob, load_detector
-from sola.pipeline.stored_features import match_features, open_features
+from sola.pipeline.stored_features import match_features
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +50,7 @@ def detect_in_features(
             raise SolaError(f"{place_of(path)}: exists already; choose another file, or pass --overwrite")
     detector = load_detector(run)
     must_know_classes(run, detector, options.classifier)
-    features = open_features(
-        sources, channels_first=reading.channels_first, skip_bad=reading.skip_bad, timing=timing.given()
-    )
+    features = reading.open_stored(sources, timing.given())
     data = match_features(features, annotations_of(options), id_prefix=reading.id_prefix)
     scores = scores_of([video.id for video in data.videos], detector, options.classifier)
     folder = Storage.of(out.parent)
@@ -87,15 +85,16 @@ def unlabeled(segments: Segments) -> Segments:
 
 def annotations_of(options: FeatureOptions) -> Annotations | None:
     """Return the annotations of the subset to detect in; None for all videos."""
-    if options.annotations is None:
+    path = options.annotations
+    if path is None:
         return None
-    with fetched_file(options.annotations) as path:
-        return read_annotations(path, options.label_key).subset(options.test_subset or "validation")
+    with Storage.of(path.parent).fetched(path.name) as folder:
+        return read_annotations(folder / path.name, options.label_key).subset(options.test_subset or "validation")
 
 
 def scores_of(videos: Sequence[str], detector: TrainedDetector, classifier: Path | None) -> VideoScores | None:
     """Return the class scores of these videos by an external classifier, if there is one."""
     if classifier is None:
         return None
-    with fetched_file(classifier) as path:
-        return read_classifier(path, videos, detector.classes)
+    with Storage.of(classifier.parent).fetched(classifier.name) as folder:
+        return read_classifier(folder / classifier.name, videos, detector.classes)

@@ -100,11 +100,13 @@ class Reading:
 
         return FeatureSet.open(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
 
-    def open_stored(self, sources: Sequence[Path]) -> "FeatureSet | StoredFeatures":
+    def open_stored(
+        self, sources: Sequence[Path], timing: Mapping[str, float] | None = None
+    ) -> "FeatureSet | StoredFeatures":
         """Open one feature set, which may be in an object store."""
         from sola.pipeline.stored_features import open_features
 
-        return open_features(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
+        return open_features(sources, channels_first=self.channels_first, skip_bad=self.skip_bad, timing=timing)
 
     def dataset(
         self,

@@ -197,13 +197,6 @@ class StoredFile:
 
 
 @contextmanager
-def fetched_file(path: Path) -> Iterator[Path]:
-    """Yield a local path to a file that may be in an object store. Raises SolaError if it cannot be read there."""
-    with Storage.of(path.parent).fetched(path.name) as folder:
-        yield folder / path.name
-
-
-@contextmanager
 def renaming_errors(places: dict[str, str]) -> Iterator[None]:
     """Replace local copies by the original locations in the text of a SolaError raised in the block."""
     try:

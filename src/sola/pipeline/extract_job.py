@@ -40,13 +40,11 @@ class ExtractJob(VideoJob):
     Args:
         videos: files by id, local or in object stores.
         encoder: an encoder, or its source for workers to load.
-        out: a folder, new or of an extraction with the same settings.
+        out: a folder, new or of an extraction with the same settings; of other settings with `overwrite`.
         source: the name of an encoder object for `load_encoder`, if it is not the encoder's own.
-        overwrite: replace features of other settings.
         options: see `SamplingOptions`.
 
-    Raises:
-        SolaError: if a setting is out of range, a video does not exist, or `out` holds something else.
+    Raises SolaError if a setting is out of range, a video does not exist, or `out` holds something else.
     """
 
     def __init__(
@@ -93,8 +91,7 @@ class ExtractJob(VideoJob):
                 out.remove(name)  # the features of an earlier file
             text = str(error)
             raise type(error)(text if file.location in text else f"{file.location}: {text}") from None
-        size, changed = file.state
-        return {"video": video, "file": file.location, "bytes": size, "changed": changed, **counts}
+        return {"video": video, "file": file.location, "bytes": file.size, "changed": file.changed, **counts}
 
     def finish(self) -> None:
         """Write the manifest."""

@@ -38,7 +38,6 @@ def rebuild_chain(
 
     Args:
         detector: trained on features of `sola extract`, possibly transformed by SoLa modules.
-        device: device of the encoder.
         encoder: another name of the same encoder, if it has moved.
         modules: runs of `sola train` with the modules, if they have moved.
 
@@ -83,8 +82,7 @@ def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Itera
         return
     before = sola.get("after")
     yield from found_modules(before if isinstance(before, Mapping) else None, runs)
-    fingerprint = sola.get("fingerprint")
-    was = sola.get("run")
+    fingerprint, was = sola.get("fingerprint"), sola.get("run")
     for place in [*runs, *([Path(was)] if isinstance(was, str) else [])]:
         if place.is_dir():
             module = TrainedModule.load(place)

@@ -46,18 +46,16 @@ class StoredFeatures:
         sources = tuple(Storage.of(location) for location in locations)
         files, manifests = [], []
         for source in sources:
-            listed = source.files()
-            names = [file.name for file in listed]
-            check_finished(source, names)
-            found = {Path(file.name).stem: file for file in listed if Path(file.name).suffix in FORMATS}
-            if any(Path(name).suffix == ARCHIVE for name in (source.location, *names)):
+            listed = {file.name: file for file in source.files()}
+            check_finished(source, listed)
+            found = {Path(name).stem: file for name, file in listed.items() if Path(name).suffix in FORMATS}
+            if any(Path(name).suffix == ARCHIVE for name in (source.location, *listed)):
                 raise SolaError(f"{source}: an .h5 archive is one file; expected a file for each video")
             if not found:
                 raise SolaError(f"{source}: holds no feature files ({', '.join(FORMATS)})")
             files.append(found)
-            manifests.append(MANIFEST_NAME in names)
-            differing = sorted(set(files[0]) ^ set(found))
-            if differing:
+            manifests.append(MANIFEST_NAME in listed)
+            if differing := sorted(files[0].keys() ^ found.keys()):
                 raise SolaError(
                     f"{source}: has not the videos of {sources[0]}, the first {differing[0]!r}; "
                     "add or remove files until they agree"
@@ -111,12 +109,10 @@ Features = FeatureSet | StoredFeatures
 
 
 class StoredVideo(NamedTuple):
-    """A video of a `StoredDataset`."""
+    """Ids of a video in the annotations, if there are any, and in the features."""
 
     id: str
-    """Id in the annotations, or in the features where there are no annotations."""
     feature_id: str
-    """Id in the features."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +127,7 @@ class StoredDataset:
     @contextmanager
     def fetched(self, video: str) -> Iterator[Dataset]:
         """Yield a data set of one video. Raises SolaError if its file is bad."""
-        annotations = self.annotations
-        if annotations is not None:
-            annotations = replace(annotations, videos={video: annotations.videos[video]})
+        annotations = self.annotations and replace(self.annotations, videos={video: self.annotations.videos[video]})
         feature_id = next(each.feature_id for each in self.videos if each.id == video)
         with self.features.fetched(feature_id) as features:
             yield Dataset.open(features, annotations, id_prefix=self.id_prefix)
@@ -146,9 +140,9 @@ def match_features(features: Features, annotations: Annotations | None = None, *
     """Match features and annotations by video id. Raises SolaError as `Dataset.open` does."""
     if isinstance(features, FeatureSet):
         return Dataset.open(features, annotations, id_prefix=id_prefix)
-    ids = {video: video for video in features.videos}
+    ids: Mapping[str, str] = {video: video for video in features.videos}
     if annotations is not None:
-        ids = dict(match_videos(features.videos, annotations.videos, id_prefix).videos)
+        ids = match_videos(features.videos, annotations.videos, id_prefix).videos
     videos = tuple(StoredVideo(id_, feature_id) for feature_id, id_ in ids.items())
     return StoredDataset(features, annotations, videos, id_prefix)
 

@@ -33,14 +33,12 @@ class RewriteJob(VideoJob):
 
     Args:
         features: the input; joined streams are written as one, in the layout of the first.
-        out: a folder, new or of the same job.
+        out: a folder, new or of the same job; of another `description` with `overwrite`.
         load: returns the function [time, channels] → [time, changed]; called once in each worker.
         manifest: returns the manifest of the result for the input.
         description: JSON that identifies the function.
-        overwrite: replace files that `sola transform` wrote with another description.
 
-    Raises:
-        SolaError: if `out` holds the features that are read, or something else.
+    Raises SolaError if `out` holds the features that are read, or something else.
     """
 
     def __init__(
