@@ -305,7 +305,7 @@ def test_features_of_another_width_are_refused(run: Path, tmp_path: Path, capsys
         (["--max-duration", "9"], "max_duration=9"),
         (["--window-stride", "17"], "window_stride=17"),
         (["--label-key", "verb"], "--label-key"),
-        (["--resume", "--overwrite"], "give one of them"),
+        (["--resume", "--overwrite"], "pass one of them"),
     ],
 )
 def test_a_bad_argument_of_train_is_one_line(
