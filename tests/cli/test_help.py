@@ -8,8 +8,11 @@ import pytest
 from support.calling import refused, sola
 
 from sola.cli import COMMANDS
+from sola.cli.app import app
 
-LINES = [*([name] for name in COMMANDS), *(["export", name] for name in ("onnx", "opentad", "actionformer"))]
+SUBCOMMANDS = [[name, part] for name in COMMANDS for part in app[name] if not part.startswith("-")]
+LINES = [*([name] for name in COMMANDS), *SUBCOMMANDS]
+"""Every command and subcommand, as the application knows them."""
 
 
 def shown(capsys: pytest.CaptureFixture[str], command: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
@@ -58,14 +61,17 @@ def test_every_help_text(
 def test_every_help_text_ends_with_examples_that_parse(
     command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sola.cli.app import app
-
     _, _, examples = shown(capsys, command, monkeypatch).partition("Examples:")
     lines = [line.strip() for line in examples.splitlines() if "sola " in line]
     assert len(lines) >= 2
     for line in lines:
         words = line[line.index("sola ") + 5 :].split()
         app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_the_help_texts_are_of_all_commands_and_subcommands() -> None:
+    assert sorted(name for name in app if not name.startswith("-")) == sorted(COMMANDS)
+    assert SUBCOMMANDS == [["export", "onnx"], ["export", "opentad"], ["export", "actionformer"]]
 
 
 def test_the_overview_lists_the_commands_without_importing_torch() -> None:

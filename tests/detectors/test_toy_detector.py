@@ -1,17 +1,23 @@
-"""A new detector is one folder and one line in the table: it is built, trained through the task, and decoded."""
+"""A new detector is one folder and one line in the table: it is built, trained, decoded, and run by the commands."""
 
+import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.calling import sola as command
 from support.synthetic import SyntheticWorld, write
 from support.toy_detector.config import LENGTH, ToyConfig
 from support.toy_detector.network import Toy
 
+import sola.cli.app
+import sola.cli.train_detector
 import sola.detectors
 from sola.data.dataset import Dataset
 from sola.data.timing import Placement
@@ -31,6 +37,14 @@ CHANNELS, CLIPS = 4, 10
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sola.detectors, "DETECTORS", {**DETECTORS, "toy": "support.toy_detector"})
+
+
+@pytest.fixture
+def commands(registered: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import the commands again, as a new process would, with the toy in the table; nothing else about them changes."""
+    for module in ("sola.cli.app", "sola.cli.train_detector"):
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr("support.calling.main", import_module("sola.cli.app").main)
 
 
 def clips() -> Clips:
@@ -90,6 +104,24 @@ def test_it_is_trained_loaded_and_run_like_any_other(tmp_path: Path) -> None:
     assert set(proposals) == {video.id for video in test.videos}
     named = name_proposals(loaded, test, proposals)
     assert all(len(named[video]) == 2 * len(proposals[video]) for video in proposals)
+
+
+@pytest.mark.usefixtures("commands")
+def test_it_runs_from_training_to_mean_average_precision_by_the_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = SyntheticWorld(training_videos=8, validation_videos=4, length=40, channels=32, classes=2, state=3.0)
+    write(world, tmp_path / "world")
+    features, run, found = tmp_path / "world" / "features", tmp_path / "run", tmp_path / "detections.json"
+    annotated = ["--annotations", tmp_path / "world" / "annotations.json"]
+    small = ["--classifier-epochs", "2", "--precision", "fp32", "--device", "cpu", "--quiet"]
+    assert command("train-detector", features, *annotated, "--model", "toy", *small, "--out", run) == 0
+    assert command("detect", run, features, *annotated, "--device", "cpu", "--quiet", "--out", found) == 0
+    capsys.readouterr()
+    assert command("evaluate", found, *annotated, "--json") == 0
+    average = json.loads(capsys.readouterr().out)["average_mAP"]
+    assert math.isfinite(average)
+    assert 0 < average <= 1
 
 
 def test_a_share_of_a_batch_has_its_inputs_and_the_targets_of_all() -> None:

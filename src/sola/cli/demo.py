@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.options import OUTPUT, Overwrite, Seeds, print_wide
+from sola.cli import options
 from sola.core.files import new_folder
 from sola.core.log import show_log
 from sola.data.demo_set import NAME, write_demo_set
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 def demo(
     *,
-    seeds: Seeds = 2,
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")] = Path("demo"),
-    overwrite: Overwrite = False,
+    seeds: options.Seeds = 2,
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="DIR")] = Path("demo"),
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Run `sola demo`.
 
@@ -32,5 +32,5 @@ def demo(
     with new_folder(out, overwrite=overwrite, mark="probe.json", key="all labels") as folder:
         write_demo_set(folder / "data")
         result = run_demo(folder, heading=f"SoLa on rendered video: {NAME}", seeds=seeds, few=5, say=log.info)
-    print_wide(result.table())
+    options.print_wide(result.table())
     log.info("open %s", out / "report.html")

@@ -1,4 +1,4 @@
-"""`sola detect`."""
+"""`sola detect`: its options; `detection` runs it."""
 
 import dataclasses
 from pathlib import Path
@@ -6,19 +6,9 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from sola.cli.options import (
-    INPUTS,
-    OUTPUT,
-    Decoding,
-    DetectorRun,
-    DeviceOption,
-    Execution,
-    Overwrite,
-    Quiet,
-    Reading,
-    Timing,
-)
+from sola.cli import options
 from sola.core.errors import SolaError
+from sola.core.log import show_log
 from sola.video.files import SUFFIXES
 
 
@@ -55,71 +45,46 @@ class VideoOptions:
 
 
 def detect(
-    run: DetectorRun,
+    run: options.DetectorRun,
     sources: Annotated[
         tuple[Path, ...],
         Parameter(
             name="FEATURES|VIDEOS",
-            group=INPUTS,
+            group=options.INPUTS,
             help="Folder (or .h5 file) with one array [time, channels] per video, several are joined on channels; or "
             "video files and folders of them.",
         ),
     ],
     /,
     *,
-    reading: Reading = Reading(),
+    reading: options.Reading = options.Reading(),
     for_features: FeatureOptions = FeatureOptions(),
     for_videos: VideoOptions = VideoOptions(),
-    timing: Timing = Timing(),
-    device: DeviceOption = "auto",
-    decoding: Decoding = Decoding(),
-    execution: Execution = Execution(),
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="JSON")],
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
+    timing: options.Timing = options.Timing(),
+    device: options.DeviceOption = "auto",
+    decoding: options.Decoding = options.Decoding(),
+    execution: options.Execution = options.Execution(),
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="JSON")],
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Run `sola detect`.
 
     Args:
         out: File of detections to write, in ActivityNet's JSON layout: segments in seconds, labels, scores.
     """
+    from sola.cli.detection import Target, detect_in_features, detect_in_videos
+
+    show_log(quiet)
+    target = Target(out, overwrite, quiet)
     if are_videos(sources):
-        from sola.cli.detection_in_videos import detect_in_videos
-
         refuse(
-            "needs features, not videos",
-            changed(for_features)
-            + changed(timing)
-            + changed(execution)
-            + changed(dataclasses.replace(reading, skip_bad=False)),
+            "needs features, not videos", for_features, timing, execution, dataclasses.replace(reading, skip_bad=False)
         )
-        detect_in_videos(
-            run,
-            sources,
-            out,
-            for_videos,
-            decoding,
-            skip_bad=reading.skip_bad,
-            device=device,
-            overwrite=overwrite,
-            quiet=quiet,
-        )
+        detect_in_videos(run, sources, target, for_videos, decoding, device, skip_bad=reading.skip_bad)
     else:
-        from sola.cli.detection_in_features import detect_in_features
-
-        refuse("needs videos, not features", changed(for_videos) + changed(decoding))
-        detect_in_features(
-            run,
-            sources,
-            out,
-            for_features,
-            reading,
-            timing,
-            execution,
-            device=device,
-            overwrite=overwrite,
-            quiet=quiet,
-        )
+        refuse("needs videos, not features", for_videos, decoding)
+        detect_in_features(run, sources, target, for_features, reading, timing, execution, device)
 
 
 def are_videos(sources: tuple[Path, ...]) -> bool:
@@ -129,16 +94,9 @@ def are_videos(sources: tuple[Path, ...]) -> bool:
     return sources[0].suffix.lower() in SUFFIXES
 
 
-def changed(options: Any) -> list[str]:
-    """Return the flags of a group of options that differ from their defaults."""
-    return [
-        f"--{field.name.replace('_', '-')}"
-        for field in dataclasses.fields(options)
-        if getattr(options, field.name) != field.default
-    ]
-
-
-def refuse(reason: str, flags: list[str]) -> None:
-    """Raise SolaError naming the first of the flags, if any."""
-    if flags:
-        raise SolaError(f"{flags[0]}: {reason}")
+def refuse(reason: str, *groups: Any) -> None:
+    """Raise SolaError for the first flag of groups of options that differs from its default."""
+    for group in groups:
+        for field in dataclasses.fields(group):
+            if getattr(group, field.name) != field.default:
+                raise SolaError(f"--{field.name.replace('_', '-')}: {reason}")

@@ -1,6 +1,5 @@
 """`sola evaluate`."""
 
-import json as json_module
 import logging
 import time
 from pathlib import Path
@@ -8,15 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.options import (
-    AT_LEAST_ONE,
-    INPUTS,
-    OUTPUT,
-    AnnotationFile,
-    IdPrefix,
-    Json,
-    LabelKey,
-)
+from sola.cli import options
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.data.detections import Format
@@ -32,28 +23,30 @@ def evaluate(
     predictions: Annotated[
         Path,
         Parameter(
-            group=INPUTS,
+            group=options.INPUTS,
             help='ActivityNet\'s JSON {"results": {video: [{"segment", "label", "score"}]}}, or THUMOS14\'s lines '
             "`video start end class score`.",
         ),
     ],
     /,
     *,
-    annotations: AnnotationFile,
+    annotations: options.AnnotationFile,
     test_subset: Annotated[
         str | None,
-        Parameter(group=INPUTS, help="Subset of the annotations to evaluate on. Without it, that of --dataset."),
+        Parameter(
+            group=options.INPUTS, help="Subset of the annotations to evaluate on. Without it, that of --dataset."
+        ),
     ] = None,
-    label_key: LabelKey = "label",
-    id_prefix: IdPrefix = None,
-    format: Annotated[Format, Parameter(group=INPUTS)] = "auto",
+    label_key: options.LabelKey = "label",
+    id_prefix: options.IdPrefix = None,
+    format: Annotated[Format, Parameter(group=options.INPUTS)] = "auto",
     proposals: bool = False,
     dataset: Annotated[str, Parameter(choices=tuple(DATASETS))] = "activitynet",
     tiou: str | None = None,
     protocol: Protocol = "official",
-    recall_at: Annotated[tuple[int, ...], Parameter(metavar="K", validator=AT_LEAST_ONE)] = (),
-    diagnosis: Annotated[Path | None, Parameter(group=OUTPUT, metavar="FIGURE")] = None,
-    json: Json = False,
+    recall_at: Annotated[tuple[int, ...], Parameter(metavar="K", validator=options.AT_LEAST_ONE)] = (),
+    diagnosis: Annotated[Path | None, Parameter(group=options.OUTPUT, metavar="FIGURE")] = None,
+    json: options.Json = False,
 ) -> None:
     """Run `sola evaluate`.
 
@@ -105,7 +98,7 @@ def evaluate(
             write_plot(diagnosis, diagnosis_plot(scored))
     seconds = {"read": read - began, "evaluate": time.perf_counter() - read}
     if json:
-        print(json_module.dumps({**result.to_json(), "seconds": seconds}, indent=2, allow_nan=False))
+        options.print_json({**result.to_json(), "seconds": seconds})
         return
     for warning in result.warnings:
         log.warning("note: %s", warning)

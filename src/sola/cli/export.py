@@ -6,20 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from sola.cli.options import (
-    OUTPUT,
-    AnnotationFile,
-    Features,
-    LabelKey,
-    ModuleRun,
-    Overwrite,
-    Quiet,
-    Reading,
-    TestSubset,
-    Timing,
-    TrainSubset,
-    report_skipped,
-)
+from sola.cli import options
 from sola.core.log import show_log
 
 log = logging.getLogger(__name__)
@@ -31,11 +18,11 @@ app = App(name="export")
     help_epilogue="Examples:\n\nsola export onnx run --out module.onnx\nsola export onnx run --out module.onnx --quiet"
 )
 def onnx(
-    run: ModuleRun,
+    run: options.ModuleRun,
     /,
     *,
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="FILE")],
-    quiet: Quiet = False,
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="FILE")],
+    quiet: options.Quiet = False,
 ) -> None:
     """Export a SoLa module as one ONNX file: features [batch, time, channels] in, the same shape out.
 
@@ -57,18 +44,18 @@ def onnx(
     "sola export actionformer softened/ --annotations thumos14.json --test-subset test --out dataset/",
 )
 def opentad(
-    features: Features,
+    features: options.Features,
     /,
     *,
-    annotations: AnnotationFile,
-    train_subset: TrainSubset = "training",
-    test_subset: TestSubset = "validation",
-    label_key: LabelKey = "label",
-    reading: Reading = Reading(),
-    timing: Timing = Timing(),
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
+    annotations: options.AnnotationFile,
+    train_subset: options.TrainSubset = "training",
+    test_subset: options.TestSubset = "validation",
+    label_key: options.LabelKey = "label",
+    reading: options.Reading = options.Reading(),
+    timing: options.Timing = options.Timing(),
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="DIR")],
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Export features and annotations as a dataset that OpenTAD and ActionFormer both read.
 
@@ -94,7 +81,7 @@ def opentad(
             skipped=skipped,
             progress=bar.update,
         )
-    report_skipped(data.features.unreadable, skipped)
+    options.report_skipped(data.features.unreadable, skipped)
     log.info("%s", data)
     if written.left_out:
         log.info(

@@ -7,19 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.options import (
-    OUTPUT,
-    Decoding,
-    DeviceOption,
-    Execution,
-    Overwrite,
-    Quiet,
-    SkipBad,
-    Videos,
-    bar_progress,
-    place_of,
-    report_skipped,
-)
+from sola.cli import options
 from sola.core.log import show_log
 from sola.video.encoders.base import DEFAULT_ENCODER
 from sola.video.extraction import DType
@@ -28,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def extract(
-    videos: Videos,
+    videos: options.Videos,
     /,
     *,
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="FEATURES")],
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="FEATURES")],
     encoder: Annotated[
         str,
         Parameter(
@@ -44,12 +32,12 @@ def extract(
     stride: int | None = None,
     whole_frame: bool = False,
     dtype: DType = "float16",
-    skip_bad: SkipBad = False,
-    decoding: Decoding = Decoding(),
-    device: DeviceOption = "auto",
-    execution: Execution = Execution(),
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
+    skip_bad: options.SkipBad = False,
+    decoding: options.Decoding = options.Decoding(),
+    device: options.DeviceOption = "auto",
+    execution: options.Execution = options.Execution(),
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Run `sola extract`.
 
@@ -82,7 +70,12 @@ def extract(
         overwrite=overwrite,
     )
     with progress_bar("extract", total=len(found), quiet=quiet) as bar:
-        skipped = run_job(job, executor, skip_bad=skip_bad, progress=bar_progress(bar))
-    report_skipped(skipped)
+        skipped = run_job(job, executor, skip_bad=skip_bad, progress=options.bar_progress(bar))
+    options.report_skipped(skipped)
     count = len(found) - len(skipped)
-    log.info("%s: %d videos; next: sola train %s --recipe auto --out RUN", place_of(out), count, place_of(out))
+    log.info(
+        "%s: %d videos; next: sola train %s --recipe auto --out RUN",
+        options.place_of(out),
+        count,
+        options.place_of(out),
+    )

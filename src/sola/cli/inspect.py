@@ -1,6 +1,5 @@
 """`sola inspect`."""
 
-import json as json_module
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,20 +10,7 @@ import numpy as np
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from sola.cli.options import (
-    AT_LEAST_ONE,
-    INPUTS,
-    OUTPUT,
-    Features,
-    Json,
-    LabelKey,
-    OptionalAnnotationFile,
-    Overwrite,
-    Quiet,
-    Reading,
-    Timing,
-    report_skipped,
-)
+from sola.cli import options
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json
 from sola.core.log import show_log
@@ -39,24 +25,25 @@ log = logging.getLogger(__name__)
 
 
 def inspect(
-    features: Features,
+    features: options.Features,
     /,
     *,
     run: Annotated[
-        Path | None, Parameter(group=INPUTS, help="Finished run of `sola train`: compare before and after its module.")
+        Path | None,
+        Parameter(group=options.INPUTS, help="Finished run of `sola train`: compare before and after its module."),
     ] = None,
-    annotations: OptionalAnnotationFile = None,
-    label_key: LabelKey = "label",
-    reading: Reading = Reading(),
-    step: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None,
+    annotations: options.OptionalAnnotationFile = None,
+    label_key: options.LabelKey = "label",
+    reading: options.Reading = options.Reading(),
+    step: Annotated[int | None, Parameter(validator=options.AT_LEAST_ONE)] = None,
     videos: Annotated[tuple[str, ...], Parameter(metavar="ID")] = (),
-    max_videos: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = 100,
+    max_videos: Annotated[int, Parameter(validator=options.AT_LEAST_ONE)] = 100,
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
-    timing: Timing = Timing(),
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
-    overwrite: Overwrite = False,
-    json: Json = False,
-    quiet: Quiet = False,
+    timing: options.Timing = options.Timing(),
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="DIR")],
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Run `sola inspect`.
 
@@ -76,7 +63,7 @@ def inspect(
     from sola.softlanding.transform import transform_array
 
     show_log(quiet)
-    opened = timing.fill(reading.open(features))
+    opened = reading.open(features).with_timing(timing.given())
     module = None if run is None else load_module(run)
     if module is not None and module.network.channels != opened.channels:
         raise SolaError(f"the features have {opened.channels} channels, the run's module {module.network.channels}")
@@ -112,9 +99,9 @@ def inspect(
             plot = similarity_map_plot(maps, *extent(len(array), by_id.get(video)), classes=data.classes)
             write_plot(folder / f"similarity_map_{video.replace('/', '_')}.png", plot)
         write_json(folder / "inspection.json", result)
-    report_skipped(opened.unreadable, skipped)
+    options.report_skipped(opened.unreadable, skipped)
     if json:
-        print(json_module.dumps(result, indent=2, allow_nan=False))
+        options.print_json(result)
         return
     for name, value in suggested.items():
         log.info("suggested %s: %s. %s", name, value, suggestion.reasons["conditioning" if name == "center" else name])

@@ -1,6 +1,7 @@
 """Options that several commands share, so that they have the same names, help texts and groups everywhere."""
 
 import dataclasses
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,10 +77,6 @@ SkipBad = Annotated[bool, Parameter(group=INPUTS, help="Skip unreadable files an
 DeviceOption = Annotated[Device, Parameter(group=EXECUTION, help="Device; auto is the GPU if there is one.")]
 Seeds = Annotated[int, Parameter(validator=AT_LEAST_ONE)]
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, help="Replace what exists at --out, if this command wrote it.")]
-Resume = Annotated[bool, Parameter(group=OUTPUT, help="Continue a stopped run, or start one if there is none.")]
-TensorBoard = Annotated[
-    bool, Parameter(group=OUTPUT, help="Also write metrics.jsonl as curves to RUN/tensorboard (extra `tensorboard`).")
-]
 Json = Annotated[bool, Parameter(group=OUTPUT, help="Print JSON on stdout instead of tables.")]
 Quiet = Annotated[bool, Parameter(group=OUTPUT, help="Print results and errors only: no progress bar, no messages.")]
 
@@ -95,7 +92,7 @@ class Reading:
     id_prefix: IdPrefix = None
 
     def open(self, sources: Sequence[Path]) -> "FeatureSet":
-        """Open one feature set; SolaError when there is none."""
+        """Open one feature set."""
         from sola.data.features import FeatureSet
 
         return FeatureSet.open(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
@@ -137,13 +134,22 @@ class Timing:
     offset: float | None = None
     """Start of the first snippet (frames)."""
 
-    def fill(self, features: "FeatureSet") -> "FeatureSet":
-        """Return the feature set with what its manifest lacks."""
-        return features.with_timing(self.given())
-
     def given(self) -> dict[str, float]:
         """Return the values that were given, by name."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
+
+@Parameter(name="*", group=OUTPUT)
+@dataclasses.dataclass(frozen=True)
+class RunWriting:
+    """How the run of a training is written."""
+
+    resume: bool = False
+    """Continue a stopped run, or start one if there is none."""
+    overwrite: Overwrite = False
+    tensorboard: bool = False
+    """Also write metrics.jsonl as curves to RUN/tensorboard (extra `tensorboard`)."""
+    quiet: Quiet = False
 
 
 @Parameter(name="*", group=EXECUTION)
@@ -213,6 +219,11 @@ def place_of(place: Path) -> str:
 def bar_progress(bar: "ProgressBar") -> "Progress":
     """Return the function through which a job reports to a progress bar."""
     return lambda done, total, snippets: bar.update(done, total, f"{snippets / bar.elapsed:.0f} features/s")
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """Print a result as JSON on stdout."""
+    print(json.dumps(result, indent=2, allow_nan=False))
 
 
 def print_wide(renderable: Any) -> None:

@@ -1,57 +1,40 @@
 """`sola probe`."""
 
-import json as json_module
 import logging
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from sola.cli.options import (
-    AT_LEAST_ONE,
-    INPUTS,
-    AnnotationFile,
-    Features,
-    Json,
-    LabelKey,
-    Quiet,
-    Reading,
-    Seeds,
-    TestSubset,
-    Timing,
-    TrainSubset,
-    named_paths,
-    print_wide,
-    report_skipped,
-)
+from sola.cli import options
 from sola.core.log import show_log
 
 log = logging.getLogger(__name__)
 
 
 def probe(
-    features: Features,
+    features: options.Features,
     /,
     *,
-    annotations: AnnotationFile,
+    annotations: options.AnnotationFile,
     compare: Annotated[
         tuple[str, ...],
         Parameter(
-            group=INPUTS,
+            group=options.INPUTS,
             metavar="NAME=DIR",
             help="Other features of the same videos, such as sola=softened/. A name given again adds a seed to its "
             "row.",
         ),
     ] = (),
-    train_subset: TrainSubset = "training",
-    test_subset: TestSubset = "validation",
-    label_key: LabelKey = "label",
-    reading: Reading = Reading(),
+    train_subset: options.TrainSubset = "training",
+    test_subset: options.TestSubset = "validation",
+    label_key: options.LabelKey = "label",
+    reading: options.Reading = options.Reading(),
     solver: Literal["sgd", "ridge"] = "sgd",
-    labeled_videos: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None,
-    seeds: Seeds = 3,
-    timing: Timing = Timing(),
-    json: Json = False,
-    quiet: Quiet = False,
+    labeled_videos: Annotated[int | None, Parameter(validator=options.AT_LEAST_ONE)] = None,
+    seeds: options.Seeds = 3,
+    timing: options.Timing = options.Timing(),
+    json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Run `sola probe`.
 
@@ -65,7 +48,7 @@ def probe(
     from sola.evaluation.probe import probe as run_probe
 
     show_log(quiet)
-    folders = named_paths("--compare", compare)
+    folders = options.named_paths("--compare", compare)
     data = reading.dataset(features, annotations, label_key, timing.given())
     others: dict[str, list[FeatureSet]] = {}
     for name, folder in folders:
@@ -83,9 +66,9 @@ def probe(
             skipped=skipped,
             progress=lambda row, done, total: bar.update(done, total, row),
         )
-    report_skipped(data.features.unreadable, skipped)
+    options.report_skipped(data.features.unreadable, skipped)
     log.info("%s", data)
     if json:
-        print(json_module.dumps(result.to_json(), indent=2, allow_nan=False))
+        options.print_json(result.to_json())
     else:
-        print_wide(result.table())
+        options.print_wide(result.table())

@@ -6,17 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.options import (
-    AT_LEAST_ONE,
-    INPUTS,
-    OUTPUT,
-    OptionalAnnotationFile,
-    Overwrite,
-    Quiet,
-    Reading,
-    Timing,
-    named_paths,
-)
+from sola.cli import options
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 
@@ -27,24 +17,24 @@ def report(
     run: Annotated[
         tuple[Path, ...],
         Parameter(
-            group=INPUTS,
+            group=options.INPUTS,
             help="Folders of `sola reproduce`, or runs of `sola train` and `sola train-detector`.",
         ),
     ] = (),
     /,
     *,
-    annotations: OptionalAnnotationFile = None,
-    detections: Annotated[tuple[str, ...], Parameter(group=INPUTS, metavar="NAME=FILE")] = (),
-    features: Annotated[tuple[str, ...], Parameter(group=INPUTS, metavar="NAME=DIR")] = (),
-    test_subset: Annotated[str | None, Parameter(group=INPUTS)] = None,
-    label_key: Annotated[str | None, Parameter(group=INPUTS)] = None,
-    reading: Reading = Reading(),
-    max_videos: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = 12,
+    annotations: options.OptionalAnnotationFile = None,
+    detections: Annotated[tuple[str, ...], Parameter(group=options.INPUTS, metavar="NAME=FILE")] = (),
+    features: Annotated[tuple[str, ...], Parameter(group=options.INPUTS, metavar="NAME=DIR")] = (),
+    test_subset: Annotated[str | None, Parameter(group=options.INPUTS)] = None,
+    label_key: Annotated[str | None, Parameter(group=options.INPUTS)] = None,
+    reading: options.Reading = options.Reading(),
+    max_videos: Annotated[int, Parameter(validator=options.AT_LEAST_ONE)] = 12,
     title: str | None = None,
-    timing: Timing = Timing(),
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="HTML")],
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
+    timing: options.Timing = options.Timing(),
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="HTML")],
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Run `sola report`.
 
@@ -64,8 +54,8 @@ def report(
     show_log(quiet)
     if out.exists() and not overwrite:
         raise SolaError(f"{out}: exists already; choose another file, or pass --overwrite")
-    named_detections = named_paths("--detections", detections)
-    named_features = named_paths("--features", features)
+    named_detections = options.named_paths("--detections", detections)
+    named_features = options.named_paths("--features", features)
     if not (run or named_detections or named_features):
         raise SolaError("RUN is missing: name an experiment or a run, or files with --detections or --features")
     experiments, runs = read_sources(run)
@@ -78,7 +68,7 @@ def report(
         features=named_features,
         subset=test_subset,
         id_prefix=reading.id_prefix,
-        open_features=lambda paths: timing.fill(reading.open(paths)),
+        open_features=lambda paths: reading.open(paths).with_timing(timing.given()),
     )
     page = report_page(experiments, runs, material, title=title, videos=max_videos)
     page.write(out)

@@ -6,22 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.options import (
-    AT_LEAST_ONE,
-    EXECUTION,
-    INPUTS,
-    OUTPUT,
-    ClassScores,
-    Features,
-    LabelKey,
-    OptionalAnnotationFile,
-    Quiet,
-    Reading,
-    TestSubset,
-    Timing,
-    TrainSubset,
-    print_wide,
-)
+from sola.cli import options
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.detectors import DETECTORS
@@ -33,27 +18,27 @@ log = logging.getLogger(__name__)
 
 
 def reproduce(
-    name: Annotated[ExperimentName, Parameter(group=INPUTS)],
-    features: Features = (),
+    name: Annotated[ExperimentName, Parameter(group=options.INPUTS)],
+    features: options.Features = (),
     /,
     *,
-    annotations: OptionalAnnotationFile = None,
-    train_subset: TrainSubset = "training",
-    test_subset: TestSubset = "validation",
-    label_key: LabelKey = "label",
-    classifier: ClassScores = None,
-    reading: Reading = Reading(),
+    annotations: options.OptionalAnnotationFile = None,
+    train_subset: options.TrainSubset = "training",
+    test_subset: options.TestSubset = "validation",
+    label_key: options.LabelKey = "label",
+    classifier: options.ClassScores = None,
+    reading: options.Reading = options.Reading(),
     model: Annotated[str, Parameter(choices=tuple(DETECTORS))] = "gtad",
     recipe: Annotated[str, Parameter(choices=tuple(RECIPES))] = "anet",
     detector_recipe: str | None = None,
     dataset: Annotated[str, Parameter(choices=tuple(DATASETS))] = "activitynet",
-    seeds: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None,
+    seeds: Annotated[int | None, Parameter(validator=options.AT_LEAST_ONE)] = None,
     controls: bool = True,
     quick: bool = False,
-    timing: Timing = Timing(),
-    jobs: Annotated[int, Parameter(group=EXECUTION, validator=AT_LEAST_ONE)] = 1,
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
-    quiet: Quiet = False,
+    timing: options.Timing = options.Timing(),
+    jobs: Annotated[int, Parameter(group=options.EXECUTION, validator=options.AT_LEAST_ONE)] = 1,
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="DIR")],
+    quiet: options.Quiet = False,
 ) -> None:
     """Run `sola reproduce`.
 
@@ -122,5 +107,5 @@ def reproduce(
     if quick:
         result = replace(result, quick=True, notes=(QUICK_NOTE,))
     written = write_study(Study(workspace.folder, result))
-    print_wide(Markdown(study_markdown(result)))
+    options.print_wide(Markdown(study_markdown(result)))
     log.info("written: %s", ", ".join(str(path) for path in written))

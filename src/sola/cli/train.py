@@ -7,22 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sola.cli import options
 from sola.cli.config_flags import ConfigFlags, config_flags
-from sola.cli.options import (
-    EXECUTION,
-    INPUTS,
-    OUTPUT,
-    TRAINING,
-    Features,
-    LabelKey,
-    OptionalAnnotationFile,
-    Overwrite,
-    Quiet,
-    Reading,
-    Resume,
-    TensorBoard,
-    report_skipped,
-)
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.softlanding.config import TrainingConfig
@@ -31,37 +17,34 @@ from sola.softlanding.recipes import FROM_FEATURES, RECIPES, recipe_named
 if TYPE_CHECKING:
     TrainingFlags = ConfigFlags
 else:
-    TrainingFlags = config_flags({"sola": TrainingConfig}, TRAINING, auto=FROM_FEATURES)
+    TrainingFlags = config_flags({"sola": TrainingConfig}, options.TRAINING, auto=FROM_FEATURES)
 
 log = logging.getLogger(__name__)
 
 
 def train(
-    features: Features,
+    features: options.Features,
     /,
     *,
-    annotations: OptionalAnnotationFile = None,
+    annotations: options.OptionalAnnotationFile = None,
     train_subset: Annotated[
         str | None,
-        Parameter(group=INPUTS, help="Subset whose videos are used, with --annotations: training by default."),
+        Parameter(group=options.INPUTS, help="Subset whose videos are used, with --annotations: training by default."),
     ] = None,
-    label_key: LabelKey = "label",
-    reading: Reading = Reading(),
-    recipe: Annotated[str, Parameter(group=TRAINING, choices=tuple(RECIPES))] = "anet",
+    label_key: options.LabelKey = "label",
+    reading: options.Reading = options.Reading(),
+    recipe: Annotated[str, Parameter(group=options.TRAINING, choices=tuple(RECIPES))] = "anet",
     flags: TrainingFlags = TrainingFlags(),
     memory_limit: Annotated[
         float | None,
         Parameter(
-            group=EXECUTION,
+            group=options.EXECUTION,
             help="Memory for features (GiB); above, they are read from a file next to RUN. Without it, 60% of the free "
             "memory.",
         ),
     ] = None,
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="RUN")],
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    tensorboard: TensorBoard = False,
-    quiet: Quiet = False,
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="RUN")],
+    writing: options.RunWriting = options.RunWriting(),
 ) -> None:
     """Run `sola train`.
 
@@ -71,7 +54,7 @@ def train(
     """
     from sola.softlanding.train import train as train_module
 
-    show_log(quiet)
+    show_log(writing.quiet)
     if train_subset is not None and annotations is None:
         raise SolaError(f"--train-subset {train_subset}: needs --annotations, which list its videos")
     if memory_limit is not None and not 0 <= memory_limit < math.inf:
@@ -88,12 +71,9 @@ def train(
         opened,
         chosen,
         out,
-        resume=resume,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
         memory_limit=None if memory_limit is None else int(memory_limit * 2**30),
         skipped=skipped,
-        quiet=quiet,
+        **vars(writing),
     )
-    report_skipped(opened.unreadable, skipped)
+    options.report_skipped(opened.unreadable, skipped)
     log.info("next: sola transform %s FEATURES --out DIR", out)

@@ -7,23 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sola.cli import options
 from sola.cli.config_flags import ConfigFlags, config_flags, field_owners
-from sola.cli.options import (
-    INPUTS,
-    OUTPUT,
-    TRAINING,
-    AnnotationFile,
-    Features,
-    LabelKey,
-    Overwrite,
-    Quiet,
-    Reading,
-    Resume,
-    TensorBoard,
-    Timing,
-    TrainSubset,
-    report_skipped,
-)
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.detectors import DETECTORS, detector_family
@@ -39,37 +24,34 @@ if TYPE_CHECKING:
 
     DetectorFlags = ConfigFlags
 else:
-    DetectorFlags = config_flags(CONFIGS, TRAINING, without=("model",))
+    DetectorFlags = config_flags(CONFIGS, options.TRAINING, without=("model",))
 
 log = logging.getLogger(__name__)
 
 
 def train_detector(
-    features: Features,
+    features: options.Features,
     /,
     *,
-    annotations: AnnotationFile,
-    train_subset: TrainSubset = "training",
+    annotations: options.AnnotationFile,
+    train_subset: options.TrainSubset = "training",
     validation_subset: Annotated[
         str | None,
         Parameter(
-            group=INPUTS,
+            group=options.INPUTS,
             help="Subset whose loss selects the epoch that is kept; results on it are then tuned. Without it, the last "
             "epoch is kept.",
         ),
     ] = None,
-    label_key: LabelKey = "label",
-    reading: Reading = Reading(),
-    model: Annotated[str, Parameter(group=TRAINING, choices=tuple(DETECTORS))],
-    recipe: Annotated[str, Parameter(group=TRAINING, choices=RECIPES)] = "anet",
+    label_key: options.LabelKey = "label",
+    reading: options.Reading = options.Reading(),
+    model: Annotated[str, Parameter(group=options.TRAINING, choices=tuple(DETECTORS))],
+    recipe: Annotated[str, Parameter(group=options.TRAINING, choices=RECIPES)] = "anet",
     flags: DetectorFlags = DetectorFlags(),
-    timing: Timing = Timing(),
+    timing: options.Timing = options.Timing(),
     explain: Annotated[str | None, Parameter(metavar="VIDEO")] = None,
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="RUN")],
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    tensorboard: TensorBoard = False,
-    quiet: Quiet = False,
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="RUN")],
+    writing: options.RunWriting = options.RunWriting(),
 ) -> None:
     """Run `sola train-detector`.
 
@@ -81,7 +63,7 @@ def train_detector(
     """
     from sola.detectors.train import train_detector as train
 
-    show_log(quiet)
+    show_log(writing.quiet)
     config = configured(model, recipe, flags)
     data = reading.dataset(features, annotations, label_key, timing.given())
     if explain is not None:
@@ -93,13 +75,10 @@ def train_detector(
         config,
         out=out,
         validation=None if validation_subset is None else data.subset(validation_subset),
-        resume=resume,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
         skipped=skipped,
-        quiet=quiet,
+        **vars(writing),
     )
-    report_skipped(data.features.unreadable, skipped)
+    options.report_skipped(data.features.unreadable, skipped)
     log.info("next: sola detect %s FEATURES --out detections.json", out)
 
 

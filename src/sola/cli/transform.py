@@ -6,35 +6,23 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sola.cli.options import (
-    OUTPUT,
-    DeviceOption,
-    Execution,
-    Features,
-    ModuleRun,
-    Overwrite,
-    Quiet,
-    Reading,
-    bar_progress,
-    place_of,
-    report_skipped,
-)
+from sola.cli import options
 from sola.core.log import show_log
 
 log = logging.getLogger(__name__)
 
 
 def transform(
-    run: ModuleRun,
-    features: Features,
+    run: options.ModuleRun,
+    features: options.Features,
     /,
     *,
-    reading: Reading = Reading(),
-    device: DeviceOption = "auto",
-    execution: Execution = Execution(),
-    out: Annotated[Path, Parameter(group=OUTPUT, metavar="DIR")],
-    overwrite: Overwrite = False,
-    quiet: Quiet = False,
+    reading: options.Reading = options.Reading(),
+    device: options.DeviceOption = "auto",
+    execution: options.Execution = options.Execution(),
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="DIR")],
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Run `sola transform`.
 
@@ -51,7 +39,7 @@ def transform(
     module, opened = load_module(run), reading.open_stored(features)
     job = transform_job(module, opened, Storage.of(out), device=device, overwrite=overwrite)
     with progress_bar("transform", total=len(opened.videos), quiet=quiet) as bar:
-        skipped = run_job(job, executor, skip_bad=reading.skip_bad, progress=bar_progress(bar))
+        skipped = run_job(job, executor, skip_bad=reading.skip_bad, progress=options.bar_progress(bar))
     count = len(opened.videos) - len(skipped)
-    report_skipped(opened.unreadable, skipped)
-    log.info("%s: %d videos", place_of(out), count)
+    options.report_skipped(opened.unreadable, skipped)
+    log.info("%s: %d videos", options.place_of(out), count)

@@ -1,0 +1,166 @@
+"""`sola detect` on features and on video files."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sola.cli import options
+from sola.cli.detect import FeatureOptions, VideoOptions
+from sola.core.device import Device
+from sola.core.errors import SolaError
+from sola.core.progress import progress_bar
+from sola.core.storage import Storage, StoredFile
+from sola.data.annotations import read_annotations
+from sola.data.class_scores import read_classifier
+from sola.data.detections import UNLABELED, write_detections
+from sola.data.segments import Segments
+from sola.detectors.trained import TrainedDetector
+from sola.pipeline.detect_job import DetectJob, Found, load_detector
+from sola.pipeline.executors import Threads
+from sola.pipeline.pipeline import predict, rebuild_chain
+from sola.pipeline.stored_features import match_features
+from sola.report.saving import write_plot
+from sola.report.timeline import timeline
+from sola.video.files import find_videos
+from sola.video.key_frames import key_frames
+
+log = logging.getLogger(__name__)
+
+KEY_FRAMES = 8
+"""Frames in a timeline."""
+KEY_FRAME_HEIGHT = 144
+"""Height of a frame in a timeline (pixels)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """The file of detections to write."""
+
+    out: Path
+    overwrite: bool
+    quiet: bool
+
+    @property
+    def workspace(self) -> Storage:
+        """Folder of the results so far, for a run that continues a stopped one."""
+        return Storage.of(self.out.parent) / f".{self.out.name}.partial"
+
+    def must_be_new(self, also: Path | None, kind: str) -> None:
+        """Raise SolaError if the file, or the other place to write, exists and may not be replaced."""
+        for path in filter(None, (self.out, also)):
+            if not self.overwrite and Storage.of(path.parent).has(path.name):
+                place = options.place_of(path)
+                raise SolaError(f"{place}: exists already; choose another {kind}, or pass --overwrite")
+
+    def write(self, found: Found, classes: tuple[str, ...], unreadable: Mapping[str, str], also: str = "") -> None:
+        """Write the detections, delete the workspace, and log what was found."""
+        write_segments(self.out, found.detections, classes)
+        self.workspace.delete()
+        options.report_skipped(unreadable, found.skipped)
+        count, place = sum(map(len, found.detections.values())), options.place_of(self.out)
+        log.info("%s: %d detections in %d videos%s", place, count, len(found.detections), also)
+
+
+def detect_in_features(
+    run: Path,
+    sources: tuple[Path, ...],
+    target: Target,
+    chosen: FeatureOptions,
+    reading: options.Reading,
+    timing: options.Timing,
+    execution: options.Execution,
+    device: Device,
+) -> None:
+    """Detect, here or on a cluster, and write detections and proposals."""
+    if chosen.test_subset is not None and chosen.annotations is None:
+        raise SolaError(f"--test-subset {chosen.test_subset}: needs --annotations, which list its videos")
+    if chosen.proposals is not None and chosen.proposals.absolute() == target.out.absolute():
+        raise SolaError(f"--proposals {chosen.proposals}: is --out too; name another file")
+    places = (run, *sources, target.out, chosen.proposals, chosen.annotations, chosen.classifier)
+    executor = execution.executor_for(*places)
+    target.must_be_new(chosen.proposals, "file")
+    detector = load_detector(run)
+    must_know_classes(run, detector, chosen.classifier)
+    features = reading.open_stored(sources, timing.given())
+    annotations, scores = None, None
+    if chosen.annotations is not None:
+        with Storage.of(chosen.annotations.parent).fetched(chosen.annotations.name) as folder:
+            everything = read_annotations(folder / chosen.annotations.name, chosen.label_key)
+        annotations = everything.subset(chosen.test_subset or "validation")
+    data = match_features(features, annotations, id_prefix=reading.id_prefix)
+    if chosen.classifier is not None:
+        ids = [video.id for video in data.videos]
+        with Storage.of(chosen.classifier.parent).fetched(chosen.classifier.name) as folder:
+            scores = read_classifier(folder / chosen.classifier.name, ids, detector.classes)
+    workspace, combine = target.workspace, chosen.combine
+    job = DetectJob(detector, data, workspace, scores=scores, combine=combine, device=device, executor=executor)
+    with progress_bar("detect", total=len(data.videos), quiet=target.quiet) as bar:
+        found = job.detect(skip_bad=reading.skip_bad, progress=lambda done, total, snippets: bar.update(done, total))
+    if chosen.proposals is not None:
+        unlabeled = {
+            video: dataclasses.replace(segments, label=np.zeros_like(segments.label))
+            for video, segments in found.proposals.items()
+        }
+        write_segments(chosen.proposals, unlabeled, (UNLABELED,))
+    target.write(found, detector.classes, data.features.unreadable)
+
+
+def must_know_classes(run: Path, detector: TrainedDetector, classifier: Path | None) -> None:
+    """Raise SolaError unless exactly one of detector and classifier gives the classes."""
+    if classifier is not None and detector.config.predicts_classes:
+        raise SolaError(f"--classifier {classifier}: the detector of {run} predicts classes itself")
+    if classifier is None and detector.classifier is None and not detector.config.predicts_classes:
+        raise SolaError(f"{run}: has no snippet classifier; name a file of class scores with --classifier")
+
+
+def write_segments(place: Path, segments: Mapping[str, Segments], classes: tuple[str, ...]) -> None:
+    """Write segments by video to a local path or an object store."""
+    with Storage.of(place.parent).writing(place.name) as path:
+        write_detections(path, segments, classes)
+
+
+def detect_in_videos(
+    run: Path,
+    sources: tuple[Path, ...],
+    target: Target,
+    chosen: VideoOptions,
+    decoding: options.Decoding,
+    device: Device,
+    *,
+    skip_bad: bool,
+) -> None:
+    """Extract, transform and detect; write the detections, and a timeline of each video."""
+    pictures = target.out.with_suffix("") if chosen.pictures else None
+    if pictures == target.out:
+        raise SolaError(f"--out {target.out}: needs a suffix, such as .json; its pictures go to the name without")
+    target.must_be_new(pictures, "place")
+    videos = find_videos(sources)
+    detector = TrainedDetector.load(run)
+    chain = rebuild_chain(detector, device, encoder=chosen.encoder, modules=chosen.modules)
+    classes = detector.classes or (UNLABELED,)
+    with progress_bar(quiet=target.quiet) as bar:
+        found = predict(
+            videos,
+            chain,
+            target.workspace,
+            batch=decoding.batch_size,
+            skip_bad=skip_bad,
+            device=device,
+            executor=Threads(decoding.jobs),
+            progress=lambda step, done, total, snippets: bar.update(done, total, line=step),
+        )
+        if pictures is not None:
+            draw(pictures, videos, found, classes)
+    target.write(found, classes, {}, "" if pictures is None else f", pictures in {pictures}")
+
+
+def draw(folder: Path, videos: Mapping[str, StoredFile], found: Found, classes: tuple[str, ...]) -> None:
+    """Draw the timeline of every video."""
+    for video, detections in found.detections.items():
+        duration = found.durations[video]
+        middles = [(number + 0.5) * duration / KEY_FRAMES for number in range(KEY_FRAMES)]
+        frames = key_frames(Path(videos[video].location), middles, KEY_FRAME_HEIGHT)
+        write_plot(folder / f"{video}.png", timeline(video, duration, frames, detections, classes), dpi=120)
