@@ -12,7 +12,7 @@ from support.places import SUPPORT
 
 HARNESS = SUPPORT / "fuzzing" / "fuzz_reader.py"
 LARGEST = 16384
-COUNT = 2000 if "SOLA_LONG" in os.environ else 250
+COUNT = 2000 if "SOLA_LONG" in os.environ else 500
 """Files for each reader; a tenth of it for detectors, which take long to build."""
 
 

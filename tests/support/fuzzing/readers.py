@@ -146,7 +146,9 @@ ACTIONFORMER = ActionFormerConfig(width=8, levels=2, length=4)
 DETECTOR_WEIGHTS = {one.model: weights_of(one.build(4, 2), "model/") for one in (BMN, ACTIONFORMER)}
 RUN = {"requested": {"features": ["f"], "annotations": "a.json", "label_key": "label"}, "module": {}, "sources": ["f"]}
 EPOCH = {"epoch": 1, "loss": 0.5, "windows_per_s": 3.0}
-ROW = {"name": "raw", "kind": "raw", "figures": {"map": {"mean": 0.5, "std": 0.1, "values": [0.4, 0.6]}}}
+SUMMARY = {"mean": 0.5, "std": 0.1, "values": [0.4, 0.6], "interval": [0.4, 0.6]}
+ROW = {"name": "raw", "kind": "raw", "summaries": {"map": SUMMARY}}
+COMPARISON = {"row": "raw", "against": "raw", "metric": "map", "difference": 0.5, "interval": [0.4, 0.6]}
 RESULT = {
     "experiment": "table1",
     "title": "t",
@@ -154,7 +156,7 @@ RESULT = {
     "data": {"features": ["f"], "annotations": "a.json"},
     "metrics": [{"key": "map", "title": "mAP"}],
     "rows": [ROW],
-    "comparisons": [{"row": "raw", "against": "raw", "metric": "map", "difference": 0.5, "significant": False}],
+    "comparisons": [COMPARISON | {"p": 0.1, "p_corrected": 0.2, "significant": False}],
 }
 COLORS = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6], "resample": 3, "rescale_factor": 0.5}
 PREPROCESSING = COLORS | {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
