@@ -17,7 +17,7 @@ from sola.data.source import DataSource
 from sola.studies.pool import Pool
 from sola.studies.workspace import Workspace
 
-WORLD = SyntheticWorld(training_videos=12, validation_videos=6, length=120.0, length_spread=0.0, channels=16)
+WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=100.0, length_spread=0.0, channels=16)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(data: Path, name: str, out: Path, *more: str) -> list[str]:
     where = [str(data / "features"), "--annotations", str(data / "annotations.json"), "--out", str(out)]
-    return ["reproduce", name, *where, "--quick", "--quiet", *more]
+    # two runs at once have a thread each; one run with two threads would wait more than it computes
+    jobs = () if "--jobs" in more else ("--jobs", "2")
+    return ["reproduce", name, *where, "--quick", "--quiet", *jobs, *more]
 
 
 LITTLE = ("--seeds", "1", "--no-controls")
