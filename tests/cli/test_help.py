@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 from support.calling import refused, sola
 
 from sola.cli import COMMANDS
@@ -17,7 +18,7 @@ LINES = [*([name] for name in COMMANDS), *SUBCOMMANDS]
 
 def shown(capsys: pytest.CaptureFixture[str], command: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
     """The help text of a command, in one line per option."""
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setattr(app, "console", Console(width=400))
     assert sola(*command, "--help") == 0
     return capsys.readouterr().out
 

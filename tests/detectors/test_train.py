@@ -284,7 +284,7 @@ def test_resume_on_other_annotations_is_refused(
     }
     with pytest.raises(SolaError, match=r"was started with features \w*fingerprint"):
         trained(
-            Dataset.open(features, Annotations(videos, annotations.classes)), TINY, tmp_path / "run",
+            Dataset.open(features, replace(annotations, videos=videos)), TINY, tmp_path / "run",
             validation="validation", resume=True, quiet=True,
         )  # fmt: skip
 
