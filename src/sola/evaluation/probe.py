@@ -111,7 +111,7 @@ def probe(
         "test_videos": len(test.videos),
         "test_snippets": sum(test.lengths),
         "classes": len(data.classes),
-        "normalization": "each snippet to unit L2 norm",
+        "normalisation": "each snippet to unit L2 norm",  # a key of the JSON, which stays
         "p_values": {
             "metric": "roc_auc",
             "test": "paired bootstrap over the test videos, two-sided",
