@@ -1,7 +1,6 @@
 """Training a detector on features and annotations."""
 
 import dataclasses
-import hashlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from sola.detectors.clips import Clips, cut
 from sola.detectors.snippet_classifier import SnippetClassifier, fit_snippet_classifier
 from sola.detectors.task import DetectionTask
 from sola.detectors.trained import WEIGHTS, TrainedDetector
-from sola.training.session import Options, Place, Prepared, fingerprint, run_training
+from sola.training.session import Options, Place, Prepared, fingerprint, ids_digest, run_training
 
 MEMORY_SHARE = 0.4
 """Share of the free memory that clips take before they are mapped from a file."""
@@ -106,8 +105,8 @@ def train_detector(
             "features": [str(stream.source.absolute()) for stream in data.features.streams],
             "annotations": None if data.annotations.source is None else str(data.annotations.source.absolute()),
             "label_key": data.annotations.label_key,
-            "videos": _digest(data),
-            "validation": None if validation is None else _digest(validation),
+            "videos": ids_digest(video.id for video in data.videos),
+            "validation": None if validation is None else ids_digest(video.id for video in validation.videos),
             **dataclasses.asdict(config),
         },
         prepare,
@@ -118,11 +117,6 @@ def train_detector(
         options=Options(resume, overwrite, tensorboard, quiet),
     )
     return TrainedDetector.load(out)
-
-
-def _digest(data: Dataset) -> str:
-    """Return a digest of the ids of the videos."""
-    return hashlib.sha256("\n".join(video.id for video in data.videos).encode()).hexdigest()[:12]
 
 
 def _fingerprint(clips: Clips) -> str:

@@ -1,7 +1,6 @@
 """Training a SoLa module on features, without labels."""
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from sola.softlanding.config import TrainingConfig
 from sola.softlanding.recipes import Recipe, recipe_named
 from sola.softlanding.task import Matcher, SimilarityMatching
 from sola.softlanding.trained import WEIGHTS, TrainedModule
-from sola.training.session import Options, Place, Prepared, fingerprint, run_training
+from sola.training.session import Options, Place, Prepared, fingerprint, ids_digest, run_training
 
 MEMORY_SHARE = 0.6
 """Largest share of the free memory for features in memory."""
@@ -90,7 +89,7 @@ def train(
         out,
         {
             "features": [str(stream.source.absolute()) for stream in features.streams],
-            "videos": hashlib.sha256("\n".join(features.videos).encode()).hexdigest()[:12],
+            "videos": ids_digest(features.videos),
             **chosen.settings,
         },
         prepare,

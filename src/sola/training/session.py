@@ -130,6 +130,11 @@ def fingerprint(header: object, arrays: Iterable[np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def ids_digest(ids: Iterable[str]) -> str:
+    """Return a short digest of the ids of videos, in their order."""
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:12]
+
+
 def _changes(run: Run, environment: Mapping[str, Any]) -> list[str]:
     """Describe the differences from the machine on which a resumed run was started."""
     if not (run.checkpoint.is_file() and run.is_run()):
