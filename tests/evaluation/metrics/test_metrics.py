@@ -60,7 +60,8 @@ def filtered(truth: list[Row]) -> list[Row]:
 
 
 def by_score(predictions: list[Row]) -> list[Row]:
-    return sorted(predictions, key=lambda one: -one[3])  # Python's sort is stable
+    """Best first, and equal scores as ActivityNet's evaluator has them, which reverses NumPy's sort."""
+    return [predictions[i] for i in np.argsort([one[3] for one in predictions])[::-1]]
 
 
 def true_positives(truth: list[Row], predictions: list[Row], threshold: float, protocol: str) -> list[bool]:
@@ -68,18 +69,12 @@ def true_positives(truth: list[Row], predictions: list[Row], threshold: float, p
     used: set[int] = set()
     hits = []
     for prediction in by_score(predictions):
-        best, best_tiou = None, -1.0
-        for index, instance in enumerate(truth):
-            if index in used or instance[4] != prediction[4]:
-                continue
-            tiou = tiou_of(prediction, instance)
-            if math.isnan(tiou):
-                tiou = math.inf if protocol == "official" else 0.0
-            if tiou >= threshold and tiou > best_tiou:
-                best, best_tiou = index, tiou
-        if best is not None:
-            used.add(best)
-        hits.append(best is not None)
+        own = [index for index, instance in enumerate(truth) if instance[4] == prediction[4]]
+        tiou = np.array([tiou_of(prediction, truth[index]) for index in own])
+        tiou[np.isnan(tiou)] = math.inf if protocol == "official" else 0.0
+        free = [own[i] for i in np.argsort(tiou)[::-1] if tiou[i] >= threshold and own[i] not in used]
+        used.update(free[:1])
+        hits.append(bool(free))
     return hits
 
 
@@ -276,11 +271,28 @@ def test_predictions_in_videos_without_ground_truth_are_false_positives():
     assert average_precision(truth, found, [0.5], "filtered").mean == 0.5
 
 
-def test_equal_scores_keep_their_order():
+def test_of_equal_scores_the_later_comes_first():
     truth = table([(0, 5, 0, 1, 0)])
-    right, wrong = (0, 5, 0, 0.5, 0), (8, 9, 0, 0.5, 0)
-    assert average_precision(truth, table([right, wrong]), [0.5]).mean == 1.0
-    assert average_precision(truth, table([wrong, right]), [0.5]).mean == 0.5
+    right, wrong = (0, 5, 0, 1, 0), (8, 9, 0, 1, 0)
+    for metric, of_both in ((average_precision, 1 / 2), (top_recall, 0.0)):
+
+        def first(rows, metric=metric):
+            result = metric(truth, table(rows), [0.5])
+            return result.mean if metric is average_precision else result.recall[0, 0]
+
+        assert first([wrong, right]) == 1.0
+        assert first([right, wrong]) == of_both
+        assert first([wrong, wrong, right]) == 1.0
+    # at half of the curve one of the two proposals is retrieved
+    assert average_recall(truth, table([wrong, right]), [0.5], maximum=2).at(50) == 1.0
+    assert average_recall(truth, table([right, wrong]), [0.5], maximum=2).at(50) == 0.0
+
+
+def test_of_equal_overlaps_the_later_instance_comes_first():
+    truth = table([(0, 4, 0, 1, 0), (4, 8, 0, 1, 0)])
+    both = (0, 8, 0, 0.9, 0)  # overlaps each by half
+    assert average_precision(truth, table([both, (0, 4, 0, 0.8, 0)]), [0.5]).mean == 1.0
+    assert average_precision(truth, table([both, (4, 8, 0, 0.8, 0)]), [0.5]).mean == 0.5
 
 
 def test_a_class_without_predictions_counts_as_nothing_and_an_unknown_label_changes_nothing():

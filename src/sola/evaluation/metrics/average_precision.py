@@ -55,11 +55,10 @@ def average_precision(
 ) -> AveragePrecision:
     """Return the interpolated average precision (VOC 2011) of detections in seconds, as ActivityNet's evaluator does.
 
-    Predictions are matched in the order of scores; equal scores keep their order in the table. A class counts if it
-    has instances; its predictions in other videos are false positives; its average precision is 0 without predictions.
-    A label below 0 is no class. `official` keeps two quirks of ActivityNet's evaluator: duplicates and instances
-    without length count, and two segments without length always match. `filtered` drops such instances, and takes 0/0
-    for 0.
+    Predictions are matched in the order of scores, equal ones as `ranking` orders them. A class counts if it has
+    instances; its predictions in other videos are false positives; its average precision is 0 without predictions. A
+    label below 0 is no class. `official` keeps two quirks of ActivityNet's evaluator: duplicates and instances without
+    length count, and two segments without length always match. `filtered` drops such instances, and takes 0/0 for 0.
 
     >>> zero = np.zeros(2, int)
     >>> truth = SegmentTable(np.array([0.0, 20.0]), np.array([10.0, 30.0]), zero, np.ones(2), zero)

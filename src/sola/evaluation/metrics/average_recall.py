@@ -54,7 +54,7 @@ def average_recall(
     """Return recall against the average number of proposals per video, as ActivityNet's evaluator does.
 
     With V annotated videos and N proposals in all, the ⌊n·maximum·V/N⌋ best of a video's n proposals are retrieved
-    (ties keep their order), and the curve goes from a hundredth to all of `maximum` per video. Labels are ignored, and
+    (ties as `ranking` orders them), and the curve goes from a hundredth to all of `maximum` per video. Labels are ignored, and
     so are videos without instances, except that their proposals count in N. 0/0, the tIoU of two segments without
     length, is no match.
 

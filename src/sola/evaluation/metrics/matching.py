@@ -30,8 +30,8 @@ def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float],
     """Match each prediction, in the order of scores, to the instance of its video and class that it overlaps most.
 
     An instance is taken once; a prediction whose best instance is taken gets the next best that reaches the threshold.
-    Equal scores keep the order of the table, equal overlaps the order of the instances. Raises SolaError when there is
-    no instance, or a threshold outside (0, 1].
+    Equal scores and equal overlaps are in the order of `ranking`. Raises SolaError when there is no instance, or a
+    threshold outside (0, 1].
     """
     tiou = checked(tiou)
     truth = to_be_found(truth, protocol)
@@ -40,6 +40,7 @@ def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float],
     empty_union = np.inf if protocol == "official" else 0.0
     near = overlaps(truth, predictions, by_class=True, at_least=min(tiou), empty_union=empty_union)
     pairs = _as_they_choose(near, order)
+    _order_equal_overlaps(pairs, near, truth, predictions, empty_union)
     prediction, instance, overlap = near.prediction[pairs], near.truth[pairs], near.tiou[pairs]
     matched = [_greedy(prediction, instance, overlap >= threshold, len(truth)) for threshold in tiou]
     return Matching(
@@ -62,8 +63,27 @@ def _as_they_choose(near: Overlaps, order: Int[np.ndarray, " n"]) -> Int[np.ndar
     turn = np.repeat(np.arange(len(order)), count)
     choice = np.flatnonzero(np.repeat(count > 1, count))
     chosen = pairs[choice]
-    pairs[choice] = chosen[np.lexsort((near.truth[chosen], -near.tiou[chosen], turn[choice]))]
+    pairs[choice] = chosen[np.lexsort((-near.tiou[chosen], turn[choice]))]
     return pairs
+
+
+def _order_equal_overlaps(
+    pairs: Int[np.ndarray, " pairs"], near: Overlaps, truth: SegmentTable, predictions: SegmentTable, empty_union: float
+) -> None:
+    """Put the pairs of predictions that overlap several instances equally in the order of ActivityNet's evaluator.
+
+    It reverses NumPy's default sort of the overlaps with all instances, also with those below the threshold.
+    """
+    who, overlap = near.prediction[pairs], near.tiou[pairs]
+    tied = np.unique(who[1:][(who[1:] == who[:-1]) & (overlap[1:] == overlap[:-1])])
+    if not len(tied):
+        return
+    every = overlaps(truth, predictions.take(tied), by_class=True, at_least=0.0, empty_union=empty_union)
+    for index, prediction in enumerate(tied.tolist()):
+        own = every.prediction == index
+        preferred = every.truth[own][np.argsort(every.tiou[own])[::-1]].tolist()
+        place = np.flatnonzero(who == prediction)
+        pairs[place] = sorted(pairs[place].tolist(), key=lambda pair: preferred.index(int(near.truth[pair])))
 
 
 def _greedy(

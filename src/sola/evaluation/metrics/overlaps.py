@@ -1,6 +1,7 @@
 """Overlaps of predictions with instances, and rankings of predictions."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -33,12 +34,22 @@ def groups(table: SegmentTable, other: SegmentTable, by_class: bool) -> tuple[np
 
 
 def ranking(score: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """Return predictions group by group, the highest score of each first; equal scores keep their order."""
-    order = np.argsort(-score, kind="stable")
+    """Return predictions group by group, the highest score of each first.
+
+    Equal scores are in the order of ActivityNet's evaluator, which reverses NumPy's default sort: the later one first
+    if all are equal. NumPy's sort is not stable, so other ties can fall differently on another kind of processor.
+
+    >>> ranking(np.array([0.5, 0.9, 0.5]), np.array([0, 0, 0]))
+    array([1, 2, 0])
+    """
     # a stable sort of 16-bit integers is a radix sort, many times faster than one of 64 bits
     narrow = group.max(initial=0) <= np.iinfo(np.int16).max and group.min(initial=0) >= np.iinfo(np.int16).min
-    ordered: np.ndarray = order[np.argsort(group[order].astype(np.int16) if narrow else group[order], kind="stable")]
-    return ordered
+    order = np.argsort(group.astype(np.int16) if narrow else group, kind="stable")
+    ordered, values = group[order], score[order]
+    bounds = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1], [True]))).tolist()
+    for begin, end in pairwise(bounds):
+        order[begin:end] = order[begin:end][np.argsort(values[begin:end])[::-1]]
+    return order
 
 
 def places(

@@ -30,7 +30,7 @@ def top_recall(
     """Return Recall@kx (Ego4D's, as ActionFormer prints it).
 
     An instance is found at k if any of the k·n best-scored predictions of its video and class reaches the threshold,
-    n being its class's instances in that video; one prediction may find several. Equal scores keep their order.
+    n being its class's instances in that video; one prediction may find several. Equal scores are ordered by `ranking`.
 
     >>> truth = SegmentTable(np.array([0.0]), np.array([10.0]), np.array([0]), np.ones(1), np.array([0]))
     >>> found = SegmentTable(np.array([40.0, 0.0]), np.array([50.0, 9.0]), np.zeros(2, int), np.array([0.9, 0.8]),
