@@ -61,9 +61,23 @@ def test_thumos_lines_are_read_with_or_without_a_header(tmp_path, name, text):
     assert read.table.score.tolist() == [0.5, 0.25, 1]
 
 
-def test_thumos_numbers_of_classes_are_named(tmp_path):
-    (tmp_path / "p.txt").write_text("v 0 1 7 1\nv 0 1 97 1\nv 0 1 1000 1\n")
-    assert read_detections(tmp_path / "p.txt").classes == ("BaseballPitch", "VolleyballSpiking", "1000")
+@pytest.mark.parametrize("name", ["p.txt", "p.json"])
+def test_numbers_are_thumos14s_only_where_the_annotations_have_its_names(tmp_path, name):
+    if name == "p.txt":
+        (tmp_path / name).write_text("v 0 1 7 1\nv 0 1 97 1\nv 0 1 1000 1\n")
+    else:
+        rows = [{"segment": [0, 1], "label": label, "score": 1} for label in (7, 97, 1000)]
+        (tmp_path / name).write_text(json.dumps({"results": {"v": rows}}))
+    read = read_detections(tmp_path / name)
+    assert read.classes == ("7", "97", "1000")
+    assert read.labeled_as(["BaseballPitch", "VolleyballSpiking"]).classes == (
+        *("BaseballPitch", "VolleyballSpiking"),
+        "1000",
+    )
+    assert read.labeled_as(["BaseballPitch"]).classes == ("BaseballPitch", "97", "1000")
+    assert read.labeled_as(["7", "97", "1000"]).classes == read.classes
+    assert read.labeled_as(["7", "BaseballPitch"]).classes == read.classes
+    assert read.labeled_as(["jump"]).classes == read.classes
 
 
 def test_the_format_can_be_said(tmp_path):

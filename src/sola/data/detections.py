@@ -1,7 +1,7 @@
 """Detections and proposals as files: ActivityNet's JSON, and THUMOS14's text or CSV."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -11,7 +11,7 @@ import numpy as np
 from sola.core.errors import SolaError
 from sola.core.files import replacing
 from sola.data.segments import Segments, SegmentTable
-from sola.data.thumos14 import NUMBERS
+from sola.data.thumos14 import named
 
 Format = Literal["auto", "activitynet", "thumos"]
 """ActivityNet's JSON or THUMOS14's lines; "auto" takes .txt, .csv and .tsv files for lines."""
@@ -32,6 +32,10 @@ class Detections:
     def of(cls, segments: Mapping[str, Segments], classes: Sequence[str]) -> "Detections":
         """Return the segments (seconds) of each video, by id, as one table."""
         return cls(tuple(segments), tuple(classes), SegmentTable.joined(list(segments.values())))
+
+    def labeled_as(self, classes: Sequence[str]) -> "Detections":
+        """Return detections with the names of THUMOS14's numbered classes, if annotations have these as `classes`."""
+        return replace(self, classes=named(self.classes, classes))
 
     def by_video(self) -> dict[str, Segments]:
         """Return the segments (seconds) of each video, by id."""
@@ -179,5 +183,5 @@ def _read_lines(path: Path) -> Iterator[tuple[str, Columns]]:
         column = videos.setdefault(video, ([], [], [], []))
         for values_so_far, value in zip(column[:3], values, strict=True):
             values_so_far.append(value)
-        column[3].append(NUMBERS.get(int(label), label) if label.isdecimal() else label)
+        column[3].append(label)
     yield from videos.items()

@@ -1,6 +1,6 @@
 """How THUMOS14's own files name its classes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 NUMBERS: Mapping[int, str] = {
     7: "BaseballPitch",
@@ -25,3 +25,15 @@ NUMBERS: Mapping[int, str] = {
     97: "VolleyballSpiking",
 }
 """THUMOS14's twenty classes of actions by their number, from 1, among the 101 of UCF-101 (its detclasslist.txt)."""
+
+
+def named(labels: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the labels with names for THUMOS14's numbers, where `classes` has these names and no class is a number.
+
+    >>> named(["7", "12"], ["BaseballPitch", "Billiards"]), named(["7"], ["7", "Billiards"]), named(["7"], ["jump"])
+    (('BaseballPitch', 'Billiards'), ('7',), ('7',))
+    """
+    if any(name.isdecimal() for name in classes):
+        return tuple(labels)
+    names = {str(number): name for number, name in NUMBERS.items() if name in classes}
+    return tuple(names.get(label, label) for label in labels)

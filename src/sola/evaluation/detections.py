@@ -186,6 +186,7 @@ def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_
         raise SolaError(f"the {len(annotations.videos)} annotated videos have no instance: nothing to evaluate")
     if len(detections.table) == 0:
         return Joined(truth, SegmentTable.empty(), annotations.classes, ("there is no prediction",))
+    detections = detections.labeled_as(annotations.classes)
     warnings = []
     ids = match_videos(detections.videos, annotations.videos, id_prefix, "predictions")
     position = {video: index for index, video in enumerate(annotations.videos)}

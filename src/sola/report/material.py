@@ -135,6 +135,9 @@ def gather(
             material.add_detections(name, study.result.experiment, path)
     for run in runs:
         material.add_run(run, open_features)
+    if material.annotations is not None:
+        classes = material.annotations.classes
+        material.detections = {name: found.labeled_as(classes) for name, found in material.detections.items()}
     return material
 
 

@@ -17,7 +17,13 @@ from sola.evaluation.metrics.average_recall import average_recall
 from sola.evaluation.metrics.protocol import thresholds
 
 TIOU = thresholds(0.5, 0.95, 0.05)
-TRANSLATION = {"print '": "pass  # '", "import urllib2": "", "xrange": "range", "np.int)": "int)", "np.float)": "float)"}
+TRANSLATION = {
+    "print '": "pass  # '",
+    "import urllib2": "",
+    "xrange": "range",
+    "np.int)": "int)",
+    "np.float)": "float)",
+}
 
 
 @pytest.fixture
