@@ -54,9 +54,9 @@ def average_recall(
     """Return recall against the average number of proposals per video, as ActivityNet's evaluator does.
 
     With V annotated videos and N proposals in all, the ⌊n·maximum·V/N⌋ best of a video's n proposals are retrieved
-    (ties as `ranking` orders them), and the curve goes from a hundredth to all of `maximum` per video. Labels are ignored, and
-    so are videos without instances, except that their proposals count in N. 0/0, the tIoU of two segments without
-    length, is no match.
+    (ties as `ranking` orders them), and the curve goes from a hundredth to all of `maximum` per video. Labels are
+    ignored, and so are videos without instances, except that their proposals count in N. 0/0, the tIoU of two segments
+    without length, is no match.
 
     >>> truth = SegmentTable(np.array([0.0, 20.0]), np.array([10.0, 30.0]), np.zeros(2, int), np.ones(2), np.arange(2))
     >>> found = SegmentTable(np.array([0.0, 50.0, 20.0]), np.array([10.0, 60.0, 27.0]), np.zeros(3, int),
