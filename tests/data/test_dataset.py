@@ -39,7 +39,7 @@ def small(tmp_path: Path) -> Dataset:
     """Training videos a and b, validation video c; d lacks features, e annotations."""
     features = write_features(tmp_path / "features", {"a": 10, "b": 12, "c": 14, "e": 9})
     subsets = {"a": "training", "b": "training", "c": "validation", "d": "testing"}
-    return Dataset.open(features, annotate(subsets, duration=7.0))
+    return Dataset.open(features, annotate(subsets, duration=6.0))
 
 
 def ids(data: Dataset) -> list[str]:
@@ -55,14 +55,21 @@ def test_videos_have_features_and_an_annotation(tmp_path: Path) -> None:
     assert len(data) == 3
     assert data.classes == ("jump", "run")
     a = data.videos[0]
-    assert (a.feature_id, a.length, a.duration, a.subset) == ("a", 10, 7.0, "training")
+    assert (a.feature_id, a.length, a.duration, a.subset) == ("a", 10, 6.0, "training")
     assert a.segments.label.tolist() == [1]
     assert a.grid == a.timing == SnippetGrid(2.0)
     assert {str(finding) for finding in data.findings} == {
-        "1 annotated videos without features, such as d",
-        "1 videos with features but without annotation, such as e",
+        "1 annotated video without features, such as 'd'",
+        "1 video with features but without annotation, such as 'e'",
     }
-    assert str(data) == "3 videos have features and annotations, 1 only features, 1 only annotations"
+    assert str(data) == "\n".join(
+        [
+            "testing and training and validation: 3 of 4 annotated videos with 3 of 4 instances",
+            "1 video with features but without annotation, such as 'e'",
+            "1 annotated video without features, such as 'd'",
+        ]
+    )
+    assert str(data.subset("training")).startswith("training: 2 annotated videos with 2 instances\n")
 
 
 def test_without_annotations_every_video_counts(tmp_path: Path) -> None:
@@ -72,7 +79,7 @@ def test_without_annotations_every_video_counts(tmp_path: Path) -> None:
     assert data.findings == ()
     assert all(video.subset is None and video.duration is None and not len(video.segments) for video in data.videos)
     assert data.videos[1].grid == SnippetGrid(2.0)
-    assert str(data) == "2 videos have features"
+    assert str(data) == "2 videos with features"
     with pytest.raises(SolaError, match=r"subset 'training': unknown without annotations"):
         data.subset("training")
 
@@ -91,7 +98,10 @@ def test_ids_may_differ_by_a_prefix(tmp_path: Path, ours: str, theirs: str, pref
     data = Dataset.open(features, annotations, id_prefix=prefix)
     assert ids(data) == [theirs.format(name) for name in "abc"]
     assert [video.feature_id for video in data.videos] == [ours.format(name) for name in "abc"]
-    assert f"(prefix '{prefix or 'v_'}')" in str(data)
+    (finding,) = data.findings
+    assert (finding.kind, finding.count) == ("ids", 3)
+    assert repr(ours.format("a")) in str(finding)
+    assert repr(theirs.format("a")) in str(finding)
     assert data.read(data.videos[2]).shape == (5, 3)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from jaxtyping import Float
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.features import FeatureSet, none_left
-from sola.data.ids import match_videos
-from sola.data.manifest import Manifest
+from sola.data.findings import Finding
+from sola.data.ids import VideoMatch, match_videos
+from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.data.segments import Segments
+from sola.data.summary import Summary, summarize
 from sola.data.timing import SnippetGrid, resolve_grid
 
 Sources = FeatureSet | str | Path | Sequence[str | Path]
@@ -49,28 +52,6 @@ class Video:
         return self.timing
 
 
-KINDS: Mapping[str, str] = {
-    "no_features": "annotated videos without features",
-    "no_annotation": "videos with features but without annotation",
-    "unreadable": "unreadable feature files",
-}
-"""Descriptions of the kinds of findings."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A problem in the data."""
-
-    kind: str
-    """A key of `KINDS`."""
-    count: int
-    example: str
-    """An id, or an error message."""
-
-    def __str__(self) -> str:
-        return f"{self.count} {KINDS[self.kind]}, such as {self.example}"
-
-
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Features and annotations of the same videos."""
@@ -81,8 +62,8 @@ class Dataset:
     """Annotations, also of videos without features."""
     videos: tuple[Video, ...]
     """Videos that have features and, if there are annotations, an annotation; sorted by `feature_id`."""
-    findings: tuple[Finding, ...] = ()
-    """Problems in the whole data set."""
+    notes: tuple[Finding, ...] = ()
+    """Findings about files and ids; a part of a data set has those of the whole."""
 
     @classmethod
     def open(
@@ -107,7 +88,8 @@ class Dataset:
             channels_first: whether files hold [channels, time]; ignored for opened features.
             label_key: field of the class in a file of annotations.
 
-        Raises SolaError for bad features or annotations, or if no video has both.
+        Raises SolaError for bad features or annotations, if no video has both, or if most videos contradict the timing
+        in the same way.
         """
         if not isinstance(features, FeatureSet):
             features = FeatureSet.open(features, channels_first=channels_first, skip_bad=skip_bad)
@@ -115,20 +97,34 @@ class Dataset:
             annotations = read_annotations(Path(annotations), label_key)
         features = features.with_timing(timing or {})
         records: dict[str, VideoAnnotation | None] = dict.fromkeys(features.videos)
-        unmatched: list[tuple[str, Sequence[str]]] = []
+        notes: list[Finding] = []
         if annotations is not None:
             match = match_videos(features.videos, annotations.videos, id_prefix)
             records = {ours: annotations.videos[theirs] for ours, theirs in match.videos.items()}
-            unmatched = [("no_features", match.unmatched_annotated), ("no_annotation", match.unmatched)]
+            notes += _id_notes(match)
         bad: dict[str, str] = {}
         headers = features.only(records).headers(bad)
         if not headers:
             raise none_left(bad, len(records))
         features = features.without(bad)
         videos = tuple(_video(id_, header.shape[0], features.manifest, records[id_]) for id_, header in headers.items())
-        unmatched.append(("unreadable", tuple(features.unreadable.values())))
-        findings = tuple(Finding(kind, len(found), found[0]) for kind, found in unmatched if found)
-        return cls(features, annotations, videos, findings)
+        if features.unreadable:
+            notes.append(Finding("unreadable", len(features.unreadable), next(iter(features.unreadable.values()))))
+        data = cls(features, annotations, videos, tuple(notes))
+        _ = data.summary  # raises for timing that cannot be right
+        return data
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What does not fit; see `sola.data.findings.KINDS`."""
+        return self.summary.findings
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Videos and instances that are used, and what does not fit."""
+        if self.annotations is None:
+            return Summary("", len(self), len(self), 0, 0, self.notes)
+        return summarize(self.videos, self.annotations, self.notes, _timing_origin(self.features))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -207,13 +203,7 @@ class Dataset:
         return len(self.videos)
 
     def __str__(self) -> str:
-        counts = {finding.kind: finding.count for finding in self.findings}
-        if self.annotations is None:
-            return f"{len(self)} videos have features"
-        return (
-            f"{len(self)} videos have features and annotations{_prefix(self.videos)}, "
-            f"{counts.get('no_annotation', 0)} only features, {counts.get('no_features', 0)} only annotations"
-        )
+        return "\n".join(self.summary.lines)
 
     def _part(self, videos: tuple[Video, ...], annotations: Annotations | None) -> "Dataset":
         features = self.features.only(video.feature_id for video in videos)
@@ -242,10 +232,22 @@ def _their_ids(videos: Sequence[Video], others: Collection[str], name: str) -> d
     return {id_: theirs for theirs, id_ in match.videos.items()}
 
 
-def _prefix(videos: Sequence[Video]) -> str:
-    """Describe the prefix of the ids on one side."""
-    for video in videos:
-        shorter, longer = sorted((video.id, video.feature_id), key=len)
-        if longer != shorter:
-            return f" (prefix {longer.removesuffix(shorter)!r})"
-    return ""
+def _id_notes(match: VideoMatch) -> list[Finding]:
+    """Return the findings about ids: matched by another id, and without a match."""
+    changed = [(ours, theirs) for ours, theirs in match.videos.items() if ours != theirs]
+    notes = []
+    if changed:
+        ours, theirs = changed[0]
+        notes.append(Finding("ids", len(changed), f"features {ours!r} for annotations {theirs!r}"))
+    if match.unmatched:
+        notes.append(Finding("no_annotation", len(match.unmatched), repr(match.unmatched[0])))
+    return notes
+
+
+def _timing_origin(features: FeatureSet) -> str:
+    """Say where to correct fps and stride: in the manifest that states them, or on the command line."""
+    for stream in features.streams:
+        if stream.manifest.timing():
+            folder = stream.source.parent if stream.source.is_file() else stream.source
+            return f"correct {folder / MANIFEST_NAME}"
+    return "correct --fps and --stride"

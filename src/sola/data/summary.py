@@ -1,0 +1,110 @@
+"""The summary that every command prints and records: what is used of a data set, and what does not fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from sola.data.annotations import Annotations
+from sola.data.findings import TOLERANCE, Finding, Instances, instance_findings
+from sola.data.time_checks import Ends, check_durations, check_instances, check_last_instances
+
+if TYPE_CHECKING:
+    from sola.data.dataset import Video
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Videos and instances of a data set that are used, out of those annotated, and what does not fit."""
+
+    name: str
+    """Subsets of the videos; empty without annotations."""
+    videos: int
+    """Videos with features and, if there are annotations, an annotation."""
+    annotated_videos: int
+    instances: int
+    """Instances of some length that lie, at least in part, where the features are."""
+    annotated_instances: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """The summary as lines of text: the counts, then a line for each finding."""
+        return [self.counts, *map(str, self.findings)]
+
+    @property
+    def counts(self) -> str:
+        """The counts as one line of text."""
+        if not self.name:
+            return f"{_counted(self.videos, 'video')} with features"
+        videos = _of(self.videos, self.annotated_videos, "annotated video")
+        instances = _of(self.instances, self.annotated_instances, "instance")
+        return f"{self.name}: {videos} with {instances}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts and the findings as plain values."""
+        values = {name: value for name, value in vars(self).items() if name not in ("name", "findings")}
+        return {**values, "findings": [finding.to_json() for finding in self.findings]}
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
+
+
+def _of(used: int, annotated: int, noun: str) -> str:
+    return _counted(annotated, noun) if used == annotated else f"{used:,} of {_counted(annotated, noun)}"
+
+
+def summarize(videos: Sequence["Video"], annotations: Annotations, notes: Sequence[Finding], origin: str) -> Summary:
+    """Return what is used of annotated videos, and what does not fit.
+
+    Args:
+        videos: videos with features.
+        annotations: the annotations of these and of videos without features.
+        notes: findings about files and ids.
+        origin: where fps and stride are corrected.
+
+    Raises SolaError if most videos contradict the timing in the same way.
+    """
+    ids = [video.id for video in videos]
+    records = [annotations.videos[id_] for id_ in ids]
+    found = list(notes)
+    missing = sorted(annotations.videos.keys() - set(ids))
+    if missing:
+        found.append(Finding("no_features", len(missing), repr(missing[0])))
+    without = [record.video for record in records if not len(record.segments)]
+    if without:
+        found.append(Finding("no_instance", len(without), repr(without[0])))
+
+    durations, fps = [record.duration for record in records], [record.fps for record in records]
+    ends = Ends.of(videos, durations, [record.features_duration for record in records], fps)
+    instances = Instances.of(annotations, ids)
+    duration = np.where(np.isfinite(ends.duration), ends.duration, np.inf)
+    begin, end = _extents(videos)
+    slack = np.where(np.isfinite(duration), np.fmax(TOLERANCE * duration, ends.frames / ends.fps), 0.0)
+    odd, usable, outside = instance_findings(instances, ids, duration, begin, end, slack)
+    check_instances(ends, instances, outside)
+    found += check_durations(ends, origin)
+    found += check_last_instances(ends, instances)
+    found += odd
+
+    subsets = " and ".join(sorted({record.subset for record in annotations.videos.values()}))
+    total = sum(len(record.segments) for record in annotations.videos.values())
+    return Summary(subsets, len(videos), len(annotations.videos), int(usable.sum()), total, tuple(found))
+
+
+def _extents(videos: Sequence["Video"]) -> tuple[Float[np.ndarray, " videos"], Float[np.ndarray, " videos"]]:
+    """Return where the snippets of each video begin and end, in seconds: infinite where nothing tells.
+
+    A snippet reaches halfway to the next, or to the end of its window where that is further.
+    """
+    begins, ends = np.full(len(videos), -np.inf), np.full(len(videos), np.inf)
+    for index, video in enumerate(videos):
+        if video.timing is not None:
+            half = video.timing.window / 2 / video.timing.fps
+            first, last = video.timing.seconds(0.0), video.timing.seconds(video.length - 1.0)
+            begins[index] = min(video.timing.edge(0), first - half)
+            ends[index] = max(video.timing.edge(video.length), last + half)
+    return begins, ends
