@@ -617,8 +617,8 @@ def test_proposals_of_overlapping_windows_are_those_of_each_merged_in_seconds(
     record, array = annotations.videos[video], features.read(video)
     assert record.duration is not None
     if timed_by == "manifest":
-        manifest = Manifest(fps=10, stride=3, window=8, offset=2)
-        seconds = [(2 + 3 * (i - 0.5) + 4) / 10 for i in range(2 * len(array))]  # where each snippet's stretch begins
+        manifest = Manifest(fps=12, stride=3, window=8, offset=2)
+        seconds = [(2 + 3 * (i - 0.5) + 4) / 12 for i in range(2 * len(array))]  # where each snippet's stretch begins
     else:
         manifest = Manifest()
         seconds = [i * record.duration / len(array) for i in range(2 * len(array))]

@@ -15,7 +15,9 @@ from sola.core.progress import progress_bar
 from sola.core.storage import Storage, StoredFile
 from sola.data.annotations import read_annotations
 from sola.data.class_scores import read_classifier
+from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
+from sola.data.findings import unknown_classes
 from sola.data.segments import Segments
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import DetectJob, Found, load_detector
@@ -97,6 +99,8 @@ def detect_in_features(
             scores = read_classifier(folder / chosen.classifier.name, ids, detector.classes)
     workspace, combine = target.workspace, chosen.combine
     job = DetectJob(detector, data, workspace, scores=scores, combine=combine, device=device, executor=executor)
+    if isinstance(data, Dataset):
+        options.report_data(data.summary.plus(*unknown_classes(data, detector.classes)))
     with progress_bar("detect", total=len(data.videos), quiet=target.quiet) as bar:
         found = job.detect(skip_bad=reading.skip_bad, progress=lambda done, total, snippets: bar.update(done, total))
     if chosen.proposals is not None:

@@ -66,10 +66,12 @@ def opentad(
         out: Folder to write; the configurations contain its path.
     """
     from sola.core.progress import progress_bar
+    from sola.data.summary import split_summaries
     from sola.export import export_dataset
 
     show_log(quiet)
     data = reading.dataset(features, annotations, label_key, timing.given())
+    options.report_data(*split_summaries(data, train_subset, test_subset))
     skipped: dict[str, str] = {}
     with progress_bar("export", quiet=quiet) as bar:
         written = export_dataset(
@@ -82,7 +84,6 @@ def opentad(
             progress=bar.update,
         )
     options.report_skipped(data.features.unreadable, skipped)
-    log.info("%s", data)
     if written.left_out:
         log.info(
             "%d training videos left out, such as %s: no instance in them", len(written.left_out), written.left_out[0]

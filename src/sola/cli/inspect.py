@@ -54,6 +54,7 @@ def inspect(
         seed: Random seed of the windows.
         out: Folder to write.
     """
+    from sola.data.summary import summaries_json
     from sola.evaluation.controls import center
     from sola.evaluation.similarity import compare, cosine_map
     from sola.pipeline.transform_job import load_module
@@ -71,6 +72,7 @@ def inspect(
     if unknown:
         raise SolaError(f"--videos {unknown[0]}: no such video among the features (the first is {opened.videos[0]})")
     data = reading.dataset(features, annotations, label_key, timing.given())
+    options.report_data(data.summary)
     by_id = {video.feature_id: video for video in data.videos}
     suggestion = suggest(opened, seed=seed)
     step = step or step_of(module) or suggestion.step
@@ -88,6 +90,7 @@ def inspect(
         "suggested": {"centre" if name == "center" else name: value for name, value in suggested.items()},
         "reasons": dict(suggestion.reasons),
         "step": step,
+        "data": summaries_json(data.summary),
         "views": {name: inspection.to_json() for name, inspection in found.items()},
     }
     with new_folder(out, overwrite=overwrite, mark="inspection.json", key="suggested") as folder:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sola.core.progress import ProgressBar
     from sola.data.dataset import Dataset
     from sola.data.features import FeatureSet
+    from sola.data.summary import Summary
     from sola.pipeline.executors import Progress, Ray, Threads
     from sola.pipeline.stored_features import StoredFeatures
 
@@ -199,6 +200,14 @@ def named_paths(flag: str, values: Sequence[str]) -> list[tuple[str, Path]]:
             raise SolaError(f"{flag} {value}: expected NAME=PATH, such as sola=softened/")
         pairs.append((name, Path(path)))
     return pairs
+
+
+def report_data(*summaries: "Summary") -> None:
+    """Log what is used of the data, and what does not fit."""
+    from sola.data.summary import lines_of
+
+    for line in lines_of(*summaries):
+        log.info("%s", line)
 
 
 def report_skipped(*skipped: Mapping[str, str]) -> None:

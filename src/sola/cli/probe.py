@@ -1,14 +1,11 @@
 """`sola probe`."""
 
-import logging
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from sola.cli import options
 from sola.core.log import show_log
-
-log = logging.getLogger(__name__)
 
 
 def probe(
@@ -45,11 +42,13 @@ def probe(
     """
     from sola.core.progress import progress_bar
     from sola.data.features import FeatureSet
+    from sola.data.summary import split_summaries
     from sola.evaluation.probe import probe as run_probe
 
     show_log(quiet)
     folders = options.named_paths("--compare", compare)
     data = reading.dataset(features, annotations, label_key, timing.given())
+    options.report_data(*split_summaries(data, train_subset, test_subset))
     others: dict[str, list[FeatureSet]] = {}
     for name, folder in folders:
         others.setdefault(name, []).append(reading.open((folder,)))
@@ -67,7 +66,6 @@ def probe(
             progress=lambda row, done, total: bar.update(done, total, row),
         )
     options.report_skipped(data.features.unreadable, skipped)
-    log.info("%s", data)
     if json:
         options.print_json(result.to_json())
     else:

@@ -60,6 +60,7 @@ def reproduce(
     from sola.core.progress import progress_bar
     from sola.data.demo_set import write_demo_set
     from sola.data.source import DataSource
+    from sola.data.summary import split_summaries
     from sola.evaluation.tables import study_markdown
     from sola.report.sources import Study
     from sola.report.study import write_study
@@ -90,6 +91,7 @@ def reproduce(
         classifier,
         timing.given(),  # type: ignore[arg-type]  # keyed by its fields
     )
+    options.report_data(*split_summaries(data.open(), train_subset, test_subset))
     config = RECIPES[recipe]()
     compared = experiment(name, quick_module(config) if quick else config, model)
     workspace = Workspace(out.absolute())

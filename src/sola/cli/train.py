@@ -60,20 +60,17 @@ def train(
     if memory_limit is not None and not 0 <= memory_limit < math.inf:
         raise SolaError(f"--memory-limit {memory_limit}: expected GiB, 0 or more")
     chosen = recipe_named(recipe).override(**flags.given())
-    if annotations is None:
-        opened = reading.open(features)
-    else:
-        data = reading.dataset(features, annotations, label_key).subset(train_subset or "training")
-        log.info("%s", data)
-        opened = data.features
+    data = reading.dataset(features, annotations, label_key)
+    if annotations is not None:
+        data = data.subset(train_subset or "training")
     skipped: dict[str, str] = {}
     train_module(
-        opened,
+        data,
         chosen,
         out,
         memory_limit=None if memory_limit is None else int(memory_limit * 2**30),
         skipped=skipped,
         **vars(writing),
     )
-    options.report_skipped(opened.unreadable, skipped)
+    options.report_skipped(data.features.unreadable, skipped)
     log.info("next: sola transform %s FEATURES --out DIR", out)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +12,7 @@ from jaxtyping import Float
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.features import FeatureSet, none_left
-from sola.data.findings import Finding
+from sola.data.findings import Finding, feature_findings
 from sola.data.ids import VideoMatch, match_videos
 from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.data.segments import Segments
@@ -63,7 +64,7 @@ class Dataset:
     videos: tuple[Video, ...]
     """Videos that have features and, if there are annotations, an annotation; sorted by `feature_id`."""
     notes: tuple[Finding, ...] = ()
-    """Findings about files and ids; a part of a data set has those of the whole."""
+    """Findings about ids; a part of a data set has those of the whole."""
 
     @classmethod
     def open(
@@ -108,8 +109,6 @@ class Dataset:
             raise none_left(bad, len(records))
         features = features.without(bad)
         videos = tuple(_video(id_, header.shape[0], features.manifest, records[id_]) for id_, header in headers.items())
-        if features.unreadable:
-            notes.append(Finding("unreadable", len(features.unreadable), next(iter(features.unreadable.values()))))
         data = cls(features, annotations, videos, tuple(notes))
         _ = data.summary  # raises for timing that cannot be right
         return data
@@ -122,14 +121,21 @@ class Dataset:
     @cached_property
     def summary(self) -> Summary:
         """Videos and instances that are used, and what does not fit."""
+        notes = (*feature_findings(self.features), *self.notes)
         if self.annotations is None:
-            return Summary("", len(self), len(self), 0, 0, self.notes)
-        return summarize(self.videos, self.annotations, self.notes, _timing_origin(self.features))
+            return Summary("", len(self), len(self), 0, 0, notes)
+        return summarize(self.videos, self.annotations, notes, _timing_origin(self.features))
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names that the labels of segments index; none without annotations."""
         return () if self.annotations is None else self.annotations.classes
+
+    @property
+    def snippet_period(self) -> float | None:
+        """Seconds from one snippet to the next, median; None if unknown, or if videos differ by more than 10 %."""
+        periods = [video.timing.stride / video.timing.fps for video in self.videos if video.timing is not None]
+        return None if not periods or max(periods) > 1.1 * min(periods) else median(periods)
 
     def subset(self, name: str) -> "Dataset":
         """Return the videos of one subset. Raises SolaError if it is unknown or none of its videos has features."""

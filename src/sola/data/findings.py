@@ -1,6 +1,6 @@
 """Findings: what does not fit in a data set, by kind, with a count and an example."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 if TYPE_CHECKING:
     from sola.data.annotations import Annotations
     from sola.data.dataset import Dataset
+    from sola.data.features import FeatureSet
 
 TOLERANCE = 0.05
 """Share of a video's duration by which times may differ."""
@@ -131,6 +132,12 @@ def instance_findings(
     return found, ~(empty | apart), beyond | apart
 
 
+def feature_findings(features: "FeatureSet") -> list[Finding]:
+    """Return what is wrong with features, as far as they alone tell."""
+    bad = features.unreadable
+    return [Finding("unreadable", len(bad), bad[min(bad)])] if bad else []
+
+
 def annotation_findings(annotations: "Annotations") -> list[Finding]:
     """Return what is wrong with instances as far as annotations alone tell."""
     ids = list(annotations.videos)
@@ -143,8 +150,14 @@ def annotation_findings(annotations: "Annotations") -> list[Finding]:
 def unseen_classes(training: "Dataset", test: "Dataset") -> list[Finding]:
     """Return the finding that instances of the test videos have classes that no training video has."""
     seen = {int(label) for video in training.videos for label in np.unique(video.segments.label)}
-    unseen = [(video, int(label)) for video in test.videos for label in video.segments.label if int(label) not in seen]
-    if not unseen:
+    return unknown_classes(test, [training.classes[label] for label in seen])
+
+
+def unknown_classes(data: "Dataset", known: Collection[str]) -> list[Finding]:
+    """Return the finding that instances have other classes than those known from training; none if none is known."""
+    strange = {label for label, name in enumerate(data.classes) if name not in set(known)} if known else set()
+    lost = [(video, label) for video in data.videos for label in video.segments.label.tolist() if label in strange]
+    if not lost:
         return []
-    video, label = unseen[0]
-    return [Finding("unseen_class", len(unseen), f"{test.classes[label]!r} in {video.id!r}")]
+    video, label = lost[0]
+    return [Finding("unseen_class", len(lost), f"{data.classes[label]!r} in {video.id!r}")]

@@ -1,18 +1,18 @@
 """The summary that every command prints and records: what is used of a data set, and what does not fit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from sola.data.annotations import Annotations
-from sola.data.findings import TOLERANCE, Finding, Instances, instance_findings
+from sola.data.findings import TOLERANCE, Finding, Instances, instance_findings, unseen_classes
 from sola.data.time_checks import Ends, check_durations, check_instances, check_last_instances
 
 if TYPE_CHECKING:
-    from sola.data.dataset import Video
+    from sola.data.dataset import Dataset, Video
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,30 @@ class Summary:
         instances = _of(self.instances, self.annotated_instances, "instance")
         return f"{self.name}: {videos} with {instances}"
 
+    def plus(self, *findings: Finding) -> "Summary":
+        """Return the summary with more findings."""
+        return replace(self, findings=(*self.findings, *findings))
+
     def to_json(self) -> dict[str, Any]:
         """Return the counts and the findings as plain values."""
         values = {name: value for name, value in vars(self).items() if name not in ("name", "findings")}
         return {**values, "findings": [finding.to_json() for finding in self.findings]}
+
+
+def split_summaries(data: "Dataset", training: str, test: str) -> tuple[Summary, Summary]:
+    """Return the summaries of two subsets; that of the test subset also counts classes never seen in training."""
+    parts = data.subset(training), data.subset(test)
+    return parts[0].summary, parts[1].summary.plus(*unseen_classes(*parts))
+
+
+def summaries_json(*summaries: Summary) -> dict[str, Any]:
+    """Return summaries by the names of their subsets, as plain values; "features" is the name without annotations."""
+    return {summary.name or "features": summary.to_json() for summary in summaries}
+
+
+def lines_of(*summaries: Summary) -> list[str]:
+    """Return the lines of several summaries; a finding that they share comes once."""
+    return list(dict.fromkeys(line for summary in summaries for line in summary.lines))
 
 
 def _counted(count: int, noun: str) -> str:

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset, Video
+from sola.data.findings import Finding, seconds
 from sola.data.ragged import allocate
 from sola.data.segments import Segments
 from sola.data.timing import Placement, SnippetGrid
@@ -176,6 +177,19 @@ def cut(
     )
 
 
+def outside_clips(data: Dataset, clipping: Clipping) -> list[Finding]:
+    """Return the finding that instances within the features are no target of any clip: less than half is inside."""
+    lost: list[str] = []
+    for video in data.videos:
+        covered = (video.segments.end > video.grid.edge(0)) & (video.segments.start < video.grid.edge(video.length))
+        left = video.segments.take(covered & (video.segments.end > video.segments.start))
+        for first in clipping.starts(video.length):
+            placement = clipping.placement(first, video.length, video.grid)
+            left = left.take(~_inside(left, placement, clipping.units(video.length))[2])
+        lost += [f"{seconds(s)} to {seconds(e)} s in {video.id!r}" for s, e in zip(left.start, left.end, strict=True)]
+    return [Finding("outside_clips", len(lost), lost[0])] if lost else []
+
+
 class _Plan(NamedTuple):
     """One clip of a video before its features are read."""
 
@@ -188,9 +202,16 @@ class _Plan(NamedTuple):
 
 def _instances(segments: Segments, placement: Placement, length: int) -> tuple[Float[Tensor, "n 2"], Int[Tensor, " n"]]:
     """Return segments with at least half inside the clip, in its units and cut at its ends, and their classes."""
+    inside_start, inside_end, kept = _inside(segments, placement, length)
+    pairs = torch.from_numpy(np.stack([inside_start[kept], inside_end[kept]], axis=1)).float()
+    return pairs, torch.from_numpy(segments.label[kept])
+
+
+def _inside(
+    segments: Segments, placement: Placement, length: int
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+    """Return start and end in units of a clip of `length`, cut at its ends, and whether at least half is inside."""
     start, end = placement.units(segments.start), placement.units(segments.end)
     inside_start, inside_end = np.clip(start, 0, length), np.clip(end, 0, length)
     inside = inside_end - inside_start
-    kept = (inside > 0) & (inside >= INSIDE * (end - start))
-    pairs = torch.from_numpy(np.stack([inside_start[kept], inside_end[kept]], axis=1)).float()
-    return pairs, torch.from_numpy(segments.label[kept])
+    return inside_start, inside_end, (inside > 0) & (inside >= INSIDE * (end - start))

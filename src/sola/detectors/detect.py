@@ -42,6 +42,7 @@ def detect(
 
     Raises SolaError as `propose` and `name_proposals` do.
     """
+    detector.check_timing(data)
     segments = propose(detector, data, device=device, skipped=skipped, progress=progress)
     if detector.config.predicts_classes:
         return Detections.of(segments, detector.classes)

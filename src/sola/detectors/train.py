@@ -9,9 +9,11 @@ from torch import nn
 
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
+from sola.data.findings import unseen_classes
+from sola.data.summary import lines_of, summaries_json
 from sola.detectors import detector_family
 from sola.detectors.base import Detector, DetectorConfig
-from sola.detectors.clips import Clips, cut
+from sola.detectors.clips import Clips, cut, outside_clips
 from sola.detectors.snippet_classifier import SnippetClassifier, fit_snippet_classifier
 from sola.detectors.task import DetectionTask
 from sola.detectors.trained import WEIGHTS, TrainedDetector
@@ -75,7 +77,12 @@ def train_detector(
         if config.classifier_epochs and classes and not config.predicts_classes:
             # before the detector, so that bad input is refused at once
             classifier = fit_snippet_classifier(data, seed=config.seed, epochs=config.classifier_epochs)
+        summaries = [data.summary.plus(*outside_clips(data, config.clipping()))]
+        if validation is not None:
+            unused = (*outside_clips(validation, config.clipping()), *unseen_classes(data, validation))
+            summaries.append(validation.summary.plus(*unused))
         description = {
+            "data": summaries_json(*summaries),
             "sources": [str(stream.source) for stream in data.features.streams],
             "training": dataclasses.asdict(config),
             "classes": list(classes),
@@ -85,6 +92,7 @@ def train_detector(
                 "channels": clips.values.shape[1],
                 "fingerprint": _fingerprint(clips),
                 "validation_fingerprint": None if held_out is None else _fingerprint(held_out),
+                "snippet_period": data.snippet_period,
                 "manifest": data.features.manifest.to_json(),
             },
         }
@@ -93,7 +101,7 @@ def train_detector(
             f"{clips.values.shape[1]} channels"
         )
         task = DetectionTask(config, clips, len(classes), place.device, held_out)
-        return Prepared(task, config.epochs, description, [note])
+        return Prepared(task, config.epochs, description, [*lines_of(*summaries), note])
 
     def save(trained: nn.Module) -> None:
         assert isinstance(trained, Detector)

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json, replacing
+from sola.data.dataset import Dataset
 from sola.data.manifest import Manifest
 from sola.detectors import detector_family
 from sola.detectors.base import Detector, DetectorConfig
@@ -24,6 +25,8 @@ FAULTS = (
     *(SafetensorError, SolaError, msgspec.ValidationError),
 )
 """Errors of reading a config or weights that are not a run's."""
+SAME_PERIOD = 0.1
+"""Relative difference of the time between snippets up to which it is the same."""
 CHAIN = ("encoder", "fps", "stride", "window", "offset", "dim")
 """Fields of the manifest that must agree between training and detection, where both are known."""
 
@@ -38,6 +41,8 @@ class TrainedDetector:
     manifest: Manifest
     """Of the training features."""
     classifier: SnippetClassifier | None
+    snippet_period: float | None = None
+    """Seconds from one training snippet to the next; None if unknown or not constant."""
 
     @classmethod
     def load(cls, run: Path) -> "TrainedDetector":
@@ -56,6 +61,7 @@ class TrainedDetector:
             classes = msgspec.convert(record["classes"], tuple[str, ...])
             channels = msgspec.convert(record["features"]["channels"], int)
             manifest = Manifest.of(record["features"]["manifest"])
+            period = msgspec.convert(record["features"].get("snippet_period"), float | None)
             tensors = load_file(run / WEIGHTS)
             weights = {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")}
             with torch.device("meta"):  # allocates nothing before the weights are known to fit the config
@@ -72,7 +78,7 @@ class TrainedDetector:
         except FAULTS as error:
             reason = " ".join(str(error).split())
             raise SolaError(f"{run}: not a run of `sola train-detector` ({reason}); train it again") from None
-        return cls(model.eval(), config, classes, manifest, classifier)
+        return cls(model.eval(), config, classes, manifest, classifier, period)
 
     def save_weights(self, run: Path) -> None:
         """Write the weights of network and classifier into a run's folder, atomically."""
@@ -108,6 +114,17 @@ class TrainedDetector:
             raise SolaError(
                 f"the features went through {now}, the detector was trained on features that went through {before}; "
                 "bring them to the same state with `sola transform`, or name the other features"
+            )
+
+    def check_timing(self, data: Dataset) -> None:
+        """Raise SolaError if the snippets are not as far apart in time as those of the training features."""
+        before, now = self.snippet_period, data.snippet_period
+        if before is not None and now is not None and abs(now / before - 1) > SAME_PERIOD:
+            raise SolaError(
+                f"the features have a snippet every {now:.4g} s, the detector was trained on features with one every "
+                f"{before:.4g} s: fps or stride of one of them looks wrong by a factor of "
+                f"{max(now / before, before / now):.3g}; state the same timing for both, in features.json or by --fps "
+                "and --stride"
             )
 
 

@@ -10,6 +10,7 @@ from sola.core.errors import SolaError
 from sola.data.annotations import Annotations
 from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, Detections
+from sola.data.findings import annotation_findings
 from sola.data.ids import match_videos
 from sola.data.segments import SegmentTable
 from sola.evaluation.metrics.average_precision import (
@@ -206,6 +207,7 @@ def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_
             f"{_videos(len(ids.unmatched_annotated))} of {len(position)} annotated ones have no prediction "
             f"(such as {ids.unmatched_annotated[0]!r})"
         )
+    warnings += [f"{finding}: evaluated as annotated" for finding in annotation_findings(annotations)]
     label = _labels(detections, annotations, warnings) if labeled else np.zeros(len(video), np.int64)
     predictions = SegmentTable(
         detections.table.start, detections.table.end, label, detections.table.score, video.astype(np.int64)

@@ -13,6 +13,7 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.segments import BACKGROUND
 from sola.data.snippet_labels import LabeledVideos, Read, label_videos, reader
+from sola.data.summary import split_summaries, summaries_json
 from sola.evaluation.controls import NAMES, Transform, UntrainedModule, fit_controls
 from sola.evaluation.probe_result import METRICS, ProbeResult
 from sola.evaluation.results import Kind, Row, compare_rows
@@ -77,6 +78,7 @@ def probe(
         members[name] = [one.features if isinstance(one, Dataset) else one for one in several]
     seeds = max([seeds, *map(len, members.values())])
 
+    summaries = split_summaries(data, train_subset, test_subset)
     train = label_videos(data.subset(train_subset).readable(skipped))
     test = label_videos(data.subset(test_subset).readable(skipped))
     data = data.only({*train.videos, *test.videos})
@@ -120,6 +122,7 @@ def probe(
             "correction": "Holm by family: compared against raw, controls against raw, each compared against controls",
         },
         # the training of each module, as its manifest describes it
+        "data": summaries_json(*summaries),
         "compared": {name: [features.manifest.sola for features in sets] for name, sets in members.items()},
     }
     comparisons = compare_rows(samples, "roc_auc", len(test.videos))

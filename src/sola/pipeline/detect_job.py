@@ -62,6 +62,9 @@ class DetectJob(VideoJob):
         device: Device = "auto",
         executor: Executor = ONE_AT_A_TIME,
     ) -> None:
+        if isinstance(data, Dataset):
+            detector.check_compatible(data.features.manifest)
+            detector.check_timing(data)
         self._detector, self._data, self._executor = detector, data, executor
         self._scores, self._combine, self._device = scores, combine, device
         self._feature_ids = {video.id: video.feature_id for video in data.videos}

@@ -68,6 +68,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
             data[name] = Dataset.open(view.features, annotations, id_prefix=material.id_prefix)
         except SolaError as error:
             raise SolaError(f"{name}: {error}") from None
+        material.notes += [f"{name}: {finding}." for finding in data[name].findings]
     features = {name: {video.id: video for video in one.videos} for name, one in data.items()}
     sources = [own.keys() for own in detections.values()] + [own.keys() for own in features.values()]
     candidates = _candidates(sources, records.keys() if annotations is not None else None)

@@ -8,8 +8,10 @@ from typing import Any
 from torch import nn
 
 from sola.core.errors import SolaError
+from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.ragged import PackedFeatures, pack
+from sola.data.summary import summaries_json
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.recipes import Recipe, recipe_named
 from sola.softlanding.task import Matcher, SimilarityMatching
@@ -21,7 +23,7 @@ MEMORY_SHARE = 0.6
 
 
 def train(
-    features: FeatureSet | Path | str,
+    features: FeatureSet | Dataset | Path | str,
     recipe: Recipe | TrainingConfig | str = "anet",
     out: Path | str = "run",
     *,
@@ -36,7 +38,7 @@ def train(
     """Train a SoLa module on all videos that are at least as long as a window, and write the run to `out`.
 
     Args:
-        features: per-video arrays [time, channels].
+        features: per-video arrays [time, channels]; of a Dataset, its labels are not used.
         recipe: a recipe, its name ("anet", "hacs", "thumos", "gtea", "auto"), or a whole config.
         out: the folder of the run: config.json, metrics.jsonl, checkpoint/, and at the end module.safetensors.
         resume: continue from the checkpoint if there is one; do nothing if the run is finished.
@@ -52,7 +54,8 @@ def train(
         SolaError: for bad features, a value out of range, a run that exists, or no video as long as a window.
     """
     out = Path(out)
-    features = features if isinstance(features, FeatureSet) else FeatureSet.open(features)
+    data = features if isinstance(features, Dataset) else Dataset.open(features)
+    features = data.features
     if isinstance(recipe, TrainingConfig):
         recipe = Recipe(vars(recipe))
     chosen = (recipe_named(recipe) if isinstance(recipe, str) else recipe).override(**settings)
@@ -64,6 +67,7 @@ def train(
         packed = pack(features, limit, place.folder, skipped=skipped)
         task = SimilarityMatching(config, packed, place.device)
         description = {
+            "data": summaries_json(data.summary),
             "sources": [str(stream.source) for stream in features.streams],
             "module": task.model.module.config(),
             "training": dataclasses.asdict(config),
@@ -79,7 +83,7 @@ def train(
                 "manifest": features.manifest.to_json(),
             },
         }
-        return Prepared(task, config.epochs, description, _notes(packed, config, reasons))
+        return Prepared(task, config.epochs, description, [*data.summary.lines, *_notes(packed, config, reasons)])
 
     def save(model: nn.Module) -> None:
         assert isinstance(model, Matcher)
