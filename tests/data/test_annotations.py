@@ -66,8 +66,86 @@ def test_a_subset_keeps_the_classes_of_all(tmp_path):
 
 def test_an_unknown_subset_is_answered_with_those_that_exist(tmp_path):
     annotations = read_annotations(write(tmp_path, {"a": VIDEO, "b": VIDEO}))
-    with pytest.raises(SolaError, match=r"'train'.*'training' \(2 videos\)"):
-        annotations.subset("train")
+    with pytest.raises(SolaError, match=r"'test'.*'training' \(2 videos\)"):
+        annotations.subset("test")
+
+
+@pytest.mark.parametrize(
+    ("there", "asked"),
+    [
+        ("Training", "training"),
+        ("training", "TRAINING"),
+        ("train", "training"),
+        ("Val", "validation"),
+        ("Test", "test"),
+    ],
+)
+def test_case_and_usual_short_forms_of_a_subset_are_the_same(tmp_path, there, asked):
+    others = {"b": {**VIDEO, "subset": "other"}}
+    annotations = read_annotations(write(tmp_path, {"a": {**VIDEO, "subset": there}, **others}))
+    assert tuple(annotations.subset(asked).videos) == ("a",)
+
+
+def test_a_subset_of_the_very_name_comes_before_short_forms(tmp_path):
+    subsets = {"a": "train", "b": "training", "c": "Training"}
+    annotations = read_annotations(write(tmp_path, {key: {**VIDEO, "subset": name} for key, name in subsets.items()}))
+    assert tuple(annotations.subset("training").videos) == ("b", "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *(("18.6", 18.6), (" 7 ", 7.0), ("1e1", 10.0)),
+        *(("00:00:20.00", 20.0), ("01:02:03,5", 3723.5), ("2:05", 125.0), ("90:00", 5400.0)),
+        ("30000/1001", 30000 / 1001),
+    ],
+)
+def test_times_and_rates_may_be_clock_times_and_fractions(tmp_path, text, number):
+    record = {**VIDEO, "fps": text, "duration": text, "annotations": [{"segment": [0, text], "label": "jump"}]}
+    video = read_annotations(write(tmp_path, {"v": record})).videos["v"]
+    assert (video.fps, video.duration, video.segments.end[0]) == (number, number, number)
+
+
+EPIC = "narration_id,video_id,start_timestamp,stop_timestamp,verb\nP01_0,P01_01,00:00:01.1,00:00:02,cut\n"
+STUDIO = '[{"video_url": "/data/upload/1/a.mp4", "tricks": [{"timelinelabels": ["a"]}]}]'
+BORIS = '{"time_format": "hh:mm:ss", "project_format_version": "7.0", "observations": {}}'
+EGO4D = '{"videos": [{"video_uid": "v", "clips": [{"clip_uid": "c", "annotations": []}]}]}'
+OTHER_TOOLS = {
+    "table.csv": ("video,start,end,label\nvid00,20,40,a\n", "a table"),
+    "table.tsv": ("video\tstart\tend\tlabel\nvid00\t20\t40\ta\n", "a table"),
+    "epic.csv": (EPIC, "an EPIC"),
+    "studio.json": (STUDIO, "a Label Studio export"),
+    "project.boris": (BORIS, "a BORIS project"),
+    "events.csv": ("Observation id,Observation date,Media file,Behavior\no,d,a.mp4,jump\n", "a BORIS table"),
+    "via.json": ('{"project": {"pid": "__VIA_PROJECT_ID__"}, "config": {}, "vid_list": ["1"]}', "a VIA 3 project"),
+    "tiers.eaf": ('<?xml version="1.0"?>\n<ANNOTATION_DOCUMENT AUTHOR=""/>', "an ELAN file"),
+    "tracks.xml": ('<?xml version="1.0"?>\n<annotations><track id="0" label="jump"/></annotations>', "a CVAT file"),
+    "moments.json": (EGO4D, "Ego4D's moments"),
+    "coco.json": ('{"images": [], "categories": [], "annotations": []}', "a COCO file"),
+    "found.json": ('{"version": "1", "results": {"v": []}}', "detections, not annotations"),
+    "a.srt": ("1\n00:00:01,000 --> 00:00:02,000\njump\n", "SRT subtitles"),
+    "a.vtt": ("WEBVTT\n\n00:01.000 --> 00:02.000\njump\n", "WebVTT subtitles"),
+    "labels.txt": ("1.000000\t2.500000\tjump\n", "an Audacity label track"),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", OTHER_TOOLS)
+def test_a_file_of_another_tool_is_named(tmp_path, name, encoding):
+    text, what = OTHER_TOOLS[name]
+    (tmp_path / name).write_text(text, encoding=encoding)
+    with pytest.raises(SolaError, match=f"{name}: looks like {what}.*; expected .*layout of ActivityNet: convert it"):
+        read_annotations(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"database": {"v": ', "jump", "", "\x00\x01,\x02,\x03\n", '{"a": 1, "b": 2, "c": 3}']
+)
+def test_what_is_no_file_of_another_tool_is_not_taken_for_one(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(SolaError) as error:
+        read_annotations(tmp_path / "a.json")
+    assert "looks like" not in str(error.value)
 
 
 def changed(**values: Any) -> dict[str, Any]:

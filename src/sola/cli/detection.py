@@ -90,9 +90,9 @@ def detect_in_features(
     annotations, scores = None, None
     if chosen.annotations is not None:
         with Storage.of(chosen.annotations.parent).fetched(chosen.annotations.name) as folder:
-            everything = read_annotations(folder / chosen.annotations.name, chosen.label_key)
-        annotations = everything.subset(chosen.test_subset or "validation")
-    data = match_features(features, annotations, id_prefix=reading.id_prefix)
+            annotations = read_annotations(folder / chosen.annotations.name, chosen.label_key)
+    subset = None if annotations is None else chosen.test_subset or "validation"
+    data = match_features(features, annotations, subset=subset, id_prefix=reading.id_prefix)
     if chosen.classifier is not None:
         ids = [video.id for video in data.videos]
         with Storage.of(chosen.classifier.parent).fetched(chosen.classifier.name) as folder:

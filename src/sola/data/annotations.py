@@ -1,6 +1,7 @@
 """Annotations in ActivityNet's JSON layout, which HACS and THUMOS14 use too."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,13 @@ import numpy as np
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json
+from sola.data.layouts import EXPECTED, known_layout
 from sola.data.segments import Segments
+
+SAME_SUBSET = ({"training", "train"}, {"validation", "valid", "val"}, {"testing", "test"})
+"""Names of the same subset in files of different data sets."""
+CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
+"""Times as people and players write them: hours, minutes and seconds."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +53,17 @@ class Annotations:
     """The file's field that holds the class."""
 
     def subset(self, name: str) -> "Annotations":
-        """Return the videos of one subset, with the classes of all. Raises SolaError if it does not exist."""
-        chosen = {video: record for video, record in self.videos.items() if record.subset == name}
-        if not chosen:
+        """Return the videos of one subset, with the classes of all.
+
+        Upper and lower case are the same, and so are the usual short forms ("train", "val", "test") where the name
+        itself does not occur. Raises SolaError if it does not exist.
+        """
+        wanted = name.casefold()
+        for same in ({wanted}, next((names for names in SAME_SUBSET if wanted in names), set())):
+            chosen = {video: record for video, record in self.videos.items() if record.subset.casefold() in same}
+            if chosen:
+                break
+        else:
             counts = Counter(record.subset for record in self.videos.values())
             known = ", ".join(f"{subset!r} ({count} videos)" for subset, count in counts.most_common())
             raise SolaError(f"unknown subset {name!r}; the annotations have {known or 'no video at all'}")
@@ -58,13 +73,17 @@ class Annotations:
 def read_annotations(path: Path, label_key: str = "label") -> Annotations:
     """Read `{"database": {video: {"subset", "duration", "annotations": [{"segment", "label"}]}}}`.
 
-    Numbers may be strings; duration and fps may be missing; segments outside of the video are kept. `label_key` is the
-    field of the class, such as "verb" or "noun". Raises SolaError naming the file, the video and the value at fault.
+    Numbers may be strings, also fractions ("30000/1001") and clock times ("00:01:20.5"); duration and fps may be
+    missing; segments outside of the video are kept. `label_key` is the field of the class, such as "verb" or "noun".
+    Raises SolaError naming the file, the video and the value at fault, or the tool that a file is of.
     """
-    document = read_json(path, "annotations")
+    try:
+        document = read_json(path, "annotations")
+    except SolaError as error:
+        raise known_layout(path) or error from None
     database = document.get("database") if isinstance(document, dict) else None
     if not isinstance(database, dict):
-        raise SolaError(f'{path}: expected {{"database": {{video: ...}}}}, the layout of ActivityNet')
+        raise known_layout(path) or SolaError(f"{path}: {EXPECTED}")
 
     records = []
     instances: list[tuple[float, float, str]] = []
@@ -137,14 +156,27 @@ def _instance(annotation: Any, label_key: str) -> tuple[float, float, str]:
 
 
 def _number(value: Any, key: str) -> float:
-    """Return a finite number, which may be a string (THUMOS14, HACS)."""
+    """Return a finite number, which may be a string (THUMOS14, HACS), a fraction or a clock time."""
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
+        number = math.nan if isinstance(value, bool) else _parsed(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         number = math.nan
     if not math.isfinite(number):
         raise SolaError(f'"{key}" must hold finite numbers, not {_shown(value)}')
     return number
+
+
+def _parsed(text: str) -> float:
+    """Return the number in a text: a decimal, a fraction, or hours, minutes and seconds.
+
+    >>> _parsed("1.5"), _parsed("30000/1001"), _parsed("1:02"), _parsed("00:01:20,5")
+    (1.5, 29.97002997002997, 62.0, 80.5)
+    """
+    if clock := CLOCK.fullmatch(text.strip()):
+        hours, minutes, seconds = clock.groups()
+        return 3600 * int(hours or 0) + 60 * int(minutes) + float(seconds.replace(",", "."))
+    numerator, fraction, denominator = text.partition("/")
+    return float(numerator) / (float(denominator) if fraction else 1.0)
 
 
 def _shown(value: Any) -> str:

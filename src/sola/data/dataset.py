@@ -142,7 +142,7 @@ class Dataset:
         if self.annotations is None:
             raise SolaError(f"subset {name!r}: unknown without annotations; expected annotations with the features")
         annotations = self.annotations.subset(name)
-        videos = tuple(video for video in self.videos if video.subset == name)
+        videos = tuple(video for video in self.videos if video.id in annotations.videos)
         if not videos:
             raise SolaError(
                 f"subset {name!r}: none of its {len(annotations.videos)} videos has features; check subset and folder"

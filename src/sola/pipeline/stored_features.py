@@ -136,12 +136,23 @@ class StoredDataset:
 Data = Dataset | StoredDataset
 
 
-def match_features(features: Features, annotations: Annotations | None = None, *, id_prefix: str | None = None) -> Data:
-    """Match features and annotations by video id. Raises SolaError as `Dataset.open` does."""
+def match_features(
+    features: Features,
+    annotations: Annotations | None = None,
+    *,
+    subset: str | None = None,
+    id_prefix: str | None = None,
+) -> Data:
+    """Match features and annotations, of one subset if it is named, by video id.
+
+    Raises SolaError as `Dataset.open` and `Dataset.subset` do.
+    """
     if isinstance(features, FeatureSet):
-        return Dataset.open(features, annotations, id_prefix=id_prefix)
+        data = Dataset.open(features, annotations, id_prefix=id_prefix)
+        return data if subset is None else data.subset(subset)
     ids: Mapping[str, str] = {video: video for video in features.videos}
     if annotations is not None:
+        annotations = annotations if subset is None else annotations.subset(subset)
         ids = match_videos(features.videos, annotations.videos, id_prefix).videos
     videos = tuple(StoredVideo(id_, feature_id) for feature_id, id_ in ids.items())
     return StoredDataset(features, annotations, videos, id_prefix)
