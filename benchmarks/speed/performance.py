@@ -112,6 +112,12 @@ FIGURES = (
         lambda found: gib(found["GiB"]["peak"]),
         lambda found: f"{gib(found['GiB']['packed_features'])} are the features",
     ),
+    Figure(
+        "training_memory",
+        "data checks of `sola train` on the same 10,000 videos",
+        lambda found: f"{found['seconds']['data_checks']:.2f} s",
+        lambda found: f"{found['share_of_one_epoch']:.2%} of the time of one epoch",
+    ),
     Figure("larger_than_memory", "training from a file instead of memory, page cache warm", stream, stream_beside),
     Figure("larger_than_memory", "its memory, mapped pages not counted", stream_memory, stream_memory_beside),
     Figure(
