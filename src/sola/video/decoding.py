@@ -94,8 +94,10 @@ def shown_frames(path: Path) -> Iterator[Shown]:
         if last is None:
             raise BadVideo(f"{path}: no frame of it decodes; {CURE}")
         end = begin + _length_of_last(last, begin - begins, count, stream)
-        # the duration of the whole file is measured from time 0, and is that of the stream that ends last
-        of_file = promised is not None and abs(promised - (container.duration or 0) / MICROSECONDS) < 0.01
+        # the duration of the whole file is measured from time 0, and is that of the stream that ends last; .wmv (asf)
+        # has no other
+        of_whole = promised is not None and abs(promised - (container.duration or 0) / MICROSECONDS) < 0.01
+        of_file = of_whole or container.format.name == "asf"
         there = max(end - begins, float(zero) + end, decoded.reached) if of_file else end - begins
         if promised is not None and promised - there > max(1.0, SHORTFALL * promised):
             raise BadVideo(
