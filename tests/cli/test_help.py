@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Literal, get_args, get_origin
 
 import pytest
 from rich.console import Console
@@ -97,6 +99,7 @@ def test_old_words_are_gone(word: str, capsys: pytest.CaptureFixture[str], monke
         (["train", "x", "--out"], "--out needs a value"),
         (["train", "x", "--out", "y", "--epochs", "many"], "--epochs many: expected a whole number"),
         (["train", "x", "--out", "y", "--gate", "x"], "--gate x: expected one of tanh,"),
+        (["train", "x", "--out", "y", "--gate="], "--gate '': expected one of tanh, linear"),
         (["train", "x", "--out", "y", "--quiet=loud"], "--quiet loud: expected no value"),
         (["train", "x", "--out", "y", "--quiet", "yes"], "yes: unexpected argument"),
         (["probe", "x", "--annotations", "y", "--seeds", "0"], "--seeds 0: must be >= 1"),
@@ -113,6 +116,25 @@ def test_old_words_are_gone(word: str, capsys: pytest.CaptureFixture[str], monke
 )
 def test_errors_of_the_command_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert line in refused(capsys, *arguments)
+
+
+def flags_with_choices(command: str) -> Iterator[tuple[str, list[str]]]:
+    """Every flag of a command that takes certain words, or a number or a word, and its words."""
+    for argument in app[command].assemble_argument_collection():
+        kinds = [argument.hint, *get_args(argument.hint)]
+        words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+        words += argument.parameter.choices or ()
+        if words and argument.name.startswith("--"):
+            yield argument.name, words
+
+
+@pytest.mark.parametrize("command", [name for name, entry in COMMANDS.items() if entry.examples])
+def test_another_word_for_a_flag_is_one_line_with_its_words(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    example = COMMANDS[command].examples.splitlines()[0].split()[1:]
+    for flag, words in flags_with_choices(command):
+        line = refused(capsys, *example, flag, "mps")
+        assert line.startswith(f"sola: {flag} mps: expected ")
+        assert all(word in line for word in words), flag
 
 
 @pytest.mark.parametrize("call", [["--version"], ["train", "--version"]])

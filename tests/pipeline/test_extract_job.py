@@ -163,6 +163,8 @@ def test_the_manifest(clips: dict[str, Path], tmp_path: Path) -> None:
             "license": "CC0-1.0",
             "framing": {"height": 16, "width": 24, "short_side": None, "interpolation": "bicubic"},
             "dtype": "float16",
+            "time_zero": "container",
+            "begins": {},
         },
     }
 
@@ -175,6 +177,50 @@ def test_the_log_says_what_each_was_made_from(clips: dict[str, Path], tmp_path: 
     assert row["file"] == str(clips["mp4"])
     assert (row["bytes"], row["frames"], row["snippets"]) == (clips["mp4"].stat().st_size, 100, 16)
     assert row["seconds"] == pytest.approx(4.0)
+
+
+# where time begins
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video that is white from the sixth to the ninth second, whose sound begins two seconds before."""
+    levels = [16] * 60 + [235] * 30 + [16] * 30
+    pictures = [np.full((32, 32, 3), level, np.uint8) for level in levels]
+    path = tmp_path_factory.mktemp("late") / "late.mp4"
+    return render(path, pictures=pictures, times=np.arange(120) / 10, rate=10, first=2.0, sound=12.0)
+
+
+def test_snippets_are_on_the_clock_of_a_player(late: Path, tmp_path: Path) -> None:
+    encoder = Quadrants()
+    features = extract({"late": late}, encoder, tmp_path / "f", dtype="float32").read("late")
+    white = np.flatnonzero(features.mean(1) > 128)
+    assert (len(features), white.min(), white.max(), len(white)) == (56, 32, 43, 12)
+    assert sum(encoder.batches) == 49  # the first frame, which stands for two seconds, is encoded once
+
+
+def test_it_is_recorded_when_pictures_begin(late: Path, clips: dict[str, Path], tmp_path: Path) -> None:
+    extract({"late": late, "mp4": clips["mp4"]}, Quadrants(), tmp_path / "f")
+    rows = rows_of(tmp_path / "f")
+    assert {video: row["begins"] for video, row in rows.items()} == {"late": pytest.approx(2.0), "mp4": 0.0}
+    assert rows["late"]["seconds"] == pytest.approx(14.0)
+    assert Manifest.read(tmp_path / "f").extraction["begins"] == {"late": rows["late"]["begins"]}
+
+
+def test_it_is_recorded_when_pictures_of_added_videos_begin(late: Path, clips: dict[str, Path], tmp_path: Path) -> None:
+    extract({"mp4": clips["mp4"]}, Quadrants(), tmp_path / "f")
+    extract({"late": late, "mp4": clips["mp4"]}, Quadrants(), tmp_path / "f")
+    extract({"late": late, "mp4": clips["mp4"]}, Quadrants(), tmp_path / "at_once")
+    assert contents(tmp_path / "f") == contents(tmp_path / "at_once")
+
+
+def test_features_of_a_version_with_another_clock_are_refused(clips: dict[str, Path], tmp_path: Path) -> None:
+    videos = {"mp4": clips["mp4"]}
+    extract(videos, Quadrants(), tmp_path / "f")
+    journal = tmp_path / "f" / JOURNAL
+    journal.write_text(journal.read_text().replace(', "time_zero": "container"', ""))
+    with pytest.raises(SolaError, match=r"exists already, with time_zero None, now it is container; .*--overwrite"):
+        extract(videos, Quadrants(), tmp_path / "f")
 
 
 TREE = [number * 29.35 / 67 for number in range(68)]

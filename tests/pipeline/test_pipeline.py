@@ -35,10 +35,11 @@ HEAD = [
 MODULE = ["--epochs", "1", "--hidden", "8", "--step", "1", "--quiet", "--device", "cpu"]
 
 
-def clip(path: Path, seed: int, count: int = 160) -> Path:
-    """A clip of 20 frames a second."""
+def clip(path: Path, seed: int, count: int = 160, lead: float = 0.0) -> Path:
+    """A clip of 20 frames a second, which may begin with sound alone for `lead` seconds."""
     path.parent.mkdir(exist_ok=True, parents=True)
-    return render(path, pictures=[picture(seed * 31 + number) for number in range(count)])
+    pictures = [picture(seed * 31 + number) for number in range(count)]
+    return render(path, pictures=pictures, first=lead, sound=2 * lead)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         segments = [{"segment": [1 + number / 2, 3 + number / 2], "label": "a"}, {"segment": [5, 7], "label": "b"}]
         database[f"v{number}"] = {"subset": "training", "duration": 8.0, "annotations": segments}
     clip(root / "new" / "n0.mp4", 7)
-    clip(root / "new" / "n1.mkv", 8, count=120)
+    clip(root / "new" / "n1.mkv", 8, count=120, lead=1.5)
     (root / "annotations.json").write_text(json.dumps({"database": database}))
     assert sola("extract", root / "videos", "--out", root / "features", "--encoder", ENCODER, "--quiet") == 0
     assert sola("train", root / "features", "--out", root / "run", *MODULE) == 0

@@ -1,6 +1,7 @@
 """Training: the step against its definition, seeds, resume to the bit, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -291,9 +292,22 @@ def test_short_videos_are_counted_and_left_out(
 
 
 def test_no_video_as_long_as_the_window_is_refused_and_leaves_nothing(features: FeatureSet, tmp_path: Path) -> None:
-    with pytest.raises(SolaError, match=r"the longest has 65 snippets, the window 79"):
+    place = re.escape(str(features.streams[0].source))
+    with pytest.raises(SolaError, match=rf"^{place}: .* longest has 65 snippets, the window 79 .*; pass --step 8 or"):
         train(features, replaced(SMALL, step=10), tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("margin", "cure"),
+    [(30, "extract features with a smaller stride, or pass --step 1 --positions 5"), (32, "with a smaller stride")],
+)
+def test_videos_shorter_than_every_window_are_said_to_be(
+    margin: int, cure: str, features: FeatureSet, tmp_path: Path
+) -> None:
+    shortest = 8 + 2 * margin
+    with pytest.raises(SolaError, match=rf"; no --step helps, since the shortest window has {shortest} .*; .*{cure}$"):
+        train(features, replaced(SMALL, margin=margin), tmp_path / "run", quiet=True)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def render(
     times: Sequence[float] | None = None,
     first: float = 0.0,
     sound: float = 0.0,
+    sound_first: float = 0.0,
     codec: str | None = None,
     options: dict[str, str] | None = None,
     muxing: dict[str, str] | None = None,
@@ -61,7 +62,8 @@ def render(
 ) -> Path:
     """Write `count` frames at `rate` a second, or one at each of `times` (seconds), and `sound` seconds of a tone.
 
-    `times` are kept to the millisecond (to 1 / rate where that is not possible), and begin at `first` seconds.
+    `times` are kept to the millisecond (to 1 / rate where that is not possible), and begin at `first` seconds; the
+    sound begins at `sound_first` seconds.
     `pictures` stand in the place of the moving square.
     """
     shown = [picture(number) for number in range(count if times is None else len(times))]
@@ -79,7 +81,7 @@ def render(
         seconds = [float(number * base) for number in range(len(shown))] if times is None else times
         for packet in _pictures(stream, shown, [first + second for second in seconds], base):
             file.mux(packet)
-        for packet in [] if tone is None else _tones(tone, sound):
+        for packet in [] if tone is None else _tones(tone, sound, sound_first):
             file.mux(packet)
     return path
 
@@ -136,10 +138,10 @@ def _pictures(
     yield from stream.encode()
 
 
-def _tones(stream: "av.AudioStream", seconds: float) -> Iterator["av.Packet"]:
+def _tones(stream: "av.AudioStream", seconds: float, first: float = 0.0) -> Iterator["av.Packet"]:
     wave = (0.2 * np.sin(np.arange(round(seconds * 48000)) / 20)).astype(np.float32)[None].repeat(2, 0)
     frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout="stereo")
-    frame.sample_rate, frame.pts = 48000, 0
+    frame.sample_rate, frame.pts = 48000, round(first * 48000)
     resampler = av.AudioResampler(
         format=stream.format, layout="stereo", rate=48000, frame_size=stream.frame_size or 1152
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,7 +43,7 @@ def real(name: str) -> Path:
 
 def follow_each_other(frames: list[Shown]) -> bool:
     ends = [shown.end for shown in frames]
-    return [shown.start for shown in frames] == [0.0, *ends[:-1]] and all(s.start < s.end for s in frames)
+    return [shown.start for shown in frames] == [frames[0].start, *ends[:-1]] and all(s.start < s.end for s in frames)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -66,14 +67,69 @@ def test_a_variable_rate_is_told_by_the_time_stamps(suffix: str, tmp_path: Path)
     np.testing.assert_allclose(starts(path), times, atol=1e-3)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_time_begins_with_the_first_frame_and_sound_before_it_does_not_matter(suffix: str, tmp_path: Path) -> None:
-    if suffix == ".avi":
-        pytest.skip("an .avi has no stamp to begin with: the frame missing at its beginning is one shown for long")
-    sound = 10.0 if suffix in TONES else 0.0
-    frames = list(shown_frames(render(tmp_path / f"a{suffix}", times=np.arange(40) / 20, first=5.0, sound=sound)))
+WITH_STAMPS = [suffix for suffix in SUFFIXES if suffix != ".avi"]
+"""An .avi has no stamp to begin with: a frame missing at its beginning is one shown for long."""
+
+
+@pytest.mark.parametrize("suffix", WITH_STAMPS)
+def test_without_sound_time_begins_with_the_first_frame(suffix: str, tmp_path: Path) -> None:
+    frames = list(shown_frames(render(tmp_path / f"a{suffix}", times=np.arange(40) / 20, first=5.0)))
+    assert (len(frames), frames[0].start) == (40, 0.0)
+    assert frames[-1].end == pytest.approx(2.0, abs=2e-3)
+
+
+@pytest.mark.parametrize("suffix", sorted({*TONES, ".mpg", ".wmv"}))
+def test_time_begins_with_sound_that_comes_before_the_first_frame(suffix: str, tmp_path: Path) -> None:
+    frames = list(shown_frames(render(tmp_path / f"a{suffix}", times=np.arange(40) / 20, first=5.0, sound=6.0)))
     assert len(frames) == 40
-    np.testing.assert_allclose([frames[0].start, frames[-1].end], [0, 2], atol=2e-2)
+    assert follow_each_other(frames)
+    np.testing.assert_allclose([frames[0].start, frames[-1].end], [5, 7], atol=5e-2)  # a frame
+
+
+@pytest.mark.parametrize("delay", [0, 3])
+def test_frames_in_avi_that_are_reordered_do_not_move_time(delay: int, tmp_path: Path) -> None:
+    path = render(tmp_path / "a.avi", codec="libx264", options={"preset": "fast", "bf": str(delay)}, sound=2.0)
+    assert starts(path)[0] == 0.0
+
+
+def test_frames_that_cannot_be_decoded_come_before_the_first(tmp_path: Path) -> None:
+    """A transport stream that was cut three frames after a key frame; the next is the twelfth."""
+    whole = render(tmp_path / "a.ts", codec="libx264", options={"bf": "0"})
+    part = without_packets(whole, tmp_path / "b.ts", 3)
+    assert starts(part)[0] == pytest.approx(9 / 20)
+
+
+def without_packets(path: Path, out: Path, count: int) -> Path:
+    """Copy the packets of a video's pictures, without the first ones."""
+    with av.open(str(path)) as reading, av.open(str(out), "w") as writing:
+        (stream,) = reading.streams.video
+        copied = writing.add_stream_from_template(stream)
+        for packet in [packet for packet in reading.demux(stream) if packet.dts is not None][count:]:
+            packet.stream = copied
+            writing.mux(packet)
+    return out
+
+
+@pytest.mark.parametrize("suffix", sorted(TONES))
+def test_sound_may_begin_after_the_pictures(suffix: str, tmp_path: Path) -> None:
+    path = render(tmp_path / f"a{suffix}", sound=2.0, sound_first=1.0)
+    assert starts(path) == starts(render(tmp_path / f"b{suffix}"))
+
+
+@pytest.mark.parametrize(("lead", "begins"), [(0.02, 0.0), (0.03, 0.03), (0.08, 0.08)])
+def test_a_lead_of_the_sound_counts_from_25_milliseconds_on(lead: float, begins: float, tmp_path: Path) -> None:
+    times = np.arange(40) / 20
+    path = render(tmp_path / "a.mkv", times=times, first=2 + lead, sound=2.0, sound_first=2.0)
+    plain = starts(render(tmp_path / "b.mkv", times=times))
+    if begins:
+        np.testing.assert_allclose(starts(path), np.add(plain, begins), atol=2e-3)
+    else:
+        assert starts(path) == plain
+
+
+def test_pictures_that_begin_long_after_the_sound_are_refused(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mkv", first=LONGEST_GAP + 5, sound=1.0)
+    assert "its pictures begin 125.00 s after the start of the file; expected at most 120 s" in refusal(path)
 
 
 def test_when_the_first_frame_comes_does_not_change_by_a_bit_when_the_others_do(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def one_line(error: CycloptsError) -> str:
             return f"{error.argument.name} is missing; {see}"
         case CoercionError() if error.token is not None and error.msg is None:
             name = error.token.keyword or (error.argument.name if error.argument is not None else "")
-            return f"{name} {error.token.value}: expected {expected(error.target_type)}"
+            return f"{name} {error.token.value or repr('')}: expected {expected(error.target_type)}"
         case ValidationError() if error.argument is not None:
             reason = error.exception_message.rstrip(".")
             value = shown_value(error.argument.value)

@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING, Literal
 
+from sola.core.checks import one_of
 from sola.core.errors import SolaError
 from sola.core.launch import rank_and_count
 
@@ -16,10 +17,11 @@ Precision = Literal["auto", "fp32", "bf16"]
 def choose_device(device: Device) -> "torch.device":
     """Return the device of that name; "auto" is a GPU if there is one, with several processes one GPU for each.
 
-    Raises SolaError when a GPU is requested and there is none.
+    Raises SolaError for another name, or when a GPU is requested and there is none.
     """
     import torch
 
+    one_of(Device, device=device)
     if device == "cuda" and not torch.cuda.is_available():
         raise SolaError("device=cuda: no CUDA GPU is visible here; use --device cpu")
     if device == "cpu" or not torch.cuda.is_available():
@@ -30,7 +32,11 @@ def choose_device(device: Device) -> "torch.device":
 
 
 def choose_precision(precision: Precision, device: "torch.device") -> Literal["fp32", "bf16"]:
-    """Return the precision of that name; "auto" is bf16 on hardware with native bf16 products, else fp32."""
+    """Return the precision of that name; "auto" is bf16 on hardware with native bf16 products, else fp32.
+
+    Raises SolaError for another name.
+    """
+    one_of(Precision, precision=precision)
     if precision != "auto":
         return precision
     import torch

@@ -1,5 +1,6 @@
 """Atomic files and folders: written under a temporary name beside the target, then renamed."""
 
+import codecs
 import json
 import os
 import shutil
@@ -9,6 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sola.core.errors import SolaError
+
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # begins as UTF-16's mark does
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks, and the encodings that they stand for."""
 
 
 @contextmanager
@@ -56,10 +66,30 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def decoded(content: bytes, errors: str = "strict") -> str:
+    """Return text without a byte order mark; it is UTF-8, or UTF-16 or UTF-32 if the mark says so.
+
+    Raises UnicodeDecodeError if it is not, unless `errors` is "replace".
+    """
+    return content.decode(_encoding(content), errors)
+
+
+def utf8(content: bytes) -> bytes:
+    """Return text as UTF-8 without a byte order mark; a copy only where there is a mark.
+
+    Raises UnicodeDecodeError if the text is not of the encoding that its mark says.
+    """
+    return decoded(content).encode() if _encoding(content) != "utf-8" else content
+
+
+def _encoding(content: bytes) -> str:
+    return next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), "utf-8")
+
+
 def read_json(path: Path, what: str) -> Any:
     """Read a JSON file. Raises SolaError, with `what` it should be, if it is missing, unreadable or malformed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(decoded(path.read_bytes()))
     except FileNotFoundError:
         raise SolaError(f"{path}: no such file; expected {what} as JSON") from None
     except (OSError, UnicodeDecodeError, RecursionError) as error:

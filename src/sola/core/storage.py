@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sola.core.errors import SolaError
-from sola.core.files import replacing, write_json
+from sola.core.files import decoded, replacing, write_json
 
 SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+):/+")
 
@@ -117,7 +117,7 @@ class Storage:
     def read_text(self, name: str) -> str | None:
         """Return the content of a text file; None if it does not exist."""
         with self._reaching("read", name) as path:
-            return path.read_bytes().decode("utf-8", errors="replace") if path.is_file() else None
+            return decoded(path.read_bytes(), errors="replace") if path.is_file() else None
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file atomically."""

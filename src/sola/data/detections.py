@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from sola.core.errors import SolaError
-from sola.core.files import replacing
+from sola.core.files import decoded, replacing, utf8
 from sola.data.segments import Segments, SegmentTable
 from sola.data.thumos14 import named
 
@@ -113,11 +113,13 @@ def write_detections(path: Path, detections: Mapping[str, Segments], classes: Se
 def _read_json(path: Path) -> Iterator[tuple[str, Columns]]:
     """Yield every video's columns; only one video at a time is held as Python objects."""
     try:
-        content = path.read_bytes()
+        content = utf8(path.read_bytes())
     except FileNotFoundError:
         raise SolaError(f"{path}: no such file; expected detections as JSON") from None
     except OSError as error:
         raise SolaError(f"{path}: cannot be read as detections ({error.strerror or error})") from None
+    except UnicodeDecodeError as error:
+        raise SolaError(f"{path}: cannot be read as detections ({error}); expected a UTF-8 JSON file") from None
     for video, raw in _decode(path, content, _FILE, '{"results": {video: [...]}}').results.items():
         yield video, _columns(path, video, raw)
 
@@ -161,7 +163,7 @@ def _lower(message: str) -> str:
 def _read_lines(path: Path) -> Iterator[tuple[str, Columns]]:
     """Yield every video's columns, in order of first appearance."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = decoded(path.read_bytes())
     except FileNotFoundError:
         raise SolaError(f"{path}: no such file; expected lines of video start end class score") from None
     except (OSError, UnicodeDecodeError) as error:

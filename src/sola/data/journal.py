@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sola.core.errors import SolaError
-from sola.core.files import unwritable
+from sola.core.files import decoded, unwritable
 from sola.core.storage import Storage
 from sola.data.formats import FORMATS
 from sola.data.manifest import MANIFEST_NAME
@@ -40,7 +40,7 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 
 def read_rows(path: Path) -> list[Row]:
     """Return the objects of a JSON lines file, without damaged lines; none if there is no file."""
-    return parse_rows(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+    return parse_rows(decoded(path.read_bytes(), errors="replace")) if path.is_file() else []
 
 
 def parse_rows(text: str) -> list[Row]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from sola.core.errors import SolaError
-from sola.core.files import write_json
+from sola.core.files import utf8, write_json
 from sola.data.source import DataSource, decode_path, encode_path
 from sola.evaluation.statistics import LEVEL, Resampled, Summary, compare_family
 
@@ -138,7 +138,7 @@ class StudyResult(Results, frozen=True, kw_only=True):
 def read_result(path: Path) -> StudyResult:
     """Read a study's `result.json`; raises SolaError that names the file and the value at fault."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=StudyResult, dec_hook=decode_path)
+        return msgspec.json.decode(utf8(path.read_bytes()), type=StudyResult, dec_hook=decode_path)
     except OSError as error:
         raise SolaError(f"{path}: cannot be read as an experiment's result ({error.strerror or error})") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

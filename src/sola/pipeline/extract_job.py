@@ -94,9 +94,15 @@ class ExtractJob(VideoJob):
         return {"video": video, "file": file.location, "bytes": file.size, "changed": file.changed, **counts}
 
     def finish(self) -> None:
-        """Write the manifest."""
-        if MANIFEST_NAME not in self.folder.storage.names():
-            self.folder.storage.write_json(MANIFEST_NAME, self.manifest.to_json())
+        """Write the manifest, with the `begins` of the videos whose pictures begin after the start of the file."""
+        storage, rows = self.folder.storage, self.folder.rows
+        begins = {video: rows[video]["begins"] for video in sorted(rows) if rows[video].get("begins")}
+        written = storage.read_json(MANIFEST_NAME)
+        kept = isinstance(written, dict) and isinstance(written.get("extraction"), dict)
+        record = written if kept else self.manifest.to_json()
+        wanted = {**record, "extraction": {**record["extraction"], "begins": begins}}
+        if wanted != written:
+            storage.write_json(MANIFEST_NAME, wanted)
 
 
 def extract(

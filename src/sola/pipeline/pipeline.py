@@ -106,7 +106,7 @@ def predict(
     executor: Executor = TWO_AT_A_TIME,
     progress: Callable[[str, float, int, int], None] = lambda step, done, total, snippets: None,
 ) -> Found:
-    """Detect actions in video files, in seconds after the first frame, best first.
+    """Detect actions in video files, in seconds after the start of each file as players show it, best first.
 
     Runs the jobs of `extract`, `transform` and `detect` one after the other. A call that was stopped continues from
     its workspace, the folder of features and journals that the caller deletes once the result is stored.

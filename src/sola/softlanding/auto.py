@@ -10,7 +10,7 @@ from jaxtyping import Float
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.softlanding.timescale import Timescale, measure
-from sola.softlanding.windows import window_length
+from sola.softlanding.windows import longest_step, window_length
 
 SNIPPETS, VALUES = 40_000, 2**25
 """Most snippets, and most values of wide features, that are read."""
@@ -60,7 +60,7 @@ def suggest(features: FeatureSet, *, seed: int = 0, positions: int = 8, margin: 
     """
     generator = np.random.default_rng(seed)
     pieces, lengths = _sample(features, generator)
-    fits = _longest_step(lengths, positions, margin)
+    fits = _fitting_step(lengths, positions, margin)
     lively = [piece for piece in pieces if len(piece) >= SHORTEST and np.ptp(piece, axis=0).any()]
     time = measure(lively, generator) if lively else None
     scale, why = _time_scale(time)
@@ -91,10 +91,9 @@ def _sample(
     return pieces, lengths
 
 
-def _longest_step(lengths: list[int], positions: int, margin: int) -> int:
+def _fitting_step(lengths: list[int], positions: int, margin: int) -> int:
     """Return the longest step whose window fits into four of five videos; 0 if there is none."""
-    length = int(np.quantile(lengths, 0.2, method="lower"))
-    return max((length - window_length(positions, 0, margin)) // (positions - 1), 0)
+    return longest_step(int(np.quantile(lengths, 0.2, method="lower")), positions, margin)
 
 
 def _time_scale(time: Timescale | None) -> tuple[float | None, str]:

@@ -16,6 +16,7 @@ from sola.softlanding.config import TrainingConfig
 from sola.softlanding.recipes import Recipe, recipe_named
 from sola.softlanding.task import Matcher, SimilarityMatching
 from sola.softlanding.trained import WEIGHTS, TrainedModule
+from sola.softlanding.windows import longest_step, window_length
 from sola.training.session import Options, Place, Prepared, fingerprint, ids_digest, run_training
 
 MEMORY_SHARE = 0.6
@@ -83,7 +84,8 @@ def train(
                 "manifest": features.manifest.to_json(),
             },
         }
-        return Prepared(task, config.epochs, description, [*data.summary.lines, *_notes(packed, config, reasons)])
+        notes = [*data.summary.lines, *_notes(features, packed, config, reasons)]
+        return Prepared(task, config.epochs, description, notes)
 
     def save(model: nn.Module) -> None:
         assert isinstance(model, Matcher)
@@ -106,15 +108,18 @@ def train(
     return TrainedModule.load(out)
 
 
-def _notes(packed: PackedFeatures, config: TrainingConfig, reasons: Mapping[str, str]) -> Sequence[str]:
+def _notes(
+    features: FeatureSet, packed: PackedFeatures, config: TrainingConfig, reasons: Mapping[str, str]
+) -> Sequence[str]:
     """Return the log lines before training. Raises SolaError if no video is as long as a window."""
     lengths = packed.lengths
     short = int((lengths < config.window).sum())
     if short == len(lengths):
+        longest = int(lengths.max())
         raise SolaError(
-            f"no video is as long as a training window: the longest has {lengths.max()} snippets, "
-            f"the window {config.window} ({config.positions} positions at step {config.step} and a margin of "
-            f"{config.margin}); take a smaller --step"
+            f"{', '.join(str(stream.source) for stream in features.streams)}: no video is as long as a training "
+            f"window: the longest has {longest} snippets, the window {config.window} ({config.positions} positions at "
+            f"step {config.step} and a margin of {config.margin}); {_cure(longest, config)}"
         )
     notes = [f"{name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()]
     notes.append(
@@ -126,3 +131,14 @@ def _notes(packed: PackedFeatures, config: TrainingConfig, reasons: Mapping[str,
             f"{short} of {len(lengths)} videos are shorter than the window of {config.window} snippets: left out"
         )
     return notes
+
+
+def _cure(longest: int, config: TrainingConfig) -> str:
+    """Return what to do if the longest video has fewer snippets than a window."""
+    step = longest_step(longest, config.positions, config.margin)
+    if step:
+        return f"pass --step {step} or less"
+    shortest = window_length(config.positions, 1, config.margin)
+    cure = f"no --step helps, since the shortest window has {shortest} snippets; extract features with a smaller stride"
+    positions = longest - 2 * config.margin
+    return f"{cure}, or pass --step 1 --positions {positions}" if positions > 1 else cure

@@ -12,6 +12,11 @@ def window_length(positions: int, step: int, margin: int) -> int:
     return (positions - 1) * step + 1 + 2 * margin
 
 
+def longest_step(length: int, positions: int, margin: int) -> int:
+    """Return the longest step whose window fits into a video of `length` snippets; 0 if there is none."""
+    return max((length - window_length(positions, 0, margin)) // (positions - 1), 0)
+
+
 def draw_windows(
     lengths: Int[np.ndarray, " videos"], window: int, per_video: int, generator: np.random.Generator
 ) -> tuple[Int[np.ndarray, " draws"], Int[np.ndarray, " draws"]]:

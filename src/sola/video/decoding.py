@@ -21,18 +21,27 @@ LONGEST_GAP = 120.0
 LARGEST_STEP_BACK = 1.0
 """Longest delay of a frame that is out of order (seconds); the frame is dropped."""
 
+SHORTEST_LEAD = 0.025
+"""Shortest time from the start of a file to its first frame that counts (seconds); an AAC encoder delays by 23 ms."""
+
+SHORTEST_LEAD_AVI = 0.5
+"""The same in .avi (seconds), which has no time stamps: FFmpeg gives reordered frames stamps that are late by a few."""
+
 SHORTFALL = 0.05
 """Share of the stated duration that may be missing (at least one second); more is a truncated file."""
 
 NOT_VIDEO = frozenset({"tty", "image2", "hls", "dash", "concat", "lavfi", "data", "lrc", "srt", "ass", "webvtt"})
 """Containers of text, single pictures, or lists of other files."""
 
+MICROSECONDS = 1_000_000
+"""FFmpeg's unit of time for a whole container, per second."""
+
 CURE = "repair it (ffmpeg -i IN OUT.mp4 often does), or leave it out with --skip-bad"
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A decoded frame, and the time in which it is shown (seconds after the first frame)."""
+    """A decoded frame, and the time in which it is shown (seconds after the start of the file, see `time_zero`)."""
 
     frame: "VideoFrame"
     start: float
@@ -48,8 +57,8 @@ def stated_duration(path: Path) -> float | None:
 def shown_frames(path: Path) -> Iterator[Shown]:
     """Yield the frames of a video in the order in which they are shown, in constant memory.
 
-    The first frame is at 0 s. A frame is shown until the time stamp of the next one, the last one for its duration in
-    the file, or for the mean of the others.
+    The first frame starts at 0 s, or later if the file starts with sound alone. A frame is shown until the time stamp
+    of the next one, the last one for its duration in the file, or for the mean of the others.
 
     Raises BadVideo if the file is not a video, cannot be decoded, is truncated, or has time stamps that are missing,
     jump by more than `LONGEST_GAP` or back by more than `LARGEST_STEP_BACK`; SolaError if PyAV is not installed.
@@ -61,11 +70,19 @@ def shown_frames(path: Path) -> Iterator[Shown]:
         count = 0
         decoded = _Decoded(path, container, stream)
         for frame in decoded:
-            stamp = _stamp(path, frame, count)
+            stamp = stamp_of(path, frame, count)
             if last is None:
-                first, last, count = stamp, frame, 1
+                zero = time_zero(container, stamp)
+                begins = begin = float(stamp - zero)
+                if begins > LONGEST_GAP:
+                    raise BadVideo(
+                        f"{path}: its pictures begin {begins:.2f} s after the start of the file; expected at most "
+                        f"{LONGEST_GAP:.0f} s; cut it (ffmpeg -ss {begins:.0f} -i IN OUT.mp4), or leave it out with "
+                        "--skip-bad"
+                    )
+                last, count = frame, 1
                 continue
-            time = float(stamp - first)
+            time = float(stamp - zero)
             if time <= begin:
                 if begin - time > LARGEST_STEP_BACK:
                     raise BadVideo(f"{path}: its time stamps jump back from {begin:.2f} s to {time:.2f} s; {CURE}")
@@ -76,10 +93,12 @@ def shown_frames(path: Path) -> Iterator[Shown]:
             last, begin, count = frame, time, count + 1
         if last is None:
             raise BadVideo(f"{path}: no frame of it decodes; {CURE}")
-        end = begin + _length_of_last(last, begin, count, stream)
-        # the duration of the whole file is measured from time 0, and is that of the stream that ends last
-        of_file = promised is not None and abs(promised - (container.duration or 0) / 1_000_000) < 0.01
-        there = max(end, float(first) + end, decoded.reached) if of_file else end
+        end = begin + _length_of_last(last, begin - begins, count, stream)
+        # the duration of the whole file is measured from time 0, and is that of the stream that ends last; .wmv (asf)
+        # has no other
+        of_whole = promised is not None and abs(promised - (container.duration or 0) / MICROSECONDS) < 0.01
+        of_file = of_whole or container.format.name == "asf"
+        there = max(end - begins, float(zero) + end, decoded.reached) if of_file else end - begins
         if promised is not None and promised - there > max(1.0, SHORTFALL * promised):
             raise BadVideo(
                 f"{path}: is cut short: ends after {there:.1f} s of the {promised:.1f} s it promises; {CURE}"
@@ -153,24 +172,36 @@ class _Decoded:
 def _duration(container: "InputContainer", stream: "VideoStream") -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    return None if container.duration is None else container.duration / 1_000_000
+    return None if container.duration is None else container.duration / MICROSECONDS
 
 
-def _stamp(path: Path, frame: "VideoFrame", count: int) -> Fraction:
-    """Return the time stamp of a frame, exactly (seconds of the file's clock)."""
+def time_zero(container: "InputContainer", first: Fraction) -> Fraction:
+    """Return the time stamp at which a player starts, given that of the first frame (seconds of the file's clock).
+
+    It is where the first of sound and pictures begins. Less than `SHORTEST_LEAD` before the first frame it is that
+    frame, so that the delay of an encoder of sound does not move the frames.
+    """
+    start = container.start_time
+    zero = first if start is None else Fraction(start, MICROSECONDS)
+    shortest = SHORTEST_LEAD_AVI if container.format.name == "avi" else SHORTEST_LEAD
+    return zero if first - zero >= shortest else first
+
+
+def stamp_of(path: Path, frame: "VideoFrame", count: int) -> Fraction:
+    """Return the time stamp of a frame, exactly (seconds of the file's clock). Raises BadVideo if it has none."""
     if frame.pts is None or frame.time_base is None:
         raise BadVideo(f"{path}: frame {count} has no time stamp; {CURE}")
     return frame.pts * frame.time_base
 
 
-def _length_of_last(frame: "VideoFrame", begin: float, count: int, stream: "VideoStream") -> float:
-    """Return the time that the last frame is shown (seconds)."""
+def _length_of_last(frame: "VideoFrame", others: float, count: int, stream: "VideoStream") -> float:
+    """Return the time that the last of `count` frames is shown, when the others take `others` (seconds)."""
     if frame.duration and frame.time_base is not None:
         length = float(frame.duration * frame.time_base)
         if 0 < length <= LONGEST_GAP:
             return length
     if count > 1:
-        return begin / (count - 1)
+        return others / (count - 1)
     length = 1 / float(stream.average_rate) if stream.average_rate else 1.0
     return length if 0 < length <= LONGEST_GAP else 1.0
 

@@ -27,6 +27,9 @@ from sola.video.snippets import encoded, offset_of, windows
 FRAMES_AT_ONCE = 64
 """Default number of frames in a batch."""
 
+TIME_ZERO = "container"
+"""What time 0 of the features is, as the manifest records it: the start of the file, not the first frame."""
+
 DType = Literal["float16", "float32"]
 
 
@@ -81,6 +84,7 @@ class Sampling:
                 "license": encoder.license,
                 "framing": dataclasses.asdict(self.framing),
                 "dtype": self.dtype,
+                "time_zero": TIME_ZERO,
                 "made_with": {package: version(package) for package in ("sola-tal", "av", "torch")},
             },
         )
@@ -110,16 +114,19 @@ class SharedEncoder:
 def extract_video(path: Path, out: Path, encoder: SharedEncoder, sampling: Sampling, report: Report) -> dict[str, Any]:
     """Write the features of a video to a .npy file, in constant memory; decoding and encoding overlap.
 
-    Returns the numbers of decoded "frames" and written "snippets", and the length of the video in "seconds".
+    Returns the numbers of decoded "frames" and written "snippets", and when the pictures begin ("begins") and end
+    ("seconds"), in seconds after the start of the file.
 
     Raises BadVideo if the file cannot be decoded; SolaError if the encoder returns another shape, or a feature does not
     fit the dtype.
     """
-    counts: dict[str, Any] = {"frames": 0, "seconds": 0.0, "snippets": 0}
+    counts: dict[str, Any] = {"frames": 0, "begins": 0.0, "seconds": 0.0, "snippets": 0}
     duration = stated_duration(path)
 
     def frames() -> Iterator[Shown]:
         for frame in shown_frames(path):
+            if not counts["frames"]:
+                counts["begins"] = frame.start
             counts["frames"], counts["seconds"] = counts["frames"] + 1, frame.end
             report(frame.end / duration if duration else 0.0, 0)
             yield frame

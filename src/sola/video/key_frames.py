@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import UInt8
 
-from sola.video.decoding import opened, shown_frames
+from sola.video.decoding import MICROSECONDS, opened, shown_frames, stamp_of, time_zero
 from sola.video.framing import Framing, turns
 
 if TYPE_CHECKING:
     from av import VideoFrame
 
-MICROSECONDS = 1_000_000
-"""FFmpeg's unit of time for a whole container."""
-
 
 def key_frames(path: Path, seconds: Sequence[float], height: int) -> list[UInt8[np.ndarray, "{height} _width 3"]]:
-    """Return the frames shown at these times (seconds after the first frame), upright and `height` pixels high.
+    """Return the frames shown at these times (seconds after `time_zero`), upright and `height` pixels high.
 
-    After the end, that is the last frame. Raises BadVideo as `shown_frames` does.
+    Before the first frame, that is the first, after the end the last. Raises BadVideo as `shown_frames` does.
     """
     return [_whole(_frame_at(path, time), height) for time in seconds]
 
@@ -30,12 +27,13 @@ def _frame_at(path: Path, seconds: float) -> "VideoFrame":
     from av import FFmpegError
 
     with opened(path) as (container, stream), suppress(FFmpegError):
-        first = next((frame.time for frame in container.decode(stream)), None)
+        first = next(container.decode(stream), None)
         if first is not None:
-            container.seek(int((first + seconds) * MICROSECONDS), backward=True)
+            time = float(time_zero(container, stamp_of(path, first, 0))) + seconds
+            container.seek(int(time * MICROSECONDS), backward=True)
             best = None
             for frame in container.decode(stream):
-                if frame.time is None or frame.time > first + seconds:
+                if frame.time is None or frame.time > time:
                     break
                 best = frame
             if best is not None:

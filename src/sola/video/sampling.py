@@ -14,7 +14,8 @@ def sampled(
 ) -> Iterator[UInt8[np.ndarray, "{framing.height} {framing.width} 3"]]:
     """Yield `fps` frames per second: frame k is the one shown at (k + ½) / fps seconds.
 
-    A frame that is shown for longer is repeated as the same array. A video yields at least one frame.
+    Before the first frame is shown, it is that one. A frame that is shown for longer is repeated as the same array. A
+    video yields at least one frame.
     """
     number = 0
     for last in shown:

@@ -212,7 +212,9 @@ def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"warmup_epochs": 3}, "warmup_epochs=3"),
+        ({"warmup_epochs": 3}, "warmup_epochs=3: expected 0 to 2, .*; pass --warmup-epochs 1$"),
+        ({"warmup_epochs": -1}, "warmup_epochs=-1: expected 0 to 2"),
+        ({"epochs": 1}, "pass --warmup-epochs 0$"),
         ({"crop": 0.0}, "crop=0.0"),
         ({"ema_decay": 1.5}, "ema_decay=1.5"),
         ({"clip_norm": 0.0}, "clip_norm=0.0"),

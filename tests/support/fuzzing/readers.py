@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import nn
 
 from sola.core.errors import SolaError
+from sola.core.files import decoded
 from sola.data.annotations import read_annotations
 from sola.data.class_scores import read_classifier
 from sola.data.detections import read_detections
@@ -56,11 +57,13 @@ def is_read(read: Callable[[Path], object], path: Path, content: bytes) -> bool:
     return True
 
 
-def read_features(path: Path) -> None:
+def read_features(path: Path) -> np.ndarray:
     """Header and values, as a FeatureSet asks for them."""
     format_ = FORMATS[path.suffix]
     format_.header(path)
-    np.isfinite(np.asarray(format_.read(path))).all()
+    values = np.asarray(format_.read(path))
+    np.isfinite(values).all()
+    return values
 
 
 def saved(write: Callable[[io.BytesIO], object]) -> bytes:
@@ -115,7 +118,7 @@ def detector_config(config: DetectorConfig) -> bytes:
 def read_detector(path: Path) -> None:
     """The config of a run of `sola train-detector`, beside the weights of the detector that it names."""
     (path.parent / LOCALIZER_WEIGHTS).write_bytes(
-        DETECTOR_WEIGHTS["bmn" if b'"bmn"' in path.read_bytes() else "actionformer"]
+        DETECTOR_WEIGHTS["bmn" if '"bmn"' in decoded(path.read_bytes(), "replace") else "actionformer"]
     )
     TrainedDetector.load(path.parent)
 

@@ -1,10 +1,12 @@
 """.csv files: a line per snippet, with or without a line of column names before (BMN, G-TAD)."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 
 from sola.core.errors import SolaError
+from sola.core.files import decoded
 from sola.data.formats.base import Array, Header, check_header, reading
 
 
@@ -36,8 +38,8 @@ def write(path: Path, array: Array, like: Path) -> None:
 
 def _lines(path: Path) -> tuple[str | None, list[str]]:
     """Return the line of column names, if there is one, and the lines of values."""
-    with reading(path, "a .csv file"), path.open(encoding="utf-8-sig") as file:
-        lines = [line for line in file if line.strip()]
+    with reading(path, "a .csv file"):
+        lines = [line for line in io.StringIO(decoded(path.read_bytes()), newline=None) if line.strip()]
     if not lines:
         raise SolaError(f"{path}: is empty")
     return (lines[0].strip(), lines[1:]) if _is_names(lines[0], path) else (None, lines)

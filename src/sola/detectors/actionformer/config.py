@@ -70,7 +70,10 @@ class ActionFormerConfig(DetectorConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.warmup_epochs < self.epochs:
-            raise SolaError(f"warmup_epochs={self.warmup_epochs}: expected 0 to less than the {self.epochs} epochs")
+            raise SolaError(
+                f"warmup_epochs={self.warmup_epochs}: expected 0 to {self.epochs - 1}, less than the number of epochs; "
+                f"pass --warmup-epochs {self.epochs // 2}"
+            )
         fraction("(0, 1]", crop=self.crop, ema_decay=self.ema_decay)
         at_least(1, length=self.length)
         if not 1 <= self.levels <= MOST_LEVELS:

@@ -61,7 +61,7 @@ def places(
 
     >>> score, group = np.array([0.3, 0.9, 0.9]), np.array([5, 5, 5])
     >>> places(ranking(score, group), group)
-    array([2, 0, 1])
+    array([2, 1, 0])
     """
     counts = np.ones(len(order), np.int64) if among is None else among[order].astype(np.int64)
     before = np.cumsum(counts) - counts
