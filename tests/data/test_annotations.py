@@ -110,6 +110,15 @@ EPIC = "narration_id,video_id,start_timestamp,stop_timestamp,verb\nP01_0,P01_01,
 STUDIO = '[{"video_url": "/data/upload/1/a.mp4", "tricks": [{"timelinelabels": ["a"]}]}]'
 BORIS = '{"time_format": "hh:mm:ss", "project_format_version": "7.0", "observations": {}}'
 EGO4D = '{"videos": [{"video_uid": "v", "clips": [{"clip_uid": "c", "annotations": []}]}]}'
+
+
+def test_a_video_that_is_there_twice_is_refused(tmp_path):
+    record = json.dumps(VIDEO)
+    (tmp_path / "a.json").write_text(f'{{"database": {{"v": {record}, "w": {record}, "v": {record}}}}}')
+    with pytest.raises(SolaError, match=r"a\.json: has 'v' twice; expected it once: rename or remove one"):
+        read_annotations(tmp_path / "a.json")
+
+
 OTHER_TOOLS = {
     "table.csv": ("video,start,end,label\nvid00,20,40,a\n", "a table"),
     "table.tsv": ("video\tstart\tend\tlabel\nvid00\t20\t40\ta\n", "a table"),

@@ -61,6 +61,13 @@ def test_thumos_lines_are_read_with_or_without_a_header(tmp_path, name, text):
     assert read.table.score.tolist() == [0.5, 0.25, 1]
 
 
+def test_a_video_that_is_there_twice_is_refused(tmp_path):
+    row = json.dumps([{"segment": [0, 1], "label": "jump", "score": 1}])
+    (tmp_path / "p.json").write_text(f'{{"results": {{"v": {row}, "w": {row}, "v": {row}}}}}')
+    with pytest.raises(SolaError, match=r"p\.json: has 'v' twice; expected it once: rename or remove one"):
+        read_detections(tmp_path / "p.json")
+
+
 @pytest.mark.parametrize("name", ["p.txt", "p.json"])
 def test_numbers_are_thumos14s_only_where_the_annotations_have_its_names(tmp_path, name):
     if name == "p.txt":

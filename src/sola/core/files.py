@@ -4,6 +4,7 @@ import codecs
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,10 +87,24 @@ def _encoding(content: bytes) -> str:
     return next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), "utf-8")
 
 
+class _TwiceError(ValueError):
+    """A key that an object has twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise _TwiceError(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return values
+
+
 def read_json(path: Path, what: str) -> Any:
-    """Read a JSON file. Raises SolaError, with `what` it should be, if it is missing, unreadable or malformed."""
+    """Read a JSON file.
+
+    Raises SolaError, with `what` it should be, if it is missing, unreadable or malformed, or an object has a key twice.
+    """
     try:
-        return json.loads(decoded(path.read_bytes()))
+        return json.loads(decoded(path.read_bytes()), object_pairs_hook=_unique)
     except FileNotFoundError:
         raise SolaError(f"{path}: no such file; expected {what} as JSON") from None
     except (OSError, UnicodeDecodeError, RecursionError) as error:
@@ -98,6 +113,8 @@ def read_json(path: Path, what: str) -> Any:
         raise SolaError(
             f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); expected {what}"
         ) from None
+    except _TwiceError as error:
+        raise SolaError(f"{path}: has {error.args[0]!r} twice; expected it once: rename or remove one") from None
     except ValueError as error:  # a whole number of thousands of digits
         raise SolaError(f"{path}: cannot be read as {what} ({error})") from None
 

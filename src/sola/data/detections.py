@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from sola.core.errors import SolaError
-from sola.core.files import decoded, replacing, utf8
+from sola.core.files import decoded, read_json, replacing, utf8
 from sola.data.segments import Segments, SegmentTable
 from sola.data.thumos14 import named
 
@@ -120,8 +120,13 @@ def _read_json(path: Path) -> Iterator[tuple[str, Columns]]:
         raise SolaError(f"{path}: cannot be read as detections ({error.strerror or error})") from None
     except UnicodeDecodeError as error:
         raise SolaError(f"{path}: cannot be read as detections ({error}); expected a UTF-8 JSON file") from None
+    rows = 0
     for video, raw in _decode(path, content, _FILE, '{"results": {video: [...]}}').results.items():
-        yield video, _columns(path, video, raw)
+        columns = _columns(path, video, raw)
+        rows += len(columns[0])
+        yield video, columns
+    if content.count(b'"segment"') > rows:
+        read_json(path, "detections")  # raises for a video that is there twice: of that, only the last was decoded
 
 
 def _columns(path: Path, video: str, raw: msgspec.Raw) -> Columns:
