@@ -76,7 +76,8 @@ def test_detections_as_json(evaluate):
     assert values["mAP"] == {"0.50": 1.0, "0.95": 0.5}
     assert values["average_mAP"] == 0.75
     assert values["per_class"] == {"jump": 1.0, "run": 0.5}
-    assert (values["predictions"], values["instances"], values["warnings"]) == (3, 2, [])
+    assert (values["predictions"], values["instances"]) == (3, 2)
+    assert values["warnings"] == ["ids differ by the prefix 'v_' (predictions have 'a', annotations 'v_a')"]
     assert set(values["seconds"]) == {"read", "evaluate"}
 
 
@@ -121,7 +122,8 @@ def test_what_is_odd_is_counted_and_evaluated(evaluate):
     _, out, _ = evaluate("detections", odd, "--json", "--tiou", ".5")
     values = json.loads(out)
     assert values["mAP"] == {"0.50": 0.5}
-    lost, missing, unknown, inverted, outside = values["warnings"]
+    ids, lost, missing, unknown, inverted, outside = values["warnings"]
+    assert ids.startswith("ids differ by the prefix 'v_'")
     assert lost.startswith("1 video of the predictions (such as 'elsewhere')")
     assert "their 1 predictions are false positives" in lost
     assert missing.startswith("1 video of 2 annotated ones have no prediction (such as 'v_b')")

@@ -66,11 +66,12 @@ def match_videos(
 
     Raises SolaError if nothing matches, or two ids of one side would become the same.
     """
-    matched = {video: video for video in videos if video in annotated}
+    known = set(annotated)
+    matched = {video: video for video in videos if video in known}
     prefix, note = id_prefix or "", ""
     if id_prefix or not matched:
-        ours, theirs = set(videos) - matched.keys(), set(annotated) - matched.keys()
-        for change, prefix in _attempts(ours, theirs, id_prefix, CHANGES[:1] if matched else CHANGES):
+        ours, theirs = set(videos) - matched.keys(), known - matched.keys()
+        for change, prefix in _attempts(ours, theirs, id_prefix, CHANGES[:1] if matched else _changes(ours | theirs)):
             sides = _parts(ours, change), _parts(theirs, change)
             found = _pairs(*map(_by_key, sides), prefix)
             if found:
@@ -83,10 +84,10 @@ def match_videos(
     if not matched:
         raise SolaError(
             f"no video has both {what} and annotations: {what} have {next(iter(videos), 'none')!r}, "
-            f"annotations {min(annotated, default='none')!r}; {_advice(set(videos), set(annotated), id_prefix)}"
+            f"annotations {min(annotated, default='none')!r}; {_advice(set(videos), known, id_prefix)}"
         )
     ordered = {video: matched[video] for video in videos if video in matched}
-    missed = tuple(sorted(set(annotated) - set(ordered.values())))
+    missed = tuple(sorted(known - set(ordered.values())))
     return VideoMatch(ordered, prefix, tuple(v for v in videos if v not in matched), missed, note)
 
 
@@ -104,22 +105,44 @@ def _attempts(
                 yield change, prefix
 
 
+def _changes(ids: Iterable[str]) -> list[_Change]:
+    """Return the changes that may change an id."""
+    parts = [_cut(id_) for id_ in ids]
+    kinds = {
+        "stream": any(part.stream for part in parts),
+        "folders": any(part.folder for part in parts),
+        "suffix": any(part.suffix for part in parts),
+    }
+    nothing = CHANGES[0]
+    return [
+        change
+        for change in CHANGES
+        if all(there or getattr(change, kind) == getattr(nothing, kind) for kind, there in kinds.items())
+    ]
+
+
 def _parts(ids: Collection[str], change: _Change) -> dict[str, _Id]:
     """Return the parts of the ids of one side, by id."""
+    cut = {id_: _cut(id_) for id_ in sorted(ids)}
+    shared = _shared_folder([part.folder for part in cut.values()]) if change.folders == "common" else ""
+    one_stream = change.stream and len({part.stream for part in cut.values()}) == 1
     parts = {}
-    for id_ in sorted(ids):
-        stem, dot, name = id_.rpartition(".")
-        suffix = dot + name if change.suffix and stem and f".{name.lower()}" in VIDEO_SUFFIXES else ""
-        key = id_.removesuffix(suffix)
-        folder = key[: key.rfind("/") + 1] if change.folders != "none" else ""
-        stream = stream_of(key) if change.stream else ""
-        parts[id_] = _Id(folder, key, stream, suffix)
-    shared = _shared_folder([part.folder for part in parts.values()])
-    one_stream = len({part.stream for part in parts.values()}) == 1
-    return {
-        id_: _within(part, part.folder if change.folders == "all" else shared, part.stream if one_stream else "")
-        for id_, part in parts.items()
-    }
+    for id_, (folder, _, stream, suffix) in cut.items():
+        folder = folder if change.folders == "all" else shared
+        suffix = suffix if change.suffix else ""
+        stream = stream if one_stream and (suffix or id_.endswith(stream)) else ""
+        parts[id_] = _Id(folder, id_[len(folder) : len(id_) - len(stream) - len(suffix)], stream, suffix)
+    return parts
+
+
+def _cut(id_: str) -> _Id:
+    """Return all parts of an id."""
+    stem, dot, name = id_.rpartition(".")
+    suffix = dot + name if stem and f".{name.lower()}" in VIDEO_SUFFIXES else ""
+    rest = id_.removesuffix(suffix)
+    folder = rest[: rest.rfind("/") + 1]
+    stream = stream_of(rest)
+    return _Id(folder, rest[len(folder) : len(rest) - len(stream)], stream, suffix)
 
 
 def _shared_folder(folders: Sequence[str]) -> str:
@@ -127,11 +150,6 @@ def _shared_folder(folders: Sequence[str]) -> str:
     split = sorted(folder.split("/")[:-1] for folder in folders) or [[]]
     same = takewhile(lambda pair: pair[0] == pair[1], zip(split[0], split[-1], strict=False))
     return "".join(f"{name}/" for name, _ in same)
-
-
-def _within(part: _Id, folder: str, stream: str) -> _Id:
-    """Return the parts of an id whose key begins with `folder` and ends with `stream`."""
-    return _Id(folder, part.key[len(folder) : len(part.key) - len(stream)], stream, part.suffix)
 
 
 def _by_key(parts: Mapping[str, _Id]) -> dict[str, str]:
