@@ -114,6 +114,13 @@ def test_a_diagnosis_as_json_adds_up(evaluate, tmp_path):
     assert [one["instances"] for one in values["per_length"].values()] == [2, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("name", ["{}.mp4", "data/{}", "data/{}.avi"])
+def test_predictions_may_name_files(evaluate, name):
+    _, out, _ = evaluate("detections", {name.format(video): rows for video, rows in GOOD.items()}, "--json")
+    assert json.loads(out)["per_class"]["jump"] == 1.0
+    assert json.loads(out)["warnings"][0].startswith("ids differ by ")
+
+
 def test_what_is_odd_is_counted_and_evaluated(evaluate):
     odd = {
         "a": found((-1, 10, "jump", 0.9), (4, 3, "jump", 0.8), (0, 31, "swim", 0.7)),

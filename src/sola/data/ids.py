@@ -70,10 +70,10 @@ def match_videos(
     matched = {video: video for video in videos if video in known}
     prefix, note = id_prefix or "", ""
     if id_prefix or not matched:
-        ours, theirs = set(videos) - matched.keys(), known - matched.keys()
+        ours, theirs = _cut(set(videos) - matched.keys()), _cut(known - matched.keys())
         for change, prefix in _attempts(ours, theirs, id_prefix, CHANGES[:1] if matched else _changes(ours | theirs)):
             sides = _parts(ours, change), _parts(theirs, change)
-            found = _pairs(*map(_by_key, sides), prefix)
+            found = _pairs(_by_key(sides[0]), _by_key(sides[1]), prefix)
             if found:
                 for side, parts in zip((what, "annotations"), sides, strict=True):
                     _check_distinct(parts, side, what)
@@ -92,7 +92,7 @@ def match_videos(
 
 
 def _attempts(
-    ours: set[str], theirs: set[str], id_prefix: str | None, changes: Iterable[_Change]
+    ours: Mapping[str, _Id], theirs: Mapping[str, _Id], id_prefix: str | None, changes: Iterable[_Change]
 ) -> Iterator[tuple[_Change, str]]:
     """Yield changes and prefixes, mildest first; a prefix that is given goes first."""
     if id_prefix:
@@ -105,9 +105,9 @@ def _attempts(
                 yield change, prefix
 
 
-def _changes(ids: Iterable[str]) -> list[_Change]:
+def _changes(cut: Mapping[str, _Id]) -> list[_Change]:
     """Return the changes that may change an id."""
-    parts = [_cut(id_) for id_ in ids]
+    parts = cut.values()
     kinds = {
         "stream": any(part.stream for part in parts),
         "folders": any(part.folder for part in parts),
@@ -121,9 +121,8 @@ def _changes(ids: Iterable[str]) -> list[_Change]:
     ]
 
 
-def _parts(ids: Collection[str], change: _Change) -> dict[str, _Id]:
-    """Return the parts of the ids of one side, by id."""
-    cut = {id_: _cut(id_) for id_ in sorted(ids)}
+def _parts(cut: Mapping[str, _Id], change: _Change) -> dict[str, _Id]:
+    """Return the ids of one side with the parts that a change drops, by id."""
     shared = _shared_folder([part.folder for part in cut.values()]) if change.folders == "common" else ""
     one_stream = change.stream and len({part.stream for part in cut.values()}) == 1
     parts = {}
@@ -135,14 +134,17 @@ def _parts(ids: Collection[str], change: _Change) -> dict[str, _Id]:
     return parts
 
 
-def _cut(id_: str) -> _Id:
-    """Return all parts of an id."""
-    stem, dot, name = id_.rpartition(".")
-    suffix = dot + name if stem and f".{name.lower()}" in VIDEO_SUFFIXES else ""
-    rest = id_.removesuffix(suffix)
-    folder = rest[: rest.rfind("/") + 1]
-    stream = stream_of(rest)
-    return _Id(folder, rest[len(folder) : len(rest) - len(stream)], stream, suffix)
+def _cut(ids: Iterable[str]) -> dict[str, _Id]:
+    """Return all parts of each id."""
+    parts = {}
+    for id_ in sorted(ids):
+        stem, dot, name = id_.rpartition(".")
+        suffix = dot + name if stem and f".{name.lower()}" in VIDEO_SUFFIXES else ""
+        rest = id_.removesuffix(suffix)
+        folder = rest[: rest.rfind("/") + 1]
+        stream = stream_of(rest)
+        parts[id_] = _Id(folder, rest[len(folder) : len(rest) - len(stream)], stream, suffix)
+    return parts
 
 
 def _shared_folder(folders: Sequence[str]) -> str:
