@@ -78,10 +78,9 @@ def detect(
     show_log(quiet)
     target = Target(out, overwrite, quiet)
     if are_videos(sources):
-        refuse(
-            "needs features, not videos", for_features, timing, execution, dataclasses.replace(reading, skip_bad=False)
-        )
-        detect_in_videos(run, sources, target, for_videos, decoding, device, skip_bad=reading.skip_bad)
+        others = dataclasses.replace(reading, skip_bad=False, id_from="name")
+        refuse("needs features, not videos", for_features, timing, execution, others)
+        detect_in_videos(run, sources, target, for_videos, decoding, device, reading)
     else:
         refuse("needs videos, not features", for_videos, decoding)
         detect_in_features(run, sources, target, for_features, reading, timing, execution, device)

@@ -89,6 +89,8 @@ def reproduce(
         reading.id_prefix,
         classifier,
         timing.given(),  # type: ignore[arg-type]  # keyed by its fields
+        reading.streams,
+        reading.id_from,
     )
     config = RECIPES[recipe]()
     compared = experiment(name, quick_module(config) if quick else config, model)

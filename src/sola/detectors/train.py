@@ -76,7 +76,7 @@ def train_detector(
             # before the detector, so that bad input is refused at once
             classifier = fit_snippet_classifier(data, seed=config.seed, epochs=config.classifier_epochs)
         description = {
-            "sources": [str(stream.source) for stream in data.features.streams],
+            "sources": list(dict.fromkeys(str(stream.source) for stream in data.features.streams)),
             "training": dataclasses.asdict(config),
             "classes": list(classes),
             "features": {
@@ -102,7 +102,7 @@ def train_detector(
     run_training(
         out,
         {
-            "features": [str(stream.source.absolute()) for stream in data.features.streams],
+            "features": data.features.locations,
             "annotations": None if data.annotations.source is None else str(data.annotations.source.absolute()),
             "label_key": data.annotations.label_key,
             "videos": ids_digest(video.id for video in data.videos),

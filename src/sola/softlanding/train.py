@@ -64,7 +64,7 @@ def train(
         packed = pack(features, limit, place.folder, skipped=skipped)
         task = SimilarityMatching(config, packed, place.device)
         description = {
-            "sources": [str(stream.source) for stream in features.streams],
+            "sources": list(dict.fromkeys(str(stream.source) for stream in features.streams)),
             "module": task.model.module.config(),
             "training": dataclasses.asdict(config),
             "chosen": reasons,
@@ -88,7 +88,7 @@ def train(
     run_training(
         out,
         {
-            "features": [str(stream.source.absolute()) for stream in features.streams],
+            "features": features.locations,
             "videos": ids_digest(features.videos),
             **chosen.settings,
         },
