@@ -726,3 +726,13 @@ def test_no_id_leaves_the_folder(clips: dict[str, Path], tmp_path: Path, video: 
     with pytest.raises(SolaError, match="cannot be the name of a file"):
         extract({video.format(root=tmp_path): clips["avi"]}, Quadrants(), tmp_path / "f")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_to_leave_out_the_only_video_is_not_advised(
+    clips: dict[str, Path], bad: Path, tmp_path: Path, alone: bool
+) -> None:
+    with pytest.raises(BadVideo) as raised:
+        extract({"bad": bad} | ({} if alone else {"good": clips["avi"]}), Quadrants(), tmp_path / "f")
+    cure = "; repair it (ffmpeg -i IN OUT.mp4 often does)"
+    assert str(raised.value).endswith(cure if alone else f"{cure}, or leave it out with --skip-bad")

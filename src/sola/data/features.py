@@ -15,7 +15,7 @@ from sola.core.storage import StoredFile
 from sola.data.formats.base import Header, to_dtype
 from sola.data.manifest import Manifest
 from sola.data.names import IdFrom, file_of
-from sola.data.streams import CURE, Stream, joined_header, joined_manifest, open_streams
+from sola.data.streams import CURE, ONLY_CURE, Stream, joined_header, joined_manifest, open_streams
 
 T = TypeVar("T")
 TRIED = 3
@@ -219,8 +219,7 @@ class FeatureSet:
             with suppress(SolaError):
                 read(other)
                 return CURE
-        also = f"so do {' and '.join(map(repr, others))}: " if others else ""
-        return f"{also}repair or replace {'them' if others else 'it'}"
+        return f"so do {' and '.join(map(repr, others))}: repair or replace them" if others else ONLY_CURE
 
 
 def none_left(skipped: Mapping[str, str], videos: int) -> SolaError:

@@ -16,6 +16,8 @@ from sola.data.manifest import MANIFEST_NAME, TIMING, Manifest
 from sola.data.names import IdFrom
 
 CURE = "repair or remove it, or pass --skip-bad"
+ONLY_CURE = "repair or replace it"
+"""What to do about the only video."""
 MOST_CUT = 2
 """Snippets by which the streams of a video may differ, as flow has a frame less than RGB; the longer ones are cut."""
 
@@ -108,7 +110,7 @@ def open_streams(
     if faults and not skip_bad:
         cure = CURE
         if len(faults) == len(videos):
-            cure = f"all {len(videos)} videos fail: repair or replace them" if videos[1:] else "repair or replace it"
+            cure = f"all {len(videos)} videos fail: repair or replace them" if videos[1:] else ONLY_CURE
         raise SolaError(f"{faults[min(faults)]}; {cure}")
     return opened, faults
 

@@ -92,10 +92,11 @@ class ExtractJob(VideoJob):
             with file.folder.fetched(file.name) as folder, out.writing(name) as aside:
                 counts = extract_video(folder / file.name, aside, self._shared, self._sampling, report)
         except SolaError as error:
+            text = str(error) if file.location in str(error) else f"{file.location}: {error}"
             if isinstance(error, BadVideo):
                 out.remove(name)  # the features of an earlier file
-            text = str(error)
-            raise type(error)(text if file.location in text else f"{file.location}: {text}") from None
+                text += ", or leave it out with --skip-bad" if len(self.videos) > 1 else ""
+            raise type(error)(text) from None
         return {"video": video, "file": file.location, "bytes": file.size, "changed": file.changed, **counts}
 
     def finish(self) -> None:

@@ -18,6 +18,7 @@ from sola.data.journal import check_finished
 from sola.data.listing import split_streams
 from sola.data.manifest import MANIFEST_NAME
 from sola.data.names import IdFrom, file_of, id_of
+from sola.data.streams import CURE, ONLY_CURE
 
 ARCHIVE = ".h5"
 
@@ -115,6 +116,8 @@ class StoredFeatures:
                     places[str(folder / link)] = f"{source.location}/{name}"
                 places[str(folder)] = source.location
                 folders.append(folder)
+            if len(self.videos) > 1:
+                places[ONLY_CURE] = CURE  # other videos may be good
             with renaming_errors(places):
                 yield FeatureSet.open(folders, channels_first=self.channels_first, id_from="path").with_timing(
                     self.timing

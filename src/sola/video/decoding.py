@@ -27,7 +27,7 @@ SHORTFALL = 0.05
 NOT_VIDEO = frozenset({"tty", "image2", "hls", "dash", "concat", "lavfi", "data", "lrc", "srt", "ass", "webvtt"})
 """Containers of text, single pictures, or lists of other files."""
 
-CURE = "repair it (ffmpeg -i IN OUT.mp4 often does), or leave it out with --skip-bad"
+CURE = "repair it (ffmpeg -i IN OUT.mp4 often does)"
 
 
 @dataclass(frozen=True, eq=False)
