@@ -192,19 +192,20 @@ def _check_kinds(
     """Raise SolaError if the widths show that not single files are at fault: none would be left, or half of them."""
     count, widths = len(headers), Counter(header.shape[1] for header in headers.values())
     lengths = {header.shape[0] for header in headers.values()}
+    (most, _), (other, rarer) = (*widths.most_common(2), (0, 0))[:2]
+    two_kinds = manifest.dim is None and rarer > 1 and 4 * rarer >= count
     swapped = lengths == {manifest.dim} if manifest.dim is not None else len(lengths) == 1 and count > 1
-    if swapped and 2 * len(misfits) >= count:
+    if swapped and 2 * len(misfits) >= count and not (two_kinds and len(widths) == 2):
         raise SolaError(
-            f"{name}: its {count} arrays would have {min(lengths)} snippets of {min(widths)} to {max(widths)} "
+            f"{name}: all arrays ({count}) would have {min(lengths)} snippets of {min(widths)} to {max(widths)} "
             f"channels, so their axes are swapped; {_turning(manifest, channels_first)}"
         )
     if len(misfits) == count and len(widths) == 1:
         raise SolaError(
-            f"{name}: all {count} files have {min(widths)} channels, {MANIFEST_NAME} says {manifest.dim}; "
+            f"{name}: all files ({count}) have {min(widths)} channels, {MANIFEST_NAME} says {manifest.dim}; "
             f'correct "dim" there'
         )
-    (most, _), (other, rarer) = (*widths.most_common(2), (0, 0))[:2]
-    if manifest.dim is None and rarer > 1 and 4 * rarer >= count and not skip_bad:
+    if two_kinds and not skip_bad:
         kinds = [next(video for video in headers if headers[video].shape[1] == width) for width in (most, other)]
         raise SolaError(
             f"{name}: {widths[most]} files have {most} channels, such as {kinds[0]!r}, and {rarer} have {other}, "
