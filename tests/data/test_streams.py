@@ -66,7 +66,7 @@ def test_streams_that_differ_by_more_are_named(tmp_path):
     refuse(
         sources,
         r"^video 'b': its streams have 10 and 15 snippets; expected lengths that differ by at most 2 "
-        r"\(1 of 3 videos differ more\); repair or remove it, or pass --skip-bad$",
+        r"\(in 1 of 3 videos they differ more\); repair or remove it, or pass --skip-bad$",
     )
     assert FeatureSet.open(sources, skip_bad=True).videos == ("a", "c")
 

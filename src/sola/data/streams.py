@@ -250,7 +250,7 @@ def _unequal(streams: Sequence[Stream], videos: Sequence[str], count: int) -> di
         seen = f"one has {ratio:.3g} times as many as another" if ratio else "they differ more"
         where = f" in all {count} videos" if count > 1 else ""
         raise SolaError(f"{faults[min(faults)]}; {seen}{where}: extract them from the same videos with the same stride")
-    return {video: f"{fault} ({len(faults)} of {count} videos differ more)" for video, fault in faults.items()}
+    return {video: f"{fault} (in {len(faults)} of {count} videos they differ more)" for video, fault in faults.items()}
 
 
 def _ratio(lengths: Sequence[Sequence[int]]) -> float | None:
