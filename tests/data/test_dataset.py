@@ -106,7 +106,7 @@ def test_ids_may_differ_by_a_prefix(tmp_path: Path, ours: str, theirs: str, pref
 
 
 def test_no_video_in_common_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SolaError, match=r"no video has both features and annotations.*--id-prefix"):
+    with pytest.raises(SolaError, match="no video has both features and annotations"):
         Dataset.open(write_features(tmp_path / "f", {"a": 4}), annotate({"b": "training"}))
 
 

@@ -1,7 +1,6 @@
 """Feature sets: directories, archives and streams, and what is refused in them."""
 
 import dataclasses
-import json
 import pickle
 from pathlib import Path
 
@@ -9,23 +8,16 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from support.feature_files import VIDEOS, array, expected, make
+from support.feature_files import VIDEOS, array, expected, make, refuse
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.data.formats.base import Header
-from sola.data.manifest import Manifest
 
 
-def refuse(source: Path | list[Path], told: str, **options: bool) -> None:
-    with pytest.raises(SolaError, match=told) as raised:
-        list(FeatureSet.open(source, **options).items())
-    assert "\n" not in str(raised.value)
-
-
-def spoil(folder: Path, content: bytes | np.ndarray) -> Path:
-    """Replace the second video by something bad."""
-    path = folder / "b.npy"
+def spoil(folder: Path, content: bytes | np.ndarray, video: str = "b") -> Path:
+    """Replace a video by something bad."""
+    path = folder / f"{video}.npy"
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
@@ -180,8 +172,12 @@ def test_two_archives_are_refused(tmp_path):
 
 def test_the_manifest_says_which_width_is_right(tmp_path):
     make(tmp_path)
-    (tmp_path / "features.json").write_text('{"dim": 5}')
-    refuse(tmp_path, "a.npy: has 4 channels; expected 5, as features.json says")
+    (tmp_path / "features.json").write_text('{"dim": 4}')
+    np.save(tmp_path / "b.npy", array(channels=5))
+    refuse(tmp_path, "b.npy: has 5 channels; expected 4, as features.json says; repair or remove it, or")
+    (tmp_path / "features.json").write_text('{"dim": 6}')
+    np.save(tmp_path / "b.npy", array())
+    refuse(tmp_path, r'all files \(3\) have 4 channels, features\.json says 6; correct "dim" there$', skip_bad=True)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".pt"])
@@ -196,8 +192,65 @@ def test_a_wrong_width_that_no_header_tells_is_found_when_read(tmp_path, suffix)
     assert [video for video, _ in features.items()] == ["a", "c"]
 
 
-def test_files_that_lie_the_other_way_are_recognized(tmp_path):
-    refuse(make(tmp_path, transposed=True), "pass --channels-first")
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_files_that_lie_the_other_way_are_recognized(tmp_path, skip_bad):
+    told = (
+        r"all arrays \(3\) would have 4 snippets of 9 to 11 channels, so their axes are swapped; pass --channels-first$"
+    )
+    refuse(make(tmp_path / "f", transposed=True), f"^{tmp_path}/f: {told}", skip_bad=skip_bad)
+    refuse(make(tmp_path / "g"), "axes are swapped; drop --channels-first$", skip_bad=skip_bad, channels_first=True)
+    (tmp_path / "g" / "features.json").write_text('{"layout": "CT"}')
+    refuse(tmp_path / "g", 'axes are swapped; correct "layout" in features.json$', skip_bad=skip_bad)
+    (tmp_path / "f" / "features.json").write_text('{"dim": 4}')
+    refuse(tmp_path / "f", "axes are swapped; pass --channels-first$", skip_bad=skip_bad)
+
+
+def test_one_file_that_lies_the_other_way_is_no_reason_to_turn_all(tmp_path):
+    for video, length in zip(VIDEOS, (9, 9, 10), strict=True):
+        np.save(tmp_path / f"{video}.npy", array(length))
+    np.save(tmp_path / "b.npy", array().T)
+    refuse(tmp_path, "has 9 channels; expected 4, as 2 of 3 files have, if the array is .*; repair or remove it, or")
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_two_kinds_of_features_are_told_apart(tmp_path, length):
+    for video, channels in zip("abcde", (4, 4, 4, 6, 6), strict=True):
+        np.save(tmp_path / f"{video}.npy", array(9 + length * channels, channels))
+    told = "3 files have 4 channels, such as 'a', and 2 have 6, such as 'd'; keep one kind of features in a folder$"
+    refuse(tmp_path, f"^{tmp_path}: {told}")
+    assert FeatureSet.open(tmp_path, skip_bad=True).videos == ("a", "b", "c")
+
+
+# what is advised
+
+
+@pytest.mark.parametrize("fault", sorted(BAD.keys() - {"nan", "infinity", "width"}))
+def test_to_skip_bad_files_is_not_advised_when_all_are_bad(tmp_path, fault):
+    content = BAD[fault][0]
+    make(tmp_path)
+    for video in VIDEOS:
+        spoil(tmp_path, content, video)
+    refuse(tmp_path, f"a.npy: .*{BAD[fault][1]}.*; all 3 videos fail: repair or replace them$")
+
+
+def test_to_skip_the_only_file_is_not_advised(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    refuse(tmp_path, r"expected \[time, channels\]; repair or replace it$")
+
+
+def test_to_skip_files_is_not_advised_when_those_that_are_tried_are_bad_too(tmp_path):
+    for video in "abcdef":
+        np.save(tmp_path / f"{video}.npy", np.full((3, 2), np.nan if video != "a" else 1.0))
+    refuse(tmp_path, "b.npy: holds NaN or infinity, .*; so do 'c' and 'd' and 'e': repair or replace them$")
+    np.save(tmp_path / "d.npy", np.ones((3, 2)))
+    refuse(tmp_path, "b.npy: holds NaN or infinity, .*; repair or remove it, or pass --skip-bad$")
+
+
+def test_text_files_that_lie_the_other_way_are_not_skipped(tmp_path):
+    for video, length in zip("abcde", range(5, 10), strict=True):
+        np.savetxt(tmp_path / f"{video}.csv", array(length).T, delimiter=",")
+    told = r"b.csv: has 6 channels; expected 5 \(if the arrays are \[channels, time\], pass --channels-first\); so do"
+    refuse(tmp_path, told)
 
 
 def test_files_of_one_length_are_not_taken_to_lie_the_other_way(tmp_path):
@@ -233,52 +286,28 @@ def test_a_set_can_be_pickled(tmp_path, suffix):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(features)).read("a"), expected(0))
 
 
-# several streams
+# ids that contain folders
 
 
-def test_streams_are_joined_on_channels_in_the_widest_dtype(tmp_path):
-    rgb, flow = make(tmp_path / "rgb"), make(tmp_path / "flow", ".npz", transposed=True, dtype=np.float32)
-    (flow / "features.json").write_text('{"layout": "CT", "fps": 25, "encoder": "TVL1"}')
-    features = FeatureSet.open([rgb, flow])
-    assert features.channels == 8
-    assert features.manifest == Manifest(dim=8, fps=25.0)
-    for i, (video, values) in enumerate(features.items()):
-        joined = np.concatenate([expected(i).astype(np.float32), expected(i, np.float32)], axis=1)
-        np.testing.assert_array_equal(values, joined)
-        assert features.header(video) == Header((9 + i, 8), np.dtype(np.float32))
+def tree(folder: Path) -> Path:
+    for place in ("P1", "P2/day"):
+        make(folder / place)
+    return folder
 
 
-def test_streams_of_unequal_length_are_named(tmp_path):
-    sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
-    np.save(sources[1] / "b.npy", array(12))
-    with pytest.raises(SolaError, match="video 'b': its streams have 10 and 12 snippets"):
-        FeatureSet.open(sources)
-    assert FeatureSet.open(sources, skip_bad=True).videos == ("a", "c")
+def test_ids_may_contain_folders(tmp_path):
+    features = FeatureSet.open(tree(tmp_path), id_from="path")
+    assert features.videos == tuple(f"{place}/{video}" for place in ("P1", "P2/day") for video in VIDEOS)
+    np.testing.assert_array_equal(features.read("P2/day/b"), expected(1))
+    assert features.file_name("P2/day/b") == "P2/day/b.npy"
 
 
-def test_unequal_lengths_that_no_header_tells_are_found_when_read(tmp_path):
-    sources = [make(tmp_path / "rgb"), make(tmp_path / "flow", ".csv", dtype=np.float32)]
-    np.savetxt(sources[1] / "b.csv", array(12), delimiter=",")
-    refuse(sources, "video 'b': its streams have 10 and 12 snippets")
-
-
-def test_videos_that_a_stream_lacks_are_counted(tmp_path):
-    sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
-    (sources[1] / "a.npy").unlink()
-    (sources[1] / "b.npy").unlink()
-    with pytest.raises(SolaError, match="flow: lacks 2 of 3 videos that other sources have, the first 'a'"):
-        FeatureSet.open(sources)
-    features = FeatureSet.open(sources, skip_bad=True)
-    assert features.videos == ("c",)
-    assert features.unreadable["b"] == f"{sources[1]}: lacks this video"
-
-
-def test_streams_that_disagree_on_time_are_refused(tmp_path):
-    sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
-    for source, stride in zip(sources, (8, 16), strict=True):
-        (source / "features.json").write_text(json.dumps({"stride": stride}))
-    with pytest.raises(SolaError, match=r"features\.json says stride 16, another source's 8"):
-        FeatureSet.open(sources)
+def test_a_folder_that_is_not_searched_says_how_to(tmp_path):
+    told = "; pass --id-from path to read its folders, such as P1, or name one of them$"
+    refuse(tree(tmp_path / "f"), rf"^{tmp_path}/f: holds no feature files \(.*\){told}")
+    both = tmp_path / "both"
+    make(both / "rgb"), make(both / "flow")
+    refuse(both, f"; name the folders of its streams: {both}/flow {both}/rgb$")
 
 
 def test_gtea_is_opened_and_matched(shared_data):

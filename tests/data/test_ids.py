@@ -1,18 +1,19 @@
 """Which video of one file is which of another."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sola.core.errors import SolaError
-from sola.data.ids import match_videos
+from sola.data.ids import VideoMatch, match_videos
 
 
-def test_the_same_ids_match_and_no_prefix_is_guessed_beside_them():
-    match = match_videos(["a", "v_b"], ["a", "b"])
+def test_the_same_ids_match_and_no_change_is_tried_beside_them():
+    match = match_videos(["a", "v_b", "c"], ["a", "b", "c.mp4"])
     assert match.videos == {"a": "a"}
-    assert match.unmatched == ("v_b",)
-    assert match.unmatched_annotated == ("b",)
+    assert match.unmatched == ("v_b", "c")
+    assert match.unmatched_annotated == ("b", "c.mp4")
+    assert match.note == ""
 
 
 @pytest.mark.parametrize("prefix", ["v_", "video_", "test-set_"])
@@ -33,23 +34,154 @@ def test_a_prefix_that_is_given_is_used_beside_the_same_ids():
     assert match.videos == {"a": "a", "xb": "b"}
 
 
-@pytest.mark.parametrize("annotated", [["q"], []])
-def test_no_match_is_answered_with_an_example_of_each_side(annotated):
-    with pytest.raises(SolaError, match=f"'a', annotations '{(annotated or ['none'])[0]}'.*--id-prefix"):
-        match_videos(["a"], annotated)
+@pytest.mark.parametrize(
+    ("video", "annotated", "how"),
+    [
+        ("a", "a.mp4", "the suffix '.mp4'"),
+        ("a.AVI", "a", "the suffix '.AVI'"),
+        ("a.avi", "a.mp4", "the suffixes '.avi' and '.mp4'"),
+        ("a.b", "a.b.mkv", "the suffix '.mkv'"),
+        ("a", "data/a", "the folder 'data/'"),
+        ("/x/y/a", "a", "the folder '/x/y/'"),
+        ("x/a", "data/a", "the folders 'x/' and 'data/'"),
+        ("a", "data/a.mp4", "the folder 'data/' and the suffix '.mp4'"),
+        ("a_rgb", "a", "the stream '_rgb'"),
+        ("a", "a-flow", "the stream '-flow'"),
+        ("a_rgb_i3d", "a.mp4", "the stream '_rgb_i3d' and the suffix '.mp4'"),
+        ("v_a", "a", "the prefix 'v_'"),
+        (
+            "v_a_rgb",
+            "data/a.webm",
+            "the prefix 'v_', the folder 'data/', the stream '_rgb' and the suffix '.webm'",
+        ),
+    ],
+)
+def test_ids_match_that_differ_and_it_is_said_how(video, annotated, how):
+    match = match_videos([video], [annotated])
+    assert match.videos == {video: annotated}
+    assert match.note == f"ids differ by {how} (features have {video!r}, annotations {annotated!r})"
 
 
-ids = st.sets(st.text("ab_-", min_size=1, max_size=5), min_size=1, max_size=5)
+def test_folders_that_all_ids_share_are_dropped_before_those_that_tell_videos_apart():
+    match = match_videos(["P1/cam", "P2/cam"], ["data/P1/cam.mp4", "data/P2/cam.mp4"])
+    assert match.videos == {"P1/cam": "data/P1/cam.mp4", "P2/cam": "data/P2/cam.mp4"}
 
 
-@given(videos=ids, annotated=ids, prefix=st.sampled_from([None, "a_", "b"]))
-def test_a_match_pairs_each_video_once_and_forgets_none(videos, annotated, prefix):
+def test_a_stream_is_dropped_only_if_all_ids_have_it():
+    with pytest.raises(SolaError, match="no video has both"):
+        match_videos(["a_rgb", "b"], ["a", "c"])
+
+
+def test_predictions_and_annotations_are_named():
+    match = match_videos(["a.mp4"], ["a"], what="predictions")
+    assert match.note == "ids differ by the suffix '.mp4' (predictions have 'a.mp4', annotations 'a')"
+
+
+@pytest.mark.parametrize(
+    ("videos", "annotated", "told"),
+    [
+        (
+            ["cam"],
+            ["P1/cam", "P2/cam"],
+            "ids of features and annotations differ, and 'P1/cam' and 'P2/cam' of the annotations would both be 'cam'; "
+            "give features and annotations the same ids",
+        ),
+        (
+            ["a.mp4", "a.avi", "b"],
+            ["a", "c"],
+            "ids of features and annotations differ, and 'a.avi' and 'a.mp4' of the features would both be 'a'; "
+            "give features and annotations the same ids",
+        ),
+    ],
+)
+def test_ids_that_would_become_the_same_are_named(videos, annotated, told):
+    with pytest.raises(SolaError) as raised:
+        match_videos(videos, annotated)
+    assert str(raised.value) == told
+
+
+@pytest.mark.parametrize(
+    ("videos", "annotated", "prefix", "told"),
+    [
+        (
+            ["a"],
+            ["q"],
+            None,
+            "features have 'a', annotations 'q'; expected the same ids, but for a prefix, folders or a video's suffix; "
+            "check that both are of the same videos",
+        ),
+        (
+            ["a"],
+            [],
+            "v_",
+            "features have 'a', annotations 'none'; expected the same ids, also without the prefix 'v_'; "
+            "check that both are of the same videos",
+        ),
+        (
+            ["test1"],
+            ["1"],
+            None,
+            "features have 'test1', annotations '1'; if 'test' is a prefix on one side, pass --id-prefix=test",
+        ),
+    ],
+)
+def test_no_match_is_answered_with_an_example_of_each_side_and_advice_that_can_help(videos, annotated, prefix, told):
+    with pytest.raises(SolaError) as raised:
+        match_videos(videos, annotated, prefix)
+    assert str(raised.value) == f"no video has both features and annotations: {told}"
+
+
+def test_the_prefix_that_is_advised_matches():
+    assert match_videos(["test1"], ["1"], "test").videos == {"test1": "1"}
+
+
+names = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(["", "d/", "d/e/", "f/"]),
+        st.sampled_from(["", "v_", "v-"]),
+        st.text("ab_-", min_size=1, max_size=3),
+        st.sampled_from(["", "_rgb", "-flow"]),
+        st.sampled_from(["", ".mp4", ".avi"]),
+    ),
+)
+ids = st.sets(names, min_size=1, max_size=5)
+prefixes = st.sampled_from([None, "v_", "b"])
+
+
+def matched(videos: set[str], annotated: set[str], prefix: str | None) -> VideoMatch | None:
     try:
-        match = match_videos(videos, annotated, prefix)
+        return match_videos(videos, annotated, prefix)
     except SolaError:
+        return None
+
+
+@given(videos=ids, annotated=ids, prefix=prefixes)
+@settings(max_examples=50, deadline=None)
+def test_a_match_pairs_each_video_once_and_forgets_none(videos, annotated, prefix):
+    match = matched(videos, annotated, prefix)
+    if match is None:
         assert not videos & annotated
         return
     assert len(set(match.videos.values())) == len(match.videos)
     assert set(match.videos) | set(match.unmatched) == videos
     assert set(match.videos.values()) | set(match.unmatched_annotated) == annotated
     assert all(match.videos[video] == video for video in videos & annotated)
+    assert bool(match.note) == any(video != other for video, other in match.videos.items())
+
+
+@given(videos=ids, annotated=ids, prefix=prefixes)
+@settings(max_examples=50, deadline=None)
+def test_both_sides_are_alike(videos, annotated, prefix):
+    one, other = matched(videos, annotated, prefix), matched(annotated, videos, prefix)
+    assert (one is None) == (other is None)
+    if one is not None and other is not None:
+        assert one.videos == {video: annotated for annotated, video in other.videos.items()}
+
+
+@settings(max_examples=30, deadline=None)
+@given(base=st.sets(st.text("ab", min_size=1), min_size=2, max_size=4), ending=st.sampled_from([".mp4", ".avi"]))
+def test_an_id_that_could_be_one_of_two_is_never_matched(base, ending):
+    twice = {f"{folder}{name}{ending}" for name in base for folder in ("P1/", "P2/")}
+    assert matched(base, twice, None) is None
+    assert matched(twice, base, None) is None

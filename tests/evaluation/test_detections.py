@@ -76,7 +76,8 @@ def test_detections_as_json(evaluate):
     assert values["mAP"] == {"0.50": 1.0, "0.95": 0.5}
     assert values["average_mAP"] == 0.75
     assert values["per_class"] == {"jump": 1.0, "run": 0.5}
-    assert (values["predictions"], values["instances"], values["warnings"]) == (3, 2, [])
+    assert (values["predictions"], values["instances"]) == (3, 2)
+    assert values["warnings"] == ["ids differ by the prefix 'v_' (predictions have 'a', annotations 'v_a')"]
     assert set(values["seconds"]) == {"read", "evaluate"}
 
 
@@ -113,6 +114,13 @@ def test_a_diagnosis_as_json_adds_up(evaluate, tmp_path):
     assert [one["instances"] for one in values["per_length"].values()] == [2, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("name", ["{}.mp4", "data/{}", "data/{}.avi"])
+def test_predictions_may_name_files(evaluate, name):
+    _, out, _ = evaluate("detections", {name.format(video): rows for video, rows in GOOD.items()}, "--json")
+    assert json.loads(out)["per_class"]["jump"] == 1.0
+    assert json.loads(out)["warnings"][0].startswith("ids differ by ")
+
+
 def test_what_is_odd_is_counted_and_evaluated(evaluate):
     odd = {
         "a": found((-1, 10, "jump", 0.9), (4, 3, "jump", 0.8), (0, 31, "swim", 0.7)),
@@ -121,7 +129,8 @@ def test_what_is_odd_is_counted_and_evaluated(evaluate):
     _, out, _ = evaluate("detections", odd, "--json", "--tiou", ".5")
     values = json.loads(out)
     assert values["mAP"] == {"0.50": 0.5}
-    lost, missing, unknown, inverted, outside = values["warnings"]
+    ids, lost, missing, unknown, inverted, outside = values["warnings"]
+    assert ids.startswith("ids differ by the prefix 'v_'")
     assert lost.startswith("1 video of the predictions (such as 'elsewhere')")
     assert "their 1 predictions are false positives" in lost
     assert missing.startswith("1 video of 2 annotated ones have no prediction (such as 'v_b')")
@@ -148,7 +157,7 @@ def test_thumos_lines(tmp_path, annotations, capsys):
     ("results", "flags", "said"),
     [
         (GOOD, ["--test-subset", "nope"], "unknown subset 'nope'; the annotations have 'validation' (2 videos)"),
-        (GOOD, ["--dataset", "thumos14"], "unknown subset 'test'"),
+        (GOOD, ["--dataset", "thumos14"], "the 1 annotated videos have no instance"),
         (GOOD, ["--test-subset", "testing"], "the 1 annotated videos have no instance"),
         (GOOD, ["--tiou", "half"], "--tiou half: expected FIRST:LAST:STEP"),
         (GOOD, ["--tiou", "0,.5"], "each in (0, 1]"),

@@ -152,6 +152,30 @@ def test_what_is_written_reads_as_features_and_annotations_again(tmp_path: Path)
     assert set(read_annotations(out / "annotations.json").videos) == set(features.videos)
 
 
+def renamed(annotations: Path, form: str) -> Path:
+    """Change the ids in a file of annotations."""
+    document = json.loads(annotations.read_text())
+    document["database"] = {form.format(video): record for video, record in document["database"].items()}
+    annotations.write_text(json.dumps(document))
+    return annotations
+
+
+def test_folders_in_ids_are_folders_of_files(tmp_path: Path) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    export_dataset(Dataset.open(features, renamed(annotations, "data/{}")), tmp_path / "out")
+    written_files = {path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.glob("out/**/*.npy")}
+    assert written_files == {f"features/{video}.npy" for video in database_of(tmp_path / "out")}
+    assert "features/data/a.npy" in written_files
+
+
+def test_ids_that_would_leave_the_folder_are_refused(tmp_path: Path) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    data = Dataset.open(features, renamed(annotations, "../../{}"))
+    with pytest.raises(SolaError, match=r"video '\.\./\.\./a': cannot be the name of a file"):
+        export_dataset(data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_only_classes_of_videos_that_are_there_count(tmp_path: Path) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     document = json.loads(annotations.read_text())

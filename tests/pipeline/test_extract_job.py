@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -732,3 +733,52 @@ def test_memory_does_not_grow_with_the_length_of_a_video(suffix: str, tmp_path: 
         peaks.append(int(done.stdout))
     assert np.load(tmp_path / "300" / "a.npy", mmap_mode="r").shape == (7500, 12)
     assert peaks[1] - peaks[0] < 60, f"{peaks} MiB"
+
+
+@pytest.fixture
+def cameras(tmp_path: Path, clips: dict[str, Path]) -> Path:
+    """Three recordings with the same file name."""
+    for place, clip in (("P1", "avi"), ("P2", "mkv"), ("P2/late", "avi")):
+        (tmp_path / "videos" / place).mkdir(parents=True, exist_ok=True)
+        shutil.copy(clips[clip], tmp_path / "videos" / place / f"cam{clips[clip].suffix}")
+    return tmp_path / "videos"
+
+
+def test_ids_may_contain_folders(cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("extract", cameras, "--out", tmp_path / "f", "--encoder", OWN)
+    assert "pass --id-from path to keep folders in ids, or rename one of them" in refused(capsys, *command)
+    assert sola(*command, "--id-from", "path") == 0
+    assert "sola train " + str(tmp_path / "f") + " --id-from path --recipe auto" in capsys.readouterr().err
+    names = {path.relative_to(tmp_path / "f").as_posix() for path in (tmp_path / "f").rglob("*.*")}
+    assert names == {"P1/cam.npy", "P2/cam.npy", "P2/late/cam.npy", JOURNAL, "features.json"}
+    assert set(rows_of(tmp_path / "f")) == {"P1/cam", "P2/cam", "P2/late/cam"}
+    features = FeatureSet.open(tmp_path / "f", id_from="path")
+    np.testing.assert_array_equal(features.read("P1/cam"), features.read("P2/late/cam"))
+    assert len(features.read("P2/cam")) != len(features.read("P1/cam"))
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.npy")}
+    (tmp_path / "f" / "P2" / "late" / "cam.npy").unlink()
+    assert sola(*command, "--id-from", "path", "--quiet") == 0  # what is missing is made again
+    again = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.npy")}
+    assert {path for path in again if again[path] != made[path]} == {tmp_path / "f" / "P2" / "late" / "cam.npy"}
+
+
+def test_features_with_folders_in_their_ids_are_returned(clips: dict[str, Path], tmp_path: Path) -> None:
+    features = extract({"P1/cam": clips["avi"], "cam": clips["mkv"]}, Quadrants(), tmp_path / "f")
+    assert features.videos == ("P1/cam", "cam")
+
+
+@pytest.mark.parametrize("video", ["../out", "a/../../out", "{root}/out"])
+def test_no_id_leaves_the_folder(clips: dict[str, Path], tmp_path: Path, video: str) -> None:
+    with pytest.raises(SolaError, match="cannot be the name of a file"):
+        extract({video.format(root=tmp_path): clips["avi"]}, Quadrants(), tmp_path / "f")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_to_leave_out_the_only_video_is_not_advised(
+    clips: dict[str, Path], bad: Path, tmp_path: Path, alone: bool
+) -> None:
+    with pytest.raises(BadVideo) as raised:
+        extract({"bad": bad} | ({} if alone else {"good": clips["avi"]}), Quadrants(), tmp_path / "f")
+    cure = "; repair it (ffmpeg -i IN OUT.mp4 often does)"
+    assert str(raised.value).endswith(cure if alone else f"{cure}, or leave it out with --skip-bad")

@@ -100,6 +100,21 @@ def test_it_draws_each_video_and_leaves_nothing_else(world: Path, tmp_path: Path
         assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 1000  # the frames' colors
 
 
+def test_ids_with_folders_give_pictures_in_folders(world: Path, tmp_path: Path) -> None:
+    for place, name in (("P1", "n0.mp4"), ("P2", "n1.mkv")):
+        (tmp_path / "new" / place).mkdir(parents=True)
+        shutil.copy(world / "new" / name, (tmp_path / "new" / place / name).with_stem("cam"))
+    arguments = predict(world, "soft", tmp_path / "out.json", "--id-from", "path")
+    arguments[2] = tmp_path / "new"
+    assert sola(*arguments) == 0
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")) == [
+        "out/P1/cam.png", "out/P2/cam.png",
+    ]  # fmt: skip
+    assert sola(*predict(world, "soft", tmp_path / "expected.json", "--no-pictures")) == 0
+    ours, theirs = content(tmp_path / "out.json"), content(tmp_path / "expected.json")
+    assert ours == {"P1/cam": theirs["n0"], "P2/cam": theirs["n1"]}
+
+
 def test_no_pictures(world: Path, tmp_path: Path) -> None:
     assert sola(*predict(world, "plain", tmp_path / "out.json", "--no-pictures")) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]

@@ -189,3 +189,84 @@ def test_transform_returns_what_it_wrote(tmp_path: Path) -> None:
     written = transform(module, features, tmp_path / "out", progress=lambda *values: told.append(values))
     assert written.videos == ("a", "c")
     assert told[-1][:2] == (2.0, 2)
+
+
+def tree(folder: Path, suffix: str = ".npy") -> Path:
+    for place in ("P1", "P2/day"):
+        make(folder / place, suffix, dtype=np.float32)
+    return folder
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".csv"])
+def test_folders_inside_a_folder_are_written_alike(tmp_path: Path, suffix: str) -> None:
+    source, out = tree(tmp_path / "in", suffix), tmp_path / "out"
+    features = FeatureSet.open(source, id_from="path")
+    write(features, out)
+    assert files(out) == files(source) | {"features.json", JOURNAL}
+    written = FeatureSet.open(out, id_from="path")
+    for video, values in features.items():
+        np.testing.assert_array_equal(written.read(video), values)
+    again = Widened()
+    write(features, out, again)
+    assert again.count == 0
+
+
+def test_folders_inside_a_folder_are_continued(tmp_path: Path) -> None:
+    features, out = FeatureSet.open(tree(tmp_path / "in"), id_from="path"), tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        write(features, out, Widened(4))
+    (out / "P1" / ".b.npy.7.tmp").touch()
+    again = Widened()
+    write(features, out, again)
+    assert again.count == 2
+    assert files(out) == files(tmp_path / "in") | {"features.json", JOURNAL}
+
+
+def test_replaced_work_leaves_the_files_of_others_in_folders(tmp_path: Path) -> None:
+    source, out = tree(tmp_path / "in"), tmp_path / "out"
+    write(FeatureSet.open(source, id_from="path"), out)
+    np.save(out / "P1" / "own.npy", expected(0))
+    (source / "P1" / "a.npy").unlink()
+    write(FeatureSet.open(source, id_from="path"), out, kind="other", overwrite=True)
+    assert files(out) == files(source) | {"P1/own.npy", "features.json", JOURNAL}
+
+
+def test_streams_of_one_folder_are_written_as_one(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for i, video in enumerate(VIDEOS):
+        np.save(tmp_path / "in" / f"{video}_rgb.npy", expected(i))
+        np.save(tmp_path / "in" / f"{video}_flow.npy", expected(i)[:-1])
+    features, out = FeatureSet.open(tmp_path / "in", stream_suffixes=["rgb", "flow"]), tmp_path / "out"
+    write(features, out)
+    assert files(out) == {"a.npy", "b.npy", "c.npy", "features.json", JOURNAL}
+    written = FeatureSet.open(out)
+    for i, (video, values) in enumerate(written.items()):
+        np.testing.assert_array_equal(values, np.concatenate([expected(i)[:-1]] * 2, axis=1))
+        assert written.header(video) == features.header(video)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_an_archive_of_streams_is_written_as_one(tmp_path: Path, grouped: bool) -> None:
+    (tmp_path / "in").mkdir()
+    with h5py.File(tmp_path / "in" / "all.h5", "w") as file:
+        for name in ("a_rgb", "a_flow", "b_rgb", "b_flow"):
+            file[f"{name}/values" if grouped else name] = expected(0)
+    write(FeatureSet.open(tmp_path / "in", stream_suffixes=["rgb", "flow"]), tmp_path / "out")
+    with h5py.File(tmp_path / "out" / "all.h5") as file:
+        assert sorted(file) == ["a", "b"]
+        assert file["a/values" if grouped else "a"].shape == (9, 8)
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "~", "a.npy"])
+def test_names_in_an_archive_stay_in_the_archive(tmp_path: Path, name: str) -> None:
+    (tmp_path / "in").mkdir()
+    with h5py.File(tmp_path / "in" / "all.h5", "w") as file:
+        file[name] = expected(0)
+    before = files(tmp_path)
+    write(FeatureSet.open(tmp_path / "in"), tmp_path / "out" / "deep")
+    assert files(tmp_path) - before == {f"out/deep/{name}" for name in ("all.h5", "features.json", JOURNAL)}
+    np.testing.assert_array_equal(FeatureSet.open(tmp_path / "out" / "deep").read(name), expected(0))

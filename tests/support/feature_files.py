@@ -1,10 +1,15 @@
 """Folders of small feature files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 import torch
+
+from sola.core.errors import SolaError
+from sola.data.features import FeatureSet
 
 VIDEOS = ("a", "b", "c")
 
@@ -37,3 +42,10 @@ def make(folder: Path, suffix: str = ".npy", transposed: bool = False, dtype: ty
 
 def expected(i: int, dtype: type = np.float16) -> np.ndarray:
     return array(9 + i, seed=i, dtype=dtype)
+
+
+def refuse(source: Path | list[Path], told: str, streams: Sequence[str] = (), **options: bool) -> None:
+    """Check that opening and reading the source fails with one line, which matches."""
+    with pytest.raises(SolaError, match=told) as raised:
+        list(FeatureSet.open(source, stream_suffixes=streams, **options).items())
+    assert "\n" not in str(raised.value)

@@ -31,6 +31,7 @@ from sola.data.manifest import Manifest
 from sola.pipeline.stored_features import StoredFeatures
 from sola.video.files import find_videos
 
+MODULE = ("--hidden", "16", "--epochs", "1", "--windows-per-video", "4", "--step", "1", "--quiet")
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80.0, length_spread=0.2, channels=16)
 
 
@@ -278,6 +279,35 @@ def test_detections_are_those_of_one_process(cluster: Cluster, world: Path, tmp_
                 )
 
 
+@on_cluster
+def test_ids_with_folders_are_files_in_folders_of_the_bucket(cluster: Cluster, world: Path, tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / "clips" / f"P{number}").mkdir(parents=True)
+        render(tmp_path / "clips" / f"P{number}" / "cam.mp4", count=100 + number)
+    encoder = ("--encoder", f"{QUADRANTS}:quick", "--id-from", "path", "--quiet")
+    assert sola("extract", tmp_path / "clips", "--out", tmp_path / "here", *encoder) == 0
+    out = Storage.of("s3://videos/cameras")
+    cluster.call("extract", upload(tmp_path / "clips", "camera-clips"), "--out", out.location, *encoder)
+    with out.fetched(*out.names(recursive=True)) as there:
+        assert sorted(path.relative_to(there).as_posix() for path in there.rglob("*.npy")) == [
+            "P0/cam.npy",
+            "P1/cam.npy",
+        ]
+        for video in ("P0/cam", "P1/cam"):
+            np.testing.assert_array_equal(np.load(there / f"{video}.npy"), np.load(tmp_path / "here" / f"{video}.npy"))
+    assert sola("train", tmp_path / "here", "--out", tmp_path / "run", *MODULE, "--id-from", "path") == 0
+    through = ("--id-from", "path", "--quiet")
+    assert sola("transform", tmp_path / "run", tmp_path / "here", "--out", tmp_path / "soft", *through) == 0
+    soft = Storage.of("s3://videos/soft-cameras")
+    cluster.call("transform", tmp_path / "run", out.location, "--out", soft.location, *through)
+    with soft.fetched(*soft.names(recursive=True)) as there:
+        for video in ("P0/cam", "P1/cam"):
+            np.testing.assert_array_equal(np.load(there / f"{video}.npy"), np.load(tmp_path / "soft" / f"{video}.npy"))
+    before = soft.files(recursive=True)
+    cluster.call("transform", tmp_path / "run", out.location, "--out", soft.location, *through)
+    assert soft.files(recursive=True) == before
+
+
 def test_a_place_in_an_object_store_needs_the_cluster(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = refused(capsys, "transform", world / "module", "s3://videos/raw", "--out", "out")
     assert "s3://videos/raw: is in an object store; pass --executor ray" in line
@@ -350,6 +380,42 @@ def test_features_that_do_not_belong_together_are_refused(world: Path, tmp_path:
     (tmp_path / "empty" / "all.h5").touch()
     with pytest.raises(SolaError, match="expected a file for each video"):
         StoredFeatures.of([tmp_path / "empty"])
+
+
+def stored(folder: Path, arrays: dict[str, np.ndarray]) -> Storage:
+    """Files in an object store."""
+    place = Storage.of(f"memory://{folder.name}/features")
+    for name, values in arrays.items():
+        np.save(folder / "file.npy", values)
+        put(place, folder / "file.npy", name)
+    return place
+
+
+def test_streams_of_one_folder_in_a_store_are_joined(tmp_path: Path) -> None:
+    rgb, flow = np.ones((5, 2), np.float32), np.zeros((4, 3), np.float32)
+    place = stored(tmp_path, {"a_rgb.npy": rgb, "a_flow.npy": flow})
+    with pytest.raises(SolaError, match=r"'a_rgb' and 'a_flow' are streams of one video; join them with --streams"):
+        StoredFeatures.of([place.location])
+    features = StoredFeatures.of([place.location], stream_suffixes=["rgb", "flow"])
+    assert (features.videos, features.file_name("a")) == (("a",), "a.npy")
+    assert features.locations == [place.location]
+    assert len(features.state("a")) == 2
+    with features.fetched("a") as local:
+        np.testing.assert_array_equal(local.read("a"), np.concatenate([rgb[:4], flow], axis=1))
+
+
+def test_ids_in_a_store_may_contain_folders(tmp_path: Path) -> None:
+    place = stored(tmp_path, {"P1/cam.npy": np.ones((5, 2)), "P2/cam.npy": np.full((2, 2), np.nan)})
+    features = StoredFeatures.of([place.location], id_from="path")
+    assert features.videos == ("P1/cam", "P2/cam")
+    with features.fetched("P1/cam") as local:
+        assert local.file_name("P1/cam") == features.file_name("P1/cam") == "P1/cam.npy"
+        assert local.read("P1/cam").shape == (5, 2)
+    with (
+        pytest.raises(SolaError, match=f"^{place}/P2/cam.npy: holds NaN .*; repair or remove it, or pass --skip-bad$"),
+        features.fetched("P2/cam") as local,
+    ):
+        local.read("P2/cam")
 
 
 def test_an_error_names_the_file_where_it_is_kept(world: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sola.core.errors import SolaError
-from sola.video.files import SUFFIXES, find_videos
+from sola.data.names import VIDEO_SUFFIXES
+from sola.video.files import find_videos
 
 
 def touch(*paths: Path) -> None:
@@ -44,11 +45,28 @@ def test_the_same_file_twice_is_one_video(tmp_path: Path) -> None:
     assert list(find_videos([tmp_path / "a.mp4", tmp_path, tmp_path / "linked" / "a.mp4"])) == ["a"]
 
 
-@pytest.mark.parametrize("names", [("a.mp4", "a.avi"), ("x/a.mp4", "y/a.mp4")])
-def test_two_files_of_one_name_are_refused(names: tuple[str, str], tmp_path: Path) -> None:
-    touch(*(tmp_path / name for name in names))
-    with pytest.raises(SolaError, match=r"would be video 'a', and so would .*; rename one of them"):
+@pytest.mark.parametrize(
+    ("names", "cure"),
+    [
+        (("a.avi", "a.mp4"), "rename one of them"),
+        (("x/a.mp4", "y/a.mp4"), "pass --id-from path to keep folders in ids, or rename one of them"),
+    ],
+)
+def test_two_files_of_one_name_are_refused_with_a_cure(names: tuple[str, str], cure: str, tmp_path: Path) -> None:
+    first, second = (tmp_path / name for name in names)
+    touch(first, second)
+    with pytest.raises(SolaError) as raised:
         find_videos([tmp_path])
+    assert str(raised.value) == f"{second}: would be video 'a', and so would {first}; {cure}"
+
+
+def test_ids_may_contain_folders(tmp_path: Path) -> None:
+    touch(tmp_path / "x" / "a.mp4", tmp_path / "y" / "z" / "a.mp4", tmp_path / "b.mp4", tmp_path / ".hidden" / "c.mp4")
+    named = tmp_path / "y" / "z" / "a.mp4"
+    assert list(find_videos([tmp_path], "path")) == ["b", "x/a", "y/z/a"]
+    assert list(find_videos([named], "path")) == ["a"]
+    with pytest.raises(SolaError, match=r"would be video 'a', and so would .*; rename one of them"):
+        find_videos([tmp_path / "x", named], "path")
 
 
 def test_none_named() -> None:
@@ -80,7 +98,7 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     assert list(find_videos([tmp_path])) == ["a"]
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(VIDEO_SUFFIXES))
 def test_suffixes_in_either_case(suffix: str, tmp_path: Path) -> None:
     touch(tmp_path / f"a{suffix.upper()}", tmp_path / f"b{suffix}")
     assert list(find_videos([tmp_path])) == ["a", "b"]

@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 from sola.cli import options
 from sola.core.errors import SolaError
 from sola.core.log import show_log
-from sola.video.files import SUFFIXES
+from sola.data.names import VIDEO_SUFFIXES
 
 
 @Parameter(name="*", group=Group("Options for features", sort_key=2))
@@ -78,10 +78,9 @@ def detect(
     show_log(quiet)
     target = Target(out, overwrite, quiet)
     if are_videos(sources):
-        refuse(
-            "needs features, not videos", for_features, timing, execution, dataclasses.replace(reading, skip_bad=False)
-        )
-        detect_in_videos(run, sources, target, for_videos, decoding, device, skip_bad=reading.skip_bad)
+        others = dataclasses.replace(reading, skip_bad=False, id_from="name")
+        refuse("needs features, not videos", for_features, timing, execution, others)
+        detect_in_videos(run, sources, target, for_videos, decoding, device, reading)
     else:
         refuse("needs videos, not features", for_videos, decoding)
         detect_in_features(run, sources, target, for_features, reading, timing, execution, device)
@@ -90,8 +89,8 @@ def detect(
 def are_videos(sources: tuple[Path, ...]) -> bool:
     """Whether the sources are video files or folders that contain some, at any depth; the first decides."""
     if sources[0].is_dir():
-        return any(path.suffix.lower() in SUFFIXES for path in sources[0].rglob("*"))
-    return sources[0].suffix.lower() in SUFFIXES
+        return any(path.suffix.lower() in VIDEO_SUFFIXES for path in sources[0].rglob("*"))
+    return sources[0].suffix.lower() in VIDEO_SUFFIXES
 
 
 def refuse(reason: str, *groups: Any) -> None:

@@ -18,6 +18,7 @@ from sola.data.class_scores import read_classifier
 from sola.data.dataset import Dataset
 from sola.data.detections import UNLABELED, write_detections
 from sola.data.findings import unknown_classes
+from sola.data.names import file_of
 from sola.data.segments import Segments
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import DetectJob, Found, load_detector
@@ -133,15 +134,14 @@ def detect_in_videos(
     chosen: VideoOptions,
     decoding: options.Decoding,
     device: Device,
-    *,
-    skip_bad: bool,
+    reading: options.Reading,
 ) -> None:
     """Extract, transform and detect; write the detections, and a timeline of each video."""
     pictures = target.out.with_suffix("") if chosen.pictures else None
     if pictures == target.out:
         raise SolaError(f"--out {target.out}: needs a suffix, such as .json; its pictures go to the name without")
     target.must_be_new(pictures, "place")
-    videos = find_videos(sources)
+    videos = find_videos(sources, reading.id_from)
     detector = TrainedDetector.load(run)
     chain = rebuild_chain(detector, device, encoder=chosen.encoder, modules=chosen.modules)
     classes = detector.classes or (UNLABELED,)
@@ -151,7 +151,7 @@ def detect_in_videos(
             chain,
             target.workspace,
             batch=decoding.batch_size,
-            skip_bad=skip_bad,
+            skip_bad=reading.skip_bad,
             device=device,
             executor=Threads(decoding.jobs),
             progress=lambda step, done, total, snippets: bar.update(done, total, line=step),
@@ -167,4 +167,4 @@ def draw(folder: Path, videos: Mapping[str, StoredFile], found: Found, classes: 
         duration = found.durations[video]
         middles = [(number + 0.5) * duration / KEY_FRAMES for number in range(KEY_FRAMES)]
         frames = key_frames(Path(videos[video].location), middles, KEY_FRAME_HEIGHT)
-        write_plot(folder / f"{video}.png", timeline(video, duration, frames, detections, classes), dpi=120)
+        write_plot(folder / file_of(video, ".png"), timeline(video, duration, frames, detections, classes), dpi=120)

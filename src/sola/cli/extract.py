@@ -32,6 +32,7 @@ def extract(
     stride: int | None = None,
     whole_frame: bool = False,
     dtype: DType = "float16",
+    id_from: options.IdFromOption = "name",
     skip_bad: options.SkipBad = False,
     decoding: options.Decoding = options.Decoding(),
     device: options.DeviceOption = "auto",
@@ -57,7 +58,7 @@ def extract(
 
     show_log(quiet)
     executor = execution.executor_for(*videos, out, threads=decoding.jobs)
-    found, source = find_videos(videos), EncoderSource(encoder, window, device)
+    found, source = find_videos(videos, id_from), EncoderSource(encoder, window, device)
     job = ExtractJob(
         found,
         source,
@@ -74,8 +75,9 @@ def extract(
     options.report_skipped(skipped)
     count = len(found) - len(skipped)
     log.info(
-        "%s: %d videos; next: sola train %s --recipe auto --out RUN",
+        "%s: %d videos; next: sola train %s%s --recipe auto --out RUN",
         options.place_of(out),
         count,
         options.place_of(out),
+        " --id-from path" if id_from == "path" else "",
     )

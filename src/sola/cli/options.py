@@ -12,6 +12,7 @@ from cyclopts.validators import Number
 
 from sola.core.device import Device
 from sola.core.errors import SolaError
+from sola.data.names import IdFrom
 
 if TYPE_CHECKING:
     from sola.core.progress import ProgressBar
@@ -74,6 +75,18 @@ ClassScores = Annotated[
         help="Class scores of an external video classifier: JSON as of CUHK or ActivityNet, or .npy of UntrimmedNet.",
     ),
 ]
+Streams = Annotated[
+    tuple[str, ...],
+    Parameter(
+        group=INPUTS,
+        metavar="NAME",
+        help="Streams in one folder, by the ends of its file names: rgb flow joins VIDEO_rgb and VIDEO_flow.",
+    ),
+]
+IdFromOption = Annotated[
+    IdFrom,
+    Parameter(group=INPUTS, help="Ids of videos: file names, or paths in the folder, which is searched recursively."),
+]
 SkipBad = Annotated[bool, Parameter(group=INPUTS, help="Skip unreadable files and count them, instead of failing.")]
 DeviceOption = Annotated[Device, Parameter(group=EXECUTION, help="Device; auto is the GPU if there is one.")]
 Seeds = Annotated[int, Parameter(validator=AT_LEAST_ONE)]
@@ -91,12 +104,20 @@ class Reading:
     """Read arrays as [channels, time] instead of [time, channels]."""
     skip_bad: SkipBad = False
     id_prefix: IdPrefix = None
+    streams: Streams = ()
+    id_from: IdFromOption = "name"
 
     def open(self, sources: Sequence[Path]) -> "FeatureSet":
         """Open one feature set."""
         from sola.data.features import FeatureSet
 
-        return FeatureSet.open(sources, channels_first=self.channels_first, skip_bad=self.skip_bad)
+        return FeatureSet.open(
+            sources,
+            channels_first=self.channels_first,
+            skip_bad=self.skip_bad,
+            stream_suffixes=self.streams,
+            id_from=self.id_from,
+        )
 
     def open_stored(
         self, sources: Sequence[Path], timing: Mapping[str, float] | None = None
@@ -104,7 +125,14 @@ class Reading:
         """Open one feature set, which may be in an object store."""
         from sola.pipeline.stored_features import open_features
 
-        return open_features(sources, channels_first=self.channels_first, skip_bad=self.skip_bad, timing=timing)
+        return open_features(
+            sources,
+            channels_first=self.channels_first,
+            skip_bad=self.skip_bad,
+            stream_suffixes=self.streams,
+            id_from=self.id_from,
+            timing=timing,
+        )
 
     def dataset(
         self,

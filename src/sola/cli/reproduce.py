@@ -90,6 +90,8 @@ def reproduce(
         reading.id_prefix,
         classifier,
         timing.given(),  # type: ignore[arg-type]  # keyed by its fields
+        reading.streams,
+        reading.id_from,
     )
     options.report_data(*split_summaries(data.open(), train_subset, test_subset))
     config = RECIPES[recipe]()

@@ -62,9 +62,9 @@ class Storage:
                     found.append(StoredFile(self, name, status.st_size, status.st_mtime_ns))
         return sorted(found, key=lambda file: file.name)
 
-    def names(self) -> list[str]:
-        """Return the sorted names of the files directly in the folder, without hidden ones."""
-        return [file.name for file in self.files()]
+    def names(self, *, recursive: bool = False) -> list[str]:
+        """Return the sorted names of the files in the folder, without hidden ones."""
+        return [file.name for file in self.files(recursive=recursive)]
 
     def has(self, name: str) -> bool:
         """Return whether a file or folder of that name exists."""

@@ -1,7 +1,8 @@
 """Snippet features on disk, read when asked for."""
 
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -13,9 +14,12 @@ from sola.core.errors import SolaError
 from sola.core.storage import StoredFile
 from sola.data.formats.base import Header, to_dtype
 from sola.data.manifest import Manifest
-from sola.data.streams import CURE, Stream, joined_header, joined_manifest, open_streams
+from sola.data.names import IdFrom, file_of
+from sola.data.streams import CURE, ONLY_CURE, Stream, joined_header, joined_manifest, open_streams
 
 T = TypeVar("T")
+TRIED = 3
+"""Other videos that are tried after a bad one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +46,24 @@ class FeatureSet:
         *,
         channels_first: bool = False,
         skip_bad: bool = False,
+        stream_suffixes: Sequence[str] = (),
+        id_from: IdFrom = "name",
     ) -> "FeatureSet":
         """Open a directory of .npy, .npz, .pt or .csv files, one .h5 archive, or several of these as streams.
 
-        The files hold [time, channels] or, with `channels_first` or a manifest that says so, [channels, time].
+        The files hold [time, channels] or, with `channels_first` or a manifest that says so, [channels, time]. Streams
+        may be `MOST_CUT` snippets longer than others; they are cut. With `stream_suffixes` such as "rgb" and "flow",
+        files whose names end in `_rgb` and `_flow` are streams of the same videos. With `id_from` "path", files in
+        folders inside the directory are read too, and ids contain the folders.
 
         Raises SolaError naming the source or file at fault; with `skip_bad`, only if no video is left.
         """
         paths = [Path(sources)] if isinstance(sources, str | Path) else [Path(source) for source in sources]
         if not paths:
             raise SolaError("no features named; expected a directory of feature files, or one .h5 archive")
-        streams, unreadable = open_streams(paths, channels_first=channels_first, skip_bad=skip_bad)
+        streams, unreadable = open_streams(
+            paths, channels_first=channels_first, skip_bad=skip_bad, streams=stream_suffixes, id_from=id_from
+        )
         videos = {video for stream in streams for video in stream.paths}
         if len(unreadable) == len(videos):
             raise none_left(unreadable, len(videos))
@@ -63,6 +74,19 @@ class FeatureSet:
     def channels(self) -> int:
         """Channels of all streams together."""
         return sum(stream.channels for stream in self.streams)
+
+    @property
+    def shortened(self) -> dict[str, tuple[int, ...]]:
+        """Snippets in each stream, by id, of videos whose streams are not equally long, as far as headers are known.
+
+        Such videos have the snippets that all streams have.
+        """
+        found = {}
+        for video in self.videos if len(self.streams) > 1 else ():
+            lengths = tuple(stream.headers[video].shape[0] for stream in self.streams if video in stream.headers)
+            if len(set(lengths)) > 1:
+                found[video] = lengths
+        return found
 
     def only(self, videos: Iterable[str]) -> "FeatureSet":
         """Return the features of these videos, without those that are unreadable. SolaError for an unknown video."""
@@ -81,11 +105,7 @@ class FeatureSet:
 
     def header(self, video: str) -> Header:
         """Return shape (time, channels) and dtype of a video's array. Raises SolaError for an unknown or bad one."""
-        self._check_known([video])
-        try:
-            return joined_header(video, [stream.header(video) for stream in self.streams])
-        except SolaError as error:
-            raise self._with_cure(error) from error
+        return self._cured(video, self._header)
 
     def headers(self, skipped: dict[str, str] | None = None) -> dict[str, Header]:
         """Return the headers of all videos by id, in order."""
@@ -100,13 +120,7 @@ class FeatureSet:
 
         Raises SolaError naming the file if it is damaged, has other channels, or holds NaN or infinity.
         """
-        self._check_known([video])
-        try:
-            arrays = [stream.read(video) for stream in self.streams]
-            joined_header(video, [Header(array.shape, array.dtype) for array in arrays])
-        except SolaError as error:
-            raise self._with_cure(error) from error
-        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
+        return self._cured(video, self._read)
 
     def read_good(
         self, videos: Iterable[str], skipped: dict[str, str] | None = None
@@ -126,13 +140,17 @@ class FeatureSet:
             raise none_left({video: bad[video] for video in self.videos}, len(self.videos))
 
     def file_name(self, video: str) -> str:
-        """Return the name of the file that holds a video in the first source."""
-        return self.streams[0].file(video).name
+        """Return the path of a video's file within a folder like the first source: `id.npy`, or that of an archive.
+
+        Raises SolaError if the id would leave the folder.
+        """
+        file = self.streams[0].file(video)
+        return file_of(video, file.suffix) if file == self.streams[0].paths[video] else file.name
 
     @property
     def locations(self) -> list[str]:
         """Absolute paths of the sources."""
-        return [str(stream.source.absolute()) for stream in self.streams]
+        return list(dict.fromkeys(str(stream.source.absolute()) for stream in self.streams))
 
     def state(self, video: str) -> list[list[int]]:
         """Return size and time of change of a video's file in each source: another state is another file."""
@@ -176,8 +194,32 @@ class FeatureSet:
                 if video not in stream.paths:
                     raise SolaError(f"{stream.source}: no features of video {video!r}; pick one that is there")
 
-    def _with_cure(self, error: SolaError) -> SolaError:
-        return error if self.skip_bad else SolaError(f"{error}; {CURE}")
+    def _header(self, video: str) -> Header:
+        return joined_header(video, [stream.header(video) for stream in self.streams])
+
+    def _read(self, video: str) -> Float[np.ndarray, "time channels"]:
+        arrays = [stream.read(video) for stream in self.streams]
+        length = joined_header(video, [Header(array.shape, array.dtype) for array in arrays]).shape[0]
+        return arrays[0] if len(arrays) == 1 else np.concatenate([array[:length] for array in arrays], axis=1)
+
+    def _cured(self, video: str, read: Callable[[str], T]) -> T:
+        """Return what `read` returns; its SolaError says what to do."""
+        self._check_known([video])
+        try:
+            return read(video)
+        except SolaError as error:
+            raise error if self.skip_bad else SolaError(f"{error}; {self._cure(video, read)}") from error
+
+    def _cure(self, video: str, read: Callable[[str], object]) -> str:
+        """Return what to do about a bad video: to leave it out is no cure if others are bad as well."""
+        good = [other for other in self.streams[0].paths if other not in self.unreadable]
+        after = bisect(good, video)
+        others = [other for other in good[after:] + good[:after] if other != video][:TRIED]
+        for other in others:
+            with suppress(SolaError):
+                read(other)
+                return CURE
+        return f"so do {' and '.join(map(repr, others))}: repair or replace them" if others else ONLY_CURE
 
 
 def none_left(skipped: Mapping[str, str], videos: int) -> SolaError:

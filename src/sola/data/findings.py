@@ -134,8 +134,13 @@ def instance_findings(
 
 def feature_findings(features: "FeatureSet") -> list[Finding]:
     """Return what is wrong with features, as far as they alone tell."""
-    bad = features.unreadable
-    return [Finding("unreadable", len(bad), bad[min(bad)])] if bad else []
+    found = []
+    if bad := features.unreadable:
+        found.append(Finding("unreadable", len(bad), bad[min(bad)]))
+    if cut := features.shortened:
+        video = min(cut)
+        found.append(Finding("joined_streams", len(cut), f"{video!r} ({' and '.join(map(str, cut[video]))})"))
+    return found
 
 
 def annotation_findings(annotations: "Annotations") -> list[Finding]:

@@ -14,6 +14,7 @@ from sola.core.files import decoded, unwritable
 from sola.core.storage import Storage
 from sola.data.formats import FORMATS
 from sola.data.manifest import MANIFEST_NAME
+from sola.data.names import id_of
 
 JOURNAL = "journal.jsonl"
 """JSON lines: a description of the job, then rows of videos; the last row of a video counts."""
@@ -82,6 +83,7 @@ class JobFolder:
         self.finished = finished
         """Whether the folder was complete when it was opened."""
         self._keep = rows is not None
+        self._replaced: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._uploaded = time.monotonic()
 
@@ -121,8 +123,10 @@ class JobFolder:
             )
         # the journal of a replaced job is void, even if the new job was killed before it was removed
         keep = there == wanted == written
-        rows = {row["video"]: row for row in journal if isinstance(row.get("video"), str)} if keep else None
-        return cls(storage, wanted, rows, finished=keep and mark is None)
+        rows = {row["video"]: row for row in journal if isinstance(row.get("video"), str)}
+        folder = cls(storage, wanted, rows if keep else None, finished=keep and mark is None)
+        folder._replaced = frozenset(rows)
+        return folder
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JobFolder, (self.storage, self.description)  # workers of a job write files, not rows
@@ -140,8 +144,9 @@ class JobFolder:
             raise unwritable(Path(self.storage.location), error) from error
         self.storage.write_json(MARK, self.description)
         if not self._keep:
-            for name in self.storage.names():
-                if name in (JOURNAL, MANIFEST_NAME) or Path(name).suffix in FORMATS:
+            for name in self.storage.names(recursive=True):
+                known = "/" not in name or id_of(name, "path") in self._replaced  # folders may hold files of others
+                if name in (JOURNAL, MANIFEST_NAME) or (known and Path(name).suffix in FORMATS):
                     self.storage.remove(name)
             if place is not None:
                 append_row(place / JOURNAL, {"job": self.description})
@@ -170,7 +175,7 @@ class JobFolder:
     def _remove_leftovers(self) -> None:
         """Remove temporary files of a run or worker that was killed."""
         if self.storage.local is not None:
-            for unfinished in self.storage.local.glob(".*.tmp"):
+            for unfinished in self.storage.local.rglob(".*.tmp"):
                 unfinished.unlink(missing_ok=True)
 
     def _upload(self) -> None:

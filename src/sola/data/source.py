@@ -8,6 +8,7 @@ import msgspec
 from sola.data.annotations import Annotations, read_annotations
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
+from sola.data.names import IdFrom
 
 
 class DataSource(msgspec.Struct, frozen=True):
@@ -29,6 +30,9 @@ class DataSource(msgspec.Struct, frozen=True):
     """Class scores of whole videos, for detectors that predict no classes."""
     timing: dict[Literal["fps", "stride", "window", "offset"], float] = {}
     """Values for what the manifest of the features lacks."""
+    streams: tuple[str, ...] = ()
+    """Streams in one folder of `features`, by the ends of its file names."""
+    id_from: IdFrom = "name"
 
     def open_annotations(self) -> Annotations:
         """Read the annotations of all subsets."""
@@ -41,6 +45,8 @@ class DataSource(msgspec.Struct, frozen=True):
             self.features if folder is None else folder,
             channels_first=raw and self.channels_first,
             skip_bad=raw and self.skip_bad,
+            stream_suffixes=self.streams if raw else (),
+            id_from=self.id_from,
         )
         return features.with_timing(dict(self.timing.items()))
 

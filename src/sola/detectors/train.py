@@ -83,7 +83,7 @@ def train_detector(
             summaries.append(validation.summary.plus(*unused))
         description = {
             "data": summaries_json(*summaries),
-            "sources": [str(stream.source) for stream in data.features.streams],
+            "sources": list(dict.fromkeys(str(stream.source) for stream in data.features.streams)),
             "training": dataclasses.asdict(config),
             "classes": list(classes),
             "features": {
@@ -110,7 +110,7 @@ def train_detector(
     run_training(
         out,
         {
-            "features": [str(stream.source.absolute()) for stream in data.features.streams],
+            "features": data.features.locations,
             "annotations": None if data.annotations.source is None else str(data.annotations.source.absolute()),
             "label_key": data.annotations.label_key,
             "videos": ids_digest(video.id for video in data.videos),

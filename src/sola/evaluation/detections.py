@@ -190,6 +190,7 @@ def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_
     detections = detections.labeled_as(annotations.classes)
     warnings = []
     ids = match_videos(detections.videos, annotations.videos, id_prefix, "predictions")
+    warnings += [ids.note] if ids.note else []
     position = {video: index for index, video in enumerate(annotations.videos)}
     beyond = len(position)
     video = np.array(

@@ -13,6 +13,7 @@ from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json, write_text
 from sola.data.dataset import Dataset, Video
 from sola.data.formats.base import to_dtype
+from sola.data.names import file_of
 from sola.data.segments import Segments
 from sola.data.timing import SnippetGrid
 from sola.export.clock import Clock, common_clock
@@ -111,8 +112,7 @@ def _check_names(data: Dataset, *subsets: str) -> None:
         if subset != other and subset.lower() == other.lower():
             raise SolaError(f"subsets {subset!r} and {other!r} are the same to ActionFormer; rename one")
     for video in data.videos:
-        if Path(video.id).name != video.id:
-            raise SolaError(f"video {video.id!r}: cannot be the name of a file; expected an id without slashes")
+        file_of(video.id, ".npy")  # raises for an id that would leave the folder
     for name in data.classes:
         if "\n" in name or "\r" in name:
             raise SolaError(f"class {name!r}: would be two lines of {CLASSES}; expected a name on one line")
@@ -136,7 +136,9 @@ def _write_features(
     written, dtype, cure = [], np.dtype(np.float32), "scale the features down"
     for done, (video, array) in enumerate(data.items(skipped), 1):
         single = to_dtype(array, dtype, what=f"video {video.id!r}: a value", cure=cure)
-        np.save(folder / f"{video.id}.npy", np.ascontiguousarray(single))
+        path = folder / file_of(video.id, ".npy")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, np.ascontiguousarray(single))
         written.append(video)
         progress(done, len(data))
     features = data.features

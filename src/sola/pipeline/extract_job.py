@@ -10,6 +10,7 @@ from sola.core.storage import Storage, StoredFile
 from sola.data.features import FeatureSet
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.manifest import MANIFEST_NAME, Manifest
+from sola.data.names import file_of, id_from_of
 from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Progress, VideoJob, no_progress, run_job
 from sola.video.encoders.base import Encoder
 from sola.video.encoders.loading import load_encoder
@@ -35,7 +36,7 @@ class EncoderSource:
 
 
 class ExtractJob(VideoJob):
-    """Writes the features of each video to `<id>.npy`.
+    """Writes the features of each video to `<id>.npy`; an id such as `P1/cam` has folders.
 
     Args:
         videos: files by id, local or in object stores.
@@ -44,7 +45,8 @@ class ExtractJob(VideoJob):
         source: the name of an encoder object for `load_encoder`, if it is not the encoder's own.
         options: see `SamplingOptions`.
 
-    Raises SolaError if a setting is out of range, a video does not exist, or `out` holds something else.
+    Raises SolaError if a setting is out of range, a video does not exist, or `out` holds something else,
+    or an id would leave the folder.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class ExtractJob(VideoJob):
         self.videos: dict[str, StoredFile] = {
             video: file if isinstance(file, StoredFile) else StoredFile.of(file) for video, file in videos.items()
         }
+        self._names = {video: file_of(video, ".npy") for video in videos}
         self._encoder = encoder
         loaded = encoder.load() if isinstance(encoder, EncoderSource) else encoder
         self._sampling = Sampling.resolve(loaded, options)
@@ -69,10 +72,12 @@ class ExtractJob(VideoJob):
 
     def pending(self) -> list[str]:
         """Return the videos whose features are missing, or were extracted from another file."""
-        there = set(self.folder.storage.names())
+        there = set(self.folder.storage.names(recursive=True))
         read = {video: [row.get("bytes"), row.get("changed")] for video, row in self.folder.rows.items()}
         return [
-            video for video, file in self.videos.items() if f"{video}.npy" not in there or read.get(video) != file.state
+            video
+            for video, file in self.videos.items()
+            if self._names[video] not in there or read.get(video) != file.state
         ]
 
     def setup(self) -> None:
@@ -82,15 +87,16 @@ class ExtractJob(VideoJob):
 
     def run(self, video: str, report: Report) -> Row:
         """Extract one video."""
-        file, name, out = self.videos[video], f"{video}.npy", self.folder.storage
+        file, name, out = self.videos[video], self._names[video], self.folder.storage
         try:
             with file.folder.fetched(file.name) as folder, out.writing(name) as aside:
                 counts = extract_video(folder / file.name, aside, self._shared, self._sampling, report)
         except SolaError as error:
+            text = str(error) if file.location in str(error) else f"{file.location}: {error}"
             if isinstance(error, BadVideo):
                 out.remove(name)  # the features of an earlier file
-            text = str(error)
-            raise type(error)(text if file.location in text else f"{file.location}: {text}") from None
+                text += ", or leave it out with --skip-bad" if len(self.videos) > 1 else ""
+            raise type(error)(text) from None
         return {"video": video, "file": file.location, "bytes": file.size, "changed": file.changed, **counts}
 
     def finish(self) -> None:
@@ -127,7 +133,7 @@ def extract(
     """
     job = ExtractJob(videos, encoder, out, source=source, overwrite=overwrite, **options)
     skipped = run_job(job, executor, skip_bad=skip_bad, progress=progress)
-    return FeatureSet.open(out).only(video for video in videos if video not in skipped)
+    return FeatureSet.open(out, id_from=id_from_of(videos)).only(video for video in videos if video not in skipped)
 
 
 def _description(manifest: Manifest) -> Row:

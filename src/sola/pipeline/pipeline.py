@@ -10,6 +10,7 @@ from typing import Any
 from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage, StoredFile
+from sola.data.names import id_from_of
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import DetectJob, Found
 from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Threads, run_job
@@ -135,13 +136,14 @@ def predict(
     )
     skipped = run_job(extraction, executor, skip_bad=skip_bad, progress=partial(progress, "extract"))
     good = [video for video in extraction.videos if video not in skipped]
-    features = open_features([(place / "features").location]).only(good)
+    id_from = id_from_of(good)
+    features = open_features([(place / "features").location], id_from=id_from).only(good)
     others = Threads() if isinstance(executor, Threads) else executor  # one video already uses all cores
     for number, module in enumerate(chain.modules):
         out = place / f"transformed-{number}"
         job = transform_job(module, features, out, device=device, overwrite=True)
         run_job(job, others, progress=partial(progress, "transform"))
-        features = open_features([out.location]).only(good)
+        features = open_features([out.location], id_from=id_from).only(good)
     data, out = match_features(features), place / "detections"
     found = DetectJob(chain.detector, data, out, device=device, executor=others).detect(
         progress=partial(progress, "detect")

@@ -15,7 +15,10 @@ from sola.data.features import FeatureSet
 from sola.data.formats import FORMATS
 from sola.data.ids import match_videos
 from sola.data.journal import check_finished
+from sola.data.listing import split_streams
 from sola.data.manifest import MANIFEST_NAME
+from sola.data.names import IdFrom, file_of, id_of
+from sola.data.streams import CURE, ONLY_CURE
 
 ARCHIVE = ".h5"
 
@@ -26,7 +29,7 @@ class StoredFeatures:
 
     sources: tuple[Storage, ...]
     files: tuple[dict[str, StoredFile], ...]
-    """Each source's files by video."""
+    """Files by video of each source; a source with several streams is there once for each."""
     manifests: tuple[bool, ...]
     """Whether each source has a manifest."""
     channels_first: bool = False
@@ -37,35 +40,44 @@ class StoredFeatures:
 
     @classmethod
     def of(
-        cls, locations: Sequence[Path | str], *, channels_first: bool = False, timing: Mapping[str, float] | None = None
+        cls,
+        locations: Sequence[Path | str],
+        *,
+        channels_first: bool = False,
+        stream_suffixes: Sequence[str] = (),
+        id_from: IdFrom = "name",
+        timing: Mapping[str, float] | None = None,
     ) -> "StoredFeatures":
-        """List the sources.
+        """List the sources; the options are those of `FeatureSet.open`.
 
         Raises SolaError if one has no features, is an archive, is not finished, or has other videos than the first.
         """
-        sources = tuple(Storage.of(location) for location in locations)
-        files, manifests = [], []
-        for source in sources:
-            listed = {file.name: file for file in source.files()}
+        sources: list[Storage] = []
+        files: list[dict[str, StoredFile]] = []
+        manifests = []
+        for source in map(Storage.of, locations):
+            listed = {file.name: file for file in source.files(recursive=id_from == "path")}
             check_finished(source, listed)
-            found = {Path(name).stem: file for name, file in listed.items() if Path(name).suffix in FORMATS}
+            found = {id_of(name, id_from): file for name, file in listed.items() if Path(name).suffix in FORMATS}
             if any(Path(name).suffix == ARCHIVE for name in (source.location, *listed)):
                 raise SolaError(f"{source}: an .h5 archive is one file; expected a file for each video")
             if not found:
                 raise SolaError(f"{source}: holds no feature files ({', '.join(FORMATS)})")
-            files.append(found)
-            manifests.append(MANIFEST_NAME in listed)
-            if differing := sorted(files[0].keys() ^ found.keys()):
-                raise SolaError(
-                    f"{source}: has not the videos of {sources[0]}, the first {differing[0]!r}; "
-                    "add or remove files until they agree"
-                )
-        return cls(sources, tuple(files), tuple(manifests), channels_first, timing or {})
+            for stream in split_streams(source, found, stream_suffixes).values():
+                sources.append(source)
+                files.append(stream)
+                manifests.append(MANIFEST_NAME in listed)
+                if differing := sorted(files[0].keys() ^ stream.keys()):
+                    raise SolaError(
+                        f"{source}: has not the videos of {sources[0]}, the first {differing[0]!r}; "
+                        "add or remove files until they agree"
+                    )
+        return cls(tuple(sources), tuple(files), tuple(manifests), channels_first, timing or {})
 
     @property
     def locations(self) -> list[str]:
         """Paths and URLs of the sources."""
-        return [source.location for source in self.sources]
+        return list(dict.fromkeys(source.location for source in self.sources))
 
     @property
     def videos(self) -> tuple[str, ...]:
@@ -82,8 +94,8 @@ class StoredFeatures:
         return [files[video].state for files in self.files]
 
     def file_name(self, video: str) -> str:
-        """Return the name of the file that holds a video in the first source."""
-        return self.files[0][video].name
+        """Return the path of a video's file within a folder like the first source; see `FeatureSet.file_name`."""
+        return file_of(video, Path(self.files[0][video].name).suffix)
 
     @contextmanager
     def fetched(self, video: str) -> Iterator[FeatureSet]:
@@ -92,17 +104,24 @@ class StoredFeatures:
         Raises SolaError, naming the file where it is stored, if it is bad.
         """
         with ExitStack() as stack:
-            folders: dict[str, str] = {}
+            folders, places = [], {}
             for source, files, manifest in zip(self.sources, self.files, self.manifests, strict=True):
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-                names = [files[video].name, *([MANIFEST_NAME] if manifest else [])]
+                names = {files[video].name: file_of(video, Path(files[video].name).suffix)}
+                names |= {MANIFEST_NAME: MANIFEST_NAME} if manifest else {}
                 there = stack.enter_context(source.fetched(*names))
-                for name in names:
-                    (folder / name).symlink_to(there / name)
-                folders[str(folder)] = source.location
-            with renaming_errors(folders):
-                features = FeatureSet.open([Path(folder) for folder in folders], channels_first=self.channels_first)
-                yield features.with_timing(self.timing)
+                for name, link in names.items():
+                    (folder / link).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / link).symlink_to(there / name)
+                    places[str(folder / link)] = f"{source.location}/{name}"
+                places[str(folder)] = source.location
+                folders.append(folder)
+            if len(self.videos) > 1:
+                places[ONLY_CURE] = CURE  # other videos may be good
+            with renaming_errors(places):
+                yield FeatureSet.open(folders, channels_first=self.channels_first, id_from="path").with_timing(
+                    self.timing
+                )
 
 
 Features = FeatureSet | StoredFeatures
@@ -163,10 +182,20 @@ def open_features(
     *,
     channels_first: bool = False,
     skip_bad: bool = False,
+    stream_suffixes: Sequence[str] = (),
+    id_from: IdFrom = "name",
     timing: Mapping[str, float] | None = None,
 ) -> Features:
     """Open features wherever they are: local ones as a FeatureSet. Raises SolaError as `FeatureSet.open` does."""
     if any(map(is_remote, locations)):
-        return StoredFeatures.of(locations, channels_first=channels_first, timing=timing)
-    features = FeatureSet.open(list(locations), channels_first=channels_first, skip_bad=skip_bad)
+        return StoredFeatures.of(
+            locations, channels_first=channels_first, stream_suffixes=stream_suffixes, id_from=id_from, timing=timing
+        )
+    features = FeatureSet.open(
+        list(locations),
+        channels_first=channels_first,
+        skip_bad=skip_bad,
+        stream_suffixes=stream_suffixes,
+        id_from=id_from,
+    )
     return features.with_timing(timing or {})

@@ -16,6 +16,7 @@ from sola.core.storage import Storage
 from sola.data.features import FeatureSet
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.manifest import MANIFEST_NAME, Manifest
+from sola.data.names import id_from_of
 from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, VideoJob, no_progress, run_job
 from sola.pipeline.stored_features import ARCHIVE, Features
 from sola.softlanding.network import SoLa
@@ -38,7 +39,7 @@ class RewriteJob(VideoJob):
         manifest: returns the manifest of the result for the input.
         description: JSON that identifies the function.
 
-    Raises SolaError if `out` holds the features that are read, or something else.
+    Raises SolaError if `out` holds the features that are read, or something else, or an id would leave the folder.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class RewriteJob(VideoJob):
 
     def pending(self) -> list[str]:
         """Return the videos that are missing, or were written from another file."""
-        there, features = set(self.folder.storage.names()), self.features
+        there, features = set(self.folder.storage.names(recursive=True)), self.features
         read = {video: row.get("read") for video, row in self.folder.rows.items()}
         missing = [
             video
@@ -163,7 +164,8 @@ def transform(
     """
     job = transform_job(module, features, out, device=device, overwrite=overwrite)
     skipped = run_job(job, executor, skip_bad=features.skip_bad, progress=progress)
-    return FeatureSet.open(out).only(video for video in features.videos if video not in skipped)
+    written = FeatureSet.open(out, id_from=id_from_of(features.videos))
+    return written.only(video for video in features.videos if video not in skipped)
 
 
 def load_module(run: Path | str | Storage) -> TrainedModule:

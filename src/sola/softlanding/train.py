@@ -69,7 +69,7 @@ def train(
         task = SimilarityMatching(config, packed, place.device)
         description = {
             "data": summaries_json(data.summary),
-            "sources": [str(stream.source) for stream in features.streams],
+            "sources": list(dict.fromkeys(str(stream.source) for stream in features.streams)),
             "module": task.model.module.config(),
             "training": dataclasses.asdict(config),
             "chosen": reasons,
@@ -94,7 +94,7 @@ def train(
     run_training(
         out,
         {
-            "features": [str(stream.source.absolute()) for stream in features.streams],
+            "features": features.locations,
             "videos": ids_digest(features.videos),
             **chosen.settings,
         },

@@ -44,7 +44,7 @@ def make_controls(data: DataSource, folders: Mapping[str, Path], like: Path, see
     if not missing:
         return
     everything = data.open()
-    module = FeatureSet.open(like).manifest.sola
+    module = Manifest.read(like).sola
     for control in fitted(
         everything.subset(data.train_subset), None if module is None else UntrainedModule.like(module)
     ):

@@ -11,7 +11,6 @@ import numpy as np
 
 from sola.core.files import read_json, write_json
 from sola.data.dataset import Dataset
-from sola.data.features import FeatureSet
 from sola.data.journal import is_finished
 from sola.detectors import detector_family
 from sola.detectors.base import DetectorConfig
@@ -108,7 +107,7 @@ class Sweep(Study):
         if not path.is_file():
             result = probe(
                 self.data.open(),
-                {name: [FeatureSet.open(run / FEATURES) for run in runs] for name, runs in modules.items()},
+                {name: [self.data.open_features(run / FEATURES) for run in runs] for name, runs in modules.items()},
                 solver="ridge",
                 seeds=self.seeds,
                 train_subset=self.data.train_subset,

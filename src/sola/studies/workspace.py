@@ -75,6 +75,8 @@ class Workspace:
         if not path.is_file():
             write_json(path, wanted)
         before = read_json(path, "the data of experiments")
+        if isinstance(before, dict):  # one of an earlier version lacks later fields
+            before = {**DataSource(data.features, data.annotations).to_json(), **before}
         for name, value in wanted.items():
             was = before.get(name) if isinstance(before, dict) else before
             if was != value:

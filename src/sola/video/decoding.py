@@ -36,7 +36,7 @@ NOT_VIDEO = frozenset({"tty", "image2", "hls", "dash", "concat", "lavfi", "data"
 MICROSECONDS = 1_000_000
 """FFmpeg's unit of time for a whole container, per second."""
 
-CURE = "repair it (ffmpeg -i IN OUT.mp4 often does), or leave it out with --skip-bad"
+CURE = "repair it (ffmpeg -i IN OUT.mp4 often does)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +77,7 @@ def shown_frames(path: Path) -> Iterator[Shown]:
                 if begins > LONGEST_GAP:
                     raise BadVideo(
                         f"{path}: its pictures begin {begins:.2f} s after the start of the file; expected at most "
-                        f"{LONGEST_GAP:.0f} s; cut it (ffmpeg -ss {begins:.0f} -i IN OUT.mp4), or leave it out with "
-                        "--skip-bad"
+                        f"{LONGEST_GAP:.0f} s; cut it (ffmpeg -ss {begins:.0f} -i IN OUT.mp4)"
                     )
                 last, count = frame, 1
                 continue

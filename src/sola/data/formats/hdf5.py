@@ -41,14 +41,14 @@ def read(path: Path) -> Array:
 
 
 def write(path: Path, array: Array, like: Path) -> None:
-    """Add the array to an archive, new or not, under the name that `like` has in its archive."""
+    """Add the array to an archive, new or not, as a dataset, or alone in a group as `like` is in its archive."""
     import h5py
 
     with _opened(like.parent) as file:
-        name = _dataset(file, like).name
+        _, _, *inside = _dataset(file, like).name.split("/")
     try:
         with h5py.File(path.parent, "a") as file:
-            file[name] = array
+            file["/".join([path.name, *inside])] = array
     except OSError as error:
         raise unwritable(path.parent, error) from error
 

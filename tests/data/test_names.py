@@ -1,0 +1,37 @@
+"""Files and the ids that they give."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sola.core.errors import SolaError
+from sola.data.names import file_of, id_of, stream_of
+
+
+@pytest.mark.parametrize("video", ["..", "../a", "a/../../b", "/etc/a", "a//b", "", "a/", "./a", ".", "a\0b"], ids=repr)
+def test_ids_that_would_leave_the_folder_are_refused(video: str) -> None:
+    with pytest.raises(SolaError) as raised:
+        file_of(video, ".npy")
+    assert str(raised.value) == (
+        f"video {video!r}: cannot be the name of a file; expected names joined by single slashes, none of them .."
+    )
+
+
+@given(st.text(st.sampled_from("a./\\~ "), max_size=8))
+def test_a_file_is_in_its_folder_and_gives_its_id(video: str) -> None:
+    try:
+        name = file_of(video, ".npy")
+    except SolaError:
+        return
+    assert Path("/folder", name).resolve(strict=False).is_relative_to("/folder")
+    assert id_of(name, "path") == video
+
+
+@pytest.mark.parametrize(
+    ("video", "stream"),
+    [("a_rgb", "_rgb"), ("a-FLOW", "-FLOW"), ("a_i3d_rgb", "_i3d_rgb"), ("a-rgb-i3d", "-rgb-i3d"), ("overflow", "")],
+)
+def test_the_stream_that_an_id_names(video: str, stream: str) -> None:
+    assert stream_of(video) == stream
