@@ -106,6 +106,8 @@ class Reading:
     id_prefix: IdPrefix = None
     streams: Streams = ()
     id_from: IdFromOption = "name"
+    trim_padding: bool = False
+    """Leave out zeros and copies of the last snippet at the end of videos."""
 
     def open(self, sources: Sequence[Path]) -> "FeatureSet":
         """Open one feature set."""
@@ -117,6 +119,7 @@ class Reading:
             skip_bad=self.skip_bad,
             stream_suffixes=self.streams,
             id_from=self.id_from,
+            trim_padding=self.trim_padding,
         )
 
     def open_stored(
@@ -131,6 +134,7 @@ class Reading:
             skip_bad=self.skip_bad,
             stream_suffixes=self.streams,
             id_from=self.id_from,
+            trim_padding=self.trim_padding,
             timing=timing,
         )
 

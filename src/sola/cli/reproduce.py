@@ -92,6 +92,7 @@ def reproduce(
         timing.given(),  # type: ignore[arg-type]  # keyed by its fields
         reading.streams,
         reading.id_from,
+        reading.trim_padding,
     )
     options.report_data(*split_summaries(data.open(), train_subset, test_subset))
     config = RECIPES[recipe]()

@@ -15,6 +15,7 @@ from sola.core.storage import StoredFile
 from sola.data.formats.base import Header, to_dtype
 from sola.data.manifest import Manifest
 from sola.data.names import IdFrom, file_of
+from sola.data.padding import find_padding
 from sola.data.streams import CURE, ONLY_CURE, Stream, joined_header, joined_manifest, open_streams
 
 T = TypeVar("T")
@@ -38,6 +39,8 @@ class FeatureSet:
     """Whether bad files are left out."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Reasons why videos are left out of `videos`, by id; known before any array is read."""
+    trimmed: Mapping[str, int] = field(default_factory=dict)
+    """Snippets of padding that are left out at the end of videos, by id."""
 
     @classmethod
     def open(
@@ -48,13 +51,15 @@ class FeatureSet:
         skip_bad: bool = False,
         stream_suffixes: Sequence[str] = (),
         id_from: IdFrom = "name",
+        trim_padding: bool = False,
     ) -> "FeatureSet":
         """Open a directory of .npy, .npz, .pt or .csv files, one .h5 archive, or several of these as streams.
 
         The files hold [time, channels] or, with `channels_first` or a manifest that says so, [channels, time]. Streams
         may be `MOST_CUT` snippets longer than others; they are cut. With `stream_suffixes` such as "rgb" and "flow",
         files whose names end in `_rgb` and `_flow` are streams of the same videos. With `id_from` "path", files in
-        folders inside the directory are read too, and ids contain the folders.
+        folders inside the directory are read too, and ids contain the folders. With `trim_padding`, zeros or copies of
+        the last snippet at the end of videos are left out.
 
         Raises SolaError naming the source or file at fault; with `skip_bad`, only if no video is left.
         """
@@ -68,7 +73,8 @@ class FeatureSet:
         if len(unreadable) == len(videos):
             raise none_left(unreadable, len(videos))
         good = tuple(sorted(videos - unreadable.keys()))
-        return cls(tuple(streams), good, joined_manifest(streams), skip_bad, unreadable)
+        trimmed = find_padding(streams, good) if trim_padding else {}
+        return cls(tuple(streams), good, joined_manifest(streams), skip_bad, unreadable, trimmed)
 
     @property
     def channels(self) -> int:
@@ -87,6 +93,10 @@ class FeatureSet:
             if len(set(lengths)) > 1:
                 found[video] = lengths
         return found
+
+    def padding(self) -> dict[str, int]:
+        """Return the snippets of padding at the end of each padded video; empty if none of a sample is padded."""
+        return {} if self.trimmed else find_padding(self.streams, self.videos)
 
     def only(self, videos: Iterable[str]) -> "FeatureSet":
         """Return the features of these videos, without those that are unreadable. SolaError for an unknown video."""
@@ -154,7 +164,8 @@ class FeatureSet:
 
     def state(self, video: str) -> list[list[int]]:
         """Return size and time of change of a video's file in each source: another state is another file."""
-        return [StoredFile.of(stream.file(video)).state for stream in self.streams]
+        trimmed = [[self.trimmed[video]]] if video in self.trimmed else []
+        return [StoredFile.of(stream.file(video)).state for stream in self.streams] + trimmed
 
     @contextmanager
     def fetched(self, video: str) -> Iterator["FeatureSet"]:
@@ -195,12 +206,14 @@ class FeatureSet:
                     raise SolaError(f"{stream.source}: no features of video {video!r}; pick one that is there")
 
     def _header(self, video: str) -> Header:
-        return joined_header(video, [stream.header(video) for stream in self.streams])
+        header = joined_header(video, [stream.header(video) for stream in self.streams])
+        return Header((header.shape[0] - self.trimmed.get(video, 0), header.shape[1]), header.dtype)
 
     def _read(self, video: str) -> Float[np.ndarray, "time channels"]:
         arrays = [stream.read(video) for stream in self.streams]
         length = joined_header(video, [Header(array.shape, array.dtype) for array in arrays]).shape[0]
-        return arrays[0] if len(arrays) == 1 else np.concatenate([array[:length] for array in arrays], axis=1)
+        arrays = [array[: length - self.trimmed.get(video, 0)] for array in arrays]
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=1)
 
     def _cured(self, video: str, read: Callable[[str], T]) -> T:
         """Return what `read` returns; its SolaError says what to do."""

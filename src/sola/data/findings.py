@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 TOLERANCE = 0.05
 """Share of a video's duration by which times may differ."""
 
+PADDING = "this looks like padding, and --trim-padding removes it"
+
 KINDS: Mapping[str, tuple[str, str]] = {
     "ids": ("video", "matched by another id"),
     "joined_streams": ("video", "with streams of different length, joined over the snippets that all have"),
@@ -23,6 +25,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "no_annotation": ("video", "with features but without annotation"),
     "no_instance": ("annotated video", "without an instance"),
     "timing": ("video", "whose features and annotations disagree in time"),
+    "trimmed": ("video", "without the identical snippets at the end"),
     "padding": ("video", "whose features end in identical snippets"),
     "zero_length": ("instance", "of zero length"),
     "outside_video": ("instance", "outside the video"),
@@ -140,6 +143,12 @@ def feature_findings(features: "FeatureSet") -> list[Finding]:
     if cut := features.shortened:
         video = min(cut)
         found.append(Finding("joined_streams", len(cut), f"{video!r} ({' and '.join(map(str, cut[video]))})"))
+    for kind, padding, advice in (("trimmed", features.trimmed, ""), ("padding", features.padding(), PADDING)):
+        own = [video for video in features.videos if video in padding]
+        if own:
+            video, what = own[0], f"{padding[own[0]]}"
+            length = features.length(video) + features.trimmed.get(video, 0)
+            found.append(Finding(kind, len(own), f"{video!r} (the last {what} of {length})", advice))
     return found
 
 

@@ -33,6 +33,8 @@ class DataSource(msgspec.Struct, frozen=True):
     streams: tuple[str, ...] = ()
     """Streams in one folder of `features`, by the ends of its file names."""
     id_from: IdFrom = "name"
+    trim_padding: bool = False
+    """Whether identical snippets at the end of the raw features are left out."""
 
     def open_annotations(self) -> Annotations:
         """Read the annotations of all subsets."""
@@ -47,6 +49,7 @@ class DataSource(msgspec.Struct, frozen=True):
             skip_bad=raw and self.skip_bad,
             stream_suffixes=self.streams if raw else (),
             id_from=self.id_from,
+            trim_padding=raw and self.trim_padding,
         )
         return features.with_timing(dict(self.timing.items()))
 

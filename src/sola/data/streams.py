@@ -52,10 +52,7 @@ class Stream:
 
     def read(self, video: str) -> Float[np.ndarray, "time channels"]:
         """Return a video's array in its stored dtype; see `FeatureSet.read`."""
-        array = self.format.read(self.paths[video])
-        self._checked(video, Header(array.shape, array.dtype))
-        if self.channels_first:
-            array = array.T
+        array = self.stored(video)
         finite = np.isfinite(array)
         if not finite.all():
             snippet = int(np.argmin(finite.all(axis=1)))
@@ -63,6 +60,12 @@ class Stream:
                 f"{self.paths[video]}: holds NaN or infinity, first in snippet {snippet}; expected finite values"
             )
         return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+    def stored(self, video: str) -> Float[np.ndarray, "time channels"]:
+        """Return a video's array as it is stored, memory-mapped where possible; the values are not checked."""
+        array = self.format.read(self.paths[video])
+        self._checked(video, Header(array.shape, array.dtype))
+        return array.T if self.channels_first else array
 
     def _checked(self, video: str, stored: Header) -> Header:
         header = _oriented(stored, self.channels_first)

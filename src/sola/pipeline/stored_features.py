@@ -33,6 +33,7 @@ class StoredFeatures:
     manifests: tuple[bool, ...]
     """Whether each source has a manifest."""
     channels_first: bool = False
+    trim_padding: bool = False
     timing: Mapping[str, float] = field(default_factory=dict)
     """fps, stride, window and offset, where the manifests lack them."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class StoredFeatures:
         channels_first: bool = False,
         stream_suffixes: Sequence[str] = (),
         id_from: IdFrom = "name",
+        trim_padding: bool = False,
         timing: Mapping[str, float] | None = None,
     ) -> "StoredFeatures":
         """List the sources; the options are those of `FeatureSet.open`.
@@ -72,7 +74,7 @@ class StoredFeatures:
                         f"{source}: has not the videos of {sources[0]}, the first {differing[0]!r}; "
                         "add or remove files until they agree"
                     )
-        return cls(tuple(sources), tuple(files), tuple(manifests), channels_first, timing or {})
+        return cls(tuple(sources), tuple(files), tuple(manifests), channels_first, trim_padding, timing or {})
 
     @property
     def locations(self) -> list[str]:
@@ -119,9 +121,10 @@ class StoredFeatures:
             if len(self.videos) > 1:
                 places[ONLY_CURE] = CURE  # other videos may be good
             with renaming_errors(places):
-                yield FeatureSet.open(folders, channels_first=self.channels_first, id_from="path").with_timing(
-                    self.timing
+                features = FeatureSet.open(
+                    folders, channels_first=self.channels_first, id_from="path", trim_padding=self.trim_padding
                 )
+                yield features.with_timing(self.timing)
 
 
 Features = FeatureSet | StoredFeatures
@@ -184,12 +187,18 @@ def open_features(
     skip_bad: bool = False,
     stream_suffixes: Sequence[str] = (),
     id_from: IdFrom = "name",
+    trim_padding: bool = False,
     timing: Mapping[str, float] | None = None,
 ) -> Features:
     """Open features wherever they are: local ones as a FeatureSet. Raises SolaError as `FeatureSet.open` does."""
     if any(map(is_remote, locations)):
         return StoredFeatures.of(
-            locations, channels_first=channels_first, stream_suffixes=stream_suffixes, id_from=id_from, timing=timing
+            locations,
+            channels_first=channels_first,
+            stream_suffixes=stream_suffixes,
+            id_from=id_from,
+            trim_padding=trim_padding,
+            timing=timing,
         )
     features = FeatureSet.open(
         list(locations),
@@ -197,5 +206,6 @@ def open_features(
         skip_bad=skip_bad,
         stream_suffixes=stream_suffixes,
         id_from=id_from,
+        trim_padding=trim_padding,
     )
     return features.with_timing(timing or {})
