@@ -32,7 +32,7 @@ from sola.data.timing import Placement, SnippetGrid
 from sola.detectors.base import DetectorConfig
 from sola.detectors.bmn.config import BMNConfig
 from sola.detectors.clips import Clips, cut, rescale
-from sola.detectors.detect import in_seconds, name_proposals, propose, relative
+from sola.detectors.detect import detect, in_seconds, name_proposals, propose, relative
 from sola.detectors.gtad.config import GTADConfig
 from sola.detectors.snippet_classifier import SnippetClassifier
 from sola.detectors.task import DetectionTask
@@ -760,6 +760,20 @@ def test_what_one_side_does_not_say_is_no_difference(silent: str, detector: Trai
     detector = replace(detector, manifest=CHAIN)
     detector.check_compatible(CHAIN)
     detector.check_compatible(replace(CHAIN, **{silent: None}))
+
+
+def test_snippets_that_are_otherwise_apart_in_time_are_refused(detector: TrainedDetector, data: Dataset) -> None:
+    """The manifest is silent: the period is that of the durations. A run of an earlier version has none."""
+    assert detector.snippet_period == pytest.approx(0.25)
+    detector.check_timing(data)
+    replace(detector, snippet_period=None).check_timing(data)
+    message = (
+        r"the features have a snippet every 0\.25 s, the detector was trained on features with one every 1 s: fps or "
+        r"stride of one of them looks wrong by a factor of 4; state the same timing for both"
+    )
+    for call in (lambda other: other.check_timing(data), lambda other: detect(other, data, device="cpu")):
+        with pytest.raises(SolaError, match=message):
+            call(replace(detector, snippet_period=1.0))
 
 
 def test_another_width_is_refused_where_the_manifest_does_not_say(detector: TrainedDetector, tmp_path: Path) -> None:
