@@ -35,5 +35,5 @@ def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int) -> SnippetC
     if not data.classes:
         raise SolaError("the annotations have no class: there is nothing for a snippet classifier to learn")
     values = labeled.stack(reader(readable))
-    fitted = fit_sgd(values, labeled.flat_labels, len(data.classes), seed=seed, epochs=epochs)
+    fitted = fit_sgd(values, labeled.flat_labels, seed=seed, epochs=epochs)
     return SnippetClassifier(fitted.weight[:, 1:], fitted.bias[1:])
