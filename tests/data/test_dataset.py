@@ -288,7 +288,8 @@ def test_snippets_are_labeled_without_reading_features(tmp_path: Path, monkeypat
         labeled = label_videos(data.subset("training"))
     assert labeled.videos == ("a", "b")
     assert labeled.lengths == (10, 12)
-    assert labeled.labels[0].tolist() == [-1, -1, 1, 1, *[-1] * 6]  # two snippets a second
+    assert labeled.labels[0].tolist() == [-1, -1, 0, 0, *[-1] * 6]  # two snippets a second
+    assert np.flatnonzero(labeled.sets[0]).tolist() == [1]
     np.testing.assert_allclose(labeled.stack(reader(data)), np.full((22, 3), 3**-0.5, np.float32))
 
 

@@ -61,22 +61,21 @@ def test_a_grid_without_sense_is_refused(values):
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5)), max_size=8),
     st.integers(0, 60),
 )
-def test_covered_gives_each_snippet_the_shortest_segment_that_holds_its_center(grid, rows, length):
+def test_covered_gives_each_snippet_the_classes_of_all_segments_that_hold_its_center(grid, rows, length):
     segments = make_segments(*((min(a, b) / 4, max(a, b) / 4, label) for a, b, label in rows))
-    labels = grid.covered(segments, length)
-    assert len(labels) == length
+    covered = grid.covered(segments, length, 6)
+    assert covered.shape == (length, 6)
     for snippet in range(length):
-        expected, shortest = -1, float("inf")
         center = grid.seconds(float(snippet))
-        for start, end, label in zip(segments.start, segments.end, segments.label, strict=True):
-            if start <= center < end and end - start < shortest:
-                expected, shortest = label, end - start
-        assert labels[snippet] == expected
+        columns = zip(segments.start, segments.end, segments.label, strict=True)
+        expected = {label for start, end, label in columns if start <= center < end}
+        assert set(np.flatnonzero(covered[snippet])) == expected
 
 
 def test_a_segment_holds_a_center_on_its_start_and_not_one_on_its_end():
     grid = SnippetGrid(fps=1.0)  # centers at .5, 1.5, 2.5
-    assert grid.covered(make_segments((0.5, 2.5, 7)), 3).tolist() == [7, 7, -1]
+    first, stop = grid.inside(make_segments((0.5, 2.5, 7)), 3)
+    assert (first.tolist(), stop.tolist()) == ([0], [2])
 
 
 def test_the_manifest_comes_first():

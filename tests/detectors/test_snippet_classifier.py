@@ -96,3 +96,21 @@ def test_annotations_without_a_class_are_refused(features: FeatureSet) -> None:
     data = Dataset.open(features, annotations(instances=False))
     with pytest.raises(SolaError):
         fit_snippet_classifier(data.subset("training"), seed=0, epochs=1)
+
+
+def test_a_rare_class_is_likelier_in_its_snippets_than_a_frequent_one_that_is_not_there(tmp_path: Path) -> None:
+    """Class 2 is rare, and is always there with class 3; one epoch is one step."""
+    generator = np.random.default_rng(0)
+    directions = generator.normal(size=(4, 8))
+    pairs = [(0, 1), (0, 1), (2, 3), (0, 3), (0, 1), (0, 3)]
+    records = {}
+    for number, pair in enumerate(pairs):
+        values = generator.normal(scale=0.3, size=(40, 8)).astype(np.float32)
+        values[10:30] += directions[list(pair)].sum(axis=0)
+        np.save(tmp_path / f"{number}.npy", values)
+        segments = Segments(np.full(2, 10.0), np.full(2, 30.0), np.array(pair), np.ones(2))
+        records[str(number)] = VideoAnnotation(str(number), "training", 40.0, None, segments)
+    features = FeatureSet.open(tmp_path)
+    classifier = fit_snippet_classifier(Dataset.open(features, Annotations(records, tuple("abcd"))), seed=0, epochs=1)
+    chances = classifier.probabilities(features.read("2"))[10:30].mean(axis=0)
+    assert set(np.argsort(chances)[2:]) == {2, 3}

@@ -11,7 +11,7 @@ from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
-from sola.data.snippet_labels import label_videos
+from sola.data.snippet_labels import SnippetLabels, label_videos
 from sola.evaluation.controls import NAMES
 from sola.evaluation.probe import probe
 from sola.evaluation.statistics import average_precision, roc_auc, smallest_p
@@ -115,7 +115,8 @@ def test_metrics_are_those_of_the_classifier_on_the_test_videos(weak):
         stacked = np.concatenate([weak.raw.read(name) for name in names])
         features[part] = stacked / np.linalg.norm(stacked, axis=1, keepdims=True)
         labels[part] = np.concatenate([weak.labels[name] for name in names])
-    classifier = fit_ridge(features["training"], labels["training"], 2, lengths=[LENGTH] * 12)
+    known = SnippetLabels(labels["training"], np.eye(2, dtype=bool))
+    classifier = fit_ridge(features["training"], known, lengths=[LENGTH] * 12)
     score, truth = classifier.action(features["validation"]), labels["validation"] >= 0
     row = result.rows[0]
     assert row.mean("roc_auc") == pytest.approx(roc_auc(truth, score), abs=1e-6)
@@ -126,6 +127,28 @@ def test_metrics_are_those_of_the_classifier_on_the_test_videos(weak):
     )
     right = classifier.classes(features["validation"])[truth] == labels["validation"][truth]
     assert row.mean("class_accuracy") == pytest.approx(right.mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "ridge"])
+def test_a_class_is_right_if_it_is_among_those_of_the_snippet(tmp_path, solver):
+    world = World(tmp_path, strength=3.0)
+    for record in world.database.values():
+        (action,) = record["annotations"]
+        record["annotations"] = [{**action, "label": f"{part} {action['label']}"} for part in ("verb", "noun")]
+    row = probe(world.data, solver=solver, controls=False).rows[0]
+    assert row.mean("class_accuracy") > 0.9
+
+
+def test_a_class_of_some_test_snippets_is_right_in_those_alone(tmp_path):
+    """Training has one class; half of the test videos have it beside another, and half only the other."""
+    world = World(tmp_path, strength=3.0, classes=1)
+    for index, record in enumerate(world.database.values()):
+        (action,) = record["annotations"]
+        other = {**action, "label": "other"}
+        if record["subset"] == "validation":
+            record["annotations"] = [action, other] if index % 2 else [other]
+    row = probe(world.data, solver="ridge", controls=False).rows[0]
+    assert row.mean("class_accuracy") == 0.5
 
 
 def test_training_figures_never_count(tmp_path):

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from torch.nn import functional as F
 
 from sola.data.segments import BACKGROUND
+from sola.data.snippet_labels import SnippetLabels
 from sola.training.linear import FOLDS, LONE_VIDEO_PENALTY, PENALTIES, fit_ridge, fit_sgd, video_folds
 
 
@@ -25,16 +27,24 @@ class Ridge:
         return features @ self.weight + self.bias
 
 
-def snippets(seed=0, count=300, channels=6, classes=3):
+APART = np.eye(3, dtype=bool)
+"""Each snippet has one class."""
+OVERLAPPING = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype=bool)
+"""Snippets have one to three classes."""
+
+
+def snippets(seed=0, count=300, channels=6, sets=APART):
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(count, channels)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    return features, generator.integers(-1, classes, size=count)
+    return features, SnippetLabels(generator.integers(-1, len(sets), size=count), sets)
 
 
-def test_sgd_takes_the_steps_of_torch():
-    features, labels = snippets()
-    found = fit_sgd(features, labels, 3, seed=5, epochs=4, batch=64, learning_rate=0.3, momentum=0.9)
+@pytest.mark.parametrize("sets", [APART, OVERLAPPING])
+def test_sgd_takes_the_steps_of_torch(sets):
+    features, labels = snippets(sets=sets)
+    found = fit_sgd(features, labels, seed=5, epochs=4, batch=64, learning_rate=0.3, momentum=0.9)
+    shares = torch.from_numpy(sets / sets.sum(axis=1, keepdims=True)).float()
 
     generator = np.random.default_rng(5)
     layer = torch.nn.Linear(6, 4)
@@ -43,12 +53,13 @@ def test_sgd_takes_the_steps_of_torch():
         layer.bias.zero_()
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.3, momentum=0.9)
     for _ in range(4):
-        order = generator.permutation(len(labels))
-        for start in range(0, len(labels), 64):
+        order = generator.permutation(len(features))
+        for start in range(0, len(features), 64):
             chosen = order[start : start + 64]
-            output, target = layer(torch.from_numpy(features[chosen])), torch.from_numpy(labels[chosen])
-            loss = F.binary_cross_entropy_with_logits(output[:, 0], (target >= 0).float())
-            loss = loss + F.cross_entropy(output[:, 1:], target, ignore_index=BACKGROUND)
+            output, index = layer(torch.from_numpy(features[chosen])), torch.from_numpy(labels.index[chosen])
+            action = index >= 0
+            loss = F.binary_cross_entropy_with_logits(output[:, 0], action.float())
+            loss = loss + F.cross_entropy(output[action, 1:], shares[index[action]])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -58,21 +69,54 @@ def test_sgd_takes_the_steps_of_torch():
 
 def test_sgd_repeats_itself_and_differs_by_seed():
     features, labels = snippets()
-    first, second, other = (fit_sgd(features, labels, 3, seed=seed, epochs=2) for seed in (1, 1, 2))
+    first, second, other = (fit_sgd(features, labels, seed=seed, epochs=2) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.weight, second.weight)
     assert not np.array_equal(first.weight, other.weight)
 
 
+def sgd_of_one_class(features, label, classes, seed, epochs, batch=256, rate=0.01, momentum=0.9):
+    """The steps of a snippet of one class in float32, as they were before a snippet could have several."""
+    generator = np.random.default_rng(seed)
+    count, channels = features.shape
+    weight = np.asfortranarray(generator.uniform(-(channels**-0.5), channels**-0.5, (1 + classes, channels)), "f4")
+    bias = np.zeros((1 + classes, 1), np.float32)
+    weight_velocity, bias_velocity = np.zeros_like(weight), np.zeros_like(bias)
+    for _ in range(epochs):
+        order = generator.permutation(count)
+        for start in range(0, count, batch):
+            chosen = order[start : start + batch]
+            x, action = features[chosen], (label[chosen] >= 0).astype(np.float32)
+            error = weight @ x.T + bias
+            error[0] = (expit(error[0]) - action) / len(chosen)
+            power = np.exp(error[1:] - error[1:].max(axis=0))
+            error[1:] = power / power.sum(axis=0)
+            error[1 + np.maximum(label[chosen], 0), np.arange(len(chosen))] -= 1
+            error[1:] *= action / max(action.sum(), 1.0)
+            weight_velocity = momentum * weight_velocity + error @ x
+            bias_velocity = momentum * bias_velocity + error.sum(axis=1, keepdims=True)
+            weight -= rate * weight_velocity
+            bias -= rate * bias_velocity
+    return weight.T, bias[:, 0]
+
+
+def test_without_overlap_sgd_is_that_of_one_class_to_the_bit():
+    features, labels = snippets()
+    found = fit_sgd(features, labels, seed=1, epochs=5)
+    weight, bias = sgd_of_one_class(features, labels.index, 3, seed=1, epochs=5)
+    np.testing.assert_array_equal(found.weight, weight)
+    np.testing.assert_array_equal(found.bias, bias)
+
+
 def test_sgd_survives_a_batch_without_action():
     features, labels = snippets(count=40)
-    labels[:] = BACKGROUND
-    labels[0] = 2
-    assert np.isfinite(fit_sgd(features, labels, 3, seed=0, epochs=3, batch=4).weight).all()
+    labels.index[:] = BACKGROUND
+    labels.index[0] = 2
+    assert np.isfinite(fit_sgd(features, labels, seed=0, epochs=3, batch=4).weight).all()
 
 
-def targets(labels, classes):
-    action = labels != BACKGROUND
-    return np.where(action, 1.0, -1.0), np.where(labels[action, None] == np.arange(classes), 1.0, -1.0), action
+def targets(labels):
+    action = labels.index != BACKGROUND
+    return np.where(action, 1.0, -1.0), np.where(labels.sets[labels.index[action]], 1.0, -1.0), action
 
 
 def ridge_oracle(features, target, fold):
@@ -89,13 +133,14 @@ def ridge_oracle(features, target, fold):
     return Ridge(alpha=best * len(features)).fit(features, target)
 
 
-def test_ridge_is_that_of_the_normal_equations(monkeypatch):
+@pytest.mark.parametrize("sets", [APART, OVERLAPPING])
+def test_ridge_is_that_of_the_normal_equations(monkeypatch, sets):
     monkeypatch.setattr("sola.training.linear.SLICE", 17)
-    features, labels = snippets(count=90)
+    features, labels = snippets(count=90, sets=sets)
     features = features.astype(np.float64)
     lengths = [20, 10, 10, 20, 10, 5, 15]
-    found = fit_ridge(features, labels, 3, lengths=lengths)
-    binary, one_hot, action = targets(labels, 3)
+    found = fit_ridge(features, labels, lengths=lengths)
+    binary, one_hot, action = targets(labels)
     fold = np.repeat(np.arange(7) % FOLDS, lengths)
     expected = ridge_oracle(features, binary, fold)
     np.testing.assert_allclose(found.weight[:, 0], expected.weight.ravel(), rtol=1e-6, atol=1e-9)
@@ -112,25 +157,24 @@ def test_ridge_chooses_a_larger_penalty_for_noise():
     planted = np.where(features[:, 0] > 0, 0, BACKGROUND)
     noise = generator.integers(-1, 1, size=200)
     sizes = [
-        np.linalg.norm(fit_ridge(features, labels, 1, lengths=[40] * 5).weight[:, 0]) for labels in (planted, noise)
+        np.linalg.norm(fit_ridge(features, SnippetLabels(index, APART), lengths=[40] * 5).weight[:, 0])
+        for index in (planted, noise)
     ]
     assert sizes[1] < 0.1 * sizes[0]
 
 
 def test_ridge_on_one_video_has_a_fixed_penalty():
     features, labels = snippets(count=50)
-    found = fit_ridge(features, labels, 3, lengths=[50])
-    expected = Ridge(alpha=LONE_VIDEO_PENALTY * 50).fit(features.astype(np.float64), targets(labels, 3)[0])
+    found = fit_ridge(features, labels, lengths=[50])
+    expected = Ridge(alpha=LONE_VIDEO_PENALTY * 50).fit(features.astype(np.float64), targets(labels)[0])
     np.testing.assert_allclose(found.weight[:, 0], expected.weight.ravel(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("solver", ["sgd", "ridge"])
 def test_a_class_without_training_snippets_is_never_the_likeliest(solver):
-    features, labels = snippets(classes=2)
+    features, labels = snippets(sets=np.eye(2, 4, dtype=bool))
     found = (
-        fit_sgd(features, labels, 4, seed=0)
-        if solver == "sgd"
-        else fit_ridge(features, labels, 4, lengths=[100, 100, 100])
+        fit_sgd(features, labels, seed=0) if solver == "sgd" else fit_ridge(features, labels, lengths=[100, 100, 100])
     )
     assert set(found.classes(features)) <= {0, 1}
 

@@ -66,7 +66,7 @@ def _labeled(data: Dataset) -> tuple[list[Float[np.ndarray, "_ channels"]], list
     snippets, labels = [], []
     for video in data.videos:
         snippets.append(center(data.read(video).astype(np.float32)))
-        labels.append(video.grid.covered(video.segments, video.length) >= 0)
+        labels.append(video.grid.covered(video.segments, video.length, len(data.classes)).any(axis=1))
     return snippets, labels
 
 

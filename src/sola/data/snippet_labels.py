@@ -1,10 +1,10 @@
-"""Videos with a label for every snippet, for linear evaluation."""
+"""Videos with the classes of every snippet, for linear classifiers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
@@ -16,13 +16,35 @@ Read = Callable[[str], Float[np.ndarray, "time channels"]]
 DRAWS = 1000
 """Attempts to draw videos with both action and background."""
 
+SHARED = 0.5
+"""Minimum share of an instance that instances of another class cover for both to count as together."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
+class SnippetLabels:
+    """The classes of snippets: none in the background, and several where instances overlap."""
+
+    index: Int[np.ndarray, " snippets"]
+    """Row of `sets` of each snippet, or `BACKGROUND`."""
+    sets: Bool[np.ndarray, "sets classes"]
+    """The different sets of classes that snippets have."""
+
+    @property
+    def action(self) -> Bool[np.ndarray, " snippets"]:
+        """Whether each snippet has a class."""
+        action: Bool[np.ndarray, " snippets"] = self.index != BACKGROUND
+        return action
+
+
+@dataclass(frozen=True, eq=False)
 class LabeledVideos:
-    """Ids of videos, and the class index or `BACKGROUND` of every snippet."""
+    """Ids of videos, and the classes of every snippet."""
 
     videos: tuple[str, ...]
     labels: tuple[Int[np.ndarray, " _"], ...]
+    """Row of `sets` of each snippet, or `BACKGROUND`, for every video."""
+    sets: Bool[np.ndarray, "sets classes"]
+    """The different sets of classes that snippets have."""
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -30,9 +52,9 @@ class LabeledVideos:
         return tuple(map(len, self.labels))
 
     @property
-    def flat_labels(self) -> Int[np.ndarray, " snippets"]:
+    def flat_labels(self) -> SnippetLabels:
         """Labels of all snippets, video after video."""
-        return np.concatenate(self.labels)
+        return SnippetLabels(np.concatenate(self.labels), self.sets)
 
     @property
     def flat_video(self) -> Int[np.ndarray, " snippets"]:
@@ -41,7 +63,8 @@ class LabeledVideos:
 
     def take(self, positions: Sequence[int]) -> "LabeledVideos":
         """Return the videos at these positions."""
-        return LabeledVideos(tuple(self.videos[i] for i in positions), tuple(self.labels[i] for i in positions))
+        videos, labels = tuple(self.videos[i] for i in positions), tuple(self.labels[i] for i in positions)
+        return LabeledVideos(videos, labels, self.sets)
 
     def draw(self, count: int, seed: int) -> tuple[int, ...]:
         """Draw the positions of `count` videos with both action and background. Raises SolaError if that fails."""
@@ -58,7 +81,7 @@ class LabeledVideos:
 
     def has_both_kinds(self) -> bool:
         """Whether there are action and background snippets."""
-        action = self.flat_labels != BACKGROUND
+        action = self.flat_labels.action
         return bool(action.any() and not action.all())
 
     def stack(self, read: Read) -> Float[np.ndarray, "snippets channels"]:
@@ -78,16 +101,40 @@ class LabeledVideos:
 def label_videos(data: Dataset) -> LabeledVideos:
     """Label every snippet of the videos, in order of id. Raises SolaError unless there is action and background."""
     videos = sorted(data.videos, key=lambda video: video.id)
-    labels = tuple(video.grid.covered(video.segments, video.length) for video in videos)
-    labeled = LabeledVideos(tuple(video.id for video in videos), labels)
+    classes = len(data.classes)
+    sets = {bytes(classes): BACKGROUND}
+    labels = []
+    for video in videos:
+        covered = video.grid.covered(video.segments, video.length, classes)
+        changes = np.flatnonzero((covered[1:] != covered[:-1]).any(axis=1)) + 1
+        starts = np.concatenate([[0], changes])
+        rows = [sets.setdefault(covered[start].tobytes(), len(sets) - 1) for start in starts]
+        labels.append(np.repeat(rows, np.diff(starts, append=video.length)))
+    table = np.frombuffer(b"".join(sets), np.bool_).reshape(len(sets), classes)[1:]  # without the background
+    labeled = LabeledVideos(tuple(video.id for video in videos), tuple(labels), table)
     if not labeled.has_both_kinds():
-        found = "action" if (labeled.flat_labels != BACKGROUND).all() else "background"
+        found = "action" if labeled.flat_labels.action.all() else "background"
         subsets = " and ".join(sorted({str(video.subset) for video in videos}))
         raise SolaError(
             f"subset {subsets!r}: all {sum(labeled.lengths)} snippets are {found}; "
             "linear evaluation needs both kinds: check the annotations, and fps and stride"
         )
     return labeled
+
+
+def most_classes_together(data: Dataset) -> int:
+    """Return the largest number of classes that share an annotated instance, its own included; 1 without overlap.
+
+    A class shares an instance if its instances cover at least `SHARED` of the snippets inside. An overlap of two
+    actions at their boundaries does not count.
+    """
+    most = 1
+    for video in data.videos:
+        covered = video.grid.covered(video.segments, video.length, len(data.classes))
+        for first, stop in zip(*video.grid.inside(video.segments, video.length), strict=True):
+            if first < stop:
+                most = max(most, int((covered[first:stop].mean(axis=0) >= SHARED).sum()))
+    return most
 
 
 def reader(data: Dataset) -> Read:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from sola.core.checks import finite, positive
 from sola.core.errors import SolaError
-from sola.data.segments import BACKGROUND, Segments
+from sola.data.segments import Segments
 
 DURATION_TOLERANCE = 0.05
 """Largest relative error of the duration at which an annotation's fps is taken for that of the features."""
@@ -57,20 +57,20 @@ class SnippetGrid:
         """Return the midpoint (seconds) between the centers of a snippet and the one before."""
         return self.seconds(index - 0.5)
 
-    def covered(self, segments: Segments, length: int) -> Int[np.ndarray, " length"]:
-        """Return the class index of each of `length` snippets, or `BACKGROUND`.
+    def inside(self, segments: Segments, length: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+        """Return the first of `length` snippets whose center lies in each segment, and the one after the last.
 
-        A snippet has the class of the segment that contains its center (start ≤ center < end); of several segments,
-        the shortest counts, and of equally short ones the first.
+        A segment holds the centers with start ≤ center < end; the two are equal if it holds none.
         """
         centers = self.seconds(np.arange(length))
-        first = np.searchsorted(centers, segments.start)
-        stop = np.searchsorted(centers, segments.end)
-        labels = np.full(length, BACKGROUND, np.int64)
-        shortest_first = np.argsort(segments.end - segments.start, kind="stable")
-        for segment in shortest_first[::-1]:  # the shortest comes last, over the others
-            labels[first[segment] : stop[segment]] = segments.label[segment]
-        return labels
+        return np.searchsorted(centers, segments.start), np.searchsorted(centers, segments.end)
+
+    def covered(self, segments: Segments, length: int, classes: int) -> Bool[np.ndarray, "length classes"]:
+        """Return which classes each of `length` snippets has: those of all segments that hold its center."""
+        covered = np.zeros((length, classes), np.bool_)
+        for first, stop, label in zip(*self.inside(segments, length), segments.label, strict=True):
+            covered[first:stop, label] = True
+        return covered
 
 
 @dataclass(frozen=True)

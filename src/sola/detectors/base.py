@@ -88,11 +88,13 @@ class DetectorConfig(ABC):
     clip_to_video: bool = True
     """Clipping of segments to the time that the video's features cover."""
     classes_per_proposal: int = 2
-    """Number of classes assigned to each proposal, for detectors that predict none."""
+    """Number of classes assigned to each proposal, for detectors that predict none; where the snippet classifier names
+    proposals, at least as many as share an annotated instance."""
     class_score: Literal["probability", "share"] = "probability"
     """Class score: its probability, or its share of the two most probable classes (G-TAD on HACS)."""
     classifier_epochs: int = 100
-    """Epochs of the snippet classifier that names proposals; 0 trains none."""
+    """Epochs of the snippet classifier that names proposals, or as many as 4,000 steps take where instances of several
+    classes overlap, if those are more; 0 trains none."""
     seed: int = 0
     """Random seed of the initial weights, the order of clips, and augmentation."""
     precision: Precision = "auto"

@@ -1,5 +1,6 @@
 """Classes of class-agnostic proposals from their snippets, without an external video classifier."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,15 @@ from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
 from sola.data.snippet_labels import label_videos, reader, unit_vectors
 from sola.training.linear import fit_sgd
+
+BATCH = 256
+"""Snippets per step."""
+MIN_STEPS = 4000
+"""Minimum number of steps where a snippet has several classes.
+
+In fewer steps a class is less likely in its own snippets than a more frequent class that is not there. A snippet of one
+class does not need them: that class is the likeliest long before.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +38,8 @@ class SnippetClassifier:
 def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int) -> SnippetClassifier:
     """Fit softmax regression on the action snippets of annotated videos: the classifier of linear evaluation.
 
+    Where a snippet has several classes, there are as many epochs as `MIN_STEPS` take, if those are more.
+
     Raises SolaError for videos without both action and background, or without classes.
     """
     readable = data.readable()
@@ -35,5 +47,7 @@ def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int) -> SnippetC
     if not data.classes:
         raise SolaError("the annotations have no class: there is nothing for a snippet classifier to learn")
     values = labeled.stack(reader(readable))
-    fitted = fit_sgd(values, labeled.flat_labels, len(data.classes), seed=seed, epochs=epochs)
+    if (labeled.sets.sum(axis=1) > 1).any():
+        epochs = max(epochs, math.ceil(MIN_STEPS / math.ceil(len(values) / BATCH)))
+    fitted = fit_sgd(values, labeled.flat_labels, seed=seed, epochs=epochs, batch=BATCH)
     return SnippetClassifier(fitted.weight[:, 1:], fitted.bias[1:])

@@ -10,6 +10,7 @@ from torch import nn
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
 from sola.data.findings import unseen_classes
+from sola.data.snippet_labels import most_classes_together
 from sola.data.summary import lines_of, summaries_json
 from sola.detectors import detector_family
 from sola.detectors.base import Detector, DetectorConfig
@@ -66,6 +67,7 @@ def train_detector(
     classifier: SnippetClassifier | None = None
 
     def prepare(place: Place) -> Prepared:
+        nonlocal classifier, config
         limit = int(MEMORY_SHARE * place.free_memory)
 
         clips_of = partial(
@@ -73,7 +75,6 @@ def train_detector(
         )
         clips = clips_of(data)
         held_out = None if validation is None else clips_of(validation)
-        nonlocal classifier
         if config.classifier_epochs and classes and not config.predicts_classes:
             # before the detector, so that bad input is refused at once
             classifier = fit_snippet_classifier(data, seed=config.seed, epochs=config.classifier_epochs)
@@ -81,6 +82,7 @@ def train_detector(
         if validation is not None:
             unused = (*outside_clips(validation, config.clipping()), *unseen_classes(data, validation))
             summaries.append(validation.summary.plus(*unused))
+        config, name_notes = _naming_all_classes(config, data)
         description = {
             "data": summaries_json(*summaries),
             "sources": list(dict.fromkeys(str(stream.source) for stream in data.features.streams)),
@@ -96,12 +98,13 @@ def train_detector(
                 "manifest": data.features.manifest.to_json(),
             },
         }
-        note = (
+        notes = [
             f"{len(clips)} clips of {len(clips.videos)} videos with {sum(map(len, clips.instances))} instances, "
-            f"{clips.values.shape[1]} channels"
-        )
+            f"{clips.values.shape[1]} channels",
+            *name_notes,
+        ]
         task = DetectionTask(config, clips, len(classes), place.device, held_out)
-        return Prepared(task, config.epochs, description, [*lines_of(*summaries), note])
+        return Prepared(task, config.epochs, description, [*lines_of(*summaries), *notes])
 
     def save(trained: nn.Module) -> None:
         assert isinstance(trained, Detector)
@@ -125,6 +128,21 @@ def train_detector(
         options=Options(resume, overwrite, tensorboard, quiet),
     )
     return TrainedDetector.load(out)
+
+
+def _naming_all_classes(config: DetectorConfig, data: Dataset) -> tuple[DetectorConfig, list[str]]:
+    """Return the config with as many classes per proposal as share an annotated instance, and notes for the log.
+
+    Such classes are about equally likely: with fewer, some would be missing from every proposal. Where a classifier of
+    others names the proposals, the number is published with it, and stays.
+    """
+    most, names = 0 if config.predicts_classes else most_classes_together(data), config.classes_per_proposal
+    if most <= names:
+        return config, []
+    found = f"up to {most} classes share an annotated instance"
+    if config.classifier_epochs == 0:
+        return config, [f"{found}, but each proposal gets {names}: to name all, pass --classes-per-proposal {most}"]
+    return dataclasses.replace(config, classes_per_proposal=most), [f"{found}: each proposal gets {most}, not {names}"]
 
 
 def _fingerprint(clips: Clips) -> str:

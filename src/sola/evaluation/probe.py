@@ -11,7 +11,6 @@ from sola.core.checks import at_least, one_of
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
-from sola.data.segments import BACKGROUND
 from sola.data.snippet_labels import LabeledVideos, Read, label_videos, reader
 from sola.data.summary import split_summaries, summaries_json
 from sola.evaluation.controls import NAMES, Transform, UntrainedModule, fit_controls
@@ -93,7 +92,7 @@ def probe(
         readers = tuple(reader(data.with_features(features, name=name)) for features in sets)
         sources.append(_Source(name, "compared", readers))
 
-    evaluation = _Evaluation(train, test, draws, len(data.classes), solver, repeats=videos is None)
+    evaluation = _Evaluation(train, test, draws, solver, repeats=videos is None)
     rows, samples = [], []
     for done, source in enumerate(sources):
         progress(source.name, done, len(sources))
@@ -146,7 +145,6 @@ class _Evaluation:
         train: LabeledVideos,
         test: LabeledVideos,
         draws: Sequence[Sequence[int]],
-        class_count: int,
         solver: Solver,
         *,
         repeats: bool,
@@ -155,10 +153,10 @@ class _Evaluation:
         drawn = sorted(set().union(*draws))
         self.train, self.test = train.take(drawn), test
         self.draws = [tuple(map(drawn.index, draw)) for draw in draws]
-        self.class_count, self.solver = class_count, solver
+        self.solver = solver
         self.deterministic = repeats and solver == "ridge"
         self.labels = test.flat_labels
-        self.action = self.labels != BACKGROUND
+        self.action = self.labels.action
         units = len(test.videos)
         self.positives = np.bincount(test.flat_video[self.action], minlength=units)
         self.negatives = np.bincount(test.flat_video[~self.action], minlength=units)
@@ -185,8 +183,8 @@ class _Evaluation:
         if len(drawn.videos) < len(self.train.videos):
             features = features[np.isin(self.train.flat_video, self.draws[seed])]
         if self.solver == "sgd":
-            return fit_sgd(features, drawn.flat_labels, self.class_count, seed=seed)
-        return fit_ridge(features, drawn.flat_labels, self.class_count, lengths=drawn.lengths)
+            return fit_sgd(features, drawn.flat_labels, seed=seed)
+        return fit_ridge(features, drawn.flat_labels, lengths=drawn.lengths)
 
     def score(
         self, classifier: LinearClassifier, features: Float[np.ndarray, "snippets channels"]
@@ -194,12 +192,13 @@ class _Evaluation:
         """Return the figures on the test videos, and their pairs for the bootstrap."""
         score = classifier.action(features).astype(np.float64)
         right = (score > 0) == self.action
+        right_class = self.labels.sets[self.labels.index[self.action], classifier.classes(features[self.action])]
         figures = {
             "roc_auc": roc_auc(self.action, score),
             "average_precision": average_precision(self.action, score),
             "accuracy": float(right.mean()),
             "balanced_accuracy": float((right[self.action].mean() + right[~self.action].mean()) / 2),
-            "class_accuracy": float((classifier.classes(features[self.action]) == self.labels[self.action]).mean()),
+            "class_accuracy": float(right_class.mean()),
         }
         return figures, ordered_pairs(score, self.action, self.test.flat_video, len(self.test.videos))
 

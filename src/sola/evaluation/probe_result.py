@@ -18,7 +18,10 @@ METRICS = (
     Metric("balanced_accuracy", "balanced"),
     Metric("class_accuracy", "class"),
 )
-"""Class accuracy is the share of action snippets whose class is right; a class absent from training is never right."""
+"""Class accuracy is the share of action snippets whose likeliest class is right, that is, among the snippet's classes.
+
+A class absent from training is never right.
+"""
 
 
 class PrintableTable(Table):

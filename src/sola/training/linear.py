@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
-from sola.data.segments import BACKGROUND
+from sola.data.snippet_labels import SnippetLabels
 
 FOLDS = 5
 """Groups of training videos for the choice of the ridge penalty by cross-validation."""
@@ -25,7 +25,7 @@ SLICE = 16384
 """Number of snippets that are converted to float64 at a time."""
 
 Encode = Callable[[Int[np.ndarray, " snippets"]], Float[np.ndarray, "snippets outputs"]]
-"""Regression targets of labels."""
+"""Regression targets of the snippets in these rows."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class LinearClassifier:
 
 def fit_sgd(
     features: Float[np.ndarray, "snippets channels"],
-    labels: Int[np.ndarray, " snippets"],
-    class_count: int,
+    labels: SnippetLabels,
     *,
     seed: int,
     epochs: int = 100,
@@ -60,24 +59,26 @@ def fit_sgd(
     """Fit logistic (action) and softmax (class) regression by SGD with momentum; the defaults are those of Table 4b.
 
     The loss of a batch of float32 snippets is the mean logistic loss plus the mean softmax loss over its action
-    snippets. `labels` are class indices or `BACKGROUND`. The initial weights and the order of the snippets in each
-    epoch are drawn from `seed`. Gradients are written out, since autograd would take most of the time of a step.
+    snippets. The classes of a snippet share its softmax target equally. The initial weights and the order of the
+    snippets in each epoch are drawn from `seed`. Gradients are written out, since autograd would take most of the time
+    of a step.
     """
     generator = np.random.default_rng(seed)
     count, channels = features.shape
+    class_count = labels.sets.shape[1]
     bound = channels**-0.5  # PyTorch's initialization of a linear layer
     # [outputs, channels] for the softmax, and column-major, which is fastest in BLAS for so small a matrix
     weight = np.asfortranarray(generator.uniform(-bound, bound, (1 + class_count, channels)), np.float32)
     bias = np.zeros((1 + class_count, 1), np.float32)
     weight_velocity, bias_velocity = np.zeros_like(weight), np.zeros_like(bias)
-    action = (labels != BACKGROUND).astype(np.float32)
-    label = np.where(labels == BACKGROUND, 0, labels)
+    action = labels.action.astype(np.float32)
+    targets = _targets(labels.sets)
     columns = np.arange(batch)
     for _ in range(epochs):
         order = generator.permutation(count)
         for start in range(0, count, batch):
             chosen = order[start : start + batch]
-            x, is_action = features.take(chosen, axis=0), action.take(chosen)
+            x, is_action, index = features.take(chosen, axis=0), action.take(chosen), labels.index.take(chosen)
             error = weight @ x.T
             error += bias
             binary, classes = error[0], error[1:]
@@ -87,7 +88,8 @@ def fit_sgd(
             classes -= classes.max(axis=0)
             np.exp(classes, out=classes)
             classes /= classes.sum(axis=0)
-            classes[label.take(chosen), columns[: len(chosen)]] -= 1
+            for member, share in targets:
+                classes[member.take(index), columns[: len(chosen)]] -= share.take(index)
             classes *= is_action / max(is_action.sum(), 1.0)
             weight_velocity *= momentum
             weight_velocity += error @ x
@@ -98,6 +100,20 @@ def fit_sgd(
     return LinearClassifier(np.ascontiguousarray(weight.T), bias[:, 0])
 
 
+def _targets(
+    sets: Bool[np.ndarray, "sets classes"],
+) -> list[tuple[Int[np.ndarray, " sets"], Float[np.ndarray, " sets"]]]:
+    """Return the first class of each set and its share of the target, then the second, and so on.
+
+    The share of a class that a small set lacks is 0.
+    """
+    size = sets.sum(axis=1)
+    member = np.argsort(~sets, axis=1, kind="stable")
+    return [
+        (member[:, rank], np.where(rank < size, 1 / size, 0).astype(np.float32)) for rank in range(size.max(initial=0))
+    ]
+
+
 def video_folds(lengths: Sequence[int], folds: int = FOLDS) -> Int[np.ndarray, " snippets"]:
     """Return the fold of every snippet; videos are assigned to folds in turn and never split."""
     return np.repeat(np.arange(len(lengths)) % folds, lengths)
@@ -105,29 +121,28 @@ def video_folds(lengths: Sequence[int], folds: int = FOLDS) -> Int[np.ndarray, "
 
 def fit_ridge(
     features: Float[np.ndarray, "snippets channels"],
-    labels: Int[np.ndarray, " snippets"],
-    class_count: int,
+    labels: SnippetLabels,
     *,
     lengths: Sequence[int],
 ) -> LinearClassifier:
     """Fit ridge regression to ±1 in closed form: action against background, and each class against the others.
 
     The penalty λ in mean squared error + λ‖w‖² (the bias is free) is chosen from `PENALTIES` by the squared error on
-    held-out videos, for the action and for the classes. `labels` are class indices or `BACKGROUND`; `lengths` are the
+    held-out videos, for the action and for the classes. Each class of a snippet has the target +1. `lengths` are the
     numbers of snippets of the videos, in order.
     """
     fold = video_folds(lengths)
-    action = labels != BACKGROUND
+    action = labels.action
 
-    def binary(label: Int[np.ndarray, " snippets"]) -> Float[np.ndarray, "snippets 1"]:
-        return np.where(label != BACKGROUND, 1.0, -1.0)[:, None]
+    def binary(rows: Int[np.ndarray, " snippets"]) -> Float[np.ndarray, "snippets 1"]:
+        return np.where(action[rows], 1.0, -1.0)[:, None]
 
-    def one_against_others(label: Int[np.ndarray, " snippets"]) -> Float[np.ndarray, "snippets classes"]:
-        return np.where(label[:, None] == np.arange(class_count), 1.0, -1.0)
+    def one_against_others(rows: Int[np.ndarray, " snippets"]) -> Float[np.ndarray, "snippets classes"]:
+        return np.where(labels.sets[labels.index[rows]], 1.0, -1.0)
 
     def sums(encode: Encode, learned: Bool[np.ndarray, " snippets"]) -> list[_Sums]:
         rows = [np.flatnonzero(learned & (fold == index)) for index in np.unique(fold)]
-        return [_Sums.of(features, labels, encode, chosen) for chosen in rows if len(chosen)]
+        return [_Sums.of(features, encode, chosen) for chosen in rows if len(chosen)]
 
     weight, bias = _converged(sums(binary, np.ones_like(action)))
     class_weight, class_bias = _converged(sums(one_against_others, action))
@@ -149,7 +164,6 @@ class _Sums:
     def of(
         cls,
         features: Float[np.ndarray, "snippets channels"],
-        labels: Int[np.ndarray, " snippets"],
         encode: Encode,
         rows: Int[np.ndarray, " chosen"],
     ) -> "_Sums":
@@ -157,7 +171,7 @@ class _Sums:
         total: _Sums | None = None
         for start in range(0, len(rows), SLICE):
             chosen = rows[start : start + SLICE]
-            x, y = features[chosen].astype(np.float64), encode(labels[chosen])
+            x, y = features[chosen].astype(np.float64), encode(chosen)
             part = cls(float(len(x)), x.sum(axis=0), y.sum(axis=0), x.T @ x, x.T @ y, float((y * y).sum()))
             total = part if total is None else total.plus(part)
         assert total is not None, "no rows"

@@ -80,9 +80,7 @@ def snippet_class_scores(
         raise SolaError("class probabilities of no snippets; expected one row a snippet")
     if not np.isfinite(probabilities).all():
         raise SolaError("a snippet's class probability is not finite; expected numbers")
-    centers = grid.seconds(np.arange(length))
-    first = np.searchsorted(centers, proposals.start)
-    stop = np.searchsorted(centers, proposals.end)
+    first, stop = grid.inside(proposals, length)
     nearest = np.floor(grid.index((proposals.start + proposals.end) / 2) + 0.5).clip(0, length - 1).astype(np.int64)
     holds_none = stop <= first
     first = np.where(holds_none, nearest, first)
