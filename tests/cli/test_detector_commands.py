@@ -501,7 +501,7 @@ def test_stopped_from_outside_it_ends_in_the_same_bits(world: Path, annotations:
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long  # tests/detectors/test_overlapping_labels.py asks more of them
 @pytest.mark.parametrize("head", ["bmn", "gtad"])
 def test_on_an_easy_world_a_head_finds_nine_actions_in_ten(head: str, tmp_path: Path) -> None:
     """AR@100 at tIoU .5 on videos it has not seen, 9 windows a video; before training it is below .5."""

@@ -242,7 +242,7 @@ def test_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[
     out = tmp_path / "out"
     assert sola("export", "opentad", features, "--annotations", annotations, "--out", out, "--id-prefix", "v_") == 0
     told = capsys.readouterr().err
-    assert "4 videos have features and annotations (prefix 'v_')" in told
+    assert "4 videos matched by another id, such as 'v_a' for 'a'; ids differ by the prefix 'v_'" in told
     assert "4 videos, 3 classes" in told
 
 

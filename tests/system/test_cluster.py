@@ -279,6 +279,7 @@ def test_detections_are_those_of_one_process(cluster: Cluster, world: Path, tmp_
                 )
 
 
+@pytest.mark.long
 @on_cluster
 def test_ids_with_folders_are_files_in_folders_of_the_bucket(cluster: Cluster, world: Path, tmp_path: Path) -> None:
     for number in range(2):

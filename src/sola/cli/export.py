@@ -71,7 +71,6 @@ def opentad(
 
     show_log(quiet)
     data = reading.dataset(features, annotations, label_key, timing.given())
-    options.report_data(*split_summaries(data, train_subset, test_subset))
     skipped: dict[str, str] = {}
     with progress_bar("export", quiet=quiet) as bar:
         written = export_dataset(
@@ -84,6 +83,7 @@ def opentad(
             progress=bar.update,
         )
     options.report_skipped(data.features.unreadable, skipped)
+    options.report_data(*split_summaries(data, train_subset, test_subset))
     if written.left_out:
         log.info(
             "%d training videos left out, such as %s: no instance in them", len(written.left_out), written.left_out[0]

@@ -144,7 +144,8 @@ def cut(
             if keep_empty or len(labels):
                 plans.setdefault(video.id, []).append(_Plan(first, units, placement, instances, labels))
     if not plans and not keep_empty:
-        raise SolaError(f"none of {len(data)} videos gives a clip with an instance in it: nothing to train on")
+        found = "".join(f"; {finding}" for finding in data.findings)
+        raise SolaError(f"none of {len(data)} videos gives a clip with an instance in it: nothing to train on{found}")
     dtypes = {data.features.header(video.feature_id).dtype for video in data.videos} or {np.dtype(np.float32)}
     dtype = np.result_type(*dtypes)
     total = sum(plan.units for own in plans.values() for plan in own)

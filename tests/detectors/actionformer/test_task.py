@@ -227,7 +227,7 @@ def test_values_out_of_range_are_named(changes, said):
         replace(SMALL, **changes)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # tests/detectors/test_overlapping_labels.py asks more of it
 def test_it_learns_an_easy_world(tmp_path):
     # no drift, hardly a scene: what an action is stands out
     easy = SyntheticWorld(
