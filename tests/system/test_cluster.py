@@ -223,6 +223,7 @@ def test_features_in_a_bucket_are_those_of_one_process_though_a_worker_is_killed
     assert "new.npy" in kept
 
 
+@pytest.mark.long  # extract and detect run the same executor
 @on_cluster
 def test_transformed_features_are_those_of_one_process_and_an_unfinished_folder_is_continued(
     cluster: Cluster, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
