@@ -27,7 +27,12 @@ class Made:
     """Timing in the manifest; None is the true one."""
     share: float = 1.0
     """Share of each video that its features cover."""
-    padded_to: int | None = None
+    length: int | None = None
+    """Snippets of all videos, cut or filled up with other snippets."""
+    zeros: int = 0
+    """Snippets of padding."""
+    shifted: float = 0.0
+    """Seconds that are added to the annotated times."""
     times: float = 1.0
     """Unit of the annotated times, as a multiple."""
     annotated: Callable[[float], float | None] = lambda duration: duration
@@ -44,15 +49,16 @@ class Made:
         stride, window = self.true["stride"], self.true["window"]
         for index, duration in enumerate(self.durations):
             frames = self.share * duration * self.true["fps"] - self.true.get("offset", 0.0)
-            length = max(int((frames - window) // stride) + 1, 1)
+            length = self.length or max(int((frames - window) // stride) + 1, 1)
             values = rng.normal(size=(length, 4)).astype(np.float32)
-            if self.padded_to is not None:
-                values = np.concatenate([values, np.zeros((self.padded_to - length, 4), np.float32)])
+            values = np.concatenate([values, np.zeros((self.zeros, 4), np.float32)])
             np.save(features / f"v{index}.npy", values)
             segments = [[0.1 * duration, 0.3 * duration], [0.5 * duration, 0.9 * duration]]
             record = {
                 "subset": "training" if index % 2 else "validation",
-                "annotations": [{"segment": [self.times * t for t in one], "label": "a"} for one in segments],
+                "annotations": [
+                    {"segment": [self.shifted + self.times * t for t in one], "label": "a"} for one in segments
+                ],
                 **self.extra,
             }
             if (annotated := self.annotated(duration)) is not None:
@@ -72,8 +78,8 @@ REFUSED = {
     "stride": (
         replace(BASE, stated={**TRUE, "stride": 64.0}),
         r"video 'v0': its last snippet ends at 1(5\d\.\d+|60) s, but the video lasts 40 s, and 6 of 6 videos disagree "
-        r"by the same factor: stride 64 looks 3\.\d+x too large, or fps 30 3\.\d+x too small \(stride 16\.\d or fps "
-        r"1\d\d would fit\); correct .*features\.json",
+        r"by the same factor: stride 64 looks 3\.\d+x too large, or fps 30 3\.\d+x too small \(stride 16\.\d+ or fps "
+        r"1\d\d\.?\d* would fit\); correct .*features\.json",
     ),
     "fps": (
         replace(BASE, stated={**TRUE, "fps": 7.5}, extra={"fps": 30.0}),
@@ -98,9 +104,14 @@ REFUSED = {
         replace(BASE, times=30.0),
         r"ends at 360 s, but the video lasts 40 s.*the times look like frames at 30 fps; expected seconds",
     ),
-    "times in fractions": (
-        replace(BASE, durations=(40.0,) * 6, times=1 / 40),
-        r"an instance ends at 0\.3 s of 40 s, none ends after 1 s: the times look like fractions of the duration",
+    "no stride stated": (
+        replace(BASE, true={"fps": 30.0, "stride": 30.0, "window": 30.0}, stated={"fps": 30.0}),
+        r"ends at 1\.33 s, but the video lasts 40 s.*stride 1 looks 30x too small, or fps 30 30x too large, or the "
+        r"durations are in frames \(stride 30 or fps 1 would fit\)",
+    ),
+    "stride of one video": (
+        replace(BASE, durations=(60.0,), stated={**TRUE, "stride": 64.0}),
+        r"1 of 1 videos disagree by the same factor: stride 64 looks 3\.\d+x too large",
     ),
     "times in milliseconds without durations": (
         replace(UNKNOWN, times=1000.0),
@@ -116,7 +127,7 @@ FOUND = {
     "window": (
         replace(BASE, stated={**TRUE, "window": 160.0}),
         r"6 videos whose features and annotations disagree in time, such as 'v0' \(the last snippet ends at 44\.\d+ s, "
-        r"the video at 40 s\); window 160 looks 144 frames too large",
+        r"the video at 40 s\); window 160 looks 14\d frames too large",
     ),
     "offset": (
         replace(BASE, stated={**TRUE, "offset": 300.0}),
@@ -127,10 +138,36 @@ FOUND = {
         replace(BASE, annotated=lambda duration: 0.1 * duration + 7 + duration % 10),
         r"6 videos.*ends at (39\.\d+|40) s, the video at 11 s\); the durations look like those of trimmed clips",
     ),
-    "padded features": (
-        replace(BASE, padded_to=240),
-        r"6 videos.*ends at 128 s, the video at 40 s\); all have 240 snippets, so they look rescaled to one length "
-        r"\(leave out fps and stride\) or padded",
+    "window not stated": (
+        replace(BASE, true={"fps": 30.0, "stride": 8.0, "window": 64.0}, stated={"fps": 30.0, "stride": 8.0}),
+        r"6 videos.*window 8 looks \d\d frames too small",
+    ),
+    "window not stated, videos of equal length": (
+        replace(
+            BASE,
+            durations=(10.0,) * 6,
+            true={"fps": 30.0, "stride": 8.0, "window": 64.0},
+            stated={"fps": 30.0, "stride": 8.0},
+        ),
+        r"6 videos.*window 8 looks \d\d frames too small",
+    ),
+    "features cut at one length": (
+        replace(BASE, length=60),
+        r"6 videos.*all have 60 snippets, so they look cut there, or rescaled to one length \(then leave out fps",
+    ),
+    "features filled up to one length": (
+        replace(BASE, length=240),
+        r"6 videos.*ends at 128 s, the video at 40 s\); all have 240 snippets, so they look padded, or rescaled to one",
+    ),
+    "times in fractions": (
+        replace(BASE, times=1 / 110),
+        r"6 videos.*'v0' \(the last instance ends at 0\.33 s of 40 s\); no instance of any video ends later, so the "
+        r"times look like fractions",
+    ),
+    "durations of trimmed clips without fps": (
+        replace(BASE, stated={}, annotated=lambda duration: 8 + duration % 10 if duration > 80 else duration),
+        r"2 videos.*'v2' \(163 snippets in 15 s\); the median is 1\.\d+ snippets per second, so durations or features "
+        r"look like those of other videos",
     ),
     "stride too small without durations": (
         replace(UNKNOWN, stated={**TRUE, "stride": 10.0, "window": 10.0}),
@@ -174,6 +211,18 @@ def test_a_few_videos_that_disagree_are_counted(tmp_path: Path) -> None:
     assert (outside.kind, outside.count) == ("outside_video", 1)
 
 
+def test_padding_is_not_taken_for_wrong_timing(tmp_path: Path) -> None:
+    (finding,) = replace(BASE, zeros=100).open(tmp_path).findings
+    assert (finding.kind, finding.count) == ("padding", 6)
+
+
+def test_times_on_the_clock_of_a_longer_recording_are_counted(tmp_path: Path) -> None:
+    """No unit brings them into the video, so nothing is guessed."""
+    (finding,) = replace(BASE, shifted=1000.0).open(tmp_path).findings
+    assert (finding.kind, finding.count) == ("outside_video", 12)
+    assert "the times are not in seconds" in finding.advice
+
+
 # usual layouts of published data sets: (durations, timing in the manifest, timing of the extraction, more)
 SILENT = {
     # features rescaled to 100 snippets, or TSP's at stride 16 of 15 fps; durations annotated
@@ -199,6 +248,24 @@ SILENT = {
     ),
     "fineaction": Made(true={"fps": 25.0, "stride": 16.0, "window": 16.0}, stated={}),
     "gtea": Made(true={"fps": 15.0, "stride": 1.0, "window": 1.0}, annotated=lambda d: None),
+    "charades, whole seconds": Made(
+        durations=(9.0, 31.0, 12.0, 30.0, 28.0),
+        true={"fps": 24.0, "stride": 4.0, "window": 4.0},
+        annotated=lambda d: d + (d % 2),
+    ),
+    "dense centered windows": Made(
+        durations=(9.0, 31.0, 12.0, 30.0, 28.0),
+        true={"fps": 15.0, "stride": 1.0, "window": 1.0},
+        stated={"fps": 15.0, "window": 21.0, "offset": -10.0},
+    ),
+    "windows padded at the end": Made(
+        durations=(9.0, 31.0, 12.0, 30.0, 28.0),
+        true={"fps": 30.0, "stride": 8.0, "window": 1.0},
+        stated={"fps": 30.0, "stride": 8.0, "window": 64.0},
+    ),
+    "windows dropped at the end": Made(
+        durations=(9.0, 31.0, 12.0, 30.0, 28.0), true={"fps": 30.0, "stride": 8.0, "window": 64.0}
+    ),
     "centered windows, padded": Made(
         true={"fps": 30.0, "stride": 8.0, "window": 8.0},
         stated={"fps": 30.0, "stride": 8.0, "window": 32.0, "offset": -12.0},

@@ -121,10 +121,12 @@ class Dataset:
     @cached_property
     def summary(self) -> Summary:
         """Videos and instances that are used, and what does not fit."""
-        notes = (*feature_findings(self.features), *self.notes)
+        padding = self.features.padding()
+        notes = (*feature_findings(self.features, padding), *self.notes)
         if self.annotations is None:
             return Summary("", len(self), len(self), 0, 0, notes)
-        return summarize(self.videos, self.annotations, notes, _timing_origin(self.features))
+        origin = _timing_origin(self.features)
+        return summarize(self.videos, self.annotations, notes, padding=padding, origin=origin)
 
     @property
     def classes(self) -> tuple[str, ...]:

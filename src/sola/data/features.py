@@ -73,7 +73,7 @@ class FeatureSet:
         if len(unreadable) == len(videos):
             raise none_left(unreadable, len(videos))
         good = tuple(sorted(videos - unreadable.keys()))
-        trimmed = find_padding(streams, good) if trim_padding else {}
+        trimmed = find_padding(streams, good, sampled=False) if trim_padding else {}
         return cls(tuple(streams), good, joined_manifest(streams), skip_bad, unreadable, trimmed)
 
     @property
@@ -96,7 +96,7 @@ class FeatureSet:
 
     def padding(self) -> dict[str, int]:
         """Return the snippets of padding at the end of each padded video; empty if none of a sample is padded."""
-        return {} if self.trimmed else find_padding(self.streams, self.videos)
+        return {} if self.trimmed else find_padding(self.streams, self.videos, sampled=True)
 
     def only(self, videos: Iterable[str]) -> "FeatureSet":
         """Return the features of these videos, without those that are unreadable. SolaError for an unknown video."""

@@ -135,18 +135,18 @@ def instance_findings(
     return found, ~(empty | apart), beyond | apart
 
 
-def feature_findings(features: "FeatureSet") -> list[Finding]:
-    """Return what is wrong with features, as far as they alone tell."""
+def feature_findings(features: "FeatureSet", padding: Mapping[str, int]) -> list[Finding]:
+    """Return what is wrong with features, as far as they alone tell; `padding` is theirs."""
     found = []
     if bad := features.unreadable:
         found.append(Finding("unreadable", len(bad), bad[min(bad)]))
     if cut := features.shortened:
         video = min(cut)
         found.append(Finding("joined_streams", len(cut), f"{video!r} ({' and '.join(map(str, cut[video]))})"))
-    for kind, padding, advice in (("trimmed", features.trimmed, ""), ("padding", features.padding(), PADDING)):
-        own = [video for video in features.videos if video in padding]
+    for kind, snippets, advice in (("trimmed", features.trimmed, ""), ("padding", padding, PADDING)):
+        own = [video for video in features.videos if video in snippets]
         if own:
-            video, what = own[0], f"{padding[own[0]]}"
+            video, what = own[0], f"{snippets[own[0]]}"
             length = features.length(video) + features.trimmed.get(video, 0)
             found.append(Finding(kind, len(own), f"{video!r} (the last {what} of {length})", advice))
     return found

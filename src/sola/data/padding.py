@@ -35,14 +35,14 @@ def padding_of(array: Float[np.ndarray, "time channels"]) -> int:
     return min(run if not last.any() else run - 1, len(array) - 1)
 
 
-def find_padding(streams: Sequence[Stream], videos: Sequence[str]) -> dict[str, int]:
-    """Return the snippets of padding at the end of each padded video; empty if none of a sample is padded.
+def find_padding(streams: Sequence[Stream], videos: Sequence[str], *, sampled: bool) -> dict[str, int]:
+    """Return the snippets of padding at the end of each padded video; if `sampled`, only if one of a sample is padded.
 
     Unreadable files are left out. Of arrays that can be memory-mapped, only the end is read.
     """
     sample = SAMPLE if all(stream.format.header_is_cheap for stream in streams) else SLOW_SAMPLE
     step = max(len(videos) // sample, 1)
-    if not _padded(streams, videos[::step]):
+    if sampled and not _padded(streams, videos[::step]):
         return {}
     return _padded(streams, videos)
 

@@ -1,6 +1,6 @@
 """The summary that every command prints and records: what is used of a data set, and what does not fit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from sola.data.annotations import Annotations
 from sola.data.findings import TOLERANCE, Finding, Instances, instance_findings, unseen_classes
-from sola.data.time_checks import Ends, check_durations, check_instances, check_last_instances
+from sola.data.instance_checks import check_instances, check_last_instances
+from sola.data.time_checks import Ends, check_durations, check_rate
 
 if TYPE_CHECKING:
     from sola.data.dataset import Dataset, Video
@@ -77,13 +78,21 @@ def _of(used: int, annotated: int, noun: str) -> str:
     return _counted(annotated, noun) if used == annotated else f"{used:,} of {_counted(annotated, noun)}"
 
 
-def summarize(videos: Sequence["Video"], annotations: Annotations, notes: Sequence[Finding], origin: str) -> Summary:
+def summarize(
+    videos: Sequence["Video"],
+    annotations: Annotations,
+    notes: Sequence[Finding],
+    *,
+    padding: Mapping[str, int],
+    origin: str,
+) -> Summary:
     """Return what is used of annotated videos, and what does not fit.
 
     Args:
         videos: videos with features.
         annotations: the annotations of these and of videos without features.
         notes: findings about files and ids.
+        padding: snippets of padding at the end of videos, by id in the features.
         origin: where fps and stride are corrected.
 
     Raises SolaError if most videos contradict the timing in the same way.
@@ -99,14 +108,15 @@ def summarize(videos: Sequence["Video"], annotations: Annotations, notes: Sequen
         found.append(Finding("no_instance", len(without), repr(without[0])))
 
     durations, fps = [record.duration for record in records], [record.fps for record in records]
-    ends = Ends.of(videos, durations, [record.features_duration for record in records], fps)
+    ends = Ends.of(videos, padding, durations, [record.features_duration for record in records], fps)
     instances = Instances.of(annotations, ids)
     duration = np.where(np.isfinite(ends.duration), ends.duration, np.inf)
     begin, end = _extents(videos)
-    slack = np.where(np.isfinite(duration), np.fmax(TOLERANCE * duration, ends.frames / ends.fps), 0.0)
+    slack = np.where(np.isfinite(duration), np.fmax(TOLERANCE * duration, ends.slack), 0.0)
     odd, usable, outside = instance_findings(instances, ids, duration, begin, end, slack)
     check_instances(ends, instances, outside)
     found += check_durations(ends, origin)
+    found += check_rate(ends)
     found += check_last_instances(ends, instances)
     found += odd
 
