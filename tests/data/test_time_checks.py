@@ -169,6 +169,10 @@ FOUND = {
         r"2 videos.*'v2' \(163 snippets in 15 s\); the median is 1\.\d+ snippets per second, so durations or features "
         r"look like those of other videos",
     ),
+    "slightly too short": (
+        replace(BASE, share=0.93),
+        r"6 videos.*stride 16 looks 1\.0\dx too small, or fps 30 1\.0\dx too large, or the features cover a part",
+    ),
     "stride too small without durations": (
         replace(UNKNOWN, stated={**TRUE, "stride": 10.0, "window": 10.0}),
         r"6 videos.*\(the last instance ends at .* s, the last snippet at .* s\); stride 10 looks too small, or fps "

@@ -106,7 +106,8 @@ class Ends:
 def check_durations(ends: Ends, origin: str) -> list[Finding]:
     """Return the finding that features end elsewhere than their videos.
 
-    `origin` says where fps and stride are corrected. Raises SolaError if most videos disagree by the same factor.
+    `origin` says where fps and stride are corrected. Raises SolaError if most videos disagree by the same factor, and
+    it is more than 1.1.
     """
     known = np.isfinite(ends.features) & np.isfinite(ends.duration)
     if not known.any():
@@ -123,11 +124,13 @@ def check_durations(ends: Ends, origin: str) -> list[Finding]:
     factors = (ends.features / ends.duration)[wrong]
     factor = float(np.median(factors))
     if most and not cause and np.mean(np.abs(factors / factor - 1) <= SAME) >= MOST:
-        raise SolaError(
-            f"video {ends.ids[first]!r}: its last snippet ends at {seconds(ends.features[first])} s, but the video "
-            f"lasts {seconds(ends.duration[first])} s, and {int(wrong.sum())} of {int(known.sum())} videos disagree by "
-            f"the same factor: {_factor_cause(ends, first, factor, origin)}"
-        )
+        cause = _factor_cause(ends, first, factor, origin)
+        if max(factor, 1 / factor) > 1 + SAME:
+            raise SolaError(
+                f"video {ends.ids[first]!r}: its last snippet ends at {seconds(ends.features[first])} s, but the video "
+                f"lasts {seconds(ends.duration[first])} s, and {int(wrong.sum())} of {int(known.sum())} videos disagree "
+                f"by the same factor: {cause}"
+            )
     if most and not cause:
         cause = _varied_cause(ends, wrong)
     example = (
@@ -201,6 +204,13 @@ def _varied_cause(ends: Ends, wrong: Bool[np.ndarray, " videos"]) -> str:
         return (
             f"all have {lengths[0]:g} snippets, so they look {other}, or rescaled to one length (then leave out fps "
             "and stride)"
+        )
+    by_rate = (ends.annotated_fps / ends.fps * ends.duration / ends.features)[wrong]
+    if np.mean(np.abs(by_rate - 1) <= TOLERANCE) >= MOST:
+        rates = ends.annotated_fps[wrong]
+        return (
+            f"fps {np.median(ends.fps[wrong]):g} is not that of all videos, the annotations say {rates.min():g} to "
+            f"{rates.max():g}: leave out fps"
         )
     if longer >= MOST:
         return "the durations look like those of trimmed clips, or the features are padded; check both"
