@@ -103,9 +103,29 @@ def test_instances_of_which_no_clip_has_half_are_counted(data: Dataset) -> None:
     good = data.subset("training").only(["good"])
     assert outside_clips(good, Clipping(length=8)) == []
     (finding,) = outside_clips(good, Clipping(length=None, window_size=3, window_stride=3))
-    assert str(finding) == "1 instance with less than half in any clip, such as 2 to 6 s in 'good'"
+    assert (
+        str(finding)
+        == "1 instance with less than half in any clip, such as 2 to 6 s in 'good'; longer clips hold more of them"
+    )
     (finding,) = outside_clips(data.subset("training"), Clipping(length=8))
-    assert str(finding) == "1 instance with less than half in any clip, such as 18 to 25 s in 'late'"
+    assert (
+        str(finding)
+        == "1 instance with less than half in any clip, such as 18 to 25 s in 'late'; longer clips hold more of them"
+    )
+
+
+def test_instances_between_snippets_are_counted(tmp_path: Path) -> None:
+    """Half a second apart, centers at 0.25 + i / 2."""
+    features = tmp_path / "features"
+    features.mkdir()
+    np.save(features / "v.npy", np.eye(20, dtype=np.float32))
+    Manifest(fps=2.0).write(features)
+    segments = Segments(np.array([1.0, 2.3, 3.2]), np.array([1.2, 2.7, 3.3]), np.zeros(3, int), np.ones(3))
+    annotations = Annotations({"v": VideoAnnotation("v", "training", None, None, segments)}, ("jump",))
+    (finding,) = Dataset.open(features, annotations).findings
+    assert str(finding) == (
+        "2 instances shorter than the distance of snippets, without the center of one, such as 1 to 1.2 s in 'v'"
+    )
 
 
 def test_annotations_alone_tell_what_they_can(data: Dataset) -> None:

@@ -769,11 +769,17 @@ def test_snippets_that_are_otherwise_apart_in_time_are_refused(detector: Trained
     replace(detector, snippet_period=None).check_timing(data)
     message = (
         r"the features have a snippet every 0\.25 s, the detector was trained on features with one every 1 s: fps or "
-        r"stride of one of them looks wrong by a factor of 4; state the same timing for both"
+        r"stride of one of them looks wrong by a factor of 4, or its features are padded; state the same "
+        r"timing for both"
     )
     for call in (lambda other: other.check_timing(data), lambda other: detect(other, data, device="cpu")):
         with pytest.raises(SolaError, match=message):
             call(replace(detector, snippet_period=1.0))
+
+
+def test_the_classes_that_were_trained_are_known(detector: TrainedDetector, data: Dataset) -> None:
+    assert detector.trained_classes == data.classes
+    assert set(detector.trained_classes) <= set(detector.classes)
 
 
 def test_another_width_is_refused_where_the_manifest_does_not_say(detector: TrainedDetector, tmp_path: Path) -> None:

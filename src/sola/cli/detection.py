@@ -101,7 +101,7 @@ def detect_in_features(
     workspace, combine = target.workspace, chosen.combine
     job = DetectJob(detector, data, workspace, scores=scores, combine=combine, device=device, executor=executor)
     if isinstance(data, Dataset):
-        options.report_data(data.summary.plus(*unknown_classes(data, detector.classes)))
+        options.report_data(data.summary.plus(*unknown_classes(data, detector.trained_classes or detector.classes)))
     with progress_bar("detect", total=len(data.videos), quiet=target.quiet) as bar:
         found = job.detect(skip_bad=reading.skip_bad, progress=lambda done, total, snippets: bar.update(done, total))
     if chosen.proposals is not None:

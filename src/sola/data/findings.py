@@ -30,6 +30,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "zero_length": ("instance", "of zero length"),
     "outside_video": ("instance", "outside the video"),
     "outside_features": ("instance", "outside the features"),
+    "between_snippets": ("instance", "shorter than the distance of snippets, without the center of one"),
     "outside_clips": ("instance", "with less than half in any clip"),
     "unseen_class": ("instance", "of a class never seen in training"),
 }
@@ -163,8 +164,12 @@ def annotation_findings(annotations: "Annotations") -> list[Finding]:
 
 def unseen_classes(training: "Dataset", test: "Dataset") -> list[Finding]:
     """Return the finding that instances of the test videos have classes that no training video has."""
-    seen = {int(label) for video in training.videos for label in np.unique(video.segments.label)}
-    return unknown_classes(test, [training.classes[label] for label in seen])
+    return unknown_classes(test, [training.classes[label] for label in seen_labels(training)])
+
+
+def seen_labels(data: "Dataset") -> set[int]:
+    """Return the labels that instances have."""
+    return {int(label) for video in data.videos for label in np.unique(video.segments.label)}
 
 
 def unknown_classes(data: "Dataset", known: Collection[str]) -> list[Finding]:

@@ -118,6 +118,7 @@ def label_videos(data: Dataset) -> LabeledVideos:
         raise SolaError(
             f"subset {subsets!r}: all {sum(labeled.lengths)} snippets are {found}; "
             "linear evaluation needs both kinds: check the annotations, and fps and stride"
+            + "".join(f"; {finding}" for finding in data.findings)
         )
     return labeled
 

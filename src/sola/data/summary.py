@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from sola.data.annotations import Annotations
 from sola.data.findings import TOLERANCE, Finding, Instances, instance_findings, unseen_classes
@@ -119,10 +119,28 @@ def summarize(
     found += check_rate(ends)
     found += check_last_instances(ends, instances)
     found += odd
+    found += _between_snippets(videos, instances, usable)
 
     subsets = " and ".join(sorted({record.subset for record in annotations.videos.values()}))
     total = sum(len(record.segments) for record in annotations.videos.values())
     return Summary(subsets, len(videos), len(annotations.videos), int(usable.sum()), total, tuple(found))
+
+
+def _between_snippets(videos: Sequence["Video"], instances: Instances, usable: Bool[np.ndarray, " n"]) -> list[Finding]:
+    """Return the finding that instances hold the center of no snippet, so that no snippet is labeled with them."""
+    empty = [np.empty(0, bool)]
+    for video in videos:
+        if video.timing is None:
+            empty.append(np.zeros(len(video.segments), bool))
+        else:
+            first, stop = video.timing.inside(video.segments, video.length)
+            empty.append(stop <= first)
+    lost = np.concatenate(empty) & usable
+    if not lost.any():
+        return []
+    index = int(np.argmax(lost))
+    where = f"{instances.shown(index)} in {videos[int(instances.owner[index])].id!r}"
+    return [Finding("between_snippets", int(lost.sum()), where)]
 
 
 def _extents(videos: Sequence["Video"]) -> tuple[Float[np.ndarray, " videos"], Float[np.ndarray, " videos"]]:

@@ -128,8 +128,8 @@ def check_durations(ends: Ends, origin: str) -> list[Finding]:
         if max(factor, 1 / factor) > 1 + SAME:
             raise SolaError(
                 f"video {ends.ids[first]!r}: its last snippet ends at {seconds(ends.features[first])} s, but the video "
-                f"lasts {seconds(ends.duration[first])} s, and {int(wrong.sum())} of {int(known.sum())} videos disagree "
-                f"by the same factor: {cause}"
+                f"lasts {seconds(ends.duration[first])} s, and {int(wrong.sum())} of {int(known.sum())} videos "
+                f"disagree by the same factor: {cause}"
             )
     if most and not cause:
         cause = _varied_cause(ends, wrong)

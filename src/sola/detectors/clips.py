@@ -144,7 +144,7 @@ def cut(
             if keep_empty or len(labels):
                 plans.setdefault(video.id, []).append(_Plan(first, units, placement, instances, labels))
     if not plans and not keep_empty:
-        found = "".join(f"; {finding}" for finding in data.findings)
+        found = "".join(f"; {finding}" for finding in (*data.findings, *outside_clips(data, clipping)))
         raise SolaError(f"none of {len(data)} videos gives a clip with an instance in it: nothing to train on{found}")
     dtypes = {data.features.header(video.feature_id).dtype for video in data.videos} or {np.dtype(np.float32)}
     dtype = np.result_type(*dtypes)
@@ -188,7 +188,7 @@ def outside_clips(data: Dataset, clipping: Clipping) -> list[Finding]:
             placement = clipping.placement(first, video.length, video.grid)
             left = left.take(~_inside(left, placement, clipping.units(video.length))[2])
         lost += [f"{seconds(s)} to {seconds(e)} s in {video.id!r}" for s, e in zip(left.start, left.end, strict=True)]
-    return [Finding("outside_clips", len(lost), lost[0])] if lost else []
+    return [Finding("outside_clips", len(lost), lost[0], "longer clips hold more of them")] if lost else []
 
 
 class _Plan(NamedTuple):

@@ -9,7 +9,7 @@ from torch import nn
 
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
-from sola.data.findings import unseen_classes
+from sola.data.findings import seen_labels, unseen_classes
 from sola.data.snippet_labels import most_classes_together
 from sola.data.summary import lines_of, summaries_json
 from sola.detectors import detector_family
@@ -88,6 +88,7 @@ def train_detector(
             "sources": list(dict.fromkeys(str(stream.source) for stream in data.features.streams)),
             "training": dataclasses.asdict(config),
             "classes": list(classes),
+            "trained_classes": [classes[label] for label in sorted(seen_labels(data))],
             "features": {
                 "clips": len(clips),
                 "videos": len(clips.videos),

@@ -43,6 +43,8 @@ class TrainedDetector:
     classifier: SnippetClassifier | None
     snippet_period: float | None = None
     """Seconds from one training snippet to the next; None if unknown or not constant."""
+    trained_classes: tuple[str, ...] = ()
+    """Classes that training instances have; empty in runs that do not say."""
 
     @classmethod
     def load(cls, run: Path) -> "TrainedDetector":
@@ -62,6 +64,7 @@ class TrainedDetector:
             channels = msgspec.convert(record["features"]["channels"], int)
             manifest = Manifest.of(record["features"]["manifest"])
             period = msgspec.convert(record["features"].get("snippet_period"), float | None)
+            trained = msgspec.convert(record.get("trained_classes", []), tuple[str, ...])
             tensors = load_file(run / WEIGHTS)
             weights = {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")}
             with torch.device("meta"):  # allocates nothing before the weights are known to fit the config
@@ -78,7 +81,7 @@ class TrainedDetector:
         except FAULTS as error:
             reason = " ".join(str(error).split())
             raise SolaError(f"{run}: not a run of `sola train-detector` ({reason}); train it again") from None
-        return cls(model.eval(), config, classes, manifest, classifier, period)
+        return cls(model.eval(), config, classes, manifest, classifier, period, trained)
 
     def save_weights(self, run: Path) -> None:
         """Write the weights of network and classifier into a run's folder, atomically."""
@@ -123,7 +126,8 @@ class TrainedDetector:
             raise SolaError(
                 f"the features have a snippet every {now:.4g} s, the detector was trained on features with one every "
                 f"{before:.4g} s: fps or stride of one of them looks wrong by a factor of "
-                f"{max(now / before, before / now):.3g}; state the same timing for both, in features.json or by --fps "
+                f"{max(now / before, before / now):.3g}, or its features are padded; state the "
+                "same timing for both, in features.json or by --fps "
                 "and --stride"
             )
 
