@@ -30,6 +30,7 @@ class MultiScaleSoLa(nn.Module):
         kernel_size: kernel size of each module's first convolution, odd.
         reduced: channels that the modules see; None is C.
         average: length of the moving average of the conditioned features, in snippets, odd.
+        form: form of the modules of `steps`: "adapter", or "direct" in an untrained likeness.
         mapped: channels of the result, by a fixed linear map; None is all channels of all parts.
 
     Raises:
@@ -52,6 +53,7 @@ class MultiScaleSoLa(nn.Module):
         reduced: int | None = None,
         average: int = 9,
         mapped: int | None = None,
+        form: Form = "adapter",
     ) -> None:
         super().__init__()
         at_least(1, channels=channels, hidden=hidden, reduced=reduced, mapped=mapped)
@@ -66,7 +68,7 @@ class MultiScaleSoLa(nn.Module):
         width = reduced or channels
         self.parts = nn.ModuleList(
             [
-                *(_module(width, "adapter", step, hidden, kernel_size) for step in self.steps),
+                *(_module(width, form, step, hidden, kernel_size) for step in self.steps),
                 *(_module(width, "direct", step, hidden, kernel_size) for step in self.random_steps),
             ]
         )
