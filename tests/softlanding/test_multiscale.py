@@ -190,6 +190,10 @@ def test_the_commands(features: FeatureSet, tmp_path: Path, capsys: pytest.Captu
     assert sola("transform", run, folder, "--out", tmp_path / "out", "--quiet") == 0
     assert Manifest.read(tmp_path / "out").dim == 3 * 12 * 2 + 2 * 12
     assert np.load(tmp_path / "out" / "video0.npy").shape == (40, 3 * 12 * 2 + 2 * 12)
+    same = tmp_path / "same"
+    assert sola("train", folder, "--recipe", "multiscale", *few, "--output-channels", "same", "--out", same) == 0
+    assert TrainedModule.load(same).network.output_channels == 12
+    capsys.readouterr()
     line = refused(capsys, "train", folder, "--recipe", "multiscale", "--step", 2, "--out", tmp_path / "no")
     assert "step: no such setting" in line
 

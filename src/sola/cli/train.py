@@ -53,7 +53,8 @@ def train(
     """Run `sola train`.
 
     Args:
-        recipe: Named settings. anet: Table 4a; hacs: the published code; thumos, gtea: ours; auto: from the features.
+        recipe: Named settings. anet: Table 4a; hacs: the published code; thumos, gtea: ours; auto: from the features;
+            multiscale: several steps at once (under study).
         out: Folder of the run.
     """
     from sola.softlanding.train import train as train_module

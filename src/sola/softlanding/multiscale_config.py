@@ -1,7 +1,7 @@
 """The settings of a training of a multi-scale module."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sola.core.checks import at_least, fraction, not_negative, odd, positive
 from sola.core.device import Device, Precision
@@ -29,8 +29,8 @@ class MultiScaleConfig:
     """Length of the moving average of the conditioned features beside the modules, in snippets, odd."""
     reduced: int | None = 128
     """Principal components that the modules see of wider features; None is all channels."""
-    output_channels: int | None = None
-    """Channels of the result, by principal components of all parts; None is all."""
+    output_channels: int | Literal["same"] | None = None
+    """Channels of the result, by principal components of all parts: a number, same as the input, or None for all."""
     k: float = 16.0
     """K of the target sigmoid(K / distance²); distance in positions."""
     hidden: int = 512
@@ -61,8 +61,9 @@ class MultiScaleConfig:
     """Device; auto: the GPU where there is one."""
 
     def __post_init__(self) -> None:
-        at_least(1, largest_step=self.largest_step, reduced=self.reduced, output_channels=self.output_channels)
-        at_least(1, batches=self.batches)
+        at_least(1, largest_step=self.largest_step, reduced=self.reduced, batches=self.batches)
+        if self.output_channels != "same":
+            at_least(1, output_channels=self.output_channels)
         odd(average=self.average)
         positive(learning_rate=self.learning_rate, k=self.k)
         not_negative(weight_decay=self.weight_decay)
@@ -117,5 +118,5 @@ class MultiScaleConfig:
             kernel_size=self.kernel_size,
             reduced=reduced,
             average=self.average,
-            mapped=self.output_channels,
+            mapped=channels if self.output_channels == "same" else self.output_channels,
         )
