@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from sola.pipeline.transform_job import transform as transform
     from sola.softlanding.auto import suggest as suggest
     from sola.softlanding.config import TrainingConfig as TrainingConfig
+    from sola.softlanding.multiscale import MultiScaleSoLa as MultiScaleSoLa
+    from sola.softlanding.multiscale_config import MultiScaleConfig as MultiScaleConfig
     from sola.softlanding.network import SoLa as SoLa
     from sola.softlanding.recipes import RECIPES as RECIPES
     from sola.softlanding.recipes import Recipe as Recipe
@@ -69,6 +71,8 @@ _NAMES = {
     "pipeline.transform_job": "transform",
     "softlanding.auto": "suggest",
     "softlanding.config": "TrainingConfig",
+    "softlanding.multiscale": "MultiScaleSoLa",
+    "softlanding.multiscale_config": "MultiScaleConfig",
     "softlanding.network": "SoLa",
     "softlanding.recipes": "RECIPES Recipe",
     "softlanding.train": "train",

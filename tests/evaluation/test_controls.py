@@ -9,14 +9,15 @@ from sola.core.errors import SolaError
 from sola.evaluation.controls import (
     NAMES,
     SHRINKAGE,
-    UntrainedModule,
     center,
     fit_controls,
     moving_average,
     slow_directions,
     whitening,
-    within_video_moments,
 )
+from sola.evaluation.moments import within_video_moments
+from sola.evaluation.untrained import UntrainedModule, untrained_like
+from sola.softlanding.multiscale import MultiScaleSoLa
 from sola.softlanding.network import SoLa
 from sola.softlanding.trained import TrainedModule
 
@@ -122,7 +123,7 @@ def test_untrained_modules_are_conditioned_and_smoothed_as_the_trained_one():
         trained.alpha.fill_(0.0)
         trained.scale.fill_(2.0)
     video = walks()[0]
-    untrained = UntrainedModule.like(TrainedModule(trained).describe())
+    untrained = untrained_like(TrainedModule(trained).describe())
     np.testing.assert_allclose(
         untrained.transform(0, "adapter")(video), moving_average(center(video) / 2, 3), atol=1e-5
     )
@@ -139,7 +140,7 @@ def test_untrained_modules_leave_the_global_generator_alone():
 @pytest.mark.parametrize("entry", [{}, {"config": None, "gate": 1, "scale": 1}, {"config": {}, "gate": 1, "scale": 1}])
 def test_a_manifest_entry_that_is_not_a_modules_is_refused(entry):
     with pytest.raises(SolaError, match='"sola" in a manifest'):
-        UntrainedModule.like(entry)
+        untrained_like(entry)
 
 
 def test_every_control_has_its_name_and_transforms_a_video():
@@ -187,3 +188,27 @@ def test_features_that_never_change_are_refused():
         fit_controls([np.ones((5, 2), np.float32)], {})
     with pytest.raises(SolaError, match="two snippets"):
         fit_controls([np.ones((1, 2), np.float32)], {})
+
+
+def test_an_untrained_multi_scale_module_is_the_trained_one_with_random_weights():
+    """Same conditioning, components, input parts and gate; each part of root mean square 1 on the training videos."""
+    videos = walks()
+    trained = MultiScaleSoLa(6, steps=(1, 2), random_steps=(1,), hidden=8, reduced=4, average=3).eval()
+    for module in trained.trained:
+        torch.nn.init.constant_(module.alpha, 0.5)
+    trained.scale.fill_(2.0)
+    untrained = untrained_like(TrainedModule(trained).describe())
+    moments = within_video_moments(videos)
+    for form in ("adapter", "direct"):
+        first, same, other = (untrained.transform(seed, form, moments, videos) for seed in (0, 0, 1))
+        out = np.concatenate([first(video) for video in videos])
+        assert out.shape[1] == 3 * 4 + 2 * 6
+        for part in np.split(out, [4, 8, 12, 18], axis=1):
+            assert np.sqrt(np.square(part).mean()) == pytest.approx(1, abs=1e-3)
+        np.testing.assert_array_equal(first(videos[0]), same(videos[0]))
+        assert np.abs(first(videos[0]) - other(videos[0]))[:, :12].max() > 0.1
+        expected = moving_average(center(videos[0]), 3)
+        got = first(videos[0])[:, 12:18]
+        np.testing.assert_allclose(got / got.std(), expected / expected.std(), atol=1e-4)
+    with_gate = untrained.transform(0, "adapter", moments, videos).args[0]
+    assert with_gate.gate_value() == pytest.approx(trained.gate_value(), abs=1e-6)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from sola.softlanding.multiscale import MultiScaleSoLa
 from sola.softlanding.network import SoLa
 from sola.softlanding.trained import TrainedModule
 
@@ -40,6 +41,11 @@ def test_onnx_equals_the_module_at_any_length(tmp_path: Path) -> None:
             torch.nn.init.constant_(module.alpha, 0.5)
         module.scale.fill_(2.0)
         TrainedModule(module).save(tmp_path / name)
+    several = MultiScaleSoLa(6, steps=(1, 2), random_steps=(4,), hidden=8, reduced=4, average=5, mapped=7).eval()
+    several.part_scales.copy_(torch.arange(1.0, 6.0))
+    several.reduction.copy_(torch.randn(6, 4))
+    modules["several steps"] = several
+    TrainedModule(several).save(tmp_path / "several steps")
     subprocess.run([sys.executable, "-c", EXPORT, *(str(tmp_path / name) for name in modules)], check=True)
     for name, module in modules.items():
         session = onnxruntime.InferenceSession(tmp_path / f"{name}.onnx")
@@ -47,4 +53,7 @@ def test_onnx_equals_the_module_at_any_length(tmp_path: Path) -> None:
             x = torch.randn(batch, time, 6, generator=torch.Generator().manual_seed(time))
             (got,) = session.run(None, {"features": x.numpy()})
             np.testing.assert_allclose(got, module(x).detach().numpy(), atol=1e-5)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "adapter.onnx", "direct", "direct.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("adapter", "adapter.onnx", "direct", "direct.onnx"),
+        *("several steps", "several steps.onnx"),
+    ]

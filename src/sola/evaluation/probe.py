@@ -13,7 +13,8 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.snippet_labels import LabeledVideos, Read, label_videos, reader
 from sola.data.summary import split_summaries, summaries_json
-from sola.evaluation.controls import NAMES, Transform, UntrainedModule, fit_controls
+from sola.evaluation.controls import NAMES, fit_controls
+from sola.evaluation.moments import Transform
 from sola.evaluation.probe_result import METRICS, ProbeResult
 from sola.evaluation.results import Kind, Row, compare_rows
 from sola.evaluation.statistics import (
@@ -27,6 +28,7 @@ from sola.evaluation.statistics import (
     summarize,
     weighted_auc,
 )
+from sola.evaluation.untrained import untrained_like
 from sola.training.linear import LinearClassifier, fit_ridge, fit_sgd
 
 Solver = Literal["sgd", "ridge"]
@@ -213,7 +215,7 @@ def _control_sources(
     untrained = {}
     for name, sets in members.items():
         modules = [features.manifest.sola for features in sets]
-        likes = tuple(UntrainedModule.like(module) for module in modules if module is not None)
+        likes = tuple(untrained_like(module) for module in modules if module is not None)
         if likes:
             untrained[name] = likes
     sources = []

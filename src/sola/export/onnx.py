@@ -9,11 +9,11 @@ import torch
 
 from sola.core.errors import SolaError
 from sola.core.files import replacing
-from sola.softlanding.network import SoLa
+from sola.softlanding.multiscale import MultiScaleSoLa, Network
 
 
-def export_onnx(module: SoLa, path: Path) -> None:
-    """Write the module with conditioning and smoothing: `features` to `transformed`, both [batch, time, channels].
+def export_onnx(module: Network, path: Path) -> None:
+    """Write the module with conditioning and smoothing: `features` to `transformed`, [batch, time, channels].
 
     Raises SolaError if onnxscript is not installed, or the file cannot be written.
     """
@@ -22,7 +22,8 @@ def export_onnx(module: SoLa, path: Path) -> None:
     except ImportError:
         raise SolaError("onnxscript is not installed; pip install 'sola-tal[export]'") from None
     # the exporter takes a size of 1 for a constant
-    example = torch.zeros(2, 4 * module.kernel_size + module.smoothing, module.channels)
+    widest = max(module.average, *module.smoothings) if isinstance(module, MultiScaleSoLa) else module.smoothing
+    example = torch.zeros(2, 4 * module.kernel_size + widest, module.channels)
     sizes = {"features": {0: torch.export.Dim("batch"), 1: torch.export.Dim("time")}}
     exporter_log = logging.getLogger("torch.onnx")
     level = exporter_log.level

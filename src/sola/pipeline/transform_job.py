@@ -19,7 +19,7 @@ from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.data.names import id_from_of
 from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, VideoJob, no_progress, run_job
 from sola.pipeline.stored_features import ARCHIVE, Features
-from sola.softlanding.network import SoLa
+from sola.softlanding.multiscale import Network
 from sola.softlanding.trained import CONFIG, WEIGHTS, TrainedModule
 from sola.softlanding.transform import transform_array
 from sola.video.errors import BadVideo
@@ -139,7 +139,7 @@ def transform_job(
 
     def manifest(read: FeatureSet) -> Manifest:
         before = {} if read.manifest.sola is None else {"after": dict(read.manifest.sola)}
-        return dataclasses.replace(read.manifest, dim=read.channels, sola={**described, **before})
+        return dataclasses.replace(read.manifest, dim=network.output_channels, sola={**described, **before})
 
     load = partial(_through, network, device)
     return RewriteJob(features, out, load, manifest, {"module": described["fingerprint"]}, overwrite=overwrite)
@@ -155,7 +155,7 @@ def transform(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> FeatureSet:
-    """Transform features [time, channels] into the folder `out`, and return the new features of the same shapes.
+    """Transform features [time, channels] into the folder `out`, and return the new features, as long as the old ones.
 
     File names, format, orientation and dtype stay; the manifest is that of the input with the module added. A call
     that was stopped continues with the missing videos. The arguments are those of `transform_job` and `run_job`.
@@ -179,7 +179,7 @@ def load_module(run: Path | str | Storage) -> TrainedModule:
     return dataclasses.replace(module, provenance={**module.provenance, "run": run})
 
 
-def _through(network: SoLa, device: Device | None) -> Change:
+def _through(network: Network, device: Device | None) -> Change:
     return partial(transform_array, network if device is None else network.to(choose_device(device)))
 
 

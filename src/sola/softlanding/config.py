@@ -95,6 +95,11 @@ class TrainingConfig:
         """Snippets in a training window."""
         return window_length(self.positions, self.step, self.margin)
 
+    @property
+    def shortest_step(self) -> int:
+        """The only step."""
+        return self.step
+
     def module(self, channels: int) -> "SoLa":
         """Return an untrained module of this config."""
         from sola.softlanding.network import SoLa

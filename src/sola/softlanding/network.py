@@ -62,6 +62,11 @@ class SoLa(nn.Module):
         self.register_buffer("scale", torch.ones(()))
 
     @property
+    def output_channels(self) -> int:
+        """Channels of the result: those of the features."""
+        return self.channels
+
+    @property
     def reach(self) -> int:
         """Snippets that f sees on either side of its output."""
         return self.kernel_size // 2
@@ -77,7 +82,7 @@ class SoLa(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
         """Transform whole videos of equal length."""
-        return self.smooth(self.adapt(self.condition(features, features.mean(dim=1, keepdim=True))))
+        return self.transform(features)
 
     def condition(
         self, features: Float[Tensor, "*batch channels"], mean: Float[Tensor, "*#batch channels"]
@@ -88,6 +93,26 @@ class SoLa(nn.Module):
         if self.conditioning.endswith("scale"):
             features = features / self.scale
         return features
+
+    def transform(
+        self, features: Float[Tensor, "batch time channels"], piece: int | None = None
+    ) -> Float[Tensor, "batch time channels"]:
+        """Return `forward`, with convolutions that see `piece` snippets at a time and so use less memory."""
+        x = self.condition(features, features.mean(dim=1, keepdim=True))
+        return self.smooth(self.adapt_in_pieces(x, piece))
+
+    def adapt_in_pieces(
+        self, x: Float[Tensor, "batch time channels"], piece: int | None
+    ) -> Float[Tensor, "batch time channels"]:
+        """Return `adapt`, of `piece` snippets at a time; pieces overlap by the reach of the network."""
+        length, pieces = x.shape[1], []
+        if piece is None or piece >= length:
+            return self.adapt(x)
+        for start in range(0, length, piece):
+            stop = min(start + piece, length)
+            before, after = min(start, self.reach), min(length - stop, self.reach)
+            pieces.append(self.adapt(x[:, start - before : stop + after])[:, before : before + stop - start])
+        return torch.cat(pieces, dim=1)
 
     def adapt(self, x: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
         """Return x + gate(α)·f(x) for conditioned features; f is padded with zeros."""
@@ -109,13 +134,8 @@ class SoLa(nn.Module):
         return self._combine(neighborhood[..., self.reach, :], response)
 
     def smooth(self, y: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
-        """Apply the moving average over `smoothing` snippets; at the ends it covers those that exist."""
-        if self.smoothing == 1:
-            return y
-        pooled = F.avg_pool1d(
-            y.transpose(1, 2), self.smoothing, stride=1, padding=self.smoothing // 2, count_include_pad=False
-        )
-        return pooled.transpose(1, 2)
+        """Apply the moving average over `smoothing` snippets."""
+        return moving_average(y, self.smoothing)
 
     def config(self) -> dict[str, Any]:
         """Return the arguments of the constructor, as JSON."""
@@ -133,3 +153,11 @@ class SoLa(nn.Module):
         if self.alpha is None:
             return response.to(x.dtype)
         return x + self._gate(self.alpha) * response.to(x.dtype)
+
+
+def moving_average(y: Float[Tensor, "batch time channels"], width: int) -> Float[Tensor, "batch time channels"]:
+    """Return the moving average over `width` snippets, odd; at the ends it covers those that exist."""
+    if width == 1:
+        return y
+    pooled = F.avg_pool1d(y.transpose(1, 2), width, stride=1, padding=width // 2, count_include_pad=False)
+    return pooled.transpose(1, 2)

@@ -3,12 +3,19 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.softlanding.config import TrainingConfig
+from sola.softlanding.multiscale_config import LARGEST_STEP, MultiScaleConfig
+from sola.softlanding.windows import longest_step
+
+Config = TrainingConfig | MultiScaleConfig
+"""The settings of a training."""
 
 FROM_SUGGESTION = ("step", "k", "conditioning", "smoothing")
 FROM_FEATURES = (*FROM_SUGGESTION, "windows_per_video", "epochs")
@@ -27,26 +34,36 @@ class Recipe:
     """
 
     settings: Mapping[str, Any]
+    kind: ClassVar[type[Config]] = TrainingConfig
+    """The config of the training."""
+    choosable: ClassVar[tuple[str, ...]] = FROM_FEATURES
+    """Settings that can be chosen from the features."""
 
     def __post_init__(self) -> None:
-        known = {field.name for field in dataclasses.fields(TrainingConfig)}
+        known = {field.name for field in dataclasses.fields(self.kind)}
         for name, value in self.settings.items():
             if name not in known:
                 raise SolaError(f"{name}: no such setting of a training; expected one of {', '.join(sorted(known))}")
-            if value is None and name not in FROM_FEATURES:
-                raise SolaError(f"{name}=None: cannot be chosen from the features; only {', '.join(FROM_FEATURES)} can")
-        TrainingConfig(**{name: value for name, value in self.settings.items() if value is not None})
+            if value is None and name not in self.choosable and getattr(self.kind(), name) is not None:
+                can = ", ".join(self.choosable)
+                raise SolaError(f"{name}=None: cannot be chosen from the features; only {can} can")
+        self.kind(**{name: value for name, value in self.settings.items() if name not in self._open})
 
     @property
     def values(self) -> dict[str, Any]:
         """All settings, with the defaults of those that the recipe does not have."""
-        return {**vars(TrainingConfig()), **self.settings}
+        return {**vars(self.kind()), **self.settings}
+
+    @property
+    def _open(self) -> list[str]:
+        """Settings that are chosen from the features."""
+        return [name for name in self.choosable if self.settings.get(name, 0) is None]
 
     def override(self, **settings: Any) -> "Recipe":
         """Return the recipe with these settings replaced."""
-        return Recipe({**self.settings, **settings})
+        return replace(self, settings={**self.settings, **settings})
 
-    def resolve(self, features: FeatureSet) -> tuple[TrainingConfig, dict[str, str]]:
+    def resolve(self, features: FeatureSet) -> tuple[Config, dict[str, str]]:
         """Choose what is None from the features, without labels; return the config and the reason for each choice.
 
         Raises SolaError for features that are bad or too short.
@@ -64,6 +81,25 @@ class Recipe:
         if {"windows_per_video", "epochs"}.intersection(missing):
             config = _with_length(config, features, missing, reasons)
         return config, reasons
+
+
+class MultiScaleRecipe(Recipe):
+    """Settings of a multi-scale training by their names in `MultiScaleConfig`."""
+
+    kind = MultiScaleConfig
+    choosable = ("largest_step",)
+
+    def resolve(self, features: FeatureSet) -> tuple[MultiScaleConfig, dict[str, str]]:
+        """Choose the largest step if it is open: `LARGEST_STEP`, unless its windows do not fit four videos of five."""
+        known = {name: value for name, value in self.settings.items() if name not in self._open}
+        config = MultiScaleConfig(**known)
+        if not self._open:
+            return config, {}
+        lengths = [header.shape[0] for header in features.headers().values()]
+        fits = longest_step(int(np.quantile(lengths, 0.2, method="lower")), config.positions, config.margin)
+        step = max(min(LARGEST_STEP, fits), 1)
+        reason = f"modules at steps 1, 2, 4, ...; windows that fit into most videos have a step of at most {fits}"
+        return dataclasses.replace(config, largest_step=step), {"largest_step": reason}
 
 
 def anet() -> Recipe:
@@ -105,7 +141,14 @@ def auto() -> Recipe:
     )
 
 
-RECIPES: Mapping[str, Callable[[], Recipe]] = {recipe.__name__: recipe for recipe in (anet, hacs, thumos, gtea, auto)}
+def multiscale() -> Recipe:
+    """Features of your own, at several steps beside the input: nothing has to be chosen but how far windows fit."""
+    return MultiScaleRecipe({"largest_step": None})
+
+
+RECIPES: Mapping[str, Callable[[], Recipe]] = {
+    recipe.__name__: recipe for recipe in (anet, hacs, thumos, gtea, auto, multiscale)
+}
 
 
 def recipe_named(name: str) -> Recipe:

@@ -79,17 +79,19 @@ class Plan:
 
 
 class SimilarityMatching:
-    """Trains a SoLa module on windows of packed features."""
+    """Trains a SoLa module, by default a new one of the config, on windows of packed features."""
 
     average = None
     clip_norm = None
 
-    def __init__(self, config: TrainingConfig, packed: PackedFeatures, device: torch.device) -> None:
+    def __init__(
+        self, config: TrainingConfig, packed: PackedFeatures, device: torch.device, module: SoLa | None = None
+    ) -> None:
         self.config, self.packed, self.device = config, packed, device
         channels = packed.values.shape[1]
         with torch.random.fork_rng(devices=[]):  # keeps the random state of the caller
             torch.manual_seed(config.seed)
-            module = config.module(channels)
+            module = config.module(channels) if module is None else module
             projector = Projector(channels, config.projector_hidden) if config.projector == "asymmetric" else None
         mean = video_means(packed) if module.conditioning != "none" else np.zeros((len(packed.videos), 1), np.float32)
         if module.conditioning.endswith("scale"):
@@ -103,6 +105,14 @@ class SimilarityMatching:
         self.looked_at = torch.from_numpy(looked_at[0]).to(self.values.device)
         self.target = lambda_target(config.positions, config.k).to(device)
         self.plan = self._draw(0)
+
+    @property
+    def network(self) -> SoLa:
+        """The module, without the projector."""
+        return self.model.module
+
+    def finish(self) -> None:
+        """Nothing is left to do after training."""
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return AdamW at a constant learning rate."""

@@ -13,8 +13,10 @@ from sola.data.features import FeatureSet
 from sola.data.ragged import PackedFeatures, pack
 from sola.data.summary import summaries_json
 from sola.softlanding.config import TrainingConfig
-from sola.softlanding.recipes import Recipe, recipe_named
-from sola.softlanding.task import Matcher, SimilarityMatching
+from sola.softlanding.multiscale_config import MultiScaleConfig
+from sola.softlanding.multiscale_task import MultiScaleMatching
+from sola.softlanding.recipes import Config, MultiScaleRecipe, Recipe, recipe_named
+from sola.softlanding.task import SimilarityMatching
 from sola.softlanding.trained import WEIGHTS, TrainedModule
 from sola.softlanding.windows import longest_step, window_length
 from sola.training.session import Options, Place, Prepared, fingerprint, ids_digest, run_training
@@ -25,7 +27,7 @@ MEMORY_SHARE = 0.6
 
 def train(
     features: FeatureSet | Dataset | Path | str,
-    recipe: Recipe | TrainingConfig | str = "anet",
+    recipe: Recipe | Config | str = "anet",
     out: Path | str = "run",
     *,
     resume: bool = False,
@@ -49,7 +51,7 @@ def train(
             next to `out`. By default 60% of the free memory.
         skipped: receives the reasons for videos that are skipped, by id.
         quiet: show no progress bar.
-        settings: settings of `TrainingConfig` that override the recipe.
+        settings: settings of the recipe's config that override it.
 
     Raises:
         SolaError: for bad features, a value out of range, a run that exists, or no video as long as a window.
@@ -57,20 +59,26 @@ def train(
     out = Path(out)
     data = features if isinstance(features, Dataset) else Dataset.open(features)
     features = data.features
-    if isinstance(recipe, TrainingConfig):
-        recipe = Recipe(vars(recipe))
+    if isinstance(recipe, TrainingConfig | MultiScaleConfig):
+        kind = Recipe if isinstance(recipe, TrainingConfig) else MultiScaleRecipe
+        recipe = kind(vars(recipe))
     chosen = (recipe_named(recipe) if isinstance(recipe, str) else recipe).override(**settings)
-    defaults = TrainingConfig()
+    defaults = chosen.kind()
+    task: SimilarityMatching | MultiScaleMatching
 
     def prepare(place: Place) -> Prepared:
+        nonlocal task
         config, reasons = chosen.resolve(features)
         limit = int(MEMORY_SHARE * place.free_memory) if memory_limit is None else memory_limit
         packed = pack(features, limit, place.folder, skipped=skipped)
-        task = SimilarityMatching(config, packed, place.device)
+        if isinstance(config, TrainingConfig):
+            task = SimilarityMatching(config, packed, place.device)
+        else:
+            task = MultiScaleMatching(config, packed, place.device, limit, place.folder)
         description = {
             "data": summaries_json(data.summary),
             "sources": list(dict.fromkeys(str(stream.source) for stream in features.streams)),
-            "module": task.model.module.config(),
+            "module": task.network.config(),
             "training": dataclasses.asdict(config),
             "chosen": reasons,
             "features": {
@@ -88,8 +96,9 @@ def train(
         return Prepared(task, config.epochs, description, notes)
 
     def save(model: nn.Module) -> None:
-        assert isinstance(model, Matcher)
-        TrainedModule(model.module).save_weights(out)
+        assert model is task.model
+        task.finish()
+        TrainedModule(task.network).save_weights(out)
 
     run_training(
         out,
@@ -108,9 +117,7 @@ def train(
     return TrainedModule.load(out)
 
 
-def _notes(
-    features: FeatureSet, packed: PackedFeatures, config: TrainingConfig, reasons: Mapping[str, str]
-) -> Sequence[str]:
+def _notes(features: FeatureSet, packed: PackedFeatures, config: Config, reasons: Mapping[str, str]) -> Sequence[str]:
     """Return the log lines before training. Raises SolaError if no video is as long as a window."""
     lengths = packed.lengths
     short = int((lengths < config.window).sum())
@@ -119,7 +126,7 @@ def _notes(
         raise SolaError(
             f"{', '.join(str(stream.source) for stream in features.streams)}: no video is as long as a training "
             f"window: the longest has {longest} snippets, the window {config.window} ({config.positions} positions at "
-            f"step {config.step} and a margin of {config.margin}); {_cure(longest, config)}"
+            f"step {config.shortest_step} and a margin of {config.margin}); {_cure(longest, config)}"
         )
     notes = [f"{name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()]
     notes.append(
@@ -133,7 +140,7 @@ def _notes(
     return notes
 
 
-def _cure(longest: int, config: TrainingConfig) -> str:
+def _cure(longest: int, config: Config) -> str:
     """Return what to do if the longest video has fewer snippets than a window."""
     step = longest_step(longest, config.positions, config.margin)
     if step:

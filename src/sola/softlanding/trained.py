@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json, replacing, write_json
-from sola.softlanding.network import SoLa
+from sola.softlanding.multiscale import Network, network_of
 
 WEIGHTS = "module.safetensors"
 CONFIG = "config.json"
@@ -24,7 +24,7 @@ CONFIG = "config.json"
 class TrainedModule:
     """A SoLa network with the provenance that manifests of transformed features record."""
 
-    network: SoLa
+    network: Network
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """"training", "chosen" and "stopped_by" of the run, where known, and "run", its folder or hub id."""
 
@@ -44,7 +44,7 @@ class TrainedModule:
             raise SolaError(f'{folder / CONFIG}: no "module" entry; expected the config of a `sola train` run')
         try:
             with torch.device("meta"):  # allocates nothing before the weights are known to fit the config
-                network = SoLa(**config["module"])
+                network = network_of(config["module"])
             weights = load_file(folder / WEIGHTS)
             network.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
         except (TypeError, ValueError, OverflowError) as error:

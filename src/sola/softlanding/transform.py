@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 
 from sola.core.errors import SolaError
-from sola.softlanding.network import SoLa
+from sola.softlanding.multiscale import Network
 
 PIECE = 8192
 """Snippets per call of the convolutions, which bounds memory on long videos."""
@@ -15,12 +15,12 @@ PIECE = 8192
 
 @torch.inference_mode()
 def transform_array(
-    network: SoLa, features: Float[np.ndarray, "time channels"], piece: int = PIECE
-) -> Float[np.ndarray, "time channels"]:
+    network: Network, features: Float[np.ndarray, "time channels"], piece: int = PIECE
+) -> Float[np.ndarray, "time transformed"]:
     """Transform a whole video; the result has the dtype of `features`.
 
-    Conditioning and smoothing see the whole video. The convolutions process pieces of `piece` snippets that overlap by
-    the reach of the network, which gives the same result.
+    Conditioning and smoothing see the whole video. The convolutions process pieces of `piece` snippets, which gives the
+    same result.
 
     Raises:
         SolaError: if the number of channels is not that of the network.
@@ -31,13 +31,6 @@ def transform_array(
     if exact is np.float64 and network.scale.dtype != torch.float64:
         network = copy.deepcopy(network).double()
     whole = torch.from_numpy(np.array(features, dtype=exact)).to(network.scale.device)[None]
-    x = network.condition(whole, whole.mean(dim=1, keepdim=True))
-    length, pieces = x.shape[1], []
-    for start in range(0, length, piece):
-        stop = min(start + piece, length)
-        before, after = min(start, network.reach), min(length - stop, network.reach)
-        adapted = network.adapt(x[:, start - before : stop + after])
-        pieces.append(adapted[:, before : before + stop - start])
-    y = network.smooth(torch.cat(pieces, dim=1))[0].cpu().numpy()
+    y = network.transform(whole, piece)[0].cpu().numpy()
     with np.errstate(over="ignore"):  # the writer reports which video does not fit
         return y.astype(features.dtype, copy=False)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from sola.core.files import read_json
 from sola.data.dataset import Dataset
 from sola.data.snippet_labels import unit_vectors
-from sola.evaluation.controls import Transform
+from sola.evaluation.moments import Transform
 from sola.evaluation.results import Kind, Metric, Row, StudyCurves, StudyResult
 from sola.evaluation.similarity import Video, inspect, satisfies_assumption, window_maps
 from sola.report.plots import study_curves

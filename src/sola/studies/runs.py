@@ -19,7 +19,8 @@ from sola.detectors.base import DetectorConfig
 from sola.detectors.detect import name_proposals, propose
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
-from sola.evaluation.controls import Control, UntrainedModule, fit_controls
+from sola.evaluation.controls import Control, fit_controls
+from sola.evaluation.untrained import Untrained, untrained_like
 from sola.pipeline.executors import Threads, run_job
 from sola.pipeline.transform_job import RewriteJob, transform
 from sola.report.sources import DETECTIONS
@@ -45,9 +46,7 @@ def make_controls(data: DataSource, folders: Mapping[str, Path], like: Path, see
         return
     everything = data.open()
     module = Manifest.read(like).sola
-    for control in fitted(
-        everything.subset(data.train_subset), None if module is None else UntrainedModule.like(module)
-    ):
+    for control in fitted(everything.subset(data.train_subset), None if module is None else untrained_like(module)):
         if control.name in missing:
             write_control(_measured(everything, data), control, seed, missing[control.name])
 
@@ -67,7 +66,7 @@ def _measured(everything: Dataset, data: DataSource) -> FeatureSet:
     return everything.features.only(chain(*parts))
 
 
-def fitted(training: Dataset, module: UntrainedModule | None = None) -> tuple[Control, ...]:
+def fitted(training: Dataset, module: Untrained | None = None) -> tuple[Control, ...]:
     """All controls, fitted on the training videos; untrained ones only with a module that they resemble."""
     videos = (training.features.read(video).astype(np.float32) for video in training.features.videos)
     return fit_controls(videos, {} if module is None else {"": (module,)})

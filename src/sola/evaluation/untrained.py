@@ -1,0 +1,108 @@
+"""Modules with random weights, which resemble trained ones: the controls that show what training adds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from sola.core.errors import SolaError
+from sola.evaluation.moments import Moments, Transform
+from sola.softlanding.multiscale import MultiScaleSoLa
+from sola.softlanding.network import SoLa
+from sola.softlanding.transform import transform_array
+
+Form = Literal["direct", "adapter"]
+SHAPE = ("channels", "hidden", "kernel_size", "conditioning", "smoothing")
+"""Settings that an untrained module takes from a trained one."""
+
+
+@dataclass(frozen=True)
+class UntrainedModule:
+    """A module with random weights: the shape, conditioning, gate and scale of a trained one.
+
+    The defaults are the supplement's module (Table 4a) without conditioning, with a gate of 0.1.
+    """
+
+    channels: int
+    hidden: int = 1024
+    kernel_size: int = 5
+    conditioning: str = "none"
+    smoothing: int = 1
+    gate: float = 0.1
+    scale: float = 1.0
+
+    def transform(
+        self,
+        seed: int,
+        form: Form,
+        moments: Moments | None = None,
+        sample: Sequence[Float[np.ndarray, "_ channels"]] = (),
+    ) -> Transform:
+        """Return f(x), or with the form "adapter" x + gate·f(x), of the module with this seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module = SoLa(
+                self.channels,
+                hidden=self.hidden,
+                kernel_size=self.kernel_size,
+                form=form,
+                gate="linear",
+                conditioning=self.conditioning,  # type: ignore[arg-type]  # from a manifest: SoLa checks it
+                smoothing=self.smoothing,
+            ).eval()
+        module.scale.fill_(self.scale)
+        _open_gate(module, self.gate)
+        return partial(transform_array, module)
+
+
+@dataclass(frozen=True)
+class UntrainedMultiScale:
+    """A multi-scale module with random weights in the place of trained ones, and their mean gate."""
+
+    config: Mapping[str, Any]
+    gate: float
+    scale: float
+
+    def transform(
+        self, seed: int, form: Form, moments: Moments, sample: Sequence[Float[np.ndarray, "_ channels"]]
+    ) -> Transform:
+        """Return the arrangement with this seed, in which modules are f(x), or with "adapter" x + gate·f(x).
+
+        Its principal components are those of `moments`, its scales those of `sample`; it has no map to fewer channels.
+        """
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = MultiScaleSoLa(**{**self.config, "mapped": None}, form=form).eval()
+        network.scale.fill_(self.scale)
+        if network.reduced is not None:
+            _, vectors = np.linalg.eigh(moments.covariance)
+            network.reduction.copy_(torch.from_numpy(vectors[:, ::-1][:, : network.reduced].astype(np.float32)))
+        for module in network.trained:
+            _open_gate(module, float(np.arctanh(min(self.gate, 0.999))))
+        network.set_part_scales(torch.from_numpy(video.astype(np.float32))[None] for video in sample)
+        return partial(transform_array, network)
+
+
+Untrained = UntrainedModule | UntrainedMultiScale
+
+
+def untrained_like(entry: Mapping[str, Any]) -> Untrained:
+    """Read the `sola` entry of a manifest, as `sola transform` writes it; raises SolaError if it is incomplete."""
+    try:
+        config, gate, scale = entry["config"], float(entry["gate"]), float(entry["scale"])
+        if "steps" in config:
+            return UntrainedMultiScale(dict(config), gate, scale)
+        return UntrainedModule(**{name: config[name] for name in SHAPE}, gate=gate, scale=scale)
+    except (KeyError, TypeError, ValueError) as error:
+        raise SolaError(
+            f'"sola" in a manifest is not what `sola transform` writes ({error!r}); transform the features again'
+        ) from None
+
+
+def _open_gate(module: SoLa, gate: float) -> None:
+    if module.alpha is not None:
+        module.alpha.data.fill_(gate)

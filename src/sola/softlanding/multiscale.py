@@ -1,0 +1,168 @@
+"""Several SoLa modules at several steps beside the input, so that no time scale has to be chosen."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sola.core.checks import at_least, odd
+from sola.core.errors import SolaError
+from sola.softlanding.kinds import Form
+from sola.softlanding.network import SoLa, moving_average
+
+
+class MultiScaleSoLa(nn.Module):
+    """Map features to several sets of features side by side, each of root mean square 1 on the training videos.
+
+    The parts, in order: an adapter for each of `steps`, smoothed over 2·step + 1 snippets; a direct module with random
+    weights, which are never trained, for each of `random_steps`, smoothed likewise; the conditioned features, averaged
+    over `average` snippets; and the features as they are. Modules see conditioned features: less the mean of their
+    video, divided by one scale, and reduced to `reduced` channels by a fixed linear map.
+
+    Args:
+        channels: C, the number of feature channels.
+        steps: steps of the trained modules, in snippets.
+        random_steps: steps of the random modules, in snippets.
+        hidden: hidden channels of each module.
+        kernel_size: kernel size of each module's first convolution, odd.
+        reduced: channels that the modules see; None is C.
+        average: length of the moving average of the conditioned features, in snippets, odd.
+        form: form of the modules of `steps`: "adapter", or "direct" in an untrained likeness.
+        mapped: channels of the result, by a fixed linear map; None is all channels of all parts.
+
+    Raises:
+        SolaError: for a value out of range.
+    """
+
+    scale: Tensor
+    part_scales: Tensor
+    reduction: Tensor
+    mapping: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        steps: Sequence[int] = (1, 2, 4, 8),
+        random_steps: Sequence[int] = (),
+        hidden: int = 512,
+        kernel_size: int = 5,
+        reduced: int | None = None,
+        average: int = 9,
+        mapped: int | None = None,
+        form: Form = "adapter",
+    ) -> None:
+        super().__init__()
+        at_least(1, channels=channels, hidden=hidden, reduced=reduced, mapped=mapped)
+        odd(average=average, kernel_size=kernel_size)
+        for step in (*steps, *random_steps):
+            at_least(1, steps=step)
+        self.channels, self.steps, self.random_steps = channels, tuple(steps), tuple(random_steps)
+        self.hidden, self.kernel_size, self.reduced, self.average = hidden, kernel_size, reduced, average
+        self.mapped = mapped
+        if reduced is not None and reduced > channels:
+            raise SolaError(f"reduced={reduced}: expected at most the {channels} channels of the features")
+        width = reduced or channels
+        self.parts = nn.ModuleList(
+            [
+                *(_module(width, form, step, hidden, kernel_size) for step in self.steps),
+                *(_module(width, "direct", step, hidden, kernel_size) for step in self.random_steps),
+            ]
+        )
+        self.widths = [width] * len(self.parts) + [channels, channels]
+        if mapped is not None and mapped > sum(self.widths):
+            raise SolaError(f"mapped={mapped}: expected at most the {sum(self.widths)} channels of all parts")
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("part_scales", torch.ones(len(self.widths)))
+        self.register_buffer("reduction", torch.eye(channels)[:, :width] if reduced else torch.empty(0))
+        self.register_buffer("mapping", torch.eye(sum(self.widths))[:, :mapped] if mapped else torch.empty(0))
+
+    @property
+    def output_channels(self) -> int:
+        """Channels of the result."""
+        return self.mapped or sum(self.widths)
+
+    @property
+    def smoothings(self) -> list[int]:
+        """Length of the moving average after each module, in snippets."""
+        return [module.smoothing for module in self.modules_of_steps]
+
+    @property
+    def modules_of_steps(self) -> list[SoLa]:
+        """All modules: those of `steps`, then those of `random_steps`."""
+        return [cast(SoLa, part) for part in self.parts]
+
+    @property
+    def trained(self) -> list[SoLa]:
+        """The modules of `steps`."""
+        return self.modules_of_steps[: len(self.steps)]
+
+    @property
+    def random(self) -> list[SoLa]:
+        """The modules of `random_steps`."""
+        return self.modules_of_steps[len(self.steps) :]
+
+    def forward(self, features: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time transformed"]:
+        """Transform whole videos of equal length."""
+        return self.transform(features)
+
+    def transform(
+        self, features: Float[Tensor, "batch time channels"], piece: int | None = None
+    ) -> Float[Tensor, "batch time transformed"]:
+        """Return `forward`, with convolutions that see `piece` snippets at a time and so use less memory."""
+        joined = self.join(features, piece)
+        return joined if self.mapped is None else joined @ self.mapping
+
+    def join(
+        self, features: Float[Tensor, "batch time channels"], piece: int | None = None
+    ) -> Float[Tensor, "batch time joined"]:
+        """Return all parts side by side, before the map to `mapped` channels."""
+        parts = self._parts(features, piece)
+        return torch.cat([part / scale for part, scale in zip(parts, self.part_scales, strict=True)], dim=2)
+
+    @torch.no_grad()
+    def set_part_scales(self, videos: Iterable[Float[Tensor, "1 time channels"]], piece: int | None = None) -> None:
+        """Set the scale of each part to its root mean square over these videos; 1 for a part that is 0."""
+        squares, count = torch.zeros(len(self.widths), dtype=torch.float64), 0
+        for video in videos:
+            squares += torch.stack([part.double().square().sum() for part in self._parts(video, piece)]).cpu()
+            count += video.shape[1]
+        mean = (squares / (count * torch.tensor(self.widths))).sqrt()
+        self.part_scales.copy_(torch.where(mean > 0, mean, 1.0))
+
+    def _parts(self, features: Tensor, piece: int | None) -> list[Tensor]:
+        x = (features - features.mean(dim=1, keepdim=True)) / self.scale
+        seen = x if self.reduced is None else x @ self.reduction
+        parts = [module.smooth(module.adapt_in_pieces(seen, piece)) for module in self.modules_of_steps]
+        return [*parts, moving_average(x, self.average), features]
+
+    def gate_value(self) -> float:
+        """Return the mean factor of the trained modules' responses."""
+        gates = [module.gate_value() for module in self.trained]
+        return sum(gates) / len(gates) if gates else 0.0
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor, as JSON."""
+        names = ("channels", "hidden", "kernel_size", "reduced", "average", "mapped")
+        steps = {"steps": list(self.steps), "random_steps": list(self.random_steps)}
+        return {**{name: getattr(self, name) for name in names}, **steps}
+
+    def extra_repr(self) -> str:
+        """Return the arguments of the constructor, for `print`."""
+        return ", ".join(f"{name}={json.dumps(value)}" for name, value in self.config().items())
+
+
+def _module(width: int, form: Form, step: int, hidden: int, kernel_size: int) -> SoLa:
+    return SoLa(width, hidden=hidden, kernel_size=kernel_size, form=form, smoothing=2 * step + 1)
+
+
+Network = SoLa | MultiScaleSoLa
+"""A network that `sola train` trains."""
+
+
+def network_of(config: dict[str, Any]) -> Network:
+    """Return an untrained network of what `config()` returned. Raises SolaError or TypeError for anything else."""
+    return MultiScaleSoLa(**config) if "steps" in config else SoLa(**config)

@@ -1,0 +1,163 @@
+"""The training task of a multi-scale module: the modules of all steps at once, each on windows of its own."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sola.data.ragged import PackedFeatures, allocate
+from sola.softlanding.config import TrainingConfig
+from sola.softlanding.multiscale import MultiScaleSoLa
+from sola.softlanding.multiscale_config import MultiScaleConfig
+from sola.softlanding.task import SimilarityMatching, Windows, root_mean_square, video_means
+
+Predictions = tuple[tuple[Tensor, Tensor], ...]
+"""Unit vectors and predictions of each module."""
+
+
+@dataclass(frozen=True)
+class ManyWindows:
+    """A batch of windows for each module, equally many."""
+
+    of: tuple[Windows, ...]
+
+    def __len__(self) -> int:
+        return len(self.of[0])
+
+    def share(self, part: slice) -> "ManyWindows":
+        """Return the batch with these windows of each module only."""
+        return ManyWindows(tuple(windows.share(part) for windows in self.of))
+
+
+class MultiScaleMatching:
+    """Trains the modules of a multi-scale module on conditioned, reduced features, which are computed once.
+
+    The loss is the sum of the modules' losses. A module whose windows fit no video is not trained.
+    """
+
+    average = None
+    clip_norm = None
+
+    def __init__(
+        self,
+        config: MultiScaleConfig,
+        packed: PackedFeatures,
+        device: torch.device,
+        memory_limit: int | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.config, self.packed, self.device = config, packed, device
+        with torch.random.fork_rng(devices=[]):  # keeps the random state of the caller
+            torch.manual_seed(config.seed)
+            self.network = config.module(packed.values.shape[1])
+        means = video_means(packed)
+        self.network.scale.fill_(root_mean_square(packed, means))
+        if self.network.reduced is not None:
+            components = principal_components(packed, means, self.network.reduced)
+            self.network.reduction.copy_(torch.from_numpy(components))
+        for part in self.network.random:
+            part.requires_grad_(False)
+        seen = conditioned(packed, means, self.network, memory_limit, folder)
+        self.model = self.network.to(device)
+        self.tasks = [
+            SimilarityMatching(self._part(step, packed), seen, device, module)
+            for step, module in zip(self.network.steps, self.network.trained, strict=True)
+        ]
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Return AdamW at a constant learning rate."""
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return torch.optim.AdamW(
+            parameters, lr=self.config.learning_rate, weight_decay=self.config.weight_decay, fused=True
+        )
+
+    def rate(self, epoch: int, step: int) -> float:
+        """Return 1: the learning rate is constant."""
+        return 1.0
+
+    def steps(self, epoch: int) -> int:
+        """Return the number of batches in an epoch."""
+        return self.config.batches
+
+    def batch(self, epoch: int, step: int) -> ManyWindows:
+        """Gather the windows of a batch for each module."""
+        return ManyWindows(tuple(task.batch(epoch, step) for task in self.tasks))
+
+    def predict(self, batch: ManyWindows) -> Predictions:
+        """Return unit vectors and predictions of each module."""
+        return tuple(task.predict(windows) for task, windows in zip(self.tasks, batch.of, strict=True))
+
+    def score(self, prediction: Predictions, batch: ManyWindows) -> Float[Tensor, ""]:
+        """Return the sum of the modules' losses."""
+        losses = [
+            task.score(*one) for task, one in zip(self.tasks, zip(prediction, batch.of, strict=True), strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
+        """Return the mean of the modules' gates and collapse measures."""
+        rows = [task.evaluate(model, epoch) for task in self.tasks]
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+    def finish(self) -> None:
+        """Set the scales of the parts, and the map to `output_channels`, from the training videos."""
+        network = self.network
+        network.set_part_scales(self._videos())
+        if network.mapped is not None:
+            with torch.no_grad():
+                joined = (network.join(video)[0].cpu().numpy().astype(np.float64) for video in self._videos())
+                network.mapping.copy_(torch.from_numpy(components_of(joined, network.mapped)))
+
+    def _videos(self) -> Iterator[Float[Tensor, "1 time channels"]]:
+        for index in range(len(self.packed.videos)):
+            yield torch.from_numpy(self.packed.video(index).astype(np.float32)).to(self.device)[None]
+
+    def _part(self, step: int, packed: PackedFeatures) -> TrainingConfig:
+        part = self.config.part(step)
+        videos = max(int((packed.lengths >= part.window).sum()), 1)
+        windows = -(-self.config.batches * part.batch_size // videos)
+        return dataclasses.replace(part, windows_per_video=windows)
+
+
+def conditioned(
+    packed: PackedFeatures,
+    means: Float[np.ndarray, "videos channels"],
+    network: MultiScaleSoLa,
+    memory_limit: int | None,
+    folder: Path | None,
+) -> PackedFeatures:
+    """Return what the modules see of all videos, float32, in memory or mapped above `memory_limit` bytes."""
+    width = network.reduced or network.channels
+    shape = (len(packed.values), width)
+    values = allocate(shape, np.dtype(np.float32), memory_limit, folder)
+    scale, reduction = float(network.scale), network.reduction.numpy()
+    for index in range(len(packed.videos)):
+        x = (packed.video(index).astype(np.float32) - means[index]) / scale
+        values[packed.starts[index] : packed.starts[index + 1]] = x if network.reduced is None else x @ reduction
+    return dataclasses.replace(packed, values=values)
+
+
+def principal_components(
+    packed: PackedFeatures, means: Float[np.ndarray, "videos channels"], count: int
+) -> Float[np.ndarray, "channels count"]:
+    """Return the principal components of the features less the mean of each video, the largest first."""
+    centered = (packed.video(index).astype(np.float64) - means[index] for index in range(len(packed.videos)))
+    return components_of(centered, count)
+
+
+def components_of(videos: Iterable[Float[np.ndarray, "_ channels"]], count: int) -> Float[np.ndarray, "channels count"]:
+    """Return the `count` principal components of arrays as they are, the largest first, each with a positive sum."""
+    moments: np.ndarray | float = 0.0
+    for video in videos:
+        moments = moments + video.T @ video
+    _, vectors = np.linalg.eigh(moments)
+    chosen = vectors[:, ::-1][:, :count]
+    signs = np.where(chosen.sum(axis=0) < 0, -1.0, 1.0)
+    components: np.ndarray = (chosen * signs).astype(np.float32)
+    return components

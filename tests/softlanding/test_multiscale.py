@@ -1,0 +1,211 @@
+"""Modules at several steps beside the input: the parts against their definitions, training, and what is stored."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sola.core.errors import SolaError
+from sola.data.features import FeatureSet
+from sola.data.manifest import Manifest
+from sola.data.ragged import pack
+from sola.softlanding.multiscale import MultiScaleSoLa
+from sola.softlanding.multiscale_config import MultiScaleConfig
+from sola.softlanding.multiscale_task import MultiScaleMatching
+from sola.softlanding.network import SoLa
+from sola.softlanding.recipes import RECIPES
+from sola.softlanding.train import train
+from sola.softlanding.trained import TrainedModule
+from sola.softlanding.transform import transform_array
+from sola.training import checkpoint
+from tests.support.calling import refused, sola
+
+CPU = torch.device("cpu")
+SMALL = MultiScaleConfig(
+    largest_step=2, hidden=16, reduced=8, batches=3, epochs=2, batch_size=4, precision="fp32", device="cpu"
+)
+LENGTHS = (40, 45, 50, 55, 60, 65, 12)
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> FeatureSet:
+    """Six videos of 40 to 65 slowly changing snippets, and one too short for any window."""
+    folder = tmp_path / "features"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for i, length in enumerate(LENGTHS):
+        walk = generator.normal(size=(length, 12)).cumsum(axis=0)
+        np.save(folder / f"video{i}.npy", walk.astype(np.float32))
+    return FeatureSet.open(folder)
+
+
+def arrays(features: FeatureSet) -> list[np.ndarray]:
+    return [features.read(video) for video in features.videos]
+
+
+def averaged(values: np.ndarray, width: int) -> np.ndarray:
+    half = width // 2
+    return np.stack([values[max(t - half, 0) : t + half + 1].mean(axis=0) for t in range(len(values))])
+
+
+def test_parts_are_their_definitions(features: FeatureSet, tmp_path: Path) -> None:
+    """In plain loops over snippets: steps 1 and 2 trained and random, the averaged input, and the input."""
+    network = train(features, SMALL, tmp_path / "run", quiet=True).network
+    assert isinstance(network, MultiScaleSoLa)
+    videos = arrays(features)
+    centered = [video - video.mean(axis=0) for video in videos]
+    scale = float(np.sqrt(np.square(np.concatenate(centered)).mean()))
+    assert float(network.scale) == pytest.approx(scale, rel=1e-6)
+    # principal components of the features less the mean of their video
+    joined = np.concatenate(centered).astype(np.float64)
+    reduction = network.reduction.numpy()
+    _, vectors = np.linalg.eigh(joined.T @ joined)
+    np.testing.assert_allclose(reduction @ reduction.T, vectors[:, -8:] @ vectors[:, -8:].T, atol=1e-5)
+    parts: list[list[np.ndarray]] = []
+    for video in videos:
+        x = (video - video.mean(axis=0)) / scale
+        own = []
+        with torch.inference_mode():
+            for module, step in zip(network.parts, (1, 2, 1, 2), strict=True):
+                assert module.form == ("adapter" if len(own) < 2 else "direct")
+                adapted = module.adapt(torch.from_numpy((x @ reduction).astype(np.float32))[None])[0].numpy()
+                own.append(averaged(adapted, 2 * step + 1))
+        parts.append([*own, averaged(x, 9), video])
+    scales = [np.sqrt(np.square(np.concatenate([own[i] for own in parts])).mean()) for i in range(6)]
+    np.testing.assert_allclose(network.part_scales, scales, rtol=1e-4)
+    for video, own in zip(videos, parts, strict=True):
+        expected = np.concatenate([part / size for part, size in zip(own, scales, strict=True)], axis=1)
+        got = transform_array(network, video)
+        assert got.shape == (len(video), 4 * 8 + 2 * 12)
+        np.testing.assert_allclose(got, expected, atol=1e-4)
+        np.testing.assert_allclose(transform_array(network, video, piece=7), got, atol=1e-5)
+
+
+def test_one_step_of_the_sum_is_a_step_of_each_module(features: FeatureSet) -> None:
+    """The loss is the sum of those of the modules, and only trained modules change."""
+    task = MultiScaleMatching(SMALL, pack(features), CPU)
+    before = {name: value.clone() for name, value in task.network.state_dict().items()}
+    batch = task.batch(0, 0)
+    assert [len(windows) for windows in batch.of] == [4, 4]
+    predictions = task.predict(batch)
+    alone = sum(
+        float(part.score(part.predict(windows), windows).detach())
+        for part, windows in zip(task.tasks, batch.of, strict=True)
+    )
+    loss = task.score(predictions, batch)
+    assert float(loss.detach()) == pytest.approx(alone, rel=1e-6)
+    loss.backward()
+    task.optimizer().step()
+    changed = {name for name, value in task.network.state_dict().items() if not torch.equal(value, before[name])}
+    assert {name.split(".")[1] for name in changed} == {"0", "1"}
+
+
+def test_shares_of_a_batch_make_up_the_batch(features: FeatureSet) -> None:
+    """What several processes predict, side by side, is what one predicts."""
+    task = MultiScaleMatching(SMALL, pack(features), CPU)
+    batch = task.batch(0, 1)
+    whole = task.predict(batch)
+    halves = [task.predict(batch.share(part)) for part in (slice(0, 2), slice(2, 4))]
+    for module, predicted in enumerate(whole):
+        joined = torch.cat([half[module][1] for half in halves])
+        torch.testing.assert_close(joined, predicted[1])
+
+
+def test_resumed_it_ends_in_the_same_bits(
+    features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(features, SMALL, tmp_path / "whole", quiet=True)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_STEPS", 1)
+    calls = 0
+    batch = MultiScaleMatching.batch
+
+    def stopping(self: MultiScaleMatching, epoch: int, step: int) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise KeyboardInterrupt
+        return batch(self, epoch, step)
+
+    monkeypatch.setattr(MultiScaleMatching, "batch", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        train(features, SMALL, tmp_path / "cut", quiet=True)
+    resumed = train(features, SMALL, tmp_path / "cut", resume=True, quiet=True)
+    assert resumed.fingerprint == whole.fingerprint
+
+
+def test_a_module_is_stored_and_loaded(features: FeatureSet, tmp_path: Path) -> None:
+    module = train(features, replace(SMALL, output_channels=5), tmp_path / "run", quiet=True)
+    module.save(tmp_path / "copy")
+    loaded = TrainedModule.load(tmp_path / "copy").network
+    assert loaded.config() == module.network.config()
+    video = arrays(features)[0]
+    np.testing.assert_array_equal(transform_array(loaded, video), transform_array(module.network, video))
+
+
+def test_a_map_to_fewer_channels_keeps_the_largest_components(features: FeatureSet, tmp_path: Path) -> None:
+    network = train(features, replace(SMALL, output_channels=5), tmp_path / "run", quiet=True).network
+    mapping = network.mapping.numpy()
+    np.testing.assert_allclose(mapping.T @ mapping, np.eye(5), atol=1e-5)
+    with torch.inference_mode():
+        joined = np.concatenate([network.join(torch.from_numpy(video)[None])[0].numpy() for video in arrays(features)])
+    kept = np.square(joined @ mapping).sum()
+    values = np.linalg.eigvalsh(joined.T.astype(np.float64) @ joined)
+    assert kept == pytest.approx(values[-5:].sum(), rel=1e-4)
+
+
+def test_the_largest_step_is_as_far_as_windows_fit(features: FeatureSet) -> None:
+    config, reasons = RECIPES["multiscale"]().resolve(features)
+    assert (config.largest_step, config.steps) == (4, (1, 2, 4))
+    assert "a step of at most 4" in reasons["largest_step"]
+    config, reasons = RECIPES["multiscale"]().override(largest_step=3).resolve(features)
+    assert (config.steps, reasons) == ((1, 2), {})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"largest_step": 0}, r"largest_step=0"),
+        ({"average": 4}, r"average=4"),
+        ({"dropout": 1.0}, r"dropout=1.0"),
+        ({"positions": 1}, r"positions=1"),
+    ],
+)
+def test_values_out_of_range_are_refused(values: dict, message: str) -> None:
+    with pytest.raises(SolaError, match=message):
+        MultiScaleConfig(**values)
+
+
+def test_more_output_channels_than_there_are_is_refused(features: FeatureSet, tmp_path: Path) -> None:
+    with pytest.raises(SolaError, match=r"mapped=999: expected at most the 56 channels of all parts"):
+        train(features, replace(SMALL, output_channels=999), tmp_path / "run", quiet=True)
+
+
+def test_the_commands(features: FeatureSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, run = tmp_path / "features", tmp_path / "run"
+    few = ("--batches", 2, "--epochs", 1, "--batch-size", 4, "--hidden", 8, "--device", "cpu")
+    assert sola("train", folder, "--recipe", "multiscale", *few, "--out", run) == 0
+    assert "largest_step = 4: modules at steps 1, 2, 4" in capsys.readouterr().err
+    assert sola("transform", run, folder, "--out", tmp_path / "out", "--quiet") == 0
+    assert Manifest.read(tmp_path / "out").dim == 3 * 12 * 2 + 2 * 12
+    assert np.load(tmp_path / "out" / "video0.npy").shape == (40, 3 * 12 * 2 + 2 * 12)
+    same = tmp_path / "same"
+    assert sola("train", folder, "--recipe", "multiscale", *few, "--output-channels", "same", "--out", same) == 0
+    assert TrainedModule.load(same).network.output_channels == 12
+    capsys.readouterr()
+    line = refused(capsys, "train", folder, "--recipe", "multiscale", "--step", 2, "--out", tmp_path / "no")
+    assert "step: no such setting" in line
+
+
+def test_random_modules_are_those_of_the_seed() -> None:
+    one, same = (untrained(seed) for seed in (1, 1))
+    other = untrained(2)
+    assert torch.equal(one.parts[2].conv1.weight, same.parts[2].conv1.weight)
+    assert not torch.equal(one.parts[2].conv1.weight, other.parts[2].conv1.weight)
+    assert isinstance(one.parts[2], SoLa)
+
+
+def untrained(seed: int) -> MultiScaleSoLa:
+    torch.manual_seed(seed)
+    return SMALL.module(12)
