@@ -48,6 +48,9 @@ def test_a_prefix_that_is_given_is_used_beside_the_same_ids():
         ("/x/y/a", "a", "the folder '/x/y/'"),
         ("x/a", "data/a", "the folders 'x/' and 'data/'"),
         ("a", "data/a.mp4", "the folder 'data/' and the suffix '.mp4'"),
+        ("a", "C:\\x y\\a.mp4", r"the folder 'C:\\x y\\' and the suffix '.mp4'"),
+        ("x/a", "D:\\x\\a", r"the folders 'x/' and 'D:\\x\\'"),
+        ("x/y/a", "x\\y\\a", r"/ and \ between folders"),
         ("a_rgb", "a", "the stream '_rgb'"),
         ("a", "a-flow", "the stream '-flow'"),
         ("a_rgb_i3d", "a.mp4", "the stream '_rgb_i3d' and the suffix '.mp4'"),
@@ -68,6 +71,11 @@ def test_ids_match_that_differ_and_it_is_said_how(video, annotated, how):
 def test_folders_that_all_ids_share_are_dropped_before_those_that_tell_videos_apart():
     match = match_videos(["P1/cam", "P2/cam"], ["data/P1/cam.mp4", "data/P2/cam.mp4"])
     assert match.videos == {"P1/cam": "data/P1/cam.mp4", "P2/cam": "data/P2/cam.mp4"}
+
+
+def test_folders_of_windows_are_folders():
+    match = match_videos(["P1/cam", "P2/cam"], ["C:\\data\\P1\\cam.mp4", "C:\\data\\P2\\cam.mp4"])
+    assert match.videos == {"P1/cam": "C:\\data\\P1\\cam.mp4", "P2/cam": "C:\\data\\P2\\cam.mp4"}
 
 
 def test_a_stream_is_dropped_only_if_all_ids_have_it():
@@ -209,7 +217,7 @@ def test_the_prefix_that_is_advised_matches():
 names = st.builds(
     "".join,
     st.tuples(
-        st.sampled_from(["", "d/", "d/e/", "f/"]),
+        st.sampled_from(["", "d/", "d/e/", "d\\", "f/"]),
         st.sampled_from(["", "v_", "v-"]),
         st.text("ab_-", min_size=1, max_size=3),
         st.sampled_from(["", "_rgb", "-flow"]),

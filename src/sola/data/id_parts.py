@@ -33,10 +33,10 @@ CHANGES = [
 
 
 class Parts(NamedTuple):
-    """The parts of an id: joined, they are the id."""
+    """The parts of an id: joined, they are the id, but for backslashes."""
 
     folder: str
-    """Leading folders with the slash after them."""
+    """Leading folders with a slash after each, also where the id has the backslashes of Windows."""
     name: str
     stream: str
     """The end that names a stream, such as `_rgb`."""
@@ -93,7 +93,7 @@ def parts_of(id_: str) -> Parts:
     """
     stem, dot, name = id_.rpartition(".")
     suffix = dot + name if stem and f".{name.lower()}" in VIDEO_SUFFIXES else ""
-    rest = id_.removesuffix(suffix)
+    rest = id_.removesuffix(suffix).replace("\\", "/")
     folder = rest[: rest.rfind("/") + 1]
     stream = stream_of(rest)
     return Parts(folder, rest[len(folder) : len(rest) - len(stream)], stream, suffix)

@@ -181,13 +181,16 @@ def _difference(sides: tuple[Side, Side], found: _Found) -> tuple[str, tuple[str
 def _differences(pair: tuple[str, str], sides: tuple[Side, Side], found: _Found) -> list[str]:
     """Return how the ids of a pair differ."""
     different = [f"the prefix {found.prefix!r}"] if found.prefix else []
-    dropped = [side.dropped(side.parts[id_], found.change) for side, id_ in zip(sides, pair, strict=True)]
+    dropped = []
+    for side, id_ in zip(sides, pair, strict=True):
+        folder, *others = side.dropped(side.parts[id_], found.change)
+        dropped.append((id_[: len(folder)], *others))
     for part, one, other in zip(("folder", "stream", "suffix"), *dropped, strict=True):
         if one and other and one != other:
             different.append(f"the {part}{'es' if part == 'suffix' else 's'} {one!r} and {other!r}")
         elif one != other:
             different.append(f"the {part} {one or other!r}")
-    return different
+    return different or ["/ and \\ between folders"]
 
 
 def _advice(videos: set[str], annotated: set[str], id_prefix: str | None) -> str:
