@@ -2,6 +2,7 @@
 
 import random
 import string
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
@@ -51,6 +52,17 @@ def test_a_prefix_that_is_given_is_used_beside_the_same_ids():
         ("a", "C:\\x y\\a.mp4", r"the folder 'C:\\x y\\' and the suffix '.mp4'"),
         ("x/a", "D:\\x\\a", r"the folders 'x/' and 'D:\\x\\'"),
         ("x/y/a", "x\\y\\a", r"/ and \ between folders"),
+        ("caf\u00e9", "cafe\u0301", "Unicode normalization"),
+        ("a ", "a", "blanks at the ends"),
+        (" a.mp4", "a.mp4", "blanks at the ends"),
+        ("a", "a.mp4 ", "the suffix '.mp4 '"),
+        ("A", "a", "upper and lower case"),
+        ("a.mp4", "A.MP4", "upper and lower case"),
+        ("Data/a", "data/a", "upper and lower case"),
+        ("Caf\u00e9 ", "cafe\u0301", "upper and lower case"),
+        ("data/A .mp4", "a", "the folder 'data/', the suffix '.mp4' and upper and lower case"),
+        ("v_A", "a", "the prefix 'v_' and upper and lower case"),
+        ("V_a", "A", "the prefix 'v_' and upper and lower case"),
         ("a_rgb", "a", "the stream '_rgb'"),
         ("a", "a-flow", "the stream '-flow'"),
         ("a_rgb_i3d", "a.mp4", "the stream '_rgb_i3d' and the suffix '.mp4'"),
@@ -71,6 +83,21 @@ def test_ids_match_that_differ_and_it_is_said_how(video, annotated, how):
 def test_folders_that_all_ids_share_are_dropped_before_those_that_tell_videos_apart():
     match = match_videos(["P1/cam", "P2/cam"], ["data/P1/cam.mp4", "data/P2/cam.mp4"])
     assert match.videos == {"P1/cam": "data/P1/cam.mp4", "P2/cam": "data/P2/cam.mp4"}
+
+
+def test_the_mildest_of_the_spellings_that_match_counts():
+    assert match_videos(["a", "A ", "B"], ["a ", "A", "b"]).videos == {"a": "a ", "A ": "A", "B": "b"}
+
+
+@pytest.mark.parametrize("other", ["{} ", "{}e\u0301", "A{}"])
+def test_ids_that_are_left_match_in_another_spelling(other):
+    names = [unicodedata.normalize("NFC", other).strip().lower().format(i) for i in range(5)]
+    others = [other.format(i) if i else name for i, name in enumerate(names)]
+    assert match_videos(names, others).videos == dict(zip(names, others, strict=True))
+
+
+def test_a_prefix_that_is_given_may_be_in_another_case():
+    assert match_videos(["XYa", "xyb"], ["a", "b"], "Xy").videos == {"XYa": "a", "xyb": "b"}
 
 
 def test_folders_of_windows_are_folders():
@@ -128,6 +155,8 @@ def test_one_id_that_is_left_matches_without_its_suffix():
         (["a", "b_rgb"], ["a", "b_flow"]),
         (["a", "b.mp4"], ["a", "b.avi"]),
         (["a", "S1_2"], ["a", "2", "3"]),
+        (["a", "A", "b"], ["a", "c", "d"]),
+        (["a", "A"], ["a", "a.mp4"]),
         (["a", "v_b", "c", "d", "e"], ["a", "b", "f", "g", "h"]),
         (["a", *"bcde", "x_1", "x_2"], ["a", *"fghij", "1", "2"]),
     ],
@@ -169,6 +198,12 @@ def test_predictions_and_annotations_are_named():
             ["a.mp4", "a.avi", "b"],
             ["a", "c"],
             "ids of features and annotations differ, and 'a.avi' and 'a.mp4' of the features would both be 'a'; "
+            "give features and annotations the same ids",
+        ),
+        (
+            ["bA", "Ba"],
+            ["ba"],
+            "ids of features and annotations differ, and 'Ba' and 'bA' of the features would both be 'ba'; "
             "give features and annotations the same ids",
         ),
     ],
@@ -219,7 +254,7 @@ names = st.builds(
     st.tuples(
         st.sampled_from(["", "d/", "d/e/", "d\\", "f/"]),
         st.sampled_from(["", "v_", "v-"]),
-        st.text("ab_-", min_size=1, max_size=3),
+        st.text("abA_- ", min_size=1, max_size=3),
         st.sampled_from(["", "_rgb", "-flow"]),
         st.sampled_from(["", ".mp4", ".avi"]),
     ),

@@ -1,5 +1,6 @@
 """Video ids in parts, and what is dropped from them to compare ids of two files."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Literal, NamedTuple
@@ -8,10 +9,12 @@ from sola.data.names import VIDEO_SUFFIXES, stream_of
 
 Folders = Literal["none", "common", "all"]
 FOLDERS: tuple[Folders, ...] = ("none", "common", "all")
+Spelling = Literal["exact", "normalized", "stripped", "folded"]
+SPELLINGS: tuple[Spelling, ...] = ("exact", "normalized", "stripped", "folded")
 
 
 class Change(NamedTuple):
-    """What is dropped from the ids of both sides."""
+    """What is dropped from the ids of both sides, and how the rest is compared."""
 
     stream: bool
     """The stream, if all ids of a side have the same."""
@@ -19,6 +22,8 @@ class Change(NamedTuple):
     """Leading folders: those that all ids of a side share, or all."""
     suffix: bool
     """The suffix of a video file."""
+    spelling: Spelling
+    """How the rest is written: see `spelled`."""
 
     @property
     def widest(self) -> "Change":
@@ -27,7 +32,11 @@ class Change(NamedTuple):
 
 
 CHANGES = [
-    Change(stream, folders, suffix) for stream in (False, True) for folders in FOLDERS for suffix in (False, True)
+    Change(stream, folders, suffix, spelling)
+    for stream in (False, True)
+    for folders in FOLDERS
+    for suffix in (False, True)
+    for spelling in SPELLINGS
 ]
 """From the mildest; the first changes nothing."""
 
@@ -64,12 +73,8 @@ class Side:
     def key(self, parts: Parts, change: Change) -> str:
         """Return what is left of an id."""
         folder, stream, suffix = self.dropped(parts, change)
-        return (
-            parts.folder[len(folder) :]
-            + parts.name
-            + parts.stream.removeprefix(stream)
-            + parts.suffix.removeprefix(suffix)
-        )
+        kept = parts.stream.removeprefix(stream) + parts.suffix.removeprefix(suffix)
+        return spelled(parts.folder[len(folder) :] + parts.name + kept, change.spelling)
 
     def by_key(self, change: Change) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
         """Return ids by what is left of them, and the first two ids of each key that several have."""
@@ -85,6 +90,21 @@ class Side:
         return unique, repeated
 
 
+def spelled(text: str, spelling: Spelling) -> str:
+    """Return a text in Unicode's form NFC, also without blanks at its ends, and also without upper case.
+
+    >>> [spelled("Cafe\u0301 ", spelling) for spelling in SPELLINGS[1:]]
+    ['Café ', 'Café', 'café']
+    """
+    if spelling == "exact":
+        return text
+    text = unicodedata.normalize("NFC", text)
+    if spelling == "normalized":
+        return text
+    text = text.strip()
+    return text if spelling == "stripped" else text.casefold()
+
+
 def parts_of(id_: str) -> Parts:
     """Return the parts of an id.
 
@@ -92,7 +112,7 @@ def parts_of(id_: str) -> Parts:
     Parts(folder='data/', name='cam_1', stream='_rgb', suffix='.mp4')
     """
     stem, dot, name = id_.rpartition(".")
-    suffix = dot + name if stem and f".{name.lower()}" in VIDEO_SUFFIXES else ""
+    suffix = dot + name if stem and f".{name.strip().lower()}" in VIDEO_SUFFIXES else ""
     rest = id_.removesuffix(suffix).replace("\\", "/")
     folder = rest[: rest.rfind("/") + 1]
     stream = stream_of(rest)
@@ -107,10 +127,19 @@ def possible_changes(sides: Sequence[Side]) -> list[Change]:
     deeper = any(parts.folder != side.shared for side in sides for parts in side.parts.values())
     folders = {"none", "common" if shared else "none", "all" if deeper else "none"}
     suffixes = {False, any(part.suffix for part in parts)}
+    spellings: dict[Spelling, bool] = {
+        "exact": True,
+        "normalized": not all(unicodedata.is_normalized("NFC", id_) for side in sides for id_ in side.parts),
+        "stripped": any(part.name != part.name.strip() or part.suffix != part.suffix.strip() for part in parts),
+        "folded": any(id_ != id_.casefold() for side in sides for id_ in side.parts),
+    }
     return [
         change
         for change in CHANGES
-        if change.stream in streams and change.folders in folders and change.suffix in suffixes
+        if change.stream in streams
+        and change.folders in folders
+        and change.suffix in suffixes
+        and spellings[change.spelling]
     ]
 
 

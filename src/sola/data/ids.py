@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sola.core.errors import SolaError
-from sola.data.id_parts import Change, Side, parts_of, possible_changes
+from sola.data.id_parts import SPELLINGS, Change, Side, Spelling, parts_of, possible_changes, spelled
+
+SPELLING_NAMES: Mapping[Spelling, str] = {
+    "normalized": "Unicode normalization",
+    "stripped": "blanks at the ends",
+    "folded": "upper and lower case",
+}
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,9 @@ def match_videos(
     """Match videos to annotated ones by equal ids, and the ids that are left by what they differ in.
 
     These may differ by the suffix of a video file, leading folders, a prefix such as `v_`, or a stream such as `_rgb`
-    on either side. The difference that matches most videos counts, the mildest of several. If some ids match already,
-    it must match at least half of the ids that are left on the smaller side. Ids that differ by `id_prefix` match in
-    any case. `what` the videos have appears in messages.
+    on either side, and in Unicode normalization, blanks at the ends, or case. The difference that matches most videos
+    counts, the mildest of several. If some ids match already, it must match at least half of the ids that are left on
+    the smaller side. Ids that differ by `id_prefix` match in any case. `what` the videos have appears in messages.
 
     Raises SolaError if nothing matches, or two ids of one side would become the same.
     """
@@ -84,7 +90,7 @@ def _best(sides: tuple[Side, Side], id_prefix: str | None, matched: Mapping[str,
             continue
         if matched:
             found = _certain(found, sides, matched)
-            better = _enough(found, most, given=bool(prefix) and prefix == id_prefix)
+            better = _enough(found, most, given=bool(prefix and id_prefix))
         else:
             clash = _clash(our_clashes, [*theirs, *their_clashes], prefix, what, what)
             clash = clash or _clash(their_clashes, [*ours, *our_clashes], prefix, "annotations", what)
@@ -104,7 +110,7 @@ def _attempts(sides: Sequence[Side], id_prefix: str | None) -> Iterator[tuple[Ch
         return
     changes = possible_changes(sides)
     if id_prefix:
-        yield from ((change, id_prefix) for change in changes)
+        yield from ((change, spelled(id_prefix, change.spelling)) for change in changes)
     yield from ((change, "") for change in changes)
     if not id_prefix:
         for change in changes:
@@ -190,6 +196,12 @@ def _differences(pair: tuple[str, str], sides: tuple[Side, Side], found: _Found)
             different.append(f"the {part}{'es' if part == 'suffix' else 's'} {one!r} and {other!r}")
         elif one != other:
             different.append(f"the {part} {one or other!r}")
+    for spelling in SPELLINGS:
+        change = found.change._replace(spelling=spelling)
+        ours, theirs = (side.key(side.parts[id_], change) for side, id_ in zip(sides, pair, strict=True))
+        if theirs in _partners(ours, spelled(found.prefix, spelling)):
+            break
+    different += [SPELLING_NAMES[spelling]] if spelling in SPELLING_NAMES else []
     return different or ["/ and \\ between folders"]
 
 
