@@ -65,6 +65,9 @@ def test_a_prefix_that_is_given_is_used_beside_the_same_ids():
         ("V_a", "A", "the prefix 'v_' and upper and lower case"),
         ("a_rgb", "a", "the stream '_rgb'"),
         ("a", "a-flow", "the stream '-flow'"),
+        ("rgb_a", "a", "the stream 'rgb_'"),
+        ("rgb_a", "a_rgb", "the streams 'rgb_' and '_rgb'"),
+        ("data/flow_a", "a.mp4", "the folder 'data/', the stream 'flow_' and the suffix '.mp4'"),
         ("a_rgb_i3d", "a.mp4", "the stream '_rgb_i3d' and the suffix '.mp4'"),
         ("v_a", "a", "the prefix 'v_'"),
         (
@@ -253,7 +256,7 @@ names = st.builds(
     "".join,
     st.tuples(
         st.sampled_from(["", "d/", "d/e/", "d\\", "f/"]),
-        st.sampled_from(["", "v_", "v-"]),
+        st.sampled_from(["", "v_", "v-", "rgb_"]),
         st.text("abA_- ", min_size=1, max_size=3),
         st.sampled_from(["", "_rgb", "-flow"]),
         st.sampled_from(["", ".mp4", ".avi"]),

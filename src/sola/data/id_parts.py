@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Literal, NamedTuple
 
-from sola.data.names import VIDEO_SUFFIXES, stream_of
+from sola.data.names import VIDEO_SUFFIXES, split_stream
 
 Folders = Literal["none", "common", "all"]
 FOLDERS: tuple[Folders, ...] = ("none", "common", "all")
@@ -48,7 +48,7 @@ class Parts(NamedTuple):
     """Leading folders with a slash after each, also where the id has the backslashes of Windows."""
     name: str
     stream: str
-    """The end that names a stream, such as `_rgb`."""
+    """What names a stream: the end `_rgb`, or the start `rgb_` of the name."""
     suffix: str
     """The suffix of a video file."""
 
@@ -73,8 +73,9 @@ class Side:
     def key(self, parts: Parts, change: Change) -> str:
         """Return what is left of an id."""
         folder, stream, suffix = self.dropped(parts, change)
-        kept = parts.stream.removeprefix(stream) + parts.suffix.removeprefix(suffix)
-        return spelled(parts.folder[len(folder) :] + parts.name + kept, change.spelling)
+        kept = parts.stream.removeprefix(stream)
+        name = kept + parts.name if kept.endswith(("_", "-")) else parts.name + kept
+        return spelled(parts.folder[len(folder) :] + name + parts.suffix.removeprefix(suffix), change.spelling)
 
     def by_key(self, change: Change) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
         """Return ids by what is left of them, and the first two ids of each key that several have."""
@@ -115,8 +116,8 @@ def parts_of(id_: str) -> Parts:
     suffix = dot + name if stem and f".{name.strip().lower()}" in VIDEO_SUFFIXES else ""
     rest = id_.removesuffix(suffix).replace("\\", "/")
     folder = rest[: rest.rfind("/") + 1]
-    stream = stream_of(rest)
-    return Parts(folder, rest[len(folder) : len(rest) - len(stream)], stream, suffix)
+    video, stream = split_stream(rest)
+    return Parts(folder, video[len(folder) :], stream, suffix)
 
 
 def possible_changes(sides: Sequence[Side]) -> list[Change]:
