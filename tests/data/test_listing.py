@@ -56,6 +56,31 @@ def test_a_stream_that_few_videos_have_is_not_joined() -> None:
         assert str(raised.value) == f"source: 'a_rgb' and 'a_flow' are streams of one video, {told}"
 
 
+NAME = "name the folders of its streams: source/{} source/{}"
+MOVE = "move the files of each stream to a folder of its own, and name these folders"
+
+
+@pytest.mark.parametrize(
+    ("ids", "cure"),
+    [
+        (["flow/a", "flow/P1/b", "rgb/a", "rgb/P1/b"], NAME.format("flow", "rgb")),
+        (["flow/a_flow", "rgb/a_rgb"], NAME.format("flow", "rgb")),
+        (["i3d/RGB_16/a", "i3d/flow_16/a"], NAME.format("i3d/RGB_16", "i3d/flow_16")),
+        (["P1/flow/a", "P1/rgb/a", "P2/flow/a", "P2/rgb/a"], MOVE),
+    ],
+)
+@pytest.mark.parametrize("streams", [(), ("rgb", "flow")])
+def test_folders_of_streams_are_not_videos(ids: list[str], cure: str, streams: tuple[str, ...]) -> None:
+    with pytest.raises(SolaError) as raised:
+        split_streams("source", dict.fromkeys(ids), streams)
+    assert str(raised.value).endswith(f" are streams of one video; {cure}")
+
+
+@pytest.mark.parametrize("ids", [["rgb/a", "flow/b"], ["P1/a", "P2/a"], ["flowers/a", "rgb/a"]])
+def test_folders_of_different_videos_are_no_streams(ids: list[str]) -> None:
+    assert list(split_streams("source", dict.fromkeys(ids))[""]) == ids
+
+
 @pytest.mark.parametrize(
     ("ids", "told"),
     [

@@ -216,6 +216,16 @@ def test_streams_at_the_start_of_file_names_are_refused_with_a_cure_that_joins_t
         assert (features.videos, features.channels) == (VIDEOS, 8)
 
 
+def test_folders_of_streams_are_refused_with_a_cure_that_joins_them(tmp_path):
+    make(tmp_path / "rgb"), make(tmp_path / "flow")
+    with pytest.raises(SolaError) as raised:
+        FeatureSet.open(tmp_path, id_from="path")
+    told = f"{tmp_path}: 'flow/a' and 'rgb/a' are streams of one video; name the folders of its streams: "
+    assert str(raised.value).startswith(told)
+    features = FeatureSet.open(str(raised.value).removeprefix(told).split(), id_from="path")
+    assert (features.videos, features.channels) == (VIDEOS, 8)
+
+
 def test_a_video_that_a_stream_lacks_is_named_with_the_stream(tmp_path):
     folder = mixed(tmp_path / "f")
     (folder / "b_flow.npy").unlink()

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sola.core.errors import SolaError
 from sola.data.formats import FORMATS, hdf5
 from sola.data.journal import check_finished
-from sola.data.names import IdFrom, id_of, is_hidden, split_stream
+from sola.data.names import IdFrom, id_of, is_hidden, split_stream, without_streams
 
 T = TypeVar("T")
 
@@ -31,8 +31,10 @@ def split_streams(source: object, arrays: Mapping[str, T], streams: Sequence[str
     `streams` are the ends of the ids after `_` or `-`, such as "rgb" and "flow" or, where no id ends so, their starts;
     a source where no id has either is one stream. Other streams of the same videos are left out.
 
-    Raises SolaError if `source` has a video of none of the streams, or several streams that are not named.
+    Raises SolaError if `source` has a video of none of the streams, several streams that are not named, or a folder
+    for each stream.
     """
+    _check_folders(source, arrays)
     names = [name.strip("_-") for name in streams]
     named = _named(arrays, names)
     found: dict[str, dict[str, T]] = {name: {} for name in names if any(name == stream for _, stream in named.values())}
@@ -67,6 +69,24 @@ def _named(ids: Collection[str], names: Collection[str]) -> dict[str, tuple[str,
     starts = [(id_, re.fullmatch(f"((?:.*/)?)({name})[_-]([^/]+)", id_, re.DOTALL)) for id_ in ids]
     at_end = {id_: (found[1], found[2]) for id_, found in ends if found}
     return at_end or {id_: (found[1] + found[3], found[2]) for id_, found in starts if found}
+
+
+def _check_folders(source: object, ids: Collection[str]) -> None:
+    """Raise SolaError if folders inside a source are streams of one video."""
+    videos: dict[str, dict[str, str]] = defaultdict(dict)
+    for id_ in ids:
+        videos[without_streams(id_)].setdefault(split_stream(id_)[0], id_)
+    found = next((found for found in videos.values() if len(found) > 1), None)
+    if found is None:
+        return
+    one, other = (video.split("/") for video in list(found)[:2])
+    last = max(i for i, (ours, theirs) in enumerate(zip(one, other, strict=True)) if ours != theirs)
+    folders = ["/".join(path[: last + 1]) for path in (one, other)]
+    cure = "move the files of each stream to a folder of its own, and name these folders"
+    if all(id_.startswith(tuple(f"{folder}/" for folder in folders)) for id_ in ids):
+        cure = f"name the folders of its streams: {' '.join(f'{source}/{folder}' for folder in folders)}"
+    example = " and ".join(map(repr, list(found.values())[:2]))
+    raise SolaError(f"{source}: {example} are streams of one video; {cure}")
 
 
 def _check_one_stream(source: object, ids: Iterable[str]) -> None:

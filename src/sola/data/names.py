@@ -24,6 +24,8 @@ STREAM_END = re.compile(f"[_-]{_STREAM}$", re.IGNORECASE)
 """How names end that name a stream, as in published I3D features: `_rgb`, `-flow`, `_rgb_i3d`."""
 STREAM_START = re.compile(f"(?:.*/)?({_STREAM}[_-])[^/]+", re.IGNORECASE | re.DOTALL)
 """How names begin that name a stream: `rgb_`, `flow-`."""
+_STREAM_FOLDER = re.compile("(?<![^/_-])(?:rgb|flow)(?=(?:[_-][^/]*)?/)", re.IGNORECASE)
+"""What names a stream in the name of a folder: `rgb/`, `i3d_flow/`."""
 
 
 def id_of(name: str, id_from: IdFrom) -> str:
@@ -66,3 +68,12 @@ def split_stream(video: str) -> tuple[str, str]:
     if found := STREAM_START.fullmatch(video):
         return video[: found.start(1)] + video[found.end(1) :], found[1]
     return video, ""
+
+
+def without_streams(video: str) -> str:
+    """Return what is the same of ids of one video in several streams, whether its name or a folder names them.
+
+    >>> without_streams("i3d_rgb/cam"), without_streams("i3d_flow/cam_flow")
+    ('i3d_*/cam', 'i3d_*/cam')
+    """
+    return _STREAM_FOLDER.sub("*", split_stream(video)[0])
