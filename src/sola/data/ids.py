@@ -140,8 +140,8 @@ def _partners(key: str, prefix: str) -> set[str]:
 def _certain(found: _Found, sides: tuple[Side, Side], matched: Mapping[str, str]) -> _Found:
     """Return the pairs that no id that is matched already contradicts.
 
-    Equal ids show how both sides write them. So one of two other ids may have more parts, but not another folder, and
-    neither may become what is left of a matched id.
+    Where ids match, both sides write them in the same way. So one id of another pair may have more parts than the
+    other, but not another folder, stream or suffix, and neither may become the same as a matched id.
     """
     taken = set[str]()
     for side, ids in zip(sides, (list(matched), list(matched.values())), strict=True):

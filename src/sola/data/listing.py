@@ -46,7 +46,7 @@ def split_streams(source: object, arrays: Mapping[str, T], streams: Sequence[str
         _check_one_stream(source, arrays)
         return {"": dict(arrays)}
     videos = {video for part in found.values() for video in part}
-    for id_ in arrays.keys() - named.keys():
+    for id_ in (id_ for id_ in arrays if id_ not in named):
         video, stream = split_stream(id_)
         if video not in videos or stream.strip("_-") in names:
             raise SolaError(f"{source}: {id_!r} is of none of the streams {', '.join(names)}; move or rename it")
