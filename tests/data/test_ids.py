@@ -1,5 +1,9 @@
 """Which video of one file is which of another."""
 
+import random
+import string
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +12,7 @@ from sola.core.errors import SolaError
 from sola.data.ids import VideoMatch, match_videos
 
 
-def test_the_same_ids_match_and_no_change_is_tried_beside_them():
+def test_differences_that_one_of_two_ids_has_are_no_reason_to_match_beside_the_same_ids():
     match = match_videos(["a", "v_b", "c"], ["a", "b", "c.mp4"])
     assert match.videos == {"a": "a"}
     assert match.unmatched == ("v_b", "c")
@@ -45,8 +49,25 @@ def test_a_prefix_that_is_given_is_used_beside_the_same_ids():
         ("/x/y/a", "a", "the folder '/x/y/'"),
         ("x/a", "data/a", "the folders 'x/' and 'data/'"),
         ("a", "data/a.mp4", "the folder 'data/' and the suffix '.mp4'"),
+        ("a", "C:\\x y\\a.mp4", r"the folder 'C:\\x y\\' and the suffix '.mp4'"),
+        ("x/a", "D:\\x\\a", r"the folders 'x/' and 'D:\\x\\'"),
+        ("x/y/a", "x\\y\\a", r"/ and \ between folders"),
+        ("caf\u00e9", "cafe\u0301", "Unicode normalization"),
+        ("a ", "a", "blanks at the ends"),
+        (" a.mp4", "a.mp4", "blanks at the ends"),
+        ("a", "a.mp4 ", "the suffix '.mp4 '"),
+        ("A", "a", "upper and lower case"),
+        ("a.mp4", "A.MP4", "upper and lower case"),
+        ("Data/a", "data/a", "upper and lower case"),
+        ("Caf\u00e9 ", "cafe\u0301", "upper and lower case"),
+        ("data/A .mp4", "a", "the folder 'data/', the suffix '.mp4' and upper and lower case"),
+        ("v_A", "a", "the prefix 'v_' and upper and lower case"),
+        ("V_a", "A", "the prefix 'v_' and upper and lower case"),
         ("a_rgb", "a", "the stream '_rgb'"),
         ("a", "a-flow", "the stream '-flow'"),
+        ("rgb_a", "a", "the stream 'rgb_'"),
+        ("rgb_a", "a_rgb", "the streams 'rgb_' and '_rgb'"),
+        ("data/flow_a", "a.mp4", "the folder 'data/', the stream 'flow_' and the suffix '.mp4'"),
         ("a_rgb_i3d", "a.mp4", "the stream '_rgb_i3d' and the suffix '.mp4'"),
         ("v_a", "a", "the prefix 'v_'"),
         (
@@ -62,14 +83,100 @@ def test_ids_match_that_differ_and_it_is_said_how(video, annotated, how):
     assert match.note == f"ids differ by {how} (features have {video!r}, annotations {annotated!r})"
 
 
-def test_folders_that_all_ids_share_are_dropped_before_those_that_tell_videos_apart():
-    match = match_videos(["P1/cam", "P2/cam"], ["data/P1/cam.mp4", "data/P2/cam.mp4"])
-    assert match.videos == {"P1/cam": "data/P1/cam.mp4", "P2/cam": "data/P2/cam.mp4"}
+@pytest.mark.parametrize("annotated", ["data/{}/cam.mp4", "C:\\data\\{}\\cam.mp4"])
+def test_folders_that_all_ids_share_are_dropped_before_those_that_tell_videos_apart(annotated):
+    match = match_videos(["P1/cam", "P2/cam"], [annotated.format("P1"), annotated.format("P2")])
+    assert match.videos == {"P1/cam": annotated.format("P1"), "P2/cam": annotated.format("P2")}
+
+
+def test_the_mildest_of_the_spellings_that_match_counts():
+    assert match_videos(["a", "A ", "B"], ["a ", "A", "b"]).videos == {"a": "a ", "A ": "A", "B": "b"}
+
+
+@pytest.mark.parametrize("other", ["{} ", "{}e\u0301", "A{}"])
+def test_ids_that_are_left_match_in_another_spelling(other):
+    names = [unicodedata.normalize("NFC", other).strip().lower().format(i) for i in range(5)]
+    others = [other.format(i) if i else name for i, name in enumerate(names)]
+    assert match_videos(names, others).videos == dict(zip(names, others, strict=True))
+
+
+def test_a_prefix_that_is_given_may_be_in_another_case():
+    assert match_videos(["XYa", "xyb"], ["a", "b"], "Xy").videos == {"XYa": "a", "xyb": "b"}
 
 
 def test_a_stream_is_dropped_only_if_all_ids_have_it():
     with pytest.raises(SolaError, match="no video has both"):
         match_videos(["a_rgb", "b"], ["a", "c"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "how"),
+    [
+        ("{}.mp4", "data/{}.mp4", "the folder 'data/' and the suffix '.mp4'"),
+        ("v_{}", "v_{}.mp4", "the prefix 'v_' and the suffix '.mp4'"),
+        ("train/v_{}.mp4", "val/v_{}.mp4", "the prefix 'v_', the folder 'train/' and the suffix '.mp4'"),
+        ("{}", "{}.mp4", "the suffix '.mp4'"),
+        ("{}", "data/{}", "the folder 'data/'"),
+        ("{}", "{}_rgb", "the stream '_rgb'"),
+        ("{}", "v_{}", "the prefix 'v_'"),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 3, 5])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_ids_that_do_not_all_differ_alike_all_match(first, second, how, count, swapped):
+    names = [f"abc{i}" for i in range(8)]
+    other = [(first if i < count else second).format(name) for i, name in enumerate(names)]
+    match = match_videos(other, names) if swapped else match_videos(names, other)
+    assert match.videos == (dict(zip(other, names, strict=True)) if swapped else dict(zip(names, other, strict=True)))
+    assert match.difference == f"ids differ by {how}"
+
+
+def test_several_prefixes_are_found():
+    other = [f"{'train' if i < 5 else 'val'}_abc{i}" for i in range(8)]
+    names = [f"abc{i}" for i in range(8)]
+    match = match_videos(names, other)
+    assert match.videos == dict(zip(names, other, strict=True))
+    assert match.note == (
+        "ids differ by the prefix 'train_' or the prefix 'val_' (features have 'abc0', annotations 'train_abc0')"
+    )
+
+
+def test_one_id_that_is_left_matches_without_its_suffix():
+    assert match_videos(["a", "b"], ["a", "b.mp4"]).videos == {"a": "a", "b": "b.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("videos", "annotated"),
+    [
+        (["P1/cam", "P2/cam"], ["P1/cam", "P3/cam"]),
+        (["P1/cam1", "P2/cam2"], ["P1/cam1", "P3/cam2"]),
+        (["P1/cam", "cam"], ["P1/cam", "P2/cam"]),
+        (["a", "b_rgb"], ["a", "b_flow"]),
+        (["a", "b.mp4"], ["a", "b.avi"]),
+        (["a", "S1_2"], ["a", "2", "3"]),
+        (["a", "A", "b"], ["a", "c", "d"]),
+        (["a", "A"], ["a", "a.mp4"]),
+        (["a", "v_b", "c", "d", "e"], ["a", "b", "f", "g", "h"]),
+        (["a", *"bcde", "x_1", "x_2"], ["a", *"fghij", "1", "2"]),
+    ],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_other_videos_are_not_matched_beside_the_same_ids(videos, annotated, swapped):
+    match = match_videos(annotated, videos) if swapped else match_videos(videos, annotated)
+    assert match.videos == {id_: id_ for id_ in videos if id_ in annotated}
+
+
+def test_features_of_a_part_of_the_videos_stay_as_they_are():
+    generator = random.Random(0)
+    ids = ["".join(generator.choices(string.ascii_letters + string.digits + "_-", k=11)) for _ in range(19_328)]
+    annotated, strays = ids[:19_228], ids[19_228:]
+    match = match_videos([*annotated[:10_000], *strays], annotated)
+    assert match.videos == {id_: id_ for id_ in annotated[:10_000]}
+    assert match.unmatched == tuple(strays)
+
+
+def test_a_prefix_that_is_given_needs_no_majority_beside_the_same_ids():
+    assert match_videos(["a", "v_b", "c", "d", "e"], ["a", "b", "f", "g", "h"], "v_").videos == {"a": "a", "v_b": "b"}
 
 
 def test_predictions_and_annotations_are_named():
@@ -90,6 +197,12 @@ def test_predictions_and_annotations_are_named():
             ["a.mp4", "a.avi", "b"],
             ["a", "c"],
             "ids of features and annotations differ, and 'a.avi' and 'a.mp4' of the features would both be 'a'; "
+            "give features and annotations the same ids",
+        ),
+        (
+            ["bA", "Ba"],
+            ["ba"],
+            "ids of features and annotations differ, and 'Ba' and 'bA' of the features would both be 'ba'; "
             "give features and annotations the same ids",
         ),
     ],
@@ -138,9 +251,9 @@ def test_the_prefix_that_is_advised_matches():
 names = st.builds(
     "".join,
     st.tuples(
-        st.sampled_from(["", "d/", "d/e/", "f/"]),
-        st.sampled_from(["", "v_", "v-"]),
-        st.text("ab_-", min_size=1, max_size=3),
+        st.sampled_from(["", "d/", "d/e/", "d\\", "f/"]),
+        st.sampled_from(["", "v_", "v-", "rgb_"]),
+        st.text("abA_- ", min_size=1, max_size=3),
         st.sampled_from(["", "_rgb", "-flow"]),
         st.sampled_from(["", ".mp4", ".avi"]),
     ),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sola.core.errors import SolaError
-from sola.data.names import file_of, id_of, stream_of
+from sola.data.names import file_of, id_of, split_stream
 
 
 @pytest.mark.parametrize("video", ["..", "../a", "a/../../b", "/etc/a", "a//b", "", "a/", "./a", ".", "a\0b"], ids=repr)
@@ -34,4 +34,22 @@ def test_a_file_is_in_its_folder_and_gives_its_id(video: str) -> None:
     [("a_rgb", "_rgb"), ("a-FLOW", "-FLOW"), ("a_i3d_rgb", "_i3d_rgb"), ("a-rgb-i3d", "-rgb-i3d"), ("overflow", "")],
 )
 def test_the_stream_that_an_id_names(video: str, stream: str) -> None:
-    assert stream_of(video) == stream
+    assert split_stream(video) == (video.removesuffix(stream), stream)
+
+
+@pytest.mark.parametrize(
+    ("named", "video", "stream"),
+    [
+        ("rgb_a", "a", "rgb_"),
+        ("Flow-a_b", "a_b", "Flow-"),
+        ("i3d_rgb_a", "a", "i3d_rgb_"),
+        ("rgb_i3d_a", "a", "rgb_i3d_"),
+        ("P1/flow_a", "P1/a", "flow_"),
+        ("flow_a_rgb", "flow_a", "_rgb"),
+        ("rgb_", "rgb_", ""),
+        ("flow_P1/a", "flow_P1/a", ""),
+        ("flowers_a", "flowers_a", ""),
+    ],
+)
+def test_the_stream_that_an_id_begins_with(named: str, video: str, stream: str) -> None:
+    assert split_stream(named) == (video, stream)

@@ -145,7 +145,7 @@ def mixed(folder: Path, suffix: str = ".npy", ends: tuple[str, str] = ("_rgb", "
 
 @pytest.mark.parametrize("suffix", [".npy", ".h5"])
 @pytest.mark.parametrize(
-    "ends", [("_rgb", "_flow"), ("-RGB", "-Flow"), ("_rgb_i3d", "_flow_i3d"), ("_i3d_rgb", "_rgb")]
+    "ends", [("_rgb", "_flow"), ("-RGB", "-Flow"), ("_rgb_i3d", "_flow_i3d"), ("_rgb", "_i3d_rgb")]
 )
 def test_streams_in_one_folder_are_refused_with_a_cure_that_joins_them(tmp_path, suffix, ends):
     folder = mixed(tmp_path / "f", suffix, ends)
@@ -155,8 +155,8 @@ def test_streams_in_one_folder_are_refused_with_a_cure_that_joins_them(tmp_path,
     assert "are streams of one video; join them with --streams " in told
     assert told.endswith(", or keep one of them in a folder")
     named = told.partition("--streams ")[2].partition(",")[0].split()
-    assert sorted(named) == sorted(ending[1:] for ending in ends)
-    features = FeatureSet.open(folder, stream_suffixes=[ending[1:] for ending in ends])
+    assert named == [ending[1:] for ending in ends]
+    features = FeatureSet.open(folder, stream_suffixes=named)
     assert (features.videos, features.channels) == (VIDEOS, 8)
     np.testing.assert_array_equal(features.read("b"), np.concatenate([expected(1)[:-1], expected(1)[:-1] + 1], axis=1))
     assert features.shortened["b"] == (10, 9)
@@ -197,6 +197,32 @@ def test_streams_of_folders_whose_file_names_differ_are_joined(tmp_path):
     told = "no video has all streams, there are 'a_rgb' and 'a_flow'; pass --streams rgb flow$"
     refuse(sources, f"^{sources[0]} and {sources[1]}: {told}")
     features = FeatureSet.open(sources, stream_suffixes=["rgb", "flow"])
+    assert (features.videos, features.channels) == (VIDEOS, 8)
+
+
+def test_streams_at_the_start_of_file_names_are_refused_with_a_cure_that_joins_them(tmp_path):
+    one, *two = tmp_path / "one", tmp_path / "1", tmp_path / "2"
+    one.mkdir()
+    for folder, stream in zip(two, ("rgb", "flow"), strict=True):
+        for path in make(folder).glob("*.npy"):
+            np.save(one / f"{stream}_{path.name}", np.load(path))
+            path.rename(path.with_name(f"{stream}_{path.name}"))
+    told = "'rgb_a' and 'flow_a' are streams of one video; join them with --streams rgb flow, or keep one of them in"
+    refuse(one, f"^{one}: {told} a folder$")
+    told = "no video has all streams, there are 'rgb_a' and 'flow_a'; pass --streams rgb flow$"
+    refuse(two, f"^{two[0]} and {two[1]}: {told}")
+    for source in (one, two):
+        features = FeatureSet.open(source, stream_suffixes=["rgb", "flow"])
+        assert (features.videos, features.channels) == (VIDEOS, 8)
+
+
+def test_folders_of_streams_are_refused_with_a_cure_that_joins_them(tmp_path):
+    make(tmp_path / "rgb"), make(tmp_path / "flow")
+    with pytest.raises(SolaError) as raised:
+        FeatureSet.open(tmp_path, id_from="path")
+    told = f"{tmp_path}: 'flow/a' and 'rgb/a' are streams of one video; name the folders of its streams: "
+    assert str(raised.value).startswith(told)
+    features = FeatureSet.open(str(raised.value).removeprefix(told).split(), id_from="path")
     assert (features.videos, features.channels) == (VIDEOS, 8)
 
 

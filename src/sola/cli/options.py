@@ -80,7 +80,7 @@ Streams = Annotated[
     Parameter(
         group=INPUTS,
         metavar="NAME",
-        help="Streams in one folder, by the ends of its file names: rgb flow joins VIDEO_rgb and VIDEO_flow.",
+        help="Streams in one folder, by the ends or starts of its file names: rgb flow joins VIDEO_rgb and VIDEO_flow.",
     ),
 ]
 IdFromOption = Annotated[

@@ -246,7 +246,7 @@ def _id_notes(match: VideoMatch) -> list[Finding]:
     notes = []
     if changed:
         ours, theirs = changed[0]
-        notes.append(Finding("ids", len(changed), f"{ours!r} for {theirs!r}", match.note.partition(" (")[0]))
+        notes.append(Finding("ids", len(changed), f"{ours!r} for {theirs!r}", match.difference))
     if match.unmatched:
         notes.append(Finding("no_annotation", len(match.unmatched), repr(match.unmatched[0])))
     return notes

@@ -57,9 +57,9 @@ class FeatureSet:
 
         The files hold [time, channels] or, with `channels_first` or a manifest that says so, [channels, time]. Streams
         may be `MOST_CUT` snippets longer than others; they are cut. With `stream_suffixes` such as "rgb" and "flow",
-        files whose names end in `_rgb` and `_flow` are streams of the same videos. With `id_from` "path", files in
-        folders inside the directory are read too, and ids contain the folders. With `trim_padding`, zeros or copies of
-        the last snippet at the end of videos are left out.
+        files whose names end in `_rgb` and `_flow`, or begin with `rgb_` and `flow_`, are streams of the same videos.
+        With `id_from` "path", files in folders inside the directory are read too, and ids contain the folders. With
+        `trim_padding`, zeros or copies of the last snippet at the end of videos are left out.
 
         Raises SolaError naming the source or file at fault; with `skip_bad`, only if no video is left.
         """

@@ -2,16 +2,18 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sola.core.errors import SolaError
-from sola.data.names import VIDEO_SUFFIXES, stream_of
+from sola.data.id_parts import SPELLINGS, Change, Side, Spelling, parts_of, possible_changes, spelled
 
-Folders = Literal["none", "common", "all"]
-FOLDERS: tuple[Folders, ...] = ("none", "common", "all")
+SPELLING_NAMES: Mapping[Spelling, str] = {
+    "normalized": "Unicode normalization",
+    "stripped": "blanks at the ends",
+    "folded": "upper and lower case",
+}
 
 
 @dataclass(frozen=True)
@@ -25,62 +27,47 @@ class VideoMatch:
     unmatched: tuple[str, ...]
     """Ids of features or detections without annotation."""
     unmatched_annotated: tuple[str, ...]
+    difference: str = ""
+    """How matched ids differ; empty if they are equal."""
     note: str = ""
-    """How matched ids differ, with an example; empty if they are equal."""
+    """The same with an example."""
 
 
-class _Change(NamedTuple):
-    """What is dropped from the ids of both sides."""
+class _Found(NamedTuple):
+    """Pairs of ids that match after a change."""
 
-    stream: bool
-    """The end that names a stream, if all ids of a side have the same."""
-    folders: Folders
-    """Leading folders: those that all ids of a side share, or all."""
-    suffix: bool
-    """The suffix of a video file."""
-
-
-class _Id(NamedTuple):
-    """An id in parts: they make up the id, and `key` is what is left of it after a change."""
-
-    folder: str
-    key: str
-    stream: str
-    suffix: str
-
-
-CHANGES = [
-    _Change(stream, folders, suffix) for stream in (False, True) for folders in FOLDERS for suffix in (False, True)
-]
-"""From the mildest; the first changes nothing."""
+    pairs: Mapping[str, str]
+    change: Change
+    prefix: str
+    clash: str
+    """What is wrong if ids of a side become the same; empty if none do."""
 
 
 def match_videos(
     videos: Collection[str], annotated: Collection[str], id_prefix: str | None = None, what: str = "features"
 ) -> VideoMatch:
-    """Match videos to annotated ones by id or, if no id is the same, by ids that differ in how they are written.
+    """Match videos to annotated ones by equal ids, and the ids that are left by what they differ in.
 
     These may differ by the suffix of a video file, leading folders, a prefix such as `v_`, or a stream such as `_rgb`
-    on either side; the mildest difference that matches counts. Ids that differ by `id_prefix` match in any case. `what`
-    the videos have appears in messages.
+    on either side, and in Unicode normalization, blanks at the ends, or case. The difference that matches most videos
+    counts, the mildest of several. If some ids match already, it must match at least half of the ids that are left on
+    the smaller side. Ids that differ by `id_prefix` match in any case. `what` the videos have appears in messages.
 
     Raises SolaError if nothing matches, or two ids of one side would become the same.
     """
     known = set(annotated)
     matched = {video: video for video in videos if video in known}
-    prefix, note = id_prefix or "", ""
-    if id_prefix or not matched:
-        ours, theirs = _cut(set(videos) - matched.keys()), _cut(known - matched.keys())
-        for change, prefix in _attempts(ours, theirs, id_prefix, CHANGES[:1] if matched else _changes(ours | theirs)):
-            sides = _parts(ours, change), _parts(theirs, change)
-            found = _pairs(_by_key(sides[0]), _by_key(sides[1]), prefix)
-            if found:
-                for side, parts in zip((what, "annotations"), sides, strict=True):
-                    _check_distinct(parts, side, what)
-                first = min(found)
-                note = _note(first, sides[0][first], found[first], sides[1][found[first]], prefix, what)
-                matched |= found
-                break
+    prefix, example, differences = id_prefix or "", "", list[str]()
+    while True:
+        sides = Side(set(videos) - matched.keys()), Side(known - set(matched.values()))
+        found = _best(sides, id_prefix, matched, what)
+        if found is None:
+            break
+        difference, (ours, theirs) = _difference(sides, found)
+        if not differences:
+            prefix, example = found.prefix, f" ({what} have {ours!r}, annotations {theirs!r})"
+        differences.append(difference)
+        matched |= found.pairs
     if not matched:
         raise SolaError(
             f"no video has both {what} and annotations: {what} have {next(iter(videos), 'none')!r}, "
@@ -88,113 +75,134 @@ def match_videos(
         )
     ordered = {video: matched[video] for video in videos if video in matched}
     missed = tuple(sorted(known - set(ordered.values())))
-    return VideoMatch(ordered, prefix, tuple(v for v in videos if v not in matched), missed, note)
+    how = f"ids differ by {' or '.join(dict.fromkeys(differences))}" if differences else ""
+    return VideoMatch(ordered, prefix, tuple(v for v in videos if v not in matched), missed, how, how + example)
 
 
-def _attempts(
-    ours: Mapping[str, _Id], theirs: Mapping[str, _Id], id_prefix: str | None, changes: Iterable[_Change]
-) -> Iterator[tuple[_Change, str]]:
+def _best(sides: tuple[Side, Side], id_prefix: str | None, matched: Mapping[str, str], what: str) -> _Found | None:
+    """Return the mildest change that matches most ids, or None. Raises SolaError if it makes two ids the same."""
+    most = min(len(side.parts) for side in sides)
+    best: _Found | None = None
+    for change, prefix in _attempts(sides, id_prefix):
+        (ours, our_clashes), (theirs, their_clashes) = (side.by_key(change) for side in sides)
+        found = _Found(_pairs(ours, theirs, prefix), change, prefix, "")
+        if best and len(found.pairs) <= len(best.pairs):
+            continue
+        if matched:
+            found = _certain(found, sides, matched)
+            better = _enough(found, most, given=bool(prefix and id_prefix))
+        else:
+            clash = _clash(our_clashes, [*theirs, *their_clashes], prefix, what, what)
+            clash = clash or _clash(their_clashes, [*ours, *our_clashes], prefix, "annotations", what)
+            found, better = found._replace(clash=clash), bool(found.pairs or clash)
+        if better and (best is None or len(found.pairs) > len(best.pairs)):
+            best = found
+            if len(best.pairs) == most:
+                break
+    if best and best.clash:
+        raise SolaError(best.clash)
+    return best
+
+
+def _attempts(sides: Sequence[Side], id_prefix: str | None) -> Iterator[tuple[Change, str]]:
     """Yield changes and prefixes, mildest first; a prefix that is given goes first."""
+    if not all(side.parts for side in sides):
+        return
+    changes = possible_changes(sides)
     if id_prefix:
-        yield from ((change, id_prefix) for change in changes)
+        yield from ((change, spelled(id_prefix, change.spelling)) for change in changes)
     yield from ((change, "") for change in changes)
     if not id_prefix:
         for change in changes:
-            prefix = _likely_prefix(set(_by_key(_parts(ours, change))), set(_by_key(_parts(theirs, change))))
+            ours, theirs = (side.by_key(change)[0].keys() for side in sides)
+            prefix = _likely_prefix(ours, theirs)
             if prefix:
                 yield change, prefix
 
 
-def _changes(cut: Mapping[str, _Id]) -> list[_Change]:
-    """Return the changes that may change an id."""
-    parts = cut.values()
-    kinds = {
-        "stream": any(part.stream for part in parts),
-        "folders": any(part.folder for part in parts),
-        "suffix": any(part.suffix for part in parts),
-    }
-    nothing = CHANGES[0]
-    return [
-        change
-        for change in CHANGES
-        if all(there or getattr(change, kind) == getattr(nothing, kind) for kind, there in kinds.items())
-    ]
-
-
-def _parts(cut: Mapping[str, _Id], change: _Change) -> dict[str, _Id]:
-    """Return the ids of one side with the parts that a change drops, by id."""
-    shared = _shared_folder([part.folder for part in cut.values()]) if change.folders == "common" else ""
-    one_stream = change.stream and len({part.stream for part in cut.values()}) == 1
-    parts = {}
-    for id_, (folder, _, stream, suffix) in cut.items():
-        folder = folder if change.folders == "all" else shared
-        suffix = suffix if change.suffix else ""
-        stream = stream if one_stream and (suffix or id_.endswith(stream)) else ""
-        parts[id_] = _Id(folder, id_[len(folder) : len(id_) - len(stream) - len(suffix)], stream, suffix)
-    return parts
-
-
-def _cut(ids: Iterable[str]) -> dict[str, _Id]:
-    """Return all parts of each id."""
-    parts = {}
-    for id_ in sorted(ids):
-        stem, dot, name = id_.rpartition(".")
-        suffix = dot + name if stem and f".{name.lower()}" in VIDEO_SUFFIXES else ""
-        rest = id_.removesuffix(suffix)
-        folder = rest[: rest.rfind("/") + 1]
-        stream = stream_of(rest)
-        parts[id_] = _Id(folder, rest[len(folder) : len(rest) - len(stream)], stream, suffix)
-    return parts
-
-
-def _shared_folder(folders: Sequence[str]) -> str:
-    """Return the folder that all folders are in; each ends with a slash, or is empty."""
-    split = sorted(folder.split("/")[:-1] for folder in folders) or [[]]
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(split[0], split[-1], strict=False))
-    return "".join(f"{name}/" for name, _ in same)
-
-
-def _by_key(parts: Mapping[str, _Id]) -> dict[str, str]:
-    return {part.key: id_ for id_, part in parts.items()}
-
-
 def _pairs(ours: Mapping[str, str], theirs: Mapping[str, str], prefix: str) -> dict[str, str]:
     """Return the ids whose keys are the same but for a prefix on one side, if each is the only partner of the other."""
-
-    def partner(key: str, others: Collection[str]) -> str | None:
-        candidates = {prefix + key, key.removeprefix(prefix)} - {key} if prefix else {key}
-        found = [candidate for candidate in candidates if candidate in others]
-        return found[0] if len(found) == 1 else None
-
-    pairs = {id_: (key, partner(key, theirs)) for key, id_ in ours.items()}
-    return {
-        id_: theirs[other] for id_, (key, other) in pairs.items() if other is not None and partner(other, ours) == key
-    }
+    pairs = {}
+    for key, id_ in ours.items():
+        partners = _partners(key, prefix) & theirs.keys()
+        if len(partners) == 1:
+            (partner,) = partners
+            if not prefix or len(_partners(partner, prefix) & ours.keys()) == 1:
+                pairs[id_] = theirs[partner]
+    return pairs
 
 
-def _check_distinct(parts: Mapping[str, _Id], side: str, what: str) -> None:
-    """Raise SolaError if two ids of a side become the same."""
-    by_key = _by_key(parts)
-    for id_, part in parts.items():
-        other = by_key[part.key]
-        if other != id_:
-            raise SolaError(
-                f"ids of {what} and annotations differ, and {id_!r} and {other!r} of the {side} would both be "
-                f"{part.key!r}; give {what} and annotations the same ids"
+def _partners(key: str, prefix: str) -> set[str]:
+    """Return the keys that match a key."""
+    return {prefix + key, key.removeprefix(prefix)} - {key} if prefix else {key}
+
+
+def _certain(found: _Found, sides: tuple[Side, Side], matched: Mapping[str, str]) -> _Found:
+    """Return the pairs that no id that is matched already contradicts.
+
+    Where ids match, both sides write them in the same way. So one id of another pair may have more parts than the
+    other, but not another folder, stream or suffix, and neither may become the same as a matched id.
+    """
+    taken = set[str]()
+    for side, ids in zip(sides, (list(matched), list(matched.values())), strict=True):
+        for known in map(parts_of, ids):
+            taken |= {side.key(known, found.change), side.key(known, found.change.widest)}
+    pairs = {}
+    for pair in found.pairs.items():
+        parts = [side.parts[id_] for side, id_ in zip(sides, pair, strict=True)]
+        ours, theirs = (side.dropped(part, found.change) for side, part in zip(sides, parts, strict=True))
+        keys = {side.key(part, found.change) for side, part in zip(sides, parts, strict=True)}
+        replaced = any(one and other and one != other for one, other in zip(ours, theirs, strict=True))
+        if not replaced and keys.isdisjoint(taken):
+            pairs[pair[0]] = pair[1]
+    return found._replace(pairs=pairs)
+
+
+def _enough(found: _Found, most: int, *, given: bool) -> bool:
+    """Return whether so many ids match that it is no accident, where others match already; `most` could match."""
+    count = len(found.pairs)
+    alone = count == most and not found.prefix  # one pair does not show that its difference is a prefix
+    return (2 * count >= most and (count > 1 or alone)) or (given and count > 0)
+
+
+def _clash(repeated: Mapping[str, tuple[str, str]], others: Sequence[str], prefix: str, side: str, what: str) -> str:
+    """Say which ids of a side become the same, if ids of the other side would match them."""
+    known = set(others) if repeated else set()
+    for key, (one, other) in repeated.items():
+        if not _partners(key, prefix).isdisjoint(known):
+            return (
+                f"ids of {what} and annotations differ, and {one!r} and {other!r} of the {side} would both be "
+                f"{key!r}; give {what} and annotations the same ids"
             )
+    return ""
 
 
-def _note(video: str, ours: _Id, annotated: str, theirs: _Id, prefix: str, what: str) -> str:
-    """Describe how the ids of a pair differ."""
-    different = [f"the prefix {prefix!r}"] if prefix else []
-    for part in ("folder", "stream", "suffix"):
-        one, other = getattr(ours, part), getattr(theirs, part)
+def _difference(sides: tuple[Side, Side], found: _Found) -> tuple[str, tuple[str, str]]:
+    """Return how ids differ, and the pair that differs in most."""
+    described = ((_differences(pair, sides, found), pair) for pair in sorted(found.pairs.items()))
+    different, pair = max(described, key=lambda one: len(one[0]))
+    return " and ".join(filter(None, (", ".join(different[:-1]), different[-1]))), pair
+
+
+def _differences(pair: tuple[str, str], sides: tuple[Side, Side], found: _Found) -> list[str]:
+    """Return how the ids of a pair differ."""
+    different = [f"the prefix {found.prefix!r}"] if found.prefix else []
+    dropped = []
+    for side, id_ in zip(sides, pair, strict=True):
+        folder, *others = side.dropped(side.parts[id_], found.change)
+        dropped.append((id_[: len(folder)], *others))
+    for part, one, other in zip(("folder", "stream", "suffix"), *dropped, strict=True):
         if one and other and one != other:
             different.append(f"the {part}{'es' if part == 'suffix' else 's'} {one!r} and {other!r}")
         elif one != other:
             different.append(f"the {part} {one or other!r}")
-    how = " and ".join(filter(None, (", ".join(different[:-1]), different[-1])))
-    return f"ids differ by {how} ({what} have {video!r}, annotations {annotated!r})"
+    for spelling in SPELLINGS:
+        change = found.change._replace(spelling=spelling)
+        ours, theirs = (side.key(side.parts[id_], change) for side, id_ in zip(sides, pair, strict=True))
+        if theirs in _partners(ours, spelled(found.prefix, spelling)):
+            break
+    different += [SPELLING_NAMES[spelling]] if spelling in SPELLING_NAMES else []
+    return different or ["/ and \\ between folders"]
 
 
 def _advice(videos: set[str], annotated: set[str], id_prefix: str | None) -> str:
@@ -206,11 +214,11 @@ def _advice(videos: set[str], annotated: set[str], id_prefix: str | None) -> str
     return f"expected the same ids, {tried}; check that both are of the same videos"
 
 
-def _likely_prefix(videos: set[str], annotated: set[str], separator: str = "[_-]") -> str:
+def _likely_prefix(videos: Collection[str], annotated: Collection[str], separator: str = "[_-]") -> str:
     """Return the prefix, up to a separator, without which most ids of one side are ids of the other."""
     votes: Counter[str] = Counter()
     for longer, shorter in ((videos, annotated), (annotated, videos)):
         for name in longer:
             ends = [found.end() for found in re.finditer(separator, name)]
-            votes.update(name[:end] for end in ends if end and name[end:] in shorter)
+            votes.update(name[:end] for end in ends if end and name[end:] in shorter and "/" not in name[:end])
     return max(votes, key=lambda prefix: (votes[prefix], prefix), default="")

@@ -1,5 +1,6 @@
 """The arrays of a source by video: files in a folder or datasets of an archive, in one or more streams."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TypeVar
 from sola.core.errors import SolaError
 from sola.data.formats import FORMATS, hdf5
 from sola.data.journal import check_finished
-from sola.data.names import IdFrom, id_of, is_hidden, stream_of
+from sola.data.names import IdFrom, id_of, is_hidden, split_stream, without_streams
 
 T = TypeVar("T")
 
@@ -27,51 +28,84 @@ def find_arrays(source: Path, id_from: IdFrom) -> tuple[str, dict[str, Path]]:
 def split_streams(source: object, arrays: Mapping[str, T], streams: Sequence[str] = ()) -> dict[str, dict[str, T]]:
     """Return the arrays of each stream by video; those of a source with one stream are under the name "".
 
-    `streams` are the ends of the ids after `_` or `-`, such as "rgb" and "flow"; a source where no id has such an end
-    is one stream. Other streams of the same videos are left out.
+    `streams` are the ends of the ids after `_` or `-`, such as "rgb" and "flow" or, where no id ends so, their starts;
+    a source where no id has either is one stream. Other streams of the same videos are left out.
 
-    Raises SolaError if `source` has a video of none of the streams, or several streams that are not named.
+    Raises SolaError if `source` has a video of none of the streams, several streams that are not named, or a folder
+    for each stream.
     """
-    names = [name.lstrip("_-") for name in streams]
-    found: dict[str, dict[str, T]] = {name: {} for name in names}
-    rest: dict[str, T] = {}
-    for id_, array in arrays.items():
-        name = next((name for name in names if id_.endswith((f"_{name}", f"-{name}"))), None)
-        if name is None:
-            rest[id_] = array
-        else:
-            found[name][id_[: -len(name) - 1]] = array
-    found = {name: part for name, part in found.items() if part}
+    _check_folders(source, arrays)
+    names = [name.strip("_-") for name in streams]
+    named = _named(arrays, names)
+    found: dict[str, dict[str, T]] = {name: {} for name in names if any(name == stream for _, stream in named.values())}
+    for id_, (video, name) in named.items():
+        if video in found[name]:
+            raise SolaError(f"{source}: {id_!r} and another array are {name} of video {video!r}; move or rename one")
+        found[name][video] = arrays[id_]
+    if not found:
+        _check_one_stream(source, arrays)
+        return {"": dict(arrays)}
     videos = {video for part in found.values() for video in part}
-    strange = next((id_ for id_ in rest if found and id_.removesuffix(stream_of(id_)) not in videos), None)
-    if strange is not None:
-        raise SolaError(f"{source}: {strange!r} is of none of the streams {', '.join(names)}; move or rename it")
-    if found:
-        return found
-    pair = _two_streams(arrays)
-    if pair:
-        raise SolaError(
-            f"{source}: {pair[0]!r} and {pair[1]!r} are streams of one video; "
-            f"join them with --streams {' '.join(stream_of(id_)[1:] for id_ in pair)}, or keep one of them in a folder"
-        )
-    return {"": dict(arrays)}
+    for id_ in (id_ for id_ in arrays if id_ not in named):
+        video, stream = split_stream(id_)
+        if video not in videos or stream.strip("_-") in names:
+            raise SolaError(f"{source}: {id_!r} is of none of the streams {', '.join(names)}; move or rename it")
+    return found
 
 
 def common_streams(sources: Sequence[Collection[str]]) -> tuple[str, ...]:
     """Return the streams that the ids of sources name, if without them the sources have a video in common."""
-    without = [{id_.removesuffix(stream_of(id_)) for id_ in ids} for ids in sources]
-    ends = dict.fromkeys(stream_of(id_)[1:] for ids in sources for id_ in sorted(ids) if stream_of(id_))
-    return tuple(ends) if set.intersection(*without) else ()
+    split = [[split_stream(id_) for id_ in sorted(ids)] for ids in sources]
+    names = dict.fromkeys(stream.strip("_-") for parts in split for _, stream in parts if stream)
+    return tuple(names) if set.intersection(*({video for video, _ in parts} for parts in split)) else ()
 
 
-def _two_streams(ids: Iterable[str]) -> list[str]:
-    """Return the ids of two streams of a video, RGB first; empty if no video has two."""
-    videos = defaultdict(list)
+def _named(ids: Collection[str], names: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return the video and the stream of ids that end in the name of a stream or, if none does, begin with one."""
+    if not names:
+        return {}
+    name = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))  # `i3d_rgb` goes before `rgb`
+    ends = [(id_, re.fullmatch(f"(.+?)[_-]({name})", id_, re.DOTALL)) for id_ in ids]
+    starts = [(id_, re.fullmatch(f"((?:.*/)?)({name})[_-]([^/]+)", id_, re.DOTALL)) for id_ in ids]
+    at_end = {id_: (found[1], found[2]) for id_, found in ends if found}
+    return at_end or {id_: (found[1] + found[3], found[2]) for id_, found in starts if found}
+
+
+def _check_folders(source: object, ids: Collection[str]) -> None:
+    """Raise SolaError if folders inside a source are streams of one video."""
+    videos: dict[str, dict[str, str]] = defaultdict(dict)
     for id_ in ids:
-        if stream_of(id_):
-            videos[id_.removesuffix(stream_of(id_))].append(id_)
-    several = next((found for found in videos.values() if len(found) > 1), [])
-    return sorted(several, reverse=True)[:2]
+        videos[without_streams(id_)].setdefault(split_stream(id_)[0], id_)
+    found = next((found for found in videos.values() if len(found) > 1), None)
+    if found is None:
+        return
+    one, other = (video.split("/") for video in list(found)[:2])
+    last = max(i for i, (ours, theirs) in enumerate(zip(one, other, strict=True)) if ours != theirs)
+    folders = ["/".join(path[: last + 1]) for path in (one, other)]
+    cure = "move the files of each stream to a folder of its own, and name these folders"
+    if all(id_.startswith(tuple(f"{folder}/" for folder in folders)) for id_ in ids):
+        cure = f"name the folders of its streams: {' '.join(f'{source}/{folder}' for folder in folders)}"
+    example = " and ".join(map(repr, list(found.values())[:2]))
+    raise SolaError(f"{source}: {example} are streams of one video; {cure}")
+
+
+def _check_one_stream(source: object, ids: Iterable[str]) -> None:
+    """Raise SolaError if a video is there in two streams; say what reads them."""
+    videos: dict[str, dict[str, str]] = defaultdict(dict)
+    for id_ in ids:
+        video, stream = split_stream(id_)
+        videos[video][stream.strip("_-")] = id_
+    pair = next((found for found in videos.values() if len(found.keys() - {""}) > 1), None)
+    if pair is None:
+        return
+    rgb, flow = sorted(pair.keys() - {""}, key=str.lower, reverse=True)[:2]
+    told = f"{source}: {pair[rgb]!r} and {pair[flow]!r} are streams of one video"
+    both = sum(found.keys() >= {rgb, flow} for found in videos.values())
+    whole = [name for name in (rgb, flow) if all(name in found for found in videos.values())]
+    if len(whole) == 2:
+        raise SolaError(f"{told}; join them with --streams {rgb} {flow}, or keep one of them in a folder")
+    cure = f"read {whole[0]} alone with --streams {whole[0]}" if whole else "keep one of them in a folder"
+    raise SolaError(f"{told}, but only {both} of {len(videos)} videos {'has' if both == 1 else 'have'} both; {cure}")
 
 
 def _find(source: Path, id_from: IdFrom) -> tuple[str, dict[str, Path]]:
@@ -118,7 +152,7 @@ def _suggestion(folder: Path) -> str:
         return "; name their folder"
     if len(inside) == 1:
         return f"; did you mean {folder / inside[0]}?"
-    streams = [str(folder / name) for name in inside if stream_of(f"_{name.rpartition('/')[2]}")]
+    streams = [str(folder / name) for name in inside if split_stream(f"_{name.rpartition('/')[2]}")[1]]
     if streams:
         return f"; name the folders of its streams: {' '.join(streams)}"
     return f"; pass --id-from path to read its folders, such as {inside[0]}, or name one of them"

@@ -19,8 +19,13 @@ VIDEO_SUFFIXES = frozenset(
 IdFrom = Literal["name", "path"]
 """The id of a file is its name, or its path in the folder that was named; both without the suffix."""
 
-STREAM = re.compile(r"[_-](?:i3d[_-])?(?:rgb|flow)(?:[_-]i3d)?$", re.IGNORECASE)
-"""How ids end that name a stream, as in published I3D features: `_rgb`, `-flow`, `_rgb_i3d`."""
+_STREAM = "(?:i3d[_-])?(?:rgb|flow)(?:[_-]i3d)?"
+STREAM_END = re.compile(f"[_-]{_STREAM}$", re.IGNORECASE)
+"""How names end that name a stream, as in published I3D features: `_rgb`, `-flow`, `_rgb_i3d`."""
+STREAM_START = re.compile(f"(?:.*/)?({_STREAM}[_-])[^/]+", re.IGNORECASE | re.DOTALL)
+"""How names begin that name a stream: `rgb_`, `flow-`."""
+_STREAM_FOLDER = re.compile("(?<![^/_-])(?:rgb|flow)(?=(?:[_-][^/]*)?/)", re.IGNORECASE)
+"""What names a stream in the name of a folder: `rgb/`, `i3d_flow/`."""
 
 
 def id_of(name: str, id_from: IdFrom) -> str:
@@ -52,7 +57,23 @@ def file_of(video: str, suffix: str) -> str:
     return video + suffix
 
 
-def stream_of(video: str) -> str:
-    """Return the end of an id that names a stream, such as `_rgb`; empty if there is none."""
-    found = STREAM.search(video)
-    return found[0] if found else ""
+def split_stream(video: str) -> tuple[str, str]:
+    """Return an id without what names its stream, and that: an end such as `_rgb`, a start such as `rgb_`, or nothing.
+
+    >>> split_stream("P1/cam_rgb"), split_stream("P1/flow_cam"), split_stream("P1/cam")
+    (('P1/cam', '_rgb'), ('P1/cam', 'flow_'), ('P1/cam', ''))
+    """
+    if found := STREAM_END.search(video):
+        return video[: found.start()], found[0]
+    if found := STREAM_START.fullmatch(video):
+        return video[: found.start(1)] + video[found.end(1) :], found[1]
+    return video, ""
+
+
+def without_streams(video: str) -> str:
+    """Return what is the same of ids of one video in several streams, whether its name or a folder names them.
+
+    >>> without_streams("i3d_rgb/cam"), without_streams("i3d_flow/cam_flow")
+    ('i3d_*/cam', 'i3d_*/cam')
+    """
+    return _STREAM_FOLDER.sub("*", split_stream(video)[0])

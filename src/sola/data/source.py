@@ -31,7 +31,7 @@ class DataSource(msgspec.Struct, frozen=True):
     timing: dict[Literal["fps", "stride", "window", "offset"], float] = {}
     """Values for what the manifest of the features lacks."""
     streams: tuple[str, ...] = ()
-    """Streams in one folder of `features`, by the ends of its file names."""
+    """Streams in one folder of `features`, by the ends or starts of its file names."""
     id_from: IdFrom = "name"
     trim_padding: bool = False
     """Whether identical snippets at the end of the raw features are left out."""
