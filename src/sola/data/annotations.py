@@ -64,7 +64,10 @@ class Annotations:
         else:
             counts = Counter(record.subset for record in self.videos.values())
             known = ", ".join(f"{subset!r} ({count} videos)" for subset, count in counts.most_common())
-            raise SolaError(f"unknown subset {name!r}; the annotations have {known or 'no video at all'}")
+            raise SolaError(
+                f"unknown subset {name!r}; the annotations have {known or 'no video at all'}: name the subsets by "
+                "--train-subset and --test-subset"
+            )
         return replace(self, videos=chosen)
 
 
@@ -82,6 +85,8 @@ def read_annotations(path: Path, label_key: str = "label") -> Annotations:
     database = document.get("database") if isinstance(document, dict) else None
     if not isinstance(database, dict):
         raise known_layout(path) or SolaError(f"{path}: {EXPECTED}")
+    if not database:
+        raise SolaError(f'{path}: "database" holds no video; expected at least one')
 
     records = []
     instances: list[tuple[float, float, str]] = []
