@@ -164,6 +164,10 @@ RECORD = '{"subset": "training", "duration": 9, "annotations": [{"segment": [1, 
     ("content", "told"),
     [
         (b'{"version": "1", "results": {"v": []}}', "detections, .*; pass them as PREDICTIONS to `sola evaluate`, and"),
+        (
+            b"video,start,end,class,score\nv,1,2,a,.5\n",
+            "detections, .*; pass them as PREDICTIONS to `sola evaluate`, and",
+        ),
         (b'{"dim": 8, "fps": 30, "stride": 1, "window": 2}', "a manifest of features; it belongs in the folder of"),
         (f'{{"v": {RECORD}}}'.encode(), 'records without "database"; expected .* put the records, by video id, under'),
         (f"[{RECORD}]".encode(), 'records without "database"; expected .* put the records, by video id, under'),

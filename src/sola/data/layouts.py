@@ -48,6 +48,13 @@ def _is_table(line: str) -> bool:
     return timed or (len(cells) > 2 and line.replace("\t", " ").isprintable())
 
 
+def _is_detections(text: str) -> bool:
+    """Whether a text is ActivityNet's JSON of detections, or a table whose header has scores."""
+    line = text.lstrip().partition("\n")[0]
+    scores = re.search(r"(^|[,;\t ])\"?(score|confidence|prob)\"?\s*($|[,;\t ])", line, re.IGNORECASE)
+    return re.match(r'\s*\{[^[]*"results"\s*:', text) is not None or (scores is not None and _is_table(line))
+
+
 def _is_bare_record(text: str) -> bool:
     """Whether a text begins as ActivityNet's records do, by id or in a list, without "database" around them."""
     opened = re.match(r'\s*(\{\s*"[^"]*"\s*:\s*\{|\[\s*\{)', text) is not None
@@ -64,7 +71,7 @@ LAYOUTS: Mapping[str, Callable[[str], bool]] = {
     ),
     "Ego4D's moments": _all('"clip_uid"'),
     "a COCO file": _all('"images"', '"categories"'),
-    DETECTIONS: _pattern(r'\s*\{[^[]*"results"\s*:'),
+    DETECTIONS: _is_detections,
     MANIFEST: _all('"fps"', '"stride"', '"window"'),
     "JSON lines": _pattern(r"\s*\{[^\n]*\}\s*\n\s*\{"),
     RECORDS: _is_bare_record,
