@@ -204,6 +204,18 @@ def test_an_unknown_subset(world: Path, tmp_path: Path, capsys: object) -> None:
     assert "dev" in line
 
 
+@pytest.mark.parametrize(
+    ("fps", "told"),
+    [
+        ("30000/1001", "nowhere.json: no such file"),  # the flag is read, and the first file is not there
+        ("30/0", "--fps 30/0: expected a number"),
+        ("fast", "--fps fast: expected a number"),
+    ],
+)
+def test_a_frame_rate_may_be_a_fraction(world: Path, capsys: object, fps: str, told: str) -> None:
+    assert told in refused(capsys, "probe", world / "features", "--annotations", "nowhere.json", "--fps", fps)
+
+
 def test_no_video_as_long_as_the_window(world: Path, tmp_path: Path, capsys: object) -> None:
     line = refused(capsys, "train", world / "features", "--out", tmp_path / "run", "--step", "100", "--quiet")
     assert "the window 709" in line

@@ -212,6 +212,29 @@ def test_skip_bad_leaves_bad_files_out_and_says_so(
     assert list(json.loads(out.read_text())["results"]) == ["validation_0001"]
 
 
+def test_files_that_turn_out_bad_when_they_are_read_are_in_the_config(
+    world: Path, annotations: Path, tmp_path: Path
+) -> None:
+    features = shutil.copytree(world / "features", tmp_path / "features")
+    path = features / "training_0000.npy"
+    np.save(path, np.full_like(np.load(path), np.nan))
+    trained(features, annotations, tmp_path / "run", "--skip-bad")
+    data = json.loads((tmp_path / "run" / "config.json").read_text())["data"]["training"]
+    assert (data["videos"], [found["count"] for found in data["findings"] if found["kind"] == "unreadable"]) == (2, [1])
+
+
+def test_training_on_nothing_but_bad_files_is_refused_with_the_reason(
+    world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = shutil.copytree(world / "features", tmp_path / "features")
+    for path in features.glob("*.npy"):
+        np.save(path, np.full_like(np.load(path), np.nan))
+    place = ["--annotations", annotations, "--out", tmp_path / "run"]
+    line = refused(capsys, "train-detector", features, *place, *SMALL, "--skip-bad")
+    assert "training_0000.npy: holds NaN" in line
+    assert line.endswith("; none of 3 videos is left")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [(["train-detector"], "--validation-subset"), (["detect"], "--classifier")],

@@ -131,10 +131,20 @@ OTHER_TOOLS = {
     "tracks.xml": ('<?xml version="1.0"?>\n<annotations><track id="0" label="jump"/></annotations>', "a CVAT file"),
     "moments.json": (EGO4D, "Ego4D's moments"),
     "coco.json": ('{"images": [], "categories": [], "annotations": []}', "a COCO file"),
-    "found.json": ('{"version": "1", "results": {"v": []}}', "detections, not annotations"),
     "a.srt": ("1\n00:00:01,000 --> 00:00:02,000\njump\n", "SRT subtitles"),
     "a.vtt": ("WEBVTT\n\n00:01.000 --> 00:02.000\njump\n", "WebVTT subtitles"),
     "labels.txt": ("1.000000\t2.500000\tjump\n", "an Audacity label track"),
+    "tricks.json": ('[{"id": 1, "video": "v.mp4", "tricks": [{"start": 1, "end": 2, "labels": ["a"]}]}]', "a Label St"),
+    "semicolons.csv": ("video;start;end;label\nv;20;40;a\n", "a table"),
+    "blanks.txt": ("vid00 20 40 high jump\nvid01 20 40 a\n", "a table"),
+    "BaseballPitch_test.txt": ("video_test_0000324  1.0 2.0\nvideo_test_0000324  5.1 6.0\n", "THUMOS14's times of one"),
+    "via.csv": ("# Exported using VGG Image Annotator\n# CSV_HEADER = metadata_id,file_list\n", "a VIA table"),
+    "via3.csv": ("metadata_id,file_list,flags,temporal_coordinates,metadata\n1,a,0,1,{}\n", "a VIA table"),
+    "a.jsonl": ('{"video": "v", "annotations": []}\n{"video": "w", "annotations": []}\n', "JSON lines"),
+    "a.yaml": ("database:\n  vid00:\n    subset: training\n", "YAML"),
+    "b.yaml": ("---\nvid00: [1, 2]\n", "YAML"),
+    "captions.json": ('{"v": {"duration": 9, "timestamps": [[1, 2]], "sentences": ["a"]}}', "captions of ActivityNet"),
+    "multi.json": ('{"v": {"subset": "training", "duration": 9, "actions": [[1, 2, 4]]}}', "a list of actions"),
 }
 
 
@@ -145,6 +155,36 @@ def test_a_file_of_another_tool_is_named(tmp_path, name, encoding):
     (tmp_path / name).write_text(text, encoding=encoding)
     with pytest.raises(SolaError, match=f"{name}: looks like {what}.*; expected .*layout of ActivityNet: convert it"):
         read_annotations(tmp_path / name)
+
+
+RECORD = '{"subset": "training", "duration": 9, "annotations": [{"segment": [1, 2], "label": "a"}]}'
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b'{"version": "1", "results": {"v": []}}', "detections, .*; pass them as PREDICTIONS to `sola evaluate`, and"),
+        (
+            b"video,start,end,class,score\nv,1,2,a,.5\n",
+            "detections, .*; pass them as PREDICTIONS to `sola evaluate`, and",
+        ),
+        (b'{"dim": 8, "fps": 30, "stride": 1, "window": 2}', "a manifest of features; it belongs in the folder of"),
+        (f'{{"v": {RECORD}}}'.encode(), 'records without "database"; expected .* put the records, by video id, under'),
+        (f"[{RECORD}]".encode(), 'records without "database"; expected .* put the records, by video id, under'),
+        (b"PK\x03\x04xl/workbook.xml", "an Excel workbook; save it as CSV, and convert it"),
+        (b"\x93NUMPY\x01\x00", "an array; pass features as FEATURES"),
+    ],
+)
+def test_a_file_that_belongs_elsewhere_is_named_with_what_to_do(tmp_path, content, told):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(SolaError, match=f"a.json: looks like .*{told}"):
+        read_annotations(tmp_path / "a.json")
+
+
+def test_a_database_without_a_video_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"database": {}}')
+    with pytest.raises(SolaError, match=r'a\.json: "database" holds no video; expected at least one'):
+        read_annotations(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,22 @@ def test_nothing_but_bad_files_is_refused(tmp_path: Path) -> None:
         Dataset.open(tmp_path / "f", annotate({"b": "training"}), skip_bad=True)
 
 
+def test_videos_whose_values_are_bad_are_a_finding(tmp_path: Path) -> None:
+    data = Dataset.open(with_bad_files(tmp_path), annotate(dict.fromkeys("abcd", "training")), skip_bad=True)
+    (finding,) = (finding for finding in data.readable().findings if finding.kind == "unreadable")
+    assert finding.count == 2  # b is found by its header, c by its values
+    assert data.readable().summary.videos == 2
+
+
+def test_no_readable_video_is_an_error_with_the_first_reason(tmp_path: Path) -> None:
+    data = small(tmp_path)
+    for video in data.videos:
+        np.save(tmp_path / "features" / f"{video.feature_id}.npy", np.full((video.length, 3), np.nan, np.float32))
+    data = Dataset.open(tmp_path / "features", data.annotations, skip_bad=True)
+    with pytest.raises(SolaError, match=rf"a\.npy: holds NaN .*; none of {len(data)} videos is left$"):
+        data.readable()
+
+
 def test_without_skip_bad_nothing_is_read_to_find_what_is_readable(tmp_path: Path) -> None:
     data = small(tmp_path)
     np.save(tmp_path / "features" / "a.npy", np.full((10, 3), np.nan, np.float32))

@@ -1,6 +1,7 @@
 """The manifest beside feature files."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -40,7 +41,7 @@ def test_where_there_is_none_nothing_is_known(tmp_path):
     ("key", "value"),
     [
         ("dim", 0), ("dim", 400.0), ("dim", True), ("dim", "400"),
-        ("fps", 0), ("fps", -25), ("fps", "25"), ("fps", float("nan")), ("fps", True),
+        ("fps", 0), ("fps", -25), ("fps", "fast"), ("fps", "30/0"), ("fps", float("nan")), ("fps", True),
         ("fps", 10**400), ("fps", float("inf")),
         ("stride", 0), ("window", -1), ("offset", float("inf")), ("offset", []),
         ("layout", "tc"), ("encoder", 3), ("sola", "yes"),
@@ -60,3 +61,11 @@ def test_what_is_no_json_object_is_named(tmp_path, content):
     path.write_text(content)
     with pytest.raises(SolaError, match=f"^{path}: "):
         Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("30000/1001", 30000 / 1001), ("25", 25.0), (" 24000 / 1001 ", 24000 / 1001)]
+)
+def test_frame_rates_may_be_text(tmp_path: Path, text: str, value: float) -> None:
+    (tmp_path / "features.json").write_text(json.dumps({"fps": text}))
+    assert Manifest.read(tmp_path).fps == pytest.approx(value)

@@ -139,6 +139,16 @@ def test_what_is_odd_is_counted_and_evaluated(evaluate):
     assert outside.startswith("2 predictions reach outside their video")
 
 
+@pytest.mark.parametrize(("protocol", "effect"), [("official", "evaluated as annotated"), ("filtered", "left out by")])
+def test_instances_of_zero_length_are_said_to_be_left_out_where_they_are(evaluate, annotations, protocol, effect):
+    database = json.loads(annotations.read_text())
+    database["database"]["v_a"]["annotations"].append({"segment": [5, 5], "label": "jump"})
+    annotations.write_text(json.dumps(database))
+    _, out, _ = evaluate("detections", GOOD, "--json", "--protocol", protocol)
+    (warning,) = (warning for warning in json.loads(out)["warnings"] if "zero length" in warning)
+    assert effect in warning
+
+
 def test_no_prediction_is_nothing_found(evaluate):
     _, out, _ = evaluate("detections", {}, "--json")
     values = json.loads(out)

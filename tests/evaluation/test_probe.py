@@ -362,6 +362,8 @@ def test_a_bad_file_is_skipped_when_asked(tmp_path):
     result = probe(data, solver="ridge", controls=False, skipped=skipped)
     assert result.settings["train_videos"] == 11
     assert list(skipped) == ["video_03"]
+    findings = {finding["kind"]: finding["count"] for finding in result.settings["data"]["training"]["findings"]}
+    assert findings["unreadable"] == 1
 
 
 def test_real_features_beat_chance(shared_data):

@@ -227,6 +227,45 @@ def test_clip_length_suits_the_longest_video(longest: int, clip: int, factor: in
     assert (config["train_split"], config["val_split"]) == (["training"], ["test"])  # the tool compares in lower case
 
 
+@pytest.mark.parametrize(
+    ("training", "test", "asked"),
+    [
+        (("Training", "Training"), ("Validation", "Validation"), ()),
+        (("Train", "Train"), ("Val", "Val"), ()),
+        (("validation", "validation"), ("test", "test"), ("--train-subset", "Validation", "--test-subset", "TEST")),
+        (("training", "Training"), ("VALIDATION", "validation"), ()),
+    ],
+)
+def test_subsets_have_one_name_each_however_they_are_spelled(
+    tmp_path: Path, training: tuple[str, str], test: tuple[str, str], asked: tuple[str, ...]
+) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    document = json.loads(annotations.read_text())
+    for video, subset in zip("abcd", (*training, *test), strict=True):
+        document["database"][video]["subset"] = subset
+    annotations.write_text(json.dumps(document))
+    command = ["export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out", "--quiet"]
+    assert sola(*command, *asked) == 0
+    subsets = {video: record["subset"] for video, record in database_of(tmp_path / "out").items()}
+    assert subsets == {"a": training[0], "b": training[0], "c": test[0], "d": test[0]}
+    actionformer, opentad = actionformer_config(tmp_path / "out"), opentad_config(tmp_path / "out")["dataset"]
+    assert (actionformer["train_split"], actionformer["val_split"]) == ([training[0].lower()], [test[0].lower()])
+    assert (opentad["train"]["subset_name"], opentad["test"]["subset_name"]) == ([training[0]], [test[0]])
+
+
+@pytest.mark.parametrize("videos", ["ab", "cd", "abcd"])
+def test_a_subset_whose_files_are_all_bad_is_refused_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], videos: str
+) -> None:
+    features, annotations = written(tmp_path, GRIDS["windows touch"])
+    for video in videos:
+        np.save(features / f"{video}.npy", np.full((LENGTHS[video], 6), np.nan))
+    command = ["export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out", "--skip-bad"]
+    message = refused(capsys, *command)
+    assert f"{videos[0]}.npy: holds NaN or infinity" in message
+    assert message.endswith("none of 2 videos is left")
+
+
 def test_skip_bad_leaves_out_a_damaged_file(tmp_path: Path) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     array = np.load(features / "b.npy")
@@ -307,7 +346,6 @@ def test_times_that_the_tools_cannot_express(grids: list[SnippetGrid], message: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda database: database["c"].update(subset="Training"), "subsets 'training' and 'Training' are the same"),
         (lambda database: [one.update(subset="training") for one in database.values()], "unknown subset 'validation'"),
         (lambda database: [database[video].update(annotations=[]) for video in "ab"], "subset 'training': none of its"),
         (lambda database: database["a"]["annotations"][0].update(label="a\nb"), "would be two lines"),

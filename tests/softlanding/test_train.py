@@ -291,6 +291,14 @@ def test_short_videos_are_counted_and_left_out(
     assert "1 of 7 videos are shorter than the window of 23 snippets" in caplog.text
 
 
+def test_files_that_are_bad_are_counted_in_the_config(features: FeatureSet, tmp_path: Path) -> None:
+    path = tmp_path / "features" / "video1.npy"
+    np.save(path, np.full_like(np.load(path), np.nan))
+    train(FeatureSet.open(tmp_path / "features", skip_bad=True), SMALL, tmp_path / "run", epochs=1)
+    data = json.loads((tmp_path / "run" / "config.json").read_text())["data"]["features"]
+    assert (data["videos"], [(found["kind"], found["count"]) for found in data["findings"]]) == (6, [("unreadable", 1)])
+
+
 def test_no_video_as_long_as_the_window_is_refused_and_leaves_nothing(features: FeatureSet, tmp_path: Path) -> None:
     place = re.escape(str(features.streams[0].source))
     with pytest.raises(SolaError, match=rf"^{place}: .* longest has 65 snippets, the window 79 .*; pass --step 8 or"):

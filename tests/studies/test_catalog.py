@@ -2,8 +2,9 @@
 
 import pytest
 
+from sola.core.errors import SolaError
 from sola.softlanding.recipes import Recipe, anet, auto
-from sola.studies.catalog import BASELINE, SOLA, Experiment, Variant, default_seeds, experiment
+from sola.studies.catalog import BASELINE, SOLA, Experiment, Variant, default_seeds, experiment, require_windows
 
 
 def made(name: str, recipe: Recipe | None = None) -> Experiment:
@@ -81,3 +82,23 @@ def test_figure_1_takes_the_supplements_seeds() -> None:
     assert default_seeds("figure1", "anet", quick=False) == 12
     assert default_seeds("figure1", "hacs", quick=False) == 5
     assert default_seeds("table1", "anet", quick=False) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "longest", "cure"),
+    [
+        ("table1", 64, "the longest has 64 snippets, the window 65; pass --recipe hacs or --recipe thumos$"),
+        ("table1", 36, "pass --recipe hacs$"),
+        ("table1", 22, "no recipe helps: extract features with a smaller stride$"),
+        ("table5", 92, "a window of 'K=16, s=12': .* the window 93; no recipe helps"),
+    ],
+)
+def test_videos_shorter_than_a_window_are_refused_with_a_recipe_that_fits(name: str, longest: int, cure: str) -> None:
+    with pytest.raises(SolaError, match=cure):
+        require_windows(made(name), longest)
+
+
+def test_videos_as_long_as_every_window_are_not_refused() -> None:
+    require_windows(made("table1"), 65)
+    require_windows(made("table5"), 93)
+    require_windows(made("table1", auto()), 1)  # its step is chosen from the features

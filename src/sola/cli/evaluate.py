@@ -25,7 +25,7 @@ def evaluate(
         Parameter(
             group=options.INPUTS,
             help='ActivityNet\'s JSON {"results": {video: [{"segment", "label", "score"}]}}, or THUMOS14\'s lines '
-            "`video start end class score`.",
+            "`video start end class score`, or a table with such a header.",
         ),
     ],
     /,

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import CoercionError, Group, Parameter, Token
 from cyclopts.validators import Number
 
 from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.data.names import IdFrom
+from sola.data.numbers import parsed
 
 if TYPE_CHECKING:
     from sola.core.progress import ProgressBar
@@ -153,13 +154,22 @@ class Reading:
         return Dataset.open(self.open(sources), annotated, id_prefix=self.id_prefix, timing=timing)
 
 
+def fraction(kind: Any, tokens: Sequence[Token]) -> float:
+    """Return the number of an option, which may be a fraction. Raises CoercionError for anything else."""
+    (token,) = tokens
+    try:
+        return parsed(token.value)
+    except ValueError:
+        raise CoercionError(token=token, target_type=float) from None
+
+
 @Parameter(name="*", group=TIMING)
 @dataclasses.dataclass(frozen=True)
 class Timing:
     """Where snippets lie in time, for features whose manifest does not state it."""
 
-    fps: float | None = None
-    """Frame rate of the video that the encoder saw (frames per second)."""
+    fps: Annotated[float | None, Parameter(converter=fraction)] = None
+    """Frame rate of the video that the encoder saw (frames per second), such as 25 or 30000/1001."""
     stride: float | None = None
     """Distance between the starts of two snippets (frames)."""
     window: float | None = None

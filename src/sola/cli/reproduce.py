@@ -65,7 +65,7 @@ def reproduce(
     from sola.report.sources import Study
     from sola.report.study import write_study
     from sola.studies.assumption import Assumption
-    from sola.studies.catalog import QUICK_NOTE, default_seeds, experiment, quick_module
+    from sola.studies.catalog import QUICK_NOTE, default_seeds, experiment, quick_module, require_windows
     from sola.studies.pool import Pool
     from sola.studies.sweep import Sweep, detector_configs
     from sola.studies.workspace import Workspace
@@ -94,9 +94,11 @@ def reproduce(
         reading.id_from,
         reading.trim_padding,
     )
-    options.report_data(*split_summaries(data.open(), train_subset, test_subset))
+    opened = data.open()
+    options.report_data(*split_summaries(opened, train_subset, test_subset))
     config = RECIPES[recipe]()
     compared = experiment(name, quick_module(config) if quick else config, model)
+    require_windows(compared, max(video.length for video in opened.subset(train_subset).videos))
     workspace = Workspace(out.absolute())
     with workspace.claimed_for(data), Pool(jobs) as pool, progress_bar("reproduce", unit="steps", quiet=quiet) as bar:
 

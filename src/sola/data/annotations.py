@@ -1,7 +1,6 @@
 """Annotations in ActivityNet's JSON layout, which HACS and THUMOS14 use too."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,12 +12,11 @@ import numpy as np
 from sola.core.errors import SolaError
 from sola.core.files import read_json
 from sola.data.layouts import EXPECTED, known_layout
+from sola.data.numbers import parsed
 from sola.data.segments import Segments
 
 SAME_SUBSET = ({"training", "train"}, {"validation", "valid", "val"}, {"testing", "test"})
 """Names of the same subset in files of different data sets."""
-CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
-"""Times as people and players write them: hours, minutes and seconds."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,10 @@ class Annotations:
         else:
             counts = Counter(record.subset for record in self.videos.values())
             known = ", ".join(f"{subset!r} ({count} videos)" for subset, count in counts.most_common())
-            raise SolaError(f"unknown subset {name!r}; the annotations have {known or 'no video at all'}")
+            raise SolaError(
+                f"unknown subset {name!r}; the annotations have {known or 'no video at all'}: name the subsets by "
+                "--train-subset and --test-subset"
+            )
         return replace(self, videos=chosen)
 
 
@@ -84,6 +85,8 @@ def read_annotations(path: Path, label_key: str = "label") -> Annotations:
     database = document.get("database") if isinstance(document, dict) else None
     if not isinstance(database, dict):
         raise known_layout(path) or SolaError(f"{path}: {EXPECTED}")
+    if not database:
+        raise SolaError(f'{path}: "database" holds no video; expected at least one')
 
     records = []
     instances: list[tuple[float, float, str]] = []
@@ -158,25 +161,12 @@ def _instance(annotation: Any, label_key: str) -> tuple[float, float, str]:
 def _number(value: Any, key: str) -> float:
     """Return a finite number, which may be a string (THUMOS14, HACS), a fraction or a clock time."""
     try:
-        number = math.nan if isinstance(value, bool) else _parsed(value) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        number = math.nan if isinstance(value, bool) else parsed(value) if isinstance(value, str) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise SolaError(f'"{key}" must hold finite numbers, not {_shown(value)}')
     return number
-
-
-def _parsed(text: str) -> float:
-    """Return the number in a text: a decimal, a fraction, or hours, minutes and seconds.
-
-    >>> _parsed("1.5"), _parsed("30000/1001"), _parsed("1:02"), _parsed("00:01:20,5")
-    (1.5, 29.97002997002997, 62.0, 80.5)
-    """
-    if clock := CLOCK.fullmatch(text.strip()):
-        hours, minutes, seconds = clock.groups()
-        return 3600 * int(hours or 0) + 60 * int(minutes) + float(seconds.replace(",", "."))
-    numerator, fraction, denominator = text.partition("/")
-    return float(numerator) / (float(denominator) if fraction else 1.0)
 
 
 def _shown(value: Any) -> str:

@@ -164,8 +164,25 @@ class Dataset:
         return self._part(videos, annotations)
 
     def readable(self, skipped: dict[str, str] | None = None) -> "Dataset":
-        """With `skip_bad`, return the videos whose file is readable; `skipped` gets the reasons for the others."""
-        return self.only([video.id for video, _ in self.items(skipped)]) if self.features.skip_bad else self
+        """With `skip_bad`, return the videos whose file is readable; `skipped` gets the reasons for the others.
+
+        Raises SolaError if none is.
+        """
+        if not self.features.skip_bad:
+            return self
+        bad: dict[str, str] = {}
+        good = [video for video, _ in self.items(bad)]
+        if self.videos and not good:
+            raise none_left(bad, len(bad))
+        if skipped is not None:
+            skipped |= bad
+        return self.without(bad)
+
+    def without(self, bad: Mapping[str, str]) -> "Dataset":
+        """Return the data set without videos whose files are bad, a finding; `bad` has the reasons by `feature_id`."""
+        own = {video.feature_id: bad[video.feature_id] for video in self.videos if video.feature_id in bad}
+        videos = tuple(video for video in self.videos if video.feature_id not in own)
+        return replace(self, features=self.features.without(own), videos=videos)
 
     def with_features(self, features: Sources, *, name: str | None = None) -> "Dataset":
         """Return the same videos with other features, such as transformed ones, which messages call `name`.

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from sola.core.errors import SolaError
-from sola.core.files import decoded, read_json, replacing, utf8
+from sola.core.files import read_json, replacing, utf8
+from sola.data.detection_lines import Columns, read_lines
 from sola.data.segments import Segments, SegmentTable
 from sola.data.thumos14 import named
 
@@ -59,23 +60,21 @@ class _File(msgspec.Struct):
 _FILE = msgspec.json.Decoder(_File)
 _DETECTIONS = msgspec.json.Decoder(list[_Detection])
 
-Columns = tuple[list[float], list[float], list[float], list[str]]
-"""Starts, ends, scores and labels of one video."""
 T = TypeVar("T")
 
 
 def read_detections(path: Path, format: Format = "auto") -> Detections:
     """Read detections (seconds) in the order of the file.
 
-    It holds `{"results": {video: [{"segment": [start, end], "label", "score"}]}}`, or lines of
-    `video start end class score`, separated by blanks, tabs or commas, with or without a header. Segments outside of
-    the video are kept, and so are those that end before they start.
+    It holds `{"results": {video: [{"segment": [start, end], "label", "score"}]}}`, or lines as `read_lines` has them:
+    `video start end class score`, or columns that a header names. Segments outside of the video are kept, and so are
+    those that end before they start.
 
     Raises SolaError naming the file, the video or line, and the value that is missing, malformed or not finite.
     """
     if format == "auto":
         format = "thumos" if path.suffix.lower() in (".txt", ".csv", ".tsv") else "activitynet"
-    rows = _read_json(path) if format == "activitynet" else _read_lines(path)
+    rows = _read_json(path) if format == "activitynet" else read_lines(path)
     videos: list[str] = []
     classes: dict[str, int] = {}
     columns: list[tuple[np.ndarray, ...]] = []
@@ -163,32 +162,3 @@ def _decode(where: Path | str, content: bytes | msgspec.Raw, decoder: msgspec.js
 
 def _lower(message: str) -> str:
     return message[:1].lower() + message[1:]
-
-
-def _read_lines(path: Path) -> Iterator[tuple[str, Columns]]:
-    """Yield every video's columns, in order of first appearance."""
-    try:
-        text = decoded(path.read_bytes())
-    except FileNotFoundError:
-        raise SolaError(f"{path}: no such file; expected lines of video start end class score") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SolaError(f"{path}: cannot be read as lines of text ({error})") from None
-    videos: dict[str, Columns] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        cells = [cell.strip() for cell in line.split(",")] if "," in line else line.split()
-        try:
-            video, start, end, label, score = cells
-            values = float(start), float(end), float(score)
-        except ValueError:
-            if number == 1 and len(cells) == 5:  # a header
-                continue
-            raise SolaError(
-                f"{path}: line {number}: {line[:60]!r}; expected five cells, video start end class score, in seconds"
-            ) from None
-        column = videos.setdefault(video, ([], [], [], []))
-        for values_so_far, value in zip(column[:3], values, strict=True):
-            values_so_far.append(value)
-        column[3].append(label)
-    yield from videos.items()

@@ -8,6 +8,7 @@ from typing import Any
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json, write_json
+from sola.data.numbers import parsed
 
 MANIFEST_NAME = "features.json"
 
@@ -86,7 +87,7 @@ class Manifest:
         write_json(folder / MANIFEST_NAME, self.to_json())
 
 
-WHOLE, NUMBER = ("a whole number", (int,)), ("a number", (int, float))
+WHOLE, NUMBER = ("a whole number", (int,)), ("a number or a fraction", (int, float, str))
 STRING, OBJECT = ("a string", (str,)), ("an object", (dict,))
 TIMING = ("fps", "stride", "window", "offset")
 KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -99,11 +100,15 @@ KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
 
 
 def _typed(key: str, value: Any) -> Any:
-    """Return a JSON value, as a float if numbers are expected. Raises SolaError for a wrong type."""
+    """Return a JSON value, as a float if numbers are expected: "30000/1001" too. Raises SolaError for a wrong type."""
     kind, types = KINDS[key]
     if type(value) not in types:  # a bool is an int to isinstance
         raise SolaError(f'"{key}" must be {kind}, not {value!r}')
     try:
-        return float(value) if KINDS[key] is NUMBER else value
+        if KINDS[key] is not NUMBER:
+            return value
+        return parsed(value) if isinstance(value, str) else float(value)
+    except ValueError:
+        raise SolaError(f'"{key}" must be {kind}, not {value!r}') from None
     except OverflowError:
         raise SolaError(f'"{key}" must be a finite number, not one of {len(str(value))} digits') from None

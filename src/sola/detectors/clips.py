@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset, Video
+from sola.data.features import none_left
 from sola.data.findings import Finding, seconds
 from sola.data.ragged import allocate
 from sola.data.segments import Segments
@@ -153,7 +154,8 @@ def cut(
     bounds, owner = [0], []
     videos: list[Video] = []
     done: list[_Plan] = []
-    for count, (video, array) in enumerate(data.only(plans).items(skipped), 1):
+    bad: dict[str, str] = {} if skipped is None else skipped
+    for count, (video, array) in enumerate(data.only(plans).items(bad), 1):
         for plan in plans[video.id]:
             piece = array if clipping.window_size is None else array[plan.first : plan.first + clipping.window_size]
             missing = (clipping.window_size or len(piece)) - len(piece)
@@ -165,7 +167,7 @@ def cut(
         videos.append(video)
         progress(count, len(plans))
     if not done and not keep_empty:
-        raise SolaError(f"none of {len(data)} videos can be read")
+        raise none_left(bad, len(plans))
     return Clips(
         values[: bounds[-1]],
         np.array(bounds, np.int64),

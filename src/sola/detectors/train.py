@@ -70,18 +70,19 @@ def train_detector(
         nonlocal classifier, config
         limit = int(MEMORY_SHARE * place.free_memory)
 
+        bad: dict[str, str] = {} if skipped is None else skipped
         clips_of = partial(
-            cut, clipping=config.clipping(), keep_empty=False, memory_limit=limit, folder=place.folder, skipped=skipped
+            cut, clipping=config.clipping(), keep_empty=False, memory_limit=limit, folder=place.folder, skipped=bad
         )
         clips = clips_of(data)
         held_out = None if validation is None else clips_of(validation)
         if config.classifier_epochs and classes and not config.predicts_classes:
             # before the detector, so that bad input is refused at once
             classifier = fit_snippet_classifier(data, seed=config.seed, epochs=config.classifier_epochs)
-        summaries = [data.summary.plus(*outside_clips(data, config.clipping()))]
+        summaries = [data.without(bad).summary.plus(*outside_clips(data, config.clipping()))]
         if validation is not None:
             unused = (*outside_clips(validation, config.clipping()), *unseen_classes(data, validation))
-            summaries.append(validation.summary.plus(*unused))
+            summaries.append(validation.without(bad).summary.plus(*unused))
         config, name_notes = _naming_all_classes(config, data)
         description = {
             "data": summaries_json(*summaries),

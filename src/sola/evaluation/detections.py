@@ -139,7 +139,7 @@ def evaluate(
 
     Raises SolaError when there is no instance, or when no video or no label is known to the annotations.
     """
-    joined = join(detections, _annotations(truth), labeled=True, id_prefix=id_prefix)
+    joined = join(detections, _annotations(truth), labeled=True, id_prefix=id_prefix, protocol=protocol)
     matching = match(joined.truth, joined.predictions, tiou, protocol)
     return DetectionResult(
         len(detections.table),
@@ -165,7 +165,7 @@ def evaluate_proposals(
 
     Labels are not looked at. Raises SolaError when there is no instance, or when no video is known.
     """
-    joined = join(proposals, _annotations(truth), labeled=False, id_prefix=id_prefix)
+    joined = join(proposals, _annotations(truth), labeled=False, id_prefix=id_prefix, protocol=protocol)
     curve = average_recall(joined.truth, joined.predictions, tiou, protocol)
     return ProposalResult(len(proposals.table), curve.instances, joined.warnings, curve)
 
@@ -177,8 +177,15 @@ def _annotations(truth: Annotations | Dataset) -> Annotations:
     return annotations
 
 
-def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_prefix: str | None) -> Joined:
-    """Give instances and predictions common indices, and warn about odd predictions.
+def join(
+    detections: Detections,
+    annotations: Annotations,
+    *,
+    labeled: bool,
+    id_prefix: str | None,
+    protocol: Protocol = "official",
+) -> Joined:
+    """Give instances and predictions common indices, and warn about odd instances and predictions.
 
     Raises SolaError when there is no instance, or when no video or (if `labeled`) no label is known.
     """
@@ -208,7 +215,9 @@ def join(detections: Detections, annotations: Annotations, *, labeled: bool, id_
             f"{_videos(len(ids.unmatched_annotated))} of {len(position)} annotated ones have no prediction "
             f"(such as {ids.unmatched_annotated[0]!r})"
         )
-    warnings += [f"{finding}: evaluated as annotated" for finding in annotation_findings(annotations)]
+    for finding in annotation_findings(annotations):
+        dropped = protocol == "filtered" and finding.kind == "zero_length"
+        warnings.append(f"{finding}: {'left out by --protocol filtered' if dropped else 'evaluated as annotated'}")
     label = _labels(detections, annotations, warnings) if labeled else np.zeros(len(video), np.int64)
     predictions = SegmentTable(
         detections.table.start, detections.table.end, label, detections.table.score, video.astype(np.int64)

@@ -79,9 +79,12 @@ def probe(
         members[name] = [one.features if isinstance(one, Dataset) else one for one in several]
     seeds = max([seeds, *map(len, members.values())])
 
+    bad: dict[str, str] = {} if skipped is None else skipped
+    for subset in (train_subset, test_subset):
+        data.subset(subset).readable(bad)
+    data = data.without(bad)
     summaries = split_summaries(data, train_subset, test_subset)
-    train = label_videos(data.subset(train_subset).readable(skipped))
-    test = label_videos(data.subset(test_subset).readable(skipped))
+    train, test = label_videos(data.subset(train_subset)), label_videos(data.subset(test_subset))
     data = data.only({*train.videos, *test.videos})
     draws = [train.draw(len(train.videos) if videos is None else videos, seed) for seed in range(seeds)]
     raw = reader(data)

@@ -1,7 +1,6 @@
 """Export of features, annotations, classes and configurations for ActionFormer and OpenTAD."""
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json, write_text
 from sola.data.dataset import Dataset, Video
+from sola.data.features import none_left
 from sola.data.formats.base import to_dtype
 from sola.data.names import file_of
 from sola.data.segments import Segments
@@ -69,7 +69,9 @@ def export_dataset(
         raise SolaError(f"{out}: holds the features that are read; choose another folder")
     if ".hdf5" in str(out):
         raise SolaError(f"{out}: ActionFormer takes a path with .hdf5 in it for an archive; choose another folder")
-    _check_names(data, train_subset, test_subset)
+    data, train_subset, test_subset = _naming_subsets(data, train_subset, test_subset)
+    _check_names(data)
+    skipped = {} if skipped is None else skipped
     with new_folder(out, overwrite=overwrite, mark=ANNOTATIONS, key="sola") as aside:
         grids = {video.id: video.grid for video in data.videos}
         clock = common_clock(grids)
@@ -80,7 +82,7 @@ def export_dataset(
         )
         chosen = data.only(grids.keys() - set(left_out))
         written = _write_features(chosen, aside / FEATURES, skipped, progress)
-        _check_subsets(written, train_subset, test_subset)
+        _check_subsets(chosen, written, skipped, train_subset, test_subset)
         classes = _classes(data.classes, written)
         channels, longest = data.features.channels, max(video.length for video in written)
         settings = ExportedData(
@@ -103,14 +105,20 @@ def learnable(segments: Segments, grid: SnippetGrid, length: int) -> bool:
     return bool((long_enough & (start < stop) & (np.minimum(end, stop) - start >= INSIDE * (end - start))).any())
 
 
-def _check_names(data: Dataset, *subsets: str) -> None:
-    """Raise SolaError for names of subsets, videos or classes that a tool would misread."""
-    for subset in subsets:
-        data.subset(subset)
-    others = {record.subset for record in data.annotations.videos.values()} if data.annotations else set()
-    for subset, other in itertools.product(subsets, sorted(others)):
-        if subset != other and subset.lower() == other.lower():
-            raise SolaError(f"subsets {subset!r} and {other!r} are the same to ActionFormer; rename one")
+def _naming_subsets(data: Dataset, *subsets: str) -> tuple[Dataset, str, str]:
+    """Return the data set and the names of training and test subset, as the annotations spell them.
+
+    `Dataset.subset` takes any case and short forms, but OpenTAD compares names exactly: one subset has one name.
+    """
+    parts = [data.subset(subset).videos for subset in subsets]
+    names = {video.id: part[0].subset for part in parts for video in part}
+    videos = tuple(dataclasses.replace(video, subset=names.get(video.id, video.subset)) for video in data.videos)
+    training, test = (str(part[0].subset) for part in parts)
+    return dataclasses.replace(data, videos=videos), training, test
+
+
+def _check_names(data: Dataset) -> None:
+    """Raise SolaError for names of videos or classes that a tool would misread."""
     for video in data.videos:
         file_of(video.id, ".npy")  # raises for an id that would leave the folder
     for name in data.classes:
@@ -118,18 +126,22 @@ def _check_names(data: Dataset, *subsets: str) -> None:
             raise SolaError(f"class {name!r}: would be two lines of {CLASSES}; expected a name on one line")
 
 
-def _check_subsets(videos: Sequence[Video], *subsets: str) -> None:
+def _check_subsets(chosen: Dataset, written: Sequence[Video], skipped: Mapping[str, str], *subsets: str) -> None:
     """Raise SolaError if no video of a subset is left."""
     for subset in subsets:
-        if not any(video.subset == subset for video in videos):
-            raise SolaError(
-                f"subset {subset!r}: none of its videos is left: they lack features or, to train on, an instance in "
-                "them; add some, or name another by --train-subset or --test-subset"
-            )
+        if any(video.subset == subset for video in written):
+            continue
+        bad = {video.feature_id: skipped[video.feature_id] for video in chosen.videos if video.subset == subset}
+        if bad:
+            raise none_left(bad, len(bad))
+        raise SolaError(
+            f"subset {subset!r}: none of its videos has an instance in its features to train on; annotate some, or "
+            "name another subset by --train-subset"
+        )
 
 
 def _write_features(
-    data: Dataset, folder: Path, skipped: dict[str, str] | None, progress: Callable[[int, int], None]
+    data: Dataset, folder: Path, skipped: dict[str, str], progress: Callable[[int, int], None]
 ) -> tuple[Video, ...]:
     """Write arrays and manifest, and return the videos that were written."""
     folder.mkdir()

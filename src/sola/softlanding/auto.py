@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from sola.core.errors import SolaError
-from sola.data.features import FeatureSet
+from sola.data.features import FeatureSet, none_left
 from sola.softlanding.timescale import Timescale, measure
 from sola.softlanding.windows import longest_step, window_length
 
@@ -79,7 +78,8 @@ def _sample(
     pieces: list[Float[np.ndarray, "_ channels"]] = []
     lengths: list[int] = []
     total = 0
-    for _, array in features.read_good(generator.permutation(features.videos).tolist()):
+    bad: dict[str, str] = {}
+    for _, array in features.read_good(generator.permutation(features.videos).tolist(), bad):
         start = int(generator.integers(max(len(array) - PIECE, 0) + 1))
         pieces.append(np.asarray(array[start : start + PIECE], np.float64))
         lengths.append(len(array))
@@ -87,7 +87,7 @@ def _sample(
         if total >= min(SNIPPETS, VALUES // features.channels):
             break
     if not pieces:
-        raise SolaError(f"none of {len(features.videos)} feature files is readable; there is nothing to suggest from")
+        raise none_left(bad, len(features.videos))
     return pieces, lengths
 
 

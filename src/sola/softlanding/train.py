@@ -70,13 +70,15 @@ def train(
         nonlocal task
         config, reasons = chosen.resolve(features)
         limit = int(MEMORY_SHARE * place.free_memory) if memory_limit is None else memory_limit
-        packed = pack(features, limit, place.folder, skipped=skipped)
+        bad: dict[str, str] = {} if skipped is None else skipped
+        packed = pack(features, limit, place.folder, skipped=bad)
+        summary = data.without(bad).summary
         if isinstance(config, TrainingConfig):
             task = SimilarityMatching(config, packed, place.device)
         else:
             task = MultiScaleMatching(config, packed, place.device, limit, place.folder)
         description = {
-            "data": summaries_json(data.summary),
+            "data": summaries_json(summary),
             "sources": list(dict.fromkeys(str(stream.source) for stream in features.streams)),
             "module": task.network.config(),
             "training": dataclasses.asdict(config),
@@ -92,7 +94,7 @@ def train(
                 "manifest": features.manifest.to_json(),
             },
         }
-        notes = [*data.summary.lines, *_notes(features, packed, config, reasons)]
+        notes = [*summary.lines, *_notes(features, packed, config, reasons)]
         return Prepared(task, config.epochs, description, notes)
 
     def save(model: nn.Module) -> None:

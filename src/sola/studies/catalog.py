@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sola.softlanding.recipes import Recipe
+from sola.core.errors import SolaError
+from sola.softlanding.recipes import RECIPES, Recipe
+from sola.softlanding.windows import window_length
 
 ExperimentName = Literal["table1", "table2", "table3", "table5", "table6", "figure1", "sectionC"]
 Published = Mapping[str, float]
@@ -118,6 +120,33 @@ def experiment(name: ExperimentName, base: Recipe, detector: str) -> Experiment:
         return Experiment(name, title, modules, tuple(TABLE3), before, after)
     detectors = () if name == "sectionC" else (detector,)
     return Experiment(name, title, modules, detectors, {"gtad": BASELINE}, stability=name == "table6")
+
+
+def require_windows(experiment: Experiment, longest: int) -> None:
+    """Raise SolaError if the longest training video (snippets) is shorter than the training window of a module."""
+    for variant in experiment.variants:
+        window = _window(variant.recipe)
+        if window > longest:
+            cures = [f"--recipe {name}" for name in RECIPES if _fits(experiment.name, name, longest)]
+            cure = f"pass {' or '.join(cures)}" if cures else "no recipe helps: extract features with a smaller stride"
+            raise SolaError(
+                f"{experiment.name}: no training video is as long as a window of {variant.name!r}: the longest has "
+                f"{longest} snippets, the window {window}; {cure}"
+            )
+
+
+def _fits(name: ExperimentName, recipe: str, longest: int) -> bool:
+    """Whether every module of an experiment has windows of at most `longest` snippets with a recipe."""
+    return all(
+        0 < _window(variant.recipe) <= longest for variant in experiment(name, RECIPES[recipe](), "gtad").variants
+    )
+
+
+def _window(recipe: Recipe) -> int:
+    """Return the length of a training window in snippets; 0 if the step is chosen from the features."""
+    values = recipe.values
+    step = values["step"]
+    return 0 if step is None else window_length(values["positions"], step, values["margin"])
 
 
 def default_seeds(experiment: ExperimentName, recipe: str, *, quick: bool) -> int:

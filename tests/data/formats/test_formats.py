@@ -238,6 +238,14 @@ def test_nothing_is_unpickled(tmp_path, suffix):
     assert not sprung.exists()
 
 
+def test_a_pickled_pt_file_is_refused_without_the_page_of_advice_of_pytorch(tmp_path):
+    torch.save({"folder": Path("a"), "features": torch.zeros(3, 2)}, tmp_path / "a.pt")
+    with pytest.raises(
+        SolaError, match=r"other Python objects, or is damaged; save a tensor, or a dict that holds one$"
+    ):
+        FORMATS[".pt"].header(tmp_path / "a.pt")
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".h5"])
 def test_a_truncated_file_is_refused(tmp_path, suffix):
     path = SAVE[suffix](tmp_path / f"a{suffix}", np.zeros((100, 50), np.float32))

@@ -3,6 +3,7 @@
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from sola.core.errors import SolaError
@@ -51,7 +52,13 @@ def _load(path: Path) -> tuple[Any, "torch.Tensor"]:
     with reading(path, WHAT):
         if path.stat().st_size == 0:
             raise SolaError(f"{path}: is empty (0 bytes)")
-        value = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        try:
+            value = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        except UnpicklingError:  # its message is a page of advice
+            raise SolaError(
+                f"{path}: cannot be read as {WHAT}: it holds other Python objects, or is damaged; save a tensor, or a "
+                "dict that holds one"
+            ) from None
         tensors = value if isinstance(value, dict) else {None: value}
         tensors = {key: entry for key, entry in tensors.items() if isinstance(entry, torch.Tensor)}
         if "features" in tensors:
