@@ -67,8 +67,8 @@ def train_detector(
     config = configured(model, recipe, flags)
     data = reading.dataset(features, annotations, label_key, timing.given())
     if explain is not None:
-        options.report_data(data.summary)
         print(explained(explain, data, config.clipping()))
+        options.report_data(data.summary)
         return
     skipped: dict[str, str] = {}
     train(

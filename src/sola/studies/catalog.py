@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sola.core.errors import SolaError
-from sola.softlanding.recipes import RECIPES, Recipe
+from sola.softlanding.recipes import RECIPES, SINGLE, Recipe
 from sola.softlanding.windows import window_length
 
 ExperimentName = Literal["table1", "table2", "table3", "table5", "table6", "figure1", "sectionC"]
@@ -127,7 +127,7 @@ def require_windows(experiment: Experiment, longest: int) -> None:
     for variant in experiment.variants:
         window = _window(variant.recipe)
         if window > longest:
-            cures = [f"--recipe {name}" for name in RECIPES if _fits(experiment.name, name, longest)]
+            cures = [f"--recipe {name}" for name in SINGLE if _fits(experiment.name, name, longest)]
             cure = f"pass {' or '.join(cures)}" if cures else "no recipe helps: extract features with a smaller stride"
             raise SolaError(
                 f"{experiment.name}: no training video is as long as a window of {variant.name!r}: the longest has "
