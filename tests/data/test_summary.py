@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sola.core.errors import SolaError
 from sola.core.files import write_json
 from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.dataset import Dataset
+from sola.data.features import FeatureSet
 from sola.data.findings import KINDS, Finding, Instances, annotation_findings, instance_findings
 from sola.data.manifest import Manifest
 from sola.data.segments import Segments
@@ -97,6 +99,23 @@ def test_instances_where_the_video_has_no_features_are_counted(tmp_path: Path) -
         summary.lines[-1]
         == "1 instance outside the features, such as 12 to 15 s in 'v', whose features cover 0 to 10 s"
     )
+
+
+def test_an_unreadable_file_counts_once_and_in_its_own_subset(tmp_path: Path) -> None:
+    features = tmp_path / "features"
+    features.mkdir()
+    for video in ("a", "b", "c"):
+        np.save(features / f"{video}.npy", np.eye(20, dtype=np.float32))
+    (features / "b.npy").write_bytes(b"torn")
+    segments = Segments(np.array([1.0]), np.array([4.0]), np.zeros(1, int), np.ones(1))
+    subsets = {"a": "training", "b": "training", "c": "validation"}
+    records = {id_: VideoAnnotation(id_, subset, 10.0, None, segments) for id_, subset in subsets.items()}
+    data = Dataset.open(FeatureSet.open(features, skip_bad=True), Annotations(records, ("jump",)))
+    kinds = {name: [finding.kind for finding in data.subset(name).findings] for name in ("training", "validation")}
+    assert kinds == {"training": ["unreadable"], "validation": []}
+    assert data.subset("training").summary.counts == "training: 1 of 2 annotated videos with 1 of 2 instances"
+    with pytest.raises(SolaError, match=r"b\.npy: .*; none of 1 videos is left"):
+        Dataset.open(FeatureSet.open(features, skip_bad=True), Annotations({"b": records["b"]}, ("jump",)))
 
 
 def test_instances_of_which_no_clip_has_half_are_counted(data: Dataset) -> None:

@@ -1,7 +1,7 @@
 """`Dataset`: features matched with annotations and placed in time."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import median
@@ -65,6 +65,8 @@ class Dataset:
     """Videos that have features and, if there are annotations, an annotation; sorted by `feature_id`."""
     notes: tuple[Finding, ...] = ()
     """Findings about ids; a part of a data set has those of the whole."""
+    matched: Mapping[str, str] = field(default_factory=dict)
+    """Annotated id by the id in the features, of the whole data set, also of unreadable files."""
 
     @classmethod
     def open(
@@ -99,17 +101,19 @@ class Dataset:
         features = features.with_timing(timing or {})
         records: dict[str, VideoAnnotation | None] = dict.fromkeys(features.videos)
         notes: list[Finding] = []
+        matched: Mapping[str, str] = {}
         if annotations is not None:
-            match = match_videos(features.videos, annotations.videos, id_prefix)
-            records = {ours: annotations.videos[theirs] for ours, theirs in match.videos.items()}
+            match = match_videos((*features.videos, *features.unreadable), annotations.videos, id_prefix)
+            matched = match.videos
+            records = {ours: annotations.videos[matched[ours]] for ours in features.videos if ours in matched}
             notes += _id_notes(match)
         bad: dict[str, str] = {}
         headers = features.only(records).headers(bad)
         if not headers:
-            raise none_left(bad, len(records))
+            raise none_left({**features.unreadable, **bad}, len(matched) or len(records))
         features = features.without(bad)
         videos = tuple(_video(id_, header.shape[0], features.manifest, records[id_]) for id_, header in headers.items())
-        data = cls(features, annotations, videos, tuple(notes))
+        data = cls(features, annotations, videos, tuple(notes), matched)
         _ = data.summary  # raises for timing that cannot be right
         return data
 
@@ -121,12 +125,15 @@ class Dataset:
     @cached_property
     def summary(self) -> Summary:
         """Videos and instances that are used, and what does not fit."""
-        padding = self.features.padding()
-        notes = (*feature_findings(self.features, padding), *self.notes)
-        if self.annotations is None:
+        padding, bad, annotations = self.features.padding(), self.features.unreadable, self.annotations
+        if annotations is None:
+            notes = (*feature_findings(self.features, padding, bad), *self.notes)
             return Summary("", len(self), len(self), 0, 0, notes)
+        ids = {self.matched[video]: video for video in bad if self.matched.get(video) in annotations.videos}
+        own = {video: bad[video] for video in ids.values()}
+        notes = (*feature_findings(self.features, padding, own), *self.notes)
         origin = _timing_origin(self.features)
-        return summarize(self.videos, self.annotations, notes, padding=padding, origin=origin)
+        return summarize(self.videos, annotations, notes, unreadable=ids, padding=padding, origin=origin)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -136,10 +136,10 @@ def instance_findings(
     return found, ~(empty | apart), beyond | apart
 
 
-def feature_findings(features: "FeatureSet", padding: Mapping[str, int]) -> list[Finding]:
-    """Return what is wrong with features, as far as they alone tell; `padding` is theirs."""
+def feature_findings(features: "FeatureSet", padding: Mapping[str, int], bad: Mapping[str, str]) -> list[Finding]:
+    """Return what is wrong with features, as far as they alone tell; with their padding, and reasons of bad files."""
     found = []
-    if bad := features.unreadable:
+    if bad:
         found.append(Finding("unreadable", len(bad), bad[min(bad)]))
     if cut := features.shortened:
         video = min(cut)

@@ -1,6 +1,6 @@
 """The summary that every command prints and records: what is used of a data set, and what does not fit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,7 @@ def summarize(
     annotations: Annotations,
     notes: Sequence[Finding],
     *,
+    unreadable: Collection[str],
     padding: Mapping[str, int],
     origin: str,
 ) -> Summary:
@@ -92,6 +93,7 @@ def summarize(
         videos: videos with features.
         annotations: the annotations of these and of videos without features.
         notes: findings about files and ids.
+        unreadable: ids of annotated videos whose features cannot be read.
         padding: snippets of padding at the end of videos, by id in the features.
         origin: where fps and stride are corrected.
 
@@ -100,7 +102,7 @@ def summarize(
     ids = [video.id for video in videos]
     records = [annotations.videos[id_] for id_ in ids]
     found = list(notes)
-    missing = sorted(annotations.videos.keys() - set(ids))
+    missing = sorted(annotations.videos.keys() - set(ids) - set(unreadable))
     if missing:
         found.append(Finding("no_features", len(missing), repr(missing[0])))
     without = [record.video for record in records if not len(record.segments)]
