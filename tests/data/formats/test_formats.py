@@ -167,6 +167,16 @@ def test_csv_is_read_below_column_names_or_not_and_written_alike(tmp_path, names
     assert (tmp_path / "b.csv").read_text() == like.read_text()
 
 
+@pytest.mark.parametrize("names", ["frame,a,b\n", ""])
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (1, 1), (8, 16)])
+def test_a_csv_whose_first_column_counts_the_lines_is_refused(tmp_path, names, first, step):
+    lines = [f"{first + step * row},{0.5 * row},{row % 3}\n" for row in range(4)]
+    (tmp_path / "a.csv").write_text(names + "".join(lines))
+    refused(tmp_path / "a.csv", ".csv", f"its first column counts the lines, from {first} on; remove it")
+    (tmp_path / "b.csv").write_text(names + "".join([*lines[:3], "7,1,1\n"]))
+    assert FORMATS[".csv"].header(tmp_path / "b.csv").shape == (4, 3)
+
+
 def test_csv_of_two_joined_streams_still_begins_with_column_names(tmp_path):
     like = tmp_path / "a.csv"
     like.write_text("f0,f1,f2\n1,2,3\n")

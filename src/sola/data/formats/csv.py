@@ -1,6 +1,7 @@
 """.csv files: a line per snippet, with or without a line of column names before (BMN, G-TAD)."""
 
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,9 @@ import numpy as np
 from sola.core.errors import SolaError
 from sola.core.files import decoded
 from sola.data.formats.base import Array, Header, check_header, reading
+
+LINES = 4
+"""Least number of lines at which a column that counts them is no feature."""
 
 
 def header(path: Path) -> Header:
@@ -42,7 +46,20 @@ def _lines(path: Path) -> tuple[str | None, list[str]]:
         lines = [line for line in io.StringIO(decoded(path.read_bytes()), newline=None) if line.strip()]
     if not lines:
         raise SolaError(f"{path}: is empty")
-    return (lines[0].strip(), lines[1:]) if _is_names(lines[0], path) else (None, lines)
+    names, values = (lines[0].strip(), lines[1:]) if _is_names(lines[0], path) else (None, lines)
+    first = [line.partition(",")[0] for line in values]
+    if "," in lines[0] and _counts(first):
+        raise SolaError(f"{path}: its first column counts the lines, from {first[0].strip()} on; remove it")
+    return names, values
+
+
+def _counts(cells: list[str]) -> bool:
+    """Whether cells of at least four lines are whole numbers, each as much more than the one before."""
+    if len(cells) < LINES or not all(cell.strip().isdecimal() for cell in cells):
+        return False
+    numbers = [int(cell) for cell in cells]
+    step = numbers[1] - numbers[0]
+    return step > 0 and all(after - before == step for before, after in pairwise(numbers))
 
 
 def _is_names(line: str, path: Path) -> bool:
