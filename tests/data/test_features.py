@@ -315,3 +315,10 @@ def test_gtea_is_opened_and_matched(shared_data):
     assert len(features.videos) == 28
     assert features.channels == 128
     assert features.read(features.videos[0]).dtype == np.float16
+
+
+def test_suffixes_in_upper_case_are_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.ones((3, 2), np.float32))
+    (tmp_path / "a.npy").rename(tmp_path / "a.NPY")
+    with pytest.raises(SolaError, match=r"holds no feature files .*; suffixes are in lower case: rename .* a\.NPY"):
+        FeatureSet.open(tmp_path)

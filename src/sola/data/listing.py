@@ -146,7 +146,10 @@ def _feature_files(folder: Path, *, inside: bool) -> list[str]:
 
 
 def _suggestion(folder: Path) -> str:
-    """Suggest how to read the feature files that are deeper in a folder."""
+    """Suggest how to read the feature files that are deeper in a folder, or have suffixes in upper case."""
+    loud = next((path for path in sorted(folder.iterdir()) if path.suffix.lower() in FORMATS), None)
+    if loud is not None:
+        return f"; suffixes are in lower case: rename files such as {loud.name}"
     inside = sorted({name.rpartition("/")[0] for name in _feature_files(folder, inside=True)})
     if not inside:
         return "; name their folder"
