@@ -13,9 +13,9 @@ from sola.core.files import write_json
 from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
-from sola.data.findings import KINDS, Finding, Instances, annotation_findings, instance_findings
+from sola.data.findings import KINDS, Finding, annotation_findings, instance_findings
 from sola.data.manifest import Manifest
-from sola.data.segments import Segments
+from sola.data.segments import Segments, SegmentTable
 from sola.data.summary import lines_of, split_summaries, summaries_json
 from sola.detectors.clips import Clipping, outside_clips
 
@@ -168,7 +168,8 @@ times = st.floats(-5, 30, allow_nan=False)
 def test_an_instance_is_used_or_counted(pairs: list[tuple[float, float]], duration: float, end: float) -> None:
     """In plain loops: of several reasons, one counts, and what overlaps the features is used."""
     start, stop = (np.array([edge(pair) for pair in pairs]) for edge in (min, max))
-    instances = Instances(start, stop, np.zeros(len(pairs), int), np.zeros(len(pairs), int))
+    zero = np.zeros(len(pairs), int)
+    instances = SegmentTable(start, stop, zero, np.ones(len(pairs)), zero)
     slack = 0.5 if np.isfinite(duration) else 0.0
     found, usable, outside = instance_findings(
         instances, ["v"], *(np.array([value]) for value in (duration, 0.0, end, slack))

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
+
+from sola.data.segments import SegmentTable
 
 if TYPE_CHECKING:
     from sola.data.annotations import Annotations
@@ -16,6 +18,7 @@ TOLERANCE = 0.05
 """Share of a video's duration by which times may differ."""
 
 PADDING = "this looks like padding, and --trim-padding removes it"
+"""Advice about identical snippets at the end."""
 
 KINDS: Mapping[str, tuple[str, str]] = {
     "ids": ("video", "matched by another id"),
@@ -60,32 +63,14 @@ class Finding:
         return {"kind": self.kind, "count": self.count, "example": self.example, "message": str(self)}
 
 
-@dataclass(frozen=True, eq=False)
-class Instances:
-    """The annotated instances of many videos."""
+def instances_of(annotations: "Annotations", ids: Sequence[str]) -> SegmentTable:
+    """Return the instances of the videos with these ids; `video` is the position of the id."""
+    return SegmentTable.joined([annotations.videos[id_].segments for id_ in ids])
 
-    start: Float[np.ndarray, " n"]
-    """Seconds."""
-    end: Float[np.ndarray, " n"]
-    """Seconds."""
-    label: Int[np.ndarray, " n"]
-    owner: Int[np.ndarray, " n"]
-    """Position of each instance's video."""
 
-    @classmethod
-    def of(cls, annotations: "Annotations", ids: Sequence[str]) -> "Instances":
-        """Return the instances of the videos with these ids."""
-        segments = [annotations.videos[id_].segments for id_ in ids]
-        columns = [
-            np.concatenate([np.empty(0), *(getattr(one, name) for one in segments)])
-            for name in ("start", "end", "label")
-        ]
-        owner = np.repeat(np.arange(len(segments)), [len(one) for one in segments])
-        return cls(columns[0], columns[1], columns[2].astype(np.int64), owner)
-
-    def shown(self, index: int) -> str:
-        """Return the times of an instance as text."""
-        return f"{seconds(self.start[index])} to {seconds(self.end[index])} s"
+def shown(instances: SegmentTable, index: int) -> str:
+    """Return the times of an instance as text."""
+    return f"{seconds(instances.start[index])} to {seconds(instances.end[index])} s"
 
 
 def seconds(value: float) -> str:
@@ -98,7 +83,7 @@ def seconds(value: float) -> str:
 
 
 def instance_findings(
-    instances: Instances,
+    instances: SegmentTable,
     ids: Sequence[str],
     durations: Float[np.ndarray, " videos"],
     begins: Float[np.ndarray, " videos"],
@@ -108,14 +93,14 @@ def instance_findings(
     """Return what is wrong with instances, which can be used, and which leave the video or the features.
 
     Args:
-        instances: the annotated instances.
+        instances: the annotated instances; `video` is a position in `ids`.
         ids: ids of the videos.
         durations: duration of each video, in seconds; infinite if unknown.
         begins: where each video's features begin, in seconds; -infinite if unknown.
         ends: where they end.
         slack: seconds by which an instance may leave its video without a finding.
     """
-    owner = instances.owner
+    owner = instances.video
     empty = instances.end <= instances.start
     beyond = ((instances.end > (durations + slack)[owner]) | (instances.start < -slack[owner])) & ~empty
     apart = ((instances.start >= ends[owner]) | (instances.end <= begins[owner])) & ~empty
@@ -132,7 +117,7 @@ def instance_findings(
             where += f", whose features cover {seconds(begins[video])} to {seconds(ends[video])} s"
         most = kind == "outside_video" and 2 * mask.sum() > len(mask)
         advice = "the durations look like those of trimmed clips, or the times are not in seconds" if most else ""
-        found.append(Finding(kind, int(mask.sum()), f"{instances.shown(first)} {where}", advice))
+        found.append(Finding(kind, int(mask.sum()), f"{shown(instances, first)} {where}", advice))
     return found, ~(empty | apart), beyond | apart
 
 
@@ -159,7 +144,7 @@ def annotation_findings(annotations: "Annotations") -> list[Finding]:
     durations = np.array([np.inf if v.duration is None else v.duration for v in annotations.videos.values()])
     slack = np.where(np.isfinite(durations), TOLERANCE * durations, 0.0)
     nowhere = np.full(len(ids), np.inf)
-    return instance_findings(Instances.of(annotations, ids), ids, durations, -nowhere, nowhere, slack)[0]
+    return instance_findings(instances_of(annotations, ids), ids, durations, -nowhere, nowhere, slack)[0]
 
 
 def unseen_classes(training: "Dataset", test: "Dataset") -> list[Finding]:

@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from sola.core.errors import SolaError
-from sola.data.findings import TOLERANCE, Finding, Instances, seconds
+from sola.data.findings import TOLERANCE, Finding, seconds
+from sola.data.segments import SegmentTable
 from sola.data.time_checks import ENOUGH, MOST, SNIPPETS, Ends
 
 FRAME_RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
@@ -17,27 +18,27 @@ EARLY = 0.1
 """Largest share of the duration at which the last instance of all videos is suspicious."""
 
 
-def check_instances(ends: Ends, instances: Instances, outside: Bool[np.ndarray, " n"]) -> None:
+def check_instances(ends: Ends, instances: SegmentTable, outside: Bool[np.ndarray, " n"]) -> None:
     """Raise SolaError if most instances lie after the end of their video, and their times look like another unit.
 
     `outside` marks instances that leave the video or, where its duration is unknown, the features.
     """
     limit = np.where(np.isfinite(ends.duration), ends.duration, ends.features)
-    judged = np.isfinite(limit[instances.owner])
+    judged = np.isfinite(limit[instances.video])
     if not judged.any():
         return
-    late = judged & outside & (instances.end > limit[instances.owner])
-    within = judged & (instances.end <= ends.features[instances.owner] * (1 + TOLERANCE))
+    late = judged & outside & (instances.end > limit[instances.video])
+    within = judged & (instances.end <= ends.features[instances.video] * (1 + TOLERANCE))
     if 2 * late.sum() <= judged.sum() or 2 * within.sum() > judged.sum():
         return  # if the features are as long as the times say, the durations are wrong
-    if np.mean(instances.start[judged] > limit[instances.owner][judged]) >= MOST and _far_from_start(instances, limit):
+    if np.mean(instances.start[judged] > limit[instances.video][judged]) >= MOST and _far_from_start(instances, limit):
         return  # the clock of a longer recording: no unit brings these times into their videos
-    ratio = instances.end[judged] / limit[instances.owner][judged]
+    ratio = instances.end[judged] / limit[instances.video][judged]
     cause = _unit(ends, ratio)
     if not cause:
         return
     first = int(np.argmax(late))
-    video = int(instances.owner[first])
+    video = int(instances.video[first])
     what = "the video lasts" if np.isfinite(ends.duration[video]) else "the last snippet ends at"
     raise SolaError(
         f"video {ends.ids[video]!r}: an instance ends at {seconds(instances.end[first])} s, but {what} "
@@ -45,11 +46,11 @@ def check_instances(ends: Ends, instances: Instances, outside: Bool[np.ndarray, 
     )
 
 
-def _far_from_start(instances: Instances, limit: Float[np.ndarray, " videos"]) -> bool:
+def _far_from_start(instances: SegmentTable, limit: Float[np.ndarray, " videos"]) -> bool:
     """Whether the times of most videos span no more than the video, but begin far after its end."""
-    alone = [instances.owner == video for video in np.unique(instances.owner)]
+    alone = [instances.video == video for video in np.unique(instances.video)]
     spans = [
-        instances.end[own].max() - instances.start[own].min() <= limit[instances.owner[own][0]] * (1 + TOLERANCE)
+        instances.end[own].max() - instances.start[own].min() <= limit[instances.video[own][0]] * (1 + TOLERANCE)
         for own in alone
     ]
     return bool(np.mean(spans) >= MOST)
@@ -74,14 +75,14 @@ def _unit(ends: Ends, ratio: Float[np.ndarray, " n"]) -> str:
     return f"stride {stride:g} looks too small, or fps {fps:g} too large, or the times are in frames; expected seconds"
 
 
-def check_last_instances(ends: Ends, instances: Instances) -> list[Finding]:
+def check_last_instances(ends: Ends, instances: SegmentTable) -> list[Finding]:
     """Return the finding that the last instances of videos end far from the end of the video or of the features.
 
     None of many videos reaches a tenth of its duration; or, without durations, most end after the features, or none
     of many reaches half of these.
     """
     last = np.full(len(ends.ids), np.nan)
-    np.fmax.at(last, instances.owner, instances.end)
+    np.fmax.at(last, instances.video, instances.end)
     known = np.isfinite(ends.duration) & (last > 0)
     if known.sum() >= ENOUGH and (last / ends.duration)[known].max() <= EARLY:
         first = int(np.argmax(np.where(known, last / ends.duration, 0.0)))

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from sola.data.annotations import Annotations
-from sola.data.findings import TOLERANCE, Finding, Instances, instance_findings, unseen_classes
+from sola.data.findings import TOLERANCE, Finding, instance_findings, instances_of, shown, unseen_classes
 from sola.data.instance_checks import check_instances, check_last_instances
+from sola.data.segments import SegmentTable
 from sola.data.time_checks import Ends, check_durations, check_rate
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def summarize(
 
     durations, fps = [record.duration for record in records], [record.fps for record in records]
     ends = Ends.of(videos, padding, durations, [record.features_duration for record in records], fps)
-    instances = Instances.of(annotations, ids)
+    instances = instances_of(annotations, ids)
     duration = np.where(np.isfinite(ends.duration), ends.duration, np.inf)
     begin, end = _extents(videos)
     slack = np.where(np.isfinite(duration), np.fmax(TOLERANCE * duration, ends.slack), 0.0)
@@ -128,7 +129,9 @@ def summarize(
     return Summary(subsets, len(videos), len(annotations.videos), int(usable.sum()), total, tuple(found))
 
 
-def _between_snippets(videos: Sequence["Video"], instances: Instances, usable: Bool[np.ndarray, " n"]) -> list[Finding]:
+def _between_snippets(
+    videos: Sequence["Video"], instances: SegmentTable, usable: Bool[np.ndarray, " n"]
+) -> list[Finding]:
     """Return the finding that instances hold the center of no snippet, so that no snippet is labeled with them."""
     empty = [np.empty(0, bool)]
     for video in videos:
@@ -141,7 +144,7 @@ def _between_snippets(videos: Sequence["Video"], instances: Instances, usable: B
     if not lost.any():
         return []
     index = int(np.argmax(lost))
-    where = f"{instances.shown(index)} in {videos[int(instances.owner[index])].id!r}"
+    where = f"{shown(instances, index)} in {videos[int(instances.video[index])].id!r}"
     return [Finding("between_snippets", int(lost.sum()), where)]
 
 
