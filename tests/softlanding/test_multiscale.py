@@ -163,6 +163,19 @@ def test_the_largest_step_is_as_far_as_windows_fit(features: FeatureSet) -> None
     assert (config.steps, reasons) == ((1, 2), {})
 
 
+def test_a_step_whose_windows_fit_no_video_is_refused(features: FeatureSet, tmp_path: Path) -> None:
+    """Instead of training on nothing, which gives a loss of NaN."""
+    message = (
+        r"largest_step=9: no video is as long as a window of 65 snippets at step 8, the longest has 64; pass "
+        r"--largest-step 7 or less"
+    )
+    np.save(tmp_path / "features" / "video5.npy", np.zeros((64, 12), np.float32))
+    with pytest.raises(SolaError, match=message):
+        train(FeatureSet.open(tmp_path / "features"), replace(SMALL, largest_step=9), tmp_path / "run", quiet=True)
+    module = train(features.only(["video4"]), replace(SMALL, largest_step=7), tmp_path / "run", quiet=True)
+    assert module.network.steps == (1, 2, 4)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -10,11 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sola.core.errors import SolaError
 from sola.data.ragged import PackedFeatures, allocate
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.multiscale import MultiScaleSoLa
 from sola.softlanding.multiscale_config import MultiScaleConfig
 from sola.softlanding.task import SimilarityMatching, Windows, root_mean_square, video_means
+from sola.softlanding.windows import longest_step
 
 Predictions = tuple[tuple[Tensor, Tensor], ...]
 """Unit vectors and predictions of each module."""
@@ -37,7 +39,7 @@ class ManyWindows:
 class MultiScaleMatching:
     """Trains the modules of a multi-scale module on conditioned, reduced features, which are computed once.
 
-    The loss is the sum of the modules' losses. A module whose windows fit no video is not trained.
+    The loss is the sum of the modules' losses. Raises SolaError if the windows of a step fit no video.
     """
 
     average = None
@@ -52,6 +54,7 @@ class MultiScaleMatching:
         folder: Path | None = None,
     ) -> None:
         self.config, self.packed, self.device = config, packed, device
+        _check_windows(config, int(packed.lengths.max()))
         with torch.random.fork_rng(devices=[]):  # keeps the random state of the caller
             torch.manual_seed(config.seed)
             self.network = config.module(packed.values.shape[1])
@@ -120,9 +123,20 @@ class MultiScaleMatching:
 
     def _part(self, step: int, packed: PackedFeatures) -> TrainingConfig:
         part = self.config.part(step)
-        videos = max(int((packed.lengths >= part.window).sum()), 1)
+        videos = int((packed.lengths >= part.window).sum())
         windows = -(-self.config.batches * part.batch_size // videos)
         return dataclasses.replace(part, windows_per_video=windows)
+
+
+def _check_windows(config: MultiScaleConfig, longest: int) -> None:
+    """Raise SolaError unless the windows of each step fit the longest video (snippets)."""
+    step = config.steps[-1]
+    if config.part(step).window > longest:
+        fits = longest_step(longest, config.positions, config.margin)
+        raise SolaError(
+            f"largest_step={config.largest_step}: no video is as long as a window of {config.part(step).window} "
+            f"snippets at step {step}, the longest has {longest}; pass --largest-step {fits} or less"
+        )
 
 
 def conditioned(

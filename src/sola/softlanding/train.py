@@ -73,6 +73,7 @@ def train(
         bad: dict[str, str] = {} if skipped is None else skipped
         packed = pack(features, limit, place.folder, skipped=bad)
         summary = data.without(bad).summary
+        notes = [*summary.lines, *_notes(features, packed, config, reasons)]
         if isinstance(config, TrainingConfig):
             task = SimilarityMatching(config, packed, place.device)
         else:
@@ -94,7 +95,6 @@ def train(
                 "manifest": features.manifest.to_json(),
             },
         }
-        notes = [*summary.lines, *_notes(features, packed, config, reasons)]
         return Prepared(task, config.epochs, description, notes)
 
     def save(model: nn.Module) -> None:
@@ -144,10 +144,11 @@ def _notes(features: FeatureSet, packed: PackedFeatures, config: Config, reasons
 
 def _cure(longest: int, config: Config) -> str:
     """Return what to do if the longest video has fewer snippets than a window."""
+    flag = "--step" if isinstance(config, TrainingConfig) else "--largest-step"
     step = longest_step(longest, config.positions, config.margin)
     if step:
-        return f"pass --step {step} or less"
+        return f"pass {flag} {step} or less"
     shortest = window_length(config.positions, 1, config.margin)
-    cure = f"no --step helps, since the shortest window has {shortest} snippets; extract features with a smaller stride"
+    cure = f"no {flag} helps, since the shortest window has {shortest} snippets; extract features with a smaller stride"
     positions = longest - 2 * config.margin
-    return f"{cure}, or pass --step 1 --positions {positions}" if positions > 1 else cure
+    return f"{cure}, or pass {flag} 1 --positions {positions}" if positions > 1 else cure
