@@ -114,14 +114,7 @@ class Reading:
         """Open one feature set."""
         from sola.data.features import FeatureSet
 
-        return FeatureSet.open(
-            sources,
-            channels_first=self.channels_first,
-            skip_bad=self.skip_bad,
-            stream_suffixes=self.streams,
-            id_from=self.id_from,
-            trim_padding=self.trim_padding,
-        )
+        return FeatureSet.open(sources, **self._options())
 
     def open_stored(
         self, sources: Sequence[Path], timing: Mapping[str, float] | None = None
@@ -129,15 +122,17 @@ class Reading:
         """Open one feature set, which may be in an object store."""
         from sola.pipeline.stored_features import open_features
 
-        return open_features(
-            sources,
-            channels_first=self.channels_first,
-            skip_bad=self.skip_bad,
-            stream_suffixes=self.streams,
-            id_from=self.id_from,
-            trim_padding=self.trim_padding,
-            timing=timing,
-        )
+        return open_features(sources, timing=timing, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        """Return the arguments of `FeatureSet.open`."""
+        return {
+            "channels_first": self.channels_first,
+            "skip_bad": self.skip_bad,
+            "stream_suffixes": self.streams,
+            "id_from": self.id_from,
+            "trim_padding": self.trim_padding,
+        }
 
     def dataset(
         self,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sola.core.errors import SolaError
 from sola.core.files import decoded
+from sola.data.numbers import is_number
 
 Columns = tuple[list[float], list[float], list[float], list[str]]
 """Starts, ends, scores and labels of one video."""
@@ -96,7 +97,7 @@ def _header(path: Path, number: int, cells: Sequence[str]) -> list[int] | None:
 
     Raises SolaError if the header lacks one of them, or has two columns for one.
     """
-    if any(map(_is_number, cells)):
+    if any(map(is_number, cells)):
         return None
     names = [cell.strip().casefold().replace("-", "_").replace(" ", "_") for cell in cells]
     found = {what: [at for at, name in enumerate(names) if name in known] for what, known in NAMES.items()}
@@ -115,14 +116,6 @@ def _header(path: Path, number: int, cells: Sequence[str]) -> list[int] | None:
             both = f"{cells[position].strip()!r} and {cells[others[0]].strip()!r}"
             raise SolaError(f"{path}: line {number}: both {both} name the {what}; rename or remove one of them")
     return [position for (position,) in found.values()]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _bad(

@@ -22,3 +22,12 @@ def parsed(text: str) -> float:
         return float(numerator) / (float(denominator) if fraction else 1.0)
     except ZeroDivisionError:
         raise ValueError(f"{text!r}: a fraction of zero") from None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a decimal number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

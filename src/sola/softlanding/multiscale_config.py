@@ -1,9 +1,9 @@
 """The settings of a training of a multi-scale module."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
-from sola.core.checks import at_least, fraction, not_negative, odd, positive
+from sola.core.checks import at_least, odd
 from sola.core.device import Device, Precision
 from sola.softlanding.config import TrainingConfig
 
@@ -65,9 +65,6 @@ class MultiScaleConfig:
         if self.output_channels != "same":
             at_least(1, output_channels=self.output_channels)
         odd(average=self.average)
-        positive(learning_rate=self.learning_rate, k=self.k)
-        not_negative(weight_decay=self.weight_decay)
-        fraction("[0, 1)", dropout=self.dropout)
         self.part(1)  # checks the others
 
     @property
@@ -87,23 +84,9 @@ class MultiScaleConfig:
 
     def part(self, step: int) -> TrainingConfig:
         """Return the settings of the module of one step; each draws its own windows and dropout."""
-        return TrainingConfig(
-            step=step,
-            k=self.k,
-            hidden=self.hidden,
-            kernel_size=self.kernel_size,
-            projector="symmetric",
-            dropout=self.dropout,
-            positions=self.positions,
-            margin=self.margin,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            seed=self.seed,
-            precision=self.precision,
-            device=self.device,
-        )
+        shared = {field.name for field in fields(TrainingConfig)} & {field.name for field in fields(self)}
+        values = {name: getattr(self, name) for name in shared}
+        return TrainingConfig(step=step, projector="symmetric", **values)
 
     def module(self, channels: int) -> "MultiScaleSoLa":
         """Return an untrained module of this config."""

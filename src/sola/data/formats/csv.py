@@ -9,6 +9,7 @@ import numpy as np
 from sola.core.errors import SolaError
 from sola.core.files import decoded
 from sola.data.formats.base import Array, Header, check_header, reading
+from sola.data.numbers import is_number
 
 LINES = 4
 """Least number of lines at which a column that counts them is no feature."""
@@ -65,17 +66,9 @@ def _counts(cells: list[str]) -> bool:
 def _is_names(line: str, path: Path) -> bool:
     """Whether a line holds column names: no field is a number, or they count 0, 1, 2, … as pandas does."""
     fields = [field.strip() for field in line.split(",")]
-    numbers = sum(_is_number(field) for field in fields)
+    numbers = sum(is_number(field) for field in fields)
     if len(fields) > 1 and fields == [str(i) for i in range(len(fields))]:
         return True
     if 0 < numbers < len(fields) or "" in fields:
         raise SolaError(f"{path}: its first line is neither values nor column names; expected one or the other")
     return numbers == 0
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
