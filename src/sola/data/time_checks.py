@@ -152,27 +152,22 @@ def _common_shift(ends: Ends, known: Bool[np.ndarray, " videos"]) -> float | Non
     by_factor = np.abs((ratio - np.median(ratio)) * (ends.duration * ends.fps)[known])
     if np.median(off) < np.median(by_factor) - stride:
         return shift
-    return shift if abs(shift) <= max(SMALL_SHIFT * stride, float(np.median(np.abs(_surplus(ends)[known])))) else None
-
-
-def _surplus(ends: Ends) -> Float[np.ndarray, " videos"]:
-    """Return the frames by which offset and window move the end of the features."""
-    frames: np.ndarray = ends.offset + ends.window - ends.stride
-    return frames
+    moved = np.abs(ends.offset + ends.window - ends.stride)[known]  # by offset and window
+    return shift if abs(shift) <= max(SMALL_SHIFT * stride, float(np.median(moved))) else None
 
 
 def _shift_cause(ends: Ends, known: Bool[np.ndarray, " videos"], shift: float) -> str:
     """Return which of offset and window explains that all features miss the end by `shift` frames; empty if it may."""
     stride, window, offset = (float(np.median(values[known])) for values in (ends.stride, ends.window, ends.offset))
     spare = ends.rounding * float(np.median(ends.fps[known])) + stride
+    near = SNIPPETS * stride + spare
     allowed = max(SNIPPETS * stride, window / 2) + spare
-    if offset and abs(shift - offset) <= SNIPPETS * stride + spare and abs(shift) > max(allowed, window + spare):
+    reached = shift > max(allowed, window + spare) if offset > 0 else shift < -near
+    if offset and reached and abs(shift - offset) <= near:
         return f"offset {offset:g} looks {abs(offset):g} frames too {'large' if offset > 0 else 'small'}"
-    if offset < 0 and shift < -(SNIPPETS * stride + spare) and abs(shift - offset) <= SNIPPETS * stride + spare:
-        return f"offset {offset:g} looks {abs(offset):g} frames too small"
     if allowed < shift <= window - stride:  # further if each window begins in the video: then the encoder pads
         return f"window {window:g} looks {shift:.0f} frames too large"
-    if shift < -(SNIPPETS * stride + spare):
+    if shift < -near:
         return f"window {window:g} looks {-shift:.0f} frames too small"
     return ""
 

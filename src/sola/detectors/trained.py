@@ -126,9 +126,8 @@ class TrainedDetector:
             raise SolaError(
                 f"the features have a snippet every {now:.4g} s, the detector was trained on features with one every "
                 f"{before:.4g} s: fps or stride of one of them looks wrong by a factor of "
-                f"{max(now / before, before / now):.3g}, or its features are padded; state the "
-                "same timing for both, in features.json or by --fps "
-                "and --stride"
+                f"{max(now / before, before / now):.3g}, or its features are padded; state the same timing for both, "
+                "in features.json or by --fps and --stride"
             )
 
 

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from sola.core.checks import odd
 from sola.core.errors import SolaError
 from sola.evaluation.moments import Moments, Transform, within_video_moments
-from sola.evaluation.untrained import Form, Untrained, UntrainedModule
+from sola.evaluation.untrained import Untrained, UntrainedModule
+from sola.softlanding.kinds import Form
 
 WIDTHS = (5, 9, 17, 33, 65)
 """Widths of the moving averages, in snippets."""

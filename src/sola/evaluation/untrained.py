@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +11,12 @@ from jaxtyping import Float
 
 from sola.core.errors import SolaError
 from sola.evaluation.moments import Moments, Transform
+from sola.softlanding.kinds import Form
 from sola.softlanding.multiscale import MultiScaleSoLa
+from sola.softlanding.multiscale_task import leading
 from sola.softlanding.network import SoLa
 from sola.softlanding.transform import transform_array
 
-Form = Literal["direct", "adapter"]
 SHAPE = ("channels", "hidden", "kernel_size", "conditioning", "smoothing")
 """Settings that an untrained module takes from a trained one."""
 
@@ -79,8 +80,8 @@ class UntrainedMultiScale:
             network = MultiScaleSoLa(**{**self.config, "mapped": None}, form=form).eval()
         network.scale.fill_(self.scale)
         if network.reduced is not None:
-            _, vectors = np.linalg.eigh(moments.covariance)
-            network.reduction.copy_(torch.from_numpy(vectors[:, ::-1][:, : network.reduced].astype(np.float32)))
+            components = leading(moments.covariance, network.reduced)
+            network.reduction.copy_(torch.from_numpy(components.astype(np.float32)))
         for module in network.trained:
             _open_gate(module, float(np.arctanh(min(self.gate, 0.999))))
         network.set_part_scales(torch.from_numpy(video.astype(np.float32))[None] for video in sample)

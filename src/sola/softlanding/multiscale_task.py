@@ -16,6 +16,7 @@ from sola.softlanding.config import TrainingConfig
 from sola.softlanding.multiscale import MultiScaleSoLa
 from sola.softlanding.multiscale_config import MultiScaleConfig
 from sola.softlanding.task import SimilarityMatching, Windows, root_mean_square, video_means
+from sola.softlanding.transform import PIECE
 from sola.softlanding.windows import longest_step
 
 Predictions = tuple[tuple[Tensor, Tensor], ...]
@@ -111,10 +112,10 @@ class MultiScaleMatching:
     def finish(self) -> None:
         """Set the scales of the parts, and the map to `output_channels`, from the training videos."""
         network = self.network
-        network.set_part_scales(self._videos())
+        network.set_part_scales(self._videos(), PIECE)
         if network.mapped is not None:
             with torch.no_grad():
-                joined = (network.join(video)[0].cpu().numpy().astype(np.float64) for video in self._videos())
+                joined = (network.join(video, PIECE)[0].cpu().numpy().astype(np.float64) for video in self._videos())
                 network.mapping.copy_(torch.from_numpy(components_of(joined, network.mapped)))
 
     def _videos(self) -> Iterator[Float[Tensor, "1 time channels"]]:
@@ -170,8 +171,15 @@ def components_of(videos: Iterable[Float[np.ndarray, "_ channels"]], count: int)
     moments: np.ndarray | float = 0.0
     for video in videos:
         moments = moments + video.T @ video
-    _, vectors = np.linalg.eigh(moments)
-    chosen = vectors[:, ::-1][:, :count]
+    assert isinstance(moments, np.ndarray), "no video"
+    chosen = leading(moments, count)
     signs = np.where(chosen.sum(axis=0) < 0, -1.0, 1.0)
     components: np.ndarray = (chosen * signs).astype(np.float32)
     return components
+
+
+def leading(moments: Float[np.ndarray, "channels channels"], count: int) -> Float[np.ndarray, "channels count"]:
+    """Return the `count` eigenvectors of the largest eigenvalues, the largest first."""
+    _, vectors = np.linalg.eigh(moments)
+    chosen: Float[np.ndarray, "channels count"] = vectors[:, ::-1][:, :count]
+    return chosen
