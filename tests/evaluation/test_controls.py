@@ -13,10 +13,9 @@ from sola.evaluation.controls import (
     fit_controls,
     moving_average,
     slow_directions,
-    whitening,
 )
-from sola.evaluation.moments import within_video_moments
 from sola.evaluation.untrained import UntrainedModule, untrained_like
+from sola.softlanding.moments import video_moments, whitening
 from sola.softlanding.multiscale import MultiScaleSoLa
 from sola.softlanding.network import SoLa
 from sola.softlanding.trained import TrainedModule
@@ -57,7 +56,7 @@ def test_an_even_width_is_refused():
 
 def test_moments_are_those_of_loops():
     videos = walks()
-    moments = within_video_moments(videos)
+    moments = video_moments(videos)
     covariance, differences, snippets, steps = np.zeros((6, 6)), np.zeros((6, 6)), 0, 0
     for video in videos:
         mean = video.astype(np.float64).mean(axis=0)
@@ -75,7 +74,7 @@ def test_moments_are_those_of_loops():
 
 def test_slow_features_are_the_slowest_uncorrelated_ones_of_unit_variance():
     videos = walks()
-    moments = within_video_moments(videos)
+    moments = video_moments(videos)
     directions = slow_directions(moments, 4)
     outputs = [center(video).astype(np.float64) @ directions for video in videos]
     stacked = np.concatenate(outputs)
@@ -91,18 +90,18 @@ def test_slow_features_find_the_planted_slow_direction():
     generator = np.random.default_rng(0)
     slow = np.sin(np.arange(400) / 40)
     mixed = np.column_stack((0.1 * slow, generator.normal(size=(400, 3)))) @ generator.normal(size=(4, 4))
-    found = center(mixed) @ slow_directions(within_video_moments([mixed]), 1)
+    found = center(mixed) @ slow_directions(video_moments([mixed]), 1)
     assert abs(np.corrcoef(found[:, 0], slow)[0, 1]) > 0.99
 
 
 def test_slow_features_skip_directions_that_never_move():
     videos = [np.column_stack((video, np.ones(len(video)), video[:, 0])).astype(np.float32) for video in walks()]
-    assert slow_directions(within_video_moments(videos), 64).shape == (8, 6)
+    assert slow_directions(video_moments(videos), 64).shape == (8, 6)
 
 
 def test_whitening_whitens_within_videos_up_to_its_shrinkage():
-    moments = within_video_moments(walks())
-    matrix = whitening(moments)
+    moments = video_moments(walks())
+    matrix = whitening(moments.covariance, SHRINKAGE)
     shrunk = moments.covariance + SHRINKAGE * np.trace(moments.covariance) / 6 * np.eye(6)
     np.testing.assert_allclose(matrix @ shrunk @ matrix, np.eye(6), atol=1e-9)
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-9)
@@ -156,7 +155,7 @@ def test_every_control_has_its_name_and_transforms_a_video():
 def test_controls_are_what_their_names_say():
     videos = walks()
     controls = {control.name: control.at_seed(0) for control in fit_controls(videos, {})}
-    moments, video = within_video_moments(videos), videos[1]
+    moments, video = video_moments(videos), videos[1]
     centered = video - video.mean(axis=0)
     slow = centered @ slow_directions(moments, 16)
     for name, expected in {
@@ -165,8 +164,8 @@ def test_controls_are_what_their_names_say():
         "centered, average 33": moving_average(centered, 33),
         "slow 16": slow,
         "slow 16, average 9": moving_average(slow, 9),
-        "whitened": (video - moments.mean) @ whitening(moments),
-        "centered, whitened": centered @ whitening(moments),
+        "whitened": (video - moments.mean) @ whitening(moments.covariance, SHRINKAGE),
+        "centered, whitened": centered @ whitening(moments.covariance, SHRINKAGE),
     }.items():
         np.testing.assert_allclose(controls[name](video), expected, atol=1e-4)
 
@@ -191,23 +190,23 @@ def test_features_that_never_change_are_refused():
 
 
 def test_an_untrained_multi_scale_module_is_the_trained_one_with_random_weights():
-    """Same conditioning, components, input parts and gate; each part of root mean square 1 on the training videos."""
+    """Same conditioning, input parts and gate; each part of the size that it has in a trained module."""
     videos = walks()
     trained = MultiScaleSoLa(6, steps=(1, 2), random_steps=(1,), hidden=8, reduced=4, average=3).eval()
     for module in trained.trained:
         torch.nn.init.constant_(module.alpha, 0.5)
-    trained.scale.fill_(2.0)
     untrained = untrained_like(TrainedModule(trained).describe())
-    moments = within_video_moments(videos)
+    moments = video_moments(videos)
     for form in ("adapter", "direct"):
         first, same, other = (untrained.transform(seed, form, moments, videos) for seed in (0, 0, 1))
         out = np.concatenate([first(video) for video in videos])
-        assert out.shape[1] == 3 * 4 + 2 * 6
-        for part in np.split(out, [4, 8, 12, 18], axis=1):
-            assert np.sqrt(np.square(part).mean()) == pytest.approx(1, abs=1e-3)
+        assert out.shape[1] == 3 * 4 + 6 + 4
+        sizes = [np.sqrt(np.square(part).mean()) for part in np.split(out, [4, 8, 12, 18], axis=1)]
+        np.testing.assert_allclose(sizes, [1, 1, 1, 1, 1 - moments.scene_share], atol=1e-3)
         np.testing.assert_array_equal(first(videos[0]), same(videos[0]))
         assert np.abs(first(videos[0]) - other(videos[0]))[:, :12].max() > 0.1
-        expected = moving_average(center(videos[0]), 3)
+        scene = moments.mean + moments.scene_share * (videos[0].mean(axis=0) - moments.mean)
+        expected = moving_average(videos[0] - scene, 3)
         got = first(videos[0])[:, 12:18]
         np.testing.assert_allclose(got / got.std(), expected / expected.std(), atol=1e-4)
     with_gate = untrained.transform(0, "adapter", moments, videos).args[0]

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 from sola.data.ragged import pack
+from sola.softlanding.moments import video_moments
 from sola.softlanding.multiscale import MultiScaleSoLa
 from sola.softlanding.multiscale_config import MultiScaleConfig
 from sola.softlanding.multiscale_task import MultiScaleMatching
@@ -51,36 +53,70 @@ def averaged(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def test_parts_are_their_definitions(features: FeatureSet, tmp_path: Path) -> None:
-    """In plain loops over snippets: steps 1 and 2 trained and random, the averaged input, and the input."""
+    """In plain loops over snippets: steps 1 and 2 trained and random, the averaged input, and the same whitened."""
     network = train(features, SMALL, tmp_path / "run", quiet=True).network
     assert isinstance(network, MultiScaleSoLa)
-    videos = arrays(features)
-    centered = [video - video.mean(axis=0) for video in videos]
-    scale = float(np.sqrt(np.square(np.concatenate(centered)).mean()))
-    assert float(network.scale) == pytest.approx(scale, rel=1e-6)
-    # principal components of the features less the mean of their video
-    joined = np.concatenate(centered).astype(np.float64)
+    videos = [video.astype(np.float64) for video in arrays(features)]
+    center, share = np.concatenate(videos).mean(axis=0), shared_by_halves(videos)
+    assert 0.1 < share < 0.9
+    assert float(network.scene_share) == pytest.approx(share, rel=1e-5)
+    conditioned = [video - center - share * (video.mean(axis=0) - center) for video in videos]
+    scale = float(np.sqrt(np.square(np.concatenate(conditioned)).mean()))
+    assert float(network.scale) == pytest.approx(scale, rel=1e-5)
+    # principal components and whitening: of the features less the mean of their video
+    joined = np.concatenate([video - video.mean(axis=0) for video in videos])
     reduction = network.reduction.numpy()
     _, vectors = np.linalg.eigh(joined.T @ joined)
     np.testing.assert_allclose(reduction @ reduction.T, vectors[:, -8:] @ vectors[:, -8:].T, atol=1e-5)
+    covariance = (joined @ reduction).T @ (joined @ reduction) / len(joined) / scale**2
+    white = np.linalg.inv(scipy.linalg.sqrtm(covariance + 0.1 * np.trace(covariance) / 8 * np.eye(8)))
+    np.testing.assert_allclose(network.white, white, rtol=1e-3, atol=1e-5)
     parts: list[list[np.ndarray]] = []
-    for video in videos:
-        x = (video - video.mean(axis=0)) / scale
+    for video in conditioned:
+        x = video / scale
         own = []
         with torch.inference_mode():
             for module, step in zip(network.parts, (1, 2, 1, 2), strict=True):
                 assert module.form == ("adapter" if len(own) < 2 else "direct")
                 adapted = module.adapt(torch.from_numpy((x @ reduction).astype(np.float32))[None])[0].numpy()
                 own.append(averaged(adapted, 2 * step + 1))
-        parts.append([*own, averaged(x, 9), video])
-    scales = [np.sqrt(np.square(np.concatenate([own[i] for own in parts])).mean()) for i in range(6)]
-    np.testing.assert_allclose(network.part_scales, scales, rtol=1e-4)
-    for video, own in zip(videos, parts, strict=True):
-        expected = np.concatenate([part / size for part, size in zip(own, scales, strict=True)], axis=1)
+        parts.append([*own, averaged(x, 9), averaged(x, 9) @ reduction @ white])
+    sizes = [np.sqrt(np.square(np.concatenate([own[i] for own in parts])).mean()) for i in range(6)]
+    weights = np.array([1, 1, 1, 1, 1, 1 - share]) / sizes
+    np.testing.assert_allclose(network.part_weights, weights, rtol=1e-3)
+    for video, own in zip(arrays(features), parts, strict=True):
+        expected = np.concatenate([part * weight for part, weight in zip(own, weights, strict=True)], axis=1)
         got = transform_array(network, video)
-        assert got.shape == (len(video), 4 * 8 + 2 * 12)
-        np.testing.assert_allclose(got, expected, atol=1e-4)
+        assert got.shape == (len(video), 4 * 8 + 12 + 8)
+        np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(transform_array(network, video, piece=7), got, atol=1e-5)
+
+
+def shared_by_halves(videos: list[np.ndarray]) -> float:
+    center = np.concatenate(videos).mean(axis=0)
+    common = whole = 0.0
+    for video in videos:
+        first, second = (half.mean(axis=0) - center for half in np.array_split(video, 2))
+        common += float(first @ second)
+        whole += float(np.square((first + second) / 2).sum())
+    return common / whole
+
+
+@pytest.mark.parametrize(("scene", "least", "most"), [(10.0, 0.95, 1.0), (0.0, 0.0, 0.3)])
+def test_the_share_of_the_scene(scene: float, least: float, most: float) -> None:
+    """Nearly 1 where each video has an offset of its own, nearly 0 where what happens alone differs."""
+    generator = np.random.default_rng(0)
+    videos = [generator.normal(size=(60, 8)) + scene * generator.normal(size=8) for _ in range(200)]
+    assert least <= video_moments(videos).scene_share <= most
+
+
+def test_a_single_video_is_centered(features: FeatureSet, tmp_path: Path) -> None:
+    """Nothing tells its scene from what happens in it."""
+    network = train(features.only(["video5"]), SMALL, tmp_path / "run", quiet=True).network
+    assert float(network.scene_share) == 1.0
+    got = transform_array(network, arrays(features)[5])
+    assert not got[:, -8:].any()
+    np.testing.assert_allclose(got[:, 32:44].mean(axis=0), 0, atol=0.2)
 
 
 def test_one_step_of_the_sum_is_a_step_of_each_module(features: FeatureSet) -> None:
@@ -191,7 +227,7 @@ def test_values_out_of_range_are_refused(values: dict, message: str) -> None:
 
 
 def test_more_output_channels_than_there_are_is_refused(features: FeatureSet, tmp_path: Path) -> None:
-    with pytest.raises(SolaError, match=r"mapped=999: expected at most the 56 channels of all parts"):
+    with pytest.raises(SolaError, match=r"mapped=999: expected at most the 52 channels of all parts"):
         train(features, replace(SMALL, output_channels=999), tmp_path / "run", quiet=True)
 
 

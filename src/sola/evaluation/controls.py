@@ -12,9 +12,10 @@ from jaxtyping import Float
 
 from sola.core.checks import odd
 from sola.core.errors import SolaError
-from sola.evaluation.moments import Moments, Transform, within_video_moments
 from sola.evaluation.untrained import Untrained, UntrainedModule
 from sola.softlanding.kinds import Form
+from sola.softlanding.moments import Moments, video_moments, whitening
+from sola.softlanding.transform import Transform
 
 WIDTHS = (5, 9, 17, 33, 65)
 """Widths of the moving averages, in snippets."""
@@ -87,14 +88,6 @@ def slow_directions(moments: Moments, size: int) -> Float[np.ndarray, "channels 
     return directions
 
 
-def whitening(moments: Moments) -> Float[np.ndarray, "channels channels"]:
-    """Return the inverse square root of the within-video covariance, shrunk by `SHRINKAGE` of its mean variance."""
-    values, vectors = np.linalg.eigh(moments.covariance)
-    values = np.maximum(values, 0.0) + SHRINKAGE * values.mean()
-    root: Float[np.ndarray, "channels channels"] = (vectors / np.sqrt(values)) @ vectors.T
-    return root
-
-
 def fit_controls(
     videos: Iterable[Float[np.ndarray, "_ channels"]], untrained: Mapping[str, Sequence[Untrained]]
 ) -> tuple[Control, ...]:
@@ -107,13 +100,13 @@ def fit_controls(
     Raises SolaError when no video has two snippets, or the features never change within a video.
     """
     sample: list[Float[np.ndarray, "_ channels"]] = []
-    moments = within_video_moments(_keeping(videos, sample))
+    moments = video_moments(_keeping(videos, sample))
     averages = [partial(moving_average, width=width) for width in WIDTHS]
     slow: list[Transform] = []
     for size in SLOW_SIZES:
         directions = _then(center, _linear(slow_directions(moments, size)))
         slow += [directions, *(_then(directions, partial(moving_average, width=width)) for width in SLOW_WIDTHS)]
-    white = _linear(whitening(moments))
+    white = _linear(whitening(moments.covariance, SHRINKAGE))
     transforms: list[Transform] = [
         center,
         *averages,

@@ -14,7 +14,6 @@ from sola.data.features import FeatureSet
 from sola.data.snippet_labels import LabeledVideos, Read, label_videos, reader
 from sola.data.summary import split_summaries, summaries_json
 from sola.evaluation.controls import NAMES, fit_controls
-from sola.evaluation.moments import Transform
 from sola.evaluation.probe_result import METRICS, ProbeResult
 from sola.evaluation.results import Kind, Row, compare_rows
 from sola.evaluation.statistics import (
@@ -29,6 +28,7 @@ from sola.evaluation.statistics import (
     weighted_auc,
 )
 from sola.evaluation.untrained import untrained_like
+from sola.softlanding.transform import Transform
 from sola.training.linear import LinearClassifier, fit_ridge, fit_sgd
 
 Solver = Literal["sgd", "ridge"]

@@ -10,12 +10,11 @@ import torch
 from jaxtyping import Float
 
 from sola.core.errors import SolaError
-from sola.evaluation.moments import Moments, Transform
 from sola.softlanding.kinds import Form
+from sola.softlanding.moments import Moments
 from sola.softlanding.multiscale import MultiScaleSoLa
-from sola.softlanding.multiscale_task import leading
 from sola.softlanding.network import SoLa
-from sola.softlanding.transform import transform_array
+from sola.softlanding.transform import Transform, transform_array
 
 SHAPE = ("channels", "hidden", "kernel_size", "conditioning", "smoothing")
 """Settings that an untrained module takes from a trained one."""
@@ -66,25 +65,22 @@ class UntrainedMultiScale:
 
     config: Mapping[str, Any]
     gate: float
-    scale: float
 
     def transform(
         self, seed: int, form: Form, moments: Moments, sample: Sequence[Float[np.ndarray, "_ channels"]]
     ) -> Transform:
         """Return the arrangement with this seed, in which modules are f(x), or with "adapter" x + gate·f(x).
 
-        Its principal components are those of `moments`, its scales those of `sample`; it has no map to fewer channels.
+        Its conditioning is that of `moments`, the weights of its parts are those of `sample`; it has no map to fewer
+        channels.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = MultiScaleSoLa(**{**self.config, "mapped": None}, form=form).eval()
-        network.scale.fill_(self.scale)
-        if network.reduced is not None:
-            components = leading(moments.covariance, network.reduced)
-            network.reduction.copy_(torch.from_numpy(components.astype(np.float32)))
+        network.fit_input(moments)
         for module in network.trained:
             _open_gate(module, float(np.arctanh(min(self.gate, 0.999))))
-        network.set_part_scales(torch.from_numpy(video.astype(np.float32))[None] for video in sample)
+        network.fit_parts(torch.from_numpy(video.astype(np.float32))[None] for video in sample)
         return partial(transform_array, network)
 
 
@@ -96,7 +92,7 @@ def untrained_like(entry: Mapping[str, Any]) -> Untrained:
     try:
         config, gate, scale = entry["config"], float(entry["gate"]), float(entry["scale"])
         if "steps" in config:
-            return UntrainedMultiScale(dict(config), gate, scale)
+            return UntrainedMultiScale(dict(config), gate)
         return UntrainedModule(**{name: config[name] for name in SHAPE}, gate=gate, scale=scale)
     except (KeyError, TypeError, ValueError) as error:
         raise SolaError(

@@ -1,9 +1,11 @@
 """Several SoLa modules at several steps beside the input, so that no time scale has to be chosen."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,16 +13,24 @@ from torch import Tensor, nn
 from sola.core.checks import at_least, odd
 from sola.core.errors import SolaError
 from sola.softlanding.kinds import Form
+from sola.softlanding.moments import Moments, leading, whitening
 from sola.softlanding.network import SoLa, moving_average
+
+SHRINKAGE = 0.1
+"""Share of the mean variance that is added to the variance of every direction before whitening."""
 
 
 class MultiScaleSoLa(nn.Module):
     """Map features to several sets of features side by side, each of root mean square 1 on the training videos.
 
+    *Conditioned* features are the features less their scene, divided by one scale. The scene of a video is its mean,
+    shrunk towards the mean of all videos: `scene_share` of the difference remains.
+
     The parts, in order: an adapter for each of `steps`, smoothed over 2·step + 1 snippets; a direct module with random
     weights, which are never trained, for each of `random_steps`, smoothed likewise; the conditioned features, averaged
-    over `average` snippets; and the features as they are. Modules see conditioned features: less the mean of their
-    video, divided by one scale, and reduced to `reduced` channels by a fixed linear map.
+    over `average` snippets; and the same, whitened. The last part has a root mean square of 1 - `scene_share`, since
+    whitening amplifies what is left of a scene. Modules and whitening see conditioned features, reduced to `reduced`
+    channels by a fixed linear map.
 
     Args:
         channels: C, the number of feature channels.
@@ -28,7 +38,7 @@ class MultiScaleSoLa(nn.Module):
         random_steps: steps of the random modules, in snippets.
         hidden: hidden channels of each module.
         kernel_size: kernel size of each module's first convolution, odd.
-        reduced: channels that the modules see; None is C.
+        reduced: channels that modules and whitening see; None is C.
         average: length of the moving average of the conditioned features, in snippets, odd.
         form: form of the modules of `steps`: "adapter", or "direct" in an untrained likeness.
         mapped: channels of the result, by a fixed linear map; None is all channels of all parts.
@@ -37,9 +47,12 @@ class MultiScaleSoLa(nn.Module):
         SolaError: for a value out of range.
     """
 
+    center: Tensor
+    scene_share: Tensor
     scale: Tensor
-    part_scales: Tensor
     reduction: Tensor
+    white: Tensor
+    part_weights: Tensor
     mapping: Tensor
 
     def __init__(
@@ -48,7 +61,7 @@ class MultiScaleSoLa(nn.Module):
         *,
         steps: Sequence[int] = (1, 2, 4, 8),
         random_steps: Sequence[int] = (),
-        hidden: int = 512,
+        hidden: int = 256,
         kernel_size: int = 5,
         reduced: int | None = None,
         average: int = 9,
@@ -72,12 +85,15 @@ class MultiScaleSoLa(nn.Module):
                 *(_module(width, "direct", step, hidden, kernel_size) for step in self.random_steps),
             ]
         )
-        self.widths = [width] * len(self.parts) + [channels, channels]
+        self.widths = [width] * len(self.parts) + [channels, width]
         if mapped is not None and mapped > sum(self.widths):
             raise SolaError(f"mapped={mapped}: expected at most the {sum(self.widths)} channels of all parts")
+        self.register_buffer("center", torch.zeros(channels))
+        self.register_buffer("scene_share", torch.ones(()))
         self.register_buffer("scale", torch.ones(()))
-        self.register_buffer("part_scales", torch.ones(len(self.widths)))
         self.register_buffer("reduction", torch.eye(channels)[:, :width] if reduced else torch.empty(0))
+        self.register_buffer("white", torch.eye(width))
+        self.register_buffer("part_weights", torch.ones(len(self.widths)))
         self.register_buffer("mapping", torch.eye(sum(self.widths))[:, :mapped] if mapped else torch.empty(0))
 
     @property
@@ -121,23 +137,51 @@ class MultiScaleSoLa(nn.Module):
     ) -> Float[Tensor, "batch time joined"]:
         """Return all parts side by side, before the map to `mapped` channels."""
         parts = self._parts(features, piece)
-        return torch.cat([part / scale for part, scale in zip(parts, self.part_scales, strict=True)], dim=2)
+        return torch.cat([part * weight for part, weight in zip(parts, self.part_weights, strict=True)], dim=2)
 
     @torch.no_grad()
-    def set_part_scales(self, videos: Iterable[Float[Tensor, "1 time channels"]], piece: int | None = None) -> None:
-        """Set the scale of each part to its root mean square over these videos; 1 for a part that is 0."""
+    def fit_input(self, moments: Moments) -> None:
+        """Set scene, scale, reduction and whitening from the moments of the training videos."""
+        self.center.copy_(torch.from_numpy(moments.mean))
+        self.scene_share.fill_(moments.scene_share)
+        covariance = moments.covariance
+        variance = float(np.trace(covariance)) + (1 - moments.scene_share) ** 2 * moments.between
+        scale = math.sqrt(variance / self.channels) or 1.0
+        self.scale.fill_(scale)
+        if self.reduced is not None:
+            reduction = leading(covariance, self.reduced)
+            self.reduction.copy_(torch.from_numpy(reduction))
+            covariance = reduction.T @ covariance @ reduction
+        self.white.copy_(torch.from_numpy(whitening(covariance / scale**2, SHRINKAGE)))
+
+    @torch.no_grad()
+    def fit_parts(self, videos: Iterable[Float[Tensor, "1 time channels"]], piece: int | None = None) -> None:
+        """Set the weight of each part from its root mean square over these videos; 1 for a part that is 0."""
         squares, count = torch.zeros(len(self.widths), dtype=torch.float64), 0
         for video in videos:
             squares += torch.stack([part.double().square().sum() for part in self._parts(video, piece)]).cpu()
             count += video.shape[1]
-        mean = (squares / (count * torch.tensor(self.widths))).sqrt()
-        self.part_scales.copy_(torch.where(mean > 0, mean, 1.0))
+        size = (squares / (count * torch.tensor(self.widths))).sqrt()
+        wanted = torch.ones_like(size)
+        wanted[-1] = 1 - self.scene_share
+        self.part_weights.copy_(torch.where(size > 0, wanted / size, 1.0))
+
+    def condition(self, features: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
+        """Subtract the scene of each video, and divide by the scale."""
+        mean = features.mean(dim=1, keepdim=True)
+        scene = self.center + self.scene_share * (mean - self.center)
+        return (features - scene) / self.scale
+
+    def reduce(self, conditioned: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time reduced"]:
+        """Return what modules and whitening see."""
+        return conditioned if self.reduced is None else conditioned @ self.reduction
 
     def _parts(self, features: Tensor, piece: int | None) -> list[Tensor]:
-        x = (features - features.mean(dim=1, keepdim=True)) / self.scale
-        seen = x if self.reduced is None else x @ self.reduction
+        conditioned = self.condition(features)
+        seen = self.reduce(conditioned)
         parts = [module.smooth(module.adapt_in_pieces(seen, piece)) for module in self.modules_of_steps]
-        return [*parts, moving_average(x, self.average), features]
+        averaged = moving_average(conditioned, self.average)
+        return [*parts, averaged, self.reduce(averaged) @ self.white]
 
     def gate_value(self) -> float:
         """Return the mean factor of the trained modules' responses."""

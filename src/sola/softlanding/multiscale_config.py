@@ -28,12 +28,12 @@ class MultiScaleConfig:
     average: int = 9
     """Length of the moving average of the conditioned features beside the modules, in snippets, odd."""
     reduced: int | None = 128
-    """Principal components that the modules see of wider features; None is all channels."""
+    """Principal components that modules and whitening see of wider features; None is all channels."""
     output_channels: int | Literal["same"] | None = None
     """Channels of the result, by principal components of all parts: a number, same as the input, or None for all."""
     k: float = 16.0
     """K of the target sigmoid(K / distance²); distance in positions."""
-    hidden: int = 512
+    hidden: int = 256
     """Channels of the two hidden layers of each module (H)."""
     kernel_size: int = 5
     """Kernel size of the first convolution, in snippets; odd."""
@@ -47,7 +47,7 @@ class MultiScaleConfig:
     """Batches per epoch."""
     epochs: int = 8
     """Number of epochs."""
-    batch_size: int = 128
+    batch_size: int = 64
     """Windows per batch, of each step."""
     learning_rate: float = 5e-3
     """AdamW learning rate, constant."""

@@ -1,7 +1,7 @@
 """The training task of a multi-scale module: the modules of all steps at once, each on windows of its own."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from sola.core.errors import SolaError
 from sola.data.ragged import PackedFeatures, allocate
 from sola.softlanding.config import TrainingConfig
+from sola.softlanding.moments import leading, video_moments
 from sola.softlanding.multiscale import MultiScaleSoLa
 from sola.softlanding.multiscale_config import MultiScaleConfig
-from sola.softlanding.task import SimilarityMatching, Windows, root_mean_square, video_means
+from sola.softlanding.task import SimilarityMatching, Windows
 from sola.softlanding.transform import PIECE
 from sola.softlanding.windows import longest_step
 
@@ -59,14 +60,10 @@ class MultiScaleMatching:
         with torch.random.fork_rng(devices=[]):  # keeps the random state of the caller
             torch.manual_seed(config.seed)
             self.network = config.module(packed.values.shape[1])
-        means = video_means(packed)
-        self.network.scale.fill_(root_mean_square(packed, means))
-        if self.network.reduced is not None:
-            components = principal_components(packed, means, self.network.reduced)
-            self.network.reduction.copy_(torch.from_numpy(components))
+        self.network.fit_input(video_moments(map(packed.video, range(len(packed.videos)))))
         for part in self.network.random:
             part.requires_grad_(False)
-        seen = conditioned(packed, means, self.network, memory_limit, folder)
+        seen = seen_by_modules(packed, self.network, memory_limit, folder)
         self.model = self.network.to(device)
         self.tasks = [
             SimilarityMatching(self._part(step, packed), seen, device, module)
@@ -109,14 +106,17 @@ class MultiScaleMatching:
         rows = [task.evaluate(model, epoch) for task in self.tasks]
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
+    @torch.no_grad()
     def finish(self) -> None:
-        """Set the scales of the parts, and the map to `output_channels`, from the training videos."""
+        """Set the weights of the parts, and the map to `output_channels`, from the training videos."""
         network = self.network
-        network.set_part_scales(self._videos(), PIECE)
+        network.fit_parts(self._videos(), PIECE)
         if network.mapped is not None:
-            with torch.no_grad():
-                joined = (network.join(video, PIECE)[0].cpu().numpy().astype(np.float64) for video in self._videos())
-                network.mapping.copy_(torch.from_numpy(components_of(joined, network.mapped)))
+            moments = np.zeros((len(network.mapping), len(network.mapping)))
+            for video in self._videos():
+                joined = network.join(video, PIECE)[0].cpu().numpy().astype(np.float64)
+                moments += joined.T @ joined
+            network.mapping.copy_(torch.from_numpy(leading(moments, network.mapped)))
 
     def _videos(self) -> Iterator[Float[Tensor, "1 time channels"]]:
         for index in range(len(self.packed.videos)):
@@ -140,46 +140,14 @@ def _check_windows(config: MultiScaleConfig, longest: int) -> None:
         )
 
 
-def conditioned(
-    packed: PackedFeatures,
-    means: Float[np.ndarray, "videos channels"],
-    network: MultiScaleSoLa,
-    memory_limit: int | None,
-    folder: Path | None,
+@torch.no_grad()
+def seen_by_modules(
+    packed: PackedFeatures, network: MultiScaleSoLa, memory_limit: int | None, folder: Path | None
 ) -> PackedFeatures:
     """Return what the modules see of all videos, float32, in memory or mapped above `memory_limit` bytes."""
-    width = network.reduced or network.channels
-    shape = (len(packed.values), width)
+    shape = (len(packed.values), network.reduced or network.channels)
     values = allocate(shape, np.dtype(np.float32), memory_limit, folder)
-    scale, reduction = float(network.scale), network.reduction.numpy()
     for index in range(len(packed.videos)):
-        x = (packed.video(index).astype(np.float32) - means[index]) / scale
-        values[packed.starts[index] : packed.starts[index + 1]] = x if network.reduced is None else x @ reduction
+        video = torch.from_numpy(packed.video(index).astype(np.float32))[None]
+        values[packed.starts[index] : packed.starts[index + 1]] = network.reduce(network.condition(video))[0].numpy()
     return dataclasses.replace(packed, values=values)
-
-
-def principal_components(
-    packed: PackedFeatures, means: Float[np.ndarray, "videos channels"], count: int
-) -> Float[np.ndarray, "channels count"]:
-    """Return the principal components of the features less the mean of each video, the largest first."""
-    centered = (packed.video(index).astype(np.float64) - means[index] for index in range(len(packed.videos)))
-    return components_of(centered, count)
-
-
-def components_of(videos: Iterable[Float[np.ndarray, "_ channels"]], count: int) -> Float[np.ndarray, "channels count"]:
-    """Return the `count` principal components of arrays as they are, the largest first, each with a positive sum."""
-    moments: np.ndarray | float = 0.0
-    for video in videos:
-        moments = moments + video.T @ video
-    assert isinstance(moments, np.ndarray), "no video"
-    chosen = leading(moments, count)
-    signs = np.where(chosen.sum(axis=0) < 0, -1.0, 1.0)
-    components: np.ndarray = (chosen * signs).astype(np.float32)
-    return components
-
-
-def leading(moments: Float[np.ndarray, "channels channels"], count: int) -> Float[np.ndarray, "channels count"]:
-    """Return the `count` eigenvectors of the largest eigenvalues, the largest first."""
-    _, vectors = np.linalg.eigh(moments)
-    chosen: Float[np.ndarray, "channels count"] = vectors[:, ::-1][:, :count]
-    return chosen

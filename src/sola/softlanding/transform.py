@@ -1,6 +1,7 @@
 """Features of one video through a SoLa network."""
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -8,6 +9,9 @@ from jaxtyping import Float
 
 from sola.core.errors import SolaError
 from sola.softlanding.multiscale import Network
+
+Transform = Callable[[Float[np.ndarray, "time channels"]], Float[np.ndarray, "time features"]]
+"""Transform of a video's features; float32 stays float32."""
 
 PIECE = 8192
 """Snippets per call of the convolutions, which bounds memory on long videos."""

@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float
 from sola.core.files import read_json
 from sola.data.dataset import Dataset
 from sola.data.snippet_labels import unit_vectors
-from sola.evaluation.moments import Transform
 from sola.evaluation.results import Kind, Metric, Row, StudyCurves, StudyResult
 from sola.evaluation.similarity import Video, inspect, satisfies_assumption, window_maps
 from sola.report.plots import study_curves
 from sola.report.sources import RAW
+from sola.softlanding.transform import Transform
 from sola.studies.measuring import Measured, summaries, video_draws
 from sola.studies.pool import Pool
 from sola.studies.runs import FEATURES, fitted
