@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from sola.pipeline.pipeline import predict as predict
     from sola.pipeline.pipeline import rebuild_chain as rebuild_chain
     from sola.pipeline.transform_job import transform as transform
-    from sola.softlanding.auto import suggest as suggest
     from sola.softlanding.config import TrainingConfig as TrainingConfig
     from sola.softlanding.multiscale import MultiScaleSoLa as MultiScaleSoLa
     from sola.softlanding.multiscale_config import MultiScaleConfig as MultiScaleConfig
@@ -69,7 +68,6 @@ _NAMES = {
     "pipeline.extract_job": "extract",
     "pipeline.pipeline": "predict rebuild_chain",
     "pipeline.transform_job": "transform",
-    "softlanding.auto": "suggest",
     "softlanding.config": "TrainingConfig",
     "softlanding.multiscale": "MultiScaleSoLa",
     "softlanding.multiscale_config": "MultiScaleConfig",

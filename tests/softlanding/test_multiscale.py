@@ -192,10 +192,10 @@ def test_a_map_to_fewer_channels_keeps_the_largest_components(features: FeatureS
 
 
 def test_the_largest_step_is_as_far_as_windows_fit(features: FeatureSet) -> None:
-    config, reasons = RECIPES["multiscale"]().resolve(features)
+    config, reasons = RECIPES["auto"]().resolve(features)
     assert (config.largest_step, config.steps) == (4, (1, 2, 4))
     assert "a step of at most 4" in reasons["largest_step"]
-    config, reasons = RECIPES["multiscale"]().override(largest_step=3).resolve(features)
+    config, reasons = RECIPES["auto"]().override(largest_step=3).resolve(features)
     assert (config.steps, reasons) == ((1, 2), {})
 
 
@@ -234,16 +234,16 @@ def test_more_output_channels_than_there_are_is_refused(features: FeatureSet, tm
 def test_the_commands(features: FeatureSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, run = tmp_path / "features", tmp_path / "run"
     few = ("--batches", 2, "--epochs", 1, "--batch-size", 4, "--hidden", 8, "--device", "cpu")
-    assert sola("train", folder, "--recipe", "multiscale", *few, "--out", run) == 0
+    assert sola("train", folder, "--recipe", "auto", *few, "--out", run) == 0
     assert "largest_step = 4: modules at steps 1, 2, 4" in capsys.readouterr().err
     assert sola("transform", run, folder, "--out", tmp_path / "out", "--quiet") == 0
     assert Manifest.read(tmp_path / "out").dim == 3 * 12 * 2 + 2 * 12
     assert np.load(tmp_path / "out" / "video0.npy").shape == (40, 3 * 12 * 2 + 2 * 12)
     same = tmp_path / "same"
-    assert sola("train", folder, "--recipe", "multiscale", *few, "--output-channels", "same", "--out", same) == 0
+    assert sola("train", folder, "--recipe", "auto", *few, "--output-channels", "same", "--out", same) == 0
     assert TrainedModule.load(same).network.output_channels == 12
     capsys.readouterr()
-    line = refused(capsys, "train", folder, "--recipe", "multiscale", "--step", 2, "--out", tmp_path / "no")
+    line = refused(capsys, "train", folder, "--recipe", "auto", "--step", 2, "--out", tmp_path / "no")
     assert "step: no such setting" in line
 
 

@@ -1,4 +1,4 @@
-"""The recipes' figures, and how open settings are resolved."""
+"""The recipes' figures, and settings of one's own."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.softlanding.config import TrainingConfig
-from sola.softlanding.recipes import RECIPES, Recipe
+from sola.softlanding.recipes import RECIPES
 from sola.softlanding.train import train
 
 
@@ -35,29 +35,9 @@ def test_anet_is_table_4a() -> None:
     assert (c.form, c.loss, c.projector, c.kernel_size) == ("adapter", "similarity_matching", "asymmetric", 5)
 
 
-def test_auto_trains_the_published_adapter_on_dropped_values() -> None:
-    c = TrainingConfig(**fixed("auto"))
-    assert (c.form, c.loss, c.kernel_size, c.positions) == ("adapter", "similarity_matching", 5, 8)
-    assert (c.dropout, c.projector) == (0.8, "symmetric")
-
-
 def test_hacs_is_the_published_codes() -> None:
     c = TrainingConfig(**fixed("hacs"))
     assert (c.step, c.hidden, c.epochs, c.window) == (2, 512, 150, 23)
-
-
-def test_auto_chooses_what_depends_on_the_features_and_says_why(features: FeatureSet) -> None:
-    config, reasons = RECIPES["auto"]().resolve(features)
-    assert set(reasons) == {"step", "k", "smoothing", "windows_per_video", "epochs"}
-    assert config.windows_per_video == 103  # ten videos, eight batches of 128
-    assert config.epochs == 89  # of nine batches, the last of which is small
-    assert config.conditioning == "center+scale"
-
-
-def test_what_was_given_is_not_chosen(features: FeatureSet) -> None:
-    config, reasons = Recipe({"step": 3, "k": None, "epochs": 7}).resolve(features)
-    assert (config.step, config.epochs) == (3, 7)
-    assert set(reasons) == {"k"}
 
 
 def test_a_recipe_that_leaves_nothing_open_reads_no_features(features: FeatureSet) -> None:
@@ -69,21 +49,19 @@ def test_a_recipe_that_leaves_nothing_open_reads_no_features(features: FeatureSe
     [
         ({"steps": 3}, "steps: no such setting of a training"),
         ({"step": 0}, "step=0: expected a whole number of at least 1"),
-        ({"hidden": None}, "hidden=None: cannot be chosen from the features"),
+        ({"hidden": None}, "hidden=None: expected a value"),
     ],
 )
 def test_a_bad_setting_is_refused_when_it_is_given(settings: dict[str, object], message: str) -> None:
     with pytest.raises(SolaError, match=message):
-        RECIPES["auto"]().override(**settings)
+        RECIPES["anet"]().override(**settings)
 
 
 def test_a_recipe_is_trained_by_its_name_with_settings_of_ones_own(features: FeatureSet, tmp_path: Path) -> None:
     settings = {"hidden": 8, "projector_hidden": 8, "epochs": 1, "batch_size": 8, "step": 2}
-    train(features, "auto", tmp_path / "run", **settings, quiet=True)
+    train(features, "hacs", tmp_path / "run", **settings, quiet=True)
     written = json.loads((tmp_path / "run" / "config.json").read_text())
     assert {name: written["training"][name] for name in settings} == settings
-    assert written["requested"]["k"] is None
-    assert written["training"]["k"] > 0
 
 
 def test_an_unknown_recipe_is_refused(features: FeatureSet, tmp_path: Path) -> None:

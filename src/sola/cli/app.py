@@ -65,7 +65,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "inspect": Entry(
         "sola.cli.inspect:inspect",
-        "Plot how similar snippets are by their distance, and suggest settings.\n\n"
+        "Plot how similar snippets are by their distance.\n\n"
         "Writes inspection.json and pictures: similarity against distance, the share of windows where similarity falls "
         "with distance, and similarity maps of a few videos with their annotated segments.",
         "sola inspect features/ --out look/\n"

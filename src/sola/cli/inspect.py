@@ -1,7 +1,7 @@
 """`sola inspect`."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ from sola.core.log import show_log
 if TYPE_CHECKING:
     from sola.data.dataset import Video
     from sola.data.segments import Segments
+    from sola.evaluation.similarity import Inspection
     from sola.evaluation.similarity import Video as VideoArray
     from sola.softlanding.trained import TrainedModule
 
@@ -48,7 +49,8 @@ def inspect(
     """Run `sola inspect`.
 
     Args:
-        step: Distance between two positions of a window (snippets). Without it, that of the run, or the suggested one.
+        step: Distance between two positions of a window (snippets). Without it, that of the run, or 8 if such windows
+            fit.
         videos: Ids of the videos whose maps are drawn. Without it, three, spread over the set.
         max_videos: Videos that the curves are computed from, spread over the set.
         seed: Random seed of the windows.
@@ -60,8 +62,9 @@ def inspect(
     from sola.pipeline.transform_job import load_module
     from sola.report.plots import assumption_panels, curve_plot, similarity_map_plot, similarity_panels, study_curves
     from sola.report.saving import write_plot
-    from sola.softlanding.auto import suggest
+    from sola.softlanding.config import TrainingConfig
     from sola.softlanding.transform import transform_array
+    from sola.softlanding.windows import fitting_step
 
     show_log(quiet)
     opened = reading.open(features).with_timing(timing.given())
@@ -74,8 +77,10 @@ def inspect(
     data = reading.dataset(features, annotations, label_key, timing.given())
     options.report_data(data.summary)
     by_id = {video.feature_id: video for video in data.videos}
-    suggestion = suggest(opened, seed=seed)
-    step = step or step_of(module) or suggestion.step
+    published = TrainingConfig()
+    lengths = [video.length for video in data.videos]
+    fits = fitting_step(lengths, published.positions, published.margin)
+    step = step or step_of(module) or max(min(published.step, fits), 1)
 
     views: dict[str, Callable[[VideoArray], VideoArray]] = {"raw": np.asarray, "centered": center}
     if module is not None:
@@ -85,15 +90,12 @@ def inspect(
     arrays = [np.array(array) for _, array in sample.items(skipped)]
     drawn = opened.only(videos or spread(sample.without(skipped).videos, 3))
     found = compare(arrays, views, step=step, seed=seed)
-    suggested = {name: getattr(suggestion, name) for name in ("step", "k", "center", "smoothing")}
     result = {
-        "suggested": {"centre" if name == "center" else name: value for name, value in suggested.items()},
-        "reasons": dict(suggestion.reasons),
         "step": step,
         "data": summaries_json(data.summary),
         "views": {name: inspection.to_json() for name, inspection in found.items()},
     }
-    with new_folder(out, overwrite=overwrite, mark="inspection.json", key="suggested") as folder:
+    with new_folder(out, overwrite=overwrite, mark="inspection.json", key="views") as folder:
         curves = study_curves(found)
         write_plot(folder / "similarity_distance.png", curve_plot(similarity_panels(curves)))
         write_plot(folder / "assumption_share.png", curve_plot(assumption_panels(curves)))
@@ -106,9 +108,22 @@ def inspect(
     if json:
         options.print_json(result)
         return
-    for name, value in suggested.items():
-        log.info("suggested %s: %s. %s", name, value, suggestion.reasons["conditioning" if name == "center" else name])
+    for line in summary_lines(found):
+        log.info("%s", line)
     log.info("%s: written", out)
+
+
+def summary_lines(found: Mapping[str, "Inspection"]) -> list[str]:
+    """Return a line for each view: windows that satisfy the assumption by step, and the variance within videos."""
+    lines = []
+    for name, inspection in found.items():
+        windows = inspection.assumption
+        shares = ", ".join(
+            f"{share:.0%} of {length} snippets" for length, share in zip(windows.length, windows.share, strict=True)
+        )
+        within = f"{inspection.variance_within:.0%} of the variance is within videos"
+        lines.append(f"{name}: {within}; windows that satisfy the assumption (chance 50%): {shares or 'none fit'}")
+    return lines
 
 
 def extent(length: int, video: "Video | None") -> tuple["Segments | None", tuple[float, float], str]:
@@ -119,8 +134,9 @@ def extent(length: int, video: "Video | None") -> tuple["Segments | None", tuple
 
 
 def step_of(module: "TrainedModule | None") -> int | None:
-    """Return the step that a module was trained with; None without a module or its training."""
-    step = module.provenance.get("training", {}).get("step") if module is not None else None
+    """Return the step that a module was trained with, the largest of several; None without a module or its training."""
+    training = {} if module is None else module.provenance.get("training", {})
+    step = training.get("step", training.get("largest_step"))
     return step if isinstance(step, int) and step > 0 else None
 
 

@@ -13,15 +13,15 @@ from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.softlanding.config import TrainingConfig
 from sola.softlanding.multiscale_config import MultiScaleConfig
-from sola.softlanding.recipes import FROM_FEATURES, RECIPES, MultiScaleRecipe, recipe_named
+from sola.softlanding.recipes import RECIPES, MultiScaleRecipe, recipe_named
 
-KINDS = {"single": TrainingConfig, "multiscale": MultiScaleConfig}
+KINDS = {"single step": TrainingConfig, "auto": MultiScaleConfig}
 """Configs by the words for them in help texts."""
 
 if TYPE_CHECKING:
     TrainingFlags = ConfigFlags
 else:
-    TrainingFlags = config_flags(KINDS, options.TRAINING, auto=(*FROM_FEATURES, *MultiScaleRecipe.choosable))
+    TrainingFlags = config_flags(KINDS, options.TRAINING, auto=MultiScaleRecipe.choosable)
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ def train(
     """Run `sola train`.
 
     Args:
-        recipe: Named settings. anet: Table 4a; hacs: the published code; thumos, gtea: ours; auto: from the features;
-            multiscale: several steps at once (under study).
+        recipe: Named settings. anet: Table 4a; hacs: the published code; thumos, gtea: ours; auto: for features of your
+            own, several steps at once.
         out: Folder of the run.
     """
     from sola.softlanding.train import train as train_module

@@ -1,5 +1,7 @@
 """Training windows of consecutive snippets."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int
 
@@ -15,6 +17,11 @@ def window_length(positions: int, step: int, margin: int) -> int:
 def longest_step(length: int, positions: int, margin: int) -> int:
     """Return the longest step whose window fits into a video of `length` snippets; 0 if there is none."""
     return max((length - window_length(positions, 0, margin)) // (positions - 1), 0)
+
+
+def fitting_step(lengths: Sequence[int], positions: int, margin: int) -> int:
+    """Return the longest step whose window fits into four videos of five, of these lengths in snippets; 0 if none."""
+    return longest_step(int(np.quantile(lengths, 0.2, method="lower")), positions, margin)
 
 
 def draw_windows(

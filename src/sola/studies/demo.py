@@ -76,7 +76,7 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
         "after SoLa": partial(transform_array, TrainedModule.load(out / "runs" / "auto-0").network),
     }
     validation = data.subset("validation")
-    inspected = compare([validation.read(video) for video in validation.videos], views, step=config["step"])
+    inspected = compare([validation.read(video) for video in validation.videos], views, step=config["largest_step"])
     curves = study_curves(inspected)
     logs = {name: Run(out / "runs" / f"{recipe}-0").rows() for name, recipe in RECIPES.items()}
 
@@ -103,7 +103,7 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
         numbers=[
             (auc(full, "raw"), "ROC-AUC of action against background, raw features"),
             (auc(full, best), f"the best control: {best}"),
-            (auc(full, "SoLa, auto"), "SoLa, its settings chosen from the features"),
+            (auc(full, "SoLa, auto"), "SoLa at several steps beside the input"),
             (auc(few, "SoLa, auto"), f"the same with {few_title} (raw: {auc(few, 'raw')})"),
         ],
         sections=[
