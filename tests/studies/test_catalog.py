@@ -3,7 +3,7 @@
 import pytest
 
 from sola.core.errors import SolaError
-from sola.softlanding.recipes import Recipe, anet, auto
+from sola.softlanding.recipes import Recipe, anet, auto, gtea
 from sola.studies.catalog import BASELINE, SOLA, Experiment, Variant, default_seeds, experiment, require_windows
 
 
@@ -73,9 +73,22 @@ def test_table_3_has_each_detector_with_its_own_figures() -> None:
 
 
 def test_what_a_table_varies_is_varied_from_any_recipe() -> None:
-    direct, adapter = made("table1", auto()).variants
+    direct, adapter = made("table1", gtea()).variants
     assert (direct.recipe.values["form"], adapter.recipe.values["form"]) == ("direct", "adapter")
-    assert direct.recipe.values["dropout"] == adapter.recipe.values["dropout"] == auto().values["dropout"]
+    assert direct.recipe.values["hidden"] == adapter.recipe.values["hidden"] == gtea().values["hidden"]
+
+
+@pytest.mark.parametrize("name", ["table3", "figure1", "sectionC"])
+def test_what_varies_nothing_takes_modules_at_several_steps(name: str) -> None:
+    assert [variant.recipe.values for variant in made(name, auto()).variants] == [auto().values]
+    require_windows(made(name, auto()), 16)
+
+
+def test_a_recipe_without_what_a_table_varies_is_refused() -> None:
+    with pytest.raises(
+        SolaError, match="table5: varies step, which modules at several steps do not have; pass another"
+    ):
+        made("table5", auto())
 
 
 def test_figure_1_takes_the_supplements_seeds() -> None:
@@ -101,4 +114,3 @@ def test_videos_shorter_than_a_window_are_refused_with_a_recipe_that_fits(name: 
 def test_videos_as_long_as_every_window_are_not_refused() -> None:
     require_windows(made("table1"), 65)
     require_windows(made("table5"), 93)
-    require_windows(made("table1", auto()), 1)  # its step is chosen from the features

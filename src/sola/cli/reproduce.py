@@ -11,7 +11,7 @@ from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.detectors import DETECTORS
 from sola.evaluation.metrics.protocol import DATASETS
-from sola.softlanding.recipes import RECIPES, SINGLE
+from sola.softlanding.recipes import RECIPES
 from sola.studies.catalog import ExperimentName
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def reproduce(
     classifier: options.ClassScores = None,
     reading: options.Reading = options.Reading(),
     model: Annotated[str, Parameter(choices=tuple(DETECTORS))] = "gtad",
-    recipe: Annotated[str, Parameter(choices=SINGLE)] = "anet",
+    recipe: Annotated[str, Parameter(choices=tuple(RECIPES))] = "anet",
     detector_recipe: str | None = None,
     dataset: Annotated[str, Parameter(choices=tuple(DATASETS))] = "activitynet",
     seeds: Annotated[int | None, Parameter(validator=options.AT_LEAST_ONE)] = None,

@@ -104,10 +104,6 @@ def auto() -> Recipe:
 RECIPES: Mapping[str, Callable[[], Recipe]] = {recipe.__name__: recipe for recipe in (anet, hacs, thumos, gtea, auto)}
 
 
-SINGLE = tuple(name for name, recipe in RECIPES.items() if recipe().kind is TrainingConfig)
-"""Names of the recipes of a single module, which the tables of the supplement vary."""
-
-
 def recipe_named(name: str) -> Recipe:
     """Return the recipe of that name. Raises SolaError when there is none."""
     if name not in RECIPES:

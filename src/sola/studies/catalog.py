@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sola.core.errors import SolaError
-from sola.softlanding.recipes import RECIPES, SINGLE, Recipe
+from sola.softlanding.recipes import RECIPES, Recipe
 from sola.softlanding.windows import window_length
 
 ExperimentName = Literal["table1", "table2", "table3", "table5", "table6", "figure1", "sectionC"]
@@ -112,8 +112,15 @@ TABLE3: Mapping[str, tuple[Published, Published]] = {
 
 
 def experiment(name: ExperimentName, base: Recipe, detector: str) -> Experiment:
-    """An experiment whose modules vary the recipe `base`; table3 has its own detectors, section C none."""
+    """An experiment whose modules vary the recipe `base`; table3 has its own detectors, section C none.
+
+    Raises SolaError if the recipe does not have the settings that vary.
+    """
     title, variants = VARIANTS[name]
+    if missing := sorted(_varied(name) - base.values.keys()):
+        raise SolaError(
+            f"{name}: varies {', '.join(missing)}, which modules at several steps do not have; pass another --recipe"
+        )
     modules = tuple(Variant(row, base.override(**changed), figures) for row, (changed, figures) in variants.items())
     if name == "table3":
         before, after = ({key: both[i] for key, both in TABLE3.items()} for i in (0, 1))
@@ -127,7 +134,7 @@ def require_windows(experiment: Experiment, longest: int) -> None:
     for variant in experiment.variants:
         window = _window(variant.recipe)
         if window > longest:
-            cures = [f"--recipe {name}" for name in SINGLE if _fits(experiment.name, name, longest)]
+            cures = [f"--recipe {name}" for name in RECIPES if _fits(experiment.name, name, longest)]
             cure = f"pass {' or '.join(cures)}" if cures else "no recipe helps: extract features with a smaller stride"
             raise SolaError(
                 f"{experiment.name}: no training video is as long as a window of {variant.name!r}: the longest has "
@@ -136,17 +143,22 @@ def require_windows(experiment: Experiment, longest: int) -> None:
 
 
 def _fits(name: ExperimentName, recipe: str, longest: int) -> bool:
-    """Whether every module of an experiment has windows of at most `longest` snippets with a recipe."""
-    return all(
-        0 < _window(variant.recipe) <= longest for variant in experiment(name, RECIPES[recipe](), "gtad").variants
+    """Whether a recipe has the settings that an experiment varies, and windows of at most `longest` snippets."""
+    base = RECIPES[recipe]()
+    return _varied(name) <= base.values.keys() and all(
+        _window(variant.recipe) <= longest for variant in experiment(name, base, "gtad").variants
     )
 
 
+def _varied(name: ExperimentName) -> set[str]:
+    """Return the settings that the modules of an experiment change."""
+    return {setting for changed, _ in VARIANTS[name][1].values() for setting in changed}
+
+
 def _window(recipe: Recipe) -> int:
-    """Return the length of a training window in snippets; 0 if the step is chosen from the features."""
+    """Return the length of the shortest training window in snippets."""
     values = recipe.values
-    step = values["step"]
-    return 0 if step is None else window_length(values["positions"], step, values["margin"])
+    return window_length(values["positions"], values.get("step", 1), values["margin"])
 
 
 def default_seeds(experiment: ExperimentName, recipe: str, *, quick: bool) -> int:
@@ -158,4 +170,5 @@ def default_seeds(experiment: ExperimentName, recipe: str, *, quick: bool) -> in
 
 def quick_module(recipe: Recipe) -> Recipe:
     """The recipe, with a training so short that it only shows that everything runs."""
-    return recipe.override(hidden=64, projector_hidden=64, epochs=30, windows_per_video=4, batch_size=64)
+    small = {"hidden": 64, "projector_hidden": 64, "epochs": 30, "windows_per_video": 4, "batches": 4, "batch_size": 64}
+    return recipe.override(**{name: value for name, value in small.items() if name in recipe.values})

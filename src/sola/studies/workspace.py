@@ -37,7 +37,8 @@ class Workspace:
     def module(self, recipe: Recipe) -> Path:
         """The run of a module; its features are in `features`."""
         values = recipe.values
-        return self.folder / "modules" / _key("{form} {loss} k{k} s{step} {seed}".format(**values), values)
+        name = "{form} {loss} k{k} s{step} {seed}" if "step" in values else "steps k{k} {seed}"
+        return self.folder / "modules" / _key(name.format(**values), values)
 
     def control(self, name: str, like: Path | None) -> Path:
         """The features of a control; an untrained one resembles the module of the run `like`."""
