@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -338,9 +339,25 @@ def test_an_untrained_adapter_keeps_float64_to_the_bit(tmp_path: Path) -> None:
 def test_auto_and_inspect_skip_bad_files_wherever_they_turn_up(world: Path, tmp_path: Path) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
     _nan(features)
-    auto = ["--recipe", "auto", "--epochs", "1", "--hidden", "16", "--skip-bad", "--quiet"]
+    auto = ["--recipe", "auto", "--epochs", "1", "--batches", "2", "--hidden", "16", "--skip-bad", "--quiet"]
     assert sola("train", features, "--out", tmp_path / "run", *auto) == 0
     assert sola("inspect", features, "--out", tmp_path / "look", "--skip-bad", "--quiet") == 0
+
+
+def test_inspect_says_how_far_the_assumption_holds(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the published step, and at the largest of a module of several."""
+    assert sola("inspect", world / "features", "--out", tmp_path / "look") == 0
+    shown = r"raw: \d+% of the variance .*\(chance 50%\): \d+% of 8 snippets, \d+% of 15 snippets, .*% of 57 snippets\n"
+    assert re.search(shown, capsys.readouterr().err)
+    record = json.loads((tmp_path / "look" / "inspection.json").read_text())
+    assert (sorted(record), record["step"]) == (["data", "step", "views"], 8)
+    few = ["--recipe", "auto", "--largest-step", "4", "--batches", "1", "--epochs", "1", "--hidden", "4", "--quiet"]
+    assert sola("train", world / "features", "--out", tmp_path / "run", *few) == 0
+    look = ["--run", tmp_path / "run", "--out", tmp_path / "after", "--quiet"]
+    assert sola("inspect", world / "features", *look) == 0
+    assert json.loads((tmp_path / "after" / "inspection.json").read_text())["step"] == 4
 
 
 def test_what_is_written_may_be_read_by_others(run: Path) -> None:
