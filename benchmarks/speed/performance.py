@@ -176,8 +176,8 @@ TEXT = """# Performance
 
 Written by `python benchmarks/speed/performance.py ANNOTATIONS.json` (`make bench ANNOTATIONS=...`), which runs the
 benchmarks named; all that they print is in [performance.json](performance.json). Every figure has its plain counterpart
-measured in the same run: machines differ and are noisy, ratios less so. No figure is of a GPU: none was at hand
-([scale.md](scale.md)).
+measured in the same run: machines differ and are noisy, ratios less so. Figures of a GPU:
+[scale.md](scale.md).
 
 | what | sola | beside it | measured by |
 |---|---|---|---|
