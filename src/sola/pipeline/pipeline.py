@@ -66,11 +66,14 @@ def rebuild_chain(
             f"are others; name the right one ({manifest.encoder}) with --encoder"
         )
     found = tuple(found_modules(manifest.sola, modules))
-    if loaded.dim != detector.model.channels:
-        raise SolaError(
-            f"the encoder {source} gives {loaded.dim} channels, the detector takes {detector.model.channels}: it was "
-            "trained on several sets of features joined; extract each, then use `sola detect`"
-        )
+    gives = [loaded.dim, *(module.network.output_channels for module in found)]
+    takes = [*(module.network.channels for module in found), detector.model.channels]
+    for given, taken in zip(gives, takes, strict=True):
+        if given != taken:
+            raise SolaError(
+                f"the encoder {source} and its modules give {given} channels where {taken} are taken: the detector was "
+                "trained on several sets of features joined; extract each, then use `sola detect`"
+            )
     return Chain(chosen, found, detector)
 
 
