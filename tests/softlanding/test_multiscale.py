@@ -15,7 +15,7 @@ from sola.data.ragged import pack
 from sola.softlanding.moments import video_moments
 from sola.softlanding.multiscale import MultiScaleSoLa
 from sola.softlanding.multiscale_config import MultiScaleConfig
-from sola.softlanding.multiscale_task import MultiScaleMatching
+from sola.softlanding.multiscale_task import MultiScaleMatching, sample
 from sola.softlanding.network import SoLa
 from sola.softlanding.recipes import RECIPES
 from sola.softlanding.train import train
@@ -117,6 +117,14 @@ def test_a_single_video_is_centered(features: FeatureSet, tmp_path: Path) -> Non
     got = transform_array(network, arrays(features)[5])
     assert not got[:, -8:].any()
     np.testing.assert_allclose(got[:, 32:44].mean(axis=0), 0, atol=0.2)
+
+
+def test_a_large_set_is_conditioned_by_a_sample_of_its_videos(features: FeatureSet) -> None:
+    packed = pack(features)
+    assert len(packed.values) == sum(LENGTHS)
+    assert list(sample(packed, 10_000)) == list(range(7))
+    assert list(sample(packed, 100)) == [0, 3, 6]
+    assert list(sample(packed, 1)) == [0]
 
 
 def test_one_step_of_the_sum_is_a_step_of_each_module(features: FeatureSet) -> None:

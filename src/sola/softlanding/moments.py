@@ -59,7 +59,7 @@ def video_moments(videos: Iterable[Video]) -> Moments:
         mean,
         squares / snippets,
         difference_squares / differences,
-        float(np.square(means - mean).sum(axis=1) @ lengths) / snippets,
+        float(np.square(np.array(means) - mean).sum(axis=1) @ lengths) / snippets,
         _scene_share(np.array([pair for pair in halves if len(pair) == 2]) - mean),
     )
 

@@ -20,6 +20,9 @@ from sola.softlanding.task import SimilarityMatching, Windows
 from sola.softlanding.transform import PIECE
 from sola.softlanding.windows import longest_step
 
+SNIPPETS = 200_000
+"""Snippets, about, from which conditioning and the weights of the parts are computed."""
+
 Predictions = tuple[tuple[Tensor, Tensor], ...]
 """Unit vectors and predictions of each module."""
 
@@ -60,7 +63,8 @@ class MultiScaleMatching:
         with torch.random.fork_rng(devices=[]):  # keeps the random state of the caller
             torch.manual_seed(config.seed)
             self.network = config.module(packed.values.shape[1])
-        self.network.fit_input(video_moments(map(packed.video, range(len(packed.videos)))))
+        self.sample = sample(packed, SNIPPETS)
+        self.network.fit_input(video_moments(map(packed.video, self.sample)))
         for part in self.network.random:
             part.requires_grad_(False)
         seen = seen_by_modules(packed, self.network, memory_limit, folder)
@@ -108,7 +112,7 @@ class MultiScaleMatching:
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Set the weights of the parts, and the map to `output_channels`, from the training videos."""
+        """Set the weights of the parts, and the map to `output_channels`, from a sample of the training videos."""
         network = self.network
         network.fit_parts(self._videos(), PIECE)
         if network.mapped is not None:
@@ -119,7 +123,7 @@ class MultiScaleMatching:
             network.mapping.copy_(torch.from_numpy(leading(moments, network.mapped)))
 
     def _videos(self) -> Iterator[Float[Tensor, "1 time channels"]]:
-        for index in range(len(self.packed.videos)):
+        for index in self.sample:
             yield torch.from_numpy(self.packed.video(index).astype(np.float32)).to(self.device)[None]
 
     def _part(self, step: int, packed: PackedFeatures) -> TrainingConfig:
@@ -138,6 +142,11 @@ def _check_windows(config: MultiScaleConfig, longest: int) -> None:
             f"largest_step={config.largest_step}: no video is as long as a window of {config.part(step).window} "
             f"snippets at step {step}, the longest has {longest}; pass --largest-step {fits} or less"
         )
+
+
+def sample(packed: PackedFeatures, snippets: int) -> range:
+    """Return evenly spaced videos that have about so many snippets, or all."""
+    return range(0, len(packed.videos), max(round(len(packed.values) / snippets), 1))
 
 
 @torch.no_grad()
