@@ -252,7 +252,7 @@ def test_the_commands(features: FeatureSet, tmp_path: Path, capsys: pytest.Captu
     assert TrainedModule.load(same).network.output_channels == 12
     capsys.readouterr()
     line = refused(capsys, "train", folder, "--recipe", "auto", "--step", 2, "--out", tmp_path / "no")
-    assert "step: no such setting" in line
+    assert "--step: not a setting of --recipe auto" in line
 
 
 def test_random_modules_are_those_of_the_seed() -> None:

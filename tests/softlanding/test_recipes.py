@@ -47,7 +47,7 @@ def test_a_recipe_that_leaves_nothing_open_reads_no_features(features: FeatureSe
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": 3}, "steps: no such setting of a training"),
+        ({"steps": 3}, "steps: the recipe has no such setting"),
         ({"step": 0}, "step=0: expected a whole number of at least 1"),
         ({"hidden": None}, "hidden=None: expected a value"),
     ],

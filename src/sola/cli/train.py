@@ -53,8 +53,7 @@ def train(
     """Run `sola train`.
 
     Args:
-        recipe: Named settings. anet: Table 4a; hacs: the published code; thumos, gtea: ours; auto: for features of your
-            own, several steps at once.
+        recipe: Named settings. anet: Table 4a; hacs: the published code; thumos, gtea: ours; auto: your own features.
         out: Folder of the run.
     """
     from sola.softlanding.train import train as train_module
@@ -64,7 +63,11 @@ def train(
         raise SolaError(f"--train-subset {train_subset}: needs --annotations, which list its videos")
     if memory_limit is not None and not 0 <= memory_limit < math.inf:
         raise SolaError(f"--memory-limit {memory_limit}: expected GiB, 0 or more")
-    chosen = recipe_named(recipe).override(**flags.given())
+    chosen, settings = recipe_named(recipe), flags.given()
+    for name in settings:
+        if name not in chosen.values:
+            raise SolaError(f"--{name.replace('_', '-')}: not a setting of --recipe {recipe}; see sola train --help")
+    chosen = chosen.override(**settings)
     data = reading.dataset(features, annotations, label_key)
     if annotations is not None:
         data = data.subset(train_subset or "training")

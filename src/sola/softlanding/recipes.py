@@ -32,7 +32,7 @@ class Recipe:
         known = {field.name for field in dataclasses.fields(self.kind)}
         for name, value in self.settings.items():
             if name not in known:
-                raise SolaError(f"{name}: no such setting of a training; expected one of {', '.join(sorted(known))}")
+                raise SolaError(f"{name}: the recipe has no such setting; expected one of {', '.join(sorted(known))}")
             if value is None and name not in self.choosable and getattr(self.kind(), name) is not None:
                 raise SolaError(f"{name}=None: expected a value")
         self.kind(**{name: value for name, value in self.settings.items() if name not in self._open})
