@@ -13,6 +13,8 @@ jaxtyping.install_import_hook("sola", "support.typechecking.check")
 
 import matplotlib  # noqa: E402  (the hook must stand before anything imports sola)
 
+from sola.softlanding import recipes  # noqa: E402
+
 matplotlib.use("Agg")
 
 
@@ -44,3 +46,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; name its folder in SOLA_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def short_auto(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe auto with a training of a few batches."""
+    monkeypatch.setitem(
+        recipes.RECIPES,  # type: ignore[arg-type]  # a dict
+        "auto",
+        lambda: recipes.MultiScaleRecipe({"largest_step": None, "batches": 2}),
+    )

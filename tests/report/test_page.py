@@ -108,6 +108,7 @@ def test_every_id_of_a_page_is_there_once() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_auto")
 def test_the_demo_goes_the_whole_path(tmp_path: Path) -> None:
     world = SyntheticWorld(training_videos=8, validation_videos=5, length=110, channels=16, action_length=10)
     write(world, tmp_path / "data")

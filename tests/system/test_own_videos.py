@@ -70,6 +70,7 @@ def quick(command: list[str]) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_auto")
 def test_the_page_runs_from_videos_to_detections(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     names = [shlex.split(command)[1] for command in commands()]

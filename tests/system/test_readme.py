@@ -26,6 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_auto")
 def test_the_commands_run(folder: Path) -> None:
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("sola ")]
     # the features are there already; tests/system/test_own_videos.py begins with videos
@@ -40,6 +41,7 @@ def test_the_commands_run(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_auto")
 def test_the_code_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = blocks("python")
     exec(compile(code, "README.md", "exec"), {})
