@@ -94,6 +94,10 @@ class TestSweep:
         assert set(result["curves"]) == {"similarity", "assumption_share"}  # type: ignore[call-overload]
         assert (out / "sectionC" / "assumption-share.png").is_file()
 
+    def test_section_c_of_modules_at_several_steps_has_windows_of_the_largest(self, data: Path, tmp_path: Path) -> None:
+        assert sola(*call(data, "sectionC", tmp_path, *LITTLE), "--recipe", "auto") == 0
+        assert result_of(tmp_path, "sectionC")["rows"]
+
     @pytest.mark.long
     def test_killed_twice_it_ends_as_one_that_ran_through(self, data: Path, tmp_path: Path) -> None:
         through, killed = tmp_path / "through", tmp_path / "killed"

@@ -40,7 +40,8 @@ class Assumption(Study):
         ((variant, runs),) = self.train_modules(pool, progress).items()
         progress("similarity against distance", 0, 1)
         trained = read_json(Run(runs[0]).config, "a run's config")["training"]
-        step, positions = int(trained["step"]), int(trained["positions"])
+        step = int(trained.get("step") or trained["largest_step"])  # the largest of several
+        positions = int(trained["positions"])
 
         data = self.data.open()
         test = data.subset(self.data.test_subset)
