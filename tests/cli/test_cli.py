@@ -353,7 +353,7 @@ def test_inspect_says_how_far_the_assumption_holds(
     assert re.search(shown, capsys.readouterr().err)
     record = json.loads((tmp_path / "look" / "inspection.json").read_text())
     assert (sorted(record), record["step"]) == (["data", "step", "views"], 8)
-    few = ["--recipe", "auto", "--largest-step", "4", "--batches", "1", "--epochs", "1", "--hidden", "4", "--quiet"]
+    few = ["--recipe", "auto", "--largest-step", "6", "--batches", "1", "--epochs", "1", "--hidden", "4", "--quiet"]
     assert sola("train", world / "features", "--out", tmp_path / "run", *few) == 0
     look = ["--run", tmp_path / "run", "--out", tmp_path / "after", "--quiet"]
     assert sola("inspect", world / "features", *look) == 0

@@ -9,6 +9,7 @@ import pytest
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet
 from sola.softlanding.config import TrainingConfig
+from sola.softlanding.multiscale_config import MultiScaleConfig
 from sola.softlanding.recipes import RECIPES
 from sola.softlanding.train import train
 
@@ -42,6 +43,15 @@ def test_hacs_is_the_published_codes() -> None:
 
 def test_a_recipe_that_leaves_nothing_open_reads_no_features(features: FeatureSet) -> None:
     assert RECIPES["gtea"]().resolve(features) == (TrainingConfig(**RECIPES["gtea"]().settings), {})
+
+
+def test_the_largest_step_of_auto_is_that_of_a_module(tmp_path: Path) -> None:
+    """Windows of 60 snippets fit a step of 7, and modules have powers of two."""
+    np.save(tmp_path / "v.npy", np.ones((60, 4), np.float32))
+    config, reasons = RECIPES["auto"]().resolve(FeatureSet.open(tmp_path))
+    assert isinstance(config, MultiScaleConfig)
+    assert (config.largest_step, config.steps) == (4, (1, 2, 4))
+    assert "a step of at most 7" in reasons["largest_step"]
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,11 @@ def extent(length: int, video: "Video | None") -> tuple["Segments | None", tuple
 
 def step_of(module: "TrainedModule | None") -> int | None:
     """Return the step that a module was trained with, the largest of several; None without a module or its training."""
-    training = {} if module is None else module.provenance.get("training", {})
-    step = training.get("step", training.get("largest_step"))
+    if module is None:
+        return None
+    if steps := module.network.config().get("steps"):
+        return int(max(steps))
+    step = module.provenance.get("training", {}).get("step")
     return step if isinstance(step, int) and step > 0 else None
 
 

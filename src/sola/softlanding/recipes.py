@@ -71,7 +71,7 @@ class MultiScaleRecipe(Recipe):
         fits = fitting_step(
             [header.shape[0] for header in features.headers().values()], config.positions, config.margin
         )
-        step = max(min(LARGEST_STEP, fits), 1)
+        step = dataclasses.replace(config, largest_step=max(min(LARGEST_STEP, fits), 1)).steps[-1]
         reason = f"modules at steps 1, 2, 4, ...; windows that fit into most videos have a step of at most {fits}"
         return dataclasses.replace(config, largest_step=step), {"largest_step": reason}
 

@@ -39,8 +39,9 @@ class Assumption(Study):
         """Train the modules that are missing, measure, and return the result."""
         ((variant, runs),) = self.train_modules(pool, progress).items()
         progress("similarity against distance", 0, 1)
-        trained = read_json(Run(runs[0]).config, "a run's config")["training"]
-        step = int(trained.get("step") or trained["largest_step"])  # the largest of several
+        record = read_json(Run(runs[0]).config, "a run's config")
+        trained, several = record["training"], record["module"].get("steps")
+        step = int(max(several) if several else trained["step"])
         positions = int(trained["positions"])
 
         data = self.data.open()
