@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
 from torch.nn import functional as F
 
 from sola.data.segments import BACKGROUND
@@ -74,39 +73,6 @@ def test_sgd_repeats_itself_and_differs_by_seed():
     assert not np.array_equal(first.weight, other.weight)
 
 
-def sgd_of_one_class(features, label, classes, seed, epochs, batch=256, rate=0.01, momentum=0.9):
-    """The steps of a snippet of one class in float32, as they were before a snippet could have several."""
-    generator = np.random.default_rng(seed)
-    count, channels = features.shape
-    weight = np.asfortranarray(generator.uniform(-(channels**-0.5), channels**-0.5, (1 + classes, channels)), "f4")
-    bias = np.zeros((1 + classes, 1), np.float32)
-    weight_velocity, bias_velocity = np.zeros_like(weight), np.zeros_like(bias)
-    for _ in range(epochs):
-        order = generator.permutation(count)
-        for start in range(0, count, batch):
-            chosen = order[start : start + batch]
-            x, action = features[chosen], (label[chosen] >= 0).astype(np.float32)
-            error = weight @ x.T + bias
-            error[0] = (expit(error[0]) - action) / len(chosen)
-            power = np.exp(error[1:] - error[1:].max(axis=0))
-            error[1:] = power / power.sum(axis=0)
-            error[1 + np.maximum(label[chosen], 0), np.arange(len(chosen))] -= 1
-            error[1:] *= action / max(action.sum(), 1.0)
-            weight_velocity = momentum * weight_velocity + error @ x
-            bias_velocity = momentum * bias_velocity + error.sum(axis=1, keepdims=True)
-            weight -= rate * weight_velocity
-            bias -= rate * bias_velocity
-    return weight.T, bias[:, 0]
-
-
-def test_without_overlap_sgd_is_that_of_one_class_to_the_bit():
-    features, labels = snippets()
-    found = fit_sgd(features, labels, seed=1, epochs=5)
-    weight, bias = sgd_of_one_class(features, labels.index, 3, seed=1, epochs=5)
-    np.testing.assert_array_equal(found.weight, weight)
-    np.testing.assert_array_equal(found.bias, bias)
-
-
 def test_sgd_survives_a_batch_without_action():
     features, labels = snippets(count=40)
     labels.index[:] = BACKGROUND
@@ -133,10 +99,18 @@ def ridge_oracle(features, target, fold):
     return Ridge(alpha=best * len(features)).fit(features, target)
 
 
-@pytest.mark.parametrize("sets", [APART, OVERLAPPING])
-def test_ridge_is_that_of_the_normal_equations(monkeypatch, sets):
+@pytest.mark.parametrize(
+    ("sets", "channels"),
+    [
+        pytest.param(APART, 6, id="one class"),
+        pytest.param(OVERLAPPING, 6, id="several classes"),
+        pytest.param(OVERLAPPING, 80, id="more channels than action snippets"),
+        pytest.param(APART, 120, id="more channels than snippets"),
+    ],
+)
+def test_ridge_is_that_of_the_normal_equations(monkeypatch, sets, channels):
     monkeypatch.setattr("sola.training.linear.SLICE", 17)
-    features, labels = snippets(count=90, sets=sets)
+    features, labels = snippets(count=90, channels=channels, sets=sets)
     features = features.astype(np.float64)
     lengths = [20, 10, 10, 20, 10, 5, 15]
     found = fit_ridge(features, labels, lengths=lengths)

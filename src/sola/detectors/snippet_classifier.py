@@ -4,13 +4,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from scipy.special import softmax
 
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
 from sola.data.snippet_labels import label_videos, reader, unit_vectors
-from sola.training.linear import fit_sgd
+from sola.training.linear import CPU, fit_sgd
 
 BATCH = 256
 """Snippets per step."""
@@ -35,7 +36,9 @@ class SnippetClassifier:
         return chances
 
 
-def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int) -> SnippetClassifier:
+def fit_snippet_classifier(
+    data: Dataset, *, seed: int, epochs: int, device: torch.device = CPU
+) -> SnippetClassifier:
     """Fit softmax regression on the action snippets of annotated videos: the classifier of linear evaluation.
 
     Where a snippet has several classes, there are as many epochs as `MIN_STEPS` take, if those are more.
@@ -49,5 +52,5 @@ def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int) -> SnippetC
     values = labeled.stack(reader(readable))
     if (labeled.sets.sum(axis=1) > 1).any():
         epochs = max(epochs, math.ceil(MIN_STEPS / math.ceil(len(values) / BATCH)))
-    fitted = fit_sgd(values, labeled.flat_labels, seed=seed, epochs=epochs, batch=BATCH)
+    fitted = fit_sgd(values, labeled.flat_labels, seed=seed, epochs=epochs, batch=BATCH, device=device)
     return SnippetClassifier(fitted.weight[:, 1:], fitted.bias[1:])

@@ -78,7 +78,8 @@ def train_detector(
         held_out = None if validation is None else clips_of(validation)
         if config.classifier_epochs and classes and not config.predicts_classes:
             # before the detector, so that bad input is refused at once
-            classifier = fit_snippet_classifier(data, seed=config.seed, epochs=config.classifier_epochs)
+            epochs = config.classifier_epochs
+            classifier = fit_snippet_classifier(data, seed=config.seed, epochs=epochs, device=place.device)
         summaries = [data.without(bad).summary.plus(*outside_clips(data, config.clipping()))]
         if validation is not None:
             unused = (*outside_clips(validation, config.clipping()), *unseen_classes(data, validation))

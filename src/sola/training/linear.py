@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
-from scipy.special import expit
 
+from sola.data.segments import BACKGROUND
 from sola.data.snippet_labels import SnippetLabels
 
 FOLDS = 5
@@ -20,6 +21,8 @@ PENALTIES = tuple(10.0**exponent for exponent in np.arange(-7, 1.5, 0.5).tolist(
 
 LONE_VIDEO_PENALTY = 1e-3
 """Ridge penalty for one labeled video, which cannot be cross-validated."""
+
+CPU = torch.device("cpu")
 
 SLICE = 16384
 """Number of snippets that are converted to float64 at a time."""
@@ -55,63 +58,50 @@ def fit_sgd(
     batch: int = 256,
     learning_rate: float = 0.01,
     momentum: float = 0.9,
+    device: torch.device = CPU,
 ) -> LinearClassifier:
     """Fit logistic (action) and softmax (class) regression by SGD with momentum; the defaults are those of Table 4b.
 
     The loss of a batch of float32 snippets is the mean logistic loss plus the mean softmax loss over its action
     snippets. The classes of a snippet share its softmax target equally. The initial weights and the order of the
-    snippets in each epoch are drawn from `seed`. Gradients are written out, since autograd would take most of the time
-    of a step.
+    snippets in each epoch are drawn from `seed`, the same on every device. Gradients are written out, since autograd
+    would take most of the time of a step.
     """
     generator = np.random.default_rng(seed)
     count, channels = features.shape
-    class_count = labels.sets.shape[1]
+    outputs = 1 + labels.sets.shape[1]
     bound = channels**-0.5  # PyTorch's initialization of a linear layer
-    # [outputs, channels] for the softmax, and column-major, which is fastest in BLAS for so small a matrix
-    weight = np.asfortranarray(generator.uniform(-bound, bound, (1 + class_count, channels)), np.float32)
-    bias = np.zeros((1 + class_count, 1), np.float32)
-    weight_velocity, bias_velocity = np.zeros_like(weight), np.zeros_like(bias)
-    action = labels.action.astype(np.float32)
-    targets = _targets(labels.sets)
-    columns = np.arange(batch)
+    initial = generator.uniform(-bound, bound, (outputs, channels)).astype(np.float32)
+    weight = torch.from_numpy(initial.T).contiguous().to(device)
+    bias = torch.zeros(outputs, device=device)
+    weight_velocity, bias_velocity = torch.zeros_like(weight), torch.zeros_like(bias)
+    inputs = torch.from_numpy(np.asarray(features, np.float32)).to(device)
+    table = _targets(labels.sets).to(device)
+    index = torch.from_numpy(labels.index).to(device)
     for _ in range(epochs):
-        order = generator.permutation(count)
-        for start in range(0, count, batch):
-            chosen = order[start : start + batch]
-            x, is_action, index = features.take(chosen, axis=0), action.take(chosen), labels.index.take(chosen)
-            error = weight @ x.T
-            error += bias
-            binary, classes = error[0], error[1:]
-            expit(binary, out=binary)
-            binary -= is_action
-            binary /= len(chosen)
-            classes -= classes.max(axis=0)
-            np.exp(classes, out=classes)
-            classes /= classes.sum(axis=0)
-            for member, share in targets:
-                classes[member.take(index), columns[: len(chosen)]] -= share.take(index)
-            classes *= is_action / max(is_action.sum(), 1.0)
-            weight_velocity *= momentum
-            weight_velocity += error @ x
-            bias_velocity *= momentum
-            bias_velocity += error.sum(axis=1, keepdims=True)
-            weight -= learning_rate * weight_velocity
-            bias -= learning_rate * bias_velocity
-    return LinearClassifier(np.ascontiguousarray(weight.T), bias[:, 0])
+        order = torch.from_numpy(generator.permutation(count)).to(device)
+        for chosen in order.split(batch):
+            x, target = inputs[chosen], table[index[chosen]]
+            action = target[:, :1]
+            error = torch.addmm(bias, x, weight)
+            error[:, 0].sigmoid_()
+            error[:, 1:] = error[:, 1:].softmax(dim=1)
+            error -= target
+            error[:, 0] /= len(chosen)
+            error[:, 1:] *= action / action.sum().clamp(min=1)
+            weight_velocity.mul_(momentum).addmm_(x.T, error)
+            bias_velocity.mul_(momentum).add_(error.sum(dim=0))
+            weight.add_(weight_velocity, alpha=-learning_rate)
+            bias.add_(bias_velocity, alpha=-learning_rate)
+    return LinearClassifier(weight.cpu().numpy(), bias.cpu().numpy())
 
 
-def _targets(
-    sets: Bool[np.ndarray, "sets classes"],
-) -> list[tuple[Int[np.ndarray, " sets"], Float[np.ndarray, " sets"]]]:
-    """Return the first class of each set and its share of the target, then the second, and so on.
-
-    The share of a class that a small set lacks is 0.
-    """
-    size = sets.sum(axis=1)
-    member = np.argsort(~sets, axis=1, kind="stable")
-    return [
-        (member[:, rank], np.where(rank < size, 1 / size, 0).astype(np.float32)) for rank in range(size.max(initial=0))
-    ]
+def _targets(sets: Bool[np.ndarray, "sets classes"]) -> Float[torch.Tensor, "_ outputs"]:
+    """Return a row for each set of classes, 1 for action and the share of each class, and zeros for the background."""
+    table = np.zeros((len(sets) + 1, 1 + sets.shape[1]), np.float32)
+    table[:BACKGROUND, 0] = 1  # the background has the last row
+    table[:BACKGROUND, 1:] = sets / sets.sum(axis=1, keepdims=True)
+    return torch.from_numpy(table)
 
 
 def video_folds(lengths: Sequence[int], folds: int = FOLDS) -> Int[np.ndarray, " snippets"]:
@@ -140,12 +130,19 @@ def fit_ridge(
     def one_against_others(rows: Int[np.ndarray, " snippets"]) -> Float[np.ndarray, "snippets classes"]:
         return np.where(labels.sets[labels.index[rows]], 1.0, -1.0)
 
-    def sums(encode: Encode, learned: Bool[np.ndarray, " snippets"]) -> list[_Sums]:
+    def fit(
+        encode: Encode, learned: Bool[np.ndarray, " snippets"]
+    ) -> tuple[Float[np.ndarray, "channels outputs"], Float[np.ndarray, " outputs"]]:
+        seen, basis = features, None
+        if learned.sum() < features.shape[1]:  # weights lie in the span of the snippets, which is smaller
+            basis, _ = np.linalg.qr(features[learned].astype(np.float64).T)
+            seen = features @ basis
         rows = [np.flatnonzero(learned & (fold == index)) for index in np.unique(fold)]
-        return [_Sums.of(features, encode, chosen) for chosen in rows if len(chosen)]
+        weight, bias = _converged([_Sums.of(seen, encode, chosen) for chosen in rows if len(chosen)])
+        return (weight if basis is None else basis @ weight), bias
 
-    weight, bias = _converged(sums(binary, np.ones_like(action)))
-    class_weight, class_bias = _converged(sums(one_against_others, action))
+    weight, bias = fit(binary, np.ones_like(action))
+    class_weight, class_bias = fit(one_against_others, action)
     return LinearClassifier(np.hstack((weight, class_weight)), np.hstack((bias, class_bias)))
 
 
@@ -185,7 +182,8 @@ class _Sums:
     ) -> list[tuple[Float[np.ndarray, "channels outputs"], Float[np.ndarray, " outputs"]]]:
         """Return weights and biases for each penalty, from one eigendecomposition."""
         x, y = self.x / self.count, self.y / self.count
-        values, vectors = np.linalg.eigh(self.xx / self.count - np.outer(x, x))
+        covariance = torch.from_numpy(self.xx / self.count - np.outer(x, x))
+        values, vectors = (found.numpy() for found in torch.linalg.eigh(covariance))  # faster than NumPy's
         projected = vectors.T @ (self.xy / self.count - np.outer(x, y))
         fits = []
         for penalty in penalties:
