@@ -162,6 +162,9 @@ def test_controls_are_what_their_names_say():
         "centered": centered,
         "average 9": moving_average(video, 9),
         "centered, average 33": moving_average(centered, 33),
+        "scene removed, average 9": moving_average(
+            video - moments.mean - moments.scene_share * (video.mean(axis=0) - moments.mean), 9
+        ),
         "slow 16": slow,
         "slow 16, average 9": moving_average(slow, 9),
         "whitened": (video - moments.mean) @ whitening(moments.covariance, SHRINKAGE),

@@ -194,11 +194,20 @@ def test_rows_come_in_order_and_compare_with_raw_and_every_control(full):
     assert versus_raw.difference == pytest.approx(ours.mean("roc_auc") - full.rows[0].mean("roc_auc"))
     assert versus_raw.interval[0] > 0
     assert versus_raw.significant
-    assert [comparison.against for comparison in full.comparisons if comparison.row == "[ours]"] == ["raw", *NAMES]
+    for metric in ("roc_auc", "class_accuracy"):
+        others = [one.against for one in full.comparisons if (one.row, one.metric) == ("[ours]", metric)]
+        assert others == ["raw", *NAMES]
     assert {comparison.row for comparison in full.comparisons} == {*NAMES, "[ours]"}
     assert all(comparison.p_corrected >= comparison.p for comparison in full.comparisons)
     controls = [row for row in full.rows if row.kind == "control"]
     assert full.row(full.best_control("roc_auc")).mean("roc_auc") == max(row.mean("roc_auc") for row in controls)
+
+
+def test_the_difference_in_class_accuracy_is_that_of_the_rows(full):
+    found = full.comparison("[ours]", "raw", "class_accuracy")
+    ours, raw = full.row("[ours]"), full.row("raw")
+    assert found.difference == pytest.approx(ours.mean("class_accuracy") - raw.mean("class_accuracy"))
+    assert found.interval[0] <= found.difference <= found.interval[1]
 
 
 def test_json_has_the_keys_that_others_call(full):
@@ -227,6 +236,26 @@ def test_rows_in_which_the_seed_draws_nothing_repeat_one_value(full):
         assert full.row(name).summaries["roc_auc"].std == 0.0
         assert len(full.row(name).summaries["roc_auc"].values) == 2
     assert full.row("untrained direct").summaries["roc_auc"].std > 0
+
+
+def test_videos_of_one_event_are_resampled_together(weak):
+    better = weak.copy("seen", lambda video, values: values + (weak.labels[video] >= 0)[:, None])
+    found = {
+        together: probe(weak.data, {"seen": better}, solver="ridge", controls=False, together=together)
+        for together in (None, ".*", "video_1", "absent")
+    }
+    # the test videos are video_12 to video_21
+    units = {name: result.settings["p_values"]["units"] for name, result in found.items()}
+    assert units == {None: 10, ".*": 10, "video_1": 3, "absent": 10}
+    assert found["video_1"].settings["p_values"]["smallest"] == smallest_p(3)
+    assert found[None].comparisons == found[".*"].comparisons == found["absent"].comparisons
+    assert found["video_1"].versus_raw("seen").difference == found[None].versus_raw("seen").difference
+    assert found["video_1"].versus_raw("seen").interval != found[None].versus_raw("seen").interval
+
+
+def test_what_is_no_regular_expression_is_refused(weak):
+    with pytest.raises(SolaError, match=r"together='\(': not a regular expression"):
+        probe(weak.data, solver="ridge", controls=False, together="(")
 
 
 def test_an_equal_set_is_never_significantly_different(weak):

@@ -29,6 +29,7 @@ def probe(
     solver: Literal["sgd", "ridge"] = "sgd",
     labeled_videos: Annotated[int | None, Parameter(validator=options.AT_LEAST_ONE)] = None,
     seeds: options.Seeds = 3,
+    together: Annotated[str | None, Parameter(metavar="REGEX")] = None,
     timing: options.Timing = options.Timing(),
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -38,6 +39,8 @@ def probe(
     Args:
         solver: sgd: Table 4b (100 epochs); ridge: closed form, with a penalty cross-validated over training videos.
         labeled_videos: Training videos with labels, drawn again for each seed. Without it, all of them.
+        together: Test videos in whose ids this regular expression finds the same text are resampled as one for p-values,
+            such as the views of several cameras: fall-[0-9]+.
         seeds: Repetitions: initialization and order of the classifier, labeled videos, untrained modules.
     """
     from sola.core.progress import progress_bar
@@ -62,6 +65,7 @@ def probe(
             seeds=seeds,
             train_subset=train_subset,
             test_subset=test_subset,
+            together=together,
             skipped=skipped,
             progress=lambda row, done, total: bar.update(done, total, row),
         )

@@ -23,12 +23,15 @@ SLOW_SIZES = (16, 64)
 """Numbers of directions of slow-feature analysis."""
 SLOW_WIDTHS = (9, 33)
 """Widths of the moving averages after it, in snippets."""
+SCENE_WIDTHS = (9, 33)
+"""Widths of the moving averages of features less their scene, in snippets."""
 SEEDED: Mapping[str, Form] = {"untrained direct": "direct", "untrained residual": "adapter"}
 """Controls whose features depend on the seed, and the form of their module."""
 NAMES = (
     "centered",
     *(f"average {width}" for width in WIDTHS),
     *(f"centered, average {width}" for width in WIDTHS),
+    *(f"scene removed, average {width}" for width in SCENE_WIDTHS),
     *(f"slow {size}{after}" for size in SLOW_SIZES for after in ("", *(f", average {width}" for width in SLOW_WIDTHS))),
     "whitened",
     "centered, whitened",
@@ -72,6 +75,15 @@ def moving_average(features: Float[np.ndarray, "time channels"], width: int) -> 
     return average.astype(features.dtype)
 
 
+def remove_scene(
+    features: Float[np.ndarray, "time channels"], mean: Float[np.ndarray, " channels"], share: float
+) -> Float[np.ndarray, "time channels"]:
+    """Remove the mean of all videos, and of what a video's mean differs from it the `share` that is the scene."""
+    scene = mean + share * (features.mean(axis=0) - mean)
+    removed: Float[np.ndarray, "time channels"] = features - scene.astype(features.dtype)
+    return removed
+
+
 def slow_directions(moments: Moments, size: int) -> Float[np.ndarray, "channels directions"]:
     """Return the `size` slowest projections (linear slow-feature analysis; Wiskott and Sejnowski 2002).
 
@@ -106,11 +118,13 @@ def fit_controls(
     for size in SLOW_SIZES:
         directions = _then(center, _linear(slow_directions(moments, size)))
         slow += [directions, *(_then(directions, partial(moving_average, width=width)) for width in SLOW_WIDTHS)]
+    without_scene = partial(remove_scene, mean=moments.mean, share=moments.scene_share)
     white = _linear(whitening(moments.covariance, SHRINKAGE))
     transforms: list[Transform] = [
         center,
         *averages,
         *(_then(center, average) for average in averages),
+        *(_then(without_scene, partial(moving_average, width=width)) for width in SCENE_WIDTHS),
         *slow,
         _then(lambda features: features - moments.mean.astype(features.dtype), white),
         _then(center, white),

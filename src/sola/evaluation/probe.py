@@ -1,11 +1,12 @@
 """Linear evaluation (Table 4b): linear classifiers of frozen features, next to every control."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from sola.core.checks import at_least, one_of
 from sola.core.errors import SolaError
@@ -14,7 +15,7 @@ from sola.data.features import FeatureSet
 from sola.data.snippet_labels import LabeledVideos, Read, label_videos, reader
 from sola.data.summary import split_summaries, summaries_json
 from sola.evaluation.controls import NAMES, fit_controls
-from sola.evaluation.probe_result import METRICS, ProbeResult
+from sola.evaluation.probe_result import COMPARED, METRICS, ProbeResult
 from sola.evaluation.results import Kind, Row, compare_rows
 from sola.evaluation.statistics import (
     REPLICATES,
@@ -46,14 +47,15 @@ def probe(
     train_subset: str = "training",
     test_subset: str = "validation",
     controls: bool = True,
+    together: str | None = None,
     skipped: dict[str, str] | None = None,
     progress: Callable[[str, int, int], None] = lambda row, done, total: None,
 ) -> ProbeResult:
     """Fit linear classifiers on labeled training videos and score them on test videos: raw, controls, compared sets.
 
     Features are L2-normalized snippet by snippet. A seed draws the order and initial weights of SGD, the labeled
-    videos, and the weights of untrained modules. p-values are of ROC-AUC, by a paired bootstrap over the test videos,
-    Holm-corrected within the families of `compare_rows`.
+    videos, and the weights of untrained modules. p-values are of ROC-AUC and class accuracy, by a paired bootstrap over
+    the test videos, Holm-corrected within the families of `compare_rows`.
 
     Args:
         data: the raw features and their annotations.
@@ -65,10 +67,12 @@ def probe(
         train_subset: videos to learn labels and to fit controls on.
         test_subset: videos to score on.
         controls: whether to include the controls.
+        together: regular expression; test videos in whose ids it finds the same text are resampled as one, such as the
+            views of several cameras. A video in which it finds nothing is one by itself.
         skipped: filled with the reasons why videos with bad raw features were left out, by id in the features.
         progress: called with (row, rows done, rows in all) before each row, and with ("", all, all) at the end.
 
-    Raises SolaError for a subset without both action and background, a compared set that lacks videos or differs in
+    Raises SolaError for an invalid regular expression, a subset without both action and background, a compared set that lacks videos or differs in
     length, the name of another row, more labeled videos than there are, or bad features.
     """
     at_least(1, videos=videos, seeds=seeds)
@@ -97,13 +101,17 @@ def probe(
         readers = tuple(reader(data.with_features(features, name=name)) for features in sets)
         sources.append(_Source(name, "compared", readers))
 
-    evaluation = _Evaluation(train, test, draws, solver, repeats=videos is None)
-    rows, samples = [], []
+    unit = _units(test.videos, together)
+    units = int(unit.max()) + 1
+    evaluation = _Evaluation(train, test, draws, solver, unit, repeats=videos is None)
+    rows: list[Row] = []
+    samples: dict[str, list[tuple[str, Kind, Resampled]]] = {metric: [] for metric in COMPARED}
     for done, source in enumerate(sources):
         progress(source.name, done, len(sources))
         figures, replicates = evaluation.run(source)
         rows.append(Row(source.name, source.kind, {metric: summarize(values) for metric, values in figures.items()}))
-        samples.append((source.name, source.kind, Resampled(float(np.mean(figures["roc_auc"])), replicates)))
+        for metric, values in replicates.items():
+            samples[metric].append((source.name, source.kind, Resampled(float(np.mean(figures[metric])), values)))
     progress("", len(sources), len(sources))
 
     settings = {
@@ -119,18 +127,32 @@ def probe(
         "classes": len(data.classes),
         "normalisation": "each snippet to unit L2 norm",  # a key of the JSON, which stays
         "p_values": {
-            "metric": "roc_auc",
+            "metrics": COMPARED,
             "test": "paired bootstrap over the test videos, two-sided",
+            "together": together,
+            "units": units,
             "replicates": REPLICATES,
-            "smallest": smallest_p(len(test.videos)),
+            "smallest": smallest_p(units),
             "correction": "Holm by family: compared against raw, controls against raw, each compared against controls",
         },
         # the training of each module, as its manifest describes it
         "data": summaries_json(*summaries),
         "compared": {name: [features.manifest.sola for features in sets] for name, sets in members.items()},
     }
-    comparisons = compare_rows(samples, "roc_auc", len(test.videos))
+    comparisons = tuple(one for metric, rows_in in samples.items() for one in compare_rows(rows_in, metric, units))
     return ProbeResult(metrics=METRICS, rows=tuple(rows), comparisons=comparisons, settings=settings)
+
+
+def _units(videos: Sequence[str], together: str | None) -> Int[np.ndarray, " videos"]:
+    """Return the position of each video's unit of resampling."""
+    try:
+        pattern = None if together is None else re.compile(together)
+    except re.error as error:
+        raise SolaError(f"together={together!r}: not a regular expression ({error})") from None
+    found = [None if pattern is None else pattern.search(video) for video in videos]
+    names = [(video, "") if one is None else ("", one.group()) for video, one in zip(videos, found, strict=True)]
+    positions = {name: position for position, name in enumerate(dict.fromkeys(names))}
+    return np.array([positions[name] for name in names])
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +173,7 @@ class _Evaluation:
         test: LabeledVideos,
         draws: Sequence[Sequence[int]],
         solver: Solver,
+        unit: Int[np.ndarray, " videos"],
         *,
         repeats: bool,
     ) -> None:
@@ -162,25 +185,30 @@ class _Evaluation:
         self.deterministic = repeats and solver == "ridge"
         self.labels = test.flat_labels
         self.action = self.labels.action
-        units = len(test.videos)
-        self.positives = np.bincount(test.flat_video[self.action], minlength=units)
-        self.negatives = np.bincount(test.flat_video[~self.action], minlength=units)
+        self.unit = unit[test.flat_video]
+        self.units = int(unit.max()) + 1
+        self.positives = np.bincount(self.unit[self.action], minlength=self.units)
+        self.negatives = np.bincount(self.unit[~self.action], minlength=self.units)
         self.weights = bootstrap_weights(self.positives, self.negatives)
 
-    def run(self, source: _Source) -> tuple[dict[str, list[float]], Float[np.ndarray, " replicates"]]:
-        """Return a row's figures, a value per seed, and its mean ROC-AUC under each replicate of the bootstrap."""
+    def run(self, source: _Source) -> tuple[dict[str, list[float]], dict[str, Float[np.ndarray, " replicates"]]]:
+        """Return a row's figures, a value per seed, and the mean of each of `COMPARED` under each replicate."""
         seeds = len(self.draws)
         scored: list[dict[str, float]] = [{}] * seeds
-        pairs = np.zeros((len(self.test.videos), len(self.test.videos)))
+        pairs, right = np.zeros((self.units, self.units)), np.zeros(self.units)
         for first, read in enumerate(source.readers):
             train, test = self.train.stack(read), self.test.stack(read)
             for seed in range(first, seeds, len(source.readers)):
                 if seed == first or not self.deterministic:
-                    figures, counts = self.score(self.fit(train, seed), test)
+                    figures, ordered, named = self.score(self.fit(train, seed), test)
                 scored[seed] = figures
-                pairs += counts / seeds
+                pairs += ordered / seeds
+                right += named / seeds
         by_metric = {metric.key: [figures[metric.key] for figures in scored] for metric in METRICS}
-        return by_metric, weighted_auc(pairs, self.positives, self.negatives, self.weights)
+        return by_metric, {
+            "roc_auc": weighted_auc(pairs, self.positives, self.negatives, self.weights),
+            "class_accuracy": (self.weights @ right) / (self.weights @ self.positives),
+        }
 
     def fit(self, features: Float[np.ndarray, "snippets channels"], seed: int) -> LinearClassifier:
         """Fit on the videos that the seed draws."""
@@ -193,8 +221,8 @@ class _Evaluation:
 
     def score(
         self, classifier: LinearClassifier, features: Float[np.ndarray, "snippets channels"]
-    ) -> tuple[dict[str, float], Float[np.ndarray, "units units"]]:
-        """Return the figures on the test videos, and their pairs for the bootstrap."""
+    ) -> tuple[dict[str, float], Float[np.ndarray, "units units"], Int[np.ndarray, " units"]]:
+        """Return the figures on the test videos, and by unit their pairs and the action snippets of the right class."""
         score = classifier.action(features).astype(np.float64)
         right = (score > 0) == self.action
         right_class = self.labels.sets[self.labels.index[self.action], classifier.classes(features[self.action])]
@@ -205,7 +233,8 @@ class _Evaluation:
             "balanced_accuracy": float((right[self.action].mean() + right[~self.action].mean()) / 2),
             "class_accuracy": float(right_class.mean()),
         }
-        return figures, ordered_pairs(score, self.action, self.test.flat_video, len(self.test.videos))
+        named = np.bincount(self.unit[self.action][right_class], minlength=self.units)
+        return figures, ordered_pairs(score, self.action, self.unit, self.units), named
 
 
 def _control_sources(

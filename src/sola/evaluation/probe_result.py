@@ -24,6 +24,10 @@ A class absent from training is never right.
 """
 
 
+COMPARED = ("roc_auc", "class_accuracy")
+"""Metrics in which rows are compared."""
+
+
 class PrintableTable(Table):
     """A table that is plain text where it is printed without rich."""
 
@@ -34,19 +38,26 @@ class PrintableTable(Table):
 
 
 class ProbeResult(Results, frozen=True, kw_only=True):
-    """Rows in the order raw, controls, compared; every row against raw, every compared row against every control."""
+    """Rows in the order raw, controls, compared; every row against raw, every compared row against every control.
+
+    The comparisons are in each of the metrics `COMPARED`.
+    """
 
     settings: dict[str, Any]
 
     def versus_raw(self, row: str) -> Comparison | None:
-        """Comparison of a row against raw; None for raw itself."""
+        """Comparison of a row's ROC-AUC against raw; None for raw itself."""
         return self.comparison(row, self.rows[0].name, "roc_auc")
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         raw = self.rows[0].name
         values = msgspec.to_builtins(self)
-        versus_raw = {one["row"]: one for one in values["comparisons"] if one["against"] == raw}
+        versus_raw = {
+            one["row"]: one
+            for one in values["comparisons"]
+            if one["against"] == raw and one["metric"] == "roc_auc"
+        }
         return {
             "rows": [
                 {
@@ -58,7 +69,7 @@ class ProbeResult(Results, frozen=True, kw_only=True):
                 for row in values["rows"]
             ],
             "best_control": self.best_control("roc_auc"),
-            "comparisons": [one for one in values["comparisons"] if one["against"] != raw],
+            "comparisons": [one for one in values["comparisons"] if one not in versus_raw.values()],
             "settings": self.settings,
         }
 
@@ -84,8 +95,10 @@ class ProbeResult(Results, frozen=True, kw_only=True):
         labels = "all labels" if settings["videos"] is None else f"labels of {settings['videos']} videos"
         floor = settings["p_values"]["smallest"]
         held = f" (of so few none is below {floor:.3f})" if floor >= 0.001 else ""
+        units = settings["p_values"]["units"]
+        of = "them" if units == settings["test_videos"] else f"{units} groups of them"
         return (
             f"{settings['solver']}, {labels}, {seeds_text(settings['seeds'])}, "
-            f"{settings['test_videos']} test videos; p: of ROC-AUC, paired bootstrap over them{held}, "
+            f"{settings['test_videos']} test videos; p: of ROC-AUC, paired bootstrap over {of}{held}, "
             "Holm-corrected; the best control is the best on these same videos"
         )
