@@ -53,7 +53,7 @@ def averaged(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def test_parts_are_their_definitions(features: FeatureSet, tmp_path: Path) -> None:
-    """In plain loops over snippets: steps 1 and 2 trained and random, the averaged input, and the same whitened."""
+    """In plain loops over snippets: steps 1 and 2 trained and random, the input averaged twice, and whitened."""
     network = train(features, SMALL, tmp_path / "run", quiet=True).network
     assert isinstance(network, MultiScaleSoLa)
     videos = [video.astype(np.float64) for video in arrays(features)]
@@ -80,14 +80,15 @@ def test_parts_are_their_definitions(features: FeatureSet, tmp_path: Path) -> No
                 assert module.form == ("adapter" if len(own) < 2 else "direct")
                 adapted = module.adapt(torch.from_numpy((x @ reduction).astype(np.float32))[None])[0].numpy()
                 own.append(averaged(adapted, 2 * step + 1))
-        parts.append([*own, averaged(x, 9), averaged(x, 9) @ reduction @ white])
-    sizes = [np.sqrt(np.square(np.concatenate([own[i] for own in parts])).mean()) for i in range(6)]
-    weights = np.array([1, 1, 1, 1, 1, 1 - share]) / sizes
+        short, wide = averaged(x, 9), averaged(x @ reduction, 33)
+        parts.append([*own, short, wide, short @ reduction @ white])
+    sizes = [np.sqrt(np.square(np.concatenate([own[i] for own in parts])).mean()) for i in range(7)]
+    weights = np.array([1, 1, 1, 1, 1, 1, 1 - share]) / sizes
     np.testing.assert_allclose(network.part_weights, weights, rtol=1e-3)
     for video, own in zip(arrays(features), parts, strict=True):
         expected = np.concatenate([part * weight for part, weight in zip(own, weights, strict=True)], axis=1)
         got = transform_array(network, video)
-        assert got.shape == (len(video), 4 * 8 + 12 + 8)
+        assert got.shape == (len(video), 4 * 8 + 12 + 8 + 8)
         np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(transform_array(network, video, piece=7), got, atol=1e-5)
 
@@ -225,6 +226,7 @@ def test_a_step_whose_windows_fit_no_video_is_refused(features: FeatureSet, tmp_
     [
         ({"largest_step": 0}, r"largest_step=0"),
         ({"average": 4}, r"average=4"),
+        ({"wide_average": 4}, r"wide_average=4"),
         ({"dropout": 1.0}, r"dropout=1.0"),
         ({"positions": 1}, r"positions=1"),
     ],
@@ -235,7 +237,7 @@ def test_values_out_of_range_are_refused(values: dict, message: str) -> None:
 
 
 def test_more_output_channels_than_there_are_is_refused(features: FeatureSet, tmp_path: Path) -> None:
-    with pytest.raises(SolaError, match=r"mapped=999: expected at most the 52 channels of all parts"):
+    with pytest.raises(SolaError, match=r"mapped=999: expected at most the 60 channels of all parts"):
         train(features, replace(SMALL, output_channels=999), tmp_path / "run", quiet=True)
 
 
@@ -245,7 +247,7 @@ def test_the_commands(features: FeatureSet, tmp_path: Path, capsys: pytest.Captu
     assert sola("train", folder, "--recipe", "auto", *few, "--out", run) == 0
     assert "largest_step = 4: modules at steps 1, 2, 4" in capsys.readouterr().err
     assert sola("transform", run, folder, "--out", tmp_path / "out", "--quiet") == 0
-    assert Manifest.read(tmp_path / "out").dim == 3 * 12 * 2 + 2 * 12
+    assert Manifest.read(tmp_path / "out").dim == 3 * 12 * 2 + 3 * 12
     assert np.load(tmp_path / "out" / "video0.npy").shape == (40, 3 * 12 * 2 + 2 * 12)
     same = tmp_path / "same"
     assert sola("train", folder, "--recipe", "auto", *few, "--output-channels", "same", "--out", same) == 0

@@ -28,8 +28,9 @@ class MultiScaleSoLa(nn.Module):
 
     The parts, in order: an adapter for each of `steps`, smoothed over 2·step + 1 snippets; a direct module with random
     weights, which are never trained, for each of `random_steps`, smoothed likewise; the conditioned features, averaged
-    over `average` snippets; and the same, whitened. The last part has a root mean square of 1 - `scene_share`, since
-    whitening amplifies what is left of a scene. Modules and whitening see conditioned features, reduced to `reduced`
+    over `average` snippets; the same, averaged over `wide_average` snippets; and the same, averaged over `average`
+    snippets and whitened. The last part has a root mean square of 1 - `scene_share`, since whitening amplifies what is
+    left of a scene. All parts but the first of the three averages see conditioned features, reduced to `reduced`
     channels by a fixed linear map.
 
     Args:
@@ -38,8 +39,9 @@ class MultiScaleSoLa(nn.Module):
         random_steps: steps of the random modules, in snippets.
         hidden: hidden channels of each module.
         kernel_size: kernel size of each module's first convolution, odd.
-        reduced: channels that modules and whitening see; None is C.
-        average: length of the moving average of the conditioned features, in snippets, odd.
+        reduced: channels of the reduced features; None is C.
+        average: length of the shorter moving average of the conditioned features, in snippets, odd.
+        wide_average: length of the longer one, in snippets, odd; None leaves that part out.
         form: form of the modules of `steps`: "adapter", or "direct" in an untrained likeness.
         mapped: channels of the result, by a fixed linear map; None is all channels of all parts.
 
@@ -65,17 +67,18 @@ class MultiScaleSoLa(nn.Module):
         kernel_size: int = 5,
         reduced: int | None = None,
         average: int = 9,
+        wide_average: int | None = None,
         mapped: int | None = None,
         form: Form = "adapter",
     ) -> None:
         super().__init__()
         at_least(1, channels=channels, hidden=hidden, reduced=reduced, mapped=mapped)
-        odd(average=average, kernel_size=kernel_size)
+        odd(average=average, wide_average=wide_average, kernel_size=kernel_size)
         for step in (*steps, *random_steps):
             at_least(1, steps=step)
         self.channels, self.steps, self.random_steps = channels, tuple(steps), tuple(random_steps)
         self.hidden, self.kernel_size, self.reduced, self.average = hidden, kernel_size, reduced, average
-        self.mapped = mapped
+        self.wide_average, self.mapped = wide_average, mapped
         if reduced is not None and reduced > channels:
             raise SolaError(f"reduced={reduced}: expected at most the {channels} channels of the features")
         width = reduced or channels
@@ -85,7 +88,8 @@ class MultiScaleSoLa(nn.Module):
                 *(_module(width, "direct", step, hidden, kernel_size) for step in self.random_steps),
             ]
         )
-        self.widths = [width] * len(self.parts) + [channels, width]
+        averages = [channels, width, width] if wide_average else [channels, width]
+        self.widths = [width] * len(self.parts) + averages
         if mapped is not None and mapped > sum(self.widths):
             raise SolaError(f"mapped={mapped}: expected at most the {sum(self.widths)} channels of all parts")
         self.register_buffer("center", torch.zeros(channels))
@@ -181,7 +185,8 @@ class MultiScaleSoLa(nn.Module):
         seen = self.reduce(conditioned)
         parts = [module.smooth(module.adapt_in_pieces(seen, piece)) for module in self.modules_of_steps]
         averaged = moving_average(conditioned, self.average)
-        return [*parts, averaged, self.reduce(averaged) @ self.white]
+        wide = [moving_average(seen, self.wide_average)] if self.wide_average else []
+        return [*parts, averaged, *wide, self.reduce(averaged) @ self.white]
 
     def gate_value(self) -> float:
         """Return the mean factor of the trained modules' responses."""
@@ -190,7 +195,7 @@ class MultiScaleSoLa(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """Return the arguments of the constructor, as JSON."""
-        names = ("channels", "hidden", "kernel_size", "reduced", "average", "mapped")
+        names = ("channels", "hidden", "kernel_size", "reduced", "average", "wide_average", "mapped")
         steps = {"steps": list(self.steps), "random_steps": list(self.random_steps)}
         return {**{name: getattr(self, name) for name in names}, **steps}
 

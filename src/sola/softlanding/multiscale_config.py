@@ -27,8 +27,10 @@ class MultiScaleConfig:
     """Random modules at the same steps beside the trained ones."""
     average: int = 9
     """Length of the moving average of the conditioned features beside the modules, in snippets, odd."""
+    wide_average: int | None = 33
+    """Length of a second, longer moving average of them, in snippets, odd; None is none."""
     reduced: int | None = 128
-    """Principal components that modules and whitening see of wider features; None is all channels."""
+    """Principal components that all parts but the first average see of wider features; None is all channels."""
     output_channels: int | Literal["same"] | None = None
     """Channels of the result, by principal components of all parts: a number, same as the input, or None for all."""
     k: float = 16.0
@@ -64,7 +66,7 @@ class MultiScaleConfig:
         at_least(1, largest_step=self.largest_step, reduced=self.reduced, batches=self.batches)
         if self.output_channels != "same":
             at_least(1, output_channels=self.output_channels)
-        odd(average=self.average)
+        odd(average=self.average, wide_average=self.wide_average)
         self.part(1)  # checks the others
 
     @property
@@ -101,5 +103,6 @@ class MultiScaleConfig:
             kernel_size=self.kernel_size,
             reduced=reduced,
             average=self.average,
+            wide_average=self.wide_average,
             mapped=channels if self.output_channels == "same" else self.output_channels,
         )
