@@ -248,7 +248,7 @@ def test_the_commands(features: FeatureSet, tmp_path: Path, capsys: pytest.Captu
     assert "largest_step = 4: modules at steps 1, 2, 4" in capsys.readouterr().err
     assert sola("transform", run, folder, "--out", tmp_path / "out", "--quiet") == 0
     assert Manifest.read(tmp_path / "out").dim == 3 * 12 * 2 + 3 * 12
-    assert np.load(tmp_path / "out" / "video0.npy").shape == (40, 3 * 12 * 2 + 2 * 12)
+    assert np.load(tmp_path / "out" / "video0.npy").shape == (40, 3 * 12 * 2 + 3 * 12)
     same = tmp_path / "same"
     assert sola("train", folder, "--recipe", "auto", *few, "--output-channels", "same", "--out", same) == 0
     assert TrainedModule.load(same).network.output_channels == 12
