@@ -15,9 +15,7 @@ from rendered.study import boundaries, detectors, linear, tables
 from rendered.study.softening import soften
 from support.synthetic import SyntheticWorld, write
 
-from sola.core.files import write_json
 from sola.detectors import detector_family
-from sola.evaluation.controls import NAMES
 
 TIMES = st.lists(st.integers(0, 12), max_size=5, unique=True).map(lambda times: np.array(times, float) / 2)
 
@@ -49,23 +47,34 @@ class TestBoundaries:
             np.testing.assert_array_equal(detector.changes(name, penalty), [20, 40, 60, 80, 100])
 
 
-def compared(difference: float, p: float) -> dict[str, object]:
-    return {"row": "auto", "against": "control", "difference": difference, "p_corrected": p}
+def of_row(against: str, difference: float, p: float) -> dict[str, object]:
+    return {"row": "SoLa, auto", "against": against, "metric": "roc_auc", "difference": difference, "p_corrected": p}
 
 
 class TestTables:
-    @pytest.mark.parametrize(
-        ("comparisons", "expected"),
-        [
-            ([compared(0.06, 0.005), compared(0.07, 0.004)], "**+6.0 (p .005)**"),
-            ([compared(0.04, 0.005), compared(0.07, 0.004)], "+4.0 (p .005), ahead"),
-            ([compared(0.06, 0.02), compared(0.07, 0.0001)], "+6.0 (p .020)"),
-            ([compared(-0.01, 0.2), compared(0.07, 0.0001)], "-1.0 (p .200)"),
-            ([compared(-0.02, 0.0001), compared(0.07, 0.0001)], "-2.0 (p <.001), behind 1"),
-        ],
-    )
-    def test_a_row_is_ahead_only_of_every_control(self, comparisons: list[dict[str, object]], expected: str) -> None:
-        assert tables.verdict(comparisons, "auto", goal=0.05) == expected
+    def test_a_significant_difference_is_bold(self) -> None:
+        assert tables.less(of_row("raw", 0.06, 0.005)) == "**+6.0 (p .005)**"
+        assert tables.less(of_row("raw", -0.01, 0.2)) == "−1.0 (p .200)"
+
+    def test_verdicts_count_the_sets(self) -> None:
+        names = {"raw": "raw", "centered": "control", "average 5": "control", "untrained direct": "control"}
+        means = {"raw": 0.6, "centered": 0.7, "average 5": 0.8, "untrained direct": 0.9, "SoLa, auto": 0.85}
+        rows = [
+            {"name": name, "kind": names.get(name, "compared"), "roc_auc": {"mean": mean, "std": 0.0}}
+            for name, mean in means.items()
+        ]
+        comparisons = [
+            of_row("raw", 0.25, 0.001),
+            of_row("centered", 0.15, 0.001),
+            of_row("average 5", 0.05, 0.2),
+            of_row("untrained direct", -0.05, 0.01),
+        ]
+        record = {"rows": rows, "comparisons": comparisons}
+        assert tables.verdicts({"a": record, "b": record}, "roc_auc") == (
+            "Significantly, of 2 sets, against raw: ahead on 2, behind on 0; "
+            "the best control: ahead on 0, behind on 0; untrained: ahead on 0, behind on 2.\n"
+        )
+        assert "| 80.0 (average 5) |" in tables.linear_table({"a": record}, "roc_auc")
 
 
 @pytest.mark.slow
@@ -79,24 +88,23 @@ def test_from_features_to_tables(
     # auto takes half a minute; what is tested is what is done with its features
     shutil.copytree(features, runs / folder.name / "auto-0" / "features")
     for solver, videos in tables.PROBES:
-        linear.measure(folder, runs, "validation", solver, videos, 1)
+        linear.measure(folder, runs, ["anet", "auto"], "validation", solver, videos, 1)
     boundaries.measure(folder, runs, "validation", 1)
     # as they are, three detectors take minutes; what is tested is what becomes of them
     names = zip(detectors.DETECTORS, ("bmn", "gtad", "actionformer"), strict=True)
     small = {title: detector_family(name).recipe("quick") for title, name in names}
     monkeypatch.setattr(detectors, "detector_configs", lambda _: small)
-    centered = {folder.name: {"ridge, all labels": {name: [float(name == "centered")] for name in NAMES}}}
-    write_json(tmp_path / "facts.json", centered)
     detectors.write_best_control(folder, runs)
+    detectors.write_untrained(folder, runs, 0)
     for name in detectors.DETECTORS:
         for base in detectors.BASES:
-            detectors.run(folder, runs, name, base, 0, "validation")
-        detectors.measure(folder, runs, name, "validation", 1)
+            detectors.run(folder, runs, name, base, 0, "validation", 10)
+        detectors.measure(folder, runs, name, "validation", 1, 10)
     tables.detector_tables(runs, "validation", [folder.name])
-    tables.linear_tables(runs, "validation", [folder.name])
+    tables.linear_tables(runs, "validation", [folder.name], whole=True)
     tables.boundary_tables(runs, "validation", [folder.name])
     said = capsys.readouterr().out
-    for heading in ("ridge, all labels", "sgd, labels of 5 videos", "boundary F1"):
+    for heading in ("ridge, all labels: ROC-AUC", "sgd, labels of 5 videos: class accuracy", "boundary F1"):
         assert f"### {heading}" in said
     assert said.count("| SoLa, auto |") == 9
     assert said.count(f"| ActionFormer | `{folder.name}` |") == len(detectors.METRICS)

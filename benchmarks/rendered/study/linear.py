@@ -1,10 +1,12 @@
-"""Linear evaluation of both recipes beside every control: all labels and few, both solvers.
+"""Linear evaluation of SoLa beside every control and its untrained likeness: all labels and few, both solvers.
 
 cd benchmarks && python -m rendered.study.linear OUT RUNS [--part validation|testing] [--seeds 10] [--sets NAME ...]
 
-Writes RUNS/SET/PART-SOLVER-LABELS.json, each what `sola probe --json` would say of that set.
+Writes RUNS/SET/PART-SOLVER-LABELS.json, each what `sola probe --json` would print for that set. Seed i has the module
+of seed i.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
@@ -15,23 +17,33 @@ from sola.evaluation.probe import Solver, probe
 FEW = 5
 """Labeled videos of the few-label figures."""
 PARTS = ("validation", "testing")
+SOLVERS: tuple[Solver, ...] = ("ridge", "sgd")
 
 
 def measured_at(runs: Path, name: str, part: str, solver: Solver, videos: int | None) -> Path:
-    """Where one probe is written."""
+    """Return where one probe is written."""
     return runs / name / f"{part}-{solver}-{'all' if videos is None else videos}.json"
 
 
-def measure(folder: Path, runs: Path, part: str, solver: Solver, videos: int | None, seeds: int) -> Path:
+def measure(
+    folder: Path,
+    runs: Path,
+    recipes: Sequence[str],
+    part: str,
+    solver: Solver,
+    videos: int | None,
+    seeds: int,
+    together: str | None = None,
+) -> Path:
     """Probe one set with one solver and number of labeled videos, unless that is done."""
     path = measured_at(runs, folder.name, part, solver, videos)
     if not path.exists():
         data = Dataset.open(folder / "features", folder / "annotations.json")
         compared = {
-            row: [softened(runs, folder.name, recipe, seed) for seed in range(seeds)]
-            for recipe, row in RECIPES_SHOWN.items()
+            RECIPES_SHOWN[recipe]: [softened(runs, folder.name, recipe, seed) for seed in range(seeds)]
+            for recipe in recipes
         }
-        result = probe(data, compared, solver=solver, videos=videos, seeds=seeds, test_subset=part)
+        result = probe(data, compared, solver=solver, videos=videos, seeds=seeds, test_subset=part, together=together)
         write_json(path, result.to_json())
     return path
 
@@ -40,12 +52,16 @@ def main() -> None:
     """Measure what is not measured yet."""
     parser = arguments(__doc__, seeds=10)
     parser.add_argument("--part", choices=PARTS, default="validation", help="of the videos, the one that is scored")
+    parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=SOLVERS)
+    parser.add_argument("--labels", nargs="+", choices=("all", "few"), default=("few", "all"))
+    parser.add_argument("--together", help="videos that are resampled as one, as for `sola probe`")
     given = parser.parse_args()
-    names = set_names(given.out, given.sets)
+    numbers = {"all": None, "few": FEW}
     jobs = [
-        (given.out / name, given.runs, given.part, solver, videos, given.seeds)
-        for solver, videos in (("ridge", FEW), ("ridge", None), ("sgd", FEW), ("sgd", None))
-        for name in names
+        (given.out / name, given.runs, given.recipes, given.part, solver, numbers[labels], given.seeds, given.together)
+        for name in set_names(given.out, given.sets)
+        for solver in given.solvers
+        for labels in given.labels
     ]
     in_parallel(measure, jobs, given.workers)
 

@@ -1,9 +1,11 @@
-"""Trains a module of each recipe for each seed on each set, without labels, and transforms the labeled videos.
+"""Train a module of each recipe for each seed on each set, without labels, and transform the labeled videos.
 
-cd benchmarks && python -m rendered.study.softening OUT RUNS [--seeds 10] [--sets NAME ...] [--workers 2]
+cd benchmarks && python -m rendered.study.softening OUT RUNS [--seeds 10] [--sets NAME ...] [--recipes auto]
+    [--workers 2]
 
-RUNS/SET/RECIPE-SEED/ becomes the run, and features/ in it the transformed videos. Modules see the training and the
-unlabeled videos: the ones that are measured are transformed, and not learned from.
+OUT/SET holds features/ and annotations.json: a set that `rendered.renderer.benchmark` has written, or any other.
+RUNS/SET/RECIPE-SEED/ becomes the run, and features/ in it the transformed videos. Modules are trained on the training
+videos.
 """
 
 import argparse
@@ -21,7 +23,6 @@ from sola.softlanding.train import train
 
 RECIPES_SHOWN: dict[str, str] = {"anet": "SoLa, published", "auto": "SoLa, auto"}
 """Recipes of the study, and what their rows are called."""
-LEARNED_FROM = ("training", "unlabeled")
 
 
 def soften(folder: Path, runs: Path, recipe: str, seed: int) -> Path:
@@ -30,20 +31,19 @@ def soften(folder: Path, runs: Path, recipe: str, seed: int) -> Path:
     if (out / "features").exists():
         return out / "features"
     data = Dataset.open(folder / "features", folder / "annotations.json")
-    learned = data.only(video.id for video in data.videos if video.subset in LEARNED_FROM).features
-    module = train(learned, recipe, out, seed=seed, resume=True, quiet=True)
+    module = train(data.subset("training"), recipe, out, seed=seed, resume=True, quiet=True)
     labeled = data.only(video.id for video in data.videos if video.subset != "unlabeled").features
     transform(module, labeled, out / "features")
     return out / "features"
 
 
 def softened(runs: Path, name: str, recipe: str, seed: int) -> FeatureSet:
-    """What `soften` has written for the set of this name."""
+    """Return the features that `soften` has written for the set of this name."""
     return FeatureSet.open(runs / name / f"{recipe}-{seed}" / "features")
 
 
 def set_names(out: Path, chosen: list[str] | None) -> list[str]:
-    """The sets that were asked for, or all that `rendered.renderer.benchmark` has written."""
+    """Return the sets that were asked for, or all."""
     return chosen or sorted(path.parent.name for path in out.glob("*/annotations.json"))
 
 
@@ -55,12 +55,13 @@ def in_parallel(work: Callable[..., object], jobs: Iterable[tuple[Any, ...]], wo
 
 
 def arguments(description: str | None, seeds: int) -> argparse.ArgumentParser:
-    """What every part of the study is asked."""
+    """Return a parser of the options that all parts of the study share."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the folder that rendered.renderer.benchmark has written")
+    parser.add_argument("out", type=Path, help="the folder of the sets, each with features/ and annotations.json")
     parser.add_argument("runs", type=Path, help="the study's own folder")
     parser.add_argument("--seeds", type=int, default=seeds)
     parser.add_argument("--sets", nargs="+", help="some of the sets; all by default")
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES_SHOWN), default=list(RECIPES_SHOWN))
     parser.add_argument("--workers", type=int, default=2, help="processes, one processor each")
     return parser
 
@@ -69,7 +70,7 @@ def main() -> None:
     """Train what is missing."""
     given = arguments(__doc__, seeds=10).parse_args()
     names = set_names(given.out, given.sets)
-    jobs = [(given.out / n, given.runs, r, seed) for seed in range(given.seeds) for n in names for r in RECIPES_SHOWN]
+    jobs = [(given.out / n, given.runs, r, seed) for seed in range(given.seeds) for n in names for r in given.recipes]
     in_parallel(soften, jobs, given.workers)
 
 

@@ -39,8 +39,8 @@ def probe(
     Args:
         solver: sgd: Table 4b (100 epochs); ridge: closed form, with a penalty cross-validated over training videos.
         labeled_videos: Training videos with labels, drawn again for each seed. Without it, all of them.
-        together: Test videos in whose ids this regular expression finds the same text are resampled as one for p-values,
-            such as the views of several cameras: fall-[0-9]+.
+        together: Regular expression: test videos in whose ids it finds the same text are resampled as one for
+            p-values, such as the views of several cameras (fall-[0-9]+).
         seeds: Repetitions: initialization and order of the classifier, labeled videos, untrained modules.
     """
     from sola.core.progress import progress_bar

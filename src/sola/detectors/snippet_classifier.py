@@ -36,9 +36,7 @@ class SnippetClassifier:
         return chances
 
 
-def fit_snippet_classifier(
-    data: Dataset, *, seed: int, epochs: int, device: torch.device = CPU
-) -> SnippetClassifier:
+def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int, device: torch.device = CPU) -> SnippetClassifier:
     """Fit softmax regression on the action snippets of annotated videos: the classifier of linear evaluation.
 
     Where a snippet has several classes, there are as many epochs as `MIN_STEPS` take, if those are more.

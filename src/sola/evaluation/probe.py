@@ -72,8 +72,8 @@ def probe(
         skipped: filled with the reasons why videos with bad raw features were left out, by id in the features.
         progress: called with (row, rows done, rows in all) before each row, and with ("", all, all) at the end.
 
-    Raises SolaError for an invalid regular expression, a subset without both action and background, a compared set that lacks videos or differs in
-    length, the name of another row, more labeled videos than there are, or bad features.
+    Raises SolaError for an invalid regular expression, a subset without both action and background, a compared set that
+    lacks videos or differs in length, the name of another row, more labeled videos than there are, or bad features.
     """
     at_least(1, videos=videos, seeds=seeds)
     one_of(Solver, solver=solver)

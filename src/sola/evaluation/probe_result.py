@@ -54,9 +54,7 @@ class ProbeResult(Results, frozen=True, kw_only=True):
         raw = self.rows[0].name
         values = msgspec.to_builtins(self)
         versus_raw = {
-            one["row"]: one
-            for one in values["comparisons"]
-            if one["against"] == raw and one["metric"] == "roc_auc"
+            one["row"]: one for one in values["comparisons"] if one["against"] == raw and one["metric"] == "roc_auc"
         }
         return {
             "rows": [
