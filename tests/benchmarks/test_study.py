@@ -106,5 +106,5 @@ def test_from_features_to_tables(
     said = capsys.readouterr().out
     for heading in ("ridge, all labels: ROC-AUC", "sgd, labels of 5 videos: class accuracy", "boundary F1"):
         assert f"### {heading}" in said
-    assert said.count("| SoLa, auto |") == 9
+    assert said.count("| SoLa, auto |") == 11
     assert said.count(f"| ActionFormer | `{folder.name}` |") == len(detectors.METRICS)

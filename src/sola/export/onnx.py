@@ -22,8 +22,10 @@ def export_onnx(module: Network, path: Path) -> None:
     except ImportError:
         raise SolaError("onnxscript is not installed; pip install 'sola-tal[export]'") from None
     # the exporter takes a size of 1 for a constant
-    several = isinstance(module, MultiScaleSoLa)
-    widest = max(module.average, module.wide_average or 1, *module.smoothings) if several else module.smoothing
+    if isinstance(module, MultiScaleSoLa):
+        widest = max(module.average, module.wide_average or 1, *module.smoothings)
+    else:
+        widest = module.smoothing
     example = torch.zeros(2, 4 * module.kernel_size + widest, module.channels)
     sizes = {"features": {0: torch.export.Dim("batch"), 1: torch.export.Dim("time")}}
     exporter_log = logging.getLogger("torch.onnx")

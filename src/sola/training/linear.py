@@ -80,7 +80,8 @@ def fit_sgd(
     index = torch.from_numpy(labels.index).to(device)
     for _ in range(epochs):
         order = torch.from_numpy(generator.permutation(count)).to(device)
-        for chosen in order.split(batch):
+        for start in range(0, count, batch):
+            chosen = order[start : start + batch]
             x, target = inputs[chosen], table[index[chosen]]
             action = target[:, :1]
             error = torch.addmm(bias, x, weight)
