@@ -88,7 +88,7 @@ def test_from_features_to_tables(
     # auto takes half a minute; what is tested is what is done with its features
     shutil.copytree(features, runs / folder.name / "auto-0" / "features")
     for solver, videos in tables.PROBES:
-        linear.measure(folder, runs, ["anet", "auto"], "validation", solver, videos, 1)
+        linear.measure(folder, runs, ["anet", "auto"], "validation", solver, videos, 1, 1)
     boundaries.measure(folder, runs, "validation", 1)
     # as they are, three detectors take minutes; what is tested is what becomes of them
     names = zip(detectors.DETECTORS, ("bmn", "gtad", "actionformer"), strict=True)

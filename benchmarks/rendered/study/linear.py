@@ -2,8 +2,8 @@
 
 cd benchmarks && python -m rendered.study.linear OUT RUNS [--part validation|testing] [--seeds 10] [--sets NAME ...]
 
-Writes RUNS/SET/PART-SOLVER-LABELS.json, each what `sola probe --json` would print for that set. Seed i has the module
-of seed i.
+Writes RUNS/SET/PART-SOLVER-LABELS.json, each what `sola probe --json` would print for that set. Seed i draws the labeled
+videos and has the i-th module, in turn.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,7 @@ def measure(
     solver: Solver,
     videos: int | None,
     seeds: int,
+    modules: int,
     together: str | None = None,
 ) -> Path:
     """Probe one set with one solver and number of labeled videos, unless that is done."""
@@ -40,7 +41,7 @@ def measure(
     if not path.exists():
         data = Dataset.open(folder / "features", folder / "annotations.json")
         compared = {
-            RECIPES_SHOWN[recipe]: [softened(runs, folder.name, recipe, seed) for seed in range(seeds)]
+            RECIPES_SHOWN[recipe]: [softened(runs, folder.name, recipe, seed) for seed in range(modules)]
             for recipe in recipes
         }
         result = probe(data, compared, solver=solver, videos=videos, seeds=seeds, test_subset=part, together=together)
@@ -54,11 +55,15 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, default="validation", help="of the videos, the one that is scored")
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=SOLVERS)
     parser.add_argument("--labels", nargs="+", choices=("all", "few"), default=("few", "all"))
+    parser.add_argument("--modules", type=int, help="modules of each recipe; as many as seeds by default")
     parser.add_argument("--together", help="videos that are resampled as one, as for `sola probe`")
     given = parser.parse_args()
     numbers = {"all": None, "few": FEW}
     jobs = [
-        (given.out / name, given.runs, given.recipes, given.part, solver, numbers[labels], given.seeds, given.together)
+        (
+            *(given.out / name, given.runs, given.recipes, given.part, solver, numbers[labels]),
+            *(given.seeds, given.modules or given.seeds, given.together),
+        )
         for name in set_names(given.out, given.sets)
         for solver in given.solvers
         for labels in given.labels
