@@ -2,7 +2,7 @@
 
 cd benchmarks && python -m rendered.study.linear OUT RUNS [--part validation|testing] [--seeds 10] [--sets NAME ...]
 
-Writes RUNS/SET/PART-SOLVER-LABELS.json, each what `sola probe --json` would print for that set. Seed i draws the labeled
+Writes RUNS/SET/PART-SOLVER-LABELS.json, what `sola probe --json` would print for that set. Seed i draws the labeled
 videos and has the i-th module, in turn.
 """
 
