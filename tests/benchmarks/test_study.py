@@ -1,50 +1,14 @@
-"""The study on the rendered benchmark: how boundaries are counted, what its tables say, and that its parts fit."""
+"""The study: what its tables say, and that its parts fit."""
 
 import shutil
-from itertools import permutations
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-pytest.importorskip("ruptures", reason="change points need ruptures")
-
-from rendered.study import boundaries, detectors, linear, tables
+from rendered.study import detectors, linear, tables
 from rendered.study.softening import soften
 from support.synthetic import SyntheticWorld, write
 
 from sola.detectors import detector_family
-
-TIMES = st.lists(st.integers(0, 12), max_size=5, unique=True).map(lambda times: np.array(times, float) / 2)
-
-
-def most_pairs(truth: np.ndarray, changes: np.ndarray) -> int:
-    """The definition: of all ways to give each boundary a change point of its own, the one with most hits."""
-    if len(truth) > len(changes):
-        truth, changes = changes, truth
-    ways = permutations(changes, len(truth))
-    return max(sum(abs(a - b) <= boundaries.TOLERANCE for a, b in zip(truth, way, strict=True)) for way in ways)
-
-
-class TestBoundaries:
-    @given(TIMES, TIMES)
-    def test_found_is_the_largest_pairing(self, truth: np.ndarray, changes: np.ndarray) -> None:
-        assert boundaries.found(truth, changes) == most_pairs(truth, changes)
-
-    def test_f1_is_the_harmonic_mean_of_precision_and_recall(self) -> None:
-        assert boundaries.f1(np.array([[3, 6, 4]])) == pytest.approx(2 / (4 / 3 + 6 / 3))
-        assert boundaries.f1(np.array([0, 0, 0])) == 0
-
-    def test_the_detector_finds_the_steps_when_told_how_many(self) -> None:
-        generator = np.random.default_rng(0)
-        levels = np.repeat(generator.normal(size=(6, 8)), 20, axis=0)
-        features = {name: levels + 0.05 * generator.normal(size=levels.shape) for name in "ab"}
-        detector = boundaries.Detector(features.__getitem__, features)
-        penalty = detector.penalty_for(list(features), 10)
-        for name in features:
-            np.testing.assert_array_equal(detector.changes(name, penalty), [20, 40, 60, 80, 100])
 
 
 def of_row(against: str, difference: float, p: float) -> dict[str, object]:
@@ -89,7 +53,6 @@ def test_from_features_to_tables(
     shutil.copytree(features, runs / folder.name / "auto-0" / "features")
     for solver, videos in tables.PROBES:
         linear.measure(folder, runs, ["anet", "auto"], "validation", solver, videos, 1, 1)
-    boundaries.measure(folder, runs, "validation", 1)
     # as they are, three detectors take minutes; what is tested is what becomes of them
     names = zip(detectors.DETECTORS, ("bmn", "gtad", "actionformer"), strict=True)
     small = {title: detector_family(name).recipe("quick") for title, name in names}
@@ -102,9 +65,8 @@ def test_from_features_to_tables(
         detectors.measure(folder, runs, name, "validation", 1, 10)
     tables.detector_tables(runs, "validation", [folder.name])
     tables.linear_tables(runs, "validation", [folder.name], whole=True)
-    tables.boundary_tables(runs, "validation", [folder.name])
     said = capsys.readouterr().out
-    for heading in ("ridge, all labels: ROC-AUC", "sgd, labels of 5 videos: class accuracy", "boundary F1"):
+    for heading in ("ridge, all labels: ROC-AUC", "sgd, labels of 5 videos: class accuracy"):
         assert f"### {heading}" in said
-    assert said.count("| SoLa, auto |") == 11
+    assert said.count("| SoLa, auto |") == 10
     assert said.count(f"| ActionFormer | `{folder.name}` |") == len(detectors.METRICS)

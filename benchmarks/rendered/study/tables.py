@@ -108,13 +108,6 @@ def linear_tables(runs: Path, part: str, sets: Sequence[str], *, whole: bool = F
                 print(f"#### every row\n\n{every_row(records, metric)}")
 
 
-def boundary_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
-    """Print the table of change points."""
-    records = read_records({name: runs / name / f"{part}-boundaries.json" for name in sets})
-    if records:
-        print(f"### boundary F1\n\n{every_row(records, 'f1')}")
-
-
 def detector_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
     """Print a table for each number of labeled videos and metric."""
     for videos in ("10", "all"):
@@ -144,7 +137,6 @@ def main() -> None:
     given = parser.parse_args()
     sets = given.sets or sorted(path.name for path in given.runs.iterdir() if path.is_dir())
     linear_tables(given.runs, given.part, sets, whole=given.every_row)
-    boundary_tables(given.runs, given.part, sets)
     detector_tables(given.runs, given.part, sets)
 
 
