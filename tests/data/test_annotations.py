@@ -216,7 +216,7 @@ def test_a_bad_record_is_named_with_its_video_and_value(tmp_path, record, told):
 def test_another_document_is_refused(tmp_path, document):
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps(document))
-    with pytest.raises(SolaError, match="expected annotations|layout of ActivityNet"):
+    with pytest.raises(SolaError, match=r"expected annotations|layout of ActivityNet"):
         read_annotations(path)
 
 

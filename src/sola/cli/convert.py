@@ -25,7 +25,7 @@ def convert(
     label_key: options.LabelKey = "label",
     fps: Annotated[float | None, Parameter(group=options.INPUTS, converter=options.fraction)] = None,
     video: Annotated[str | None, Parameter(group=options.INPUTS, metavar="ID")] = None,
-    split: Annotated[str | None, Parameter(group=options.OUTPUT, metavar="SHARE|FILE")] = None,
+    split: Annotated[str | None, Parameter(group=options.OUTPUT, metavar="SHARE")] = None,
     min_score: Annotated[float, Parameter(group=options.OUTPUT)] = 0.0,
     per_minute: Annotated[float | None, Parameter(group=options.OUTPUT, validator=Number(gt=0))] = None,
     quiet: options.Quiet = False,

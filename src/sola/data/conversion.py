@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sola.core.errors import SolaError
 from sola.core.files import decoded
-from sola.data.annotation_formats import WRITTEN
+from sola.data.annotation_formats import WRITTEN, format_of
 from sola.data.annotation_formats.base import CLASS_KEY, Instance, VideoRecord, Videos
 from sola.data.annotations import read_videos
 from sola.data.detections import read_detections

@@ -78,6 +78,14 @@ LAYOUTS: Mapping[str, Callable[[str], bool]] = {
 """Layouts by the words for them, in the order in which they are tried."""
 
 
+def known_binary(path: Path, head: bytes) -> SolaError | None:
+    """Return the error that names what a file of no text is; None if its first bytes are not known."""
+    for mark, (name, advice) in BINARY.items():
+        if head.startswith(mark):
+            return SolaError(f"{path}: looks like {name}; {advice}")
+    return None
+
+
 def known_layout(path: Path) -> SolaError | None:
     """Return the error that names what a file is and how it is used; None if nothing is recognized."""
     try:
@@ -85,9 +93,8 @@ def known_layout(path: Path) -> SolaError | None:
             head = file.read(HEAD)
     except OSError:
         return None
-    for mark, (name, advice) in BINARY.items():
-        if head.startswith(mark):
-            return SolaError(f"{path}: looks like {name}; {advice}")
+    if binary := known_binary(path, head):
+        return binary
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text = head.decode(encoding, errors="ignore")
     for name, fits in LAYOUTS.items():

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data.annotation_formats.samples import SAMPLES, Sample
+from support.annotation_samples import SAMPLES, Sample
 
-from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations, read_videos
 
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -129,6 +129,23 @@ class Format:
     """Suffix of the files."""
     by_video: bool = False
     """Whether a file has a single video, so that many are a folder."""
+
+
+def lanes(instances: Iterable[Instance]) -> list[tuple[Instance, int]]:
+    """Return instances in order of time, each with a lane from 1: those of a class and a lane do not overlap.
+
+    >>> first, second = Instance(0, 2, "jump"), Instance(1, 3, "jump")
+    >>> [lane for _, lane in lanes([first, second])]
+    [1, 2]
+    """
+    ends: dict[str, list[float]] = {}
+    placed = []
+    for one in sorted(instances):
+        taken = ends.setdefault(one.label, [])
+        lane = next((place for place, end in enumerate(taken) if end <= one.start), len(taken))
+        taken[lane : lane + 1] = [one.end]
+        placed.append((one, lane + 1))
+    return placed
 
 
 def media_name(media: str) -> str:

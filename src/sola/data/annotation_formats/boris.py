@@ -9,7 +9,7 @@ import msgspec
 
 from sola.core.files import write_json
 from sola.data.annotation_formats import table
-from sola.data.annotation_formats.base import Format, Source, VideoRecord, Videos, media_name
+from sola.data.annotation_formats.base import Format, Source, VideoRecord, Videos, lanes, media_name
 
 VERSION = "7.0"
 """Version of the project format that is written."""
@@ -100,6 +100,10 @@ def read_table(source: Source) -> Videos:
     begin = next((number for number, line in enumerate(lines) if "behavior type" in line.casefold()), 0)
     rows = [(number + begin, cells) for number, cells in table.rows_of(source, "".join(lines[begin:]))]
     names = [table.plain(cell) for cell in rows[0][1]]
+    aggregated = "start_s" in names
+    needed = ("behavior", "behavior_type", *(("start_s", "stop_s") if aggregated else ("time",)))
+    if missing := next((name for name in needed if name not in names), None):
+        raise source.bad(f"line {rows[0][0]}", f"the header has no column {missing!r}; export the events again")
     videos: Videos = {}
     events: dict[str, list[Event]] = defaultdict(list)
     for number, cells in rows[1:]:
@@ -109,20 +113,20 @@ def read_table(source: Source) -> Videos:
         row = dict(zip(names, cells, strict=True))
         media = row.get("media_file_name") or row.get("media_file_path") or row.get("media_file") or ""
         video = source.video or (media_name(media) if media not in ("", "NA") else row.get("observation_id", "video"))
-        record, label = videos.setdefault(video, VideoRecord()), row.get("behavior")
+        record, label = videos.setdefault(video, VideoRecord()), row["behavior"]
         record.fps = _plain_number(row.get("fps_frame_s") or row.get("fps")) or record.fps
         record.duration = _plain_number(row.get("media_duration_s") or row.get("total_length")) or record.duration
-        if "start_s" in row:
+        if aggregated:
             start = source.number(where, row["start_s"], "the start")
             stop = start if row["behavior_type"].upper() == POINT else source.number(where, row["stop_s"], "the stop")
             record.instances.append(source.instance(where, start, stop, label))
         elif row["behavior_type"].upper() == POINT:
-            time = source.number(where, row.get("time"), "the time")
+            time = source.number(where, row["time"], "the time")
             record.instances.append(source.instance(where, time, time, label))
         else:
             modifiers = tuple(cell for name, cell in row.items() if name.startswith("modifier"))
             what = (str(label), row.get("subject", ""), *modifiers)
-            events[video].append((source.number(where, row.get("time"), "the time"), what))
+            events[video].append((source.number(where, row["time"], "the time"), what))
     for video, found in events.items():
         states = _states(source, f"video {video!r}", found)
         videos[video].instances += [source.instance(f"video {video!r}", *state) for state in states]
@@ -144,7 +148,17 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     observations: dict[str, Any] = {}
     for video, record in videos.items():
         media, rate = f"{video}.mp4", record.fps or fps
-        events = [[round(time, 6), "", one.label, "", ""] for one in record.instances for time in (one.start, one.end)]
+        events = [
+            [
+                round(time, 6),
+                "" if lane == 1 else str(lane),
+                one.label,
+                "",
+                "",
+            ]  # a subject does one thing once at a time
+            for one, lane in lanes(record.instances)
+            for time in (one.start, one.end)
+        ]
         observations[video] = {
             "file": {"1": [media], **{str(player): [] for player in range(2, 9)}},
             "type": "MEDIA",

@@ -6,11 +6,9 @@ from urllib.parse import quote
 from xml.etree import ElementTree as Xml
 
 from sola.core.files import replacing
-from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos, media_name
+from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos, lanes, media_name
 from sola.data.annotation_formats.xml import parse
 
-TIER = "actions"
-"""Tier that is written."""
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 
 
@@ -63,7 +61,7 @@ def _slots(source: Source, document: Xml.Element) -> dict[str, float]:
 
 
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
-    """Write one video's instances on one tier, in milliseconds."""
+    """Write one video's instances on a tier for each class, in milliseconds."""
     ((video, record),) = videos.items()
     schema = {"xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance", "xsi:noNamespaceSchemaLocation": SCHEMA}
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -78,14 +76,17 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
         {"MEDIA_URL": f"file:///{media}", "MIME_TYPE": "video/mp4", "RELATIVE_MEDIA_URL": f"./{media}"},
     )
     order = Xml.SubElement(root, "TIME_ORDER")
-    tier = Xml.SubElement(root, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": TIER})
-    for number, one in enumerate(record.instances):
+    tiers: dict[str, Xml.Element] = {}
+    for number, (one, lane) in enumerate(lanes(record.instances)):  # annotations of a tier do not overlap
+        name = one.label if lane == 1 else f"{one.label} ({lane})"
+        if name not in tiers:
+            tiers[name] = Xml.SubElement(root, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": name})
         refs = {}
         for end, time in enumerate((one.start, one.end), 1):
             refs[f"TIME_SLOT_REF{end}"] = slot = f"ts{2 * number + end}"
             value = str(max(round(time * 1000), 0))
             Xml.SubElement(order, "TIME_SLOT", {"TIME_SLOT_ID": slot, "TIME_VALUE": value})
-        annotation = Xml.SubElement(Xml.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION")
+        annotation = Xml.SubElement(Xml.SubElement(tiers[name], "ANNOTATION"), "ALIGNABLE_ANNOTATION")
         annotation.attrib = {"ANNOTATION_ID": f"a{number + 1}"} | refs
         Xml.SubElement(annotation, "ANNOTATION_VALUE").text = one.label
     order[:] = sorted(order, key=lambda slot: int(slot.get("TIME_VALUE", "0")))

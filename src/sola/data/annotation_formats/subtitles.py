@@ -1,5 +1,6 @@
 """Subtitles, SRT and WebVTT: a cue for each instance, to be watched in any player; one file for each video."""
 
+import html
 import re
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from sola.core.files import write_text
 from sola.data.annotation_formats.base import Format, Source, VideoRecord, Videos
 
 TIMES = re.compile(r"\s*((?:\d+:)?\d+:\d+[.,]\d+)\s+-->\s+((?:\d+:)?\d+:\d+[.,]\d+)")
-TAG = re.compile(r"</?[a-z][^>]*>|<\d[\d:.]*>|\{\\[^}]*\}", re.IGNORECASE)
+TAG = re.compile(r"</?[a-z][^>]*>|<\d+:[\d:.]+>|\{\\[^}]*\}", re.IGNORECASE)
 """Marks of fonts, voices and positions in the text of a cue."""
 
 
@@ -23,7 +24,7 @@ def read(source: Source) -> Videos:
             continue
         where, words = f"line {number}", []
         while number < len(lines) and lines[number].strip():
-            words.append(TAG.sub("", lines[number]).strip())
+            words.append(html.unescape(TAG.sub("", lines[number])).strip())
             number += 1
         start, end = (source.number(where, clock, "a time") for clock in times.groups())
         record.instances.append(source.instance(where, start, end, " ".join(filter(None, words))))
@@ -54,7 +55,9 @@ def write_vtt(videos: Videos, path: Path, fps: float | None = None) -> None:
 def _cues(videos: Videos, mark: str) -> list[str]:
     (record,) = videos.values()
     ordered = sorted(record.instances, key=lambda one: (one.start, one.end))
-    return [f"{clock(one.start, mark)} --> {clock(one.end, mark)}\n{' '.join(one.label.split())}\n" for one in ordered]
+    times = [f"{clock(one.start, mark)} --> {clock(one.end, mark)}" for one in ordered]
+    texts = [html.escape(" ".join(one.label.split()), quote=False) for one in ordered]
+    return [f"{time}\n{text}\n" for time, text in zip(times, texts, strict=True)]
 
 
 SRT = Format(

@@ -1,9 +1,8 @@
 """VIA 3: projects (JSON) and exported tables (CSV) with temporal segments."""
 
 import csv
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +69,9 @@ def read(source: Source) -> Videos:
     return videos
 
 
-def _add(source: Source, record: VideoRecord, where: str, times: Any, values: Mapping[str, Any]) -> None:
+def _add(source: Source, record: VideoRecord, where: str, times: Sequence[float], values: Mapping[str, Any]) -> None:
     """Add a segment to a video; what has no stretch of time, such as a box in one frame, is none."""
-    if not isinstance(times, list) or len(times) != 2:
+    if len(times) != 2:
         return
     wanted = list(values) if source.label_key == CLASS_KEY else [source.label_key]
     if not wanted or wanted[0] not in values:
@@ -97,10 +96,11 @@ def read_table(source: Source) -> Videos:
             continue
         row = dict(zip(columns, cells, strict=False))
         try:
-            files, times = json.loads(row["file_list"]), json.loads(row["temporal_coordinates"])
-            values = json.loads(row.get("metadata") or "{}")
+            files = msgspec.json.decode(row["file_list"], type=list[str])
+            times = msgspec.json.decode(row["temporal_coordinates"], type=list[float])
+            values = msgspec.json.decode(row.get("metadata") or "{}", type=dict[str, Any])
             video = source.video or media_name(files[0])
-        except (KeyError, ValueError, IndexError, TypeError):
+        except (KeyError, IndexError, msgspec.DecodeError, RecursionError):
             raise source.bad(where, f"{line[:60]!r}; expected the cells {', '.join(columns)}") from None
         _add(source, videos.setdefault(video, VideoRecord()), where, times, values)
     return videos

@@ -1,6 +1,9 @@
 """A faithful file of each format, and what it says: (start, end, class) in seconds by video."""
+# ruff: noqa: E501
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -10,8 +13,8 @@ class Sample(NamedTuple):
     name: str
     text: str
     expected: dict[str, list[tuple[float, float, str]]]
-    options: dict[str, Any] = {}
-    durations: dict[str, float] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
+    durations: Mapping[str, float] = MappingProxyType({})
 
 
 TABLE = """Video ID,Start (s),End (s),Label,Subset
