@@ -63,6 +63,15 @@ COMMANDS: Mapping[str, Entry] = {
         "sola probe features/ --annotations annotations.json --compare sola=softened/\n"
         "sola probe features/ --annotations annotations.json --solver ridge --labeled-videos 10 --json",
     ),
+    "convert": Entry(
+        "sola.cli.convert:convert",
+        "Convert annotations of other tools, and write detections for them.\n\n"
+        "The format of an input is recognized by its content: CSV, EPIC-Kitchens, BORIS, ELAN, Label Studio, CVAT, "
+        "VIA, Ego4D, Audacity, SRT, WebVTT, a class for each frame, ActivityNet. Other commands take all of these as "
+        "--annotations.",
+        "sola convert project.boris --to activitynet --split 0.8 --out annotations.json\n"
+        "sola convert detections.json --to label-studio --fps 25 --per-minute 5 --out predictions.json",
+    ),
     "inspect": Entry(
         "sola.cli.inspect:inspect",
         "Plot how similar snippets are by their distance.\n\n"

@@ -51,8 +51,8 @@ ModuleRun = Annotated[Path, Parameter(group=INPUTS, help="Finished run of `sola 
 DetectorRun = Annotated[Path, Parameter(group=INPUTS, help="Finished run of `sola train-detector`.")]
 JSON_FILE = Parameter(
     group=INPUTS,
-    metavar="JSON",
-    help="Annotations in ActivityNet's JSON layout, which HACS and THUMOS14 share.",
+    metavar="FILE",
+    help="Annotations: ActivityNet's JSON, a table, or a file of an annotation tool (see `sola convert --help`).",
 )
 AnnotationFile = Annotated[Path, JSON_FILE]
 OptionalAnnotationFile = Annotated[Path | None, JSON_FILE]

@@ -1,19 +1,19 @@
-"""Annotations in ActivityNet's JSON layout, which HACS and THUMOS14 use too."""
+"""Annotations of videos: which instances of which classes they have, and the subset of each."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sola.core.errors import SolaError
-from sola.core.files import read_json
-from sola.data.layouts import EXPECTED, known_layout
-from sola.data.numbers import parsed
+from sola.core.files import decoded
+from sola.data.annotation_formats import format_of
+from sola.data.annotation_formats.base import CLASS_KEY, Source, Videos
+from sola.data.layouts import EXPECTED, HEAD, known_binary, known_layout
 from sola.data.segments import Segments
+from sola.data.splits import Split, assign_subsets
 
 SAME_SUBSET = ({"training", "train"}, {"validation", "valid", "val"}, {"testing", "test"})
 """Names of the same subset in files of different data sets."""
@@ -66,112 +66,99 @@ class Annotations:
             known = ", ".join(f"{subset!r} ({count} videos)" for subset, count in counts.most_common())
             raise SolaError(
                 f"unknown subset {name!r}; the annotations have {known or 'no video at all'}: name the subsets by "
-                "--train-subset and --test-subset"
+                "--train-subset and --test-subset, or assign them by `sola convert --split`"
             )
         return replace(self, videos=chosen)
 
 
-def read_annotations(path: Path, label_key: str = "label") -> Annotations:
-    """Read `{"database": {video: {"subset", "duration", "annotations": [{"segment", "label"}]}}}`.
+def read_annotations(
+    path: Path,
+    label_key: str = CLASS_KEY,
+    *,
+    fps: float | None = None,
+    video: str | None = None,
+    split: Split | None = None,
+) -> Annotations:
+    """Read a file of annotations, or a folder with a file for each video, in any format of `FORMATS`.
 
-    Numbers may be strings, also fractions ("30000/1001") and clock times ("00:01:20.5"); duration and fps may be
-    missing; segments outside of the video are kept. `label_key` is the field of the class, such as "verb" or "noun".
-    Raises SolaError naming the file, the video and the value at fault, or the tool that a file is of.
+    The format is recognized by its content.
+
+    Args:
+        path: the file or folder.
+        label_key: the field, column, tier or attribute that holds the class.
+        fps: frames per second, for formats that count frames and do not say how many there are a second.
+        video: id of the video, for a file of a single video that names none; otherwise its name is that of the file.
+        split: subsets of the videos, for formats that have none; see `assign_subsets`.
+
+    Raises SolaError naming the file, the place and the value at fault, or what else a file is.
     """
+    videos = read_videos(path, label_key, fps=fps, video=video)
+    for name, record in videos.items():
+        if not record.annotated:
+            record.instances = []  # what another program found, and nobody has looked at
+        elif any(one.score != 1.0 for one in record.instances):
+            raise SolaError(
+                f"{path}: video {name!r}: has scores, so these are detections, not annotations; once corrected, remove "
+                "the column of scores, or pass them as PREDICTIONS to `sola evaluate`"
+            )
+    assign_subsets(videos, split, path)
+    return assembled(videos, path, label_key)
+
+
+def read_videos(
+    path: Path, label_key: str = CLASS_KEY, *, fps: float | None = None, video: str | None = None
+) -> Videos:
+    """Read what `read_annotations` does, before subsets are assigned; raises SolaError likewise."""
+    if not path.is_dir():
+        return _read_file(path, label_key, fps, video)
+    videos: Videos = {}
+    files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
+    if not files:
+        raise SolaError(f"{path}: is an empty folder; expected a file of annotations for each video")
+    for file in files:
+        found = _read_file(file, label_key, fps, video)
+        if twice := videos.keys() & found.keys():
+            raise SolaError(f"{file}: video {min(twice)!r} is in another file of the folder, too; remove one of them")
+        videos |= found
+    return videos
+
+
+def _read_file(path: Path, label_key: str, fps: float | None, video: str | None) -> Videos:
     try:
-        document = read_json(path, "annotations")
-    except SolaError as error:
-        raise known_layout(path) or error from None
-    database = document.get("database") if isinstance(document, dict) else None
-    if not isinstance(database, dict):
+        content = path.read_bytes()
+        text = decoded(content)
+    except FileNotFoundError:
+        raise SolaError(f"{path}: no such file; expected annotations") from None
+    except OSError as error:
+        raise SolaError(f"{path}: cannot be read as annotations ({error.strerror or error})") from None
+    except UnicodeDecodeError as error:
+        raise known_binary(path, content) or SolaError(f"{path}: is not text ({error}); save it as UTF-8") from None
+    found = format_of(text[:HEAD])
+    if found is None:
         raise known_layout(path) or SolaError(f"{path}: {EXPECTED}")
-    if not database:
-        raise SolaError(f'{path}: "database" holds no video; expected at least one')
+    return found.read(Source(path, text, label_key, fps, video))
 
-    records = []
-    instances: list[tuple[float, float, str]] = []
-    for video, record in database.items():
-        try:
-            subset, duration, fps, found = _video(record, label_key)
-            frames, feature_frames = _positive(record, "duration_frame"), _positive(record, "feature_frame")
-        except SolaError as fault:
-            raise SolaError(f"{path}: video {video!r}: {fault}") from None
-        instances += found
-        share = feature_frames / frames if frames and feature_frames else 1.0
-        records.append((video, subset, duration, fps, share, len(found)))
 
+def assembled(videos: Videos, path: Path | None = None, label_key: str = CLASS_KEY) -> Annotations:
+    """Return annotations of these records, whose subsets are assigned."""
     # views of one array for all videos: ActivityNet's 19,228 videos would need 77,000 small arrays
-    classes = tuple(sorted({label for _, _, label in instances}))
+    instances = [one for record in videos.values() for one in record.instances]
+    classes = tuple(sorted({one.label for one in instances}))
     position = {label: index for index, label in enumerate(classes)}
     everything = Segments(
-        np.array([start for start, _, _ in instances], np.float64),
-        np.array([end for _, end, _ in instances], np.float64),
-        np.array([position[label] for _, _, label in instances], np.int64),
+        np.array([one.start for one in instances], np.float64),
+        np.array([one.end for one in instances], np.float64),
+        np.array([position[one.label] for one in instances], np.int64),
         np.ones(len(instances)),
     )
-    videos = {}
+    annotated = {}
     begin = 0
-    for video, subset, duration, fps, share, count in records:
-        segments = everything.take(slice(begin, begin + count))
-        videos[video] = VideoAnnotation(video, subset, duration, fps, segments, share)
-        begin += count
-    return Annotations(videos, classes, path, label_key)
-
-
-def _video(record: Any, label_key: str) -> tuple[str, float | None, float | None, list[tuple[float, float, str]]]:
-    """Return subset, duration, fps and instances (start, end, class name) of one video's record."""
-    if not isinstance(record, dict):
-        raise SolaError(f"expected an object with subset, duration and annotations, not {_shown(record)}")
-    subset, annotations = record.get("subset"), record.get("annotations")
-    if not isinstance(subset, str):
-        raise SolaError(f'"subset" must be a string, not {_shown(subset)}')
-    if not isinstance(annotations, list):
-        raise SolaError(f'"annotations" must be a list of {{"segment", "label"}}, not {_shown(annotations)}')
-    instances = [_instance(annotation, label_key) for annotation in annotations]
-    return subset, _positive(record, "duration"), _positive(record, "fps"), instances
-
-
-def _positive(record: dict[str, Any], key: str) -> float | None:
-    if record.get(key) is None:
-        return None
-    number = _number(record[key], key)
-    if number <= 0:
-        raise SolaError(f'"{key}" must be positive, not {_shown(record[key])}')
-    return number
-
-
-def _instance(annotation: Any, label_key: str) -> tuple[float, float, str]:
-    if not isinstance(annotation, dict):
-        raise SolaError(f'expected an annotation {{"segment", "{label_key}"}}, not {_shown(annotation)}')
-    segment = annotation.get("segment")
-    if not isinstance(segment, list) or len(segment) != 2:
-        raise SolaError(f'"segment" must be [start, end] in seconds, not {_shown(segment)}')
-    start, end = _number(segment[0], "segment"), _number(segment[1], "segment")
-    if end < start:
-        raise SolaError(f"segment {_shown(segment)} ends before it starts")
-    if label_key not in annotation:
-        has = ", ".join(repr(key) for key in annotation)
-        raise SolaError(f"an annotation has no {label_key!r}, only {has}; pick the class field with --label-key")
-    label = annotation[label_key]
-    if isinstance(label, bool) or not isinstance(label, str | int):
-        raise SolaError(f"{label_key!r} must be a class name or number, not {_shown(label)}")
-    return start, end, str(label)
-
-
-def _number(value: Any, key: str) -> float:
-    """Return a finite number, which may be a string (THUMOS14, HACS), a fraction or a clock time."""
-    try:
-        number = math.nan if isinstance(value, bool) else parsed(value) if isinstance(value, str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise SolaError(f'"{key}" must hold finite numbers, not {_shown(value)}')
-    return number
-
-
-def _shown(value: Any) -> str:
-    """Return a value on one short line."""
-    if value is None:
-        return "nothing"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    for video, record in videos.items():
+        end = begin + len(record.instances)
+        segments = everything.take(slice(begin, end))
+        assert record.subset is not None
+        annotated[video] = VideoAnnotation(
+            video, record.subset, record.duration, record.fps, segments, record.features_share
+        )
+        begin = end
+    return Annotations(annotated, classes, path, label_key)

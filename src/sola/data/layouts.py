@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sola.core.errors import SolaError
 
-EXPECTED = 'expected {"database": {video: {"subset", "duration", "annotations"}}}, the layout of ActivityNet'
-CONVERT = "convert it to ActivityNet's JSON layout, as docs/data-checks.md shows"
+EXPECTED = "expected annotations in a format that `sola convert --help` names"
+CONVERT = "convert it to a table with the columns video, start, end and label"
 HEAD = 65536
 """Characters that are looked at."""
 
@@ -48,7 +48,7 @@ def _is_table(line: str) -> bool:
     return timed or (len(cells) > 2 and line.replace("\t", " ").isprintable())
 
 
-def _is_detections(text: str) -> bool:
+def is_detections(text: str) -> bool:
     """Whether a text is ActivityNet's JSON of detections, or a table whose header has scores."""
     line = text.lstrip().partition("\n")[0]
     scores = re.search(r"(^|[,;\t ])\"?(score|confidence|prob)\"?\s*($|[,;\t ])", line, re.IGNORECASE)
@@ -63,34 +63,27 @@ def _is_bare_record(text: str) -> bool:
 
 LAYOUTS: Mapping[str, Callable[[str], bool]] = {
     "a VIA project": _all('"_via'),
-    "a VIA 3 project": _all('"vid_list"'),
-    "a BORIS project": _all('"project_format_version"'),
-    "a Label Studio export": lambda text: any(
-        mark in text
-        for mark in ('"timelinelabels"', '"completed_by"', '"annotation_id"', '"from_name"', '"video_url"', '"tricks"')
-    ),
-    "Ego4D's moments": _all('"clip_uid"'),
     "a COCO file": _all('"images"', '"categories"'),
-    DETECTIONS: _is_detections,
+    DETECTIONS: is_detections,
     MANIFEST: _all('"fps"', '"stride"', '"window"'),
     "JSON lines": _pattern(r"\s*\{[^\n]*\}\s*\n\s*\{"),
     RECORDS: _is_bare_record,
     "captions of ActivityNet": _all('"timestamps"', '"sentences"'),
     "a list of actions as of Charades and MultiTHUMOS": _all('"subset"', '"actions"'),
-    "an ELAN file": _all("<ANNOTATION_DOCUMENT"),
-    "a CVAT file": lambda text: "<annotations>" in text and ("<track" in text or "<image" in text or "<tag" in text),
     "an XML file": _pattern(r"\s*<\?xml"),
-    "WebVTT subtitles": _pattern(r"\s*WEBVTT"),
-    "SRT subtitles": _pattern(r"\s*\d+\s*\n\d+:\d+:\d+,\d+ -->"),
-    "an EPIC-Kitchens table": _all("narration_id", "start_timestamp"),
-    "a BORIS table": _pattern(r"[^\n]*(observation id|behavior type)[,\t;]"),
-    "a VIA table": _pattern(r"\s*#\s*(exported using v|via\b|csv_header)|[^\n]*temporal_coordinates"),
-    "an Audacity label track": _pattern(r"\s*\d+\.\d+\t\d+\.\d+\t"),
     "THUMOS14's times of one class": _pattern(r"\s*video_(test|validation)_\d+[ \t]+[\d.]+[ \t]+[\d.]+[ \t]*(\n|$)"),
     "a table": lambda text: _is_table(text.lstrip().partition("\n")[0]),
     "YAML": _pattern(r"\s*(---|%yaml|[\w-]+:[ \t]*\r?\n[ \t]+[\w-])"),
 }
 """Layouts by the words for them, in the order in which they are tried."""
+
+
+def known_binary(path: Path, head: bytes) -> SolaError | None:
+    """Return the error that names what a file of no text is; None if its first bytes are not known."""
+    for mark, (name, advice) in BINARY.items():
+        if head.startswith(mark):
+            return SolaError(f"{path}: looks like {name}; {advice}")
+    return None
 
 
 def known_layout(path: Path) -> SolaError | None:
@@ -100,9 +93,8 @@ def known_layout(path: Path) -> SolaError | None:
             head = file.read(HEAD)
     except OSError:
         return None
-    for mark, (name, advice) in BINARY.items():
-        if head.startswith(mark):
-            return SolaError(f"{path}: looks like {name}; {advice}")
+    if binary := known_binary(path, head):
+        return binary
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     text = head.decode(encoding, errors="ignore")
     for name, fits in LAYOUTS.items():

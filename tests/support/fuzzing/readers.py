@@ -8,6 +8,7 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,7 @@ from torch import nn
 
 from sola.core.errors import SolaError
 from sola.core.files import decoded
-from sola.data.annotations import read_annotations
+from sola.data.annotations import read_annotations, read_videos
 from sola.data.class_scores import read_classifier
 from sola.data.detections import read_detections
 from sola.data.formats import FORMATS
@@ -38,6 +39,7 @@ from sola.softlanding.trained import CONFIG, WEIGHTS, TrainedModule
 from sola.training.checkpoint import Checkpoints, TrainingState
 from sola.training.run import Run
 from sola.video.encoders.huggingface_preprocessing import read_preprocessing
+from support.annotation_samples import SAMPLES
 
 VALUES = np.arange(12, dtype=np.float32).reshape(4, 3)
 SEGMENT = {"segment": [1.5, 4], "label": "run"}
@@ -187,6 +189,10 @@ READERS: dict[str, tuple[str, Callable[[Path], object], list[bytes]]] = {
     "csv": ("v.csv", read_features, [b"a,b,c\n0,1,2\n3,4,5\n", b"0.5,1e3,-2\n", b"0,1\n1,2\n"]),
     "h5": ("v.h5", read_archive, [saved(archived)]),
     "annotations": ("a.json", read_annotations, [encoded({"database": DATABASE})]),
+    **{
+        f"annotations-{sample.name}": (sample.name, partial(read_videos, **sample.options), [sample.text.encode()])
+        for sample in SAMPLES
+    },
     "detections": ("d.json", read_detections, [encoded(SCORED)]),
     "lines": (
         "d.txt",

@@ -1,0 +1,59 @@
+"""`sola convert`."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from sola.cli import options
+from sola.core.log import show_log
+
+log = logging.getLogger(__name__)
+
+
+def convert(
+    files: Annotated[
+        tuple[Path, ...],
+        Parameter(group=options.INPUTS, help="Annotations or detections, or folders with a file for each video."),
+    ],
+    /,
+    *,
+    to: Annotated[str, Parameter(group=options.OUTPUT, metavar="FORMAT")],
+    out: Annotated[Path, Parameter(group=options.OUTPUT, metavar="PATH")],
+    label_key: options.LabelKey = "label",
+    fps: Annotated[float | None, Parameter(group=options.INPUTS, converter=options.fraction)] = None,
+    video: Annotated[str | None, Parameter(group=options.INPUTS, metavar="ID")] = None,
+    split: Annotated[str | None, Parameter(group=options.OUTPUT, metavar="SHARE")] = None,
+    min_score: Annotated[float, Parameter(group=options.OUTPUT)] = 0.0,
+    per_minute: Annotated[float | None, Parameter(group=options.OUTPUT, validator=Number(gt=0))] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run `sola convert`.
+
+    Args:
+        to: Format: activitynet, csv, boris, elan, label-studio, cvat, via, audacity, srt, vtt or frames.
+        out: File to write; a folder with a file for each video for elan, cvat, audacity, srt, vtt and frames.
+        fps: Frames per second of the videos, where times are frames and the files do not say their rate.
+        video: Id of the video, for a file of a single video that does not name it. Without it, the name of the file.
+        split: Share of the annotated videos for training (0.8), drawn with a fixed seed; the others are for validation.
+            Or a file with a video and its subset on each line.
+        min_score: Leave out detections with a lower score.
+        per_minute: Keep only so many detections a minute of each video, those with the highest scores.
+    """
+    from sola.data.conversion import keep_best, read_any, write_videos
+    from sola.data.splits import assign_subsets, split_of
+
+    show_log(quiet)
+    videos = read_any(files, label_key, fps=fps, video=video)
+    dropped = keep_best(videos, min_score=min_score, per_minute=per_minute)
+    if split is not None:
+        assign_subsets(videos, split_of(split), files[0])
+    written = write_videos(videos, to, out, fps=fps)
+    count = sum(len(record.instances) for record in videos.values())
+    unlabeled = sum(not record.annotated for record in videos.values())
+    log.info("%d videos with %d instances%s", len(videos), count, f", {dropped} left out" if dropped else "")
+    if unlabeled:
+        log.info("%d videos are not annotated", unlabeled)
+    log.info("%s", out if len(written) == 1 else f"{out}: {len(written)} files")

@@ -1,0 +1,100 @@
+"""ActivityNet's JSON, which HACS and THUMOS14 use too: {"database": {video: {"subset", "duration", "annotations"}}}."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sola.core.errors import SolaError
+from sola.core.files import read_json, write_json
+from sola.data.annotation_formats.base import Format, Instance, Source, VideoRecord, Videos, shown
+
+EXPECTED = 'expected {"database": {video: {"subset", "duration", "annotations"}}}, the layout of ActivityNet'
+
+
+def read(source: Source) -> Videos:
+    """Read the records of all videos.
+
+    Numbers may be strings, also fractions ("30000/1001") and clock times ("00:01:20.5"); duration and fps may be
+    missing; segments outside of the video are kept. `label_key` is the field of the class, such as "verb" or "noun".
+    Raises SolaError naming the video and the value at fault.
+    """
+    document = read_json(source.path, "annotations")
+    database = document.get("database") if isinstance(document, dict) else None
+    if not isinstance(database, dict):
+        raise SolaError(f"{source.path}: {EXPECTED}")
+    if not database:
+        raise SolaError(f'{source.path}: "database" holds no video; expected at least one')
+    return {video: _video(source, f"video {video!r}", record) for video, record in database.items()}
+
+
+def _video(source: Source, where: str, record: Any) -> VideoRecord:
+    if not isinstance(record, dict):
+        raise source.bad(where, f"expected an object with subset, duration and annotations, not {shown(record)}")
+    subset, annotations = record.get("subset"), record.get("annotations")
+    if not isinstance(subset, str):
+        raise source.bad(where, f'"subset" must be a string, not {shown(subset)}')
+    if not isinstance(annotations, list):
+        raise source.bad(where, f'"annotations" must be a list of {{"segment", "label"}}, not {shown(annotations)}')
+    frames = _positive(source, where, record, "duration_frame")
+    feature_frames = _positive(source, where, record, "feature_frame")
+    return VideoRecord(
+        [_instance(source, where, annotation) for annotation in annotations],
+        subset,
+        _positive(source, where, record, "duration"),
+        _positive(source, where, record, "fps"),
+        feature_frames / frames if frames and feature_frames else 1.0,
+    )
+
+
+def _positive(source: Source, where: str, record: dict[str, Any], key: str) -> float | None:
+    if record.get(key) is None:
+        return None
+    number = _number(source, where, record[key], key)
+    if number <= 0:
+        raise source.bad(where, f'"{key}" must be positive, not {shown(record[key])}')
+    return number
+
+
+def _instance(source: Source, where: str, annotation: Any) -> Instance:
+    key = source.label_key
+    if not isinstance(annotation, dict):
+        raise source.bad(where, f'expected an annotation {{"segment", "{key}"}}, not {shown(annotation)}')
+    segment = annotation.get("segment")
+    if not isinstance(segment, list) or len(segment) != 2:
+        raise source.bad(where, f'"segment" must be [start, end] in seconds, not {shown(segment)}')
+    start, end = (_number(source, where, time, "segment") for time in segment)
+    if end < start:
+        raise source.bad(where, f"segment {shown(segment)} ends before it starts")
+    if key not in annotation:
+        has = ", ".join(repr(name) for name in annotation)
+        raise source.bad(where, f"an annotation has no {key!r}, only {has}; pick the class field with --label-key")
+    label = annotation[key]
+    if isinstance(label, bool) or not isinstance(label, str | int):
+        raise source.bad(where, f"{key!r} must be a class name or number, not {shown(label)}")
+    return Instance(start, end, str(label))
+
+
+def _number(source: Source, where: str, value: Any, key: str) -> float:
+    return source.number(where, value, f'"{key}"')
+
+
+def write(videos: Videos, path: Path, fps: float | None = None) -> None:
+    """Write annotations; videos without a subset are in "training", and unlabeled ones in "unlabeled"."""
+    database = {}
+    for video, record in videos.items():
+        facts = {"duration": record.duration, "fps": record.fps or fps}
+        database[video] = {
+            "subset": record.subset or ("training" if record.annotated else "unlabeled"),
+            **{name: value for name, value in facts.items() if value is not None},
+            "annotations": [{"segment": [one.start, one.end], "label": one.label} for one in record.instances],
+        }
+    write_json(path, {"version": "sola", "database": database})
+
+
+FORMAT = Format(
+    "activitynet",
+    "ActivityNet's JSON",
+    lambda text: re.match(r"\s*\{[^[]*?\"database\"", text) is not None,
+    read,
+    write,
+)

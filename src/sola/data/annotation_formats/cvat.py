@@ -1,0 +1,89 @@
+"""CVAT's XML (CVAT for video 1.1, and for images 1.1 with tags): tracks and tags over frames."""
+
+from itertools import groupby
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+from sola.core.files import replacing
+from sola.data.annotation_formats.base import Format, Source, VideoRecord, Videos, media_name
+from sola.data.annotation_formats.xml import parse
+
+
+def read(source: Source) -> Videos:
+    """Read the tracks and the tags of one task.
+
+    A track is an instance for each stretch of frames in which it is not outside, a tag one for each stretch of frames
+    that have it. Raises SolaError for a malformed file, or without a frame rate.
+    """
+    root = parse(source)
+    task = root.find("meta/task")
+    if task is None:
+        task = root.find("meta/job")
+    media = root.findtext("meta/source") or ("" if task is None else task.findtext("source") or "")
+    video = source.video or (media_name(media) if media else source.path.stem)
+    rate = source.rate(None, f"video {video!r}")
+    size = None if task is None else task.findtext("size")
+    frames = None if size is None else int(source.number("the task", size, "its size"))
+    first = 0 if task is None else int(source.number("the task", task.findtext("start_frame") or 0, "its first frame"))
+    record = VideoRecord(fps=rate, duration=None if frames is None else frames / rate)
+    for track in root.iter("track"):
+        label, where = track.get("label"), f"track {track.get('id')!r}"
+        shapes = sorted(
+            (int(source.number(where, shape.get("frame"), "a frame")), shape.get("outside") == "1") for shape in track
+        )
+        begin: int | None = None
+        for frame, outside in shapes:
+            if outside and begin is not None:
+                record.instances.append(source.instance(where, begin / rate, frame / rate, label))
+                begin = None
+            elif not outside and begin is None:
+                begin = frame
+        if begin is not None:
+            end = shapes[-1][0] + 1 if frames is None else max(first + frames, shapes[-1][0] + 1)
+            record.instances.append(source.instance(where, begin / rate, end / rate, label))
+    tagged: dict[str, list[int]] = {}
+    for image in root.iter("image"):
+        frame = int(source.number(f"image {image.get('name')!r}", image.get("id"), "its id"))
+        for tag in image.iter("tag"):
+            tagged.setdefault(tag.get("label", ""), []).append(frame)
+    for label, found in tagged.items():
+        for _, run in groupby(enumerate(sorted(set(found))), key=lambda pair: pair[1] - pair[0]):
+            stretch = [frame for _, frame in run]
+            ends = stretch[0] / rate, (stretch[-1] + 1) / rate
+            record.instances.append(source.instance(f"tag {label!r}", *ends, label))
+    record.instances.sort(key=lambda one: (one.start, one.end))
+    return {video: record}
+
+
+def write(videos: Videos, path: Path, fps: float | None = None) -> None:
+    """Write one video's instances as tracks of a box over the whole picture."""
+    ((video, record),) = videos.items()
+    rate = Source(path, "", fps=fps).rate(record.fps, f"video {video!r}")
+    duration = record.duration or max((one.end for one in record.instances), default=0.0)
+    frames = max(round(duration * rate), *(round(one.end * rate) + 1 for one in record.instances), 1)
+    root = Xml.Element("annotations")
+    Xml.SubElement(root, "version").text = "1.1"
+    task = Xml.SubElement(Xml.SubElement(root, "meta"), "task")
+    for name, value in {"name": video, "size": str(frames), "mode": "interpolation", "source": f"{video}.mp4"}.items():
+        Xml.SubElement(task, name).text = value
+    labels = Xml.SubElement(task, "labels")
+    for name in dict.fromkeys(one.label for one in record.instances):
+        Xml.SubElement(Xml.SubElement(labels, "label"), "name").text = name
+    for number, one in enumerate(record.instances):
+        track = Xml.SubElement(root, "track", {"id": str(number), "label": one.label, "source": "auto"})
+        begin = max(round(one.start * rate), 0)
+        for frame, outside in ((begin, "0"), (max(round(one.end * rate), begin + 1), "1")):
+            place = {"frame": str(frame), "outside": outside, "occluded": "0", "keyframe": "1"}
+            corners = {"xtl": "0.00", "ytl": "0.00", "xbr": "1.00", "ybr": "1.00", "z_order": "0"}
+            Xml.SubElement(track, "box", place | corners)
+    with replacing(path) as aside:
+        Xml.indent(root)
+        Xml.ElementTree(root).write(aside, encoding="utf-8", xml_declaration=True)
+
+
+def fits(text: str) -> bool:
+    """Return whether a text is CVAT's XML."""
+    return "<annotations>" in text and any(mark in text for mark in ("<track", "<image", "<version>1.1"))
+
+
+FORMAT = Format("cvat", "a CVAT file", fits, read, write, suffix=".xml", by_video=True)

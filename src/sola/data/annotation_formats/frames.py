@@ -1,0 +1,73 @@
+"""Frame-wise labels: the class of each frame on a line of its own, as of GTEA, 50 Salads and Breakfast."""
+
+import re
+from itertools import groupby
+from pathlib import Path
+
+from sola.core.files import write_text
+from sola.data.annotation_formats.base import Format, Instance, Source, VideoRecord, Videos
+
+BACKGROUND = frozenset({"background", "bg", "sil", "none", "null", "other", "action_start", "action_end"})
+"""Classes that are no action, in lower case: of GTEA, Breakfast and 50 Salads, and usual ones."""
+WRITTEN_BACKGROUND = "background"
+RANGE = re.compile(r"(\d+)-(\d+)\s+(\S+)")
+"""A line of Breakfast's coarse segments: first and last frame, from 1, and the class."""
+LOOKED_AT = 20
+"""Lines by which the format is recognized."""
+
+
+def read(source: Source) -> Videos:
+    """Read a file of one video. Raises SolaError without a frame rate, or for a line that is no class."""
+    rate = source.rate(None, "a label for each frame")
+    lines = source.text.split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    labels = [line.strip() for line in lines]
+    record = VideoRecord(fps=rate)
+    if RANGE.fullmatch(labels[0]):
+        for number, label in enumerate(labels, 1):
+            where, found = f"line {number}", RANGE.fullmatch(label)
+            if found is None:
+                raise source.bad(where, f"{label[:60]!r}; expected first-last class, such as 31-75 take_cup")
+            first, last, name = int(found[1]), int(found[2]), found[3]
+            record.duration = last / rate
+            if name.casefold() not in BACKGROUND:
+                record.instances.append(source.instance(where, (first - 1) / rate, last / rate, name))
+    else:
+        if "" in labels:
+            raise source.bad(f"line {labels.index('') + 1}", "is empty; expected the class of a frame on every line")
+        record.duration = len(labels) / rate
+        begin = 0
+        for label, frames in groupby(labels):
+            end = begin + len(list(frames))
+            if label.casefold() not in BACKGROUND:
+                record.instances.append(Instance(begin / rate, end / rate, label))
+            begin = end
+    return {source.only_video: record}
+
+
+def write(videos: Videos, path: Path, fps: float | None = None) -> None:
+    """Write the class of every frame of one video; where instances overlap, that of the highest score."""
+    ((video, record),) = videos.items()
+    source = Source(path, "", fps=fps)
+    rate = source.rate(record.fps, f"video {video!r}")
+    duration = record.duration or max((one.end for one in record.instances), default=0.0)
+    labels = [WRITTEN_BACKGROUND] * round(duration * rate)
+    for one in sorted(record.instances, key=lambda one: one.score):
+        for frame in range(max(round(one.start * rate), 0), min(round(one.end * rate), len(labels))):
+            labels[frame] = re.sub(r"\s+", "_", one.label)
+    write_text(path, "".join(f"{label}\n" for label in labels))
+
+
+def fits(text: str) -> bool:
+    """Return whether the first lines are single words, of which one is said twice, or segments of frames."""
+    lines = [line.strip() for line in text.split("\n", LOOKED_AT)[:LOOKED_AT]]
+    while lines and not lines[-1]:
+        lines.pop()
+    if all(RANGE.fullmatch(line) for line in lines):
+        return bool(lines)
+    words = all(re.fullmatch(r"[^\s,;:{}\[\]<>\"]+", line) and not re.fullmatch(r"[\d.]+", line) for line in lines)
+    return words and len(set(lines)) < len(lines)
+
+
+FORMAT = Format("frames", "a class for each frame", fits, read, write, suffix=".txt", by_video=True)

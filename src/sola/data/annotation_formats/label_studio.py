@@ -1,0 +1,166 @@
+"""Label Studio: exported tasks (JSON and JSON_MIN), and predictions to import."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sola.core.files import write_json
+from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos, media_name
+
+UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts before the name of an uploaded file."""
+MARKS = ('"timelinelabels"', '"completed_by"', '"annotation_id"', '"from_name"', '"video_url"', '"tricks"')
+TIMELINE = "timelinelabels"
+"""Type of regions that are ranges of frames."""
+DATA, CONTROL = "video", "actions"
+"""Key of the video in a task, and name of the control tag, in what is written."""
+
+
+class _Range(msgspec.Struct, frozen=True):
+    start: float
+    end: float
+
+
+class _KeyFrame(msgspec.Struct, frozen=True):
+    frame: int
+    enabled: bool = True
+
+
+class _Value(msgspec.Struct, frozen=True):
+    ranges: list[_Range] = []
+    timelinelabels: list[str] = []
+    labels: list[str] = []
+    sequence: list[_KeyFrame] = []
+    framesCount: int | None = None  # noqa: N815  (Label Studio's name)
+    start: float | None = None
+    end: float | None = None
+
+
+class _Region(msgspec.Struct):
+    value: _Value = _Value()
+    from_name: str = ""
+    score: float | None = None
+
+
+class _Annotation(msgspec.Struct):
+    result: list[_Region]
+    was_cancelled: bool = False
+
+
+class _Task(msgspec.Struct):
+    data: dict[str, Any]
+    annotations: list[_Annotation] = []
+    predictions: list[_Annotation] = []
+
+    @property
+    def regions(self) -> list[_Region] | None:
+        """Regions of the last annotation that was not skipped, or else of the last prediction; None without both."""
+        done = [one for one in self.annotations if not one.was_cancelled] or self.predictions
+        return done[-1].result if done else None
+
+
+def read(source: Source) -> Videos:
+    """Read tasks, of several annotations of a task the last that was not skipped, and without one the last prediction.
+
+    A task with predictions only is not annotated. Frames count from 1. `label_key` names the control tag. Raises
+    SolaError for a malformed export, or where frames are counted and their rate is unknown.
+    """
+    tasks: list[dict[str, Any]] = source.decode(list[dict[str, Any]])
+    videos: Videos = {}
+    for number, plain in enumerate(tasks, 1):
+        where = f"task {plain.get('id', number)}"
+        try:
+            task = msgspec.convert(plain if "data" in plain else _full(plain), _Task)
+        except msgspec.ValidationError as error:
+            raise source.bad(where, f"{str(error)[:1].lower()}{str(error)[1:]}; export the file again") from None
+        video = source.video if source.video and len(tasks) == 1 else _video_of(source, where, task.data)
+        record = videos.setdefault(video, VideoRecord(annotated=False))
+        rate = source.number(where, task.data["fps"], "fps") if task.data.get("fps") else None
+        record.fps = rate or source.fps
+        if task.data.get("duration"):
+            record.duration = source.number(where, task.data["duration"], "duration")
+        if task.regions is None:
+            continue
+        record.annotated = any(not one.was_cancelled for one in task.annotations)
+        for region in task.regions:
+            if source.label_key not in (CLASS_KEY, region.from_name):
+                continue
+            labels = region.value.timelinelabels or region.value.labels
+            score = region.score if region.score is not None and not record.annotated else 1.0
+            for start, end in _times(source, where, region.value, rate):
+                record.instances += [source.instance(where, start, end, label, score) for label in labels]
+    return videos
+
+
+def _full(minimal: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task of JSON_MIN, whose keys are those of the data and of the control tags, as one of JSON."""
+    regions = [
+        {"from_name": name, "value": value}
+        for name, values in minimal.items()
+        if isinstance(values, list)
+        for value in values
+        if isinstance(value, dict)
+    ]
+    return {"data": minimal, "annotations": [{"result": regions}]}
+
+
+def _video_of(source: Source, where: str, data: Mapping[str, Any]) -> str:
+    """Return the id of the video of a task: the first text that is the address of a file, "video" before others."""
+    texts = [data[key] for key in (DATA, "video_url", "url", "audio") if isinstance(data.get(key), str)]
+    texts += [value for value in data.values() if isinstance(value, str) and re.search(r"\.\w{2,4}$", value)]
+    if not texts:
+        raise source.bad(where, f"names no video, only {', '.join(map(str, data))[:60]}; expected its address")
+    return UPLOADED.sub("", media_name(texts[0]))
+
+
+def _times(source: Source, where: str, value: _Value, rate: float | None) -> Iterator[tuple[float, float]]:
+    """Yield start and end (seconds) of a region: ranges of frames, the frames of a track, or times of a sound."""
+    ranges = [(one.start, one.end) for one in value.ranges] or list(_stretches(value))
+    if ranges:
+        frames = source.rate(rate, where)
+        for first, last in ranges:
+            yield (first - 1) / frames, last / frames
+    elif value.start is not None and value.end is not None:
+        yield value.start, value.end
+    elif value.timelinelabels or value.labels:
+        raise source.bad(where, "a region has a class and no times; expected ranges, a track, or start and end")
+
+
+def _stretches(value: _Value) -> Iterator[tuple[int, int]]:
+    """Yield first and last frame of the stretches in which a track is there."""
+    begin: int | None = None
+    for key in sorted(value.sequence, key=lambda one: one.frame):
+        if begin is None and key.enabled:
+            begin = key.frame
+        elif begin is not None and not key.enabled:
+            yield begin, key.frame
+            begin = None
+    if begin is not None:
+        yield begin, max(value.framesCount or 0, value.sequence[-1].frame)
+
+
+def write(videos: Videos, path: Path, fps: float | None = None) -> None:
+    """Write a task for each video with its instances as a prediction, to be imported and corrected.
+
+    The project needs `<Video name="video" value="$video"/>` and `<TimelineLabels name="actions" toName="video">`.
+    """
+    tasks = []
+    for video, record in videos.items():
+        rate = Source(path, "", fps=fps).rate(record.fps, f"video {video!r}")
+        result = []
+        for number, one in enumerate(record.instances):
+            first = round(one.start * rate) + 1
+            frames = {"start": first, "end": max(round(one.end * rate), first)}
+            value = {"ranges": [frames], TIMELINE: [one.label]}
+            region = {"id": f"{number:08x}", "from_name": CONTROL, "to_name": DATA, "type": TIMELINE, "value": value}
+            result.append({**region, "score": one.score, "origin": "prediction"})
+        data = {DATA: f"{video}.mp4", "fps": rate} | ({} if record.duration is None else {"duration": record.duration})
+        score = sum(one.score for one in record.instances) / max(len(record.instances), 1)
+        tasks.append({"data": data, "predictions": [{"model_version": "sola", "score": score, "result": result}]})
+    write_json(path, tasks)
+
+
+FORMAT = Format("label-studio", "a Label Studio export", lambda text: any(m in text for m in MARKS), read, write)
