@@ -39,6 +39,14 @@ def test_activitynet_is_read_with_classes_in_order_of_name(tmp_path):
     assert len(annotations.videos["a"].segments) == 0
 
 
+def test_the_database_may_come_after_other_lists(tmp_path):
+    path = tmp_path / "annotations.json"
+    taxonomy = [{"nodeName": f"class {number}", "parentId": number} for number in range(3000)]
+    path.write_text(json.dumps({"taxonomy": taxonomy, "version": "1.3", "database": {"a": VIDEO}}))
+    assert path.stat().st_size > 100_000
+    assert list(read_annotations(path).videos) == ["a"]
+
+
 def test_thumos_times_are_strings_and_durations_missing(tmp_path):
     record = {"subset": "train", "annotations": [{"segment": ["18.6", "24.8"], "label": "HighJump"}]}
     video = read_annotations(write(tmp_path, {"v": record})).videos["v"]

@@ -11,7 +11,7 @@ from sola.core.errors import SolaError
 from sola.core.files import decoded
 from sola.data.annotation_formats import format_of
 from sola.data.annotation_formats.base import CLASS_KEY, Source, Videos
-from sola.data.layouts import EXPECTED, HEAD, known_binary, known_layout
+from sola.data.layouts import EXPECTED, known_binary, known_layout
 from sola.data.segments import Segments
 from sola.data.splits import Split, assign_subsets
 
@@ -133,7 +133,7 @@ def _read_file(path: Path, label_key: str, fps: float | None, video: str | None)
         raise SolaError(f"{path}: cannot be read as annotations ({error.strerror or error})") from None
     except UnicodeDecodeError as error:
         raise known_binary(path, content) or SolaError(f"{path}: is not text ({error}); save it as UTF-8") from None
-    found = format_of(text[:HEAD])
+    found = format_of(text)
     if found is None:
         raise known_layout(path) or SolaError(f"{path}: {EXPECTED}")
     return found.read(Source(path, text, label_key, fps, video))

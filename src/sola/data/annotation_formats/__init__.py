@@ -40,6 +40,6 @@ WRITTEN: Mapping[str, Format] = {one.name: one for one in FORMATS if one.write i
 """Formats that are written, by name."""
 
 
-def format_of(head: str) -> Format | None:
-    """Return the format of a text by its beginning; None if it is of none."""
-    return next((one for one in FORMATS if one.fits(head)), None)
+def format_of(text: str) -> Format | None:
+    """Return the format of a text; None if it is of none."""
+    return next((one for one in FORMATS if one.fits(text)), None)

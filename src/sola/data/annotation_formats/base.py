@@ -120,7 +120,7 @@ class Format:
     title: str
     """As messages have it: "a BORIS project"."""
     fits: Callable[[str], bool]
-    """Whether the beginning of a text is of this format."""
+    """Whether a text is of this format."""
     read: Callable[[Source], Videos]
     """Reader. Raises SolaError for a file that is malformed."""
     write: Callable[[Videos, Path, float | None], None] | None = None
