@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import to_builtins
 
 from rendered.study.linear import PARTS, measured_at
-from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
+from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, labeled, set_names, softened
 from sola.core.files import read_json, write_json
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
@@ -96,12 +96,6 @@ def write_untrained(folder: Path, runs: Path, seed: int) -> Path:
         controls = fitted(data.subset("training"), untrained_like(module))
         write_control(data.features, next(one for one in controls if one.name == "untrained direct"), seed, out)
     return out
-
-
-def labeled(folder: Path) -> Dataset:
-    """Return the videos of a set that are not for training without labels."""
-    data = Dataset.open(folder / "features", folder / "annotations.json")
-    return data.only(video.id for video in data.videos if video.subset != "unlabeled")
 
 
 def base_features(folder: Path, runs: Path, base: str, seed: int) -> Dataset:

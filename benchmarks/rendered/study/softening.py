@@ -30,11 +30,16 @@ def soften(folder: Path, runs: Path, recipe: str, seed: int) -> Path:
     out = runs / folder.name / f"{recipe}-{seed}"
     if (out / "features").exists():
         return out / "features"
-    data = Dataset.open(folder / "features", folder / "annotations.json")
+    data = labeled(folder)
     module = train(data.subset("training"), recipe, out, seed=seed, resume=True, quiet=True)
-    labeled = data.only(video.id for video in data.videos if video.subset != "unlabeled").features
-    transform(module, labeled, out / "features")
+    transform(module, data.features, out / "features")
     return out / "features"
+
+
+def labeled(folder: Path) -> Dataset:
+    """Return the videos of a set that have labels."""
+    data = Dataset.open(folder / "features", folder / "annotations.json")
+    return data.only(video.id for video in data.videos if video.subset != "unlabeled")
 
 
 def softened(runs: Path, name: str, recipe: str, seed: int) -> FeatureSet:

@@ -61,8 +61,7 @@ def keep_best(videos: Videos, *, min_score: float = 0.0, per_minute: float | Non
     for record in videos.values():
         kept = [one for one in record.instances if one.score >= min_score]
         if per_minute is not None:
-            duration = record.duration or max((one.end for one in record.instances), default=0.0)
-            most = round(per_minute * max(duration, 0.0) / MINUTE)
+            most = round(per_minute * max(record.length, 0.0) / MINUTE)
             kept = sorted(kept, key=lambda one: -one.score)[:most]
         dropped += len(record.instances) - len(kept)
         record.instances = sorted(kept)

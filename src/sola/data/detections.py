@@ -10,6 +10,7 @@ import numpy as np
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json, replacing, utf8
+from sola.data.annotation_formats.base import lower_first
 from sola.data.detection_lines import Columns, read_lines
 from sola.data.segments import Segments, SegmentTable
 from sola.data.thumos14 import named
@@ -153,12 +154,8 @@ def _decode(where: Path | str, content: bytes | msgspec.Raw, decoder: msgspec.js
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
-        raise SolaError(f"{where}: {_lower(str(error))}; expected {expected}") from None
+        raise SolaError(f"{where}: {lower_first(str(error))}; expected {expected}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = str(error).removeprefix("JSON is malformed: ")
         hint = " (NaN and Infinity are no JSON)" if "invalid character" in message else ""
-        raise SolaError(f"{where}: malformed JSON: {_lower(message)}{hint}; expected {expected}") from None
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
+        raise SolaError(f"{where}: malformed JSON: {lower_first(message)}{hint}; expected {expected}") from None

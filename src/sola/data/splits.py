@@ -64,11 +64,8 @@ def _assign_list(videos: Videos, path: Path) -> None:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        video, _, subset = (
-            line.replace(",", "\t")
-            .replace(";", "\t")
-            .rpartition("\t" if "\t" in line or "," in line or ";" in line else " ")
-        )
+        cells = line.replace(",", "\t").replace(";", "\t")
+        video, _, subset = cells.rpartition("\t" if "\t" in cells else " ")
         video, subset = video.strip(), subset.strip()
         if not video or not subset:
             raise SolaError(

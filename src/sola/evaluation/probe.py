@@ -101,9 +101,8 @@ def probe(
         readers = tuple(reader(data.with_features(features, name=name)) for features in sets)
         sources.append(_Source(name, "compared", readers))
 
-    unit = _units(test.videos, together)
-    units = int(unit.max()) + 1
-    evaluation = _Evaluation(train, test, draws, solver, unit, repeats=videos is None)
+    evaluation = _Evaluation(train, test, draws, solver, _units(test.videos, together), repeats=videos is None)
+    units = evaluation.units
     rows: list[Row] = []
     samples: dict[str, list[tuple[str, Kind, Resampled]]] = {metric: [] for metric in COMPARED}
     for done, source in enumerate(sources):

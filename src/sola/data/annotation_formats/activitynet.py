@@ -95,4 +95,4 @@ def fits(text: str) -> bool:
     return text.lstrip()[:1] == "{" and '"database"' in text
 
 
-FORMAT = Format("activitynet", "ActivityNet's JSON", fits, read, write)
+FORMAT = Format("activitynet", fits, read, write)

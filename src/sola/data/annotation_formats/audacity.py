@@ -34,7 +34,6 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
 
 FORMAT = Format(
     "audacity",
-    "an Audacity label track",
     lambda text: LINE.match(text) is not None,
     read,
     write,

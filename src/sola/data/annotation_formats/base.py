@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -47,9 +47,19 @@ class VideoRecord:
     annotated: bool = True
     """Whether the file says what is in the video, if only that it has no instance."""
 
+    @property
+    def length(self) -> float:
+        """Duration in seconds; if that is unknown, the last end of an instance."""
+        return self.duration or max((one.end for one in self.instances), default=0.0)
+
 
 Videos: TypeAlias = dict[str, VideoRecord]
 """What a file says of its videos, by id, in the order of the file."""
+
+
+def classes_of(videos: Videos) -> list[str]:
+    """Return the classes of all instances, in order of first appearance."""
+    return list(dict.fromkeys(one.label for record in videos.values() for one in record.instances))
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,7 @@ class Source:
         try:
             return msgspec.json.decode(self.text, type=kind)
         except msgspec.ValidationError as error:
-            raise SolaError(f"{self.path}: {str(error)[:1].lower()}{str(error)[1:]}; export the file again") from None
+            raise SolaError(f"{self.path}: {lower_first(str(error))}; export the file again") from None
         except (msgspec.DecodeError, RecursionError) as error:
             raise SolaError(f"{self.path}: malformed JSON ({error}); export the file again") from None
 
@@ -117,8 +127,6 @@ class Format:
 
     name: str
     """As the command line has it."""
-    title: str
-    """As messages have it: "a BORIS project"."""
     fits: Callable[[str], bool]
     """Whether a text is of this format."""
     read: Callable[[Source], Videos]
@@ -129,6 +137,27 @@ class Format:
     """Suffix of the files."""
     by_video: bool = False
     """Whether a file has a single video, so that many are a folder."""
+
+
+def written_rate(path: Path, video: str, record: VideoRecord, fps: float | None) -> float:
+    """Return frames per second of a video that is written; raises SolaError if neither record nor user has them."""
+    return Source(path, "", fps=fps).rate(record.fps, f"video {video!r}")
+
+
+def stretches(keys: Iterable[tuple[int, bool]], end: int) -> Iterator[tuple[int, int]]:
+    """Yield the frames at which a track appears and is gone; one that is there at its last key is gone at `end`.
+
+    `keys` are frames in order, and whether the track is there from each on.
+    """
+    begin: int | None = None
+    for frame, there in keys:
+        if there and begin is None:
+            begin = frame
+        elif not there and begin is not None:
+            yield begin, frame
+            begin = None
+    if begin is not None:
+        yield begin, end
 
 
 def lanes(instances: Iterable[Instance]) -> list[tuple[Instance, int]]:
@@ -157,6 +186,11 @@ def media_name(media: str) -> str:
     name = re.split(r"[/\\]", unquote(media.partition("?")[0]).strip())[-1]
     stem, dot, suffix = name.rpartition(".")
     return stem if stem and f"{dot}{suffix}".casefold() in VIDEO_SUFFIXES | {".wav", ".mp3"} else name
+
+
+def lower_first(message: str) -> str:
+    """Return a message that continues a line: its first letter in lower case."""
+    return message[:1].lower() + message[1:]
 
 
 def shown(value: Any) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from sola.core.files import write_json
 from sola.data.annotation_formats import table
-from sola.data.annotation_formats.base import Format, Source, VideoRecord, Videos, lanes, media_name
+from sola.data.annotation_formats.base import Format, Source, VideoRecord, Videos, classes_of, lanes, media_name
 
 VERSION = "7.0"
 """Version of the project format that is written."""
@@ -99,18 +99,11 @@ def read_table(source: Source) -> Videos:
     lines = source.text.splitlines(keepends=True)
     begin = next((number for number, line in enumerate(lines) if "behavior type" in line.casefold()), 0)
     rows = [(number + begin, cells) for number, cells in table.rows_of(source, "".join(lines[begin:]))]
-    names = [table.plain(cell) for cell in rows[0][1]]
-    aggregated = "start_s" in names
+    aggregated = "start_s" in map(table.plain, rows[0][1])
     needed = ("behavior", "behavior_type", *(("start_s", "stop_s") if aggregated else ("time",)))
-    if missing := next((name for name in needed if name not in names), None):
-        raise source.bad(f"line {rows[0][0]}", f"the header has no column {missing!r}; export the events again")
     videos: Videos = {}
     events: dict[str, list[Event]] = defaultdict(list)
-    for number, cells in rows[1:]:
-        where = f"line {number}"
-        if len(cells) != len(names):
-            raise source.bad(where, f"has {len(cells)} cells; expected {len(names)}, as in the header")
-        row = dict(zip(names, cells, strict=True))
+    for where, row in table.named_rows(source, iter(rows), needed, "export the events again"):
         media = row.get("media_file_name") or row.get("media_file_path") or row.get("media_file") or ""
         video = source.video or (media_name(media) if media not in ("", "NA") else row.get("observation_id", "video"))
         record, label = videos.setdefault(video, VideoRecord()), row["behavior"]
@@ -143,19 +136,14 @@ def _plain_number(text: str | None) -> float | None:
 
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     """Write a project with an observation for each video, whose instances are state events."""
-    labels = list(dict.fromkeys(one.label for record in videos.values() for one in record.instances))
+    labels = classes_of(videos)
     behavior = {"type": STATE, "key": "", "description": "", "category": "", "modifiers": "", "excluded": ""}
     observations: dict[str, Any] = {}
     for video, record in videos.items():
         media, rate = f"{video}.mp4", record.fps or fps
+        # a subject does one thing once at a time
         events = [
-            [
-                round(time, 6),
-                "" if lane == 1 else str(lane),
-                one.label,
-                "",
-                "",
-            ]  # a subject does one thing once at a time
+            [round(time, 6), "" if lane == 1 else str(lane), one.label, "", ""]
             for one, lane in lanes(record.instances)
             for time in (one.start, one.end)
         ]
@@ -202,7 +190,5 @@ def _fits_table(text: str) -> bool:
     return "behavior type" in head and ("observation id" in head or "media file" in head)
 
 
-PROJECT = Format(
-    "boris", "a BORIS project", lambda text: '"project_format_version"' in text, read, write, suffix=".boris"
-)
-TABLE = Format("boris-table", "a BORIS table", _fits_table, read_table)
+PROJECT = Format("boris", lambda text: '"project_format_version"' in text, read, write, suffix=".boris")
+TABLE = Format("boris-table", _fits_table, read_table)

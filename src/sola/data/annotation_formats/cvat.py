@@ -4,9 +4,17 @@ from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-from sola.core.files import replacing
-from sola.data.annotation_formats.base import Format, Source, VideoRecord, Videos, media_name
-from sola.data.annotation_formats.xml import parse
+from sola.data.annotation_formats.base import (
+    Format,
+    Source,
+    VideoRecord,
+    Videos,
+    classes_of,
+    media_name,
+    stretches,
+    written_rate,
+)
+from sola.data.annotation_formats.xml import parse, write_xml
 
 
 def read(source: Source) -> Videos:
@@ -31,15 +39,9 @@ def read(source: Source) -> Videos:
         shapes = sorted(
             (int(source.number(where, shape.get("frame"), "a frame")), shape.get("outside") == "1") for shape in track
         )
-        begin: int | None = None
-        for frame, outside in shapes:
-            if outside and begin is not None:
-                record.instances.append(source.instance(where, begin / rate, frame / rate, label))
-                begin = None
-            elif not outside and begin is None:
-                begin = frame
-        if begin is not None:
-            end = shapes[-1][0] + 1 if frames is None else max(first + frames, shapes[-1][0] + 1)
+        last = max((frame for frame, _ in shapes), default=0) + 1
+        keys = [(frame, not outside) for frame, outside in shapes]
+        for begin, end in stretches(keys, last if frames is None else max(first + frames, last)):
             record.instances.append(source.instance(where, begin / rate, end / rate, label))
     tagged: dict[str, list[int]] = {}
     for image in root.iter("image"):
@@ -58,16 +60,15 @@ def read(source: Source) -> Videos:
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     """Write one video's instances as tracks of a box over the whole picture."""
     ((video, record),) = videos.items()
-    rate = Source(path, "", fps=fps).rate(record.fps, f"video {video!r}")
-    duration = record.duration or max((one.end for one in record.instances), default=0.0)
-    frames = max(round(duration * rate), *(round(one.end * rate) + 1 for one in record.instances), 1)
+    rate = written_rate(path, video, record, fps)
+    frames = max(round(record.length * rate), *(round(one.end * rate) + 1 for one in record.instances), 1)
     root = Xml.Element("annotations")
     Xml.SubElement(root, "version").text = "1.1"
     task = Xml.SubElement(Xml.SubElement(root, "meta"), "task")
     for name, value in {"name": video, "size": str(frames), "mode": "interpolation", "source": f"{video}.mp4"}.items():
         Xml.SubElement(task, name).text = value
     labels = Xml.SubElement(task, "labels")
-    for name in dict.fromkeys(one.label for one in record.instances):
+    for name in classes_of(videos):
         Xml.SubElement(Xml.SubElement(labels, "label"), "name").text = name
     for number, one in enumerate(record.instances):
         track = Xml.SubElement(root, "track", {"id": str(number), "label": one.label, "source": "auto"})
@@ -76,9 +77,7 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
             place = {"frame": str(frame), "outside": outside, "occluded": "0", "keyframe": "1"}
             corners = {"xtl": "0.00", "ytl": "0.00", "xbr": "1.00", "ybr": "1.00", "z_order": "0"}
             Xml.SubElement(track, "box", place | corners)
-    with replacing(path) as aside:
-        Xml.indent(root)
-        Xml.ElementTree(root).write(aside, encoding="utf-8", xml_declaration=True)
+    write_xml(root, path)
 
 
 def fits(text: str) -> bool:
@@ -86,4 +85,4 @@ def fits(text: str) -> bool:
     return "<annotations>" in text and any(mark in text for mark in ("<track", "<image", "<version>1.1"))
 
 
-FORMAT = Format("cvat", "a CVAT file", fits, read, write, suffix=".xml", by_video=True)
+FORMAT = Format("cvat", fits, read, write, suffix=".xml", by_video=True)

@@ -50,4 +50,4 @@ def read(source: Source) -> Videos:
     return videos
 
 
-FORMAT = Format("ego4d", "Ego4D's moments", lambda text: '"clip_uid"' in text and '"videos"' in text, read)
+FORMAT = Format("ego4d", lambda text: '"clip_uid"' in text and '"videos"' in text, read)

@@ -5,9 +5,8 @@ from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree as Xml
 
-from sola.core.files import replacing
 from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos, lanes, media_name
-from sola.data.annotation_formats.xml import parse
+from sola.data.annotation_formats.xml import parse, write_xml
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 
@@ -92,11 +91,7 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     order[:] = sorted(order, key=lambda slot: int(slot.get("TIME_VALUE", "0")))
     kind = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "default-lt", "TIME_ALIGNABLE": "true"}
     Xml.SubElement(root, "LINGUISTIC_TYPE", kind)
-    with replacing(path) as aside:
-        Xml.indent(root)
-        Xml.ElementTree(root).write(aside, encoding="UTF-8", xml_declaration=True)
+    write_xml(root, path)
 
 
-FORMAT = Format(
-    "elan", "an ELAN document", lambda text: "<ANNOTATION_DOCUMENT" in text, read, write, suffix=".eaf", by_video=True
-)
+FORMAT = Format("elan", lambda text: "<ANNOTATION_DOCUMENT" in text, read, write, suffix=".eaf", by_video=True)

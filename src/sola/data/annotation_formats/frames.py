@@ -5,7 +5,7 @@ from itertools import groupby
 from pathlib import Path
 
 from sola.core.files import write_text
-from sola.data.annotation_formats.base import Format, Instance, Source, VideoRecord, Videos
+from sola.data.annotation_formats.base import Format, Instance, Source, VideoRecord, Videos, written_rate
 
 BACKGROUND = frozenset({"background", "bg", "sil", "none", "null", "other", "action_start", "action_end"})
 """Classes that are no action, in lower case: of GTEA, Breakfast and 50 Salads, and usual ones."""
@@ -49,10 +49,8 @@ def read(source: Source) -> Videos:
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     """Write the class of every frame of one video; where instances overlap, that of the highest score."""
     ((video, record),) = videos.items()
-    source = Source(path, "", fps=fps)
-    rate = source.rate(record.fps, f"video {video!r}")
-    duration = record.duration or max((one.end for one in record.instances), default=0.0)
-    labels = [WRITTEN_BACKGROUND] * round(duration * rate)
+    rate = written_rate(path, video, record, fps)
+    labels = [WRITTEN_BACKGROUND] * round(record.length * rate)
     for one in sorted(record.instances, key=lambda one: one.score):
         for frame in range(max(round(one.start * rate), 0), min(round(one.end * rate), len(labels))):
             labels[frame] = re.sub(r"\s+", "_", one.label)
@@ -70,4 +68,4 @@ def fits(text: str) -> bool:
     return words and len(set(lines)) < len(lines)
 
 
-FORMAT = Format("frames", "a class for each frame", fits, read, write, suffix=".txt", by_video=True)
+FORMAT = Format("frames", fits, read, write, suffix=".txt", by_video=True)

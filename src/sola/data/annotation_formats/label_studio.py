@@ -8,7 +8,17 @@ from typing import Any
 import msgspec
 
 from sola.core.files import write_json
-from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos, media_name
+from sola.data.annotation_formats.base import (
+    CLASS_KEY,
+    Format,
+    Source,
+    VideoRecord,
+    Videos,
+    lower_first,
+    media_name,
+    stretches,
+    written_rate,
+)
 
 UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an uploaded file."""
@@ -75,7 +85,7 @@ def read(source: Source) -> Videos:
         try:
             task = msgspec.convert(plain if "data" in plain else _full(plain), _Task)
         except msgspec.ValidationError as error:
-            raise source.bad(where, f"{str(error)[:1].lower()}{str(error)[1:]}; export the file again") from None
+            raise source.bad(where, f"{lower_first(str(error))}; export the file again") from None
         video = source.video if source.video and len(tasks) == 1 else _video_of(source, where, task.data)
         record = videos.setdefault(video, VideoRecord(annotated=False))
         rate = source.number(where, task.data["fps"], "fps") if task.data.get("fps") else None
@@ -118,7 +128,9 @@ def _video_of(source: Source, where: str, data: Mapping[str, Any]) -> str:
 
 def _times(source: Source, where: str, value: _Value, rate: float | None) -> Iterator[tuple[float, float]]:
     """Yield start and end (seconds) of a region: ranges of frames, the frames of a track, or times of a sound."""
-    ranges = [(one.start, one.end) for one in value.ranges] or list(_stretches(value))
+    keys = [(one.frame, one.enabled) for one in sorted(value.sequence, key=lambda one: one.frame)]
+    gone = max([value.framesCount or 0, *(frame for frame, _ in keys)])
+    ranges = [(one.start, one.end) for one in value.ranges] or list(stretches(keys, gone))
     if ranges:
         frames = source.rate(rate, where)
         for first, last in ranges:
@@ -129,19 +141,6 @@ def _times(source: Source, where: str, value: _Value, rate: float | None) -> Ite
         raise source.bad(where, "a region has a class and no times; expected ranges, a track, or start and end")
 
 
-def _stretches(value: _Value) -> Iterator[tuple[int, int]]:
-    """Yield first and last frame of the stretches in which a track is there."""
-    begin: int | None = None
-    for key in sorted(value.sequence, key=lambda one: one.frame):
-        if begin is None and key.enabled:
-            begin = key.frame
-        elif begin is not None and not key.enabled:
-            yield begin, key.frame
-            begin = None
-    if begin is not None:
-        yield begin, max(value.framesCount or 0, value.sequence[-1].frame)
-
-
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     """Write a task for each video with its instances as a prediction, to be imported and corrected.
 
@@ -149,7 +148,7 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     """
     tasks = []
     for video, record in videos.items():
-        rate = Source(path, "", fps=fps).rate(record.fps, f"video {video!r}")
+        rate = written_rate(path, video, record, fps)
         result = []
         for number, one in enumerate(record.instances):
             first = round(one.start * rate) + 1
@@ -163,4 +162,4 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     write_json(path, tasks)
 
 
-FORMAT = Format("label-studio", "a Label Studio export", lambda text: any(m in text for m in MARKS), read, write)
+FORMAT = Format("label-studio", lambda text: any(m in text for m in MARKS), read, write)

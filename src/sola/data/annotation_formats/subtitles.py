@@ -62,7 +62,6 @@ def _cues(videos: Videos, mark: str) -> list[str]:
 
 SRT = Format(
     "srt",
-    "SRT subtitles",
     lambda text: re.match(r"\s*\d+\s*\n\s*\d+:\d+:\d+[,.]\d+\s+-->", text) is not None,
     read,
     write_srt,
@@ -71,7 +70,6 @@ SRT = Format(
 )
 VTT = Format(
     "vtt",
-    "WebVTT subtitles",
     lambda text: re.match(r"\s*WEBVTT(\s|$)", text) is not None,
     read,
     write_vtt,

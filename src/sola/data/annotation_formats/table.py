@@ -95,6 +95,20 @@ def rows_of(source: Source, text: str | None = None) -> Iterator[tuple[int, list
             yield number, [cell.strip() for cell in cells]
 
 
+def named_rows(
+    source: Source, rows: Iterator[tuple[int, list[str]]], needed: Sequence[str], cure: str
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the place and the cells by column of the rows below a header; raises SolaError if one of `needed` lacks."""
+    number, header = next(rows)
+    names = [plain(cell) for cell in header]
+    if missing := next((name for name in needed if name not in names), None):
+        raise source.bad(f"line {number}", f"the header has no column {missing!r}; {cure}")
+    for number, cells in rows:
+        if len(cells) != len(names):
+            raise source.bad(f"line {number}", f"has {len(cells)} cells; expected {len(names)}, as in the header")
+        yield f"line {number}", dict(zip(names, cells, strict=True))
+
+
 def plain(name: str) -> str:
     """Return the name of a column in lower case, with _ for what is no letter or digit.
 
@@ -203,4 +217,4 @@ def fits(text: str) -> bool:
     return times >= 2 or bool(set(names) & {*NAMES["start"], *NAMES["first"]})
 
 
-FORMAT = Format("csv", "a table", fits, read, write, suffix=".csv")
+FORMAT = Format("csv", fits, read, write, suffix=".csv")

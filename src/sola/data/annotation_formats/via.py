@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sola.core.files import write_json
-from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos, media_name
+from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos, classes_of, media_name
 
 ATTRIBUTE = "action"
 """Name of the attribute that is written."""
@@ -108,7 +108,7 @@ def read_table(source: Source) -> Videos:
 
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     """Write a project with a view for each video, and one attribute for the class."""
-    labels = list(dict.fromkeys(one.label for record in videos.values() for one in record.instances))
+    labels = classes_of(videos)
     metadata, files, views = {}, {}, {}
     for number, (video, record) in enumerate(videos.items(), 1):
         key, name = str(number), f"{video}.mp4"
@@ -147,10 +147,9 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     )
 
 
-PROJECT = Format("via", "a VIA 3 project", lambda text: '"vid_list"' in text, read, write)
+PROJECT = Format("via", lambda text: '"vid_list"' in text, read, write)
 TABLE = Format(
     "via-table",
-    "a VIA table",
     lambda text: (
         re.match(r"\s*#\s*(exported using v|csv_header)", text, re.IGNORECASE) is not None
         or "temporal_coordinates" in text.partition("\n")[0]

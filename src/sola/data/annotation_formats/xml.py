@@ -1,10 +1,13 @@
-"""XML, parsed without entities and without reading anything else."""
+"""XML: parsed without entities and without reading anything else, and written."""
 
-from xml.etree.ElementTree import Element, ParseError
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError, indent
+from xml.etree.ElementTree import ElementTree as Document
 
 import defusedxml
 from defusedxml import ElementTree
 
+from sola.core.files import replacing
 from sola.data.annotation_formats.base import Source
 
 
@@ -20,3 +23,10 @@ def parse(source: Source) -> Element:
         kind = type(error).__name__
         raise source.bad("the document", f"declares entities or refers to others ({kind}); remove them") from None
     return root
+
+
+def write_xml(root: Element, path: Path) -> None:
+    """Write a document, atomically."""
+    indent(root)
+    with replacing(path) as aside:
+        Document(root).write(aside, encoding="UTF-8", xml_declaration=True)
