@@ -44,6 +44,7 @@ def test_onnx_equals_the_module_at_any_length(tmp_path: Path) -> None:
     several = MultiScaleSoLa(
         6, steps=(1, 2), random_steps=(4,), hidden=8, reduced=4, average=5, wide_average=11, mapped=7
     ).eval()
+    several.part_means.copy_(torch.randn(sum(several.widths)))
     several.part_weights.copy_(torch.arange(1.0, 7.0))
     several.reduction.copy_(torch.randn(6, 4))
     modules["several steps"] = several

@@ -82,11 +82,14 @@ def test_parts_are_their_definitions(features: FeatureSet, tmp_path: Path) -> No
                 own.append(averaged(adapted, 2 * step + 1))
         short, wide = averaged(x, 9), averaged(x @ reduction, 33)
         parts.append([*own, short, wide, short @ reduction @ white])
-    sizes = [np.sqrt(np.square(np.concatenate([own[i] for own in parts])).mean()) for i in range(7)]
-    weights = np.array([1, 1, 1, 1, 1, 1, 1 - share]) / sizes
+    whole = [np.concatenate([own[i] for own in parts]) for i in range(7)]
+    means = [part.mean(axis=0) for part in whole]
+    weights = np.array([1, 1, 1, 1, 1, 1, 1 - share]) / [np.sqrt(part.var(axis=0).mean()) for part in whole]
+    np.testing.assert_allclose(network.part_means, np.concatenate(means), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(network.part_weights, weights, rtol=1e-3)
     for video, own in zip(arrays(features), parts, strict=True):
-        expected = np.concatenate([part * weight for part, weight in zip(own, weights, strict=True)], axis=1)
+        standardized = [(part - mean) * weight for part, mean, weight in zip(own, means, weights, strict=True)]
+        expected = np.concatenate(standardized, axis=1)
         got = transform_array(network, video)
         assert got.shape == (len(video), 4 * 8 + 12 + 8 + 8)
         np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)

@@ -71,8 +71,8 @@ class UntrainedMultiScale:
     ) -> Transform:
         """Return the arrangement with this seed, in which modules are f(x), or with "adapter" x + gate·f(x).
 
-        Its conditioning is that of `moments`, the weights of its parts are those of `sample`; it has no map to fewer
-        channels.
+        Its conditioning is that of `moments`, the means and weights of its parts are those of `sample`; it has no map
+        to fewer channels.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

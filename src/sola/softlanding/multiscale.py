@@ -19,9 +19,12 @@ from sola.softlanding.network import SoLa, moving_average
 SHRINKAGE = 0.1
 """Share of the mean variance that is added to the variance of every direction before whitening."""
 
+CONSTANT = 1e-10
+"""Variance, as a share of the mean square, up to which a part counts as constant."""
+
 
 class MultiScaleSoLa(nn.Module):
-    """Map features to several sets of features side by side, each of root mean square 1 on the training videos.
+    """Map features to several sets of features side by side, each of mean 0 and variance 1 on the training videos.
 
     *Conditioned* features are the features less their scene, divided by one scale. The scene of a video is its mean,
     shrunk towards the mean of all videos: `scene_share` of the difference remains.
@@ -29,9 +32,9 @@ class MultiScaleSoLa(nn.Module):
     The parts, in order: an adapter for each of `steps`, smoothed over 2·step + 1 snippets; a direct module with random
     weights, which are never trained, for each of `random_steps`, smoothed likewise; the conditioned features, averaged
     over `average` snippets; the same, averaged over `wide_average` snippets; and the same, averaged over `average`
-    snippets and whitened. The last part has a root mean square of 1 - `scene_share`, since whitening amplifies what is
-    left of a scene. All parts but the first of the three averages see conditioned features, reduced to `reduced`
-    channels by a fixed linear map.
+    snippets and whitened. The last part has a standard deviation of 1 - `scene_share`, since whitening amplifies what
+    is left of a scene. The variance of a part is the mean over its channels. All parts but the first of the three
+    averages see conditioned features, reduced to `reduced` channels by a fixed linear map.
 
     Args:
         channels: C, the number of feature channels.
@@ -54,6 +57,7 @@ class MultiScaleSoLa(nn.Module):
     scale: Tensor
     reduction: Tensor
     white: Tensor
+    part_means: Tensor
     part_weights: Tensor
     mapping: Tensor
 
@@ -97,6 +101,7 @@ class MultiScaleSoLa(nn.Module):
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("reduction", torch.eye(channels)[:, :width] if reduced else torch.empty(0))
         self.register_buffer("white", torch.eye(width))
+        self.register_buffer("part_means", torch.zeros(sum(self.widths)))
         self.register_buffer("part_weights", torch.ones(len(self.widths)))
         self.register_buffer("mapping", torch.eye(sum(self.widths))[:, :mapped] if mapped else torch.empty(0))
 
@@ -140,8 +145,11 @@ class MultiScaleSoLa(nn.Module):
         self, features: Float[Tensor, "batch time channels"], piece: int | None = None
     ) -> Float[Tensor, "batch time joined"]:
         """Return all parts side by side, before the map to `mapped` channels."""
-        parts = self._parts(features, piece)
-        return torch.cat([part * weight for part, weight in zip(parts, self.part_weights, strict=True)], dim=2)
+        parts, means = self._parts(features, piece), torch.split(self.part_means, self.widths)
+        standardized = [
+            (part - mean) * weight for part, mean, weight in zip(parts, means, self.part_weights, strict=True)
+        ]
+        return torch.cat(standardized, dim=2)
 
     @torch.no_grad()
     def fit_input(self, moments: Moments) -> None:
@@ -160,15 +168,23 @@ class MultiScaleSoLa(nn.Module):
 
     @torch.no_grad()
     def fit_parts(self, videos: Iterable[Float[Tensor, "1 time channels"]], piece: int | None = None) -> None:
-        """Set the weight of each part from its root mean square over these videos; 1 for a part that is 0."""
-        squares, count = torch.zeros(len(self.widths), dtype=torch.float64), 0
+        """Set mean and weight of each part from these videos; the weight is 1 for a part that is constant."""
+        sums = [torch.zeros(2, width, dtype=torch.float64) for width in self.widths]
+        count = 0
         for video in videos:
-            squares += torch.stack([part.double().square().sum() for part in self._parts(video, piece)]).cpu()
+            for total, part in zip(sums, self._parts(video, piece), strict=True):
+                values = part[0].double()
+                total += torch.stack((values.sum(dim=0), values.square().sum(dim=0))).cpu()
             count += video.shape[1]
-        size = (squares / (count * torch.tensor(self.widths))).sqrt()
-        wanted = torch.ones_like(size)
+        means, squares = (torch.cat(sums, dim=1) / count).unbind()
+        variance, size = (
+            torch.stack([part.mean() for part in torch.split(whole, self.widths)])
+            for whole in (squares - means.square(), squares)
+        )
+        wanted = torch.ones_like(variance)
         wanted[-1] = 1 - self.scene_share
-        self.part_weights.copy_(torch.where(size > 0, wanted / size, 1.0))
+        self.part_means.copy_(means)
+        self.part_weights.copy_(torch.where(variance > CONSTANT * size, wanted / variance.sqrt(), 1.0))
 
     def condition(self, features: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
         """Subtract the scene of each video, and divide by the scale."""

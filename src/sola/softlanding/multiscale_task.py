@@ -21,7 +21,7 @@ from sola.softlanding.transform import PIECE
 from sola.softlanding.windows import longest_step
 
 SNIPPETS = 200_000
-"""Snippets, about, from which conditioning and the weights of the parts are computed."""
+"""Snippets, about, from which conditioning and the means and weights of the parts are computed."""
 
 Predictions = tuple[tuple[Tensor, Tensor], ...]
 """Unit vectors and predictions of each module."""
@@ -112,7 +112,7 @@ class MultiScaleMatching:
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Set the weights of the parts, and the map to `output_channels`, from a sample of the training videos."""
+        """Set means and weights of the parts, and the map to `output_channels`, from some of the training videos."""
         network = self.network
         network.fit_parts(self._videos(), PIECE)
         if network.mapped is not None:
