@@ -72,6 +72,13 @@ COMMANDS: Mapping[str, Entry] = {
         "sola convert project.boris --to activitynet --split 0.8 --out annotations.json\n"
         "sola convert detections.json --to label-studio --fps 25 --per-minute 5 --out predictions.json",
     ),
+    "select": Entry(
+        "sola.cli.select:select",
+        "Choose the videos to label next, without labels.\n\n"
+        "Prints the ids of videos whose snippets together cover most kinds of snippets in the set, the first first. "
+        "Transformed features work better than raw ones.",
+        "sola select softened/ --videos 5\nsola select softened/ --videos 5 --annotations labels.json > next.txt",
+    ),
     "inspect": Entry(
         "sola.cli.inspect:inspect",
         "Plot how similar snippets are by their distance.\n\n"

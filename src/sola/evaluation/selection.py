@@ -64,7 +64,7 @@ def select_videos(
     at_least(1, count=count)
     left = [video for video in features.videos if video not in labeled]
     if len(left) < count:
-        raise SolaError(f"{count} videos asked for, but only {len(left)} are not labeled yet; ask for fewer")
+        raise SolaError(f"{count} videos asked for, but only {len(left)} of {len(features.videos)} have no labels yet")
     bad: dict[str, str] = {} if skipped is None else skipped
     total = 2 * len(features.videos)
     lengths = [header.shape[0] for header in features.headers(bad).values()]
