@@ -77,6 +77,18 @@ def test_a_video_in_two_files_is_refused(table: Path, tmp_path: Path, capsys: py
         assert "video 'cam_0' is in another" in refused(capsys, "convert", *inputs, "--to", "csv", "--out", "x")
 
 
+def test_annotated_videos_are_left_out(table: Path, tmp_path: Path) -> None:
+    tasks = [
+        {"data": {"video": "cam_3.mp4"}, "annotations": [{"result": []}]},
+        {"data": {"video": "cam_4.mp4"}, "annotations": []},
+    ]
+    (tmp_path / "labels.json").write_text(json.dumps(tasks))
+    options = ("--to", "csv", "--without", tmp_path / "labels.json", "--out", tmp_path / "out.csv", "--quiet")
+    assert sola("convert", table, *options) == 0
+    left = read_annotations(tmp_path / "out.csv").videos.keys()
+    assert left == read_annotations(table).videos.keys() - {"cam_3"}
+
+
 def test_a_folder_has_a_file_for_each_video(table: Path, tmp_path: Path) -> None:
     assert sola("convert", table, "--to", "srt", "--out", tmp_path / "cues", "--quiet") == 0
     assert len(list((tmp_path / "cues").iterdir())) == 10

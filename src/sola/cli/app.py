@@ -77,7 +77,7 @@ COMMANDS: Mapping[str, Entry] = {
         "Choose the videos to label next, without labels.\n\n"
         "Prints the ids of videos whose snippets together cover most kinds of snippets in the set, the first first. "
         "Transformed features work better than raw ones.",
-        "sola select softened/ --videos 5\nsola select softened/ --videos 5 --annotations labels.json > next.txt",
+        "sola select softened/ --videos 5\nsola select softened/ --videos 5 --annotations labels.json",
     ),
     "inspect": Entry(
         "sola.cli.inspect:inspect",

@@ -25,6 +25,8 @@ def convert(
     label_key: options.LabelKey = "label",
     fps: Annotated[float | None, Parameter(group=options.INPUTS, converter=options.fraction)] = None,
     video: Annotated[str | None, Parameter(group=options.INPUTS, metavar="ID")] = None,
+    without: Annotated[tuple[Path, ...], Parameter(group=options.OUTPUT, metavar="FILE")] = (),
+    media: Annotated[str, Parameter(group=options.OUTPUT, metavar="PATTERN")] = "*.mp4",
     split: Annotated[str | None, Parameter(group=options.OUTPUT, metavar="SHARE")] = None,
     min_score: Annotated[float, Parameter(group=options.OUTPUT)] = 0.0,
     per_minute: Annotated[float | None, Parameter(group=options.OUTPUT, validator=Number(gt=0))] = None,
@@ -37,19 +39,24 @@ def convert(
         out: File to write; a folder with a file for each video for elan, cvat, audacity, srt, vtt and frames.
         fps: Frames per second of the videos, where times are frames and the files do not say their rate.
         video: Id of the video, for a file of a single video that does not name it. Without it, the name of the file.
+        without: Leave out the videos that are annotated in these files, such as those whose labels a detector had.
+        media: Address of a video as the tool needs it, with * for its id: videos/*.avi.
         split: Share of the annotated videos for training (0.8), drawn with a fixed seed; the others are for validation.
             Or a file with a video and its subset on each line.
         min_score: Leave out detections with a lower score.
         per_minute: Keep only so many detections a minute of each video, those with the highest scores.
     """
-    from sola.data.conversion import keep_best, read_any, write_videos
+    from sola.data.conversion import address, keep_best, read_any, write_videos
     from sola.data.splits import assign_subsets, split_of
 
     show_log(quiet)
     videos = read_any(files, label_key, fps=fps, video=video)
+    known = read_any(without, label_key, fps=fps, video=video)
+    videos = {id_: record for id_, record in videos.items() if id_ not in known or not known[id_].annotated}
     dropped = keep_best(videos, min_score=min_score, per_minute=per_minute)
     if split is not None:
         assign_subsets(videos, split_of(split), files[0])
+    address(videos, media)
     written = write_videos(videos, to, out, fps=fps)
     count = sum(len(record.instances) for record in videos.values())
     unlabeled = sum(not record.annotated for record in videos.values())

@@ -68,6 +68,14 @@ def keep_best(videos: Videos, *, min_score: float = 0.0, per_minute: float | Non
     return dropped
 
 
+def address(videos: Videos, pattern: str) -> None:
+    """Set the address of each video: the pattern with its id for each *. Raises SolaError for a pattern without one."""
+    if "*" not in pattern:
+        raise SolaError(f"--media {pattern}: expected a * where the id of a video belongs, such as videos/*.mp4")
+    for video, record in videos.items():
+        record.media = pattern.replace("*", video)
+
+
 def write_videos(videos: Videos, format: str, out: Path, *, fps: float | None = None) -> list[Path]:
     """Write a file, or with a format that has a file for each video a folder of them; return the files.
 

@@ -11,7 +11,7 @@ from sola.core.errors import SolaError
 from sola.data.annotation_formats import WRITTEN
 from sola.data.annotation_formats.base import Instance, VideoRecord, Videos
 from sola.data.annotations import read_annotations, read_videos
-from sola.data.conversion import keep_best, read_any, write_videos
+from sola.data.conversion import address, keep_best, read_any, write_videos
 from sola.data.detections import write_detections
 from sola.data.segments import Segments
 
@@ -81,6 +81,23 @@ def test_what_is_written_is_read(format: str, content: dict[str, list[Instance]]
         if format in SCORED:
             scores = sorted(one.score for one in found[video].instances)
             assert scores == pytest.approx(sorted(one.score for one in instances))
+
+
+@pytest.mark.parametrize("format", ["boris", "elan", "label-studio", "cvat", "via"])
+@pytest.mark.parametrize(
+    "pattern", ["clips/day 2/*.avi", "/data/local-files/?d=clips/*.webm", "https://host/a%20b/*.mp4", "C:/clips/*.mov"]
+)
+def test_files_name_videos_where_they_are(format: str, pattern: str, tmp_path: Path) -> None:
+    videos = records({"cam 1": [Instance(1.0, 2.0, "jump")], "cam_2": [Instance(1.0, 2.0, "jump")]})
+    address(videos, pattern)
+    out = tmp_path / ("files" if WRITTEN[format].by_video else f"file{WRITTEN[format].suffix}")
+    write_videos(videos, format, out, fps=RATE)
+    assert read_again(format, out).keys() == videos.keys()
+
+
+def test_an_address_has_a_place_for_the_id() -> None:
+    with pytest.raises(SolaError, match=r"--media clips/: expected a \* where the id"):
+        address({"a": VideoRecord()}, "clips/")
 
 
 def test_frames_hold_the_best_of_overlapping_instances(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ class VideoRecord:
     """Frames per second; None if unknown."""
     features_share: float = 1.0
     """Share of the duration that features cover."""
+    media: str | None = None
+    """Address of the video for the tool that a file is written for; None is the id and .mp4."""
     annotated: bool = True
     """Whether the file says what is in the video, if only that it has no instance."""
 
@@ -51,6 +53,11 @@ class VideoRecord:
     def length(self) -> float:
         """Duration in seconds; if that is unknown, the last end of an instance."""
         return self.duration or max((one.end for one in self.instances), default=0.0)
+
+
+def media_of(video: str, record: VideoRecord) -> str:
+    """Return the address of a video that is written."""
+    return record.media or f"{video}.mp4"
 
 
 Videos: TypeAlias = dict[str, VideoRecord]
@@ -182,8 +189,11 @@ def media_name(media: str) -> str:
 
     >>> media_name("C:/videos/cam%201.mp4"), media_name("day2/v_a.b.avi"), media_name("/data/upload/2/clip.webm?d=1")
     ('cam 1', 'v_a.b', 'clip')
+    >>> media_name("/data/local-files/?d=day2/clip.webm")  # Label Studio, for files on its own disk
+    'clip'
     """
-    name = re.split(r"[/\\]", unquote(media.partition("?")[0]).strip())[-1]
+    path, _, query = media.strip().partition("?")
+    name = re.split(r"[/\\]", unquote(query.rpartition("=")[2] if path.endswith("/") and query else path))[-1]
     stem, dot, suffix = name.rpartition(".")
     return stem if stem and f"{dot}{suffix}".casefold() in VIDEO_SUFFIXES | {".wav", ".mp3"} else name
 

@@ -9,7 +9,16 @@ import msgspec
 
 from sola.core.files import write_json
 from sola.data.annotation_formats import table
-from sola.data.annotation_formats.base import Format, Source, VideoRecord, Videos, classes_of, lanes, media_name
+from sola.data.annotation_formats.base import (
+    Format,
+    Source,
+    VideoRecord,
+    Videos,
+    classes_of,
+    lanes,
+    media_name,
+    media_of,
+)
 
 VERSION = "7.0"
 """Version of the project format that is written."""
@@ -140,7 +149,7 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     behavior = {"type": STATE, "key": "", "description": "", "category": "", "modifiers": "", "excluded": ""}
     observations: dict[str, Any] = {}
     for video, record in videos.items():
-        media, rate = f"{video}.mp4", record.fps or fps
+        media, rate = media_of(video, record), record.fps or fps
         # a subject does one thing once at a time
         events = [
             [round(time, 6), "" if lane == 1 else str(lane), one.label, "", ""]

@@ -11,6 +11,7 @@ from sola.data.annotation_formats.base import (
     Videos,
     classes_of,
     media_name,
+    media_of,
     stretches,
     written_rate,
 )
@@ -65,7 +66,8 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     root = Xml.Element("annotations")
     Xml.SubElement(root, "version").text = "1.1"
     task = Xml.SubElement(Xml.SubElement(root, "meta"), "task")
-    for name, value in {"name": video, "size": str(frames), "mode": "interpolation", "source": f"{video}.mp4"}.items():
+    described = {"name": video, "size": str(frames), "mode": "interpolation", "source": media_of(video, record)}
+    for name, value in described.items():
         Xml.SubElement(task, name).text = value
     labels = Xml.SubElement(task, "labels")
     for name in classes_of(videos):

@@ -1,11 +1,21 @@
 """ELAN's documents (.eaf): annotations on tiers; one file for each video."""
 
 import datetime
+import mimetypes
 from pathlib import Path
 from urllib.parse import quote
 from xml.etree import ElementTree as Xml
 
-from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos, lanes, media_name
+from sola.data.annotation_formats.base import (
+    CLASS_KEY,
+    Format,
+    Source,
+    VideoRecord,
+    Videos,
+    lanes,
+    media_name,
+    media_of,
+)
 from sola.data.annotation_formats.xml import parse, write_xml
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
@@ -68,12 +78,15 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
         "ANNOTATION_DOCUMENT", {"AUTHOR": "sola", "DATE": now, "FORMAT": "3.0", "VERSION": "3.0"} | schema
     )
     header = Xml.SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
-    media = quote(f"{video}.mp4")
-    Xml.SubElement(
-        header,
-        "MEDIA_DESCRIPTOR",
-        {"MEDIA_URL": f"file:///{media}", "MIME_TYPE": "video/mp4", "RELATIVE_MEDIA_URL": f"./{media}"},
-    )
+    media = media_of(video, record)
+    if "://" in media:
+        addresses = {"MEDIA_URL": media}
+    else:
+        addresses = {"MEDIA_URL": f"file:///{quote(media.lstrip('/'))}"}
+        if not media.startswith("/"):
+            addresses["RELATIVE_MEDIA_URL"] = f"./{quote(media)}"
+    kind = mimetypes.guess_type(media)[0] or "video/mp4"
+    Xml.SubElement(header, "MEDIA_DESCRIPTOR", {"MIME_TYPE": kind} | addresses)
     order = Xml.SubElement(root, "TIME_ORDER")
     tiers: dict[str, Xml.Element] = {}
     for number, (one, lane) in enumerate(lanes(record.instances)):  # annotations of a tier do not overlap
@@ -89,8 +102,8 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
         annotation.attrib = {"ANNOTATION_ID": f"a{number + 1}"} | refs
         Xml.SubElement(annotation, "ANNOTATION_VALUE").text = one.label
     order[:] = sorted(order, key=lambda slot: int(slot.get("TIME_VALUE", "0")))
-    kind = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "default-lt", "TIME_ALIGNABLE": "true"}
-    Xml.SubElement(root, "LINGUISTIC_TYPE", kind)
+    linguistic_type = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "default-lt", "TIME_ALIGNABLE": "true"}
+    Xml.SubElement(root, "LINGUISTIC_TYPE", linguistic_type)
     write_xml(root, path)
 
 

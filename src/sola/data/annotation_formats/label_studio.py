@@ -16,6 +16,7 @@ from sola.data.annotation_formats.base import (
     Videos,
     lower_first,
     media_name,
+    media_of,
     stretches,
     written_rate,
 )
@@ -156,10 +157,18 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
             value = {"ranges": [frames], TIMELINE: [one.label]}
             region = {"id": f"{number:08x}", "from_name": CONTROL, "to_name": DATA, "type": TIMELINE, "value": value}
             result.append({**region, "score": one.score, "origin": "prediction"})
-        data = {DATA: f"{video}.mp4", "fps": rate} | ({} if record.duration is None else {"duration": record.duration})
+        data: dict[str, Any] = {DATA: media_of(video, record), "fps": rate}
+        if record.duration is not None:
+            data["duration"] = record.duration
         score = sum(one.score for one in record.instances) / max(len(record.instances), 1)
         tasks.append({"data": data, "predictions": [{"model_version": "sola", "score": score, "result": result}]})
     write_json(path, tasks)
 
 
-FORMAT = Format("label-studio", lambda text: any(m in text for m in MARKS), read, write)
+def _fits(text: str) -> bool:
+    """Whether a text has a region with labels, or tasks without regions yet."""
+    tasks = text.lstrip().startswith("[") and '"data"' in text and '"annotations"' in text
+    return tasks or any(mark in text for mark in MARKS)
+
+
+FORMAT = Format("label-studio", _fits, read, write)

@@ -9,13 +9,24 @@ from typing import Any
 import msgspec
 
 from sola.core.files import write_json
-from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos, classes_of, media_name
+from sola.data.annotation_formats.base import (
+    CLASS_KEY,
+    Format,
+    Source,
+    VideoRecord,
+    Videos,
+    classes_of,
+    media_name,
+    media_of,
+)
 
 ATTRIBUTE = "action"
 """Name of the attribute that is written."""
 COLUMNS = ("metadata_id", "file_list", "flags", "temporal_coordinates", "spatial_coordinates", "metadata")
 VIDEO, SEGMENT = 4, "FILE1_Z2_XY0"
 """VIA's numbers and names: a file that is a video, and an attribute of a stretch of time of one file."""
+LOCAL, URI = 1, 2
+"""VIA's numbers of where a file is."""
 
 
 class _Attribute(msgspec.Struct):
@@ -111,8 +122,8 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     labels = classes_of(videos)
     metadata, files, views = {}, {}, {}
     for number, (video, record) in enumerate(videos.items(), 1):
-        key, name = str(number), f"{video}.mp4"
-        files[key] = {"fid": key, "fname": name, "type": VIDEO, "loc": 1, "src": name}
+        key, name = str(number), media_of(video, record)
+        files[key] = {"fid": key, "fname": name, "type": VIDEO, "loc": URI if "://" in name else LOCAL, "src": name}
         views[key] = {"fid_list": [key]}
         for position, one in enumerate(record.instances):
             z, av = [round(one.start, 6), round(one.end, 6)], {"1": str(labels.index(one.label))}
