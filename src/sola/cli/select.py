@@ -67,8 +67,8 @@ def select(
     if json:
         options.print_json({"videos": found.videos, "kinds": found.kinds, "all_kinds": found.all_kinds})
         return
-    shown = f"{found.kinds:.1f} of the {found.all_kinds:.1f} kinds of snippets (effective number of clusters)"
     log.info(
-        "%d of %d videos, %d labeled before; together they show %s", videos, len(opened.videos), len(labeled), shown
+        "%d of %d videos, %d labeled before; effective number of kinds of snippets: %.1f, in all videos %.1f",
+        *(videos, len(opened.videos), len(labeled), found.kinds, found.all_kinds),
     )
     print("\n".join(found.videos))
