@@ -17,11 +17,11 @@ from torch.nn import functional as F
 from sola.core.errors import SolaError
 from sola.data.timing import Placement
 from sola.detectors.actionformer import checkpoint
-from sola.detectors.actionformer.backbone import sinusoid_positions
 from sola.detectors.actionformer.blocks import TransformerBlock
 from sola.detectors.actionformer.loss import ActionFormerLoss
 from sola.detectors.actionformer.network import ActionFormer
-from sola.detectors.actionformer.points import PointPrediction
+from sola.detectors.point_pyramid.backbone import sinusoid_positions
+from sola.detectors.point_pyramid.points import PointPrediction
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 ACTIVITYNET = {

@@ -1,55 +1,13 @@
 """The loss of ActionFormer (section 3.3): focal loss of the classes, and distance-IoU loss of the boundaries."""
 
-from dataclasses import dataclass
-
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
-from torch.nn import functional as F
 
-from sola.core.checks import fraction, not_negative, positive
-from sola.detectors.actionformer.points import PointPrediction, PointTargets
-
-ALPHA, GAMMA = 0.25, 2.0
-"""Weight of a positive, and power of the modulation (Lin et al., ICCV 2017)."""
-
-EPSILON = 1e-8
-"""Minimum divisor, in strides."""
+from sola.detectors.point_pyramid.loss import PointCriterion, PointLoss, distance_iou_loss, focal_loss
+from sola.detectors.point_pyramid.points import PointPrediction, PointTargets
 
 
-@dataclass(frozen=True, eq=False)
-class PointLoss:
-    """The loss of a batch and its terms before weighting."""
-
-    total: Float[Tensor, ""]
-    classification: Float[Tensor, ""]
-    regression: Float[Tensor, ""]
-
-
-class ActionFormerLoss(nn.Module):
-    """Loss of a `PointPrediction` against `PointTargets`; half precision is summed in full.
-
-    Both sums are divided by a running mean of the number of positive points, a buffer that starts from `normalizer` and
-    moves with `momentum` in training. With `label_smoothing` ε, a target y becomes (1 - ε)·y + ε/(classes + 1). Raises
-    SolaError for a value out of range.
-    """
-
-    normalizer: Tensor
-
-    def __init__(
-        self,
-        *,
-        regression_weight: float = 1.0,
-        label_smoothing: float = 0.0,
-        normalizer: float = 100.0,
-        momentum: float = 0.9,
-    ) -> None:
-        super().__init__()
-        fraction("[0, 1)", label_smoothing=label_smoothing, momentum=momentum)
-        positive(normalizer=normalizer)
-        not_negative(regression_weight=regression_weight)
-        self.regression_weight, self.label_smoothing, self.momentum = regression_weight, label_smoothing, momentum
-        self.register_buffer("normalizer", torch.tensor(normalizer, dtype=torch.float32))
+class ActionFormerLoss(PointCriterion):
+    """Loss of a `PointPrediction` against `PointTargets`; half precision is summed in full."""
 
     def forward(self, prediction: PointPrediction, targets: PointTargets) -> PointLoss:
         """Return the loss of a batch; finite without any positive point, where the regression is 0."""
@@ -57,38 +15,9 @@ class ActionFormerLoss(nn.Module):
         valid = torch.cat(prediction.masks, dim=1)
         classes = targets.classes.to(logits.device)
         positive = (classes.sum(2) > 0) & valid
-        if self.training:
-            with torch.no_grad():
-                self.normalizer.lerp_(positive.sum().clamp(min=1).to(self.normalizer), 1 - self.momentum)
-        smoothed = (1 - self.label_smoothing) * classes + self.label_smoothing / (classes.shape[2] + 1)
-        classification = focal_loss(logits[valid].float(), smoothed[valid]).sum() / self.normalizer
+        count = self.count(positive)
+        classification = focal_loss(logits[valid].float(), self.smoothed(classes)[valid]).sum() / count
         offsets = torch.cat(prediction.offsets, dim=1)[positive].float()
         wanted = targets.offsets.to(logits.device)[positive]
-        regression = distance_iou_loss(offsets, wanted).sum() / self.normalizer
+        regression = distance_iou_loss(offsets, wanted).sum() / count
         return PointLoss(classification + self.regression_weight * regression, classification, regression)
-
-
-def focal_loss(logits: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Return -α_t·(1 - p_t)^γ·log likelihood of each entry, α = .25 and γ = 2 (Lin et al., ICCV 2017, Equation 5).
-
-    A target between 0 and 1 mixes: p_t = p·y + (1 - p)·(1 - y), α_t likewise, and the likelihood is the cross-entropy.
-    """
-    probability = logits.sigmoid()
-    of_target = probability * target + (1 - probability) * (1 - target)
-    alpha = ALPHA * target + (1 - ALPHA) * (1 - target)
-    return alpha * (1 - of_target) ** GAMMA * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-
-
-def distance_iou_loss(
-    predicted: Float[Tensor, "points 2"], wanted: Float[Tensor, "points 2"]
-) -> Float[Tensor, " points"]:
-    """Return 1 - IoU + (distance of the middles / length of the hull)², of extents left and right of a point.
-
-    Zheng et al., AAAI 2020, Equation 7, in one dimension; offsets are not negative.
-    """
-    inner, outer = torch.minimum(predicted, wanted).sum(1), torch.maximum(predicted, wanted).sum(1)
-    # both hold the point, so that the union is the hull
-    hull = outer.clamp(min=EPSILON)
-    difference = predicted - wanted
-    apart = (difference[:, 1] - difference[:, 0]) / 2
-    return 1 - inner / hull + (apart / hull).square()

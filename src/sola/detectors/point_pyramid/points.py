@@ -34,6 +34,12 @@ class PointPrediction:
     masks: tuple[Bool[Tensor, "batch _"], ...]
     """True at the points that lie in their clip."""
 
+    def offsets_at(
+        self, level: int, clip: int, point: Int[Tensor, " chosen"], label: Int[Tensor, " chosen"]
+    ) -> Float[Tensor, "chosen 2"]:
+        """Return the distances from points of a clip to start and end, in strides; classes do not matter."""
+        return self.offsets[level][clip, point]
+
 
 @dataclass(frozen=True, eq=False)
 class PointTargets:

@@ -1,7 +1,8 @@
-"""ActionFormer's network: convolutions, transformer blocks, and a pyramid that halves the time from level to level."""
+"""The backbone: convolutions, then blocks on a pyramid that halves the time from level to level."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,18 +11,21 @@ from torch.nn import functional as F
 
 from sola.core.checks import at_least
 from sola.core.errors import SolaError
-from sola.detectors.actionformer.blocks import TemporalConvolution, TransformerBlock, recomputed
+from sola.detectors.point_pyramid.convolution import TemporalConvolution, recomputed
 
 Level = tuple[Tensor, Tensor | None]
 """Features [batch, time, channels] and mask [batch, time] of a level of the pyramid."""
+
+W = TypeVar("W")
 
 
 class PyramidBackbone(nn.Module):
     """Features of a clip at each level of the pyramid (ActionFormer, section 3.2).
 
-    `convolutions` come first, then the `stem`, transformer blocks of the first level, and one block for each further
-    level. `windows` has the attention window of each level, `positions` the length of a table of sinusoid positions,
-    None for none. See `TransformerBlock` for the other parameters. Raises SolaError for a value out of range.
+    `convolutions` come first, then the `stem`, blocks of the first level, and one block for each further level.
+    `block(window, stride)` returns a block, which takes features, mask and paths and returns features and mask;
+    `windows` has the window of each level. `positions` is the length of a table of sinusoid positions, None for none.
+    Raises SolaError for a value out of range.
     """
 
     position: Tensor | None
@@ -30,14 +34,12 @@ class PyramidBackbone(nn.Module):
         self,
         channels: int,
         width: int,
-        windows: Sequence[int | None],
+        windows: Sequence[W],
+        block: Callable[[W, int], nn.Module],
         *,
-        heads: int = 4,
         convolutions: int = 2,
         stem: int = 2,
         positions: int | None = None,
-        dropout: float = 0.0,
-        drop_path: float = 0.1,
     ) -> None:
         super().__init__()
         at_least(1, channels=channels, width=width, convolutions=convolutions)
@@ -50,10 +52,6 @@ class PyramidBackbone(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(convolutions))
         table = None if positions is None else sinusoid_positions(positions, width) * width**-0.5
         self.register_buffer("position", table, persistent=False)
-
-        def block(window: int | None, stride: int) -> TransformerBlock:
-            return TransformerBlock(width, heads, stride=stride, window=window, dropout=dropout, drop_path=drop_path)
-
         self.stem = nn.ModuleList(block(windows[0], 1) for _ in range(stem))
         self.branch = nn.ModuleList(block(window, 2) for window in windows[1:])
 

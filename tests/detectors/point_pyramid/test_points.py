@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sola.core.errors import SolaError
-from sola.detectors.actionformer.loss import ActionFormerLoss, distance_iou_loss, focal_loss
-from sola.detectors.actionformer.points import PointPrediction, PointPyramid, PointTargets
+from sola.detectors.actionformer.loss import ActionFormerLoss
+from sola.detectors.point_pyramid.loss import distance_iou_loss, focal_loss
+from sola.detectors.point_pyramid.points import PointPrediction, PointPyramid, PointTargets
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 RANGES = [(0, 4), (4, 8), (8, 16), (16, 32), (32, 64), (64, 10_000)]

@@ -1,0 +1,98 @@
+"""Masked convolutions along time, and what blocks of a pyramid share.
+
+Features are [batch, time, channels] inside the networks. A mask is True at valid snippets; None is all True. As in the
+published programs, the output of a convolution is zero in the padding, and the normalization after it adds its bias
+there. So the last snippets of a clip depend on whether padding follows them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+SCALE = 1e-4
+"""Initial scale of the residual branches (LayerScale; Touvron et al., ICCV 2021)."""
+
+
+class TemporalConvolution(nn.Conv1d):
+    """A convolution of odd kernel size along time, padded with zeros; output i is at snippet stride·i.
+
+    `bias` is its initial value, None for no bias. With kernel size 1 it is a linear layer, faster than PyTorch's on a
+    CPU.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        filters: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        bias: float | None = 0.0,
+    ) -> None:
+        super().__init__(
+            channels, filters, kernel_size, stride, padding=kernel_size // 2, groups=groups, bias=bias is not None
+        )
+        if self.bias is not None and bias is not None:
+            nn.init.constant_(self.bias, bias)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time channels"],
+        mask: Bool[Tensor, "batch out"] | None = None,
+        scale: Float[Tensor, " filters"] | None = None,
+    ) -> Float[Tensor, "batch out filters"]:
+        """Convolve, multiply each filter with its scale, and set the padding to zero; `mask` is that of the output."""
+        weight, bias = self.weight, self.bias
+        if scale is not None:
+            # scaling the weights avoids keeping the unscaled output for the gradient
+            weight = weight * scale[:, None, None]
+            bias = bias if bias is None else bias * scale
+        # channels stay last in memory: as an image of one row
+        out = F.conv2d(
+            x.transpose(1, 2).unsqueeze(2),
+            weight.unsqueeze(2),
+            bias,
+            stride=(1, self.stride[0]),
+            padding=(0, self.kernel_size[0] // 2),
+            groups=self.groups,
+        )
+        out = out.squeeze(2).transpose(1, 2)
+        return out if mask is None else out.mul_(mask[:, :, None])
+
+
+def recomputed(layers: Callable[..., Tensor], *inputs: Any, random: bool = False) -> Tensor:
+    """Call layers and recompute all but their inputs for the gradient; `random` if they draw random numbers.
+
+    The last layer's output is not recomputed.
+    """
+    if not torch.is_grad_enabled():
+        return layers(*inputs)
+    out: Tensor = checkpoint(layers, *inputs, use_reentrant=False, preserve_rng_state=random)
+    return out
+
+
+def draw_paths(blocks: int, clips: int, device: torch.device) -> Float[Tensor, "branches clips"]:
+    """Draw numbers in [0, 1) for each of two branches of each block, and each clip."""
+    return torch.stack([torch.rand(clips, device=device) for _ in range(2 * blocks)])
+
+
+def dropped(
+    branch: Float[Tensor, "batch time channels"], path: Float[Tensor, " batch"] | None, probability: float
+) -> Float[Tensor, "batch time channels"]:
+    """Return a residual branch without the clips whose number in `path` is below `probability`; others are scaled."""
+    if path is None or not probability:
+        return branch
+    kept = (path >= probability)[:, None, None]
+    return branch * (kept.to(branch.dtype) / (1 - probability))
+
+
+def halved(x: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch half channels"]:
+    """Return the maximum over three snippets around every second one."""
+    pooled = F.max_pool2d(x.transpose(1, 2).unsqueeze(2), (1, 3), (1, 2), (0, 1))
+    return pooled.squeeze(2).transpose(1, 2)

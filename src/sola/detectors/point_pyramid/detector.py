@@ -1,0 +1,146 @@
+"""What detectors on a pyramid of points share besides the points: batches, backbone, targets, loss and decoding."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from sola.core.checks import at_least
+from sola.core.errors import SolaError
+from sola.data.segments import Segments
+from sola.detectors.base import Detector
+from sola.detectors.point_pyramid.backbone import Level, PyramidBackbone
+from sola.detectors.point_pyramid.convolution import draw_paths
+from sola.detectors.point_pyramid.loss import PointCriterion
+from sola.detectors.point_pyramid.points import PointPrediction, PointPyramid, PointTargets
+
+
+class PointDetector(Detector):
+    """A detector in which every point of a pyramid in time predicts its action and the boundaries.
+
+    A subclass adds `backbone` and `criterion`. `classes=None` is one output, "an action", and proposals with label 0.
+    `length`, snippets of the longest training clip, is a multiple of the coarsest stride, 2^(levels - 1). `decode`
+    returns segments with a score above `threshold` and longer than `min_duration` units, at most `candidates` per
+    level. See `PointPyramid` for the other parameters. Raises SolaError for a value out of range.
+    """
+
+    backbone: PyramidBackbone
+    criterion: PointCriterion
+
+    def __init__(
+        self,
+        channels: int,
+        classes: int | None,
+        levels: int,
+        *,
+        length: int,
+        ranges: Sequence[tuple[float, float]] | None,
+        radius: float,
+        threshold: float,
+        candidates: int,
+        min_duration: float,
+    ) -> None:
+        super().__init__()
+        at_least(1, classes=classes, candidates=candidates)
+        self.pyramid = PointPyramid(levels, ranges=ranges, radius=radius)
+        if length < 1 or length % self.pyramid.strides[-1]:
+            raise SolaError(
+                f"length={length}: expected a multiple of {self.pyramid.strides[-1]}, the stride of the coarsest level"
+            )
+        self.channels, self.length = channels, length
+        self.classes, self.predicts_classes = classes or 1, classes is not None
+        self.threshold, self.candidates, self.min_duration = threshold, candidates, min_duration
+
+    @abstractmethod
+    def padded_length(self, snippets: int) -> int:
+        """Return the length to pad clips of up to `snippets` to, for outputs equal to the published program's."""
+
+    def collate(
+        self, clips: Sequence[Float[Tensor, "channels _"]]
+    ) -> tuple[Float[Tensor, "batch channels time"], Bool[Tensor, "batch time"]]:
+        """Return clips of any lengths as one batch of `padded_length`, and the mask that is True at their snippets.
+
+        Raises SolaError when there is no clip, or one without snippets.
+        """
+        lengths = [clip.shape[1] for clip in clips]
+        if not lengths or min(lengths) < 1:
+            raise SolaError(f"clips of {lengths} snippets: expected at least one clip, and a snippet in each")
+        time = self.padded_length(max(lengths))
+        # channels last in memory: what the network computes on
+        batch = clips[0].new_zeros(len(clips), time, clips[0].shape[0])
+        for row, clip in zip(batch, clips, strict=True):
+            row[: clip.shape[1]] = clip.T
+        mask = torch.arange(time, device=batch.device) < torch.tensor(lengths, device=batch.device)[:, None]
+        return batch.transpose(1, 2), mask
+
+    def noise(self, clips: int, device: torch.device) -> tuple[Tensor, ...]:
+        """Draw the numbers that decide in training which clips skip which branch of the network."""
+        return (draw_paths(len(self.backbone.stem) + len(self.backbone.branch), clips, device).T,)
+
+    def features_at(
+        self,
+        features: Float[Tensor, "batch channels time"],
+        mask: Bool[Tensor, "batch time"] | None,
+        paths: Float[Tensor, "batch branches"] | None,
+    ) -> tuple[list[Level], Bool[Tensor, "batch padded"] | None]:
+        """Return the backbone's levels, and the mask of the features, padded to a multiple of the coarsest stride.
+
+        `mask` is True at snippets, False in the padding, whose features have no influence; None is all True. Raises
+        SolaError for features of another width than the network was built for.
+        """
+        if features.shape[1] != self.channels:
+            raise SolaError(
+                f"features have {features.shape[1]} channels; this {type(self).__name__} was built for {self.channels}"
+            )
+        if mask is not None and bool(mask.all()):
+            mask = None
+        x = features.transpose(1, 2)
+        missing = -x.shape[1] % self.pyramid.strides[-1]
+        if missing and mask is None:
+            mask = x.new_ones(x.shape[:2], dtype=torch.bool)
+        if mask is not None:
+            mask = F.pad(mask, (0, missing), value=False)
+            x = F.pad(x, (0, 0, 0, missing)).masked_fill(~mask[:, :, None], 0)
+        return self.backbone(x, mask, None if paths is None else paths.T), mask
+
+    def targets(
+        self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
+    ) -> PointTargets:
+        """Return the targets of a batch of `length` snippets; labels are ignored where the network predicts none.
+
+        Raises SolaError when labels are not one for each instance, or not among the classes.
+        """
+        if not self.predicts_classes:
+            labels = [torch.zeros_like(label) for label in labels]
+        return self.pyramid.targets(instances, labels, length, self.classes)
+
+    def loss(self, output: PointPrediction, targets: PointTargets, generator: torch.Generator) -> Float[Tensor, ""]:
+        """Return the loss of classes and boundaries; in training this moves the running normalizer."""
+        total: Tensor = self.criterion(output, targets).total
+        return total
+
+    def decode(self, output: PointPrediction) -> list[Segments]:
+        """Return the segments of each clip in units, before any suppression: of each level the best scores.
+
+        A point gives a segment for each class whose score, the sigmoid of its logit, is above the threshold. Segments
+        may reach beyond the clip.
+        """
+        parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in output.logits[0]]
+        for level, (logits, mask) in enumerate(zip(output.logits, output.masks, strict=True)):
+            score = logits.detach().float().sigmoid().mul_(mask[:, :, None]).flatten(1).cpu()
+            position, stride = self.pyramid.positions(level, logits.shape[1]), self.pyramid.strides[level]
+            for clip, (found, value) in enumerate(zip(parts, score, strict=True)):
+                index = (value > self.threshold).nonzero().squeeze(1)
+                index = index[value[index].argsort(descending=True, stable=True)[: self.candidates]]
+                point, label = index.div(self.classes, rounding_mode="floor"), index % self.classes
+                offsets = output.offsets_at(level, clip, point.to(logits.device), label.to(logits.device))
+                extent = offsets.detach().cpu().double() * stride
+                start, end = position[point] - extent[:, 0], position[point] + extent[:, 1]
+                lasting = end - start > self.min_duration
+                columns = (start, end, label, value[index].double())
+                found.append(tuple(column[lasting].numpy() for column in columns))
+        return [Segments(*map(np.concatenate, zip(*levels, strict=True))) for levels in parts]

@@ -1,0 +1,74 @@
+"""Output layers, shared by all levels of the pyramid and run on all levels at once."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from sola.core.checks import at_least, odd
+from sola.detectors.point_pyramid.backbone import Level, convolved
+from sola.detectors.point_pyramid.convolution import TemporalConvolution
+
+PRIOR_BIAS = -math.log(99)
+"""Initial bias of a class, for a probability of 0.01 (Lin et al., ICCV 2017, section 4.1)."""
+
+
+class PointLayers(nn.Module):
+    """Two normalized convolutions and an output convolution, the same at every level (ActionFormer, section 3.3).
+
+    `outputs` is the number at each point, `bias` their initial value. Raises SolaError for a value out of range.
+    """
+
+    def __init__(self, channels: int, width: int, outputs: int, *, kernel_size: int = 3, bias: float = 0.0) -> None:
+        super().__init__()
+        at_least(1, head_width=width)
+        odd(kernel_size=kernel_size)
+        self.convolutions = nn.ModuleList(
+            (
+                TemporalConvolution(channels, width, kernel_size, bias=None),
+                TemporalConvolution(width, width, kernel_size, bias=None),
+                TemporalConvolution(width, outputs, kernel_size, bias=bias),
+            )
+        )
+        self.norms = nn.ModuleList((nn.LayerNorm(width), nn.LayerNorm(width)))
+
+    def forward(
+        self,
+        row: Float[Tensor, "batch time channels"],
+        mask: Bool[Tensor, "batch time"] | None,
+        gaps: Int[Tensor, " gaps"],
+    ) -> Float[Tensor, "batch time outputs"]:
+        """Return the outputs on all levels side by side, with a gap between every two (see `in_a_row`)."""
+        return convolved(self.convolutions, self.norms, row, mask, gaps)
+
+
+def in_a_row(
+    levels: Sequence[Float[Tensor, "batch _ channels"]], mask: Bool[Tensor, "batch time"] | None, gap: int = 1
+) -> tuple[Float[Tensor, "batch row channels"], Bool[Tensor, "batch row"] | None, Int[Tensor, " gaps"]]:
+    """Lay the levels side by side, `gap` columns of zeros between every two, so that layers run once for all of them.
+
+    Returns the row, its mask, and the positions of the gaps, which must be zero for every convolution. A gap is as long
+    as a kernel reaches to one side.
+    """
+    zeros = levels[0].new_zeros(len(levels[0]), gap, levels[0].shape[2])
+    columns = [column for level in levels for column in (level, zeros)][:-1]
+    ends = torch.tensor([level.shape[1] for level in levels[:-1]], dtype=torch.int64).cumsum(0)
+    starts = ends + gap * torch.arange(len(ends))
+    gaps = (starts[:, None] + torch.arange(gap)).flatten().to(zeros.device)
+    if mask is not None:
+        none = mask.new_zeros(len(mask), gap)
+        mask = torch.cat([part for level in range(len(levels)) for part in (mask[:, :: 2**level], none)][:-1], dim=1)
+    return torch.cat(columns, dim=1), mask, gaps
+
+
+def of_levels(row: Float[Tensor, "batch row outputs"], lengths: Sequence[int], gap: int = 1) -> tuple[Tensor, ...]:
+    """Split a row into its levels."""
+    sizes = [size for length in lengths for size in (length, gap)][:-1]
+    return tuple(torch.split(row, sizes, dim=1)[::2])
+
+
+def masks_of(levels: Sequence[Level]) -> tuple[Bool[Tensor, "batch _"], ...]:
+    """Return the mask of each level, True at the points that lie in their clip."""
+    return tuple(x.new_ones(x.shape[:2], dtype=torch.bool) if mask is None else mask for x, mask in levels)
