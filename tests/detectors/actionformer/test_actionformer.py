@@ -1,16 +1,12 @@
 """ActionFormer against the published network written down plainly: one level, one block, one clip at a time."""
 
-import copy
-import os
-import sys
-import types
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.published_program import program
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -484,42 +480,24 @@ def test_nothing_above_the_threshold_is_no_segment() -> None:
 
 
 @pytest.fixture
-def published_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], torch.nn.Module]]:
+def published_program() -> Iterator[Callable[[str], torch.nn.Module]]:
     """The authors' network class from a clone, built from the name of one of its configurations."""
-    clone = os.environ.get("SOLA_ACTIONFORMER_REFERENCE")
-    if not clone:
-        pytest.skip("name a clone of the authors' program in SOLA_ACTIONFORMER_REFERENCE")
-    pytest.importorskip("yaml")
-    # their suppression is a compiled extension; without it the network decodes to unsuppressed segments
-    utils = types.ModuleType("libs.utils")
-    utils.batched_nms = None
-    monkeypatch.setitem(sys.modules, "libs.utils", utils)
-    monkeypatch.syspath_prepend(clone)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of their PyTorch's time
-        from libs.core.config import load_config, load_default_config
-        from libs.modeling import make_meta_arch
+    with program("SOLA_ACTIONFORMER_REFERENCE") as make:
 
-    def build(name: str) -> torch.nn.Module:
-        defaults = copy.deepcopy(load_default_config())
-        config = load_config(str(Path(clone) / "configs" / f"{name}.yaml"), defaults)
-        config["test_cfg"]["nms_method"] = "none"
-        torch.manual_seed(0)
-        model = make_meta_arch(config["model_name"], **config["model"])
-        width, classes, channels = config["model"]["embd_dim"], model.num_classes, config["model"]["input_dim"]
-        state = published_state(channels, width, classes)
-        assert {name: tuple(value.shape) for name, value in model.state_dict().items()} == published_shapes(
-            channels, width, classes
-        )
-        # as confident as a trained one, so that its segments are told apart
-        model.load_state_dict(
-            {name: value * (0.2 if "cls_head.cls_head" in name else 1) for name, value in state.items()}
-        )
-        return model
+        def build(name: str) -> torch.nn.Module:
+            model, config = make(name)
+            width, classes, channels = config["model"]["embd_dim"], model.num_classes, config["model"]["input_dim"]
+            state = published_state(channels, width, classes)
+            assert {name: tuple(value.shape) for name, value in model.state_dict().items()} == published_shapes(
+                channels, width, classes
+            )
+            # as confident as a trained one, so that its segments are told apart
+            model.load_state_dict(
+                {name: value * (0.2 if "cls_head.cls_head" in name else 1) for name, value in state.items()}
+            )
+            return model
 
-    yield build
-    for name in [name for name in sys.modules if name.split(".")[0] == "libs"]:
-        del sys.modules[name]
+        yield build
 
 
 @pytest.mark.slow

@@ -1,15 +1,12 @@
 """Checkpoints of the authors' ActionFormer program."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 from sola.core.errors import SolaError
 from sola.detectors.actionformer.network import THUMOS_WINDOWS, ActionFormer
-from sola.detectors.published import building, check_names, load_renamed, published_weights, weights_and_biases
+from sola.detectors.point_pyramid.checkpoint import Head, count, offset_scales, published_names, scale_names
+from sola.detectors.published import building, check_names, load_renamed, published_weights
 
 ACTIVITYNET_WIDTH, ACTIVITYNET_LENGTH, ACTIVITYNET_WINDOWS = 256, 192, (7, 7, 7, 7, 7, None)
 IN_BLOCK = {
@@ -26,6 +23,7 @@ IN_BLOCK = {
     "contraction": "mlp.3",
 }
 """Published names of the layers with a bias in a block, by our names."""
+HEADS: Sequence[Head] = (("classifier", "cls_head", "cls_head"), ("regressor", "reg_head", "offset_head"))
 IN_BLOCK_WEIGHTS = {
     "query.convolution.weight": "attn.query_conv.conv.weight",
     "key.convolution.weight": "attn.key_conv.conv.weight",
@@ -54,16 +52,15 @@ def load(
     Raises SolaError when the file is no such checkpoint.
     """
     state = published_weights(path, ("state_dict_ema", "state_dict"))
-    levels, convolutions = max(1, _count(state, "neck.fpn_norms")), max(1, _count(state, "backbone.embd"))
-    stem = _count(state, "backbone.stem")
-    names = published_names(levels, convolutions, stem)
-    scales = [f"reg_head.scale.{level}.scale" for level in range(levels)]
-    check_names(path, state, [*names.values(), *scales], "ActionFormer's published program")
+    levels, convolutions = max(1, count(state, "neck.fpn_norms")), max(1, count(state, "backbone.embd"))
+    stem = count(state, "backbone.stem")
+    blocks = {"stem": stem, "branch": levels - 1}
+    names = published_names(levels, convolutions, blocks, HEADS, IN_BLOCK, IN_BLOCK_WEIGHTS)
+    check_names(path, state, [*names.values(), *scale_names(levels)], "ActionFormer's published program")
     first, hidden, last = (
         state[f"{name}.conv.weight"] for name in ("backbone.embd.0", "cls_head.head.0", "cls_head.cls_head")
     )
-    if any(state[scale].numel() != 1 for scale in scales):
-        raise SolaError(f"{path}: reg_head.scale holds more than one number a level; expected one")
+    offset_scale = offset_scales(path, state, levels)
     activitynet = len(first) == ACTIVITYNET_WIDTH
     if windows is None:
         windows = ACTIVITYNET_WINDOWS if activitynet else THUMOS_WINDOWS
@@ -86,33 +83,8 @@ def load(
         )
     weights = {
         **{ours: state[theirs] for ours, theirs in names.items()},
-        "offset_scale": torch.stack([state[scale].reshape(()) for scale in scales]),
+        "offset_scale": offset_scale,
         "criterion.normalizer": model.criterion.normalizer,  # which the authors do not save
     }
     load_renamed(path, model, weights, names)
     return model.eval()
-
-
-def published_names(levels: int, convolutions: int, stem: int) -> dict[str, str]:
-    """Return the published name of each weight, by our name, but for the scales of the offsets."""
-    layers = {f"norms.{level}": f"neck.fpn_norms.{level}" for level in range(levels)}
-    unbiased = {}
-    for index in range(convolutions):
-        unbiased[f"backbone.convolutions.{index}.weight"] = f"backbone.embd.{index}.conv.weight"
-        layers[f"backbone.norms.{index}"] = f"backbone.embd_norm.{index}"
-    blocks = {"stem": stem, "branch": levels - 1}
-    for block in (f"backbone.{part}.{index}" for part, count in blocks.items() for index in range(count)):
-        layers |= {f"{block}.{ours}": f"{block}.{theirs}" for ours, theirs in IN_BLOCK.items()}
-        unbiased |= {f"{block}.{ours}": f"{block}.{theirs}" for ours, theirs in IN_BLOCK_WEIGHTS.items()}
-    for ours, theirs, output in (("classifier", "cls_head", "cls_head"), ("regressor", "reg_head", "offset_head")):
-        for index in range(2):
-            unbiased[f"{ours}.convolutions.{index}.weight"] = f"{theirs}.head.{index}.conv.weight"
-            layers[f"{ours}.norms.{index}"] = f"{theirs}.norm.{index}"
-        layers[f"{ours}.convolutions.2"] = f"{theirs}.{output}.conv"
-    return weights_and_biases(layers) | unbiased
-
-
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    """Return the number of layers in a published list."""
-    found = (re.match(rf"{re.escape(prefix)}\.(\d+)\.", name) for name in state)
-    return 1 + max((int(match[1]) for match in found if match), default=-1)

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from sola.core.checks import at_least, fraction
 from sola.core.errors import SolaError
 from sola.detectors.base import DetectorConfig
-from sola.detectors.clips import INSIDE, Clipping, Example
+from sola.detectors.clips import Clipping, Example
 from sola.detectors.postprocess.soft_nms import Gaussian
 
 CROP_TRIES = 200
@@ -52,6 +52,8 @@ class PointPyramidConfig(DetectorConfig):
     """Learning rate at the end, as a share of the initial one."""
     crop: float = 0.9
     """Minimum share of a video that a random crop keeps in training; 1 disables cropping."""
+    inside: float = 0.5
+    """Minimum share of an instance that a crop holds; others are left out of it."""
     warmup_epochs: int = 5
     """Epochs of linear learning rate warm-up, before the cosine decay."""
     clip_norm: float | None = 1.0
@@ -68,7 +70,7 @@ class PointPyramidConfig(DetectorConfig):
                 f"warmup_epochs={self.warmup_epochs}: expected 0 to {self.epochs - 1}, less than the number of epochs; "
                 f"pass --warmup-epochs {self.epochs // 2}"
             )
-        fraction("(0, 1]", crop=self.crop, ema_decay=self.ema_decay)
+        fraction("(0, 1]", crop=self.crop, ema_decay=self.ema_decay, inside=self.inside)
         fraction("[0, 1]", final_rate=self.final_rate)
         at_least(1, length=self.length)
         if not 1 <= self.levels <= MOST_LEVELS:
@@ -127,7 +129,7 @@ class PointPyramidConfig(DetectorConfig):
         """Return a random piece of a clip, with an action in it.
 
         A clip of more than `longest` units is cut to that length, a shorter one to a random share of its length, at
-        least `crop`. Instances of which less than half is inside are left out; the others are cut at the ends.
+        least `crop`. Instances of which less than `inside` is in it are left out; the others are cut at the ends.
         """
         values, instances, labels = example
         length = len(values)
@@ -141,7 +143,7 @@ class PointPyramidConfig(DetectorConfig):
             first = int(generator.integers(0, length - kept + 1))
             inside = instances.clamp(first, first + kept)
             share = (inside[:, 1] - inside[:, 0]) / (instances[:, 1] - instances[:, 0]).clamp(min=1e-8)
-            chosen = share >= INSIDE
+            chosen = share >= self.inside
             if chosen.any():
                 break
         return Example(values[first : first + kept], inside[chosen] - first, labels[chosen])

@@ -18,6 +18,21 @@ SCALE = 1e-4
 """Initial scale of the residual branches (LayerScale; Touvron et al., ICCV 2021)."""
 
 
+def convolved_once(
+    x: Float[Tensor, "batch time channels"],
+    weight: Float[Tensor, "filters group kernel"],
+    bias: Float[Tensor, " filters"] | None,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+) -> Float[Tensor, "batch out filters"]:
+    """Convolve along time with a kernel of odd size, padded with zeros."""
+    # channels stay last in memory: as an image of one row
+    image, padding = x.transpose(1, 2).unsqueeze(2), (0, weight.shape[2] // 2)
+    out = F.conv2d(image, weight.unsqueeze(2), bias, stride=(1, stride), padding=padding, groups=groups)
+    return out.squeeze(2).transpose(1, 2)
+
+
 class TemporalConvolution(nn.Conv1d):
     """A convolution of odd kernel size along time, padded with zeros; output i is at snippet stride·i.
 
@@ -53,16 +68,7 @@ class TemporalConvolution(nn.Conv1d):
             # scaling the weights avoids keeping the unscaled output for the gradient
             weight = weight * scale[:, None, None]
             bias = bias if bias is None else bias * scale
-        # channels stay last in memory: as an image of one row
-        out = F.conv2d(
-            x.transpose(1, 2).unsqueeze(2),
-            weight.unsqueeze(2),
-            bias,
-            stride=(1, self.stride[0]),
-            padding=(0, self.kernel_size[0] // 2),
-            groups=self.groups,
-        )
-        out = out.squeeze(2).transpose(1, 2)
+        out = convolved_once(x, weight, bias, stride=self.stride[0], groups=self.groups)
         return out if mask is None else out.mul_(mask[:, :, None])
 
 

@@ -16,7 +16,7 @@ from sola.detectors.base import Detector
 from sola.detectors.point_pyramid.backbone import Level, PyramidBackbone
 from sola.detectors.point_pyramid.convolution import draw_paths
 from sola.detectors.point_pyramid.loss import PointCriterion
-from sola.detectors.point_pyramid.points import PointPrediction, PointPyramid, PointTargets
+from sola.detectors.point_pyramid.points import PointPyramid, PointTargets, Prediction
 
 
 class PointDetector(Detector):
@@ -118,12 +118,12 @@ class PointDetector(Detector):
             labels = [torch.zeros_like(label) for label in labels]
         return self.pyramid.targets(instances, labels, length, self.classes)
 
-    def loss(self, output: PointPrediction, targets: PointTargets, generator: torch.Generator) -> Float[Tensor, ""]:
+    def loss(self, output: Prediction, targets: PointTargets, generator: torch.Generator) -> Float[Tensor, ""]:
         """Return the loss of classes and boundaries; in training this moves the running normalizer."""
         total: Tensor = self.criterion(output, targets).total
         return total
 
-    def decode(self, output: PointPrediction) -> list[Segments]:
+    def decode(self, output: Prediction) -> list[Segments]:
         """Return the segments of each clip in units, before any suppression: of each level the best scores.
 
         A point gives a segment for each class whose score, the sigmoid of its logit, is above the threshold. Segments

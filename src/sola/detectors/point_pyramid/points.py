@@ -7,6 +7,7 @@ snippets; a clip of T snippets spans the units [0, T].
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,6 +22,24 @@ LONGEST = 10_000.0
 
 SAME_LENGTH = 1e-3
 """Units by which an action may be longer than the shortest at a point and still add its class."""
+
+
+@runtime_checkable
+class Prediction(Protocol):
+    """What decoding asks of a prediction at every point: one entry per level, finest first."""
+
+    @property
+    def logits(self) -> tuple[Float[Tensor, "batch _ classes"], ...]:
+        """Logit of each class; 0 in the padding."""
+
+    @property
+    def masks(self) -> tuple[Bool[Tensor, "batch _"], ...]:
+        """True at the points that lie in their clip."""
+
+    def offsets_at(
+        self, level: int, clip: int, point: Int[Tensor, " chosen"], label: Int[Tensor, " chosen"]
+    ) -> Float[Tensor, "chosen 2"]:
+        """Return the distances from points of a clip to start and end of a class, in strides."""
 
 
 @dataclass(frozen=True, eq=False)

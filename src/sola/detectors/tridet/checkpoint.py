@@ -1,0 +1,104 @@
+"""Checkpoints of the authors' TriDet program."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sola.core.errors import SolaError
+from sola.detectors.point_pyramid.checkpoint import Head, count, offset_scales, published_names, scale_names
+from sola.detectors.published import building, check_names, load_renamed, published_weights
+from sola.detectors.tridet.network import TriDet
+
+HEADS: Sequence[Head] = (
+    ("classifier", "cls_head", "cls_head"),
+    ("start_classifier", "start_head", "cls_head"),
+    ("end_classifier", "end_head", "cls_head"),
+    ("regressor", "reg_head", "offset_head"),
+)
+IN_BLOCK = {
+    "norm": "ln",
+    "perceptron_norm": "gn",
+    "gate": "psi",
+    "instant": "fc",
+    "narrow": "convw",
+    "wide": "convkw",
+    "mean": "global_fc",
+    "expansion": "mlp.0",
+    "contraction": "mlp.2",
+}
+"""Published names of the layers in a block, by our names."""
+SCALES = {"branch_scale": "drop_path_out.scale", "perceptron_scale": "drop_path_mlp.scale"}
+"""Published names of the scales in a block of the branch, by our names."""
+
+
+def load(
+    path: Path | str,
+    *,
+    length: int = 2304,
+    absolute_position: bool = False,
+    ranges: Sequence[tuple[float, float]] | None = None,
+    min_duration: float = 0.05,
+    candidates: int = 2000,
+) -> TriDet:
+    """Load a checkpoint of the authors' program, with the outputs and segments of that program, in evaluation mode.
+
+    Its averaged weights (`state_dict_ema`) are preferred. Widths, windows, bins, classes and numbers of layers come
+    from the weights; one class is "an action". The other defaults are the authors' for THUMOS14.
+
+    Raises SolaError when the file is no such checkpoint.
+    """
+    state = published_weights(path, ("state_dict_ema", "state_dict"))
+    levels, convolutions = max(1, count(state, "neck.fpn_norms")), max(1, count(state, "backbone.embd"))
+    stem = count(state, "backbone.stem")
+    blocks = {"stem": stem, "branch": levels - 1}
+    names = published_names(levels, convolutions, blocks, HEADS, IN_BLOCK, {})
+    for block in (f"backbone.branch.{index}" for index in range(levels - 1)):
+        names |= {f"{block}.{ours}": f"{block}.{theirs}" for ours, theirs in SCALES.items()}
+    check_names(path, state, [*names.values(), *scale_names(levels)], "TriDet's published program")
+    if levels < 2 or not stem:
+        raise SolaError(f"{path}: a pyramid of {levels} levels and a stem of {stem} blocks; expected 2 and 1, or more")
+    first, hidden, last, boundary, bins = (
+        state[f"{name}.conv.weight"]
+        for name in (
+            "backbone.embd.0",
+            "cls_head.head.0",
+            "cls_head.cls_head",
+            "start_head.cls_head",
+            "reg_head.offset_head",
+        )
+    )
+    windows = [state[f"backbone.branch.{index}.psi.weight"].shape[2] for index in range(levels - 1)]
+    wide = [state[f"backbone.{block}.convkw.weight"].shape[2] for block in ("stem.0", "branch.0")]
+    with building(path, "TriDet"):
+        model = TriDet(
+            first.shape[1],
+            None if len(last) == 1 else len(last),
+            length=length,
+            width=len(first),
+            windows=[1, *windows],
+            window_scale=_scale([1, windows[0]], wide),
+            hidden=len(state["backbone.stem.0.mlp.0.weight"]),
+            convolutions=convolutions,
+            stem=stem,
+            head_width=len(hidden),
+            head_kernel_size=last.shape[2],
+            boundary_kernel_size=boundary.shape[2],
+            bins=len(bins) // 2 - 1,
+            absolute_position=absolute_position,
+            ranges=ranges,
+            min_duration=min_duration,
+            candidates=candidates,
+        )
+    weights = {
+        **{ours: state[theirs] for ours, theirs in names.items()},
+        "offset_scale": offset_scales(path, state, levels),
+        "criterion.normalizer": model.criterion.normalizer,  # which the authors do not save
+    }
+    load_renamed(path, model, weights, names)
+    return model.eval()
+
+
+def _scale(windows: Sequence[int], wide: Sequence[int]) -> float:
+    """Return a scale that makes the wide windows out of the windows; rounding to odd numbers leaves a range of them."""
+    pairs = list(zip(windows, wide, strict=True))
+    least, most = (pick((size + by) / (window + 1) for window, size in pairs) for pick, by in ((max, -1.5), (min, 0.5)))
+    return (least + most) / 2

@@ -1,0 +1,84 @@
+"""Settings of TriDet."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sola.core.checks import at_least, not_negative, odd, positive
+from sola.detectors.point_pyramid.config import PointPyramidConfig
+from sola.detectors.point_pyramid.points import LONGEST
+from sola.detectors.tridet.network import TriDet
+
+
+@dataclass(frozen=True)
+class TriDetConfig(PointPyramidConfig):
+    """Settings that determine one training of TriDet, and detection with it; the defaults are THUMOS14's."""
+
+    model: Literal["tridet"] = "tridet"
+    """Name of the detector."""
+    window: int = 1
+    """Window of the perception at each level, in that level's units; odd."""
+    window_scale: float = 5.0
+    """Size of the wide window: this times the window plus 1 (k)."""
+    hidden: int = 768
+    """Channels of the perceptron of each block."""
+    deviation: float = 0.0
+    """Standard deviation of the initial weights of the perception."""
+    head_width: int | None = None
+    """Channels of the output layers; None is the width of the network."""
+    head_kernel_size: int = 3
+    """Kernel size of the layers for classes and offsets; odd."""
+    boundary_kernel_size: int = 3
+    """Kernel size of the layers for starts and ends; odd."""
+    bins: int = 16
+    """Largest distance from a point to a boundary, in strides of its level (B)."""
+    overlap_power: float = 0.2
+    """Power of the overlap that weights the focal loss of a point's own classes."""
+    input_noise: float = 0.0005
+    """Standard deviation of noise that is added to the features in training."""
+    overlapping_ranges: bool = False
+    """Ranges of the levels that overlap by half, for points of two levels on one action (EPIC-Kitchens)."""
+    candidates: int = 2000
+    """Maximum number of segments per level before suppression."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, hidden=self.hidden, head_width=self.head_width, bins=self.bins, candidates=self.candidates)
+        odd(window=self.window, head_kernel_size=self.head_kernel_size, boundary_kernel_size=self.boundary_kernel_size)
+        positive(window_scale=self.window_scale)
+        not_negative(deviation=self.deviation, overlap_power=self.overlap_power, input_noise=self.input_noise)
+
+    def build(self, channels: int, classes: int) -> TriDet:
+        """Return an untrained network."""
+        return TriDet(
+            channels,
+            classes if self.multi_class else None,
+            length=self.longest,
+            width=self.width,
+            windows=(self.window,) * self.levels,
+            window_scale=self.window_scale,
+            hidden=self.hidden,
+            deviation=self.deviation,
+            head_width=self.head_width,
+            head_kernel_size=self.head_kernel_size,
+            boundary_kernel_size=self.boundary_kernel_size,
+            bins=self.bins,
+            absolute_position=self.absolute_position,
+            input_noise=self.input_noise,
+            ranges=overlapping(self.levels) if self.overlapping_ranges else None,
+            candidates=self.candidates,
+            min_duration=self.min_duration,
+            overlap_power=self.overlap_power,
+            regression_weight=self.regression_weight,
+            label_smoothing=self.label_smoothing,
+            normalizer=self.normalizer,
+        )
+
+
+def overlapping(levels: int) -> list[tuple[float, float]]:
+    """Return ranges of which each but the first begins where half of the one before it ends.
+
+    >>> overlapping(4)
+    [(0.0, 4.0), (2.0, 8.0), (4.0, 16.0), (8.0, 10000.0)]
+    """
+    ranges = [(2.0**level if level else 0.0, 4.0 * 2**level) for level in range(levels)]
+    return [*ranges[:-1], (ranges[-1][0], LONGEST)]

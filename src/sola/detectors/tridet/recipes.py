@@ -1,0 +1,120 @@
+"""Named settings of TriDet, published and ours."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sola.detectors.tridet.config import TriDetConfig
+
+THUMOS = TriDetConfig(
+    epochs=40,
+    warmup_epochs=20,
+    batch_size=2,
+    learning_rate=1e-4,
+    weight_decay=0.025,
+    max_detections=2000,
+    min_score=0.001,
+    voting_iou=0.7,
+)
+ANET = replace(
+    THUMOS,
+    multi_class=False,
+    length=768,
+    width=256,
+    window=15,
+    window_scale=1.3,
+    hidden=2048,
+    deviation=0.2,
+    head_width=512,
+    bins=12,
+    absolute_position=True,
+    input_noise=0.5,
+    min_duration=0.1,
+    overlap_power=1.0,
+    label_smoothing=0.1,
+    normalizer=400.0,
+    epochs=15,
+    warmup_epochs=10,
+    batch_size=16,
+    learning_rate=1e-3,
+    final_rate=0.05,
+    weight_decay=0.04,
+    clip_norm=0.4,
+    sigma=0.7,
+    max_detections=200,
+    voting_iou=0.95,
+)
+HACS = replace(
+    THUMOS,
+    length=960,
+    width=1024,
+    window=3,
+    window_scale=1.2,
+    hidden=1024,
+    deviation=0.1,
+    head_kernel_size=5,
+    boundary_kernel_size=1,
+    bins=14,
+    absolute_position=True,
+    input_noise=0.2,
+    overlap_power=1.0,
+    label_smoothing=0.1,
+    normalizer=400.0,
+    epochs=11,
+    warmup_epochs=7,
+    batch_size=16,
+    learning_rate=1e-3,
+    final_rate=0.5,
+    weight_decay=0.03,
+    clip_norm=0.5,
+    sigma=0.75,
+    max_detections=250,
+    voting_iou=0.95,
+)
+EPIC_VERB = replace(
+    THUMOS,
+    window=5,
+    window_scale=2.0,
+    hidden=1024,
+    overlap_power=0.25,
+    input_noise=0.0,
+    overlapping_ranges=True,
+    candidates=5000,
+    inside=0.3,
+    normalizer=250.0,
+    epochs=27,
+    warmup_epochs=5,
+    final_rate=0.5,
+    weight_decay=0.05,
+    sigma=0.4,
+    voting_iou=0.75,
+)
+GTEA = replace(
+    THUMOS,
+    snippets_per_unit=4,
+    length=512,
+    width=128,
+    hidden=256,
+    epochs=30,
+    warmup_epochs=3,
+    learning_rate=1e-3,
+    ema_decay=0.99,
+    max_detections=200,
+)
+
+RECIPES: Mapping[str, TriDetConfig] = {
+    # as published (Shi et al., CVPR 2023) for TSP features, at their own length; a video classifier names the proposals
+    "anet": ANET,
+    # as published for SlowFast features
+    "hacs": HACS,
+    # as published for I3D features every four frames
+    "thumos": THUMOS,
+    # as published for SlowFast features every 16 frames
+    "epic-verb": EPIC_VERB,
+    "epic-noun": replace(EPIC_VERB, window=1, window_scale=4.0, label_smoothing=0.1, epochs=19, final_rate=0.0),
+    # ours, a smaller network for 21 videos, with the units and schedule of ActionFormer's
+    "gtea": GTEA,
+    # small and hardly trained: to see that it runs
+    "quick": replace(
+        GTEA, snippets_per_unit=2, length=192, width=32, hidden=64, levels=4, epochs=4, warmup_epochs=1, batch_size=4
+    ),
+}

@@ -1,0 +1,451 @@
+"""TriDet against the published network written down plainly, and against the authors' program from a clone."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from support.published_program import Build, program
+from torch import Tensor
+from torch.nn import functional as F
+
+from sola.core.errors import SolaError
+from sola.detectors.point_pyramid.points import PointTargets
+from sola.detectors.tridet import checkpoint
+from sola.detectors.tridet.blocks import PerceptionBlock
+from sola.detectors.tridet.config import overlapping
+from sola.detectors.tridet.loss import TriDetLoss
+from sola.detectors.tridet.network import TriDet
+from sola.detectors.tridet.outputs import TridentPrediction
+
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+BINS = 4
+SHAPE = {"width": 16, "length": 32, "windows": (1, 3, 3), "window_scale": 1.4, "hidden": 24, "bins": BINS}
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def randomized(model: torch.nn.Module) -> torch.nn.Module:
+    """Weights at which every layer matters, and scores that tell points apart."""
+    with torch.no_grad():
+        for number, (name, weight) in enumerate(model.named_parameters()):
+            draw = noise(*weight.shape, seed=number)
+            if weight.ndim < 2 or weight.shape[0] == 1 or "scale" in name:
+                weight.copy_(0.3 * draw + (0 if name.endswith("bias") else 1))
+            else:
+                weight.copy_(draw / np.prod(weight.shape[1:]) ** 0.5)
+                if weight.shape[1] == 1:  # a depthwise convolution; products of three of them grow
+                    weight.mul_(0.3)
+    return model.eval()
+
+
+def small(**values: object) -> TriDet:
+    model = randomized(TriDet(**{"channels": 5, "classes": 3, "head_width": 12, **SHAPE, **values}))
+    assert isinstance(model, TriDet)
+    return model
+
+
+def plain(model: TriDet, x: Tensor, valid: int) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+    """Logits, starts, ends and bins of the levels of one clip [channels, time], padded to its whole length."""
+    w = dict(model.named_parameters())
+
+    def norm(name: str, x: Tensor) -> Tensor:
+        mean, variance = x.mean(0), x.var(0, correction=0)
+        return (x - mean) / (variance + 1e-5).sqrt() * w[f"{name}.weight"][:, None] + w[f"{name}.bias"][:, None]
+
+    def conv(name: str, x: Tensor) -> Tensor:
+        weight, bias = w[f"{name}.weight"], w.get(f"{name}.bias")
+        groups = len(x) if weight.shape[1] == 1 and len(weight) == len(x) else 1
+        return F.conv1d(x[None], weight, bias, padding=weight.shape[2] // 2, groups=groups)[0]
+
+    def grouped(name: str, x: Tensor) -> Tensor:
+        out = torch.empty_like(x)
+        for first in range(0, len(x), len(x) // 16):
+            part = x[first : first + len(x) // 16]
+            out[first : first + len(x) // 16] = (part - part.mean()) / (part.var(correction=0) + 1e-5).sqrt()
+        return out * w[f"{name}.weight"][:, None] + w[f"{name}.bias"][:, None]
+
+    def block(name: str, x: Tensor, mask: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+        if stride == 2:
+            padded = F.pad(x, (1, 1), value=-torch.inf)
+            x = torch.stack([padded[:, i : i + 3].amax(1) for i in range(0, x.shape[1], 2)], dim=1)
+            mask = mask[::2]
+        n = norm(f"{name}.norm", x)
+        phi = conv(f"{name}.mean", n.mean(1, keepdim=True)).relu()
+        window = conv(f"{name}.narrow", n) + conv(f"{name}.wide", n)
+        branch = conv(f"{name}.instant", n) * phi + window * conv(f"{name}.gate", n) + n
+        x = x * mask + branch * w.get(f"{name}.branch_scale", torch.ones(1))[:, None]
+        hidden = F.gelu(conv(f"{name}.expansion", grouped(f"{name}.perceptron_norm", x)))
+        return x + conv(f"{name}.contraction", hidden) * w.get(f"{name}.perceptron_scale", torch.ones(1))[:, None], mask
+
+    def layers(name: str, x: Tensor, mask: Tensor) -> Tensor:
+        for index in (0, 1):
+            x = norm(f"{name}.norms.{index}", conv(f"{name}.convolutions.{index}", x) * mask).relu()
+        return conv(f"{name}.convolutions.2", x) * mask
+
+    mask = (torch.arange(x.shape[1]) < valid).float()
+    for index in (0, 1):
+        x = norm(f"backbone.norms.{index}", conv(f"backbone.convolutions.{index}", x) * mask).relu()
+    for index in (0, 1):
+        x, mask = block(f"backbone.stem.{index}", x, mask, 1)
+    levels = [(x, mask)]
+    for index in (0, 1):
+        levels.append(block(f"backbone.branch.{index}", *levels[-1], 2))
+    outputs: tuple[list[Tensor], ...] = ([], [], [], [])
+    for level, (x, mask) in enumerate(levels):
+        x = norm(f"norms.{level}", x)
+        for found, name in zip(outputs, ("classifier", "start_classifier", "end_classifier", "regressor"), strict=True):
+            found.append(layers(name, x, mask))
+        outputs[3][-1] = (outputs[3][-1] * w["offset_scale"][level]).relu()
+    return outputs
+
+
+@pytest.mark.parametrize(("valid", "kernels"), [(32, (3, 3)), (21, (3, 3)), (21, (5, 1))])
+def test_outputs_equal_the_plain_network(valid: int, kernels: tuple[int, int]) -> None:
+    model = small(head_kernel_size=kernels[0], boundary_kernel_size=kernels[1])
+    clip = noise(5, valid)
+    with torch.no_grad():
+        got = model(*model.collate([clip]))
+        logits, starts, ends, bins = plain(model, F.pad(clip, (0, 32 - valid)), valid)
+    for level in range(3):
+        torch.testing.assert_close(got.logits[level][0], logits[level].T, **CLOSE)
+        torch.testing.assert_close(got.starts[level][0], starts[level].T, **CLOSE)
+        torch.testing.assert_close(got.ends[level][0], ends[level].T, **CLOSE)
+        torch.testing.assert_close(got.bins[level][0].flatten(1), bins[level].T, **CLOSE)
+    assert logits[0].std() > 0.1, "the oracle must tell points apart"
+
+
+def random_prediction(classes: int = 3, seed: int = 0) -> TridentPrediction:
+    def drawn(*last: int) -> tuple[Tensor, ...]:
+        return tuple(noise(2, n, *last, seed=seed + n + len(last) + sum(last)).requires_grad_() for n in (16, 8))
+
+    present = torch.tensor([16, 11])[:, None]
+    masks = tuple(torch.arange(n) * 2**level < present for level, n in enumerate((16, 8)))
+    starts, ends = drawn(classes), tuple(part.detach().flip(1).requires_grad_() for part in drawn(classes))
+    return TridentPrediction(drawn(classes), tuple(part.relu() for part in drawn(2, BINS + 1)), masks, starts, ends)
+
+
+def expected_offsets(prediction: TridentPrediction, level: int, clip: int, point: int, label: int) -> list[Tensor]:
+    """The distances from one point to start and end, bin after bin."""
+    found = []
+    for side, logits, step in ((0, prediction.starts, -1), (1, prediction.ends, 1)):
+        near = []
+        for distance in range(BINS + 1):
+            at = point + step * distance
+            own = prediction.bins[level][clip, point, side, BINS - distance if side == 0 else distance]
+            near.append((logits[level][clip, at, label] if 0 <= at < logits[level].shape[1] else 0) + own)
+        weights = torch.stack(near).exp()
+        found.append(sum(weight * distance for distance, weight in enumerate(weights)) / weights.sum())
+    return found
+
+
+def test_boundaries_are_expectations_over_bins() -> None:
+    prediction = random_prediction()
+    for level, points in enumerate((16, 8)):
+        for clip in (0, 1):
+            at = torch.arange(points)
+            for label in range(3):
+                got = prediction.offsets_at(level, clip, at, torch.full_like(at, label))
+                wanted = [torch.stack(expected_offsets(prediction, level, clip, point, label)) for point in at.tolist()]
+                torch.testing.assert_close(got, torch.stack(wanted), **CLOSE)
+
+
+def loss_in_loops(prediction: TridentPrediction, targets: PointTargets, power: float, smoothing: float) -> Tensor:
+    """The loss, normalized by .9 · 10 + .1 · positive points."""
+    total, positive, classes = torch.zeros(()), 0, targets.classes.shape[2]
+    first = 0
+    for level, logits in enumerate(prediction.logits):
+        for clip in range(len(logits)):
+            for point in range(logits.shape[1]):
+                if not prediction.masks[level][clip, point]:
+                    continue
+                own = targets.classes[clip, first + point]
+                positive += bool(own.any())
+                for label in range(classes):
+                    target = (1 - smoothing) * own[label] + smoothing / (classes + 1)
+                    p = logits[clip, point, label].sigmoid()
+                    entropy = -(target * p.log() + (1 - target) * (1 - p).log())
+                    p_t = p * target + (1 - p) * (1 - target)
+                    loss = (0.25 * target + 0.75 * (1 - target)) * (1 - p_t) ** 2 * entropy
+                    if own[label]:
+                        found = torch.stack(expected_offsets(prediction, level, clip, point, label))
+                        wanted = targets.offsets[clip, first + point]
+                        inner, outer = torch.minimum(found, wanted).sum(), torch.maximum(found, wanted).sum()
+                        middle = ((found[1] - found[0]) - (wanted[1] - wanted[0])) / 2
+                        loss = loss * (inner / outer) ** power + 1 - inner / outer + (middle / outer) ** 2
+                    total = total + loss
+        first += logits.shape[1]
+    return total / (9 + 0.1 * positive)
+
+
+@pytest.mark.parametrize(("power", "smoothing"), [(0.2, 0.0), (1.0, 0.1)])
+def test_the_loss_and_its_gradient_equal_the_loops(power: float, smoothing: float) -> None:
+    prediction = random_prediction()
+    model = small(windows=(1, 3))
+    instances, labels = [torch.tensor([[1.0, 4.5], [3.0, 12.0]]), torch.tensor([[2.0, 9.0]])], [[0, 2], [1]]
+    targets = model.targets(instances, [torch.tensor(label) for label in labels], 16)
+    assert targets.classes.sum() > 5
+    loss = TriDetLoss(overlap_power=power, label_smoothing=smoothing, normalizer=10.0)
+    got = loss(prediction, targets).total
+    expected = loss_in_loops(prediction, targets, power, smoothing)
+    torch.testing.assert_close(got, expected, **CLOSE)
+    leaves = (*prediction.logits, *prediction.starts, *prediction.ends)
+    for mine, theirs in zip(torch.autograd.grad(got, leaves), torch.autograd.grad(expected, leaves), strict=True):
+        torch.testing.assert_close(mine, theirs, **CLOSE)
+
+
+def test_no_action_is_no_regression() -> None:
+    prediction, model = random_prediction(), small(windows=(1, 3))
+    none = model.targets([torch.zeros(0, 2)] * 2, [torch.zeros(0, dtype=torch.int64)] * 2, 16)
+    found = TriDetLoss()(prediction, none)
+    assert found.regression == 0
+    assert found.total.isfinite()
+
+
+def test_a_boundary_where_none_is_predicted_has_a_finite_gradient() -> None:
+    """Then the overlap is 0, at which its power has no gradient."""
+    prediction, model = random_prediction(), small(windows=(1, 3))
+    sure = tuple(torch.zeros_like(one) for one in prediction.starts)
+    bins = []
+    for one in prediction.bins:
+        far = torch.zeros_like(one)
+        far[..., 0, BINS] = far[..., 1, 0] = 1e4  # distance 0 on both sides
+        bins.append(far.requires_grad_())
+    zero = TridentPrediction(prediction.logits, tuple(bins), prediction.masks, sure, sure)
+    targets = model.targets([torch.tensor([[1.0, 4.5]])] * 2, [torch.tensor([0])] * 2, 16)
+    TriDetLoss(overlap_power=0.2)(zero, targets).total.backward()
+    assert all(one.grad is None or one.grad.isfinite().all() for one in (*bins, *prediction.logits))
+
+
+def test_decoding_equals_its_definition() -> None:
+    prediction, model = random_prediction(), small(windows=(1, 3), threshold=0.3, candidates=7, min_duration=0.5)
+    for clip, found in enumerate(model.decode(prediction)):
+        expected = []
+        for level, logits in enumerate(prediction.logits):
+            score = logits[clip].sigmoid() * prediction.masks[level][clip, :, None]
+            best = sorted(((score[i, c].item(), i, c) for i in range(len(score)) for c in range(3)), reverse=True)[:7]
+            for value, point, label in best:
+                left, right = (one.item() * 2**level for one in expected_offsets(prediction, level, clip, point, label))
+                if value > 0.3 and left + right > 0.5:
+                    middle = point * 2**level + 0.5
+                    expected.append((middle - left, middle + right, label, value))
+        got = sorted(zip(found.start, found.end, found.label, found.score, strict=True))
+        assert len(expected) >= 3
+        np.testing.assert_allclose(np.array(got), np.array(sorted(expected)), rtol=1e-5, atol=1e-5)
+
+
+def test_noise_depends_on_the_clip_alone() -> None:
+    model = small(input_noise=0.5, drop_path=0.1).train()
+    clips = [noise(5, 32, seed=seed) for seed in range(3)]
+    torch.manual_seed(1)
+    paths, seeds = model.noise(3, torch.device("cpu"))
+    features, mask = model.collate(clips)
+    with torch.no_grad():
+        whole = model(features, mask, paths, seeds)
+        part = model(features[1:2], mask[1:2], paths[1:2], seeds[1:2])
+        other = model(features[1:2], mask[1:2], paths[1:2], seeds[:1])
+    torch.testing.assert_close(part.logits[0][0], whole.logits[0][1], **CLOSE)
+    assert not torch.allclose(other.logits[0], part.logits[0], atol=1e-2)
+    quiet = model.eval()(features, mask, paths, seeds)
+    torch.testing.assert_close(quiet.logits[0], model(features, mask).logits[0])
+
+
+def test_padding_is_the_published_amount_of_it() -> None:
+    model = small()
+    assert [model.padded_length(snippets) for snippets in (1, 32, 33, 50)] == [32, 32, 36, 60]
+
+
+def test_weights_start_as_published() -> None:
+    torch.manual_seed(0)
+    model = TriDet(8, 20, **{**SHAPE, "width": 64, "deviation": 0.2})
+    block = model.backbone.branch[0]
+    assert block.narrow.weight.std().item() == pytest.approx(0.2, rel=0.2)
+    assert block.branch_scale.tolist() == pytest.approx([1e-4] * 64)
+    assert model.backbone.stem[0].branch_scale is None
+    for layers in (model.classifier, model.start_classifier, model.end_classifier):
+        assert torch.sigmoid(layers.convolutions[2].bias).tolist() == pytest.approx([0.01] * 20)
+    assert not any(one.any() for name, one in block.named_parameters() if name.endswith("bias"))
+    with torch.device("meta"):
+        full = sum(one.numel() for one in TriDet(2048, 20).parameters())
+    assert full == 15_989_604
+
+
+def test_ranges_that_overlap() -> None:
+    epic = [(0, 4), (2, 8), (4, 16), (8, 32), (16, 64), (32, 10_000)]
+    assert overlapping(6) == epic
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"width": 24}, "width=24: expected a multiple of 16"),
+        ({"windows": (1, 2, 2)}, "window=2"),
+        ({"bins": 0}, "bins=0"),
+        ({"hidden": 0}, "hidden=0"),
+        ({"input_noise": -1.0}, "input_noise=-1"),
+        ({"head_kernel_size": 2}, "kernel_size=2"),
+        ({"length": 30}, "length=30: expected a multiple of 4"),
+    ],
+)
+def test_values_out_of_range_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(SolaError, match=message):
+        TriDet(**{"channels": 5, "classes": 3, **SHAPE, **values})
+    with pytest.raises(SolaError, match="scale=0"):
+        PerceptionBlock(16, 8, scale=0)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[[dict[str, Tensor]], Path]:
+    def save(state: dict[str, Tensor]) -> Path:
+        torch.save({"epoch": 39, "state_dict": state}, tmp_path / "epoch_039.pth.tar")
+        return tmp_path / "epoch_039.pth.tar"
+
+    return save
+
+
+def published_state(model: TriDet) -> dict[str, Tensor]:
+    """The weights of a model under the published names."""
+    levels = len(model.windows)
+    blocks = {"stem": len(model.backbone.stem), "branch": levels - 1}
+    names = checkpoint.published_names(levels, 2, blocks, checkpoint.HEADS, checkpoint.IN_BLOCK, {})
+    for index in range(levels - 1):
+        block = f"backbone.branch.{index}"
+        names |= {f"{block}.{ours}": f"{block}.{theirs}" for ours, theirs in checkpoint.SCALES.items()}
+    state = model.state_dict()
+    scales = {f"reg_head.scale.{level}.scale": scale for level, scale in enumerate(state["offset_scale"])}
+    return {theirs: state[ours] for ours, theirs in names.items()} | scales
+
+
+def test_a_published_checkpoint_loads(saved: Callable[[dict[str, Tensor]], Path]) -> None:
+    model = small(head_kernel_size=5, boundary_kernel_size=1)
+    state = published_state(model)
+    loaded = checkpoint.load(saved(state), length=32)
+    clip = noise(5, 20)
+    for mine, theirs in zip(loaded(*loaded.collate([clip])).bins, model(*model.collate([clip])).bins, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    assert (loaded.bins, loaded.classes, loaded.windows) == (BINS, 3, (1, 3, 3))
+    with pytest.raises(SolaError, match=r"it lacks start_head\.cls_head\.conv\.bias"):
+        checkpoint.load(saved({name: one for name, one in state.items() if name != "start_head.cls_head.conv.bias"}))
+    with pytest.raises(SolaError, match="not the weights of TriDet with these options"):
+        checkpoint.load(saved(state), length=30)
+
+
+@pytest.fixture
+def published_program() -> Iterator[Build]:
+    with program("SOLA_TRIDET_REFERENCE") as build:
+        yield build
+
+
+PUBLISHED = ("thumos_i3d", "anet_tsp", "hacs_slowfast", "epic_slowfast_verb")
+
+
+def both(
+    build: Build, saved: Callable[[dict[str, Tensor]], Path], name: str
+) -> tuple[torch.nn.Module, TriDet, dict[str, Any]]:
+    """The authors' network with random weights, and ours with the same."""
+    theirs, config = build(name)
+    randomized(theirs)
+    with torch.no_grad():
+        for head in (theirs.cls_head, theirs.start_head, theirs.end_head):
+            head.cls_head.conv.weight.mul_(0.2)
+    ours = checkpoint.load(
+        saved(theirs.state_dict()),
+        length=config["model"]["max_seq_len"],
+        absolute_position=config["model"]["use_abs_pe"],
+        ranges=[(float(low), float(high)) for low, high in config["model"]["regression_range"]],
+        min_duration=config["test_cfg"]["duration_thresh"],
+        candidates=config["test_cfg"]["pre_nms_topk"],
+    )
+    return theirs, ours, config
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_tridet_outputs_and_segments_equal_the_published_program(
+    published_program: Build, saved: Callable[[dict[str, Tensor]], Path], name: str
+) -> None:
+    theirs, ours, _ = both(published_program, saved, name)
+    clip = noise(ours.channels, 300)
+    with torch.no_grad():
+        features, masks = theirs.neck(*theirs.backbone(*theirs.preprocessing([{"feats": clip}])))
+        got = ours(*ours.collate([clip]))
+        for head, found in (
+            (theirs.cls_head, got.logits),
+            (theirs.start_head, got.starts),
+            (theirs.end_head, got.ends),
+            (theirs.reg_head, [one.flatten(2) for one in got.bins]),
+        ):
+            for expected, mine in zip(head(features, masks), found, strict=True):
+                torch.testing.assert_close(mine, expected.transpose(1, 2), rtol=1e-5, atol=1e-5 * expected.abs().max())
+        video = {"video_id": "v", "fps": 1.0, "duration": 1e6, "feat_stride": 1, "feat_num_frames": 1}
+        (result,) = theirs([{"feats": clip, **video}])
+    (found,) = ours.decode(got)
+    assert len(found) == len(result["scores"]) > 300
+    np.testing.assert_allclose(np.sort(found.score), np.sort(result["scores"].numpy()), rtol=1e-4, atol=1e-5)
+    for column, index in ((found.start.clip(min=0), 0), (found.end, 1)):
+        expected = np.sort(result["segments"].numpy()[:, index])
+        np.testing.assert_allclose(np.sort(column.clip(min=0)), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_tridet_training_step_equals_the_published_program(
+    published_program: Build,
+    saved: Callable[[dict[str, Tensor]], Path],
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In double precision, in which rounding does not move a unit across the bend of a ReLU."""
+    theirs, ours, config = both(published_program, saved, name)
+    monkeypatch.setattr(torch, "float", torch.float64)  # of the distances of their bins
+    for module in (*theirs.modules(), *ours.modules()):
+        for attribute in ("drop_prob", "drop_path"):
+            if isinstance(getattr(module, attribute, None), float):
+                setattr(module, attribute, 0.0)
+    theirs.double().train()
+    ours.double().train()
+    clips = [noise(ours.channels, length, seed=length).double() for length in (300, 200)]
+    start = torch.rand(2, 12, generator=torch.Generator().manual_seed(0)) * 200
+    size = 1 + 90 * torch.rand(2, 12, generator=torch.Generator().manual_seed(1)) ** 2
+    instances, labels = torch.stack([start, start + size], dim=2).double(), torch.arange(24).view(2, 12)
+    labels = labels % theirs.num_classes
+    losses = theirs(
+        [
+            {"feats": clip, "segments": instance - 0.5, "labels": label}
+            for clip, instance, label in zip(clips, instances, labels, strict=True)
+        ]
+    )
+    ours.criterion = TriDetLoss(
+        overlap_power=config["model"]["iou_weight_power"],
+        label_smoothing=config["train_cfg"]["label_smoothing"],
+        normalizer=config["train_cfg"]["init_loss_norm"],
+    )
+    features, mask = ours.collate(clips)
+    targets = ours.targets(list(instances), list(labels), features.shape[2])
+    got = ours.criterion(ours(features, mask), targets)
+    torch.testing.assert_close(got.classification.float(), losses["cls_loss"].float(), **CLOSE)
+    torch.testing.assert_close(got.regression.float(), losses["reg_loss"].float(), **CLOSE)
+    assert ours.criterion.normalizer.item() == pytest.approx(theirs.loss_normalizer, rel=1e-6)
+    pairs = (
+        (ours.backbone.convolutions[0], theirs.backbone.embd[0].conv),
+        (ours.backbone.stem[0].wide, theirs.backbone.stem[0].convkw),
+        (ours.backbone.branch[2].gate, theirs.backbone.branch[2].psi),
+        (ours.backbone.branch[4].contraction, theirs.backbone.branch[4].mlp[2]),
+        (ours.start_classifier.convolutions[0], theirs.start_head.head[0].conv),
+        (ours.regressor.convolutions[2], theirs.reg_head.offset_head.conv),
+    )
+    got.total.backward()
+    losses["final_loss"].backward()
+    for mine, published in pairs:
+        largest = float(published.weight.grad.abs().max())
+        torch.testing.assert_close(mine.weight.grad, published.weight.grad, rtol=1e-4, atol=1e-5 * largest)
+    # one step of AdamW, from gradients that are far from 0 in every weight that is compared
+    for model in (ours, theirs):
+        torch.optim.AdamW(model.parameters(), lr=1e-3).step()
+    for mine, published in pairs:
+        near = (mine.weight - published.weight).abs()
+        assert float((near < 1e-5).float().mean()) > 0.999
