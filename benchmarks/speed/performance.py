@@ -132,7 +132,7 @@ FIGURES = (
     Figure("boundary_matching", "BMN's boundary matching, one video, forward and backward", layer, layer_beside),
     Figure("graph_alignment", "G-TAD's sub-graph alignment, one video, forward and backward", layer, layer_beside),
     Figure(
-        "actionformer",
+        "point_pyramid",
         "ActionFormer's step, 2,304 snippets × 2,048, batch 2",
         lambda found: f"{found['seconds']['ours']:.2f} s, {gib(found['memory']['ours']['peak_GiB'])}",
         lambda found: f"full attention: {found['seconds']['plain']:.2f} s, {gib(found['memory']['plain']['peak_GiB'])}",

@@ -10,6 +10,8 @@ import performance
 import pytest
 from support.places import REPOSITORY
 
+from sola.detectors import DETECTORS
+
 BENCHMARKS = performance.HERE
 
 
@@ -42,7 +44,7 @@ def printed(name: str, *arguments: str) -> Any:
 def test_what_measures_a_gpu_runs_without_one() -> None:
     found = printed("gpu.py", "--device", "cpu", "--videos", "48", "--epochs", "2", "--batch", "1")
     assert found["training"]["windows"] == 96
-    assert set(found["detectors_milliseconds"]) == {"bmn", "gtad", "actionformer"}
+    assert set(found["detectors_milliseconds"]) == set(DETECTORS)
 
 
 @pytest.mark.slow

@@ -27,6 +27,9 @@ def convolved_once(
     groups: int = 1,
 ) -> Float[Tensor, "batch out filters"]:
     """Convolve along time with a kernel of odd size, padded with zeros."""
+    if groups == len(weight) == x.shape[2] and weight.shape[2] == stride == 1:
+        scaled = x * weight.flatten()  # a number for each channel
+        return scaled if bias is None else scaled + bias
     # channels stay last in memory: as an image of one row
     image, padding = x.transpose(1, 2).unsqueeze(2), (0, weight.shape[2] // 2)
     out = F.conv2d(image, weight.unsqueeze(2), bias, stride=(1, stride), padding=padding, groups=groups)

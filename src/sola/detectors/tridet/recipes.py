@@ -94,6 +94,7 @@ GTEA = replace(
     length=512,
     width=128,
     hidden=256,
+    deviation=0.1,
     epochs=30,
     warmup_epochs=3,
     learning_rate=1e-3,
@@ -106,12 +107,12 @@ RECIPES: Mapping[str, TriDetConfig] = {
     "anet": ANET,
     # as published for SlowFast features
     "hacs": HACS,
-    # as published for I3D features every four frames
+    # as published for I3D features every four frames; the perception starts from weights of 0, which have no gradient
     "thumos": THUMOS,
     # as published for SlowFast features every 16 frames
     "epic-verb": EPIC_VERB,
     "epic-noun": replace(EPIC_VERB, window=1, window_scale=4.0, label_smoothing=0.1, epochs=19, final_rate=0.0),
-    # ours, a smaller network for 21 videos, with the units and schedule of ActionFormer's
+    # ours, a smaller network for 21 videos, whose perception learns, with the units and schedule of ActionFormer's
     "gtea": GTEA,
     # small and hardly trained: to see that it runs
     "quick": replace(

@@ -1,16 +1,18 @@
-"""ActionFormer's training step at the THUMOS14 settings, beside plain full attention and the authors' code.
+"""A training step of ActionFormer or TriDet at the THUMOS14 settings, beside the authors' code and plain attention.
 
 2304 snippets, batch 2, 2048 channels, 20 classes: padding, targets, forward, loss and backward, without an optimizer.
-`ours_bfloat16` is ours under autocast; `plain` is ours with attention by its definition, a matrix time × time of scores
-under a band mask. The authors' code runs in the same turns where SOLA_ACTIONFORMER_REFERENCE names a clone of it. Time:
-the shortest step of each, in turns in this process, on --threads threads. Memory: each in a process of its own, the
-highest resident set of that process, and what a step takes above the process with model and gradients in place; for
-ours at 1, 2 and 4 times the length too. Last, one call on 43,200 snippets: three hours at four features a second.
+`ours_bfloat16` is ours under autocast; `plain` is ActionFormer with attention by its definition, a matrix time × time
+of scores under a band mask. The authors' code runs in the same turns where SOLA_ACTIONFORMER_REFERENCE or
+SOLA_TRIDET_REFERENCE names a clone of it. Time: the shortest step of each, in turns in this process, on --threads
+threads. Memory: each in a process of its own, the highest resident set of that process, and what a step takes above the
+process with model and gradients in place; for ours at 1, 2 and 4 times the length too. Last, one call on 43,200
+snippets: three hours at four features a second.
 
-    python benchmarks/speed/actionformer.py [--rounds 5] [--threads 2]
+    python benchmarks/speed/point_pyramid.py [--model actionformer|tridet] [--rounds 5] [--threads 2]
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import re
@@ -24,12 +26,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sola.detectors import detector_family
 from sola.detectors.actionformer import blocks
-from sola.detectors.actionformer.network import ActionFormer
+from sola.detectors.point_pyramid.detector import PointDetector
 
 LENGTH, BATCH, CHANNELS, CLASSES, WINDOW = 2304, 2, 2048, 20, 19
 THREE_HOURS = 3 * 3600 * 4
-CLONE = os.environ.get("SOLA_ACTIONFORMER_REFERENCE", "")
+REFERENCES = {"actionformer": "SOLA_ACTIONFORMER_REFERENCE", "tridet": "SOLA_TRIDET_REFERENCE"}
+"""Variable that names a clone of the authors' code, by model."""
 Step = Callable[[], float]
 
 
@@ -56,8 +60,16 @@ def full_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
     return torch.einsum("bhqk,bkhc->bqhc", share, value)
 
 
-def half(length: int = LENGTH) -> Step:
-    step = ours(length)
+def network(model: str, length: int) -> PointDetector:
+    """An untrained network as published for THUMOS14, for training clips of this length."""
+    torch.manual_seed(0)
+    built = dataclasses.replace(detector_family(model).recipe("thumos"), length=length).build(CHANNELS, CLASSES)
+    assert isinstance(built, PointDetector)
+    return built
+
+
+def half(name: str, length: int = LENGTH) -> Step:
+    step = ours(name, length)
 
     def in_half_precision() -> float:
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -66,9 +78,8 @@ def half(length: int = LENGTH) -> Step:
     return in_half_precision
 
 
-def ours(length: int = LENGTH) -> Step:
-    torch.manual_seed(0)
-    model = ActionFormer(CHANNELS, CLASSES, length=length)
+def ours(name: str, length: int = LENGTH) -> Step:
+    model = network(name, length)
     clips, instances, labels = batch(length)
 
     def step() -> float:
@@ -83,8 +94,8 @@ def ours(length: int = LENGTH) -> Step:
     return step
 
 
-def plain(length: int = LENGTH) -> Step:
-    step = ours(length)
+def plain(name: str, length: int = LENGTH) -> Step:
+    step = ours(name, length)
 
     def with_full_attention() -> float:
         kept, blocks.local_attention = blocks.local_attention, full_attention
@@ -96,10 +107,11 @@ def plain(length: int = LENGTH) -> Step:
     return with_full_attention
 
 
-def authors(length: int = LENGTH) -> Step:
-    if not CLONE:
-        raise SystemExit("name a clone of the authors' code in SOLA_ACTIONFORMER_REFERENCE")
-    sys.path.insert(0, CLONE)
+def authors(name: str, length: int = LENGTH) -> Step:
+    clone = os.environ.get(REFERENCES[name], "")
+    if not clone:
+        raise SystemExit(f"name a clone of the authors' code in {REFERENCES[name]}")
+    sys.path.insert(0, clone)
     # their suppression is a compiled extension, which a training step does not need
     utils = types.ModuleType("libs.utils")
     utils.batched_nms = None  # type: ignore[attr-defined]
@@ -107,7 +119,7 @@ def authors(length: int = LENGTH) -> Step:
     from libs.core.config import load_config  # type: ignore[import-not-found]
     from libs.modeling import make_meta_arch  # type: ignore[import-not-found]
 
-    config = load_config(Path(CLONE) / "configs" / "thumos_i3d.yaml")
+    config = load_config(Path(clone) / "configs" / "thumos_i3d.yaml")
     torch.manual_seed(0)
     model = make_meta_arch(config["model_name"], **{**config["model"], "max_seq_len": length})
     clips, instances, labels = batch(length)
@@ -126,9 +138,9 @@ def authors(length: int = LENGTH) -> Step:
     return step
 
 
-def three_hours(length: int = THREE_HOURS) -> Step:
-    torch.manual_seed(0)
-    model = ActionFormer(CHANNELS, CLASSES, threshold=0.0).eval()
+def three_hours(name: str, length: int = THREE_HOURS) -> Step:
+    model = network(name, LENGTH).eval()
+    model.threshold = 0.0
     features = torch.randn(1, length, CHANNELS)
 
     @torch.no_grad()
@@ -138,7 +150,7 @@ def three_hours(length: int = THREE_HOURS) -> Step:
     return step
 
 
-PREPARE: dict[str, Callable[[int], Step]] = {
+PREPARE: dict[str, Callable[[str, int], Step]] = {
     "ours": ours,
     "ours_bfloat16": half,
     "plain": plain,
@@ -147,9 +159,9 @@ PREPARE: dict[str, Callable[[int], Step]] = {
 }
 
 
-def seconds(names: list[str], rounds: int) -> dict[str, float]:
+def seconds(model: str, names: list[str], rounds: int) -> dict[str, float]:
     """Shortest time of a step of each, taken in turns after one warm-up."""
-    steps = {name: PREPARE[name](LENGTH) for name in names}
+    steps = {name: PREPARE[name](model, LENGTH) for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds + 1):
         for name, step in steps.items():
@@ -166,9 +178,9 @@ def resident(field: str) -> int:
     return 1024 * int(found[1])
 
 
-def measure_memory(name: str, length: int) -> None:
+def measure_memory(model: str, name: str, length: int) -> None:
     """Print what one step takes and how long (run in a process of its own)."""
-    step = PREPARE[name](length)
+    step = PREPARE[name](model, length)
     before = resident("VmRSS")
     begun = time.perf_counter()
     step()
@@ -176,9 +188,9 @@ def measure_memory(name: str, length: int) -> None:
     print(json.dumps({"peak": resident("VmHWM"), "above": resident("VmHWM") - before, "seconds": round(took, 2)}))
 
 
-def memory(name: str, length: int) -> dict[str, float]:
+def memory(model: str, name: str, length: int) -> dict[str, float]:
     """GiB of a process's peak and of one step above what stood before it, and the seconds of that first step."""
-    command = [sys.executable, __file__, "--memory-of", name, str(length)]
+    command = [sys.executable, __file__, "--model", model, "--memory-of", name, str(length)]
     # freed memory goes back to the system at once
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
@@ -192,20 +204,23 @@ def memory(name: str, length: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=REFERENCES, default="actionformer")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory-of", nargs=2, metavar=("NAME", "LENGTH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.memory_of:
-        measure_memory(options.memory_of[0], int(options.memory_of[1]))
+        measure_memory(options.model, options.memory_of[0], int(options.memory_of[1]))
         return
-    names = ["ours", "ours_bfloat16", "plain", *(["authors"] if CLONE else [])]
+    model = options.model
+    names = ["ours", "ours_bfloat16", *(["plain"] if model == "actionformer" else [])]
+    names += ["authors"] if os.environ.get(REFERENCES[model]) else []
     figures = {
-        "seconds": seconds(names, options.rounds),
-        "memory": {name: memory(name, LENGTH) for name in names},
-        "ours_by_length": {str(times * LENGTH): memory("ours", times * LENGTH) for times in (1, 2, 4)},
-        "three_hours": memory("three_hours", THREE_HOURS),
+        "seconds": seconds(model, names, options.rounds),
+        "memory": {name: memory(model, name, LENGTH) for name in names},
+        "ours_by_length": {str(times * LENGTH): memory(model, "ours", times * LENGTH) for times in (1, 2, 4)},
+        "three_hours": memory(model, "three_hours", THREE_HOURS),
     }
     print(json.dumps(figures, indent=2))
 
