@@ -49,6 +49,8 @@ def test_every_help_text(
     options = [line for line in text.splitlines() if re.match(r"│ (\* )? *--", line)]
     if command != ["export"]:
         assert options
+    flags = [line.strip("│ *").split()[0] for line in options]
+    assert len(set(flags)) == len(flags), "a flag stands for two things"
     for line in options:
         names, _, description = line.strip("│ *").partition("  ")
         assert description.strip(), f"{names}: no description"

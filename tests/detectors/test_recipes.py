@@ -103,7 +103,7 @@ TRIDET_THUMOS = {
     "multi_class": True,
     "width": 512,
     "levels": 6,
-    "window": 1,
+    "perception_window": 1,
     "window_scale": 5.0,
     "hidden": 768,
     "bins": 16,
@@ -126,7 +126,7 @@ TRIDET_THUMOS = {
 """Shi et al., CVPR 2023, and their program."""
 
 TRIDET_EPIC_VERB = {
-    "window": 5,
+    "perception_window": 5,
     "window_scale": 2.0,
     "hidden": 1024,
     "overlapping_ranges": True,

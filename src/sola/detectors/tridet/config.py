@@ -15,7 +15,7 @@ class TriDetConfig(PointPyramidConfig):
 
     model: Literal["tridet"] = "tridet"
     """Name of the detector."""
-    window: int = 1
+    perception_window: int = 1
     """Window of the perception at each level, in that level's units; odd."""
     window_scale: float = 5.0
     """Size of the wide window: this times the window plus 1 (k)."""
@@ -43,7 +43,11 @@ class TriDetConfig(PointPyramidConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(1, hidden=self.hidden, head_width=self.head_width, bins=self.bins, candidates=self.candidates)
-        odd(window=self.window, head_kernel_size=self.head_kernel_size, boundary_kernel_size=self.boundary_kernel_size)
+        odd(
+            perception_window=self.perception_window,
+            head_kernel_size=self.head_kernel_size,
+            boundary_kernel_size=self.boundary_kernel_size,
+        )
         positive(window_scale=self.window_scale)
         not_negative(deviation=self.deviation, overlap_power=self.overlap_power, input_noise=self.input_noise)
 
@@ -54,7 +58,7 @@ class TriDetConfig(PointPyramidConfig):
             classes if self.multi_class else None,
             length=self.longest,
             width=self.width,
-            windows=(self.window,) * self.levels,
+            windows=(self.perception_window,) * self.levels,
             window_scale=self.window_scale,
             hidden=self.hidden,
             deviation=self.deviation,

@@ -20,7 +20,7 @@ ANET = replace(
     multi_class=False,
     length=768,
     width=256,
-    window=15,
+    perception_window=15,
     window_scale=1.3,
     hidden=2048,
     deviation=0.2,
@@ -47,7 +47,7 @@ HACS = replace(
     THUMOS,
     length=960,
     width=1024,
-    window=3,
+    perception_window=3,
     window_scale=1.2,
     hidden=1024,
     deviation=0.1,
@@ -72,7 +72,7 @@ HACS = replace(
 )
 EPIC_VERB = replace(
     THUMOS,
-    window=5,
+    perception_window=5,
     window_scale=2.0,
     hidden=1024,
     overlap_power=0.25,
@@ -111,7 +111,9 @@ RECIPES: Mapping[str, TriDetConfig] = {
     "thumos": THUMOS,
     # as published for SlowFast features every 16 frames
     "epic-verb": EPIC_VERB,
-    "epic-noun": replace(EPIC_VERB, window=1, window_scale=4.0, label_smoothing=0.1, epochs=19, final_rate=0.0),
+    "epic-noun": replace(
+        EPIC_VERB, perception_window=1, window_scale=4.0, label_smoothing=0.1, epochs=19, final_rate=0.0
+    ),
     # ours, a smaller network for 21 videos, whose perception learns, with the units and schedule of ActionFormer's
     "gtea": GTEA,
     # small and hardly trained: to see that it runs
