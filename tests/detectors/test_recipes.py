@@ -12,6 +12,7 @@ from sola.detectors.gtad.network import GTAD
 from sola.detectors.point_pyramid.config import PointPyramidConfig
 from sola.detectors.point_pyramid.detector import PointDetector
 from sola.detectors.postprocess.soft_nms import Gaussian, WidthAdaptive
+from sola.detectors.temporalmaxer.network import TemporalMaxer
 from sola.detectors.tridet.network import TriDet
 
 BMN_ANET = {
@@ -142,9 +143,47 @@ TRIDET_EPIC_VERB = {
     "candidates": 5000,
 }
 
+TEMPORALMAXER_THUMOS = {
+    "length": 2304,
+    "multi_class": True,
+    "width": 512,
+    "levels": 6,
+    "convolutions": 2,
+    "level_normalization": "clip",
+    "epochs": 65,
+    "warmup_epochs": 5,
+    "batch_size": 2,
+    "learning_rate": 1e-4,
+    "weight_decay": 0.05,
+    "normalizer": 100.0,
+    "clip_norm": 1.0,
+    "candidates": 2000,
+    "max_detections": 200,
+    "min_score": 0.001,
+    "sigma": 0.5,
+    "voting_iou": 0.7,
+}
+"""Tang et al., 2023, and the configurations of their program."""
+
+OVER_EPIC = {
+    "overlapping_ranges": True,
+    "normalizer": 250.0,
+    "inside": 0.3,
+    "candidates": 5000,
+    "max_detections": 2000,
+    "sigma": 0.4,
+    "voting_iou": 0.75,
+}
+
 RECIPES = ("anet", "hacs", "thumos", "gtea", "quick")
 EVERY = [(model, recipe) for model in DETECTORS for recipe in detector_family(model).recipes]
-NETWORKS = {"bmn": BMN, "gtad": GTAD, "actionformer": ActionFormer, "tridet": TriDet}
+NETWORKS = {
+    "bmn": BMN,
+    "gtad": GTAD,
+    "actionformer": ActionFormer,
+    "temporalmaxer": TemporalMaxer,
+    "tridet": TriDet,
+}
 
 
 def config_of(model: str, recipe: str) -> DetectorConfig:
@@ -162,7 +201,9 @@ def test_there_is_a_recipe_for_every_data_set(model: str) -> None:
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
-    with pytest.raises(SolaError, match=r"model='afsd': expected one of actionformer, bmn, gtad, tridet"):
+    with pytest.raises(
+        SolaError, match=r"model='afsd': expected one of actionformer, bmn, gtad, temporalmaxer, tridet"
+    ):
         detector_family("afsd")
     with pytest.raises(SolaError, match=r"recipe='epic': expected one of anet, hacs, thumos, gtea"):
         detector_family("bmn").recipe("epic")
@@ -180,6 +221,12 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         (("actionformer", "anet"), ACTIONFORMER_ANET),
         (("tridet", "thumos"), TRIDET_THUMOS),
         (("tridet", "epic-verb"), TRIDET_EPIC_VERB),
+        (("actionformer", "epic-verb"), {**OVER_EPIC, "attention_window": 9, "epochs": 21, "label_smoothing": 0.0}),
+        (("actionformer", "epic-noun"), {**OVER_EPIC, "attention_window": 9, "epochs": 21, "label_smoothing": 0.1}),
+        (("temporalmaxer", "thumos"), TEMPORALMAXER_THUMOS),
+        (("temporalmaxer", "epic-verb"), {**OVER_EPIC, "epochs": 37, "level_normalization": "layer"}),
+        (("temporalmaxer", "epic-noun"), {**OVER_EPIC, "epochs": 37, "level_normalization": "clip"}),
+        (("temporalmaxer", "multithumos"), {"convolutions": 3, "candidates": 3000, "max_detections": 300}),
     ],
 )
 def test_published_figures(name: tuple[str, str], published: dict[str, object]) -> None:

@@ -16,6 +16,7 @@ DETECTORS: Mapping[str, str] = {
     "actionformer": "sola.detectors.actionformer",
     "bmn": "sola.detectors.bmn",
     "gtad": "sola.detectors.gtad",
+    "temporalmaxer": "sola.detectors.temporalmaxer",
     "tridet": "sola.detectors.tridet",
 }
 """The package of each detector, by name. The package's `FAMILY` is its `DetectorFamily`."""

@@ -14,9 +14,9 @@ from sola.core.errors import SolaError
 from sola.data.timing import Placement
 from sola.detectors.actionformer import checkpoint
 from sola.detectors.actionformer.blocks import TransformerBlock
-from sola.detectors.actionformer.loss import ActionFormerLoss
 from sola.detectors.actionformer.network import ActionFormer
 from sola.detectors.point_pyramid.backbone import sinusoid_positions
+from sola.detectors.point_pyramid.loss import OffsetLoss
 from sola.detectors.point_pyramid.points import PointPrediction
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -350,7 +350,7 @@ def test_every_weight_learns() -> None:
     instances, labels = [torch.tensor([[3.0, 9.0], [5.0, 60.0]])] * 2, [torch.tensor([0, 2])] * 2
     targets = head.targets(instances, labels, 64)
     torch.manual_seed(1)
-    ActionFormerLoss(label_smoothing=0.1)(prediction, targets).total.backward()
+    OffsetLoss(label_smoothing=0.1)(prediction, targets).total.backward()
     still = [name for name, p in head.named_parameters() if p.grad is None or not p.grad.any()]
     # at a scale where no action is, the offsets have nothing to learn
     assert [name for name in still if "offset_scale" not in name] == []
@@ -559,7 +559,7 @@ def test_loss_and_gradient_equal_the_authors_program(
     )
     features, mask = ours.collate(clips)
     activitynet = config == "anet_tsp"
-    loss = ActionFormerLoss(
+    loss = OffsetLoss(
         regression_weight=2.0 if activitynet else 1.0,
         label_smoothing=0.1 if activitynet else 0.0,
         normalizer=200.0 if activitynet else 100.0,

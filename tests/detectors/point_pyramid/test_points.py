@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sola.core.errors import SolaError
-from sola.detectors.actionformer.loss import ActionFormerLoss
-from sola.detectors.point_pyramid.loss import distance_iou_loss, focal_loss
+from sola.detectors.point_pyramid.loss import OffsetLoss, distance_iou_loss, focal_loss
 from sola.detectors.point_pyramid.points import PointPrediction, PointPyramid, PointTargets
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -151,7 +150,7 @@ def loss_in_loops(
 
 @pytest.mark.parametrize(("smoothing", "weight", "before"), [(0.0, 1.0, 100.0), (0.1, 2.0, 200.0)])
 def test_loss_equals_the_description_batch_after_batch(smoothing: float, weight: float, before: float) -> None:
-    loss = ActionFormerLoss(regression_weight=weight, label_smoothing=smoothing, normalizer=before)
+    loss = OffsetLoss(regression_weight=weight, label_smoothing=smoothing, normalizer=before)
     for share in (0.3, 0.1):
         got = loss(prediction(), targets(share=share))
         expected, before = loss_in_loops(prediction(), targets(share=share), smoothing, weight, before)
@@ -162,7 +161,7 @@ def test_loss_equals_the_description_batch_after_batch(smoothing: float, weight:
 
 def test_batch_without_positives_gives_a_finite_loss_and_gradient() -> None:
     predicted = prediction()
-    got = ActionFormerLoss(normalizer=1.0)(predicted, targets(share=0.0))
+    got = OffsetLoss(normalizer=1.0)(predicted, targets(share=0.0))
     assert got.regression.item() == 0
     assert 0 < got.total.item() < math.inf
     gradients = torch.autograd.grad(got.total, [*predicted.logits, *predicted.offsets])
@@ -183,7 +182,7 @@ def test_focal_loss_by_hand() -> None:
 
 
 def test_normalizer_is_resumed_and_rests_in_evaluation() -> None:
-    loss, resumed = ActionFormerLoss(), ActionFormerLoss()
+    loss, resumed = OffsetLoss(), OffsetLoss()
     loss(prediction(), targets())
     resumed.load_state_dict(loss.state_dict())
     assert resumed.normalizer.item() == loss.normalizer.item() != 100
@@ -196,10 +195,10 @@ def test_points_in_the_padding_do_not_count() -> None:
     with torch.no_grad():
         for level, mask in zip(other.logits, other.masks, strict=True):
             level[~mask] = 50.0
-    assert ActionFormerLoss()(predicted, targets()).total == ActionFormerLoss()(other, targets()).total
+    assert OffsetLoss()(predicted, targets()).total == OffsetLoss()(other, targets()).total
 
 
 @pytest.mark.parametrize("values", [{"label_smoothing": 1.0}, {"momentum": -0.1}, {"normalizer": 0.0}])
 def test_loss_out_of_range_is_refused(values: dict) -> None:
     with pytest.raises(SolaError, match=next(iter(values))):
-        ActionFormerLoss(**values)
+        OffsetLoss(**values)

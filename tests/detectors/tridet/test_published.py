@@ -4,10 +4,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from support.published_program import Build, program
+from support.published_program import (
+    Build,
+    assert_same_segments,
+    assert_same_step,
+    double_precision,
+    examples,
+    program,
+    published_losses,
+)
 from support.weights import noise, randomized
 from torch import Tensor
 
@@ -104,14 +111,7 @@ def test_tridet_outputs_and_segments_equal_the_published_program(
         ):
             for expected, mine in zip(head(features, masks), found, strict=True):
                 torch.testing.assert_close(mine, expected.transpose(1, 2), rtol=1e-5, atol=1e-5 * expected.abs().max())
-        video = {"video_id": "v", "fps": 1.0, "duration": 1e6, "feat_stride": 1, "feat_num_frames": 1}
-        (result,) = theirs([{"feats": clip, **video}])
-    (found,) = ours.decode(got)
-    assert len(found) == len(result["scores"]) > 300
-    np.testing.assert_allclose(np.sort(found.score), np.sort(result["scores"].numpy()), rtol=1e-4, atol=1e-5)
-    for column, index in ((found.start.clip(min=0), 0), (found.end, 1)):
-        expected = np.sort(result["segments"].numpy()[:, index])
-        np.testing.assert_allclose(np.sort(column.clip(min=0)), expected, rtol=1e-4, atol=1e-3)
+        assert_same_segments(theirs, ours, got, clip)
 
 
 @pytest.mark.slow
@@ -120,35 +120,25 @@ def test_tridet_training_step_equals_the_published_program(
     published_program: Build,
     saved: Callable[[dict[str, Tensor]], Path],
     name: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In double precision, in which rounding does not move a unit across the bend of a ReLU."""
     theirs, ours, config = both(published_program, saved, name)
-    monkeypatch.setattr(torch, "float", torch.float64)  # of the distances of their bins
     for module in (*theirs.modules(), *ours.modules()):
         for attribute in ("drop_prob", "drop_path"):
             if isinstance(getattr(module, attribute, None), float):
                 setattr(module, attribute, 0.0)
     theirs.double().train()
     ours.double().train()
-    clips = [noise(ours.channels, length, seed=length).double() for length in (300, 200)]
-    start = torch.rand(2, 12, generator=torch.Generator().manual_seed(0)) * 200
-    size = 1 + 90 * torch.rand(2, 12, generator=torch.Generator().manual_seed(1)) ** 2
-    instances, labels = torch.stack([start, start + size], dim=2).double(), torch.arange(24).view(2, 12)
-    labels = labels % theirs.num_classes
-    losses = theirs(
-        [
-            {"feats": clip, "segments": instance - 0.5, "labels": label}
-            for clip, instance, label in zip(clips, instances, labels, strict=True)
-        ]
-    )
+    clips, instances, labels = data = examples(ours.channels, theirs.num_classes)
+    with double_precision():
+        losses = published_losses(theirs, data)
     ours.criterion = TriDetLoss(
         overlap_power=config["model"]["iou_weight_power"],
         label_smoothing=config["train_cfg"]["label_smoothing"],
         normalizer=config["train_cfg"]["init_loss_norm"],
     )
     features, mask = ours.collate(clips)
-    targets = ours.targets(list(instances), list(labels), features.shape[2])
+    targets = ours.targets(instances, labels, features.shape[2])
     got = ours.criterion(ours(features, mask), targets)
     torch.testing.assert_close(got.classification.float(), losses["cls_loss"].float(), **CLOSE)
     torch.testing.assert_close(got.regression.float(), losses["reg_loss"].float(), **CLOSE)
@@ -161,14 +151,4 @@ def test_tridet_training_step_equals_the_published_program(
         (ours.start_classifier.convolutions[0], theirs.start_head.head[0].conv),
         (ours.regressor.convolutions[2], theirs.reg_head.offset_head.conv),
     )
-    got.total.backward()
-    losses["final_loss"].backward()
-    for mine, published in pairs:
-        largest = float(published.weight.grad.abs().max())
-        torch.testing.assert_close(mine.weight.grad, published.weight.grad, rtol=1e-4, atol=1e-5 * largest)
-    # one step of AdamW, from gradients that are far from 0 in every weight that is compared
-    for model in (ours, theirs):
-        torch.optim.AdamW(model.parameters(), lr=1e-3).step()
-    for mine, published in pairs:
-        near = (mine.weight - published.weight).abs()
-        assert float((near < 1e-5).float().mean()) > 0.999
+    assert_same_step(got.total, losses["final_loss"], (ours, theirs), pairs)

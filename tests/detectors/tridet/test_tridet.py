@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sola.core.errors import SolaError
+from sola.detectors.point_pyramid.config import overlapping
 from sola.detectors.point_pyramid.points import PointTargets
 from sola.detectors.tridet.blocks import PerceptionBlock
-from sola.detectors.tridet.config import overlapping
 from sola.detectors.tridet.loss import TriDetLoss
 from sola.detectors.tridet.network import TriDet
 from sola.detectors.tridet.outputs import TridentPrediction

@@ -28,6 +28,8 @@ class ActionFormerConfig(PointPyramidConfig):
             width=self.width,
             windows=[*[self.attention_window] * (self.levels - 1), coarsest],
             absolute_position=self.absolute_position,
+            ranges=self.ranges,
+            candidates=self.candidates,
             min_duration=self.min_duration,
             regression_weight=self.regression_weight,
             label_smoothing=self.label_smoothing,

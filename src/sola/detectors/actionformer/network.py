@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sola.detectors.actionformer.blocks import TransformerBlock
-from sola.detectors.actionformer.loss import ActionFormerLoss
 from sola.detectors.point_pyramid.backbone import PyramidBackbone
-from sola.detectors.point_pyramid.detector import PointDetector
-from sola.detectors.point_pyramid.outputs import PRIOR_BIAS, PointLayers, in_a_row, masks_of, of_levels
+from sola.detectors.point_pyramid.loss import OffsetLoss
+from sola.detectors.point_pyramid.offset_detector import OffsetDetector
 from sola.detectors.point_pyramid.points import PointPrediction
 
 THUMOS_WINDOWS = (19,) * 6
 
 
-class ActionFormer(PointDetector):
+class ActionFormer(OffsetDetector):
     """Actions, with or without classes, from the snippet features of clips of any length.
 
     The defaults are the authors' for THUMOS14: 29,251,612 parameters at 2048 channels and 20 classes. For ActivityNet
@@ -79,11 +77,8 @@ class ActionFormer(PointDetector):
             stem=stem,
             positions=length if absolute_position else None,
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in windows)
-        self.classifier = PointLayers(width, head_width or width, self.classes, bias=PRIOR_BIAS)
-        self.regressor = PointLayers(width, head_width or width, 2)
-        self.offset_scale = nn.Parameter(torch.ones(len(windows)))
-        self.criterion = ActionFormerLoss(
+        self.add_outputs(width, head_width, [nn.LayerNorm(width) for _ in windows])
+        self.criterion = OffsetLoss(
             regression_weight=regression_weight, label_smoothing=label_smoothing, normalizer=normalizer
         )
 
@@ -113,13 +108,4 @@ class ActionFormer(PointDetector):
 
         `paths` are from `noise`, drawn here where None, and without effect outside training. See `features_at`.
         """
-        levels, mask = self.features_at(features, mask, paths)
-        row, row_mask, gaps = in_a_row([norm(x) for norm, (x, _) in zip(self.norms, levels, strict=True)], mask)
-        lengths = [x.shape[1] for x, _ in levels]
-        logits = of_levels(self.classifier(row, row_mask, gaps), lengths)
-        offsets = of_levels(self.regressor(row, row_mask, gaps), lengths)
-        return PointPrediction(
-            logits,
-            tuple((offset * scale).relu() for offset, scale in zip(offsets, self.offset_scale, strict=True)),
-            masks_of(levels),
-        )
+        return self.outputs(self.features_at(features, mask, paths))

@@ -46,6 +46,18 @@ GTEA = replace(
     learning_rate=1e-3,
     ema_decay=0.99,
 )
+EPIC_VERB = replace(
+    THUMOS,
+    attention_window=9,
+    overlapping_ranges=True,
+    candidates=5000,
+    inside=0.3,
+    normalizer=250.0,
+    epochs=21,
+    sigma=0.4,
+    max_detections=2000,
+    voting_iou=0.75,
+)
 
 RECIPES: Mapping[str, ActionFormerConfig] = {
     # as published for TSP features (160 units for I3D); a video classifier names the proposals
@@ -54,6 +66,9 @@ RECIPES: Mapping[str, ActionFormerConfig] = {
     "hacs": ANET,
     # as published (Zhang et al., ECCV 2022) for I3D features every four frames
     "thumos": THUMOS,
+    # as published for SlowFast features every 16 frames
+    "epic-verb": EPIC_VERB,
+    "epic-noun": replace(EPIC_VERB, label_smoothing=0.1),
     # ours, a smaller network for 21 videos: a unit is four snippets (0.27 s), a video has 145 to 480
     "gtea": GTEA,
     # small and hardly trained: to see that it runs

@@ -12,6 +12,7 @@ from sola.core.checks import at_least, fraction
 from sola.core.errors import SolaError
 from sola.detectors.base import DetectorConfig
 from sola.detectors.clips import Clipping, Example
+from sola.detectors.point_pyramid.points import LONGEST
 from sola.detectors.postprocess.soft_nms import Gaussian
 
 CROP_TRIES = 200
@@ -42,6 +43,10 @@ class PointPyramidConfig(DetectorConfig):
     """Sinusoidal position embeddings, added to the features."""
     min_duration: float = 0.05
     """Duration that a segment must exceed, in units."""
+    overlapping_ranges: bool = False
+    """Ranges of the levels that overlap by half, for points of two levels on one action (EPIC-Kitchens)."""
+    candidates: int = 2000
+    """Maximum number of segments per level before suppression."""
     regression_weight: float = 1.0
     """Weight of the distance-IoU loss relative to the focal loss."""
     label_smoothing: float = 0.0
@@ -72,7 +77,7 @@ class PointPyramidConfig(DetectorConfig):
             )
         fraction("(0, 1]", crop=self.crop, ema_decay=self.ema_decay, inside=self.inside)
         fraction("[0, 1]", final_rate=self.final_rate)
-        at_least(1, length=self.length)
+        at_least(1, length=self.length, candidates=self.candidates)
         if not 1 <= self.levels <= MOST_LEVELS:
             raise SolaError(f"levels={self.levels}: expected 1 to {MOST_LEVELS}")
         if self.longest > MOST_UNITS:
@@ -92,6 +97,11 @@ class PointPyramidConfig(DetectorConfig):
     def detection_batch_size(self) -> int:
         """One clip: videos differ in length, and are not padded to one another."""
         return 1
+
+    @property
+    def ranges(self) -> list[tuple[float, float]] | None:
+        """Least and largest distance to the farther end of an action, for each level; None is the default."""
+        return overlapping(self.levels) if self.overlapping_ranges else None
 
     def clipping(self) -> Clipping:
         """Return whole videos, rescaled or at their own length."""
@@ -147,3 +157,13 @@ class PointPyramidConfig(DetectorConfig):
             if chosen.any():
                 break
         return Example(values[first : first + kept], inside[chosen] - first, labels[chosen])
+
+
+def overlapping(levels: int) -> list[tuple[float, float]]:
+    """Return ranges of which each but the first begins where half of the one before it ends.
+
+    >>> overlapping(4)
+    [(0.0, 4.0), (2.0, 8.0), (4.0, 16.0), (8.0, 10000.0)]
+    """
+    ranges = [(2.0**level if level else 0.0, 4.0 * 2**level) for level in range(levels)]
+    return [*ranges[:-1], (ranges[-1][0], LONGEST)]

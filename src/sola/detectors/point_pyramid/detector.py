@@ -86,8 +86,8 @@ class PointDetector(Detector):
         features: Float[Tensor, "batch channels time"],
         mask: Bool[Tensor, "batch time"] | None,
         paths: Float[Tensor, "batch branches"] | None,
-    ) -> tuple[list[Level], Bool[Tensor, "batch padded"] | None]:
-        """Return the backbone's levels, and the mask of the features, padded to a multiple of the coarsest stride.
+    ) -> list[Level]:
+        """Return the backbone's levels for the features, padded to a multiple of the coarsest stride.
 
         `mask` is True at snippets, False in the padding, whose features have no influence; None is all True. Raises
         SolaError for features of another width than the network was built for.
@@ -105,7 +105,8 @@ class PointDetector(Detector):
         if mask is not None:
             mask = F.pad(mask, (0, missing), value=False)
             x = F.pad(x, (0, 0, 0, missing)).masked_fill(~mask[:, :, None], 0)
-        return self.backbone(x, mask, None if paths is None else paths.T), mask
+        levels: list[Level] = self.backbone(x, mask, None if paths is None else paths.T)
+        return levels
 
     def targets(
         self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int

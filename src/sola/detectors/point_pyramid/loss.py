@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sola.core.checks import fraction, not_negative, positive
+from sola.detectors.point_pyramid.points import PointPrediction, PointTargets
 
 ALPHA, GAMMA = 0.25, 2.0
 """Weight of a positive, and power of the modulation (Lin et al., ICCV 2017)."""
@@ -59,6 +60,26 @@ class PointCriterion(nn.Module):
     def smoothed(self, classes: Float[Tensor, "*n classes"]) -> Float[Tensor, "*n classes"]:
         """Return the smoothed targets."""
         return (1 - self.label_smoothing) * classes + self.label_smoothing / (classes.shape[-1] + 1)
+
+
+class OffsetLoss(PointCriterion):
+    """Loss of a `PointPrediction` against `PointTargets`: focal loss of the classes, distance-IoU loss of the offsets.
+
+    Half precision is summed in full. ActionFormer, section 3.3.
+    """
+
+    def forward(self, prediction: PointPrediction, targets: PointTargets) -> PointLoss:
+        """Return the loss of a batch; finite without any positive point, where the regression is 0."""
+        logits = torch.cat(prediction.logits, dim=1)
+        valid = torch.cat(prediction.masks, dim=1)
+        classes = targets.classes.to(logits.device)
+        positive = (classes.sum(2) > 0) & valid
+        count = self.count(positive)
+        classification = focal_loss(logits[valid].float(), self.smoothed(classes)[valid]).sum() / count
+        offsets = torch.cat(prediction.offsets, dim=1)[positive].float()
+        wanted = targets.offsets.to(logits.device)[positive]
+        regression = distance_iou_loss(offsets, wanted).sum() / count
+        return PointLoss(classification + self.regression_weight * regression, classification, regression)
 
 
 def focal_loss(logits: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:

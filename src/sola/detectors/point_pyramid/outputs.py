@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from sola.core.checks import at_least, odd
@@ -45,22 +45,25 @@ class PointLayers(nn.Module):
 
 
 def in_a_row(
-    levels: Sequence[Float[Tensor, "batch _ channels"]], mask: Bool[Tensor, "batch time"] | None, gap: int = 1
+    levels: Sequence[Level], gap: int = 1
 ) -> tuple[Float[Tensor, "batch row channels"], Bool[Tensor, "batch row"] | None, Int[Tensor, " gaps"]]:
     """Lay the levels side by side, `gap` columns of zeros between every two, so that layers run once for all of them.
 
     Returns the row, its mask, and the positions of the gaps, which must be zero for every convolution. A gap is as long
-    as a kernel reaches to one side.
+    as a kernel reaches to one side. Either all levels have a mask or none.
     """
-    zeros = levels[0].new_zeros(len(levels[0]), gap, levels[0].shape[2])
-    columns = [column for level in levels for column in (level, zeros)][:-1]
-    ends = torch.tensor([level.shape[1] for level in levels[:-1]], dtype=torch.int64).cumsum(0)
+    features, masks = zip(*levels, strict=True)
+    ends = torch.tensor([level.shape[1] for level in features[:-1]], dtype=torch.int64).cumsum(0)
     starts = ends + gap * torch.arange(len(ends))
-    gaps = (starts[:, None] + torch.arange(gap)).flatten().to(zeros.device)
-    if mask is not None:
-        none = mask.new_zeros(len(mask), gap)
-        mask = torch.cat([part for level in range(len(levels)) for part in (mask[:, :: 2**level], none)][:-1], dim=1)
-    return torch.cat(columns, dim=1), mask, gaps
+    gaps = (starts[:, None] + torch.arange(gap)).flatten().to(features[0].device)
+    return _spaced(features, gap), None if masks[0] is None else _spaced(masks, gap), gaps
+
+
+def _spaced(levels: Sequence[Shaped[Tensor, "batch _ *channels"]], gap: int) -> Shaped[Tensor, "batch row *channels"]:
+    """Concatenate levels in time with `gap` zeros between every two."""
+    first = levels[0]
+    zeros = first.new_zeros(len(first), gap, *first.shape[2:])
+    return torch.cat([column for level in levels for column in (level, zeros)][:-1], dim=1)
 
 
 def of_levels(row: Float[Tensor, "batch row outputs"], lengths: Sequence[int], gap: int = 1) -> tuple[Tensor, ...]:

@@ -5,7 +5,6 @@ from typing import Literal
 
 from sola.core.checks import at_least, not_negative, odd, positive
 from sola.detectors.point_pyramid.config import PointPyramidConfig
-from sola.detectors.point_pyramid.points import LONGEST
 from sola.detectors.tridet.network import TriDet
 
 
@@ -35,14 +34,10 @@ class TriDetConfig(PointPyramidConfig):
     """Power of the overlap that weights the focal loss of a point's own classes."""
     input_noise: float = 0.0005
     """Standard deviation of noise that is added to the features in training."""
-    overlapping_ranges: bool = False
-    """Ranges of the levels that overlap by half, for points of two levels on one action (EPIC-Kitchens)."""
-    candidates: int = 2000
-    """Maximum number of segments per level before suppression."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(1, hidden=self.hidden, head_width=self.head_width, bins=self.bins, candidates=self.candidates)
+        at_least(1, hidden=self.hidden, head_width=self.head_width, bins=self.bins)
         odd(
             perception_window=self.perception_window,
             head_kernel_size=self.head_kernel_size,
@@ -68,7 +63,7 @@ class TriDetConfig(PointPyramidConfig):
             bins=self.bins,
             absolute_position=self.absolute_position,
             input_noise=self.input_noise,
-            ranges=overlapping(self.levels) if self.overlapping_ranges else None,
+            ranges=self.ranges,
             candidates=self.candidates,
             min_duration=self.min_duration,
             overlap_power=self.overlap_power,
@@ -76,13 +71,3 @@ class TriDetConfig(PointPyramidConfig):
             label_smoothing=self.label_smoothing,
             normalizer=self.normalizer,
         )
-
-
-def overlapping(levels: int) -> list[tuple[float, float]]:
-    """Return ranges of which each but the first begins where half of the one before it ends.
-
-    >>> overlapping(4)
-    [(0.0, 4.0), (2.0, 8.0), (4.0, 16.0), (8.0, 10000.0)]
-    """
-    ranges = [(2.0**level if level else 0.0, 4.0 * 2**level) for level in range(levels)]
-    return [*ranges[:-1], (ranges[-1][0], LONGEST)]

@@ -136,9 +136,9 @@ class TriDet(PointDetector):
         """
         if self.training and self.input_noise and seeds is not None:
             features = features + self.input_noise * _noise(features, seeds)
-        levels, mask = self.features_at(features, mask, paths)
-        normalized = [norm(x) for norm, (x, _) in zip(self.norms, levels, strict=True)]
-        row, row_mask, gaps = in_a_row(normalized, mask, self.gap)
+        levels = self.features_at(features, mask, paths)
+        normalized = [(norm(x), mask) for norm, (x, mask) in zip(self.norms, levels, strict=True)]
+        row, row_mask, gaps = in_a_row(normalized, self.gap)
         lengths = [x.shape[1] for x, _ in levels]
 
         def outputs(layers: PointLayers, row: Tensor) -> tuple[Tensor, ...]:

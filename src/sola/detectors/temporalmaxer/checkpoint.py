@@ -1,0 +1,55 @@
+"""Checkpoints of the authors' TemporalMaxer program."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sola.detectors.actionformer.checkpoint import HEADS
+from sola.detectors.point_pyramid.checkpoint import count, offset_scales, published_names, scale_names
+from sola.detectors.published import building, check_names, load_renamed, published_weights
+from sola.detectors.temporalmaxer.network import TemporalMaxer
+
+
+def load(
+    path: Path | str,
+    *,
+    length: int = 2304,
+    ranges: Sequence[tuple[float, float]] | None = None,
+    min_duration: float = 0.05,
+    candidates: int = 2000,
+) -> TemporalMaxer:
+    """Load a checkpoint of the authors' program, with the outputs and segments of that program, in evaluation mode.
+
+    Its averaged weights (`state_dict_ema`) are preferred. Widths, classes, numbers of layers and the normalization come
+    from the weights; one class is "an action". The other defaults are the authors' values for THUMOS14.
+
+    Raises SolaError when the file is no such checkpoint.
+    """
+    state = published_weights(path, ("state_dict_ema", "state_dict"))
+    levels, convolutions = max(1, count(state, "reg_head.scale")), max(1, count(state, "backbone.embd"))
+    normalized = count(state, "neck.fpn_norms")
+    names = published_names(normalized and levels, convolutions, {}, HEADS, {}, {})
+    check_names(path, state, [*names.values(), *scale_names(levels)], "TemporalMaxer's published program")
+    first, hidden, last = (
+        state[f"{name}.conv.weight"] for name in ("backbone.embd.0", "cls_head.head.0", "cls_head.cls_head")
+    )
+    with building(path, "TemporalMaxer"):
+        model = TemporalMaxer(
+            first.shape[1],
+            None if len(last) == 1 else len(last),
+            length=length,
+            width=len(first),
+            levels=levels,
+            convolutions=convolutions,
+            normalization="layer" if normalized else "clip",
+            head_width=len(hidden),
+            ranges=ranges,
+            min_duration=min_duration,
+            candidates=candidates,
+        )
+    weights = {
+        **{ours: state[theirs] for ours, theirs in names.items()},
+        "offset_scale": offset_scales(path, state, levels),
+        "criterion.normalizer": model.criterion.normalizer,  # which the authors do not save
+    }
+    load_renamed(path, model, weights, names)
+    return model.eval()
