@@ -1,12 +1,12 @@
-"""A training step of ActionFormer, TriDet or TemporalMaxer at the THUMOS14 settings, beside the authors' code and plain attention.
+"""A training step of a detector on a pyramid of points at its THUMOS14 settings, beside the authors' code.
 
 2304 snippets, batch 2, 2048 channels, 20 classes: padding, targets, forward, loss and backward, without an optimizer.
 `ours_bfloat16` is ours under autocast; `plain` is ActionFormer with attention by its definition, a matrix time × time
 of scores under a band mask. The authors' code runs in the same turns where SOLA_ACTIONFORMER_REFERENCE,
-SOLA_TRIDET_REFERENCE or SOLA_TEMPORALMAXER_REFERENCE names a clone of it. Time: the shortest step of each, in turns in this process, on --threads
-threads. Memory: each in a process of its own, the highest resident set of that process, and what a step takes above the
-process with model and gradients in place; for ours at 1, 2 and 4 times the length too. Last, one call on 43,200
-snippets: three hours at four features a second.
+SOLA_TRIDET_REFERENCE or SOLA_TEMPORALMAXER_REFERENCE names a clone of it. Time: the shortest step of each, in turns in
+this process, on --threads threads. Memory: each in a process of its own, the highest resident set of that process, and
+what a step takes above the process with model and gradients in place; for ours at 1, 2 and 4 times the length too.
+Last, one call on 43,200 snippets: three hours at four features a second.
 
     python benchmarks/speed/point_pyramid.py [--model actionformer|tridet|temporalmaxer] [--rounds 5] [--threads 2]
 """
