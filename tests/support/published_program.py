@@ -14,7 +14,7 @@ import pytest
 import torch
 
 Build = Callable[[str], tuple[torch.nn.Module, dict[str, Any]]]
-"""An untrained network and its configuration, by the name of one of the authors' files."""
+"""An untrained network and its configuration, by the name of one of the authors' files, or the path of another."""
 
 
 @contextmanager
@@ -27,9 +27,14 @@ def program(variable: str) -> Iterator[Build]:
     # their suppression is a compiled extension; without it the network decodes to unsuppressed segments
     utils = types.ModuleType("libs.utils")
     utils.batched_nms = None  # type: ignore[attr-defined]
+    utils.__path__ = [str(Path(clone) / "libs" / "utils")]
+    # it imports their evaluation, with libraries of its own
+    postprocessing = types.ModuleType("libs.utils.postprocessing")
+    postprocessing.postprocess_results = None  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of their PyTorch's time
         patch.setitem(sys.modules, "libs.utils", utils)
+        patch.setitem(sys.modules, "libs.utils.postprocessing", postprocessing)
         patch.syspath_prepend(clone)
         from libs.core.config import load_config, load_default_config
         from libs.modeling import make_meta_arch
@@ -37,10 +42,13 @@ def program(variable: str) -> Iterator[Build]:
         def build(name: str) -> tuple[torch.nn.Module, dict[str, Any]]:
             config = load_config(str(Path(clone) / "configs" / f"{name}.yaml"), copy.deepcopy(load_default_config()))
             config["test_cfg"]["nms_method"] = "none"
-            config["model"]["input_noise"] = 0.0
+            if "input_noise" in config["model"]:  # TriDet's
+                config["model"]["input_noise"] = 0.0
             torch.manual_seed(0)
             return make_meta_arch(config["model_name"], **config["model"]), config
 
-        yield build
-        for name in [name for name in sys.modules if name.split(".")[0] == "libs"]:
-            del sys.modules[name]
+        try:
+            yield build
+        finally:  # two programs have the same names
+            for name in [name for name in sys.modules if name.split(".")[0] == "libs"]:
+                del sys.modules[name]
