@@ -10,9 +10,12 @@ import importlib
 import os
 import sys
 import types
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -49,11 +52,9 @@ def write(data: Dataset, length: int, folder: Path) -> None:
     write_json(folder / "annotations.json", annotations)
 
 
-def run(clone: Path, config: JJBOYConfig, data: Dataset, seed: int, folder: Path, out: Path) -> Any:
-    """Train and detect; return the mean loss of each epoch, and the proposals of each validation video."""
-    if not (folder / "bmn").is_dir():
-        write(data, config.length, folder / "bmn")
-    options = {
+def configuration(config: JJBOYConfig, data: Dataset, folder: Path, out: Path) -> dict[str, Any]:
+    """Return our settings as the program's options, for what `write` wrote."""
+    return {
         "checkpoint_path": str(out),
         "training_lr": config.learning_rate,
         "weight_decay": config.weight_decay,
@@ -61,9 +62,9 @@ def run(clone: Path, config: JJBOYConfig, data: Dataset, seed: int, folder: Path
         "batch_size": config.batch_size,
         "step_size": config.decay_every + 1,
         "step_gamma": 0.1,
-        "video_info": str(folder / "bmn" / "videos.csv"),
-        "video_anno": str(folder / "bmn" / "annotations.json"),
-        "feature_path": f"{folder / 'bmn'}/",
+        "video_info": str(folder / "videos.csv"),
+        "video_anno": str(folder / "annotations.json"),
+        "feature_path": f"{folder}/",
         "temporal_scale": config.length,
         "num_sample": config.samples,
         "num_sample_perbin": 3,
@@ -75,24 +76,48 @@ def run(clone: Path, config: JJBOYConfig, data: Dataset, seed: int, folder: Path
         "soft_nms_high_thres": config.high,
         "result_file": str(out / "proposals.json"),
     }
-    (out / "output" / "BMN_results").mkdir(parents=True)
-    os.chdir(out)  # the program writes there
+
+
+@contextmanager
+def program(clone: Path) -> Iterator[tuple[Any, list[float]]]:
+    """Import `main.py`, and forget it afterwards; the list gets the mean training loss of each epoch."""
     evaluation = types.ModuleType("eval")
     evaluation.evaluation_proposal = None  # type: ignore[attr-defined]
-    sys.modules["eval"] = evaluation
-    sys.path.insert(0, str(clone))
-    torch.Tensor.cuda = torch.nn.Module.cuda = lambda self: self  # type: ignore[assignment, method-assign]
-    loader = torch.utils.data.DataLoader
-    torch.utils.data.DataLoader = functools.partial(_alone, loader)  # type: ignore[assignment, misc]
+    here = (
+        patch.object(torch.Tensor, "cuda", lambda self: self),
+        patch.object(torch.nn.Module, "cuda", lambda self: self),
+    )
+    with here[0], here[1], patch.object(sys, "path", [str(clone), *sys.path]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the order of scheduler and optimizer
+        sys.modules["eval"] = evaluation
+        try:
+            main: Any = importlib.import_module("main")
+            losses: list[float] = []
+            main.train_BMN = recording(main, losses)
+            yield main, losses
+        finally:
+            theirs = [
+                name for name, at in sys.modules.items() if str(getattr(at, "__file__", "")).startswith(str(clone))
+            ]
+            for name in ("eval", *theirs):
+                del sys.modules[name]
+
+
+def run(clone: Path, config: JJBOYConfig, data: Dataset, seed: int, folder: Path, out: Path) -> Any:
+    """Train and detect; return the mean loss of each epoch, and the proposals of each validation video."""
+    if not (folder / "bmn").is_dir():
+        write(data, config.length, folder / "bmn")
+    options = configuration(config, data, folder / "bmn", out)
+    (out / "output" / "BMN_results").mkdir(parents=True)
+    os.chdir(out)  # the program writes there
     torch.manual_seed(seed)
     np.random.seed(seed)
-    main = importlib.import_module("main")
-    losses: list[float] = []
-    main.train_BMN = recording(main, losses)  # type: ignore[attr-defined]
-    main.opt = {**options, "mode": "train"}  # type: ignore[attr-defined]
-    main.BMN_Train(main.opt)
-    main.BMN_inference({**options, "mode": "inference"})
-    main.BMN_post_processing(options)
+    loader = functools.partial(_alone, torch.utils.data.DataLoader)
+    with program(clone) as (main, losses), patch.object(torch.utils.data, "DataLoader", loader):
+        main.opt = {**options, "mode": "train"}
+        main.BMN_Train(main.opt)
+        main.BMN_inference({**options, "mode": "inference"})
+        main.BMN_post_processing(options)
     found = read_json(out / "proposals.json", "proposals")["results"]
     segments = {}
     for video in data.subset("validation").videos:

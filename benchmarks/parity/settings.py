@@ -6,7 +6,7 @@ last, smaller batch, and ours takes it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import sola.detectors
 from sola.detectors import DETECTORS, detector_family
@@ -54,7 +54,7 @@ def register() -> None:
     sola.detectors.DETECTORS = {**DETECTORS, "bmn-jjboy": "parity.settings"}
 
 
-def settings(model: str, changes: Mapping[str, int | float]) -> DetectorConfig:
+def settings(model: str, changes: Mapping[str, Any]) -> DetectorConfig:
     """Return the configuration of a model: ours for GTEA, in fp32, with what the authors' programs cannot do left out.
 
     They do not vote within a class. Batches of three suit the 21 training videos of GTEA.
@@ -66,4 +66,4 @@ def settings(model: str, changes: Mapping[str, int | float]) -> DetectorConfig:
         config = replace(detector_family(model).recipe("gtea"), batch_size=3)
         assert isinstance(config, PointPyramidConfig)
         config = replace(config, snippets_per_unit=1, voting_iou=0.0)
-    return replace(config, precision="fp32", device="cpu", **changes)
+    return replace(config, **{"precision": "fp32", "device": "cpu", **changes})
