@@ -12,6 +12,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -120,22 +121,28 @@ def run(clone: Path, config: PointPyramidConfig, data: Dataset, seed: int, folde
             return (0.0,) * (2 if isinstance(config, TriDetConfig) else 3)
 
     losses: list[float] = []
-    train.ModelEma = functools.partial(train.ModelEma, decay=config.ema_decay)  # type: ignore[attr-defined]
-    train.train_one_epoch = recording(train.train_one_epoch, losses)  # type: ignore[attr-defined]
-    evaluation.ANETdetection = Kept  # type: ignore[attr-defined]
-    load = torch.load
-    torch.load = lambda path, map_location: load(path, map_location="cpu")
     path = out / "parity.yaml"
     path.write_text(yaml.safe_dump({**configuration(config, data, seed, folder), "output_folder": str(out)}))
-    train.main(Namespace(config=str(path), print_freq=RARELY, ckpt_freq=0, output="run", resume=""))
-    checkpoints = str(out / "parity_run")
-    evaluation.main(Namespace(config=str(path), ckpt=checkpoints, epoch=-1, topk=-1, saveonly=False, print_freq=RARELY))
+    settings: dict[str, Any] = {"config": str(path), "print_freq": RARELY}
+    with (
+        patch.object(train, "ModelEma", functools.partial(train.ModelEma, decay=config.ema_decay)),
+        patch.object(train, "train_one_epoch", recording(train.train_one_epoch, losses)),
+        patch.object(evaluation, "ANETdetection", Kept),
+        patch.object(torch, "load", functools.partial(_on_cpu, torch.load)),
+    ):
+        train.main(Namespace(ckpt_freq=0, output="run", resume="", **settings))
+        evaluation.main(Namespace(ckpt=str(out / "parity_run"), epoch=-1, topk=-1, saveonly=False, **settings))
     videos = np.array(found["video-id"])
     segments = {
         video.id: Segments(*(found[name][videos == video.id] for name in ("t-start", "t-end", "label", "score")))
         for video in data.subset("validation").videos
     }
     return losses, segments
+
+
+def _on_cpu(load: Callable[..., Any], path: str, map_location: object) -> Any:
+    """Return the weights in a file, which the program moves to a GPU."""
+    return load(path, map_location="cpu")
 
 
 def recording(train_one_epoch: Callable[..., None], losses: list[float]) -> Callable[..., None]:

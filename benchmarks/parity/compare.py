@@ -5,8 +5,9 @@ cd benchmarks && SOLA_ACTIONFORMER_REFERENCE=CLONE python -m parity.compare --mo
 
 Both read the means of every --snippets snippets, train on the subset `training`, and detect in `validation`. The
 settings are those of `parity.settings`, changed by --set. Detections of both are evaluated by `sola.evaluate`: average
-mAP at tIoU .3:.1:.7, and for BMN AR@10, AR@100 and AUC of the proposals. The 95 % interval of the difference of the
-means is Welch's.
+mAP at tIoU .3:.1:.7, and for BMN AR@10, AR@100 and AUC of the proposals. Both get the same seeds, with which many of
+their initial weights are the same; so the 95 % interval of the difference is that of Student's t for pairs. Welch's,
+which takes the two for independent, is beside it.
 
 A run is a process with one thread; they come one after the other, the two programs in turns. The authors' ActionFormer
 and TriDet need joblib and their extension on PYTHONPATH: in CLONE/libs/utils, `python setup.py build_ext --build-lib
@@ -54,12 +55,11 @@ def measured(model: str, run: Path, data: Dataset) -> dict[str, Any]:
     return {**metrics, "detections": len(found.table), **read_json(run / LOSSES, "losses")}
 
 
-def interval(first: list[float], second: list[float]) -> tuple[float, float]:
-    """Return Welch's 95 % interval of the difference of the means."""
-    if len(set(first)) == len(set(second)) == 1:
-        return (first[0] - second[0],) * 2
-    low, high = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    return float(low), float(high)
+def intervals(first: list[float], second: list[float]) -> dict[str, tuple[float, float]]:
+    """Return 95 % intervals of the difference of the means: of pairs, and Welch's."""
+    tests = {"paired": stats.ttest_rel(first, second), "welch": stats.ttest_ind(first, second, equal_var=False)}
+    bounds = {name: test.confidence_interval(0.95) for name, test in tests.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
 
 
 def comparison(rows: Mapping[str, list[dict[str, Any]]], name: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def comparison(rows: Mapping[str, list[dict[str, Any]]], name: str) -> dict[str,
         "ours": (one.mean, one.std),
         "authors": (other.mean, other.std),
         "difference": one.mean - other.mean,
-        "interval": interval(values["ours"], values["authors"]),
+        **intervals(values["ours"], values["authors"]),
     }
 
 
@@ -84,13 +84,13 @@ def curves(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 def table(lines: list[dict[str, Any]], digits: int) -> str:
     """Return comparisons as a table in Markdown."""
-    shown = ["| | ours | authors' program | difference | 95 % interval |", "|---|---|---|---|---|"]
+    shown = ["| | ours | authors' program | difference | 95 % interval | Welch's |", "|---|---|---|---|---|---|"]
     for line in lines:
         name = f"loss, epoch {line['epoch']}" if "epoch" in line else line["metric"]
-        pairs = [f"{mean:.{digits}f} ± {std:.{digits}f}" for mean, std in (line["ours"], line["authors"])]
-        low, high = line["interval"]
-        bounds = f"{low:+.{digits}f} to {high:+.{digits}f}"
-        shown.append(f"| {name} | {pairs[0]} | {pairs[1]} | {line['difference']:+.{digits}f} | {bounds} |")
+        cells = [name, *(f"{mean:.{digits}f} ± {std:.{digits}f}" for mean, std in (line["ours"], line["authors"]))]
+        cells.append(f"{line['difference']:+.{digits}f}")
+        cells += [" to ".join(f"{bound:+.{digits}f}" for bound in line[kind]) for kind in ("paired", "welch")]
+        shown.append(f"| {' | '.join(cells)} |")
     return "\n".join(shown)
 
 
@@ -132,7 +132,7 @@ def main() -> None:
                 )
             rows[side].append(measured(options.model, out, data))
             print(side, seed, {name: np.round(value, 2) for name, value in rows[side][-1].items() if name != "loss"})
-    metrics = [name for name in rows["ours"][0] if name not in ("loss", "seconds")]
+    metrics = [name for name in rows["ours"][0] if name not in ("loss", "seconds", "detections")]
     lines, losses = [comparison(rows, name) for name in metrics], curves(rows)
     result = {
         "command": sys.argv[1:],

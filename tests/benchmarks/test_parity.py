@@ -44,12 +44,14 @@ def test_a_unit_is_the_mean_of_its_snippets_and_lasts_as_long(world: Path, tmp_p
     assert written.classes == data.classes
 
 
-def test_the_interval_is_welchs() -> None:
-    low, high = compare.interval([1.0, 2.0, 3.0], [4.0, 6.0, 5.0])
-    # of equal variances, so with four degrees of freedom: Student's t is 2.776
-    assert (low + high) / 2 == pytest.approx(-3)
-    assert (high - low) / 2 == pytest.approx(2.776 * math.sqrt(1 / 3 + 1 / 3), rel=1e-3)
-    assert compare.interval([1.0, 1.0], [1.5, 1.5]) == (-0.5, -0.5)
+def test_intervals_are_students_and_welchs() -> None:
+    found = compare.intervals([1.0, 2.0, 3.0], [4.0, 6.0, 5.0])
+    for low, high in found.values():
+        assert (low + high) / 2 == pytest.approx(-3)
+    # differences of deviation 1, with two degrees of freedom: Student's t is 4.303
+    assert found["paired"][1] + 3 == pytest.approx(4.303 * math.sqrt(1 / 3), rel=1e-3)
+    # equal variances, with four: 2.776
+    assert found["welch"][1] + 3 == pytest.approx(2.776 * math.sqrt(1 / 3 + 1 / 3), rel=1e-3)
 
 
 def test_a_setting_that_does_not_exist_is_refused() -> None:

@@ -19,6 +19,7 @@ from torch.utils.data import default_collate
 from sola.data.dataset import Dataset
 from sola.detectors.bmn import checkpoint
 from sola.detectors.clips import cut
+from sola.detectors.proposal_map.map import ProposalMap
 from sola.detectors.task import DetectionTask
 from sola.training.run import Run
 from sola.training.trainer import Trainer
@@ -59,9 +60,12 @@ def test_epochs_of_training_equal_the_program_of_jjboy(tmp_path: Path, monkeypat
     halves = Dataset.open(tmp_path / "world" / "features", tmp_path / "world" / "annotations.json")
     data = features.write(halves, 1, tmp_path / "floats").subset("training")
     write_for_the_program(data, CONFIG.length, tmp_path / "theirs")
-    # both draw the cells of their regression; here each draws the same number
-    monkeypatch.setattr(np.random, "rand", lambda *shape: np.full(shape, 0.5))
-    monkeypatch.setattr(torch, "rand", lambda shape, **options: torch.full(shape, 0.5))
+    # both draw the cells of their regression, theirs above 1 - share, ours below the share
+    numbers, others = np.random.default_rng(0), np.random.default_rng(0)
+    valid = ProposalMap(CONFIG.length, layout="start_end").valid
+    shape = CONFIG.batch_size, *valid.shape
+    monkeypatch.setattr(np.random, "rand", lambda *_: 1 - numbers.random(shape))
+    monkeypatch.setattr(torch, "rand", lambda *_, **options: torch.from_numpy(others.random(shape)[:, valid]).float())
     with program(Path(clone).absolute()) as (main, losses):
         options = {**configuration(CONFIG, data, tmp_path / "theirs", tmp_path), "mode": "train"}
         theirs = main.BMN(options)
