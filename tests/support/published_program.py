@@ -26,7 +26,7 @@ def program(variable: str) -> Iterator[Build]:
     pytest.importorskip("yaml")
     # their suppression is a compiled extension; without it the network decodes to unsuppressed segments
     utils = types.ModuleType("libs.utils")
-    utils.batched_nms = None  # type: ignore[attr-defined]
+    utils.batched_nms = utils.remove_duplicate_annotations = None  # type: ignore[attr-defined]
     utils.__path__ = [str(Path(clone) / "libs" / "utils")]
     # it imports their evaluation, with libraries of its own
     postprocessing = types.ModuleType("libs.utils.postprocessing")

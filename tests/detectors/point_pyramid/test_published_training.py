@@ -1,4 +1,4 @@
-"""Some epochs of training equal the authors' programs: loss, weights and averaged weights, from the same weights.
+"""Crops and some epochs of training equal the authors' programs: loss, weights and averaged weights.
 
 The clips of a step, and which branches a clip skips, are given; the rest is each program's own: the groups of the
 optimizer, the learning rate of each step, clipping, the loss's normalizer, and the average.
@@ -6,11 +6,13 @@ optimizer, the learning rate of each step, clipping, the loss's normalizer, and 
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from parity.authors_pyramid import configuration, recording
@@ -63,6 +65,33 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("world") / "world"
     write(WORLD, folder, seed=0)
     return Dataset.open(folder / "features", folder / "annotations.json")
+
+
+@pytest.mark.parametrize("model", ["actionformer", "tridet"])
+def test_crops_equal_the_authors_program(world: Dataset, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    pytest.importorskip("h5py")
+    config = replace(CONFIGS[model], length=64, crop=0.7)
+    clips, cropped = cut(world, config.clipping(), keep_empty=False), 0
+    assert min(clips.lengths) < 64 < max(clips.lengths)
+    with program(REFERENCES[model]):
+        theirs = importlib.import_module("libs.datasets.data_utils")
+        offset = [config.crop_overhang] if model == "actionformer" else []
+        for clip, seed in product(map(clips.example, range(len(clips))), range(10)):
+            numbers = np.random.default_rng(seed)
+            draw = partial(_randint, numbers)
+            monkeypatch.setattr(theirs.random, "randint", draw)
+            item = {"feats": clip.tensor(CPU), "segments": clip.instances - 0.5, "labels": clip.labels}
+            expected = theirs.truncate_feats(item, 64, config.inside, *offset, crop_ratio=(0.7, 1.0))
+            found = config.augment(clip, np.random.default_rng(seed))
+            assert torch.equal(found.tensor(CPU), expected["feats"])
+            assert found.labels.tolist() == expected["labels"].tolist()
+            torch.testing.assert_close(found.instances - 0.5, expected["segments"])
+            cropped += int((found.instances != clip.instances[: len(found.instances)]).any())
+    assert cropped > 10
+
+
+def _randint(generator: np.random.Generator, low: int, high: int) -> int:
+    return int(generator.integers(low, high + 1))
 
 
 @dataclass

@@ -19,6 +19,7 @@ THUMOS = ActionFormerConfig(
 ANET = replace(
     THUMOS,
     resize_length=192,
+    crop_overhang=0.5,
     multi_class=False,
     width=256,
     attention_window=7,
@@ -39,6 +40,7 @@ GTEA = replace(
     THUMOS,
     snippets_per_unit=4,
     length=512,
+    crop_overhang=0.5,
     width=128,
     attention_window=9,
     epochs=30,

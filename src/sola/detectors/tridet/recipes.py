@@ -14,6 +14,7 @@ THUMOS = TriDetConfig(
     max_detections=2000,
     min_score=0.001,
     voting_iou=0.7,
+    voting_weight="score",
 )
 ANET = replace(
     THUMOS,
