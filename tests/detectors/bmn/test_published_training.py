@@ -68,6 +68,7 @@ def test_epochs_of_training_equal_the_program_of_jjboy(tmp_path: Path, monkeypat
     monkeypatch.setattr(torch, "rand", lambda *_, **options: torch.from_numpy(others.random(shape)[:, valid]).float())
     with program(Path(clone).absolute()) as (main, losses):
         options = {**configuration(CONFIG, data, tmp_path / "theirs", tmp_path), "mode": "train"}
+        torch.manual_seed(0)
         theirs = main.BMN(options)
 
         def ours_of_theirs() -> dict[str, torch.Tensor]:
