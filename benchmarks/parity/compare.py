@@ -143,8 +143,8 @@ def main() -> None:
         "runs": rows,
     }
     write_json(options.out, result)
-    every = max(1, len(losses) // 6)
-    print(table(lines, 2), table(losses[::every] + losses[-1:], 4), sep="\n\n")
+    shown = sorted({*range(0, len(losses), max(1, len(losses) // 6)), len(losses) - 1})
+    print(table(lines, 2), table([losses[at] for at in shown], 4), sep="\n\n")
 
 
 if __name__ == "__main__":

