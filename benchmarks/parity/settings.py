@@ -63,7 +63,7 @@ def settings(model: str, changes: Mapping[str, Any]) -> DetectorConfig:
     if model == "bmn":
         config = JJBOYConfig(length=32, samples=8, epochs=9, decay_every=7, batch_size=8, classifier_epochs=0)
     else:
-        config = replace(detector_family(model).recipe("gtea"), batch_size=3)
+        config = replace(detector_family(model).recipe("gtea"), batch_size=3, warmup_epochs=3)
         assert isinstance(config, PointPyramidConfig)
         config = replace(config, snippets_per_unit=1, voting_iou=0.0)
     return replace(config, **{"precision": "fp32", "device": "cpu", **changes})

@@ -106,9 +106,10 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "evaluate": Entry(
         "sola.cli.evaluate:evaluate",
-        "Evaluate detections (mAP) or proposals (AR@AN, AUC).",
+        "Evaluate detections (mAP), proposals (AR@AN, AUC), segmentations (accuracy, Edit, F1), or frames (mAP).",
         "sola evaluate detections.json --annotations annotations.json --recall-at 1 5\n"
-        "sola evaluate proposals.json --annotations annotations.json --proposals",
+        "sola evaluate proposals.json --annotations annotations.json --proposals\n"
+        "sola evaluate detections.json --annotations annotations.json --segmentation --fps 15 --min-score 0.3",
     ),
     "report": Entry(
         "sola.cli.report:report",

@@ -76,6 +76,7 @@ def evaluate_segmentation(
     truth: Annotations | Dataset,
     *,
     fps: float | None = None,
+    min_score: float = 0.0,
     id_prefix: str | None = None,
 ) -> SegmentationResult:
     """Measure detections as a segmentation with one class a frame (see `metrics.segmentation`).
@@ -87,6 +88,7 @@ def evaluate_segmentation(
         detections: in seconds, as read by `read_detections`.
         truth: the annotated videos to evaluate, such as a subset.
         fps: frames per second; None takes those of the annotations.
+        min_score: score that a detection needs to count; frames without one are background.
         id_prefix: prefix of video ids on one side only; None detects it.
 
     Raises SolaError when there is no instance, when no video or no label is known to the annotations, and when the
@@ -95,14 +97,15 @@ def evaluate_segmentation(
     annotations = annotations_of(truth)
     joined = join(detections, annotations, labeled=True, id_prefix=id_prefix, elsewhere=LEFT_OUT)
     spans = [_span(annotations, video, fps) for video in annotations.videos]
-    pairs = list(zip(_labels(joined.predictions, spans), _labels(joined.truth, spans), strict=True))
+    found = joined.predictions.take(joined.predictions.score >= min_score)
+    pairs = list(zip(_labels(found, spans), _labels(joined.truth, spans), strict=True))
     frames = sum(count for count, _ in spans)
     covered = sum(_covered(part, span) for part, span in zip(_by_video(joined.truth, len(spans)), spans, strict=True))
     labeled = sum(int((annotated != BACKGROUND).sum()) for _, annotated in pairs)
     warnings = joined.warnings
     if covered > labeled:
         warnings += (f"{covered - labeled} frames have several annotated classes, of which one counts",)
-    return SegmentationResult(len(detections.table), frames, warnings, segmentation(pairs))
+    return SegmentationResult(int((detections.table.score >= min_score).sum()), frames, warnings, segmentation(pairs))
 
 
 def evaluate_frames(

@@ -56,7 +56,7 @@ def checked(tiou: Sequence[float]) -> tuple[float, ...]:
 ACTIVITYNET = Dataset(thresholds(0.5, 0.95, 0.05), (30.0, 60.0, 120.0, 180.0), "validation")
 THUMOS14 = Dataset(thresholds(0.3, 0.7, 0.1), (3.0, 6.0, 12.0, 18.0), "test")
 DENSE = thresholds(0.1, 0.9, 0.1)
-EGOCENTRIC = thresholds(0.1, 0.5, 0.1)
+EPIC_KITCHENS = Dataset(thresholds(0.1, 0.5, 0.1), (2.0, 4.0, 6.0, 8.0), "validation")
 
 DATASETS: Mapping[str, Dataset] = {
     "activitynet": ACTIVITYNET,
@@ -64,8 +64,8 @@ DATASETS: Mapping[str, Dataset] = {
     "thumos14": THUMOS14,
     "multithumos": Dataset(DENSE, THUMOS14.lengths, "test"),
     "charades": Dataset(DENSE, THUMOS14.lengths, "test"),
-    "epic-kitchens-100": Dataset(EGOCENTRIC, (2.0, 4.0, 6.0, 8.0), "validation"),
-    "ego4d-mq": Dataset(EGOCENTRIC, THUMOS14.lengths, "validation"),
+    "epic-kitchens-100": EPIC_KITCHENS,
+    "ego4d-mq": Dataset(EPIC_KITCHENS.tiou, THUMOS14.lengths, "validation"),
     "fineaction": Dataset(ACTIVITYNET.tiou, THUMOS14.lengths, "validation"),
 }
 

@@ -25,7 +25,7 @@ class Segmentation:
 
 
 def segmentation(
-    videos: Iterable[tuple[Int[np.ndarray, " frames"], Int[np.ndarray, " frames"]]],
+    videos: Iterable[tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]],
 ) -> Segmentation:
     """Return the figures of videos, each a pair of predicted and annotated labels of its frames.
 
