@@ -1,8 +1,6 @@
 """Frozen encoders of the Hugging Face hub, from a local folder or by id, in float32."""
 
-import hashlib
 import importlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,15 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
-from torch import nn
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json
-from sola.video.encoders.huggingface_families import FAMILIES, Family
-from sola.video.encoders.huggingface_preprocessing import Preprocessing, read_preprocessing
+from sola.video.encoders.huggingface_families import BILINEAR, FAMILIES, IMAGENET, Family
+from sola.video.encoders.huggingface_preprocessing import PREPROCESSING_FILES, read_preprocessing
+from sola.video.encoders.tower import TowerEncoder
+from sola.video.encoders.videomae2 import (
+    FPS,
+    PREPROCESSING,
+    SIDE,
+    STRIDE,
+    WINDOW,
+    is_videomae2,
+    load_videomae2,
+)
 from sola.video.framing import Framing
 
 FEATURES_PER_SECOND = 4
@@ -26,9 +31,16 @@ HIGHEST_FPS = 8.0
 """Highest default: VideoMAE was trained on 30/4 frames per second, TimeSformer on 30/32 to 30/4, V-JEPA 2 on 4."""
 FILES = ["*config.json", "model.safetensors", "model-*.safetensors", "model.safetensors.index.json", "README.md"]
 """Files that are fetched from the hub: no pickles."""
+VIDEOMAE2_DEFAULTS = {
+    **IMAGENET,
+    "resample": BILINEAR,
+    "crop_size": {"height": SIDE, "width": SIDE},
+    "size": {"shortest_edge": SIDE},
+}
+"""For what the preprocessing of VideoMAE V2 on the hub does not state."""
 
 
-class HuggingFaceEncoder:
+class HuggingFaceEncoder(TowerEncoder):
     """A frozen video or image encoder of `transformers`, as an `Encoder`.
 
     By default it gives 4 features per second. A window of VideoMAE and TimeSformer takes 2 seconds, one of V-JEPA 2
@@ -46,51 +58,60 @@ class HuggingFaceEncoder:
     """
 
     def __init__(self, source: str, device: torch.device, *, window: int | None = None) -> None:
-        folder, self.name = _located(source)
+        folder, name = located(source)
         record = read_json(folder / "config.json", "the config of a Hugging Face model")
-        kind = record.get("model_type") if isinstance(record, dict) else None
-        family = FAMILIES.get(str(kind))
-        if family is None:
-            raise SolaError(
-                f"{folder / 'config.json'}: model_type {kind!r} is not supported; expected one of {', '.join(FAMILIES)}"
-            )
-        tower, config = _load(folder, family, record)
-        self.window = _window(source, family, config, window)
-        self.fps = min(HIGHEST_FPS, self.window / family.seconds) if family.frames else float(FEATURES_PER_SECOND)
-        self.stride = max(1, round(self.fps / FEATURES_PER_SECOND))
-        height, width = (min(side, family.shown or side) for side in _pair(getattr(config, family.side)))
-        self.preprocessing = read_preprocessing(
-            folder,
-            dict(family.colors)
-            | {"resample": family.resample, "crop_size": {"height": height, "width": width}}
-            | {"size": {"shortest_edge": int(max(height, width) * family.margin)}},
+        if is_videomae2(record):
+            given = videomae2_settings(folder / "model.safetensors", window)
+            own = any((folder / file).is_file() for file in PREPROCESSING_FILES)
+            given |= {"preprocessing": read_preprocessing(folder, VIDEOMAE2_DEFAULTS)} if own else {}
+        else:
+            given = _settings_of_family(source, folder, record, window)
+        super().__init__(name=name, license=license_of(folder / "README.md"), record=record, device=device, **given)
+
+
+class VideoMAE2Encoder(TowerEncoder):
+    """VideoMAE V2 from a file of weights: the authors' checkpoint, or safetensors.
+
+    The defaults are those of the published features of THUMOS14: windows of 16 frames, 4 frames apart, at 30 frames per
+    second, of whole frames. Raises SolaError as `load_videomae2` does.
+    """
+
+    def __init__(self, path: Path, device: torch.device, *, window: int | None = None) -> None:
+        given = videomae2_settings(path, window)
+        super().__init__(name=path.stem, license="unknown", record={}, device=device, **given)
+
+
+def videomae2_settings(path: Path, window: int | None) -> dict[str, Any]:
+    """Load VideoMAE V2 and return the arguments of `TowerEncoder` that depend on it."""
+    tower = load_videomae2(path, window)
+    return {"tower": tower, "fps": FPS, "window": WINDOW, "stride": STRIDE, "preprocessing": PREPROCESSING}
+
+
+def _settings_of_family(source: str, folder: Path, record: Any, window: int | None) -> dict[str, Any]:
+    """Load a model and return the arguments of `TowerEncoder` that depend on it."""
+    kind = record.get("model_type") if isinstance(record, dict) else None
+    family = FAMILIES.get(str(kind))
+    if family is None:
+        raise SolaError(
+            f"{folder / 'config.json'}: model_type {kind!r} is not supported; expected one of "
+            f"{', '.join(FAMILIES)}, or VideoMAE V2"
         )
-        _check_frame(source, family, config, self.framing)
-        self.dim = int(tower.dim)
-        self.license = _license(folder / "README.md")
-        self.identity = _identity(tower, record, self.preprocessing, self.window)
-        self.device = device
-        self._tower = tower.to(device)
-        self._mean = torch.tensor(self.preprocessing.mean, device=device).view(3, 1, 1)
-        self._deviation = torch.tensor(self.preprocessing.deviation, device=device).view(3, 1, 1)
-
-    @property
-    def framing(self) -> Framing:
-        """Size and interpolation of frames."""
-        return self.preprocessing.framing
-
-    @torch.inference_mode()
-    def __call__(
-        self, frames: UInt8[np.ndarray, "batch {self.window} {self.framing.height} {self.framing.width} 3"]
-    ) -> Float32[np.ndarray, "batch {self.dim}"]:
-        """Return one feature for each window of frames."""
-        pixels = torch.tensor(frames).to(self.device).permute(0, 1, 4, 2, 3).float()
-        pixels = (pixels * self.preprocessing.scale - self._mean) / self._deviation
-        features: np.ndarray = self._tower(pixels).float().cpu().numpy()
-        return features
+    tower, config = _load(folder, family, record)
+    frames = _window(source, family, config, window)
+    fps = min(HIGHEST_FPS, frames / family.seconds) if family.frames else float(FEATURES_PER_SECOND)
+    height, width = (min(side, family.shown or side) for side in _pair(getattr(config, family.side)))
+    preprocessing = read_preprocessing(
+        folder,
+        dict(family.colors)
+        | {"resample": family.resample, "crop_size": {"height": height, "width": width}}
+        | {"size": {"shortest_edge": int(max(height, width) * family.margin)}},
+    )
+    _check_frame(source, family, config, preprocessing.framing)
+    stride = max(1, round(fps / FEATURES_PER_SECOND))
+    return {"tower": tower, "fps": fps, "window": frames, "stride": stride, "preprocessing": preprocessing}
 
 
-def _located(source: str) -> tuple[Path, str]:
+def located(source: str) -> tuple[Path, str]:
     """Return the folder of a model, fetched if necessary, and its name."""
     folder, name = Path(source).expanduser(), source
     if folder.is_dir():
@@ -202,7 +223,7 @@ def _pair(size: Any) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _license(card: Path) -> str:
+def license_of(card: Path) -> str:
     """Return the license in a model card, or "unknown"."""
     try:
         metadata = huggingface_hub.metadata_load(card) or {}
@@ -212,21 +233,6 @@ def _license(card: Path) -> str:
     if license == "other":
         license = metadata.get("license_name", license)
     return ", ".join(map(str, license)) if isinstance(license, list) else str(license or "unknown")
-
-
-IRRELEVANT = ("transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id")
-"""Keys of config.json that do not change features."""
-
-
-def _identity(tower: nn.Module, record: Mapping[str, Any], preprocessing: Preprocessing, window: int) -> str:
-    """Return the SHA-256 of everything that features depend on."""
-    config = {key: value for key, value in record.items() if key not in IRRELEVANT}
-    settings = {"config": config, "preprocessing": repr(preprocessing), "window": window}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name, weight in sorted(tower.state_dict().items()):
-        digest.update(f"{name} {tuple(weight.shape)}".encode())
-        digest.update(weight.detach().cpu().contiguous().numpy())
-    return digest.hexdigest()
 
 
 def _line(error: Exception) -> str:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 EXPECTED = (
-    f"expected {DEFAULT_ENCODER}, a folder or hub id of a transformers model (MCG-NJU/videomae-base), or your own "
-    "module:function or file.py:function"
+    f"expected {DEFAULT_ENCODER}, a folder or hub id of a transformers model (MCG-NJU/videomae-base), a checkpoint of "
+    "VideoMAE V2 (.pth, .safetensors), or your own module:function or file.py:function"
 )
 
 
@@ -24,8 +24,9 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
     """Load an encoder.
 
     Args:
-        source: "efficientnet-lite0", a folder or hub id of a Hugging Face model, or `module:function`
-            (`file.py:function`), a function that takes a `torch.device` and returns an `Encoder`.
+        source: "efficientnet-lite0", a folder or hub id of a Hugging Face model, a checkpoint of VideoMAE V2 (.pth,
+            .safetensors), or `module:function` (`file.py:function`), a function that takes a `torch.device` and
+            returns an `Encoder`.
         device: device of the encoder.
         window: frames per snippet, for encoders that support several.
 
@@ -33,10 +34,13 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
     """
     at_least(1, window=window)
     from sola.video.encoders.efficientnet import EfficientNetEncoder
-    from sola.video.encoders.huggingface import HuggingFaceEncoder
+    from sola.video.encoders.huggingface import HuggingFaceEncoder, VideoMAE2Encoder
+    from sola.video.encoders.videomae2 import SUFFIXES
 
     if source == DEFAULT_ENCODER:
         return EfficientNetEncoder(device, window=window or 1)
+    if Path(source).suffix in SUFFIXES and not is_own(source):
+        return VideoMAE2Encoder(Path(source).expanduser(), device, window=window)
     if Path(source).is_dir():
         return HuggingFaceEncoder(source, device, window=window)
     if is_own(source):
