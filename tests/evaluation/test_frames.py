@@ -11,11 +11,12 @@ import pytest
 
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
-from sola.data.detections import Detections
+from sola.data.detections import Detections, read_detections
 from sola.data.segments import Segments
 from sola.evaluation.actions import evaluate_actions
 from sola.evaluation.frames import evaluate_frames, evaluate_segmentation
 from sola.evaluation.metrics.frame_precision import frame_average_precision
+from sola.evaluation.metrics.segmentation import Segmentation
 
 CLASSES = ("pour", "stir", "take")
 
@@ -114,6 +115,22 @@ def test_predictions_in_other_videos_are_left_out_and_counted() -> None:
         assert got.to_json().keys() == alone.to_json().keys()
         assert any("their 4 predictions are left out" in warning for warning in got.warnings)
         assert got.frames == alone.frames
+
+
+def test_a_folder_of_classes_of_frames_is_read_as_predictions(tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("background\n" * 5 + "pour\n" * 10 + "take\n" * 5)
+    with pytest.raises(SolaError, match="pass --fps"):
+        read_detections(tmp_path)
+    found = read_detections(tmp_path, fps=5.0)
+    times = np.array([1.0, 3.0]), np.array([3.0, 4.0])
+    truth = annotated({"v": Segments(*times, np.array([0, 2]), np.ones(2))}, duration=4.0)
+    assert evaluate_segmentation(found, truth).figures == Segmentation(1.0, 1.0, (1.0,) * 3)
+
+
+def test_a_submission_to_epic_kitchens_has_a_verb_and_a_noun(tmp_path: Path) -> None:
+    row = {"verb": 3, "noun": 12, "action": "3,12", "score": 0.5, "segment": [1.0, 2.0]}
+    (tmp_path / "s.json").write_text(json.dumps({"version": "0.2", "results": {"P01_11": [row]}}))
+    assert read_detections(tmp_path / "s.json").classes == ("3,12",)
 
 
 EPIC = """narration_id,participant_id,video_id,start_timestamp,stop_timestamp,verb,verb_class,noun,noun_class

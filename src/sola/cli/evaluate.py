@@ -27,7 +27,8 @@ def evaluate(
         Parameter(
             group=options.INPUTS,
             help='ActivityNet\'s JSON {"results": {video: [{"segment", "label", "score"}]}}, or THUMOS14\'s lines '
-            "`video start end class score`, or a table with such a header.",
+            "`video start end class score`, or a table with such a header; or a folder of files with a class for each "
+            "frame.",
         ),
     ],
     /,
@@ -48,6 +49,7 @@ def evaluate(
     actions: bool = False,
     fps: Annotated[float | None, Parameter(group=options.INPUTS, converter=options.fraction)] = None,
     min_score: float = 0.0,
+    background: bool = False,
     dataset: Annotated[str, Parameter(choices=tuple(DATASETS))] = "activitynet",
     tiou: str | None = None,
     protocol: Protocol = "official",
@@ -58,13 +60,14 @@ def evaluate(
     """Run `sola evaluate`.
 
     Args:
-        format: Format of the predictions; auto: by the suffix (.json; .txt, .csv, .tsv).
+        format: Format of the predictions; auto: by the suffix (.json; .txt, .csv, .tsv), frames for a folder.
         proposals: Evaluate class-agnostic proposals (AR@AN, AUC) instead of detections (mAP); labels are ignored.
         segmentation: Evaluate one class a frame instead: accuracy, Edit score, F1@10, 25, 50.
         per_frame: Evaluate the classes of frames instead: mAP over all frames with --fps, else over 25 points a video.
         actions: Evaluate classes "verb,noun" three times: by verb, by noun, and by both (EPIC-Kitchens).
         fps: Frames per second of --segmentation and --per-frame.
         min_score: Leave out detections with a lower score, with --segmentation.
+        background: Stretches without an action are segments, too, with --segmentation (Breakfast, 50 Salads).
         dataset: Dataset that sets default thresholds, subset, and length bins.
         tiou: tIoU thresholds: FIRST:LAST:STEP, or separated by commas. Without it, those of --dataset.
         protocol: official: every instance counts, as in ActivityNet's evaluator; filtered: no duplicates or empty ones.
@@ -92,20 +95,24 @@ def evaluate(
         raise SolaError(f"{'--recall-at' if recall_at else '--diagnosis'}: is for detections, not with --{kind}")
     if fps is not None and kind not in ("segmentation", "per-frame"):
         raise SolaError("--fps: is for --segmentation and --per-frame")
+    if background and kind != "segmentation":
+        raise SolaError("--background: is for --segmentation")
     if min_score and kind != "segmentation":
         raise SolaError("--min-score: is for --segmentation; mAP needs detections of every score")
     defaults = DATASETS["activitynet" if kind == "proposals" else dataset]
     levels = defaults.tiou if tiou is None else read_thresholds(tiou)
     began = time.perf_counter()
-    subset = read_annotations(annotations, label_key).subset(test_subset or DATASETS[dataset].subset)
-    found = read_detections(predictions, format)
+    subset = read_annotations(annotations, label_key, fps=fps).subset(test_subset or DATASETS[dataset].subset)
+    found = read_detections(predictions, format, fps=fps)
     read = time.perf_counter()
     result: DetectionResult | ProposalResult | SegmentationResult | FrameMapResult | ActionResult
     if kind == "proposals":
         result = ranked = evaluate_proposals(found, subset, tiou=levels, protocol=protocol, id_prefix=id_prefix)
         tables = [proposal_table(ranked)]
     elif kind == "segmentation":
-        result = segments = evaluate_segmentation(found, subset, fps=fps, min_score=min_score, id_prefix=id_prefix)
+        result = segments = evaluate_segmentation(
+            found, subset, fps=fps, min_score=min_score, background=background, id_prefix=id_prefix
+        )
         tables = [segmentation_table(segments)]
     elif kind == "per-frame":
         result = frames = evaluate_frames(found, subset, fps=fps, id_prefix=id_prefix)

@@ -11,12 +11,14 @@ import numpy as np
 from sola.core.errors import SolaError
 from sola.core.files import read_json, replacing, utf8
 from sola.data.annotation_formats.base import lower_first
+from sola.data.annotations import read_annotations
 from sola.data.detection_lines import Columns, read_lines
 from sola.data.segments import Segments, SegmentTable
 from sola.data.thumos14 import named
 
-Format = Literal["auto", "activitynet", "thumos"]
-"""ActivityNet's JSON or THUMOS14's lines; "auto" takes .txt, .csv and .tsv files for lines."""
+Format = Literal["auto", "activitynet", "thumos", "frames"]
+"""ActivityNet's JSON, THUMOS14's lines, or a class for each frame; "auto" takes .txt, .csv and .tsv files for lines,
+and a folder for files with a class for each frame."""
 
 UNLABELED = ""
 """Class of proposals without a label."""
@@ -50,6 +52,9 @@ class _Detection(msgspec.Struct, gc=False):
     segment: tuple[float | str, float | str]
     score: float | str
     label: str | int | None = None
+    verb: str | int | None = None
+    """EPIC-Kitchens' submissions have a verb and a noun instead of a label."""
+    noun: str | int | None = None
 
 
 class _File(msgspec.Struct):
@@ -64,17 +69,25 @@ _DETECTIONS = msgspec.json.Decoder(list[_Detection])
 T = TypeVar("T")
 
 
-def read_detections(path: Path, format: Format = "auto") -> Detections:
+def read_detections(path: Path, format: Format = "auto", *, fps: float | None = None) -> Detections:
     """Read detections (seconds) in the order of the file.
 
     It holds `{"results": {video: [{"segment": [start, end], "label", "score"}]}}`, or lines as `read_lines` has them:
     `video start end class score`, or columns that a header names. Segments outside of the video are kept, and so are
-    those that end before they start.
+    those that end before they start. Instead of a label, a detection may have a verb and a noun, as in submissions to
+    EPIC-Kitchens, which make a class such as "3,12".
+
+    Files with a class for each frame, `fps` frames a second, are read by `read_annotations`: one of a single video, or
+    a folder of them. Their scores are 1.
 
     Raises SolaError naming the file, the video or line, and the value that is missing, malformed or not finite.
     """
-    if format == "auto":
+    if format == "auto" and path.is_dir():
+        format = "frames"
+    elif format == "auto":
         format = "thumos" if path.suffix.lower() in (".txt", ".csv", ".tsv") else "activitynet"
+    if format == "frames":
+        return _read_frames(path, fps)
     rows = _read_json(path) if format == "activitynet" else read_lines(path)
     videos: list[str] = []
     classes: dict[str, int] = {}
@@ -110,6 +123,14 @@ def write_detections(path: Path, detections: Mapping[str, Segments], classes: Se
         aside.write_bytes(msgspec.json.encode({"version": "sola", "external_data": {}, "results": results}))
 
 
+def _read_frames(path: Path, fps: float | None) -> Detections:
+    """Read the classes of frames. Raises SolaError without a frame rate."""
+    if fps is None:
+        raise SolaError(f"{path}: has a class for each frame, and nothing says how many there are a second; pass --fps")
+    found = read_annotations(path, fps=fps)
+    return Detections.of({video: record.segments for video, record in found.videos.items()}, found.classes)
+
+
 def _read_json(path: Path) -> Iterator[tuple[str, Columns]]:
     """Yield every video's columns; only one video at a time is held as Python objects."""
     try:
@@ -137,16 +158,16 @@ def _columns(path: Path, video: str, raw: msgspec.Raw) -> Columns:
             [float(row.segment[0]) for row in rows],
             [float(row.segment[1]) for row in rows],
             [float(row.score) for row in rows],
-            [_name(row.label) for row in rows],
+            [_name(row) for row in rows],
         )
     except ValueError as error:
         raise SolaError(f"{path}: video {video!r}: {error}; expected seconds and scores as numbers") from None
 
 
-def _name(label: str | int | None) -> str:
-    if isinstance(label, str):
-        return label
-    return UNLABELED if label is None else str(label)
+def _name(row: _Detection) -> str:
+    if row.label is not None:
+        return str(row.label)
+    return UNLABELED if row.verb is None or row.noun is None else f"{row.verb},{row.noun}"
 
 
 def _decode(where: Path | str, content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], expected: str) -> T:

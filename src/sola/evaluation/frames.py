@@ -77,6 +77,7 @@ def evaluate_segmentation(
     *,
     fps: float | None = None,
     min_score: float = 0.0,
+    background: bool = False,
     id_prefix: str | None = None,
 ) -> SegmentationResult:
     """Measure detections as a segmentation with one class a frame (see `metrics.segmentation`).
@@ -89,6 +90,7 @@ def evaluate_segmentation(
         truth: the annotated videos to evaluate, such as a subset.
         fps: frames per second; None takes those of the annotations.
         min_score: score that a detection needs to count; frames without one are background.
+        background: whether stretches of background are segments of Edit and F1, too.
         id_prefix: prefix of video ids on one side only; None detects it.
 
     Raises SolaError when there is no instance, when no video or no label is known to the annotations, and when the
@@ -105,7 +107,9 @@ def evaluate_segmentation(
     warnings = joined.warnings
     if covered > labeled:
         warnings += (f"{covered - labeled} frames have several annotated classes, of which one counts",)
-    return SegmentationResult(int((detections.table.score >= min_score).sum()), frames, warnings, segmentation(pairs))
+    return SegmentationResult(
+        int((detections.table.score >= min_score).sum()), frames, warnings, segmentation(pairs, background=background)
+    )
 
 
 def evaluate_frames(

@@ -59,6 +59,12 @@ def f1_in_loops(pairs: list[tuple[np.ndarray, np.ndarray]], overlap: float) -> f
 
 
 @given(PAIRS)
+def test_background_can_be_a_class_as_others(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    shifted = [(predicted + 1, annotated + 1) for predicted, annotated in pairs]
+    assert segmentation(pairs, background=True) == segmentation(shifted)
+
+
+@given(PAIRS)
 def test_figures_equal_plain_loops(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
     got = segmentation(pairs)
     frames = [(a, b) for predicted, annotated in pairs for a, b in zip(predicted, annotated, strict=True)]

@@ -25,12 +25,12 @@ class Segmentation:
 
 
 def segmentation(
-    videos: Iterable[tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]],
+    videos: Iterable[tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]], *, background: bool = False
 ) -> Segmentation:
     """Return the figures of videos, each a pair of predicted and annotated labels of its frames.
 
-    Segments are runs of equal labels; those of `BACKGROUND` are left out of Edit and F1. A video without any predicted
-    and annotated segment has an Edit score of 1. Equal to `eval.py` of MS-TCN (Abu Farha and Gall, CVPR 2019).
+    Segments are runs of equal labels; those of `BACKGROUND` are left out of Edit and F1 unless `background`. A video
+    without any predicted and annotated segment has an Edit score of 1. Equal to `eval.py` of MS-TCN (Abu Farha and Gall, CVPR 2019).
 
     >>> truth = np.array([-1, 0, 0, 1, 1, 1])
     >>> segmentation([(np.array([0, 0, 0, 1, 1, -1]), truth)])
@@ -42,7 +42,7 @@ def segmentation(
     for predicted, annotated in videos:
         right += int((predicted == annotated).sum())
         frames += len(annotated)
-        found, wanted = runs(predicted), runs(annotated)
+        found, wanted = runs(predicted, background), runs(annotated, background)
         edits.append(edit_score(found[0], wanted[0]))
         counts += segment_counts(found, wanted)
     true, false, missed = counts
@@ -51,9 +51,11 @@ def segmentation(
 
 
 def runs(
-    labels: Int[np.ndarray, " frames"],
+    labels: Int[np.ndarray, " frames"], background: bool = False
 ) -> tuple[Int[np.ndarray, " segments"], Int[np.ndarray, " segments"], Int[np.ndarray, " segments"]]:
-    """Return label, first frame and the frame after the last of each run of equal labels that is no background.
+    """Return label, first frame and the frame after the last of each run of equal labels.
+
+    Those of `BACKGROUND` are left out unless `background`.
 
     >>> runs(np.array([-1, 3, 3, 2]))
     (array([3, 2]), array([1, 3]), array([3, 4]))
@@ -61,7 +63,7 @@ def runs(
     edges = np.flatnonzero(np.diff(labels)) + 1
     first = np.concatenate(([0], edges)) if len(labels) else edges
     last = np.concatenate((edges, [len(labels)])) if len(labels) else edges
-    kept = labels[first] != BACKGROUND
+    kept = (labels[first] != BACKGROUND) | background
     return labels[first][kept], first[kept], last[kept]
 
 
