@@ -52,17 +52,26 @@ def test_a_segmentation_has_the_class_of_the_highest_score_at_each_frame() -> No
     assert got["frames"] == 100
 
 
+def test_a_detection_counts_whatever_its_score_unless_one_is_asked_for() -> None:
+    one = {"v": Segments(np.array([1.0]), np.array([3.0]), np.array([0]), np.array([-4.0]))}
+    truth = annotated(one)
+    assert evaluate_segmentation(Detections.of(one, CLASSES), truth).figures.accuracy == 1
+    left = evaluate_segmentation(Detections.of(one, CLASSES), truth, min_score=0.0)
+    assert (left.predictions, left.figures.edit) == (0, 0)
+
+
 def test_frames_with_several_annotated_classes_are_counted() -> None:
     both = Segments(np.array([0.0, 1.0]), np.array([2.0, 3.0]), np.array([0, 1]), np.ones(2))
     got = evaluate_segmentation(Detections.of({"v": both}, CLASSES), annotated({"v": both}))
     assert "5 frames have several annotated classes, of which one counts" in got.warnings
 
 
-@pytest.mark.parametrize("fps", [None, 4.0])
-def test_the_map_of_frames_equals_plain_loops(fps: float | None) -> None:
+@pytest.mark.parametrize("points", [None, 25])
+def test_the_map_of_frames_equals_plain_loops(points: int | None) -> None:
     truth, found = drawn(0, 4), drawn(1, 30)
-    got = evaluate_frames(Detections.of(found, CLASSES), annotated(truth), fps=fps)
-    times = [i / 25 * 20 for i in range(25)] if fps is None else [i / fps for i in range(80)]
+    found["v1"].score[:] -= 2  # logits may be negative
+    got = evaluate_frames(Detections.of(found, CLASSES), annotated(truth, fps=4.0), points=points)
+    times = [i / 25 * 20 for i in range(25)] if points else [i / 4 for i in range(80)]
     for label, name in enumerate(CLASSES):
         scored = []
         for video in truth:
@@ -72,7 +81,7 @@ def test_the_map_of_frames_equals_plain_loops(fps: float | None) -> None:
                     rows = zip(segments.start, segments.end, segments.label, segments.score, strict=True)
                     return [score for start, end, own, score in rows if own == label and start <= time <= end]
 
-                scored.append((max(over(found[video]), default=0.0), bool(over(truth[video]))))
+                scored.append((max(over(found[video]), default=-np.inf), bool(over(truth[video]))))
         scored.sort(key=lambda pair: -pair[0])  # stable
         hits, total = 0, 0.0
         for rank, (_, present) in enumerate(scored, 1):

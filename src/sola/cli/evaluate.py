@@ -48,7 +48,7 @@ def evaluate(
     per_frame: bool = False,
     actions: bool = False,
     fps: Annotated[float | None, Parameter(group=options.INPUTS, converter=options.fraction)] = None,
-    min_score: float = 0.0,
+    min_score: float | None = None,
     background: bool = False,
     dataset: Annotated[str, Parameter(choices=tuple(DATASETS))] = "activitynet",
     tiou: str | None = None,
@@ -63,9 +63,9 @@ def evaluate(
         format: Format of the predictions; auto: by the suffix (.json; .txt, .csv, .tsv), frames for a folder.
         proposals: Evaluate class-agnostic proposals (AR@AN, AUC) instead of detections (mAP); labels are ignored.
         segmentation: Evaluate one class a frame instead: accuracy, Edit score, F1@10, 25, 50.
-        per_frame: Evaluate the classes of frames instead: mAP over all frames with --fps, else over 25 points a video.
+        per_frame: Evaluate the classes of frames instead: mAP over all frames, or 25 points a video with charades.
         actions: Evaluate classes "verb,noun" three times: by verb, by noun, and by both (EPIC-Kitchens).
-        fps: Frames per second of --segmentation and --per-frame.
+        fps: Frames per second of --segmentation and --per-frame. Without it, those of the annotations.
         min_score: Leave out detections with a lower score, with --segmentation.
         background: Stretches without an action are segments, too, with --segmentation (Breakfast, 50 Salads).
         dataset: Dataset that sets default thresholds, subset, and length bins.
@@ -97,7 +97,7 @@ def evaluate(
         raise SolaError("--fps: is for --segmentation and --per-frame")
     if background and kind != "segmentation":
         raise SolaError("--background: is for --segmentation")
-    if min_score and kind != "segmentation":
+    if min_score is not None and kind != "segmentation":
         raise SolaError("--min-score: is for --segmentation; mAP needs detections of every score")
     defaults = DATASETS["activitynet" if kind == "proposals" else dataset]
     levels = defaults.tiou if tiou is None else read_thresholds(tiou)
@@ -115,7 +115,9 @@ def evaluate(
         )
         tables = [segmentation_table(segments)]
     elif kind == "per-frame":
-        result = frames = evaluate_frames(found, subset, fps=fps, id_prefix=id_prefix)
+        result = frames = evaluate_frames(
+            found, subset, fps=fps, points=None if fps else DATASETS[dataset].points, id_prefix=id_prefix
+        )
         tables = [frame_table(frames)]
     elif kind == "actions":
         result = pairs = evaluate_actions(found, subset, tiou=levels, protocol=protocol, id_prefix=id_prefix)

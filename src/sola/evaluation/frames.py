@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from sola.core.checks import positive
+from sola.core.checks import at_least, positive
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations
 from sola.data.dataset import Dataset
@@ -18,8 +18,6 @@ from sola.evaluation.detections import annotations_of, join
 from sola.evaluation.metrics.frame_precision import frame_average_precision
 from sola.evaluation.metrics.segmentation import BACKGROUND, OVERLAPS, Segmentation, segmentation
 
-POINTS = 25
-"""Points in time of a video in the protocol of Charades."""
 LEFT_OUT = "are left out"
 
 
@@ -76,7 +74,7 @@ def evaluate_segmentation(
     truth: Annotations | Dataset,
     *,
     fps: float | None = None,
-    min_score: float = 0.0,
+    min_score: float | None = None,
     background: bool = False,
     id_prefix: str | None = None,
 ) -> SegmentationResult:
@@ -89,7 +87,7 @@ def evaluate_segmentation(
         detections: in seconds, as read by `read_detections`.
         truth: the annotated videos to evaluate, such as a subset.
         fps: frames per second; None takes those of the annotations.
-        min_score: score that a detection needs to count; frames without one are background.
+        min_score: score that a detection needs to count; None counts all. Frames without one are background.
         background: whether stretches of background are segments of Edit and F1, too.
         id_prefix: prefix of video ids on one side only; None detects it.
 
@@ -99,7 +97,8 @@ def evaluate_segmentation(
     annotations = annotations_of(truth)
     joined = join(detections, annotations, labeled=True, id_prefix=id_prefix, elsewhere=LEFT_OUT)
     spans = [_span(annotations, video, fps) for video in annotations.videos]
-    found = joined.predictions.take(joined.predictions.score >= min_score)
+    least = -np.inf if min_score is None else min_score
+    found = joined.predictions.take(joined.predictions.score >= least)
     pairs = list(zip(_labels(found, spans), _labels(joined.truth, spans), strict=True))
     frames = sum(count for count, _ in spans)
     covered = sum(_covered(part, span) for part, span in zip(_by_video(joined.truth, len(spans)), spans, strict=True))
@@ -108,7 +107,7 @@ def evaluate_segmentation(
     if covered > labeled:
         warnings += (f"{covered - labeled} frames have several annotated classes, of which one counts",)
     return SegmentationResult(
-        int((detections.table.score >= min_score).sum()), frames, warnings, segmentation(pairs, background=background)
+        int((detections.table.score >= least).sum()), frames, warnings, segmentation(pairs, background=background)
     )
 
 
@@ -117,36 +116,39 @@ def evaluate_frames(
     truth: Annotations | Dataset,
     *,
     fps: float | None = None,
+    points: int | None = None,
     id_prefix: str | None = None,
 ) -> FrameMapResult:
     """Measure detections by the mAP of the classes of frames, which may have several (see `metrics.frame_precision`).
 
-    The score of a class at a frame is the highest of its detections that cover it, else 0; both ends of a segment
-    count. A class counts if some frame has it.
+    The score of a class at a frame is the highest of its detections that cover it, and lower than all others where none
+    does; both ends of a segment count. A class counts if some frame has it.
 
     Args:
         detections: in seconds, as read by `read_detections`.
         truth: the annotated videos to evaluate, such as a subset.
-        fps: frames per second; None evaluates 25 points of each video, at 0, 1/25, ... 24/25 of its duration, as the
-            protocol of Charades does.
+        fps: frames per second; None takes those of the annotations.
+        points: evaluate so many equally spaced points of each video instead of its frames, from time 0 on: 25 in the
+            protocol of Charades.
         id_prefix: prefix of video ids on one side only; None detects it.
 
     Raises SolaError when there is no instance, when no video or no label is known to the annotations, and when the
-    duration of a video is unknown.
+    duration or frame rate of a video is needed and unknown.
     """
     annotations = annotations_of(truth)
     joined = join(detections, annotations, labeled=True, id_prefix=id_prefix, elsewhere=LEFT_OUT)
+    at_least(1, points=points)
     times = []
     for video in annotations.videos:
-        if fps is None:
-            times.append(np.arange(POINTS) / POINTS * _duration(annotations, video))
+        if points is not None:
+            times.append(np.arange(points) / points * _duration(annotations, video))
         else:
             count, rate = _span(annotations, video, fps)
             times.append(np.arange(count) / rate)
     instances, found = _Placed.of(joined.truth, times), _Placed.of(joined.predictions, times)
     names, values = [], []
     for label, name in enumerate(annotations.classes):
-        present = instances.scores(label) > 0
+        present = instances.scores(label) > -np.inf
         if present.any():
             names.append(name)
             values.append(frame_average_precision(found.scores(label), present))
@@ -238,8 +240,8 @@ class _Placed:
         return cls(label, score, first, last, offset)
 
     def scores(self, label: int) -> Float[np.ndarray, " moments"]:
-        """Return the highest score of a class at each moment; 0 where no segment covers it."""
-        found = np.zeros(self.moments)
+        """Return the highest score of a class at each moment; -inf where no segment covers it."""
+        found = np.full(self.moments, -np.inf)
         chosen = np.flatnonzero(self.label == label)
         for begin, end, score in zip(self.first[chosen], self.last[chosen], self.score[chosen], strict=True):
             found[begin:end] = score  # within a video, the lowest score comes first

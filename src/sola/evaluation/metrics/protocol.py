@@ -28,6 +28,8 @@ class Dataset:
     ours elsewhere."""
     subset: str
     """The subset that is evaluated."""
+    points: int | None = None
+    """Points of each video at which classes of frames are evaluated; None is every frame."""
 
 
 def thresholds(first: float, last: float, step: float) -> tuple[float, ...]:
@@ -63,7 +65,7 @@ DATASETS: Mapping[str, Dataset] = {
     "hacs": ACTIVITYNET,
     "thumos14": THUMOS14,
     "multithumos": Dataset(DENSE, THUMOS14.lengths, "test"),
-    "charades": Dataset(DENSE, THUMOS14.lengths, "test"),
+    "charades": Dataset(DENSE, THUMOS14.lengths, "test", points=25),
     "epic-kitchens-100": EPIC_KITCHENS,
     "ego4d-mq": Dataset(EPIC_KITCHENS.tiou, THUMOS14.lengths, "validation"),
     "fineaction": Dataset(ACTIVITYNET.tiou, THUMOS14.lengths, "validation"),

@@ -30,7 +30,8 @@ def segmentation(
     """Return the figures of videos, each a pair of predicted and annotated labels of its frames.
 
     Segments are runs of equal labels; those of `BACKGROUND` are left out of Edit and F1 unless `background`. A video
-    without any predicted and annotated segment has an Edit score of 1. Equal to `eval.py` of MS-TCN (Abu Farha and Gall, CVPR 2019).
+    without any predicted and annotated segment has an Edit score of 1. Equal to `eval.py` of MS-TCN (Abu Farha and
+    Gall, CVPR 2019).
 
     >>> truth = np.array([-1, 0, 0, 1, 1, 1])
     >>> segmentation([(np.array([0, 0, 0, 1, 1, -1]), truth)])
