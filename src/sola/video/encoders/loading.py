@@ -33,20 +33,27 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
     """
     at_least(1, window=window)
     from sola.video.encoders.efficientnet import EfficientNetEncoder
-    from sola.video.encoders.huggingface import HuggingFaceEncoder
 
     if source == DEFAULT_ENCODER:
         return EfficientNetEncoder(device, window=window or 1)
     if Path(source).is_dir():
-        return HuggingFaceEncoder(source, device, window=window)
+        return _of_folder(source, device, window)
     if is_own(source):
         encoder = _own(source, device)
         if window not in (None, encoder.window):
             raise SolaError(f"{source}: takes windows of {encoder.window} frames, not {window}")
         return encoder
     if source.partition("@")[0].count("/") == 1:
-        return HuggingFaceEncoder(source, device, window=window)
+        return _of_folder(source, device, window)
     raise SolaError(f"{source}: no such encoder; {EXPECTED}")
+
+
+def _of_folder(source: str, device: "torch.device", window: int | None) -> Encoder:
+    """Load a model of the Hugging Face hub, from a folder or by its id."""
+    from sola.video.encoders.huggingface import HuggingFaceEncoder
+    from sola.video.encoders.huggingface_folders import ModelFolder
+
+    return HuggingFaceEncoder(ModelFolder.find(source), device, window=window)
 
 
 def is_own(source: str) -> bool:
