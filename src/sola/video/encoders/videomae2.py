@@ -1,0 +1,188 @@
+"""VideoMAE V2: the authors' checkpoints, on the hub or as .pth files, sampled as their published features were.
+
+Wang et al., "VideoMAE V2: Scaling Video Masked Autoencoders with Dual Masking", CVPR 2023; features of THUMOS14:
+`extract_tad_feature.py` in the authors' repository, github.com/OpenGVLab/VideoMAEv2.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sola.core.errors import SolaError
+from sola.core.published import check_names, load_renamed, published_weights, weights_and_biases
+from sola.video.encoders.huggingface_families import VideoTower
+from sola.video.encoders.huggingface_folders import ModelFolder
+from sola.video.encoders.transformers_models import LOADING, check_loaded, digest, loading, transformers_class, unloaded
+from sola.video.framing import Framing
+
+WINDOW = 16
+SIDE = 224
+"""Side of frames (pixels)."""
+EPSILON = 1e-6
+"""Added to the variance in layer normalization."""
+PATCHES = ((3, 2, 16, 16), (3, 2, 14, 14))
+"""Colors, frames, height and width of a patch; of ViT-g the latter."""
+HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+"""Attention heads by channels, of ViT-S, B, L, H and g. Weights show all other sizes."""
+
+EMBEDDING = {"embeddings.patch_embeddings.projection": "patch_embed.proj"}
+BLOCK = {
+    "layernorm_before": "norm1",
+    "attention.output.dense": "attn.proj",
+    "layernorm_after": "norm2",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
+}
+"""Layers of a block in `transformers`, and in the authors' program."""
+NORM = {"weight": "fc_norm.weight", "bias": "fc_norm.bias"}
+CLASSIFIER = {"head.weight", "head.bias"}
+"""Weights that make no feature."""
+DECODER = ("decoder.", "encoder_to_decoder.", "mask_token")
+"""Beginnings of the names of weights that only pretraining has."""
+CONFIG = {
+    "img_size": SIDE,
+    "num_frames": WINDOW,
+    "layer_norm_eps": EPSILON,
+    "use_learnable_pos_emb": False,
+    "use_mean_pooling": True,
+    "cos_attn": False,
+}
+"""Settings in the `model_config` of a model on the hub that weights do not show; others are not supported."""
+
+
+def is_videomae2(config: Mapping[str, Any]) -> bool:
+    """Return whether a config.json of the hub is that of VideoMAE V2, which `transformers` does not have."""
+    return any("videomaev2" in str(config.get(key)).lower() for key in ("model_type", "architectures"))
+
+
+class VideoMAE2Encoder:
+    """A frozen VideoMAE V2, as an `Encoder`: the mean of the tokens, normalized.
+
+    The defaults are those of the authors' features of THUMOS14, whose videos have 30 frames per second: a window of 16
+    consecutive frames begins every 4 frames, the first one at frame 0. Whole frames are resized to 224×224, and values
+    from 0 to 1 are not normalized.
+
+    Args:
+        source: path of a checkpoint, or folder of a model of the hub.
+        device: device of the model.
+        window: frames per snippet; only 16.
+
+    Raises:
+        SolaError: if the weights are not those of VideoMAE V2, or not fine-tuned; if `transformers` is not installed.
+    """
+
+    fps = 30.0
+    window = WINDOW
+    stride = 4
+    offset = 0
+    framing = Framing(SIDE, SIDE, interpolation="bilinear")
+
+    def __init__(self, source: Path | ModelFolder, device: torch.device, *, window: int | None = None) -> None:
+        if isinstance(source, ModelFolder):
+            place, weights = source.path, _folder_weights(source)
+            self.name, self.license = source.name, source.license
+        else:
+            place, weights = source, published_weights(source, ("model", "module"))
+            self.name, self.license = source.stem, "unknown"
+        if window not in (None, WINDOW):
+            raise SolaError(f"{place}: a window of {window} frames; expected its {WINDOW}")
+        tower = _tower(place, weights)
+        self.dim = tower.dim
+        self.identity = digest(tower, {"encoder": "videomae2"})
+        self.device = device
+        self._tower = tower.to(device)
+
+    @torch.inference_mode()
+    def __call__(self, frames: UInt8[np.ndarray, "batch 16 224 224 3"]) -> Float32[np.ndarray, "batch {self.dim}"]:
+        """Return one feature for each window of frames."""
+        pixels = torch.from_numpy(frames).to(self.device).permute(0, 1, 4, 2, 3).float() / 255
+        features: np.ndarray = self._tower(pixels).cpu().numpy()
+        return features
+
+
+def _folder_weights(model: ModelFolder) -> dict[str, Tensor]:
+    """Return the weights of a model of the hub under the authors' names."""
+    stated = model.config.get("model_config")
+    for key, expected in CONFIG.items():
+        if isinstance(stated, Mapping) and stated.get(key, expected) != expected:
+            raise SolaError(
+                f"{model.path / 'config.json'}: {key} {stated[key]!r} is not supported; expected {expected!r}"
+            )
+    weights: dict[str, Tensor] = {}
+    for path in sorted(model.path.glob("model*.safetensors")):
+        try:
+            weights |= load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise SolaError(f"{path}: cannot be read ({error}); expected weights, fetch them again") from None
+    return {name.removeprefix("model."): weight for name, weight in weights.items()}
+
+
+def _tower(place: Path, weights: Mapping[str, Tensor]) -> VideoTower:
+    """Return the network with weights under the authors' names, in evaluation mode."""
+    if any(name.startswith(DECODER) for name in weights):
+        raise SolaError(
+            f"{place}: the masked autoencoder of pretraining, which lacks the norm of features; expected a fine-tuned "
+            "or distilled checkpoint, such as vit_g_hybrid_pt_1200e_k710_ft.pth or vit_b_k710_dl_from_giant.pth"
+        )
+    blocks = max(1, len({name.split(".")[1] for name in weights if name.startswith("blocks.")}))
+    layers = EMBEDDING | {
+        f"encoder.layer.{block}.{ours}": f"blocks.{block}.{theirs}"
+        for block in range(blocks)
+        for ours, theirs in BLOCK.items()
+    }
+    names = weights_and_biases(layers)
+    attention = {
+        f"blocks.{block}.attn.{name}" for block in range(blocks) for name in ("qkv.weight", "q_bias", "v_bias")
+    }
+    check_names(place, weights.keys() - CLASSIFIER, attention.union(names.values(), NORM.values()), "VideoMAE V2")
+    config = _config(place, weights, blocks)
+    state = {ours: weights[theirs] for ours, theirs in names.items()}
+    for block in range(blocks):
+        theirs, ours = f"blocks.{block}.attn", f"encoder.layer.{block}.attention.attention"
+        queries, keys, values = _thirds(place, f"{theirs}.qkv.weight", weights, config.hidden_size)
+        state |= {f"{ours}.query.weight": queries, f"{ours}.key.weight": keys, f"{ours}.value.weight": values}
+        state |= {f"{ours}.{name}": weights[f"{theirs}.{name}"] for name in ("q_bias", "v_bias")}
+    architecture = transformers_class("VideoMAEModel")
+    with loading(place):
+        network, report = architecture.from_pretrained(None, config=config, state_dict=state, **LOADING)
+    check_loaded(place, unloaded(report))
+    norm = nn.LayerNorm(config.hidden_size, eps=EPSILON)
+    load_renamed(place, norm, {ours: weights[theirs] for ours, theirs in NORM.items()}, NORM)
+    return VideoTower(network, norm=norm).eval().requires_grad_(False)
+
+
+def _config(place: Path, weights: Mapping[str, Tensor], blocks: int) -> Any:
+    """Return the config of `transformers` for the shapes of weights."""
+    patches, hidden = weights["patch_embed.proj.weight"].shape, weights["blocks.0.mlp.fc1.weight"].shape
+    if len(patches) != 5 or patches[0] not in HEADS or patches[1:] not in PATCHES or len(hidden) != 2:
+        raise SolaError(
+            f"{place}: patch_embed.proj.weight is {list(patches)}, blocks.0.mlp.fc1.weight {list(hidden)}; "
+            f"expected VideoMAE V2 of {', '.join(map(str, HEADS))} channels, in patches of 2×16×16 or 2×14×14"
+        )
+    with loading(place):
+        return transformers_class("VideoMAEConfig")(
+            image_size=SIDE,
+            patch_size=patches[-1],
+            num_frames=WINDOW,
+            tubelet_size=patches[2],
+            hidden_size=patches[0],
+            num_hidden_layers=blocks,
+            num_attention_heads=HEADS[patches[0]],
+            intermediate_size=hidden[0],
+            layer_norm_eps=EPSILON,
+            use_mean_pooling=True,
+        )
+
+
+def _thirds(place: Path, name: str, weights: Mapping[str, Tensor], width: int) -> tuple[Tensor, ...]:
+    """Return the weights of queries, keys and values."""
+    if weights[name].shape != (3 * width, width):
+        raise SolaError(f"{place}: {name} is {list(weights[name].shape)}; expected {[3 * width, width]}")
+    return weights[name].chunk(3)
