@@ -23,8 +23,9 @@ def extract(
     encoder: Annotated[
         str,
         Parameter(
-            help="efficientnet-lite0 (works offline); a folder or Hugging Face id of VideoMAE, TimeSformer, V-JEPA 2, "
-            "CLIP or DINOv2; or module:function (file.py:function) that returns your own encoder."
+            help="efficientnet-lite0 (works offline); a folder or Hugging Face id of VideoMAE, VideoMAE V2, "
+            "TimeSformer, V-JEPA 2, CLIP or DINOv2; a .pth checkpoint of VideoMAE V2; or module:function "
+            "(file.py:function) that returns your own encoder."
         ),
     ] = DEFAULT_ENCODER,
     fps: float | None = None,
