@@ -146,6 +146,20 @@ def test_the_grid_of_the_manifest_says_when_a_snippet_was_on_show(
     assert abs(grid.edge(len(array)) - 5.5) <= (stride + 0.5) / fps
 
 
+class FromTheStart(Quadrants):
+    offset = 0
+
+
+def test_an_encoder_may_say_where_its_first_window_begins(tmp_path: Path) -> None:
+    path = render(tmp_path / "a.mkv", count=20, rate=10, codec="ffv1")
+    encoder = FromTheStart(window=5, stride=2, fps=10.0)
+    array = extract({"a": path}, encoder, tmp_path / "f", dtype="float32").read("a")
+    shown = [encoder.framing(one.frame) for one in shown_frames(path)]
+    windows = [shown[begin : begin + 5] for begin in range(0, 16, 2)]  # those inside the video
+    np.testing.assert_array_equal(array[: len(windows)], by_definition(np.array(windows)))
+    assert (len(array), Manifest.read(tmp_path / "f").offset) == (10, 0.0)
+
+
 def test_the_manifest(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(window=4), tmp_path / "f", stride=2, fps=8.0, source="mine.py:build")
     record = json.loads((tmp_path / "f" / "features.json").read_text())

@@ -15,21 +15,26 @@ def frame(number: int) -> np.ndarray:
     return np.full((1, 1, 3), number % 256, np.uint8)
 
 
-def definition(n: int, window: int, stride: int) -> list[list[int]]:
+def definition(n: int, window: int, stride: int, offset: int | None = None) -> list[list[int]]:
     """⌈n / stride⌉ windows; number i begins at offset + i·stride; beyond the ends stands the first or last frame."""
     found = []
     for i in range(-(-n // stride)):
-        begin = offset_of(window, stride) + i * stride
+        begin = (offset_of(window, stride) if offset is None else offset) + i * stride
         found.append([min(max(k, 0), n - 1) for k in range(begin, begin + window)])
     return found
 
 
-@given(n=st.integers(0, 60), window=st.integers(1, 40), stride=st.integers(1, 40))
+@given(
+    n=st.integers(0, 60),
+    window=st.integers(1, 40),
+    stride=st.integers(1, 40),
+    offset=st.none() | st.integers(-50, 50),
+)
 @settings(deadline=None, max_examples=600)
-def test_windows_are_those_of_the_definition(n: int, window: int, stride: int) -> None:
+def test_windows_are_those_of_the_definition(n: int, window: int, stride: int, offset: int | None) -> None:
     frames = [frame(number) for number in range(n)]
-    found = [list(one) for one in windows(iter(frames), window, stride)]
-    expected = [[frames[number] for number in one] for one in definition(n, window, stride)]
+    found = [list(one) for one in windows(iter(frames), window, stride, offset=offset)]
+    expected = [[frames[number] for number in one] for one in definition(n, window, stride, offset)]
     assert len(found) == len(expected)
     for got, wanted in zip(found, expected, strict=True):
         assert len(got) == window

@@ -24,7 +24,7 @@ def extract(
         str,
         Parameter(
             help="efficientnet-lite0 (works offline); a folder or Hugging Face id of VideoMAE, VideoMAE V2, "
-            "TimeSformer, V-JEPA 2, CLIP or DINOv2; a checkpoint of VideoMAE V2 (.pth); or module:function "
+            "TimeSformer, V-JEPA 2, CLIP or DINOv2; a .pth checkpoint of VideoMAE V2; or module:function "
             "(file.py:function) that returns your own encoder."
         ),
     ] = DEFAULT_ENCODER,

@@ -54,6 +54,8 @@ class Sampling:
 
     fps: float
     stride: int
+    offset: int
+    """First frame of the first window."""
     framing: Framing
     dtype: DType
     batch: int
@@ -64,10 +66,11 @@ class Sampling:
         given = {name: value for name, value in options.items() if value is not None}
         batch = max(1, FRAMES_AT_ONCE // encoder.window)
         defaults = {"fps": encoder.fps, "stride": encoder.stride, "framing": encoder.framing, "dtype": "float16"}
-        sampling = cls(**{**defaults, "batch": batch, **given})  # type: ignore[arg-type]
-        positive(fps=sampling.fps)
-        at_least(1, stride=sampling.stride, batch=sampling.batch)
-        return sampling
+        chosen: dict[str, Any] = {**defaults, "batch": batch, **given}
+        positive(fps=chosen["fps"])
+        at_least(1, stride=chosen["stride"], batch=chosen["batch"])
+        own = getattr(encoder, "offset", None)
+        return cls(**chosen, offset=offset_of(encoder.window, chosen["stride"]) if own is None else own)
 
     def manifest(self, encoder: Encoder, source: str) -> Manifest:
         """Return the manifest of the features, from which they can be extracted again."""
@@ -76,7 +79,7 @@ class Sampling:
             fps=float(self.fps),
             stride=float(self.stride),
             window=float(encoder.window),
-            offset=float(offset_of(encoder.window, self.stride)),
+            offset=float(self.offset),
             encoder=encoder.name,
             extraction={
                 "encoder": source,
@@ -131,7 +134,12 @@ def extract_video(path: Path, out: Path, encoder: SharedEncoder, sampling: Sampl
             report(frame.end / duration if duration else 0.0, 0)
             yield frame
 
-    sequence = windows(sampled(frames(), sampling.fps, sampling.framing), encoder.encoder.window, sampling.stride)
+    sequence = windows(
+        sampled(frames(), sampling.fps, sampling.framing),
+        encoder.encoder.window,
+        sampling.stride,
+        offset=sampling.offset,
+    )
     ahead = prefetched(sequence, 2 * sampling.batch)
     with closing(ahead) as snippets, NpyWriter(out, encoder.encoder.dim, np.dtype(sampling.dtype)) as array:
         for features in encoded(snippets, encoder, sampling.batch):

@@ -15,17 +15,19 @@ def offset_of(window: int, stride: int) -> int:
     return -((window - stride) // 2)
 
 
-def windows(frames: Iterable[Frame], window: int, stride: int) -> Iterator[list[Frame]]:
+def windows(frames: Iterable[Frame], window: int, stride: int, *, offset: int | None = None) -> Iterator[list[Frame]]:
     """Yield a window of frames for every `stride` frames: ⌈n / stride⌉ windows for n frames.
 
-    Window i begins at frame `offset_of(window, stride) + i·stride`; the first and last frame of the video pad it. At
-    most `window + stride` frames are in memory.
+    Window i begins at frame `offset + i·stride`; the first and last frame of the video pad it. At most
+    `window + stride` frames are in memory, more if `offset` is above 0. By default the offset is
+    `offset_of(window, stride)`.
     """
+    offset = offset_of(window, stride) if offset is None else offset
     source = iter(frames)
     held: list[Frame] = []
     first = 0  # the number of the frame held[0]
     for snippet in count():
-        begin = offset_of(window, stride) + snippet * stride
+        begin = offset + snippet * stride
         while first + len(held) < max(begin + window, snippet * stride + 1):
             try:
                 held.append(next(source))

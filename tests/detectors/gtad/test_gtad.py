@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sola.core.errors import SolaError
+from sola.core.published import published_weights
 from sola.detectors.gtad import checkpoint
 from sola.detectors.gtad.alignment import SubgraphAlignment
 from sola.detectors.gtad.gcnext import GCNeXt, gather_neighbors, nearest_neighbors
 from sola.detectors.gtad.network import GTAD
 from sola.detectors.proposal_map.map import MapPrediction
-from sola.detectors.published import published_weights
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 

@@ -20,6 +20,7 @@ from torch import nn
 
 from sola.core.errors import SolaError
 from sola.core.files import decoded
+from sola.core.published import published_weights
 from sola.data.annotations import read_annotations, read_videos
 from sola.data.class_scores import read_classifier
 from sola.data.detections import read_detections
@@ -28,7 +29,6 @@ from sola.data.manifest import MANIFEST_NAME, Manifest
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.base import DetectorConfig
 from sola.detectors.bmn.config import BMNConfig
-from sola.detectors.published import published_weights
 from sola.detectors.trained import CONFIG as RUN_CONFIG
 from sola.detectors.trained import WEIGHTS as LOCALIZER_WEIGHTS
 from sola.detectors.trained import TrainedDetector

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from sola.core.errors import SolaError
 from sola.video.encoders.huggingface import HuggingFaceEncoder
 from sola.video.encoders.huggingface_families import CLIPS_OWN, FAMILIES, IMAGENET, KINETICS
+from sola.video.encoders.huggingface_folders import ModelFolder
 from sola.video.encoders.huggingface_preprocessing import read_preprocessing
 from sola.video.framing import Framing
 
@@ -106,6 +107,10 @@ def without(folder: Path, *beginnings: str) -> None:
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def encoder_of(source: str, **settings: Any) -> HuggingFaceEncoder:
+    return HuggingFaceEncoder(ModelFolder.find(source), CPU, **settings)
+
+
 def some_frames(batch: int, window: int, side: int = 32) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (batch, window, side, side, 3), np.uint8)
 
@@ -135,7 +140,7 @@ def direct(kind: str, model: Any, pixels: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("kind", MODELS)
 def test_features_are_those_of_the_model_called_by_hand(kind: str, tmp_path: Path) -> None:
     model = MODELS[kind]()
-    encoder = HuggingFaceEncoder(saved(model, tmp_path), CPU, window=None if FAMILIES[kind].frames else 2)
+    encoder = encoder_of(saved(model, tmp_path), window=None if FAMILIES[kind].frames else 2)
     frames = some_frames(3, encoder.window)
     got = encoder(frames)
     assert got.shape == (3, encoder.dim) == (3, DIM[kind])
@@ -145,7 +150,7 @@ def test_features_are_those_of_the_model_called_by_hand(kind: str, tmp_path: Pat
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_feature_does_not_depend_on_its_batch_or_on_when_it_is_asked_for(kind: str, tmp_path: Path) -> None:
-    encoder = HuggingFaceEncoder(saved(MODELS[kind](), tmp_path), CPU)
+    encoder = encoder_of(saved(MODELS[kind](), tmp_path))
     frames = some_frames(4, encoder.window)
     whole = encoder(frames)
     np.testing.assert_array_equal(encoder(frames), whole)
@@ -163,18 +168,18 @@ def test_a_feature_does_not_depend_on_its_batch_or_on_when_it_is_asked_for(kind:
     ],
 )
 def test_sampling(kind: str, fps: float, window: int, stride: int, tmp_path: Path) -> None:
-    encoder = HuggingFaceEncoder(saved(MODELS[kind](), tmp_path), CPU)
+    encoder = encoder_of(saved(MODELS[kind](), tmp_path))
     assert (encoder.fps, encoder.window, encoder.stride) == (fps, window, stride)
 
 
 def test_sixteen_frames_of_videomae_take_two_seconds_and_give_four_features_a_second(tmp_path: Path) -> None:
-    encoder = HuggingFaceEncoder(saved(videomae(num_frames=16), tmp_path), CPU)
+    encoder = encoder_of(saved(videomae(num_frames=16), tmp_path))
     assert (encoder.fps, encoder.window, encoder.stride) == (8.0, 16, 2)
 
 
 def test_vjepa2_takes_other_windows(tmp_path: Path) -> None:
     model = vjepa2()
-    encoder = HuggingFaceEncoder(saved(model, tmp_path), CPU, window=4)
+    encoder = encoder_of(saved(model, tmp_path), window=4)
     frames = some_frames(1, 4)
     np.testing.assert_allclose(encoder(frames), direct("vjepa2", model, by_hand(frames, **IMAGENET)), atol=1e-5)
 
@@ -183,7 +188,7 @@ def test_preprocessing_of_the_file_is_used(tmp_path: Path) -> None:
     model = timesformer()
     colors = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}
     sizes = {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
-    encoder = HuggingFaceEncoder(saved(model, tmp_path, colors | sizes | {"resample": 3}), CPU)
+    encoder = encoder_of(saved(model, tmp_path, colors | sizes | {"resample": 3}))
     assert encoder.framing == Framing(32, 32, 40, "bicubic")
     frames = some_frames(2, 8)
     np.testing.assert_allclose(encoder(frames), direct("timesformer", model, by_hand(frames, **colors)), atol=1e-5)
@@ -200,7 +205,7 @@ def test_preprocessing_of_the_file_is_used(tmp_path: Path) -> None:
     ],
 )
 def test_framing_without_a_file(kind: str, framing: Framing, tmp_path: Path) -> None:
-    assert HuggingFaceEncoder(saved(MODELS[kind](), tmp_path), CPU).framing == framing
+    assert encoder_of(saved(MODELS[kind](), tmp_path)).framing == framing
 
 
 DEFAULTS = {
@@ -269,7 +274,7 @@ def test_preprocessing_that_cannot_be_done(said: dict[str, Any], fault: str, tmp
 def refused(source: str, **settings: Any) -> str:
     """What is said of a source that is refused, in one line."""
     with pytest.raises(SolaError) as error:
-        HuggingFaceEncoder(source, CPU, **settings)
+        encoder_of(source, **settings)
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -310,9 +315,9 @@ def test_weights_of_another_size_are_not_drawn_at_random(tmp_path: Path) -> None
 )
 def test_weights_that_make_no_feature_may_be_missing(kind: str, name: str, tmp_path: Path) -> None:
     source = saved(MODELS[kind](), tmp_path)
-    before = HuggingFaceEncoder(source, CPU)
+    before = encoder_of(source)
     without(tmp_path, name)
-    after = HuggingFaceEncoder(source, CPU)
+    after = encoder_of(source)
     frames = some_frames(1, before.window)
     np.testing.assert_array_equal(after(frames), before(frames))
     assert after.identity == before.identity
@@ -324,7 +329,7 @@ def test_videomae_before_fine_tuning_gives_the_mean_of_its_tokens(tmp_path: Path
     config = videomae(use_mean_pooling=False).config
     config.decoder_hidden_size, config.decoder_num_attention_heads, config.decoder_num_hidden_layers = 16, 2, 1
     model = VideoMAEForPreTraining(config)
-    encoder = HuggingFaceEncoder(saved(model, tmp_path), CPU)
+    encoder = encoder_of(saved(model, tmp_path))
     frames = some_frames(2, 4)
     with torch.inference_mode():
         tokens = model.videomae(by_hand(frames, **IMAGENET)).last_hidden_state
@@ -335,7 +340,7 @@ def test_clip_without_projection_gives_its_pooled_output(tmp_path: Path) -> None
     from transformers import CLIPVisionConfig, CLIPVisionModel
 
     model = CLIPVisionModel(CLIPVisionConfig(**SMALL))
-    encoder = HuggingFaceEncoder(saved(model, tmp_path), CPU)
+    encoder = encoder_of(saved(model, tmp_path))
     frames = some_frames(2, 1)
     with torch.inference_mode():
         pooled = model(by_hand(frames, **CLIPS_OWN)[:, 0]).pooler_output
@@ -345,15 +350,15 @@ def test_clip_without_projection_gives_its_pooled_output(tmp_path: Path) -> None
 
 def test_identity_is_of_weights_config_preprocessing_and_window(tmp_path: Path) -> None:
     source = saved(vjepa2(), tmp_path / "a")
-    identity = HuggingFaceEncoder(source, CPU).identity
-    assert HuggingFaceEncoder(source, CPU).identity == identity
-    others = [HuggingFaceEncoder(source, CPU, window=4).identity]
+    identity = encoder_of(source).identity
+    assert encoder_of(source).identity == identity
+    others = [encoder_of(source, window=4).identity]
     (tmp_path / "a" / "video_preprocessor_config.json").write_text('{"image_mean": 0.5}')
-    others.append(HuggingFaceEncoder(source, CPU).identity)
+    others.append(encoder_of(source).identity)
     (tmp_path / "a" / "video_preprocessor_config.json").unlink()
     torch.manual_seed(1)
-    others.append(HuggingFaceEncoder(saved(vjepa2(), tmp_path / "b"), CPU).identity)
-    others.append(HuggingFaceEncoder(saved(vjepa2(), tmp_path / "a", hidden_act="relu"), CPU).identity)
+    others.append(encoder_of(saved(vjepa2(), tmp_path / "b")).identity)
+    others.append(encoder_of(saved(vjepa2(), tmp_path / "a", hidden_act="relu")).identity)
     assert len({identity, *others}) == 5
 
 
@@ -369,10 +374,10 @@ def test_identity_is_of_weights_config_preprocessing_and_window(tmp_path: Path) 
 )
 def test_license_is_the_cards(card: str, license: str, tmp_path: Path) -> None:
     source = saved(dinov2(), tmp_path / "model")
-    encoder = HuggingFaceEncoder(source, CPU)
+    encoder = encoder_of(source)
     assert (encoder.name, encoder.license) == ("model", "unknown")
     (tmp_path / "model" / "README.md").write_text(card)
-    assert HuggingFaceEncoder(source, CPU).license == license
+    assert encoder_of(source).license == license
 
 
 def test_nothing_is_said_and_the_log_stays_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -380,20 +385,20 @@ def test_nothing_is_said_and_the_log_stays_as_it_was(tmp_path: Path, capfd: pyte
 
     source, before = saved(clip(), tmp_path), logging.get_verbosity()
     capfd.readouterr()
-    HuggingFaceEncoder(source, CPU)
+    encoder_of(source)
     assert capfd.readouterr() == ("", "")
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (before, True)
 
 
 def test_a_model_in_the_cache_of_the_hub_is_found_by_its_id(tmp_path: Path) -> None:
     repository = tmp_path / "cache" / "models--owner--name"
-    local = HuggingFaceEncoder(saved(clip(), repository / "snapshots" / "0123"), CPU)
+    local = encoder_of(saved(clip(), repository / "snapshots" / "0123"))
     for revision in ("main", "fine"):
         (repository / "refs").mkdir(exist_ok=True)
         (repository / "refs" / revision).write_text("0123")
-    by_id = HuggingFaceEncoder("owner/name", CPU)
+    by_id = encoder_of("owner/name")
     assert (by_id.name, by_id.identity) == ("owner/name", local.identity)
-    assert HuggingFaceEncoder("owner/name@fine", CPU).name == "owner/name@fine"
+    assert encoder_of("owner/name@fine").name == "owner/name@fine"
 
 
 def test_ids_that_cannot_be_fetched() -> None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sola.core.errors import SolaError
+from sola.core.published import building, check_names, load_renamed, published_weights
 from sola.detectors.actionformer.network import THUMOS_WINDOWS, ActionFormer
 from sola.detectors.point_pyramid.checkpoint import Head, count, offset_scales, published_names, scale_names
-from sola.detectors.published import building, check_names, load_renamed, published_weights
 
 ACTIVITYNET_WIDTH, ACTIVITYNET_LENGTH, ACTIVITYNET_WINDOWS = 256, 192, (7, 7, 7, 7, 7, None)
 IN_BLOCK = {

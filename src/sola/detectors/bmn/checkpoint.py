@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from sola.core.errors import SolaError
+from sola.core.published import building, check_names, load_renamed, published_weights, weights_and_biases
 from sola.detectors.bmn.network import BMN
 from sola.detectors.proposal_map.detector import GROUPS
-from sola.detectors.published import building, check_names, load_renamed, published_weights, weights_and_biases
 
 NAMES = weights_and_biases(
     {

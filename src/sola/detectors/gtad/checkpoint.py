@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from sola.core.errors import SolaError
+from sola.core.published import building, check_names, load_renamed, published_weights, weights_and_biases
 from sola.detectors.gtad.network import GTAD
 from sola.detectors.proposal_map.detector import GROUPS
-from sola.detectors.published import building, check_names, load_renamed, published_weights, weights_and_biases
 
 ALIGNMENT = ("localization.0.weight", "localization.0.bias")
 """Published names of the layer that `SubgraphAlignment` holds."""

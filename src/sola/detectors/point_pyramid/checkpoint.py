@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sola.core.errors import SolaError
-from sola.detectors.published import weights_and_biases
+from sola.core.published import weights_and_biases
 
 Head = tuple[str, str, str]
 """Our name of output layers, and the published names of their list and their last convolution."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from sola.core.published import building, check_names, load_renamed, published_weights
 from sola.detectors.actionformer.checkpoint import HEADS
 from sola.detectors.point_pyramid.checkpoint import count, offset_scales, published_names, scale_names
-from sola.detectors.published import building, check_names, load_renamed, published_weights
 from sola.detectors.temporalmaxer.network import TemporalMaxer
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sola.core.errors import SolaError
+from sola.core.published import building, check_names, load_renamed, published_weights
 from sola.detectors.point_pyramid.checkpoint import Head, count, offset_scales, published_names, scale_names
-from sola.detectors.published import building, check_names, load_renamed, published_weights
 from sola.detectors.tridet.network import TriDet
 
 HEADS: Sequence[Head] = (

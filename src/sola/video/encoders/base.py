@@ -13,7 +13,11 @@ DEFAULT_ENCODER = "efficientnet-lite0"
 
 @runtime_checkable
 class Encoder(Protocol):
-    """A frozen snippet encoder: deterministic, from a window of RGB frames to a feature independent of the batch."""
+    """A frozen snippet encoder: deterministic, from a window of RGB frames to a feature independent of the batch.
+
+    An encoder may also have an `offset`, the first frame of the first window. Without it, windows are centered on their
+    strides.
+    """
 
     @property
     def name(self) -> str:

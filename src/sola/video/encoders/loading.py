@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 EXPECTED = (
-    f"expected {DEFAULT_ENCODER}, a folder or hub id of a transformers model (MCG-NJU/videomae-base), a checkpoint of "
-    "VideoMAE V2 (.pth, .safetensors), or your own module:function or file.py:function"
+    f"expected {DEFAULT_ENCODER}, a folder or hub id of a transformers model (MCG-NJU/videomae-base), a .pth file of "
+    "VideoMAE V2, or your own module:function or file.py:function"
 )
 
 
@@ -24,9 +24,8 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
     """Load an encoder.
 
     Args:
-        source: "efficientnet-lite0", a folder or hub id of a Hugging Face model, a checkpoint of VideoMAE V2 (.pth,
-            .safetensors), or `module:function` (`file.py:function`), a function that takes a `torch.device` and
-            returns an `Encoder`.
+        source: "efficientnet-lite0", a folder or hub id of a Hugging Face model, a `.pth` checkpoint of VideoMAE V2, or
+            `module:function` (`file.py:function`), a function that takes a `torch.device` and returns an `Encoder`.
         device: device of the encoder.
         window: frames per snippet, for encoders that support several.
 
@@ -34,23 +33,34 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
     """
     at_least(1, window=window)
     from sola.video.encoders.efficientnet import EfficientNetEncoder
-    from sola.video.encoders.huggingface import HuggingFaceEncoder, VideoMAE2Encoder
-    from sola.video.encoders.videomae2 import SUFFIXES
 
     if source == DEFAULT_ENCODER:
         return EfficientNetEncoder(device, window=window or 1)
-    if Path(source).suffix in SUFFIXES and not is_own(source):
-        return VideoMAE2Encoder(Path(source).expanduser(), device, window=window)
     if Path(source).is_dir():
-        return HuggingFaceEncoder(source, device, window=window)
+        return _of_folder(source, device, window)
     if is_own(source):
         encoder = _own(source, device)
         if window not in (None, encoder.window):
             raise SolaError(f"{source}: takes windows of {encoder.window} frames, not {window}")
         return encoder
+    if source.endswith(".pth"):
+        from sola.video.encoders.videomae2 import VideoMAE2Encoder
+
+        return VideoMAE2Encoder(Path(source).expanduser(), device, window=window)
     if source.partition("@")[0].count("/") == 1:
-        return HuggingFaceEncoder(source, device, window=window)
+        return _of_folder(source, device, window)
     raise SolaError(f"{source}: no such encoder; {EXPECTED}")
+
+
+def _of_folder(source: str, device: "torch.device", window: int | None) -> Encoder:
+    """Load a model of the Hugging Face hub, from a folder or by its id."""
+    from sola.video.encoders.huggingface import HuggingFaceEncoder
+    from sola.video.encoders.huggingface_folders import ModelFolder
+    from sola.video.encoders.videomae2 import VideoMAE2Encoder, is_videomae2
+
+    model = ModelFolder.find(source)
+    kind = VideoMAE2Encoder if is_videomae2(model.config) else HuggingFaceEncoder
+    return kind(model, device, window=window)
 
 
 def is_own(source: str) -> bool:

@@ -1,170 +1,188 @@
-"""VideoMAE V2 (Wang et al., CVPR 2023) from the authors' checkpoints, or their copies on the Hugging Face hub.
+"""VideoMAE V2: the authors' checkpoints, on the hub or as .pth files, sampled as their published features were.
 
-The network is VideoMAE's of `transformers`, with weights renamed: the authors' code is not needed, and none is fetched.
-A feature is the mean of the tokens, normalized: `forward_features` of their `modeling_finetune.py`.
+Wang et al., "VideoMAE V2: Scaling Video Masked Autoencoders with Dual Masking", CVPR 2023; features of THUMOS14:
+`extract_tad_feature.py` in the authors' repository, github.com/OpenGVLab/VideoMAEv2.
 """
 
-import importlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float32, UInt8
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sola.core.errors import SolaError
+from sola.core.published import check_names, load_renamed, published_weights, weights_and_biases
 from sola.video.encoders.huggingface_families import VideoTower
-from sola.video.encoders.huggingface_preprocessing import Preprocessing
+from sola.video.encoders.huggingface_folders import ModelFolder
+from sola.video.encoders.transformers_models import LOADING, check_loaded, digest, loading, transformers_class, unloaded
 from sola.video.framing import Framing
 
-SUFFIXES = (".pth", ".pt", ".safetensors")
-"""Suffixes of files with weights."""
-ENTRIES = ("model", "module")
-"""Entries of a checkpoint that may hold the weights, in the order of the authors' program."""
-WINDOW, STRIDE, FPS = 16, 4, 30.0
-"""Frames of a snippet, frames between two, and frames per second, as in the published features of THUMOS14."""
+WINDOW = 16
 SIDE = 224
-"""Side of a frame (pixels)."""
-HEADS: Mapping[int, int] = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
-"""Attention heads by width: ViT-S, B, L, H and g."""
+"""Side of frames (pixels)."""
 EPSILON = 1e-6
-"""Of all normalizations."""
-PREPROCESSING = Preprocessing(Framing(SIDE, SIDE, interpolation="bilinear"), 1 / 255, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-"""Whole frames, resized, with colors from 0 to 1: that of the authors' `extract_tad_feature.py`."""
-IN_LAYER: Mapping[str, str] = {
-    "norm1.weight": "layernorm_before.weight",
-    "norm1.bias": "layernorm_before.bias",
-    "norm2.weight": "layernorm_after.weight",
-    "norm2.bias": "layernorm_after.bias",
-    "attn.proj.weight": "attention.output.dense.weight",
-    "attn.proj.bias": "attention.output.dense.bias",
-    "mlp.fc1.weight": "intermediate.dense.weight",
-    "mlp.fc1.bias": "intermediate.dense.bias",
-    "mlp.fc2.weight": "output.dense.weight",
-    "mlp.fc2.bias": "output.dense.bias",
+"""Added to the variance in layer normalization."""
+PATCHES = ((3, 2, 16, 16), (3, 2, 14, 14))
+"""Colors, frames, height and width of a patch; of ViT-g the latter."""
+HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
+"""Attention heads by channels, of ViT-S, B, L, H and g. Weights show all other sizes."""
+
+EMBEDDING = {"embeddings.patch_embeddings.projection": "patch_embed.proj"}
+BLOCK = {
+    "layernorm_before": "norm1",
+    "attention.output.dense": "attn.proj",
+    "layernorm_after": "norm2",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
 }
-"""Names of a layer's weights in `transformers`, by the authors'."""
-PATCHES: Mapping[str, str] = {
-    f"patch_embed.proj.{kind}": f"embeddings.patch_embeddings.projection.{kind}" for kind in ("weight", "bias")
+"""Layers of a block in `transformers`, and in the authors' program."""
+NORM = {"weight": "fc_norm.weight", "bias": "fc_norm.bias"}
+CLASSIFIER = {"head.weight", "head.bias"}
+"""Weights that make no feature."""
+DECODER = ("decoder.", "encoder_to_decoder.", "mask_token")
+"""Beginnings of the names of weights that only pretraining has."""
+CONFIG = {
+    "img_size": SIDE,
+    "num_frames": WINDOW,
+    "layer_norm_eps": EPSILON,
+    "use_learnable_pos_emb": False,
+    "use_mean_pooling": True,
+    "cos_attn": False,
 }
-"""Names of the weights of the patch embedding in `transformers`, by the authors'."""
-UNUSED = re.compile(r"head\.|pos_embed$|(fc_norm|norm)\.")
-"""Weights outside of the encoder; the normalization is loaded separately."""
+"""Settings in the `model_config` of a model on the hub that weights do not show; others are not supported."""
 
 
-def is_videomae2(record: Any) -> bool:
-    """Return whether the config of a model on the hub is that of VideoMAE V2."""
-    return (
-        isinstance(record, Mapping) and "videomaev2" in f"{record.get('model_type')} {record.get('auto_map')}".lower()
-    )
+def is_videomae2(config: Mapping[str, Any]) -> bool:
+    """Return whether a config.json of the hub is that of VideoMAE V2, which `transformers` does not have."""
+    return any("videomaev2" in str(config.get(key)).lower() for key in ("model_type", "architectures"))
 
 
-def load_videomae2(path: Path, window: int | None = None) -> VideoTower:
-    """Load the encoder of a checkpoint of VideoMAE V2 that was trained to classify, in evaluation mode.
+class VideoMAE2Encoder:
+    """A frozen VideoMAE V2, as an `Encoder`: the mean of the tokens, normalized.
 
-    Raises SolaError when the file is no such checkpoint, when `window` is not its 16 frames, or when `transformers` is
-    not installed.
+    The defaults are those of the authors' features of THUMOS14, whose videos have 30 frames per second: a window of 16
+    consecutive frames begins every 4 frames, the first one at frame 0. Whole frames are resized to 224×224, and values
+    from 0 to 1 are not normalized.
+
+    Args:
+        source: path of a checkpoint, or folder of a model of the hub.
+        device: device of the model.
+        window: frames per snippet; only 16.
+
+    Raises:
+        SolaError: if the weights are not those of VideoMAE V2, or not fine-tuned; if `transformers` is not installed.
     """
-    if window not in (None, WINDOW):
-        raise SolaError(f"{path}: a window of {window} frames; expected its {WINDOW}")
-    weights = _weights(path)
-    if any(name.startswith(("encoder.", "decoder.", "mask_token")) for name in weights):
+
+    fps = 30.0
+    window = WINDOW
+    stride = 4
+    offset = 0
+    framing = Framing(SIDE, SIDE, interpolation="bilinear")
+
+    def __init__(self, source: Path | ModelFolder, device: torch.device, *, window: int | None = None) -> None:
+        if isinstance(source, ModelFolder):
+            place, weights = source.path, _folder_weights(source)
+            self.name, self.license = source.name, source.license
+        else:
+            place, weights = source, published_weights(source, ("model", "module"))
+            self.name, self.license = source.stem, "unknown"
+        if window not in (None, WINDOW):
+            raise SolaError(f"{place}: a window of {window} frames; expected its {WINDOW}")
+        tower = _tower(place, weights)
+        self.dim = tower.dim
+        self.identity = digest(tower, {"encoder": "videomae2"})
+        self.device = device
+        self._tower = tower.to(device)
+
+    @torch.inference_mode()
+    def __call__(self, frames: UInt8[np.ndarray, "batch 16 224 224 3"]) -> Float32[np.ndarray, "batch {self.dim}"]:
+        """Return one feature for each window of frames."""
+        pixels = torch.from_numpy(frames).to(self.device).permute(0, 1, 4, 2, 3).float() / 255
+        features: np.ndarray = self._tower(pixels).cpu().numpy()
+        return features
+
+
+def _folder_weights(model: ModelFolder) -> dict[str, Tensor]:
+    """Return the weights of a model of the hub under the authors' names."""
+    stated = model.config.get("model_config")
+    for key, expected in CONFIG.items():
+        if isinstance(stated, Mapping) and stated.get(key, expected) != expected:
+            raise SolaError(
+                f"{model.path / 'config.json'}: {key} {stated[key]!r} is not supported; expected {expected!r}"
+            )
+    weights: dict[str, Tensor] = {}
+    for path in sorted(model.path.glob("model*.safetensors")):
+        try:
+            weights |= load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise SolaError(f"{path}: cannot be read ({error}); expected weights, fetch them again") from None
+    return {name.removeprefix("model."): weight for name, weight in weights.items()}
+
+
+def _tower(place: Path, weights: Mapping[str, Tensor]) -> VideoTower:
+    """Return the network with weights under the authors' names, in evaluation mode."""
+    if any(name.startswith(DECODER) for name in weights):
         raise SolaError(
-            f"{path}: is a pretraining checkpoint of a masked autoencoder; expected one that was trained to classify, "
-            "such as vit_g_hybrid_pt_1200e_k710_ft.pth"
+            f"{place}: the masked autoencoder of pretraining, which lacks the norm of features; expected a fine-tuned "
+            "or distilled checkpoint, such as vit_g_hybrid_pt_1200e_k710_ft.pth or vit_b_k710_dl_from_giant.pth"
         )
-    depth = 1 + max((int(found[1]) for name in weights if (found := re.match(r"blocks\.(\d+)\.", name))), default=-1)
-    try:
-        patches, hidden = weights["patch_embed.proj.weight"], weights["blocks.0.mlp.fc1.weight"]
-    except KeyError as error:
-        raise SolaError(f"{path}: lacks {error.args[0]}; expected a checkpoint of VideoMAE V2") from None
-    width = len(patches)
-    if patches.ndim != 5 or width not in HEADS:
-        known = ", ".join(map(str, HEADS))
-        raise SolaError(f"{path}: a patch embedding of shape {list(patches.shape)}; expected one of {known} channels")
-    try:  # by name, since its types take mypy a minute
-        transformers: Any = importlib.import_module("transformers")
-    except ImportError:
-        raise SolaError("transformers is not installed; pip install -c constraints.txt 'sola-tal[video]'") from None
-    model = transformers.VideoMAEModel(
-        transformers.VideoMAEConfig(
-            hidden_size=width,
-            num_hidden_layers=depth,
-            num_attention_heads=HEADS[width],
-            intermediate_size=len(hidden),
+    blocks = max(1, len({name.split(".")[1] for name in weights if name.startswith("blocks.")}))
+    layers = EMBEDDING | {
+        f"encoder.layer.{block}.{ours}": f"blocks.{block}.{theirs}"
+        for block in range(blocks)
+        for ours, theirs in BLOCK.items()
+    }
+    names = weights_and_biases(layers)
+    attention = {
+        f"blocks.{block}.attn.{name}" for block in range(blocks) for name in ("qkv.weight", "q_bias", "v_bias")
+    }
+    check_names(place, weights.keys() - CLASSIFIER, attention.union(names.values(), NORM.values()), "VideoMAE V2")
+    config = _config(place, weights, blocks)
+    state = {ours: weights[theirs] for ours, theirs in names.items()}
+    for block in range(blocks):
+        theirs, ours = f"blocks.{block}.attn", f"encoder.layer.{block}.attention.attention"
+        queries, keys, values = _thirds(place, f"{theirs}.qkv.weight", weights, config.hidden_size)
+        state |= {f"{ours}.query.weight": queries, f"{ours}.key.weight": keys, f"{ours}.value.weight": values}
+        state |= {f"{ours}.{name}": weights[f"{theirs}.{name}"] for name in ("q_bias", "v_bias")}
+    architecture = transformers_class("VideoMAEModel")
+    with loading(place):
+        network, report = architecture.from_pretrained(None, config=config, state_dict=state, **LOADING)
+    check_loaded(place, unloaded(report))
+    norm = nn.LayerNorm(config.hidden_size, eps=EPSILON)
+    load_renamed(place, norm, {ours: weights[theirs] for ours, theirs in NORM.items()}, NORM)
+    return VideoTower(network, norm=norm).eval().requires_grad_(False)
+
+
+def _config(place: Path, weights: Mapping[str, Tensor], blocks: int) -> Any:
+    """Return the config of `transformers` for the shapes of weights."""
+    patches, hidden = weights["patch_embed.proj.weight"].shape, weights["blocks.0.mlp.fc1.weight"].shape
+    if len(patches) != 5 or patches[0] not in HEADS or patches[1:] not in PATCHES or len(hidden) != 2:
+        raise SolaError(
+            f"{place}: patch_embed.proj.weight is {list(patches)}, blocks.0.mlp.fc1.weight {list(hidden)}; "
+            f"expected VideoMAE V2 of {', '.join(map(str, HEADS))} channels, in patches of 2×16×16 or 2×14×14"
+        )
+    with loading(place):
+        return transformers_class("VideoMAEConfig")(
             image_size=SIDE,
-            patch_size=patches.shape[-1],
+            patch_size=patches[-1],
             num_frames=WINDOW,
-            tubelet_size=patches.shape[2],
+            tubelet_size=patches[2],
+            hidden_size=patches[0],
+            num_hidden_layers=blocks,
+            num_attention_heads=HEADS[patches[0]],
+            intermediate_size=hidden[0],
             layer_norm_eps=EPSILON,
             use_mean_pooling=True,
         )
-    )
-    norm = nn.LayerNorm(width, EPSILON)
-    _fill(path, model, _renamed(weights, depth, model.state_dict()))
-    _fill(path, norm, {name.removeprefix("fc_norm."): one for name, one in weights.items() if "fc_norm." in name})
-    return VideoTower(model, norm=norm).eval().requires_grad_(False)
 
 
-def _weights(path: Path) -> dict[str, Tensor]:
-    """Read weights without the prefixes of wrappers; nothing but tensors is unpickled."""
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            found: Any = load_file(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise SolaError(f"{path}: cannot be read ({error.strerror or error}); expected a checkpoint") from None
-    except Exception:  # a damaged archive can raise nearly anything
-        raise SolaError(
-            f"{path}: not a checkpoint, or one that holds more than weights; nothing else is unpickled"
-        ) from None
-    if isinstance(found, Mapping):
-        entry = next((name for name in ENTRIES if isinstance(found.get(name), Mapping)), None)
-        found = found[entry] if entry else found
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise SolaError(f"{path}: expected weights by name, alone or under {' or '.join(map(repr, ENTRIES))}")
-    return {re.sub(r"^(module\.|model\.)+", "", name): value for name, value in found.items()}
-
-
-def _renamed(weights: Mapping[str, Tensor], depth: int, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of the encoder under the names of `transformers`; unknown ones keep theirs."""
-    names = {
-        **PATCHES,
-        **{
-            f"blocks.{layer}.{theirs}": f"encoder.layer.{layer}.{ours}"
-            for layer in range(depth)
-            for theirs, ours in IN_LAYER.items()
-        },
-    }
-    found = {}
-    for name, value in weights.items():
-        if UNUSED.match(name):
-            continue
-        if part := re.fullmatch(r"blocks\.(\d+)\.attn\.(qkv\.weight|q_bias|v_bias)", name):
-            attention = f"encoder.layer.{part[1]}.attention.attention"
-            if part[2] == "qkv.weight":
-                for kind, weight in zip(("query", "key", "value"), value.chunk(3), strict=True):
-                    found[f"{attention}.{kind}.weight"] = weight
-            else:
-                new = f"{attention}.{'query' if part[2] == 'q_bias' else 'value'}.bias"
-                # transformers 4 has the authors' names here
-                found[new if new in expected else f"{attention}.{part[2]}"] = value
-        else:
-            found[names.get(name, name)] = value
-    return found
-
-
-def _fill(path: Path, module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Load all weights of a module; raises SolaError for one that is missing, unknown, or of another shape."""
-    shapes = {name: value.shape for name, value in module.state_dict().items()}
-    for name in sorted(shapes.keys() ^ weights.keys()):
-        kind = "lacks" if name in shapes else "has the unexpected"
-        raise SolaError(f"{path}: {kind} {name}; expected a checkpoint of VideoMAE V2 that was trained to classify")
-    for name, shape in shapes.items():
-        if weights[name].shape != shape:
-            raise SolaError(f"{path}: {name} is {list(weights[name].shape)}; expected {list(shape)}")
-    module.load_state_dict({name: value.float() for name, value in weights.items()})
+def _thirds(place: Path, name: str, weights: Mapping[str, Tensor], width: int) -> tuple[Tensor, ...]:
+    """Return the weights of queries, keys and values."""
+    if weights[name].shape != (3 * width, width):
+        raise SolaError(f"{place}: {name} is {list(weights[name].shape)}; expected {[3 * width, width]}")
+    return weights[name].chunk(3)
