@@ -19,7 +19,7 @@ from sola.detectors.point_pyramid.products import convolved_by_products
 SCALE = 1e-4
 """Initial scale of the residual branches (LayerScale; Touvron et al., ICCV 2021)."""
 
-LARGE = 2**29
+LARGE = 2**25
 """Multiplications for one clip and one position of the kernel, from which matrix products are faster on a CPU."""
 
 
