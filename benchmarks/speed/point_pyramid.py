@@ -1,14 +1,14 @@
-"""A training step of ActionFormer or TriDet at the THUMOS14 settings, beside the authors' code and plain attention.
+"""A training step of a detector on a pyramid of points at its THUMOS14 settings, beside the authors' code.
 
 2304 snippets, batch 2, 2048 channels, 20 classes: padding, targets, forward, loss and backward, without an optimizer.
 `ours_bfloat16` is ours under autocast; `plain` is ActionFormer with attention by its definition, a matrix time × time
-of scores under a band mask. The authors' code runs in the same turns where SOLA_ACTIONFORMER_REFERENCE or
-SOLA_TRIDET_REFERENCE names a clone of it. Time: the shortest step of each, in turns in this process, on --threads
-threads. Memory: each in a process of its own, the highest resident set of that process, and what a step takes above the
-process with model and gradients in place; for ours at 1, 2 and 4 times the length too. Last, one call on 43,200
-snippets: three hours at four features a second.
+of scores under a band mask. The authors' code runs in the same turns where SOLA_ACTIONFORMER_REFERENCE,
+SOLA_TRIDET_REFERENCE or SOLA_TEMPORALMAXER_REFERENCE names a clone of it. Time: the shortest step of each, in turns in
+this process, on --threads threads. Memory: each in a process of its own, the highest resident set of that process, and
+what a step takes above the process with model and gradients in place; for ours at 1, 2 and 4 times the length too.
+Last, one call on 43,200 snippets: three hours at four features a second.
 
-    python benchmarks/speed/point_pyramid.py [--model actionformer|tridet] [--rounds 5] [--threads 2]
+    python benchmarks/speed/point_pyramid.py [--model actionformer|tridet|temporalmaxer] [--rounds 5] [--threads 2]
 """
 
 import argparse
@@ -32,7 +32,11 @@ from sola.detectors.point_pyramid.detector import PointDetector
 
 LENGTH, BATCH, CHANNELS, CLASSES, WINDOW = 2304, 2, 2048, 20, 19
 THREE_HOURS = 3 * 3600 * 4
-REFERENCES = {"actionformer": "SOLA_ACTIONFORMER_REFERENCE", "tridet": "SOLA_TRIDET_REFERENCE"}
+REFERENCES = {
+    "actionformer": "SOLA_ACTIONFORMER_REFERENCE",
+    "tridet": "SOLA_TRIDET_REFERENCE",
+    "temporalmaxer": "SOLA_TEMPORALMAXER_REFERENCE",
+}
 """Variable that names a clone of the authors' code, by model."""
 Step = Callable[[], float]
 
@@ -119,7 +123,8 @@ def authors(name: str, length: int = LENGTH) -> Step:
     from libs.core.config import load_config  # type: ignore[import-not-found]
     from libs.modeling import make_meta_arch  # type: ignore[import-not-found]
 
-    config = load_config(Path(clone) / "configs" / "thumos_i3d.yaml")
+    file = "temporalmaxer_thumos_i3d.yaml" if name == "temporalmaxer" else "thumos_i3d.yaml"
+    config = load_config(Path(clone) / "configs" / file)
     torch.manual_seed(0)
     model = make_meta_arch(config["model_name"], **{**config["model"], "max_seq_len": length})
     clips, instances, labels = batch(length)

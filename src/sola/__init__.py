@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from sola.detectors.detect import propose as propose
     from sola.detectors.train import train_detector as train_detector
     from sola.detectors.trained import TrainedDetector as TrainedDetector
+    from sola.evaluation.actions import evaluate_actions as evaluate_actions
     from sola.evaluation.detections import evaluate as evaluate
     from sola.evaluation.detections import evaluate_proposals as evaluate_proposals
+    from sola.evaluation.frames import evaluate_frames as evaluate_frames
+    from sola.evaluation.frames import evaluate_segmentation as evaluate_segmentation
     from sola.evaluation.probe import probe as probe
     from sola.evaluation.similarity import inspect as inspect
     from sola.export import export_dataset as export_dataset
@@ -61,7 +64,9 @@ _NAMES = {
     "detectors.detect": "detect name_proposals propose",
     "detectors.train": "train_detector",
     "detectors.trained": "TrainedDetector",
+    "evaluation.actions": "evaluate_actions",
     "evaluation.detections": "evaluate evaluate_proposals",
+    "evaluation.frames": "evaluate_frames evaluate_segmentation",
     "evaluation.probe": "probe",
     "evaluation.similarity": "inspect",
     "export": "to_fiftyone export_dataset",

@@ -105,6 +105,28 @@ def test_trained_run_and_evaluated(
     assert evaluated["proposals"]["AR"]["100"] > 0
 
 
+def test_detections_are_evaluated_frame_by_frame(
+    run: Path, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = tmp_path / "detections.json"
+    assert sola("detect", run, world / "features", "--out", found, "--annotations", annotations) == 0
+    call = ("evaluate", found, "--annotations", annotations)
+    capsys.readouterr()
+    assert sola(*call, "--segmentation", "--fps", "10", "--min-score", "0.1", "--json") == 0
+    assert set(json.loads(capsys.readouterr().out)["F1"]) == {"0.10", "0.25", "0.50"}
+    assert sola(*call, "--per-frame") == 0
+    assert "mAP" in capsys.readouterr().out
+    for flags, message in (
+        (["--segmentation", "--proposals"], "--proposals and --segmentation: pass one of them"),
+        (["--fps", "10"], "--fps: is for --segmentation and --per-frame"),
+        (["--min-score", ".3"], "--min-score: is for --segmentation"),
+        (["--per-frame", "--recall-at", "1"], "--recall-at: is for detections, not with --per-frame"),
+        (["--actions"], "expected a verb and a noun"),
+    ):
+        assert sola(*call, *flags) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_detections_are_classes_of_the_annotations_best_first(
     run: Path, world: Path, annotations: Path, tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ ACTIONFORMER_THUMOS = {
     "label_smoothing": 0.0,
     "normalizer": 100.0,
     "crop": 0.9,
+    "crop_overhang": 2.0,
     "clip_norm": 1.0,
     "ema_decay": 0.999,
     "sigma": 0.5,
@@ -78,6 +79,7 @@ ACTIONFORMER_THUMOS = {
 
 ACTIONFORMER_ANET = {
     "resize_length": 192,
+    "crop_overhang": 0.5,
     "multi_class": False,
     "width": 256,
     "attention_window": 7,
@@ -119,6 +121,8 @@ TRIDET_THUMOS = {
     "clip_norm": 1.0,
     "ema_decay": 0.999,
     "voting_iou": 0.7,
+    "voting_weight": "score",
+    "crop_overhang": 0.0,
     "candidates": 2000,
     "max_detections": 2000,
     "min_score": 0.001,

@@ -14,6 +14,7 @@ from support.synthetic import SyntheticWorld, write
 from sola.core.errors import SolaError
 from sola.data.journal import is_finished
 from sola.data.source import DataSource
+from sola.detectors import DETECTORS
 from sola.studies.pool import Pool
 from sola.studies.workspace import Workspace
 
@@ -81,9 +82,9 @@ class TestSweep:
         after = finished(out)
         assert {name: after[name] for name in before} == before
         # the asymmetric module and G-TAD on it and on raw features were there; the symmetric module and G-TAD on it,
-        # and two detectors on two bases, were not
+        # and the other detectors on two bases, were not
         assert len(list((out / "modules").iterdir())) == modules + 1
-        assert len(list((out / "detectors").iterdir())) == detectors + 1 + 4
+        assert len(list((out / "detectors").iterdir())) == detectors + 1 + 2 * (len(DETECTORS) - 1)
 
     def test_section_c_measures_windows_and_draws_curves(self, data: Path, out: Path) -> None:
         assert sola(*call(data, "sectionC", out, *LITTLE)) == 0

@@ -20,7 +20,7 @@ from sola.detectors.point_pyramid.points import Prediction
 from support.weights import noise
 
 Build = Callable[[str], tuple[torch.nn.Module, dict[str, Any]]]
-"""An untrained network and its configuration, by the name of one of the authors' files."""
+"""An untrained network and its configuration, by the name of one of the authors' files, or the path of another."""
 
 
 @contextmanager
@@ -32,11 +32,16 @@ def program(variable: str) -> Iterator[Build]:
     pytest.importorskip("yaml")
     # their suppression is a compiled extension; without it the network decodes to unsuppressed segments
     utils = types.ModuleType("libs.utils")
-    utils.batched_nms = None  # type: ignore[attr-defined]
+    utils.batched_nms = utils.remove_duplicate_annotations = None  # type: ignore[attr-defined]
+    utils.__path__ = [str(Path(clone) / "libs" / "utils")]
+    # it imports their evaluation, with libraries of its own
+    postprocessing = types.ModuleType("libs.utils.postprocessing")
+    postprocessing.postprocess_results = None  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of their PyTorch's time
         patch.setitem(sys.modules, "libs.utils", utils)
         patch.setattr(torch.jit, "script", lambda function: function)  # so that tests can change its precision
+        patch.setitem(sys.modules, "libs.utils.postprocessing", postprocessing)
         patch.syspath_prepend(clone)
         from libs.core.config import load_config, load_default_config
         from libs.modeling import make_meta_arch
@@ -44,7 +49,7 @@ def program(variable: str) -> Iterator[Build]:
         def build(name: str) -> tuple[torch.nn.Module, dict[str, Any]]:
             config = load_config(str(Path(clone) / "configs" / f"{name}.yaml"), copy.deepcopy(load_default_config()))
             config["test_cfg"]["nms_method"] = "none"
-            if "input_noise" in config["model"]:
+            if "input_noise" in config["model"]:  # TriDet's
                 config["model"]["input_noise"] = 0.0
             torch.manual_seed(0)
             return make_meta_arch(config["model_name"], **config["model"]), config

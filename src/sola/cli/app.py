@@ -106,9 +106,10 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "evaluate": Entry(
         "sola.cli.evaluate:evaluate",
-        "Evaluate detections (mAP) or proposals (AR@AN, AUC).",
+        "Evaluate detections (mAP), proposals (AR@AN, AUC), segmentations (accuracy, Edit, F1), or frames (mAP).",
         "sola evaluate detections.json --annotations annotations.json --recall-at 1 5\n"
-        "sola evaluate proposals.json --annotations annotations.json --proposals",
+        "sola evaluate proposals.json --annotations annotations.json --proposals\n"
+        "sola evaluate detections.json --annotations annotations.json --segmentation --fps 15 --min-score 0.3",
     ),
     "report": Entry(
         "sola.cli.report:report",
@@ -121,7 +122,7 @@ COMMANDS: Mapping[str, Entry] = {
     "reproduce": Entry(
         "sola.cli.reproduce:reproduce",
         "Reproduce a table or figure of the supplement on your features.\n\n"
-        "table1: direct or adapter. table2: losses. table3: three detectors. table5: K and s. table6: the projector. "
+        "table1: direct or adapter. table2: losses. table3: every detector. table5: K and s. table6: the projector. "
         "figure1: error bars over many seeds. sectionC: similarity against distance.\n\n"
         "Runs are shared by all experiments with the same --out. A command that was stopped resumes when it is run "
         "again. Raw features and controls are rows of every table; p-values are from a paired bootstrap over the test "

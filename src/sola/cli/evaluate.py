@@ -14,7 +14,9 @@ from sola.data.detections import Format
 from sola.evaluation.metrics.protocol import DATASETS, Protocol, checked, thresholds
 
 if TYPE_CHECKING:
+    from sola.evaluation.actions import ActionResult
     from sola.evaluation.detections import DetectionResult, ProposalResult
+    from sola.evaluation.frames import FrameMapResult, SegmentationResult
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,11 @@ def evaluate(
     id_prefix: options.IdPrefix = None,
     format: Annotated[Format, Parameter(group=options.INPUTS)] = "auto",
     proposals: bool = False,
+    segmentation: bool = False,
+    per_frame: bool = False,
+    actions: bool = False,
+    fps: Annotated[float | None, Parameter(group=options.INPUTS, converter=options.fraction)] = None,
+    min_score: float = 0.0,
     dataset: Annotated[str, Parameter(choices=tuple(DATASETS))] = "activitynet",
     tiou: str | None = None,
     protocol: Protocol = "official",
@@ -53,7 +60,12 @@ def evaluate(
     Args:
         format: Format of the predictions; auto: by the suffix (.json; .txt, .csv, .tsv).
         proposals: Evaluate class-agnostic proposals (AR@AN, AUC) instead of detections (mAP); labels are ignored.
-        dataset: Dataset that sets default thresholds, subset (test for thumos14, else validation), and length bins.
+        segmentation: Evaluate one class a frame instead: accuracy, Edit score, F1@10, 25, 50.
+        per_frame: Evaluate the classes of frames instead: mAP over all frames with --fps, else over 25 points a video.
+        actions: Evaluate classes "verb,noun" three times: by verb, by noun, and by both (EPIC-Kitchens).
+        fps: Frames per second of --segmentation and --per-frame.
+        min_score: Leave out detections with a lower score, with --segmentation.
+        dataset: Dataset that sets default thresholds, subset, and length bins.
         tiou: tIoU thresholds: FIRST:LAST:STEP, or separated by commas. Without it, those of --dataset.
         protocol: official: every instance counts, as in ActivityNet's evaluator; filtered: no duplicates or empty ones.
         recall_at: Also compute Recall@kx: of the k·n best detections of a class in a video with n instances of it.
@@ -61,24 +73,46 @@ def evaluate(
     """
     from rich.console import Console
 
-    from sola.cli.evaluation_tables import detection_tables, proposal_table
+    from sola.cli.evaluation_tables import (
+        action_table,
+        detection_tables,
+        frame_table,
+        proposal_table,
+        segmentation_table,
+    )
     from sola.data.annotations import read_annotations
     from sola.data.detections import read_detections
+    from sola.evaluation.actions import evaluate_actions
     from sola.evaluation.detections import evaluate, evaluate_proposals
+    from sola.evaluation.frames import FrameResult, evaluate_frames, evaluate_segmentation
 
     show_log()
-    if proposals and (recall_at or diagnosis is not None):
-        raise SolaError(f"{'--recall-at' if recall_at else '--diagnosis'}: is for detections, not with --proposals")
-    defaults = DATASETS["activitynet" if proposals else dataset]
+    kind = chosen(proposals=proposals, segmentation=segmentation, per_frame=per_frame, actions=actions)
+    if kind and (recall_at or diagnosis is not None):
+        raise SolaError(f"{'--recall-at' if recall_at else '--diagnosis'}: is for detections, not with --{kind}")
+    if fps is not None and kind not in ("segmentation", "per-frame"):
+        raise SolaError("--fps: is for --segmentation and --per-frame")
+    if min_score and kind != "segmentation":
+        raise SolaError("--min-score: is for --segmentation; mAP needs detections of every score")
+    defaults = DATASETS["activitynet" if kind == "proposals" else dataset]
     levels = defaults.tiou if tiou is None else read_thresholds(tiou)
     began = time.perf_counter()
     subset = read_annotations(annotations, label_key).subset(test_subset or DATASETS[dataset].subset)
     found = read_detections(predictions, format)
     read = time.perf_counter()
-    result: DetectionResult | ProposalResult
-    if proposals:
+    result: DetectionResult | ProposalResult | SegmentationResult | FrameMapResult | ActionResult
+    if kind == "proposals":
         result = ranked = evaluate_proposals(found, subset, tiou=levels, protocol=protocol, id_prefix=id_prefix)
         tables = [proposal_table(ranked)]
+    elif kind == "segmentation":
+        result = segments = evaluate_segmentation(found, subset, fps=fps, min_score=min_score, id_prefix=id_prefix)
+        tables = [segmentation_table(segments)]
+    elif kind == "per-frame":
+        result = frames = evaluate_frames(found, subset, fps=fps, id_prefix=id_prefix)
+        tables = [frame_table(frames)]
+    elif kind == "actions":
+        result = pairs = evaluate_actions(found, subset, tiou=levels, protocol=protocol, id_prefix=id_prefix)
+        tables = [action_table(pairs)]
     else:
         result = scored = evaluate(
             found,
@@ -102,9 +136,18 @@ def evaluate(
         return
     for warning in result.warnings:
         log.warning("note: %s", warning)
-    log.info("%s predictions, %s instances", f"{result.predictions:,}", f"{result.instances:,}")
+    counted = f"{result.frames:,} frames" if isinstance(result, FrameResult) else f"{result.instances:,} instances"
+    log.info("%s predictions, %s", f"{result.predictions:,}", counted)
     for table in tables:
         Console().print(table)
+
+
+def chosen(**kinds: bool) -> str:
+    """Return the flag that was passed, empty for detections; raises SolaError for several."""
+    flags = [name.replace("_", "-") for name, passed in kinds.items() if passed]
+    if len(flags) > 1:
+        raise SolaError(f"--{flags[0]} and --{flags[1]}: pass one of them")
+    return flags[0] if flags else ""
 
 
 def read_thresholds(text: str) -> tuple[float, ...]:

@@ -3,7 +3,10 @@
 from rich.markup import escape
 from rich.table import Table
 
+from sola.evaluation.actions import ActionResult
 from sola.evaluation.detections import DetectionResult, ProposalResult, threshold_name
+from sola.evaluation.frames import FrameMapResult, SegmentationResult
+from sola.evaluation.metrics.segmentation import OVERLAPS
 from sola.evaluation.tables import percent
 
 
@@ -40,6 +43,32 @@ def proposal_table(result: ProposalResult) -> Table:
     for column in (*(f"AR@{number}" for number in values["AR"]), "AUC"):
         table.add_column(column, justify="right")
     table.add_row(*map(percent, values["AR"].values()), f"[bold]{values['AUC']:.2f}[/bold]")
+    return table
+
+
+def segmentation_table(result: SegmentationResult) -> Table:
+    """Return frame accuracy, Edit score and F1 in percent."""
+    figures = result.figures
+    table = Table(title="% of one class a frame")
+    for column in ("accuracy", "Edit", *(f"F1@{100 * overlap:.0f}" for overlap in OVERLAPS)):
+        table.add_column(column, justify="right")
+    table.add_row(*map(percent, (figures.accuracy, figures.edit, *figures.f1)))
+    return table
+
+
+def frame_table(result: FrameMapResult) -> Table:
+    """Return the mAP over frames in percent."""
+    table = _table(f"% over {len(result.classes)} classes", "per frame", "mAP")
+    table.add_row("mean", f"[bold]{percent(result.map)}[/bold]")
+    return table
+
+
+def action_table(result: ActionResult) -> Table:
+    """Return the mAP of verbs, nouns and actions by threshold, in percent."""
+    levels = next(iter(result.parts.values())).average_precision.tiou
+    table = _table("mAP, %", "classes", *map(threshold_name, levels), "average")
+    for name, part in result.parts.items():
+        table.add_row(name, *map(percent, part.average_precision.by_tiou), f"[bold]{percent(part.average_map)}[/bold]")
     return table
 
 

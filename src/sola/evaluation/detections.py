@@ -28,6 +28,9 @@ from sola.evaluation.metrics.top_recall import TopRecall, top_recall
 OUTSIDE = 1e-3
 """Tolerance at the ends of a video, in seconds: file formats round."""
 
+NO_MATCH = "count, but match nothing"
+"""What becomes of proposals in videos that the annotations lack."""
+
 AR_AT = (1, 5, 10, 100)
 """Numbers of proposals at which papers report average recall."""
 
@@ -139,7 +142,7 @@ def evaluate(
 
     Raises SolaError when there is no instance, or when no video or no label is known to the annotations.
     """
-    joined = join(detections, _annotations(truth), labeled=True, id_prefix=id_prefix, protocol=protocol)
+    joined = join(detections, annotations_of(truth), labeled=True, id_prefix=id_prefix, protocol=protocol)
     matching = match(joined.truth, joined.predictions, tiou, protocol)
     return DetectionResult(
         len(detections.table),
@@ -165,12 +168,15 @@ def evaluate_proposals(
 
     Labels are not looked at. Raises SolaError when there is no instance, or when no video is known.
     """
-    joined = join(proposals, _annotations(truth), labeled=False, id_prefix=id_prefix, protocol=protocol)
+    joined = join(
+        proposals, annotations_of(truth), labeled=False, id_prefix=id_prefix, protocol=protocol, elsewhere=NO_MATCH
+    )
     curve = average_recall(joined.truth, joined.predictions, tiou, protocol)
     return ProposalResult(len(proposals.table), curve.instances, joined.warnings, curve)
 
 
-def _annotations(truth: Annotations | Dataset) -> Annotations:
+def annotations_of(truth: Annotations | Dataset) -> Annotations:
+    """Return the annotations of a data set; raises SolaError if it has none."""
     annotations = truth.annotations if isinstance(truth, Dataset) else truth
     if annotations is None:
         raise SolaError("the data set has no annotations to evaluate against: open it with annotations")
@@ -184,10 +190,12 @@ def join(
     labeled: bool,
     id_prefix: str | None,
     protocol: Protocol = "official",
+    elsewhere: str = "are false positives",
 ) -> Joined:
     """Give instances and predictions common indices, and warn about odd instances and predictions.
 
-    Raises SolaError when there is no instance, or when no video or (if `labeled`) no label is known.
+    `elsewhere` says what becomes of predictions in videos that the annotations lack. Raises SolaError when there is no
+    instance, or when no video or (if `labeled`) no label is known.
     """
     truth = SegmentTable.joined([record.segments for record in annotations.videos.values()])
     if len(truth) == 0:
@@ -205,10 +213,9 @@ def join(
     )[detections.table.video]
     lost = int((video >= beyond).sum())
     if lost:
-        effect = "are false positives" if labeled else "count, but match nothing"
         warnings.append(
             f"{_videos(len(ids.unmatched))} of the predictions (such as {ids.unmatched[0]!r}) are not among the "
-            f"annotated ones: their {lost} predictions {effect}"
+            f"annotated ones: their {lost} predictions {elsewhere}"
         )
     if ids.unmatched_annotated:
         warnings.append(

@@ -67,7 +67,8 @@ def test_a_crop_has_the_length_it_should_and_the_instances_that_are_half_inside(
             (first,) = [s for s in range(len(whole) - 39) if np.array_equal(whole[s : s + 40], values)]
             expected = []
             for (start, end), label in zip(task.clips.instances[index], task.clips.labels[index], strict=True):
-                low, high = max(float(start), first), min(float(end), first + 40)
+                # two units beyond the centers of the first unit and of the next after the last
+                low, high = max(float(start), first - 1.5), min(float(end), first + 42.5)
                 if (high - low) / float(end - start) >= 0.5:
                     expected.append((low - first, high - first, int(label)))
             found = [(*pair, int(label)) for pair, label in zip(instances.tolist(), labels, strict=True)]

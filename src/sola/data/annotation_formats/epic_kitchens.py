@@ -7,13 +7,17 @@ NEEDED = ("video_id", "start_timestamp", "stop_timestamp")
 
 
 def read(source: Source) -> Videos:
-    """Read verb and noun as one class, or the column that `label_key` names, such as verb; raises SolaError."""
-    wanted = ["verb", "noun"] if source.label_key == CLASS_KEY else [table.plain(source.label_key)]
+    """Read verb and noun as one class, or the column that `label_key` names, such as verb; raises SolaError.
+
+    Several columns, as in "verb_class,noun_class", make a class such as "3,12".
+    """
+    keyed = source.label_key != CLASS_KEY
+    wanted = list(map(table.plain, source.label_key.split(","))) if keyed else ["verb", "noun"]
     rows = table.named_rows(source, table.rows_of(source), (*NEEDED, *wanted), "pick the class by --label-key")
     videos: Videos = {}
     for where, row in rows:
         start, end = (source.number(where, row[name], name) for name in NEEDED[1:])
-        label = " ".join(row[name] for name in wanted)
+        label = ("," if keyed else " ").join(row[name] for name in wanted)
         videos.setdefault(row["video_id"], VideoRecord()).instances.append(source.instance(where, start, end, label))
     return videos
 

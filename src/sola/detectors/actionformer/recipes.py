@@ -19,6 +19,7 @@ THUMOS = ActionFormerConfig(
 ANET = replace(
     THUMOS,
     resize_length=192,
+    crop_overhang=0.5,
     multi_class=False,
     width=256,
     attention_window=7,
@@ -39,10 +40,11 @@ GTEA = replace(
     THUMOS,
     snippets_per_unit=4,
     length=512,
+    crop_overhang=0.5,
     width=128,
     attention_window=9,
     epochs=30,
-    warmup_epochs=3,
+    warmup_epochs=10,
     learning_rate=1e-3,
     ema_decay=0.99,
 )
@@ -52,6 +54,7 @@ EPIC_VERB = replace(
     overlapping_ranges=True,
     candidates=5000,
     inside=0.3,
+    crop_overhang=1.0,
     normalizer=250.0,
     epochs=21,
     sigma=0.4,

@@ -1,1 +1,1 @@
-"""The pyramid of points that ActionFormer and TriDet share: backbone, points, targets, loss, decoding, settings."""
+"""What detectors on a pyramid of points share: backbone, points, targets, loss, decoding, settings."""

@@ -1,4 +1,4 @@
-"""Names of weights that the authors' programs of ActionFormer and TriDet share."""
+"""Names of weights that the authors' programs of ActionFormer, TriDet and TemporalMaxer share."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from sola.core.checks import at_least, fraction
+from sola.core.checks import at_least, fraction, not_negative
 from sola.core.errors import SolaError
 from sola.detectors.base import DetectorConfig
 from sola.detectors.clips import Clipping, Example
@@ -59,6 +59,9 @@ class PointPyramidConfig(DetectorConfig):
     """Minimum share of a video that a random crop keeps in training; 1 disables cropping."""
     inside: float = 0.5
     """Minimum share of an instance that a crop holds; others are left out of it."""
+    crop_overhang: float = 2.0
+    """Units before the center of a crop's first unit, and after the center of the one that follows its last, at which
+    instances are cut; ActionFormer's is half a snippet's window."""
     warmup_epochs: int = 5
     """Epochs of linear learning rate warm-up, before the cosine decay."""
     clip_norm: float | None = 1.0
@@ -77,6 +80,7 @@ class PointPyramidConfig(DetectorConfig):
             )
         fraction("(0, 1]", crop=self.crop, ema_decay=self.ema_decay, inside=self.inside)
         fraction("[0, 1]", final_rate=self.final_rate)
+        not_negative(crop_overhang=self.crop_overhang)
         at_least(1, length=self.length, candidates=self.candidates)
         if not 1 <= self.levels <= MOST_LEVELS:
             raise SolaError(f"levels={self.levels}: expected 1 to {MOST_LEVELS}")
@@ -139,7 +143,8 @@ class PointPyramidConfig(DetectorConfig):
         """Return a random piece of a clip, with an action in it.
 
         A clip of more than `longest` units is cut to that length, a shorter one to a random share of its length, at
-        least `crop`. Instances of which less than `inside` is in it are left out; the others are cut at the ends.
+        least `crop`. Instances of which less than `inside` is in it are left out; the others are cut, as the authors'
+        programs do, at `crop_overhang` from the centers of its first unit and of the one that follows its last.
         """
         values, instances, labels = example
         length = len(values)
@@ -151,7 +156,8 @@ class PointPyramidConfig(DetectorConfig):
             return example
         for _ in range(CROP_TRIES):
             first = int(generator.integers(0, length - kept + 1))
-            inside = instances.clamp(first, first + kept)
+            center = first + 0.5
+            inside = instances.clamp(center - self.crop_overhang, center + kept + self.crop_overhang)
             share = (inside[:, 1] - inside[:, 0]) / (instances[:, 1] - instances[:, 0]).clamp(min=1e-8)
             chosen = share >= self.inside
             if chosen.any():

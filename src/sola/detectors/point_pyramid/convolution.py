@@ -14,8 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from sola.detectors.point_pyramid.products import convolved_by_products
+
 SCALE = 1e-4
 """Initial scale of the residual branches (LayerScale; Touvron et al., ICCV 2021)."""
+
+LARGE = 2**29
+"""Multiplications for one clip and one position of the kernel, from which matrix products are faster on a CPU."""
 
 
 def convolved_once(
@@ -30,10 +35,19 @@ def convolved_once(
     if groups == len(weight) == x.shape[2] and weight.shape[2] == stride == 1:
         scaled = x * weight.flatten()  # a number for each channel
         return scaled if bias is None else scaled + bias
+    if x.device.type == "cpu" and groups == stride == 1 and _is_large(x, weight):
+        return convolved_by_products(x, weight, bias)
     # channels stay last in memory: as an image of one row
     image, padding = x.transpose(1, 2).unsqueeze(2), (0, weight.shape[2] // 2)
     out = F.conv2d(image, weight.unsqueeze(2), bias, stride=(1, stride), padding=padding, groups=groups)
     return out.squeeze(2).transpose(1, 2)
+
+
+def _is_large(x: Float[Tensor, "batch time channels"], weight: Float[Tensor, "filters channels kernel"]) -> bool:
+    """Return whether matrix products are faster: long clips and many channels in full precision."""
+    filters, channels, kernel = weight.shape
+    full = x.dtype.itemsize >= torch.float32.itemsize and not torch.is_autocast_enabled("cpu")
+    return full and kernel > 1 and x.shape[1] * channels * filters >= LARGE
 
 
 class TemporalConvolution(nn.Conv1d):

@@ -21,6 +21,7 @@ EPIC_VERB = replace(
     overlapping_ranges=True,
     candidates=5000,
     inside=0.3,
+    crop_overhang=1.0,
     normalizer=250.0,
     epochs=37,
     sigma=0.4,
@@ -30,6 +31,7 @@ EPIC_VERB = replace(
 ANET = replace(
     THUMOS,
     resize_length=192,
+    crop_overhang=0.5,
     multi_class=False,
     width=256,
     min_duration=0.001,
@@ -47,10 +49,11 @@ GTEA = replace(
     THUMOS,
     snippets_per_unit=4,
     length=512,
+    crop_overhang=0.5,
     width=128,
     level_normalization="layer",
     epochs=30,
-    warmup_epochs=3,
+    warmup_epochs=10,
     learning_rate=1e-3,
     ema_decay=0.99,
 )

@@ -14,6 +14,9 @@ class TriDetConfig(PointPyramidConfig):
 
     model: Literal["tridet"] = "tridet"
     """Name of the detector."""
+    crop_overhang: float = 0.0
+    """Units before the center of a crop's first unit, and after the center of the one that follows its last, at which
+    instances are cut."""
     perception_window: int = 1
     """Window of the perception at each level, in that level's units; odd."""
     window_scale: float = 5.0

@@ -14,6 +14,7 @@ THUMOS = TriDetConfig(
     max_detections=2000,
     min_score=0.001,
     voting_iou=0.7,
+    voting_weight="score",
 )
 ANET = replace(
     THUMOS,
@@ -96,7 +97,7 @@ GTEA = replace(
     hidden=256,
     deviation=0.1,
     epochs=30,
-    warmup_epochs=3,
+    warmup_epochs=10,
     learning_rate=1e-3,
     ema_decay=0.99,
     max_detections=200,

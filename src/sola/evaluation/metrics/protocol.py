@@ -24,7 +24,8 @@ class Dataset:
     tiou: tuple[float, ...]
     """tIoU thresholds of mAP."""
     lengths: tuple[float, ...]
-    """Seconds between XS, S, M, L and XL instances (DETAD, Alwassel et al., ECCV 2018)."""
+    """Seconds between XS, S, M, L and XL instances: DETAD's (Alwassel et al., ECCV 2018) for ActivityNet and THUMOS14,
+    ours elsewhere."""
     subset: str
     """The subset that is evaluated."""
 
@@ -54,8 +55,19 @@ def checked(tiou: Sequence[float]) -> tuple[float, ...]:
 
 ACTIVITYNET = Dataset(thresholds(0.5, 0.95, 0.05), (30.0, 60.0, 120.0, 180.0), "validation")
 THUMOS14 = Dataset(thresholds(0.3, 0.7, 0.1), (3.0, 6.0, 12.0, 18.0), "test")
+DENSE = thresholds(0.1, 0.9, 0.1)
+EPIC_KITCHENS = Dataset(thresholds(0.1, 0.5, 0.1), (2.0, 4.0, 6.0, 8.0), "validation")
 
-DATASETS: Mapping[str, Dataset] = {"activitynet": ACTIVITYNET, "hacs": ACTIVITYNET, "thumos14": THUMOS14}
+DATASETS: Mapping[str, Dataset] = {
+    "activitynet": ACTIVITYNET,
+    "hacs": ACTIVITYNET,
+    "thumos14": THUMOS14,
+    "multithumos": Dataset(DENSE, THUMOS14.lengths, "test"),
+    "charades": Dataset(DENSE, THUMOS14.lengths, "test"),
+    "epic-kitchens-100": EPIC_KITCHENS,
+    "ego4d-mq": Dataset(EPIC_KITCHENS.tiou, THUMOS14.lengths, "validation"),
+    "fineaction": Dataset(ACTIVITYNET.tiou, THUMOS14.lengths, "validation"),
+}
 
 
 def to_be_found(truth: SegmentTable, protocol: Protocol) -> SegmentTable:

@@ -1,0 +1,242 @@
+"""Evaluation of detections frame by frame: segmentation figures, and the mAP of frames with several classes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sola.core.checks import positive
+from sola.core.errors import SolaError
+from sola.data.annotations import Annotations
+from sola.data.dataset import Dataset
+from sola.data.detections import Detections
+from sola.data.segments import SegmentTable
+from sola.evaluation.detections import annotations_of, join
+from sola.evaluation.metrics.frame_precision import frame_average_precision
+from sola.evaluation.metrics.segmentation import BACKGROUND, OVERLAPS, Segmentation, segmentation
+
+POINTS = 25
+"""Points in time of a video in the protocol of Charades."""
+LEFT_OUT = "are left out"
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """Counts that results over frames share."""
+
+    predictions: int
+    """Number of predictions."""
+    frames: int
+    """Number of evaluated frames."""
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the counts and warnings."""
+        return {"predictions": self.predictions, "frames": self.frames, "warnings": list(self.warnings)}
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationResult(FrameResult):
+    """Frame accuracy, Edit score and F1."""
+
+    figures: Segmentation
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as fractions; counts; warnings."""
+        found = self.figures
+        f1 = {f"{overlap:.2f}": value for overlap, value in zip(OVERLAPS, found.f1, strict=True)}
+        return {"accuracy": found.accuracy, "edit": found.edit, "F1": f1, **super().to_json()}
+
+
+@dataclass(frozen=True, eq=False)
+class FrameMapResult(FrameResult):
+    """Average precision over frames."""
+
+    classes: tuple[str, ...]
+    """Classes that some frame has."""
+    ap: Float[np.ndarray, " classes"]
+    """Average precision of each, as a fraction."""
+
+    @property
+    def map(self) -> float:
+        """The mean over classes."""
+        return float(self.ap.mean())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return mAP and average precision by class as fractions; counts; warnings."""
+        per_class = dict(zip(self.classes, self.ap.tolist(), strict=True))
+        return {"frame_mAP": self.map, "per_class": per_class, **super().to_json()}
+
+
+def evaluate_segmentation(
+    detections: Detections,
+    truth: Annotations | Dataset,
+    *,
+    fps: float | None = None,
+    min_score: float = 0.0,
+    id_prefix: str | None = None,
+) -> SegmentationResult:
+    """Measure detections as a segmentation with one class a frame (see `metrics.segmentation`).
+
+    A frame has the class of the detection with the highest score that covers it, or none. Where annotated instances
+    overlap, it has the class of the last of them.
+
+    Args:
+        detections: in seconds, as read by `read_detections`.
+        truth: the annotated videos to evaluate, such as a subset.
+        fps: frames per second; None takes those of the annotations.
+        min_score: score that a detection needs to count; frames without one are background.
+        id_prefix: prefix of video ids on one side only; None detects it.
+
+    Raises SolaError when there is no instance, when no video or no label is known to the annotations, and when the
+    duration or frame rate of a video is unknown.
+    """
+    annotations = annotations_of(truth)
+    joined = join(detections, annotations, labeled=True, id_prefix=id_prefix, elsewhere=LEFT_OUT)
+    spans = [_span(annotations, video, fps) for video in annotations.videos]
+    found = joined.predictions.take(joined.predictions.score >= min_score)
+    pairs = list(zip(_labels(found, spans), _labels(joined.truth, spans), strict=True))
+    frames = sum(count for count, _ in spans)
+    covered = sum(_covered(part, span) for part, span in zip(_by_video(joined.truth, len(spans)), spans, strict=True))
+    labeled = sum(int((annotated != BACKGROUND).sum()) for _, annotated in pairs)
+    warnings = joined.warnings
+    if covered > labeled:
+        warnings += (f"{covered - labeled} frames have several annotated classes, of which one counts",)
+    return SegmentationResult(int((detections.table.score >= min_score).sum()), frames, warnings, segmentation(pairs))
+
+
+def evaluate_frames(
+    detections: Detections,
+    truth: Annotations | Dataset,
+    *,
+    fps: float | None = None,
+    id_prefix: str | None = None,
+) -> FrameMapResult:
+    """Measure detections by the mAP of the classes of frames, which may have several (see `metrics.frame_precision`).
+
+    The score of a class at a frame is the highest of its detections that cover it, else 0; both ends of a segment
+    count. A class counts if some frame has it.
+
+    Args:
+        detections: in seconds, as read by `read_detections`.
+        truth: the annotated videos to evaluate, such as a subset.
+        fps: frames per second; None evaluates 25 points of each video, at 0, 1/25, ... 24/25 of its duration, as the
+            protocol of Charades does.
+        id_prefix: prefix of video ids on one side only; None detects it.
+
+    Raises SolaError when there is no instance, when no video or no label is known to the annotations, and when the
+    duration of a video is unknown.
+    """
+    annotations = annotations_of(truth)
+    joined = join(detections, annotations, labeled=True, id_prefix=id_prefix, elsewhere=LEFT_OUT)
+    times = []
+    for video in annotations.videos:
+        if fps is None:
+            times.append(np.arange(POINTS) / POINTS * _duration(annotations, video))
+        else:
+            count, rate = _span(annotations, video, fps)
+            times.append(np.arange(count) / rate)
+    instances, found = _Placed.of(joined.truth, times), _Placed.of(joined.predictions, times)
+    names, values = [], []
+    for label, name in enumerate(annotations.classes):
+        present = instances.scores(label) > 0
+        if present.any():
+            names.append(name)
+            values.append(frame_average_precision(found.scores(label), present))
+    if not names:
+        raise SolaError("no annotated instance covers a frame; pass a higher --fps")
+    return FrameMapResult(
+        len(detections.table), sum(map(len, times)), joined.warnings, tuple(names), np.array(values, np.float64)
+    )
+
+
+def _duration(annotations: Annotations, video: str) -> float:
+    duration = annotations.videos[video].duration
+    if duration is None:
+        raise SolaError(
+            f"{annotations.source or 'the annotations'}: video {video!r}: the duration is unknown, and with it the "
+            "number of frames; add it to the annotations"
+        )
+    return duration
+
+
+def _span(annotations: Annotations, video: str, fps: float | None) -> tuple[int, float]:
+    """Return the number of frames of a video, and their rate."""
+    positive(fps=fps)
+    rate = fps or annotations.videos[video].fps
+    if rate is None:
+        raise SolaError(
+            f"{annotations.source or 'the annotations'}: video {video!r}: the frame rate is unknown; pass --fps"
+        )
+    return round(_duration(annotations, video) * rate), rate
+
+
+def _by_video(table: SegmentTable, videos: int) -> Iterator[SegmentTable]:
+    """Yield the segments of each annotated video, lowest score first and in the order of the file."""
+    known = table.take(np.flatnonzero((table.label >= 0) & (table.video < videos)))
+    known = known.take(np.lexsort((known.score, known.video)))
+    edges = np.searchsorted(known.video, np.arange(videos + 1))
+    for first, last in pairwise(edges.tolist()):
+        yield known.take(slice(first, last))
+
+
+def _frames(segments: SegmentTable, span: tuple[int, float]) -> Iterator[tuple[int, slice]]:
+    """Yield the label and the frames of each segment."""
+    count, rate = span
+    first = np.clip(np.rint(segments.start * rate), 0, count).astype(np.int64)
+    last = np.clip(np.rint(segments.end * rate), 0, count).astype(np.int64)
+    for label, begin, end in zip(segments.label.tolist(), first.tolist(), last.tolist(), strict=True):
+        yield label, slice(begin, end)
+
+
+def _labels(table: SegmentTable, spans: list[tuple[int, float]]) -> Iterator[Int[np.ndarray, " frames"]]:
+    """Yield the label of each frame of each video."""
+    for segments, span in zip(_by_video(table, len(spans)), spans, strict=True):
+        labels = np.full(span[0], BACKGROUND)
+        for label, frames in _frames(segments, span):
+            labels[frames] = label
+        yield labels
+
+
+def _covered(segments: SegmentTable, span: tuple[int, float]) -> int:
+    """Return the number of frames of a video, each as often as it has different classes."""
+    covered = {label: np.zeros(span[0], bool) for label in set(segments.label.tolist())}
+    for label, frames in _frames(segments, span):
+        covered[label][frames] = True
+    return sum(int(of_class.sum()) for of_class in covered.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """Segments, lowest score first, as ranges of the moments of all videos in a row."""
+
+    label: Int[np.ndarray, " segments"]
+    score: Float[np.ndarray, " segments"]
+    first: Int[np.ndarray, " segments"]
+    last: Int[np.ndarray, " segments"]
+    moments: int
+    """Number of moments of all videos."""
+
+    @classmethod
+    def of(cls, table: SegmentTable, times: list[np.ndarray]) -> "_Placed":
+        """Place the segments of the annotated videos; both ends of a segment count."""
+        labels, scores, firsts, lasts, offset = [], [], [], [], 0
+        for segments, moments in zip(_by_video(table, len(times)), times, strict=True):
+            labels.append(segments.label)
+            scores.append(segments.score)
+            firsts.append(offset + np.searchsorted(moments, segments.start, side="left"))
+            lasts.append(offset + np.searchsorted(moments, segments.end, side="right"))
+            offset += len(moments)
+        label, score, first, last = map(np.concatenate, (labels, scores, firsts, lasts))
+        return cls(label, score, first, last, offset)
+
+    def scores(self, label: int) -> Float[np.ndarray, " moments"]:
+        """Return the highest score of a class at each moment; 0 where no segment covers it."""
+        found = np.zeros(self.moments)
+        chosen = np.flatnonzero(self.label == label)
+        for begin, end, score in zip(self.first[chosen], self.last[chosen], self.score[chosen], strict=True):
+            found[begin:end] = score  # within a video, the lowest score comes first
+        return found
