@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sola.core.errors import SolaError
-from sola.data.annotations import read_annotations
+from sola.data.annotations import read_annotations, read_videos
 
 VIDEO = {
     "subset": "training",
@@ -53,6 +53,19 @@ def test_thumos_times_are_strings_and_durations_missing(tmp_path):
     assert (video.segments.start[0], video.segments.end[0]) == (18.6, 24.8)
     assert video.duration is None
     assert video.fps is None
+
+
+def test_a_rate_follows_from_the_frames_of_opentads_files(tmp_path):
+    record = {"subset": "training", "duration": 12.0, "frame": 300, "annotations": []}
+    videos = read_annotations(write(tmp_path, {"v": record, "w": {**record, "fps": 24}})).videos
+    assert (videos["v"].fps, videos["w"].fps) == (25.0, 24.0)
+
+
+@pytest.mark.parametrize("subset", ["test", "Testing"])
+def test_annotations_of_a_test_subset_may_be_withheld(tmp_path, subset):
+    path = write(tmp_path, {"v": {"subset": subset, "duration": 9.0}, "w": VIDEO})
+    assert (read_videos(path)["v"].annotated, read_videos(path)["w"].annotated) == (False, True)
+    assert len(read_annotations(path).subset("test").videos["v"].segments) == 0
 
 
 def test_label_key_picks_the_class_field(tmp_path):

@@ -98,6 +98,13 @@ def test_an_fps_that_contradicts_the_duration_gives_way_to_it():
     assert resolve_grid(150, annotation_fps=30.0, duration=10.0, stride=2.0) == SnippetGrid(30.0, 2.0, 2.0)
 
 
+def test_an_fps_agrees_with_a_short_video_whose_last_window_is_not_full():
+    """90 frames hold 19 windows of 16 every four frames: 76 of 90 frames, 16 % less than the duration."""
+    grid = SnippetGrid(30.0, 4.0, 16.0)
+    assert resolve_grid(19, annotation_fps=30.0, duration=3.0, stride=4.0, window=16.0) == grid
+    assert resolve_grid(19, annotation_fps=30.0, duration=3.1, stride=4.0, window=16.0) == SnippetGrid.covering(3.1, 19)
+
+
 def test_the_duration_comes_last():
     assert resolve_grid(50, duration=100.0) == SnippetGrid.covering(100.0, 50)
 

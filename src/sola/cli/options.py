@@ -59,7 +59,7 @@ OptionalAnnotationFile = Annotated[Path | None, JSON_FILE]
 TrainSubset = Annotated[str, Parameter(group=INPUTS, help="Subset of the annotations to train on.")]
 TestSubset = Annotated[str, Parameter(group=INPUTS, help="Subset of the annotations to evaluate on.")]
 LabelKey = Annotated[
-    str, Parameter(group=INPUTS, help="Field of an annotation that names the class (EPIC-Kitchens: verb or noun).")
+    str, Parameter(group=INPUTS, help="Field of an annotation that names the class (EPIC-Kitchens: verb_class).")
 ]
 IdPrefix = Annotated[
     str | None,

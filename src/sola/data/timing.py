@@ -110,15 +110,17 @@ def resolve_grid(
 ) -> SnippetGrid | None:
     """Return the grid of a video of `length` snippets from the best source; None if nothing is known.
 
-    The first that is available: `fps` of the manifest or the flags; `annotation_fps`, if it agrees within 5 % with a
-    known duration; `length` snippets that tile `duration` seconds. `stride` (1 by default), `window` (by default the
-    stride) and `offset` (frames) are those of the manifest.
+    The first that is available: `fps` of the manifest or the flags; `annotation_fps`, if it agrees within 5 % or one
+    window with a known duration; `length` snippets that tile `duration` seconds. `stride` (1 by default), `window` (by
+    default the stride) and `offset` (frames) are those of the manifest.
     """
     frames = 1.0 if stride is None else stride
+    spans = frames if window is None else window
     if fps is None and annotation_fps is not None:
-        spanned = length * frames / annotation_fps
-        if duration is None or abs(spanned - duration) <= DURATION_TOLERANCE * duration:
+        missed = abs(length * frames / annotation_fps - (duration or 0.0))
+        # the last windows of a video are not full, so short videos lack more than a few percent
+        if duration is None or missed <= max(DURATION_TOLERANCE * duration, spans / annotation_fps):
             fps = annotation_fps
     if fps is not None:
-        return SnippetGrid(fps, frames, frames if window is None else window, 0.0 if offset is None else offset)
+        return SnippetGrid(fps, frames, spans, 0.0 if offset is None else offset)
     return None if duration is None else SnippetGrid.covering(duration, length)

@@ -7,6 +7,8 @@ from sola.core.errors import SolaError
 from sola.core.files import read_json, write_json
 from sola.data.annotation_formats.base import Format, Instance, Source, VideoRecord, Videos, shown
 
+WITHHELD = ("test", "testing")
+"""Subsets of which a file may hold no annotations (OpenTAD's of EPIC-Kitchens and Ego4D)."""
 EXPECTED = 'expected {"database": {video: {"subset", "duration", "annotations"}}}, the layout of ActivityNet'
 
 
@@ -14,7 +16,8 @@ def read(source: Source) -> Videos:
     """Read the records of all videos.
 
     Numbers may be strings, also fractions ("30000/1001") and clock times ("00:01:20.5"); duration and fps may be
-    missing; segments outside of the video are kept. `label_key` is the field of the class, such as "verb" or "noun".
+    missing; segments outside of the video are kept. Without fps, it is that of `frame` (OpenTAD) and the duration. A
+    test video without annotations is not annotated. `label_key` is the field of the class, such as "verb" or "noun".
     Raises SolaError naming the video and the value at fault.
     """
     document = read_json(source.path, "annotations")
@@ -32,16 +35,22 @@ def _video(source: Source, where: str, record: Any) -> VideoRecord:
     subset, annotations = record.get("subset"), record.get("annotations")
     if not isinstance(subset, str):
         raise source.bad(where, f'"subset" must be a string, not {shown(subset)}')
-    if not isinstance(annotations, list):
+    withheld = "annotations" not in record and subset.casefold() in WITHHELD
+    if not withheld and not isinstance(annotations, list):
         raise source.bad(where, f'"annotations" must be a list of {{"segment", "label"}}, not {shown(annotations)}')
     frames = _positive(source, where, record, "duration_frame")
     feature_frames = _positive(source, where, record, "feature_frame")
+    duration = _positive(source, where, record, "duration")
+    fps, counted = (_positive(source, where, record, key) for key in ("fps", "frame"))
+    if fps is None and counted and duration:
+        fps = counted / duration
     return VideoRecord(
-        [_instance(source, where, annotation) for annotation in annotations],
+        [_instance(source, where, annotation) for annotation in annotations or ()],
         subset,
-        _positive(source, where, record, "duration"),
-        _positive(source, where, record, "fps"),
+        duration,
+        fps,
         feature_frames / frames if frames and feature_frames else 1.0,
+        annotated=not withheld,
     )
 
 
