@@ -144,7 +144,6 @@ OTHER_TOOLS = {
     "a.yaml": ("database:\n  vid00:\n    subset: training\n", "YAML"),
     "b.yaml": ("---\nvid00: [1, 2]\n", "YAML"),
     "captions.json": ('{"v": {"duration": 9, "timestamps": [[1, 2]], "sentences": ["a"]}}', "captions of ActivityNet"),
-    "multi.json": ('{"v": {"subset": "training", "duration": 9, "actions": [[1, 2, 4]]}}', "a list of actions"),
 }
 
 

@@ -256,6 +256,9 @@ ACTIVITYNET = json.dumps(
         {"segment": [1.5, 3.25], "label": "jump"}]}}}
 )  # fmt: skip
 
+ACTION_LISTS = """{"7UPGT": {"subset": "training", "duration": 23.21, "actions": [[149, 16.0, 22.2], [15, 5, 3.5]]},
+"82990": {"subset": "testing", "duration": 16.5, "actions": []}}"""
+
 JUMP = {"cam_1": [(1.5, 3.25, "jump")]}
 
 SAMPLES = [
@@ -270,6 +273,12 @@ SAMPLES = [
     Sample("lone.csv", "begin,end,label\n1.5,3.25,jump\n", JUMP, {"video": "cam_1"}),
     Sample("EPIC_100_train.csv", EPIC, {"P01_01": [(0.14, 3.37, "open door"), (4.37, 6.17, "turn-on light")]}),
     Sample("verbs.csv", EPIC, {"P01_01": [(0.14, 3.37, "open"), (4.37, 6.17, "turn-on")]}, {"label_key": "verb"}),
+    Sample(
+        "charades.json",
+        ACTION_LISTS,
+        {"7UPGT": [(16, 22.2, "149"), (5, 5, "15")], "82990": []},
+        durations={"7UPGT": 23.21, "82990": 16.5},
+    ),
     Sample(
         "falls.boris",
         BORIS,

@@ -69,7 +69,6 @@ LAYOUTS: Mapping[str, Callable[[str], bool]] = {
     "JSON lines": _pattern(r"\s*\{[^\n]*\}\s*\n\s*\{"),
     RECORDS: _is_bare_record,
     "captions of ActivityNet": _all('"timestamps"', '"sentences"'),
-    "a list of actions as of Charades and MultiTHUMOS": _all('"subset"', '"actions"'),
     "an XML file": _pattern(r"\s*<\?xml"),
     "THUMOS14's times of one class": _pattern(r"\s*video_(test|validation)_\d+[ \t]+[\d.]+[ \t]+[\d.]+[ \t]*(\n|$)"),
     "a table": lambda text: _is_table(text.lstrip().partition("\n")[0]),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sola.data.annotation_formats import (
+    action_lists,
     activitynet,
     audacity,
     boris,
@@ -24,6 +25,7 @@ FORMATS: Sequence[Format] = (
     boris.PROJECT,
     label_studio.FORMAT,
     ego4d.FORMAT,
+    action_lists.FORMAT,
     elan.FORMAT,
     cvat.FORMAT,
     subtitles.VTT,
