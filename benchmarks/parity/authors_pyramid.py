@@ -37,15 +37,13 @@ def configuration(config: PointPyramidConfig, data: Dataset, seed: int, folder: 
         "fpn_type": "identity",
         "max_buffer_len_factor": 6.0,
         "backbone_arch": [2, 2, config.levels - 1],
-        "regression_range": [list(pair) for pair in PointPyramid(config.levels).ranges],
+        "regression_range": [list(pair) for pair in PointPyramid(config.levels, ranges=config.ranges).ranges],
         "use_abs_pe": config.absolute_position,
         **dict.fromkeys(("embd_dim", "fpn_dim", "head_dim"), config.width),
     }
-    candidates = 2000
     if isinstance(config, ActionFormerConfig):
         model |= {"n_mha_win_size": config.attention_window}
     if isinstance(config, TriDetConfig):
-        candidates = config.candidates
         model |= {
             "n_sgp_win_size": config.perception_window,
             "k": config.window_scale,
@@ -93,7 +91,7 @@ def configuration(config: PointPyramidConfig, data: Dataset, seed: int, folder: 
             "label_smoothing": config.label_smoothing,
         },
         "test_cfg": {
-            "pre_nms_topk": candidates,
+            "pre_nms_topk": config.candidates,
             "max_seg_num": config.max_detections,
             "min_score": config.min_score,
             "nms_sigma": config.sigma,

@@ -1,6 +1,6 @@
 """Segments of one video: start, end, label and score as arrays, and the overlap between segments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 AnySegments = TypeVar("AnySegments", bound="Segments")
 
 BACKGROUND = -1
-"""Label of a snippet that lies in no segment."""
+"""Label of a snippet or frame that lies in no segment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,28 @@ class SegmentTable(Segments):
             np.concatenate([video.score for video in every]),
             np.repeat(np.arange(len(videos)), [len(video) for video in videos]),
         )
+
+
+def frame_spans(segments: Segments, frames: int, rate: float) -> Iterator[tuple[int, slice]]:
+    """Yield the label and the frames of each segment, of a video of so many frames at `rate` frames per second."""
+    first, last = (
+        np.clip(np.rint(seconds * rate), 0, frames).astype(np.int64) for seconds in (segments.start, segments.end)
+    )
+    for label, begin, end in zip(segments.label.tolist(), first.tolist(), last.tolist(), strict=True):
+        yield label, slice(begin, end)
+
+
+def frame_labels(segments: Segments, frames: int, rate: float) -> Int[np.ndarray, " frames"]:
+    """Return the label of each frame: that of the highest score, of equal scores the last; else `BACKGROUND`.
+
+    >>> one, other = np.array([0.0, 0.2]), np.array([0.3, 0.5])
+    >>> frame_labels(Segments(one, other, np.array([4, 5]), np.array([0.9, 0.5])), 6, 10.0)
+    array([ 4,  4,  4,  5,  5, -1])
+    """
+    labels = np.full(frames, BACKGROUND)
+    for label, span in frame_spans(segments.take(segments.score.argsort(kind="stable")), frames, rate):
+        labels[span] = label
+    return labels
 
 
 def temporal_iou(

@@ -70,23 +70,26 @@ def evaluate_actions(
             )
     parts = {}
     for name, part in PARTS.items():
-        found = replace(detections, classes=tuple(map(part, detections.classes)))
         parts[name] = evaluate(
-            _merged(found), _renamed(annotations, part), tiou=tiou, protocol=protocol, id_prefix=id_prefix
+            _of_detections(detections, part),
+            _of_annotations(annotations, part),
+            tiou=tiou,
+            protocol=protocol,
+            id_prefix=id_prefix,
         )
     return ActionResult(parts)
 
 
-def _merged(detections: Detections) -> Detections:
-    """Return detections in which every class name occurs once."""
-    classes, index = _distinct(detections.classes)
+def _of_detections(detections: Detections, part: Callable[[str], str]) -> Detections:
+    """Return detections whose classes are parts of the old ones."""
+    classes, index = _parts(detections.classes, part)
     table = detections.table
     return replace(detections, classes=classes, table=replace(table, label=index[table.label]))
 
 
-def _renamed(annotations: Annotations, part: Callable[[str], str]) -> Annotations:
+def _of_annotations(annotations: Annotations, part: Callable[[str], str]) -> Annotations:
     """Return annotations whose classes are parts of the old ones."""
-    classes, index = _distinct(tuple(map(part, annotations.classes)))
+    classes, index = _parts(annotations.classes, part)
     videos = {
         video: replace(record, segments=replace(record.segments, label=index[record.segments.label]))
         for video, record in annotations.videos.items()
@@ -94,8 +97,8 @@ def _renamed(annotations: Annotations, part: Callable[[str], str]) -> Annotation
     return replace(annotations, videos=videos, classes=classes)
 
 
-def _distinct(names: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the different names in order, and the position of each given one among them."""
-    classes = tuple(dict.fromkeys(names))
-    position = {name: index for index, name in enumerate(classes)}
-    return classes, np.array([position[name] for name in names], np.int64)
+def _parts(names: Sequence[str], part: Callable[[str], str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the different parts of names in order, and the position of the part of each name among them."""
+    found = list(map(part, names))
+    position = {name: index for index, name in enumerate(dict.fromkeys(found))}
+    return tuple(position), np.array([position[name] for name in found], np.int64)

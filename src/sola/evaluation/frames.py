@@ -13,10 +13,10 @@ from sola.core.errors import SolaError
 from sola.data.annotations import Annotations
 from sola.data.dataset import Dataset
 from sola.data.detections import Detections
-from sola.data.segments import SegmentTable
+from sola.data.segments import SegmentTable, frame_labels, frame_spans
 from sola.evaluation.detections import annotations_of, join
 from sola.evaluation.metrics.frame_precision import frame_average_precision
-from sola.evaluation.metrics.segmentation import BACKGROUND, OVERLAPS, Segmentation, segmentation
+from sola.evaluation.metrics.segmentation import OVERLAPS, Segmentation, segmentation
 
 LEFT_OUT = "are left out"
 
@@ -99,13 +99,16 @@ def evaluate_segmentation(
     spans = [_span(annotations, video, fps) for video in annotations.videos]
     least = -np.inf if min_score is None else min_score
     found = joined.predictions.take(joined.predictions.score >= least)
-    pairs = list(zip(_labels(found, spans), _labels(joined.truth, spans), strict=True))
-    frames = sum(count for count, _ in spans)
-    covered = sum(_covered(part, span) for part, span in zip(_by_video(joined.truth, len(spans)), spans, strict=True))
-    labeled = sum(int((annotated != BACKGROUND).sum()) for _, annotated in pairs)
+    pairs, several = [], 0
+    for span, predicted, annotated in zip(
+        spans, _by_video(found, len(spans)), _by_video(joined.truth, len(spans)), strict=True
+    ):
+        pairs.append((frame_labels(predicted, *span), frame_labels(annotated, *span)))
+        several += _several(annotated, *span)
     warnings = joined.warnings
-    if covered > labeled:
-        warnings += (f"{covered - labeled} frames have several annotated classes, of which one counts",)
+    if several:
+        warnings += (f"{several} frames have several annotated classes, of which one counts",)
+    frames = sum(count for count, _ in spans)
     return SegmentationResult(
         int((detections.table.score >= least).sum()), frames, warnings, segmentation(pairs, background=background)
     )
@@ -189,30 +192,13 @@ def _by_video(table: SegmentTable, videos: int) -> Iterator[SegmentTable]:
         yield known.take(slice(first, last))
 
 
-def _frames(segments: SegmentTable, span: tuple[int, float]) -> Iterator[tuple[int, slice]]:
-    """Yield the label and the frames of each segment."""
-    count, rate = span
-    first = np.clip(np.rint(segments.start * rate), 0, count).astype(np.int64)
-    last = np.clip(np.rint(segments.end * rate), 0, count).astype(np.int64)
-    for label, begin, end in zip(segments.label.tolist(), first.tolist(), last.tolist(), strict=True):
-        yield label, slice(begin, end)
-
-
-def _labels(table: SegmentTable, spans: list[tuple[int, float]]) -> Iterator[Int[np.ndarray, " frames"]]:
-    """Yield the label of each frame of each video."""
-    for segments, span in zip(_by_video(table, len(spans)), spans, strict=True):
-        labels = np.full(span[0], BACKGROUND)
-        for label, frames in _frames(segments, span):
-            labels[frames] = label
-        yield labels
-
-
-def _covered(segments: SegmentTable, span: tuple[int, float]) -> int:
-    """Return the number of frames of a video, each as often as it has different classes."""
-    covered = {label: np.zeros(span[0], bool) for label in set(segments.label.tolist())}
-    for label, frames in _frames(segments, span):
-        covered[label][frames] = True
-    return sum(int(of_class.sum()) for of_class in covered.values())
+def _several(segments: SegmentTable, frames: int, rate: float) -> int:
+    """Return the number of frames with several classes; one with three counts twice."""
+    covered = {label: np.zeros(frames, bool) for label in set(segments.label.tolist())}
+    for label, span in frame_spans(segments, frames, rate):
+        covered[label][span] = True
+    classes = sum(covered.values(), np.zeros(frames, np.int64))
+    return int((classes - 1).clip(min=0).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,7 @@ from support.weights import noise, randomized
 from torch import Tensor
 
 from sola.core.errors import SolaError
-from sola.detectors.actionformer.checkpoint import HEADS
-from sola.detectors.point_pyramid.checkpoint import published_names
+from sola.detectors.point_pyramid.checkpoint import OFFSET_HEADS, published_names
 from sola.detectors.temporalmaxer import checkpoint
 from sola.detectors.temporalmaxer.network import TemporalMaxer
 
@@ -38,7 +37,7 @@ def test_a_published_checkpoint_loads(saved: Callable[[dict[str, Tensor]], Path]
     settings = {"length": 32, "width": 16, "levels": 3, "convolutions": 3, "head_width": 12}
     model = randomized(TemporalMaxer(5, 3, normalization=normalization, **settings))
     state = model.state_dict()
-    names = published_names(3 if normalization == "layer" else 0, 3, {}, HEADS, {}, {})
+    names = published_names(3 if normalization == "layer" else 0, 3, {}, OFFSET_HEADS, {}, {})
     scales = {f"reg_head.scale.{level}.scale": scale for level, scale in enumerate(state["offset_scale"])}
     published = {theirs: state[ours] for ours, theirs in names.items()} | scales
     loaded = checkpoint.load(saved(published), length=32)

@@ -4,8 +4,12 @@ import re
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from sola.core.files import write_text
 from sola.data.annotation_formats.base import Format, Instance, Source, VideoRecord, Videos, written_rate
+from sola.data.segments import BACKGROUND as NO_SEGMENT
+from sola.data.segments import Segments, frame_labels
 
 BACKGROUND = frozenset({"background", "bg", "sil", "none", "null", "other", "action_start", "action_end"})
 """Classes that are no action, in lower case: of GTEA, Breakfast and 50 Salads, and usual ones."""
@@ -50,10 +54,11 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     """Write the class of every frame of one video; where instances overlap, that of the highest score."""
     ((video, record),) = videos.items()
     rate = written_rate(path, video, record, fps)
-    labels = [WRITTEN_BACKGROUND] * round(record.length * rate)
-    for one in sorted(record.instances, key=lambda one: one.score):
-        for frame in range(max(round(one.start * rate), 0), min(round(one.end * rate), len(labels))):
-            labels[frame] = re.sub(r"\s+", "_", one.label)
+    start, end, score = (np.array([one[i] for one in record.instances], np.float64) for i in (0, 1, 3))
+    segments = Segments(start, end, np.arange(len(record.instances)), score)
+    names = [re.sub(r"\s+", "_", one.label) for one in record.instances]
+    found = frame_labels(segments, round(record.length * rate), rate)
+    labels = [WRITTEN_BACKGROUND if index == NO_SEGMENT else names[index] for index in found.tolist()]
     write_text(path, "".join(f"{label}\n" for label in labels))
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sola.core.errors import SolaError
-from sola.core.published import building, check_names, load_renamed, published_weights
+from sola.core.published import building, check_names, published_weights
 from sola.detectors.actionformer.network import THUMOS_WINDOWS, ActionFormer
-from sola.detectors.point_pyramid.checkpoint import Head, count, offset_scales, published_names, scale_names
+from sola.detectors.point_pyramid.checkpoint import OFFSET_HEADS, count, filled, published_names, scale_names
 
 ACTIVITYNET_WIDTH, ACTIVITYNET_LENGTH, ACTIVITYNET_WINDOWS = 256, 192, (7, 7, 7, 7, 7, None)
 IN_BLOCK = {
@@ -23,7 +23,6 @@ IN_BLOCK = {
     "contraction": "mlp.3",
 }
 """Published names of the layers with a bias in a block, by our names."""
-HEADS: Sequence[Head] = (("classifier", "cls_head", "cls_head"), ("regressor", "reg_head", "offset_head"))
 IN_BLOCK_WEIGHTS = {
     "query.convolution.weight": "attn.query_conv.conv.weight",
     "key.convolution.weight": "attn.key_conv.conv.weight",
@@ -55,12 +54,11 @@ def load(
     levels, convolutions = max(1, count(state, "neck.fpn_norms")), max(1, count(state, "backbone.embd"))
     stem = count(state, "backbone.stem")
     blocks = {"stem": stem, "branch": levels - 1}
-    names = published_names(levels, convolutions, blocks, HEADS, IN_BLOCK, IN_BLOCK_WEIGHTS)
+    names = published_names(levels, convolutions, blocks, OFFSET_HEADS, IN_BLOCK, IN_BLOCK_WEIGHTS)
     check_names(path, state, [*names.values(), *scale_names(levels)], "ActionFormer's published program")
     first, hidden, last = (
         state[f"{name}.conv.weight"] for name in ("backbone.embd.0", "cls_head.head.0", "cls_head.cls_head")
     )
-    offset_scale = offset_scales(path, state, levels)
     activitynet = len(first) == ACTIVITYNET_WIDTH
     if windows is None:
         windows = ACTIVITYNET_WINDOWS if activitynet else THUMOS_WINDOWS
@@ -81,10 +79,4 @@ def load(
             ranges=ranges,
             min_duration=(0.001 if activitynet else 0.05) if min_duration is None else min_duration,
         )
-    weights = {
-        **{ours: state[theirs] for ours, theirs in names.items()},
-        "offset_scale": offset_scale,
-        "criterion.normalizer": model.criterion.normalizer,  # which the authors do not save
-    }
-    load_renamed(path, model, weights, names)
-    return model.eval()
+    return filled(path, model, state, names, levels)

@@ -95,8 +95,7 @@ class ActionFormer(OffsetDetector):
             published = -(-snippets // step) * step
             if self.backbone.position is not None:  # which is stretched to the padded length
                 return published
-        coarsest = self.pyramid.strides[-1]
-        return min(published, (-(-snippets // coarsest) + 1) * coarsest)
+        return min(published, self.with_padding(snippets))
 
     def forward(
         self,

@@ -3,15 +3,21 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from sola.core.errors import SolaError
-from sola.core.published import weights_and_biases
+from sola.core.published import load_renamed, weights_and_biases
+from sola.detectors.point_pyramid.detector import PointDetector
+
+Filled = TypeVar("Filled", bound=PointDetector)
 
 Head = tuple[str, str, str]
 """Our name of output layers, and the published names of their list and their last convolution."""
+OFFSET_HEADS: Sequence[Head] = (("classifier", "cls_head", "cls_head"), ("regressor", "reg_head", "offset_head"))
+"""Those of an `OffsetDetector`."""
 
 
 def published_names(
@@ -41,6 +47,22 @@ def published_names(
             layers[f"{ours}.norms.{index}"] = f"{theirs}.norm.{index}"
         layers[f"{ours}.convolutions.2"] = f"{theirs}.{output}.conv"
     return weights_and_biases(layers) | single
+
+
+def filled(
+    path: Path | str, model: Filled, state: Mapping[str, Tensor], names: Mapping[str, str], levels: int
+) -> Filled:
+    """Load published weights, whose names are those of `published_names`, and return the model in evaluation mode.
+
+    Raises SolaError for a weight of another shape.
+    """
+    weights = {
+        **{ours: state[theirs] for ours, theirs in names.items()},
+        "offset_scale": offset_scales(path, state, levels),
+        "criterion.normalizer": model.criterion.normalizer,  # which the authors do not save
+    }
+    load_renamed(path, model, weights, names)
+    return model.eval()
 
 
 def offset_scales(path: Path | str, state: Mapping[str, Tensor], levels: int) -> Tensor:

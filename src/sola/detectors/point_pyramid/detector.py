@@ -59,6 +59,11 @@ class PointDetector(Detector):
     def padded_length(self, snippets: int) -> int:
         """Return the length to pad clips of up to `snippets` to, for outputs equal to the published program's."""
 
+    def with_padding(self, snippets: int) -> int:
+        """Return a length with one coarsest stride of padding, for networks in which only its presence matters."""
+        coarsest = self.pyramid.strides[-1]
+        return (-(-snippets // coarsest) + 1) * coarsest
+
     def collate(
         self, clips: Sequence[Float[Tensor, "channels _"]]
     ) -> tuple[Float[Tensor, "batch channels time"], Bool[Tensor, "batch time"]]:
@@ -115,9 +120,11 @@ class PointDetector(Detector):
 
         Raises SolaError when labels are not one for each instance, or not among the classes.
         """
-        if not self.predicts_classes:
-            labels = [torch.zeros_like(label) for label in labels]
-        return self.pyramid.targets(instances, labels, length, self.classes)
+        return self.pyramid.targets(instances, self.known(labels), length, self.classes)
+
+    def known(self, labels: Sequence[Int[Tensor, " _"]]) -> Sequence[Int[Tensor, " _"]]:
+        """Return the labels that the network tells apart: all are 0 where it predicts no classes."""
+        return labels if self.predicts_classes else [torch.zeros_like(label) for label in labels]
 
     def loss(self, output: Prediction, targets: PointTargets, generator: torch.Generator) -> Float[Tensor, ""]:
         """Return the loss of classes and boundaries; in training this moves the running normalizer."""

@@ -100,6 +100,12 @@ class PointPyramid:
         """Return the positions of a level's first points, in units."""
         return torch.arange(points, dtype=torch.float64) * self.strides[level] + 0.5
 
+    def grid(self, lengths: Sequence[int]) -> tuple[Float[Tensor, " points"], Float[Tensor, " points"]]:
+        """Return position and stride, in units, of all points of levels with so many points, finest level first."""
+        position = torch.cat([self.positions(level, count) for level, count in enumerate(lengths)])
+        stride = torch.tensor(self.strides, dtype=torch.float64).repeat_interleave(torch.tensor(lengths))
+        return position, stride
+
     def targets(
         self,
         instances: Sequence[Float[Tensor, "_ 2"]],
@@ -116,9 +122,8 @@ class PointPyramid:
         if len(instances) != len(labels) or any(len(a) != len(b) for a, b in zip(instances, labels, strict=False)):
             raise SolaError("instances and labels are not of equal number; expected one label for each instance")
         lengths = self.lengths(snippets)
-        point = torch.cat([self.positions(level, count) for level, count in enumerate(lengths)])[:, None]
+        point, stride = (column[:, None] for column in self.grid(lengths))
         count = torch.tensor(lengths)
-        stride = torch.tensor(self.strides, dtype=torch.float64).repeat_interleave(count)[:, None]
         low, high = torch.tensor(self.ranges, dtype=torch.float64).repeat_interleave(count, dim=0)[:, :, None].unbind(1)
 
         def clip_targets(segment: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:

@@ -39,9 +39,7 @@ def chosen_targets(targets: InstanceTargets, prediction: PointPrediction, pyrami
     offsets = torch.cat(prediction.offsets, dim=1)
     valid = torch.cat(prediction.masks, dim=1)
     lengths = [level.shape[1] for level in prediction.logits]
-    position = torch.cat([pyramid.positions(level, length) for level, length in enumerate(lengths)]).to(logits.device)
-    stride = torch.tensor(pyramid.strides, dtype=torch.float64).repeat_interleave(torch.tensor(lengths))
-    stride = stride.to(logits.device)
+    position, stride = (column.to(logits.device) for column in pyramid.grid(lengths))
     positive = (targets.points.classes.to(logits.device).sum(2) > 0) & valid
     wanted = targets.points.offsets.to(logits.device, copy=True)
     for clip, (instances, labels) in enumerate(zip(targets.instances, targets.labels, strict=True)):

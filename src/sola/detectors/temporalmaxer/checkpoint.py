@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sola.core.published import building, check_names, load_renamed, published_weights
-from sola.detectors.actionformer.checkpoint import HEADS
-from sola.detectors.point_pyramid.checkpoint import count, offset_scales, published_names, scale_names
+from sola.core.published import building, check_names, published_weights
+from sola.detectors.point_pyramid.checkpoint import OFFSET_HEADS, count, filled, published_names, scale_names
 from sola.detectors.temporalmaxer.network import TemporalMaxer
 
 
@@ -27,7 +26,7 @@ def load(
     state = published_weights(path, ("state_dict_ema", "state_dict"))
     levels, convolutions = max(1, count(state, "reg_head.scale")), max(1, count(state, "backbone.embd"))
     normalized = count(state, "neck.fpn_norms")
-    names = published_names(normalized and levels, convolutions, {}, HEADS, {}, {})
+    names = published_names(normalized and levels, convolutions, {}, OFFSET_HEADS, {}, {})
     check_names(path, state, [*names.values(), *scale_names(levels)], "TemporalMaxer's published program")
     first, hidden, last = (
         state[f"{name}.conv.weight"] for name in ("backbone.embd.0", "cls_head.head.0", "cls_head.cls_head")
@@ -46,10 +45,4 @@ def load(
             min_duration=min_duration,
             candidates=candidates,
         )
-    weights = {
-        **{ours: state[theirs] for ours, theirs in names.items()},
-        "offset_scale": offset_scales(path, state, levels),
-        "criterion.normalizer": model.criterion.normalizer,  # which the authors do not save
-    }
-    load_renamed(path, model, weights, names)
-    return model.eval()
+    return filled(path, model, state, names, levels)

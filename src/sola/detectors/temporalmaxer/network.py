@@ -85,11 +85,10 @@ class TemporalMaxer(OffsetDetector):
         `ClipNorm`. Without it, a snippet depends only on whether padding follows: one coarsest stride is enough.
         """
         coarsest = self.pyramid.strides[-1]
-        needed = -(-snippets // coarsest) * coarsest
-        published = max(self.length, needed)
+        published = max(self.length, -(-snippets // coarsest) * coarsest)
         if self.normalization == "clip" or self.backbone.position is not None:
             return published
-        return min(published, needed + coarsest)
+        return min(published, self.with_padding(snippets))
 
     def noise(self, clips: int, device: torch.device) -> tuple[Tensor, ...]:
         """Draw nothing: the network is the same in training."""
@@ -108,10 +107,7 @@ class TemporalMaxer(OffsetDetector):
         self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
     ) -> InstanceTargets:
         """Return the targets of a batch, from which `loss` chooses; see `PointDetector.targets`."""
-        points = super().targets(instances, labels, length)
-        if not self.predicts_classes:
-            labels = [torch.zeros_like(label) for label in labels]
-        return InstanceTargets(points, instances, labels)
+        return InstanceTargets(super().targets(instances, labels, length), instances, self.known(labels))
 
     def loss(  # type: ignore[override]
         self, output: PointPrediction, targets: InstanceTargets, generator: torch.Generator

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sola.core.errors import SolaError
-from sola.core.published import building, check_names, load_renamed, published_weights
-from sola.detectors.point_pyramid.checkpoint import Head, count, offset_scales, published_names, scale_names
+from sola.core.published import building, check_names, published_weights
+from sola.detectors.point_pyramid.checkpoint import Head, count, filled, published_names, scale_names
 from sola.detectors.tridet.network import TriDet
 
 HEADS: Sequence[Head] = (
@@ -88,13 +88,7 @@ def load(
             min_duration=min_duration,
             candidates=candidates,
         )
-    weights = {
-        **{ours: state[theirs] for ours, theirs in names.items()},
-        "offset_scale": offset_scales(path, state, levels),
-        "criterion.normalizer": model.criterion.normalizer,  # which the authors do not save
-    }
-    load_renamed(path, model, weights, names)
-    return model.eval()
+    return filled(path, model, state, names, levels)
 
 
 def _scale(windows: Sequence[int], wide: Sequence[int]) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sola.detectors.point_pyramid import recipes as shared
 from sola.detectors.tridet.config import TriDetConfig
 
 THUMOS = TriDetConfig(
@@ -73,35 +74,16 @@ HACS = replace(
 )
 EPIC_VERB = replace(
     THUMOS,
+    **shared.EPIC,
     perception_window=5,
     window_scale=2.0,
     hidden=1024,
     overlap_power=0.25,
     input_noise=0.0,
-    overlapping_ranges=True,
-    candidates=5000,
-    inside=0.3,
-    normalizer=250.0,
     epochs=27,
-    warmup_epochs=5,
     final_rate=0.5,
-    weight_decay=0.05,
-    sigma=0.4,
-    voting_iou=0.75,
 )
-GTEA = replace(
-    THUMOS,
-    snippets_per_unit=4,
-    length=512,
-    width=128,
-    hidden=256,
-    deviation=0.1,
-    epochs=30,
-    warmup_epochs=10,
-    learning_rate=1e-3,
-    ema_decay=0.99,
-    max_detections=200,
-)
+GTEA = replace(THUMOS, **shared.GTEA, hidden=256, deviation=0.1)
 
 RECIPES: Mapping[str, TriDetConfig] = {
     # as published (Shi et al., CVPR 2023) for TSP features, at their own length; a video classifier names the proposals
@@ -115,10 +97,7 @@ RECIPES: Mapping[str, TriDetConfig] = {
     "epic-noun": replace(
         EPIC_VERB, perception_window=1, window_scale=4.0, label_smoothing=0.1, epochs=19, final_rate=0.0
     ),
-    # ours, a smaller network for 21 videos, whose perception learns, with the units and schedule of ActionFormer's
+    # ours; the perception learns
     "gtea": GTEA,
-    # small and hardly trained: to see that it runs
-    "quick": replace(
-        GTEA, snippets_per_unit=2, length=192, width=32, hidden=64, levels=4, epochs=4, warmup_epochs=1, batch_size=4
-    ),
+    "quick": replace(GTEA, **shared.QUICK, hidden=64),
 }

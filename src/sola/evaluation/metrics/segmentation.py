@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-BACKGROUND = -1
-"""Label of a frame without action."""
+from sola.data.segments import BACKGROUND
+
 OVERLAPS = (0.10, 0.25, 0.50)
 """IoU thresholds of F1, as papers on GTEA, 50 Salads and Breakfast report it."""
 
