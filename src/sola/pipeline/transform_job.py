@@ -161,6 +161,12 @@ def transform(
     that was stopped continues with the missing videos. The arguments are those of `transform_job` and `run_job`.
 
     Raises SolaError if `out` holds something else or cannot be written, or the features are bad or of another width.
+
+    >>> import sola
+    >>> module = sola.TrainedModule.load("run")
+    >>> softened = sola.transform(module, sola.FeatureSet.open("features"), out="new")
+    >>> len(softened.videos), softened.channels
+    (9, 176)
     """
     job = transform_job(module, features, out, device=device, overwrite=overwrite)
     skipped = run_job(job, executor, skip_bad=features.skip_bad, progress=progress)
