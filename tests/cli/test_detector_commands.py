@@ -118,7 +118,6 @@ def test_detections_are_evaluated_frame_by_frame(
     assert "mAP" in capsys.readouterr().out
     for flags, message in (
         (["--segmentation", "--proposals"], "--proposals and --segmentation: pass one of them"),
-        (["--fps", "10"], "--fps: is for --segmentation and --per-frame"),
         (["--min-score", ".3"], "--min-score: is for --segmentation"),
         (["--per-frame", "--recall-at", "1"], "--recall-at: is for detections, not with --per-frame"),
         (["--actions"], "expected a verb and a noun"),

@@ -126,8 +126,16 @@ def test_predictions_in_other_videos_are_left_out_and_counted() -> None:
         assert got.frames == alone.frames
 
 
-def test_a_folder_of_classes_of_frames_is_read_as_predictions(tmp_path: Path) -> None:
-    (tmp_path / "v.txt").write_text("background\n" * 5 + "pour\n" * 10 + "take\n" * 5)
+LINES = "background\n" * 5 + "pour\n" * 10 + "take\n" * 5
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("v.txt", LINES), ("v", "### Frame level recognition: ###\n" + LINES.replace("\n", " "))],
+    ids=["ground truth", "results of MS-TCN"],
+)
+def test_frame_labels_are_read_as_predictions(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
     with pytest.raises(SolaError, match="pass --fps"):
         read_detections(tmp_path)
     found = read_detections(tmp_path, fps=5.0)

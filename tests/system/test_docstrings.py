@@ -50,8 +50,7 @@ def test_examples_give_what_they_say(
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(".".join(path.relative_to(SOURCE).with_suffix("").parts))
     examples = [
-        doctest.DocTestParser().get_doctest(text, vars(module), name, str(path), 0)
-        for name, text in docstrings(path)
+        doctest.DocTestParser().get_doctest(text, vars(module), name, str(path), 0) for name, text in docstrings(path)
     ]
     assert any(example.examples for example in examples)
     runner = doctest.DocTestRunner(verbose=False)

@@ -65,7 +65,8 @@ def evaluate(
         segmentation: Evaluate one class a frame instead: accuracy, Edit score, F1@10, 25, 50.
         per_frame: Evaluate the classes of frames instead: mAP over all frames, or 25 points a video with charades.
         actions: Evaluate classes "verb,noun" three times: by verb, by noun, and by both (EPIC-Kitchens).
-        fps: Frames per second of --segmentation and --per-frame. Without it, those of the annotations.
+        fps: Frames per second of --segmentation, --per-frame, and files that count frames. Without it, those of the
+            annotations.
         min_score: Leave out detections with a lower score, with --segmentation.
         background: Stretches without an action are segments, too, with --segmentation (Breakfast, 50 Salads).
         dataset: Dataset that sets default thresholds, subset, and length bins.
@@ -93,8 +94,6 @@ def evaluate(
     kind = chosen(proposals=proposals, segmentation=segmentation, per_frame=per_frame, actions=actions)
     if kind and (recall_at or diagnosis is not None):
         raise SolaError(f"{'--recall-at' if recall_at else '--diagnosis'}: is for detections, not with --{kind}")
-    if fps is not None and kind not in ("segmentation", "per-frame"):
-        raise SolaError("--fps: is for --segmentation and --per-frame")
     if background and kind != "segmentation":
         raise SolaError("--background: is for --segmentation")
     if min_score is not None and kind != "segmentation":

@@ -1,4 +1,7 @@
-"""Frame-wise labels: the class of each frame on a line of its own, as of GTEA, 50 Salads and Breakfast."""
+"""Frame-wise labels: one class per frame, one frame per line, as in GTEA, 50 Salads and Breakfast.
+
+Results of MS-TCN are read, too: a header, then the classes of all frames on one line.
+"""
 
 import re
 from itertools import groupby
@@ -16,17 +19,19 @@ BACKGROUND = frozenset({"background", "bg", "sil", "none", "null", "other", "act
 WRITTEN_BACKGROUND = "background"
 RANGE = re.compile(r"(\d+)-(\d+)\s+(\S+)")
 """A line of Breakfast's coarse segments: first and last frame, from 1, and the class."""
+RESULT_HEADER = "### Frame level recognition: ###"
+"""First line of a result file of MS-TCN and of programs that follow it."""
 LOOKED_AT = 20
 """Lines by which the format is recognized."""
 
 
 def read(source: Source) -> Videos:
-    """Read a file of one video. Raises SolaError without a frame rate, or for a line that is no class."""
+    """Read the file of one video. Raises SolaError without a frame rate, or for a line that is not a class."""
     rate = source.rate(None, "a label for each frame")
     lines = source.text.split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
-    labels = [line.strip() for line in lines]
+    labels = lines[1].split() if _is_result(lines) else [line.strip() for line in lines]
     record = VideoRecord(fps=rate)
     if RANGE.fullmatch(labels[0]):
         for number, label in enumerate(labels, 1):
@@ -50,6 +55,11 @@ def read(source: Source) -> Videos:
     return {source.only_video: record}
 
 
+def _is_result(lines: list[str]) -> bool:
+    """Return True if the lines are a result file of MS-TCN with at least one frame."""
+    return len(lines) == 2 and lines[0].strip() == RESULT_HEADER and bool(lines[1].strip())
+
+
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     """Write the class of every frame of one video; where instances overlap, that of the highest score."""
     ((video, record),) = videos.items()
@@ -63,7 +73,9 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
 
 
 def fits(text: str) -> bool:
-    """Return whether the first lines are single words, of which one is said twice, or segments of frames."""
+    """Return True for MS-TCN's header, for segments of frames, or for single words of which one repeats."""
+    if text.startswith(RESULT_HEADER):
+        return True
     lines = [line.strip() for line in text.split("\n", LOOKED_AT)[:LOOKED_AT]]
     while lines and not lines[-1]:
         lines.pop()
