@@ -19,9 +19,9 @@ LINES = [*([name] for name in COMMANDS), *SUBCOMMANDS]
 
 
 def shown(capsys: pytest.CaptureFixture[str], command: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """The help text of a command, in one line per option."""
+    """The whole help text of a command, in one line per option."""
     monkeypatch.setattr(app, "console", Console(width=400))
-    assert sola(*command, "--help") == 0
+    assert sola(*command, "--help-all") == 0
     return capsys.readouterr().out
 
 
@@ -57,6 +57,8 @@ def test_every_help_text(
         positive, switch, negative = names.partition(" / ")
         if switch:
             assert negative == f"--no-{positive.removeprefix('--')}"
+        elif not names.count(" "):
+            assert "[default" not in description, f"{names}: a flag that is off needs no default"
         else:
             assert re.fullmatch(r"--[a-z0-9-]+ [A-Z=]+(\|auto|\|none|\.\.\.)?|--help|--version", names), names
         assert not description.strip().startswith(("No ", "Do not ", "Without "))
@@ -67,11 +69,36 @@ def test_every_help_text_ends_with_examples_that_parse(
     command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, _, examples = shown(capsys, command, monkeypatch).partition("Examples:")
-    lines = [line.strip() for line in examples.splitlines() if "sola " in line]
+    examples, _, _ = examples.partition("More flags:")
+    lines = [line.strip() for line in examples.replace("\\\n", "").splitlines() if "sola " in line]
     assert len(lines) >= 2
     for line in lines:
         words = line[line.index("sola ") + 5 :].split()
         app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+SCREEN = 54
+"""Lines of 80 columns that a help text may take."""
+
+
+@pytest.mark.parametrize("command", [line for line in LINES if line != ["export"]], ids=" ".join)
+def test_common_flags_fit_on_a_screen(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "console", Console(width=80))
+    assert sola(*command, "--help") == 0
+    short = capsys.readouterr().out
+    assert sola(*command, "--help-all") == 0
+    everything = capsys.readouterr().out
+    assert len(short.splitlines()) <= SCREEN
+    assert set(short.splitlines()) <= set(everything.splitlines())
+    assert ("More flags:" in short) == (len(everything) > len(short))
+    assert all(len(line.rstrip()) <= 80 for line in short.splitlines())
+
+
+def test_completion_knows_every_command() -> None:
+    script = app.generate_completion(shell="bash")
+    assert all(name in script for name in COMMANDS)
 
 
 def test_the_help_texts_are_of_all_commands_and_subcommands() -> None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
-from sola.cli.help import FORMATTER, shown_value
+from sola.cli.help import FORMATTER, choose_help, epilogue, shown_value
 from sola.cli.parsing_errors import one_line
 from sola.core.errors import SolaError
 
@@ -23,6 +23,8 @@ class Entry:
     """A sentence for the overview; further paragraphs are shown by the command's own --help only."""
     examples: str = ""
     """Command lines for the end of the command's help; an App has its own."""
+    secondary: bool = True
+    """Whether `--help-all` shows more flags than `--help`."""
 
 
 COMMANDS: Mapping[str, Entry] = {
@@ -32,6 +34,7 @@ COMMANDS: Mapping[str, Entry] = {
         "The features are of rendered videos of a moving figure, by a frozen encoder. The command trains without "
         "labels, transforms, probes, inspects, and draws, in less than three minutes on two cores.",
         "sola demo\nsola demo --seeds 5 --out demo-5",
+        secondary=False,
     ),
     "extract": Entry(
         "sola.cli.extract:extract",
@@ -141,25 +144,29 @@ app = App(
         "It trains a light module, without labels, between the features you have and the detector you use."
     ),
     version=lambda: f"sola {version('sola-tal')}",
-    help_epilogue="sola COMMAND --help explains a command.",
+    help_epilogue=(
+        "`sola COMMAND --help` explains a command and its common flags; `--help-all` lists every flag.\n\n"
+        "`sola --install-completion` sets up tab completion for your shell."
+    ),
     help_format="plaintext",
     help_formatter=FORMATTER,
     group_parameters=Group("Options", sort_key=3),
     default_parameter=Parameter(
-        allow_repeating=True, consume_multiple=True, negative_iterable=(), show_default=shown_value
+        allow_repeating=True, consume_multiple=True, negative_bool=(), negative_iterable=(), show_default=shown_value
     ),
     suppress_keyboard_interrupt=False,
     result_action="return_none",
 )
 for position, (name, entry) in enumerate(COMMANDS.items()):
-    epilogue = {"help_epilogue": f"Examples:\n\n{entry.examples}"} if entry.examples else {}
-    app.command(entry.target, name=name, help=entry.help, sort_key=position, **epilogue)
+    end = {"help_epilogue": epilogue(name, entry.examples, more=entry.secondary)} if entry.examples else {}
+    app.command(entry.target, name=name, help=entry.help, sort_key=position, **end)
+app.register_install_completion_command(help="Set up tab completion for your shell.", sort_key=len(COMMANDS))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 success, 2 invalid input, 1 a bug or a closed pipe, 130 interrupted."""
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        app(choose_help(sys.argv[1:] if arguments is None else arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()  # raises BrokenPipeError here, not while Python exits
     except CycloptsError as error:
         sys.exit(complain(one_line(error), 2))

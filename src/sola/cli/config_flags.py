@@ -11,6 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 from cyclopts import Group, Parameter
 from docstring_parser import parse_from_object
 
+from sola.cli.help import secondary
+
+FIRST_GROUP = 10
+"""Sort key of the first secondary group of settings, after those of `options`."""
 NUMBERS = {int: "INT", float: "FLOAT"}
 """Placeholders of numbers in help texts."""
 
@@ -28,22 +32,29 @@ class ConfigFlags:
 
 
 def config_flags(
-    configs: Mapping[str, type], group: Group, *, without: Collection[str] = (), auto: Collection[str] = ()
+    configs: Mapping[str, type],
+    group: Group,
+    common: Collection[str],
+    *,
+    without: Collection[str] = (),
+    auto: Collection[str] = (),
 ) -> type[ConfigFlags]:
     """Return a dataclass with an optional field for every field of the configs.
 
-    The help of a flag is the docstring of the field. Where fields of one name differ among the configs, or some configs
-    lack it, it names the configs. A field that may be None takes the word "none".
+    The help of a flag is the docstring of the field. Where the docstrings of one name differ among the configs, each
+    names its configs. A field that may be None takes the word "none".
 
     Args:
         configs: config dataclasses by the name that help texts use.
-        group: heading of the flags in help texts.
+        group: group of the common flags; the others are in secondary groups by the configs that have them.
+        common: fields whose flags `--help` shows.
         without: fields that get no flag.
         auto: fields that also take the word "auto", which gives None.
     """
     hints = {name: get_type_hints(config) for name, config in configs.items()}
     texts = {name: field_docstrings(config) for name, config in configs.items()}
     fields, words = [], dict.fromkeys(auto, "auto")
+    groups: dict[tuple[str, ...], Group] = {}
     for field, names in field_owners(configs).items():
         if field in without:
             continue
@@ -55,13 +66,18 @@ def config_flags(
         by_text: dict[str, list[str]] = {}
         for name in names:
             by_text.setdefault(re.sub(r"\bNone\b", "none", texts[name].get(field, "")), []).append(name)
-        everywhere = len(by_text) == 1 and len(names) == len(configs)
-        text = " ".join(text if everywhere else f"[{', '.join(of)}] {text}" for text, of in by_text.items())
+        text = " ".join(text if len(by_text) == 1 else f"[{', '.join(of)}] {text}" for text, of in by_text.items())
+        if field not in common and tuple(names) not in groups:
+            title = "More settings" if len(names) == len(configs) else f"Settings of {', '.join(names)}"
+            groups[tuple(names)] = secondary(title, FIRST_GROUP + len(groups))
+        where = group if field in common else groups[tuple(names)]
         number = next((name for type_, name in NUMBERS.items() if type_ in get_args(kind)), None)
         if field in words and number:
-            shown = Parameter(help=text, metavar=f"{number}|{words[field]}", show_choices=False)
+            shown = Parameter(group=where, help=text, metavar=f"{number}|{words[field]}", show_choices=False)
         else:
-            shown = Parameter(help=text, metavar="CHOICE" if field in words else None)
+            negative = "no-" if bool in (kind, *get_args(kind)) else ()
+            metavar = "CHOICE" if field in words else None
+            shown = Parameter(group=where, help=text, metavar=metavar, negative_bool=negative)
         fields.append((field, Annotated[kind | None, shown], dataclasses.field(default=None)))
     flags = dataclasses.make_dataclass(
         "Flags",
@@ -71,7 +87,7 @@ def config_flags(
         frozen=True,
         kw_only=True,
     )
-    return Parameter(name="*", group=group)(flags)
+    return Parameter(name="*")(flags)
 
 
 def field_owners(configs: Mapping[str, type]) -> dict[str, list[str]]:

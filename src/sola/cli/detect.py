@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from sola.cli import options
+from sola.cli.help import secondary
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.data.names import VIDEO_SUFFIXES
@@ -21,17 +22,17 @@ class FeatureOptions:
     """Annotations: detect in the videos of one subset only. They may also state when snippets are."""
     test_subset: str | None = None
     """Subset of the annotations: validation by default."""
-    label_key: str = "label"
+    label_key: Annotated[str, Parameter(group=options.READING)] = "label"
     """Field of an annotation that names the class."""
     classifier: Annotated[Path | None, Parameter(metavar="FILE")] = None
     """Class scores of an external video classifier: JSON as of CUHK or ActivityNet, or .npy of UntrimmedNet."""
-    combine: Literal["product", "sqrt"] = "product"
+    combine: Annotated[Literal["product", "sqrt"], Parameter(group=options.MORE)] = "product"
     """How the score of a proposal and that of its class are combined."""
     proposals: Annotated[Path | None, Parameter(metavar="JSON")] = None
     """Also write class-agnostic proposals, for `sola evaluate --proposals`."""
 
 
-@Parameter(name="*", group=Group("Options for videos", sort_key=3))
+@Parameter(name="*", group=secondary("Options for videos", sort_key=4))
 @dataclasses.dataclass(frozen=True)
 class VideoOptions:
     """Options that apply to videos only."""
@@ -40,7 +41,7 @@ class VideoOptions:
     """Encoder, if it is no longer available under the name that the features were extracted with."""
     modules: Annotated[tuple[Path, ...], Parameter(metavar="RUN")] = ()
     """Runs of `sola train` with the SoLa modules, if they were moved."""
-    pictures: bool = True
+    pictures: Annotated[bool, Parameter(negative_bool="no-")] = True
     """Draw a timeline of each video, in a folder named like --out without its suffix."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sola.cli import options
+from sola.cli.help import secondary
 from sola.core.errors import SolaError
 from sola.core.log import show_log
 from sola.data.detections import Format
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from sola.evaluation.actions import ActionResult
     from sola.evaluation.detections import DetectionResult, ProposalResult
     from sola.evaluation.frames import FrameMapResult, SegmentationResult
+
+FRAMES = secondary("Frames", sort_key=6)
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +45,20 @@ def evaluate(
     ] = None,
     label_key: options.LabelKey = "label",
     id_prefix: options.IdPrefix = None,
-    format: Annotated[Format, Parameter(group=options.INPUTS)] = "auto",
+    format: Annotated[Format, Parameter(group=options.READING)] = "auto",
     proposals: bool = False,
     segmentation: bool = False,
     per_frame: bool = False,
     actions: bool = False,
-    fps: Annotated[float | None, Parameter(group=options.INPUTS, converter=options.fraction)] = None,
-    min_score: float | None = None,
-    background: bool = False,
+    fps: Annotated[float | None, Parameter(group=FRAMES, converter=options.fraction)] = None,
+    min_score: Annotated[float | None, Parameter(group=FRAMES)] = None,
+    background: Annotated[bool, Parameter(group=FRAMES)] = False,
     dataset: Annotated[str, Parameter(choices=tuple(DATASETS))] = "activitynet",
     tiou: str | None = None,
-    protocol: Protocol = "official",
-    recall_at: Annotated[tuple[int, ...], Parameter(metavar="K", validator=options.AT_LEAST_ONE)] = (),
+    protocol: Annotated[Protocol, Parameter(group=options.MORE)] = "official",
+    recall_at: Annotated[
+        tuple[int, ...], Parameter(group=options.MORE, metavar="K", validator=options.AT_LEAST_ONE)
+    ] = (),
     diagnosis: Annotated[Path | None, Parameter(group=options.OUTPUT, metavar="FIGURE")] = None,
     json: options.Json = False,
 ) -> None:

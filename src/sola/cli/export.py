@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from sola.cli import options
+from sola.cli.help import epilogue
 from sola.core.log import show_log
 
 log = logging.getLogger(__name__)
@@ -15,7 +16,9 @@ app = App(name="export")
 
 
 @app.command(
-    help_epilogue="Examples:\n\nsola export onnx run --out module.onnx\nsola export onnx run --out module.onnx --quiet"
+    help_epilogue=epilogue(
+        "export onnx", "sola export onnx run --out module.onnx\nsola export onnx run --out module.onnx --quiet"
+    )
 )
 def onnx(
     run: options.ModuleRun,
@@ -39,9 +42,11 @@ def onnx(
 
 @app.command(
     alias="actionformer",
-    help_epilogue="Examples:\n\n"
-    "sola export opentad softened/ --annotations annotations.json --out dataset/\n"
-    "sola export actionformer softened/ --annotations thumos14.json --test-subset test --out dataset/",
+    help_epilogue=epilogue(
+        "export opentad",
+        "sola export opentad softened/ --annotations annotations.json --out dataset/\n"
+        "sola export actionformer softened/ --annotations thumos14.json --test-subset test --out dataset/",
+    ),
 )
 def opentad(
     features: options.Features,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import CoercionError, Group, Parameter, Token
 from cyclopts.validators import Number
 
+from sola.cli.help import secondary
 from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.data.names import IdFrom
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INPUTS = Group("Inputs", sort_key=1)
-TRAINING = Group("Training", help="Settings of the run; default: from the recipe.", sort_key=2)
-TIMING = Group(
-    "Feature timing", help="For features whose manifest lacks it; the manifest takes precedence.", sort_key=4
-)
-EXECUTION = Group("Execution", sort_key=5)
-OUTPUT = Group("Output", sort_key=6)
+TRAINING = Group("Training", help="Settings default to those of the recipe.", sort_key=2)
+OUTPUT = Group("Output", sort_key=4)
+READING = secondary("Reading files", sort_key=5)
+TIMING = secondary("Feature timing", sort_key=6, help="For features without a manifest; a manifest takes precedence.")
+EXECUTION = secondary("Execution", sort_key=7)
+MORE = secondary("More options", sort_key=8)
 
 AT_LEAST_ONE = Number(gte=1)
 TABLE_WIDTH = 150
@@ -59,19 +60,19 @@ OptionalAnnotationFile = Annotated[Path | None, JSON_FILE]
 TrainSubset = Annotated[str, Parameter(group=INPUTS, help="Subset of the annotations to train on.")]
 TestSubset = Annotated[str, Parameter(group=INPUTS, help="Subset of the annotations to evaluate on.")]
 LabelKey = Annotated[
-    str, Parameter(group=INPUTS, help="Field of an annotation that names the class (EPIC-Kitchens: verb_class).")
+    str, Parameter(group=READING, help="Field of an annotation that names the class (EPIC-Kitchens: verb_class).")
 ]
 IdPrefix = Annotated[
     str | None,
     Parameter(
-        group=INPUTS,
+        group=READING,
         help="Prefix of the video ids on one side only, such as v_. Without it, a prefix of all ids is detected.",
     ),
 ]
 ClassScores = Annotated[
     Path | None,
     Parameter(
-        group=INPUTS,
+        group=MORE,
         metavar="FILE",
         help="Class scores of an external video classifier: JSON as of CUHK or ActivityNet, or .npy of UntrimmedNet.",
     ),
@@ -79,24 +80,24 @@ ClassScores = Annotated[
 Streams = Annotated[
     tuple[str, ...],
     Parameter(
-        group=INPUTS,
+        group=READING,
         metavar="NAME",
         help="Streams in one folder, by the ends or starts of its file names: rgb flow joins VIDEO_rgb and VIDEO_flow.",
     ),
 ]
 IdFromOption = Annotated[
     IdFrom,
-    Parameter(group=INPUTS, help="Ids of videos: file names, or paths in the folder, which is searched recursively."),
+    Parameter(group=READING, help="Ids of videos: file names, or paths in the folder, which is searched recursively."),
 ]
-SkipBad = Annotated[bool, Parameter(group=INPUTS, help="Skip unreadable files and count them, instead of failing.")]
-DeviceOption = Annotated[Device, Parameter(group=EXECUTION, help="Device; auto is the GPU if there is one.")]
+SkipBad = Annotated[bool, Parameter(group=READING, help="Skip unreadable files and count them, instead of failing.")]
+DeviceOption = Annotated[Device, Parameter(help="Device; auto is the GPU if there is one.")]
 Seeds = Annotated[int, Parameter(validator=AT_LEAST_ONE)]
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, help="Replace what exists at --out, if this command wrote it.")]
 Json = Annotated[bool, Parameter(group=OUTPUT, help="Print JSON on stdout instead of tables.")]
-Quiet = Annotated[bool, Parameter(group=OUTPUT, help="Print results and errors only: no progress bar, no messages.")]
+Quiet = Annotated[bool, Parameter(group=EXECUTION, help="Print results and errors only: no progress bar, no messages.")]
 
 
-@Parameter(name="*", group=INPUTS)
+@Parameter(name="*", group=READING)
 @dataclasses.dataclass(frozen=True)
 class Reading:
     """How feature files are read."""
@@ -185,7 +186,7 @@ class RunWriting:
     resume: bool = False
     """Continue a stopped run, or start one if there is none."""
     overwrite: Overwrite = False
-    tensorboard: bool = False
+    tensorboard: Annotated[bool, Parameter(group=EXECUTION)] = False
     """Also write metrics.jsonl as curves to RUN/tensorboard (extra `tensorboard`)."""
     quiet: Quiet = False
 

@@ -15,13 +15,18 @@ from sola.softlanding.config import TrainingConfig
 from sola.softlanding.multiscale_config import MultiScaleConfig
 from sola.softlanding.recipes import RECIPES, MultiScaleRecipe, recipe_named
 
-KINDS = {"single step": TrainingConfig, "auto": MultiScaleConfig}
-"""Configs by the words for them in help texts."""
+CONFIGS = {
+    ", ".join(name for name, recipe in RECIPES.items() if recipe().kind is kind): kind
+    for kind in (TrainingConfig, MultiScaleConfig)
+}
+"""Configs by the names of their recipes."""
+COMMON = ("step", "epochs", "batch_size", "learning_rate", "seed", "device")
+"""Settings that `--help` shows."""
 
 if TYPE_CHECKING:
     TrainingFlags = ConfigFlags
 else:
-    TrainingFlags = config_flags(KINDS, options.TRAINING, auto=MultiScaleRecipe.choosable)
+    TrainingFlags = config_flags(CONFIGS, options.TRAINING, COMMON, auto=MultiScaleRecipe.choosable)
 
 log = logging.getLogger(__name__)
 

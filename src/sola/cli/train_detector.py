@@ -16,6 +16,8 @@ from sola.detectors.base import DetectorConfig
 
 FAMILIES = {model: detector_family(model) for model in DETECTORS}
 CONFIGS = {model: family.config for model, family in FAMILIES.items()}
+COMMON = ("epochs", "batch_size", "learning_rate", "seed", "device")
+"""Settings that `--help` shows."""
 RECIPES = tuple(dict.fromkeys(recipe for family in FAMILIES.values() for recipe in family.recipes))
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     DetectorFlags = ConfigFlags
 else:
-    DetectorFlags = config_flags(CONFIGS, options.TRAINING, without=("model",))
+    DetectorFlags = config_flags(CONFIGS, options.TRAINING, COMMON, without=("model",))
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ def train_detector(
     validation_subset: Annotated[
         str | None,
         Parameter(
-            group=options.INPUTS,
+            group=options.MORE,
             help="Subset whose loss selects the epoch that is kept; results on it are then tuned. Without it, the last "
             "epoch is kept.",
         ),
