@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check docs bench format clean
 
 demo: $(READY)  ## the whole path on features that come with the package; writes demo/report.html
 	$(BIN)/sola demo --out demo --overwrite
@@ -13,11 +13,16 @@ demo: $(READY)  ## the whole path on features that come with the package; writes
 test: $(READY)  ## every test, a process a core; files with slow tests first
 	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-check: $(READY)  ## style, types, and the direction of imports
+check: $(READY)  ## style, spelling, types, the direction of imports, and the documentation site
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(MAKE) --no-print-directory docs
+
+docs: $(READY)  ## the documentation site, in site/
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs site
 
 bench: $(READY)  ## the speed and memory figures, each beside its plain definition; writes docs/performance.md
 	$(BIN)/python benchmarks/speed/performance.py $(ANNOTATIONS)
@@ -27,7 +32,7 @@ format: $(READY)
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Debian's python3 comes without ensurepip, which venv needs; its package brings it.
 $(READY): pyproject.toml constraints.txt

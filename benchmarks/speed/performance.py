@@ -1,4 +1,4 @@
-"""Every speed and memory figure of the README and docs/performance.md, measured in one go and written there.
+"""Every speed and memory figure of docs/performance.md, measured in one go and written there.
 
 Each figure stands beside its plain counterpart, measured in the same run by a benchmark of its own; what they print is
 kept in docs/performance.json. Machines are noisy: trust the ratios, on a machine that does nothing else.

@@ -8,7 +8,6 @@ from typing import Any
 
 import performance
 import pytest
-from support.places import REPOSITORY
 
 from sola.detectors import DETECTORS
 
@@ -25,12 +24,6 @@ def test_the_document_of_figures_is_what_was_measured() -> None:
     document = (performance.DOCS / "performance.md").read_text()
     assert document == performance.page(kept)
     assert len(rows(document)) == len(performance.FIGURES)
-
-
-def test_the_figures_of_the_readme_are_of_that_document() -> None:
-    shown = rows((REPOSITORY / "README.md").read_text())
-    assert shown
-    assert set(shown) <= set(rows((performance.DOCS / "performance.md").read_text()))
 
 
 def printed(name: str, *arguments: str) -> Any:

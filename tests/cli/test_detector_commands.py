@@ -256,17 +256,6 @@ def test_training_on_nothing_but_bad_files_is_refused_with_the_reason(
     assert line.endswith("; none of 3 videos is left")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [(["train-detector"], "--validation-subset"), (["detect"], "--classifier")],
-)
-def test_help(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert sola(*arguments, "--help") == 0
-    printed = capsys.readouterr().out
-    assert f"Usage: sola {' '.join(arguments)}" in printed
-    assert told in printed
-
-
 # --- the chain ---------------------------------------------------------------------------------------------------
 
 

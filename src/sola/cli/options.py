@@ -66,7 +66,7 @@ IdPrefix = Annotated[
     str | None,
     Parameter(
         group=READING,
-        help="Prefix of the video ids on one side only, such as v_. Without it, a prefix of all ids is detected.",
+        help="Prefix of the video ids on one side only, such as `v_`. Without it, a prefix of all ids is detected.",
     ),
 ]
 ClassScores = Annotated[

@@ -124,7 +124,7 @@ def probe(
         "test_videos": len(test.videos),
         "test_snippets": sum(test.lengths),
         "classes": len(data.classes),
-        "normalisation": "each snippet to unit L2 norm",  # a key of the JSON, which stays
+        "normalization": "each snippet to unit L2 norm",
         "p_values": {
             "metrics": COMPARED,
             "test": "paired bootstrap over the test videos, two-sided",

@@ -56,7 +56,7 @@ NAMES: Mapping[str, Sequence[str]] = {
         "action",
         "activity",
         "behavior",
-        "behaviour",
+        "behavior",
         "category",
         "event",
         "verb",
