@@ -30,61 +30,61 @@ class Entry:
 COMMANDS: Mapping[str, Entry] = {
     "demo": Entry(
         "sola.cli.demo:demo",
-        "Run the whole path on embedded features and write DIR/report.html.\n\n"
-        "The features are of rendered videos of a moving figure, by a frozen encoder. The command trains without "
-        "labels, transforms, probes, inspects, and draws, in less than three minutes on two cores.",
+        "Run every step on features that come with the package, and write DIR/report.html.\n\n"
+        "The features are those of a frozen encoder on rendered videos of a moving figure. Takes less than three "
+        "minutes on two cores.",
         "sola demo\nsola demo --seeds 5 --out demo-5",
         secondary=False,
     ),
     "extract": Entry(
         "sola.cli.extract:extract",
         "Extract snippet features from video files with a frozen encoder.\n\n"
-        "Writes one .npy array [time, channels] per video, and a manifest. An extraction that was stopped resumes when "
-        "it is run again; more videos can be added.",
+        "Writes one .npy array [time, channels] per video, and a manifest. Run the command again to resume, or to add "
+        "videos.",
         "sola extract videos/ --out features/\n"
         "sola extract s3://videos/2026 --out s3://features/2026 --executor ray --worker-gpus 0.25",
     ),
     "train": Entry(
         "sola.cli.train:train",
         "Train a SoLa module on features, without labels.\n\n"
-        "Writes module.safetensors, config.json (all that reproduces the run), and metrics.jsonl (one row per epoch).",
+        "Writes module.safetensors, config.json (everything needed to repeat the run), and metrics.jsonl (one row per "
+        "epoch).",
         "sola train features/ --recipe auto --out run\n"
         "torchrun --standalone --nproc-per-node 4 -m sola train features/ --out run",
     ),
     "transform": Entry(
         "sola.cli.transform:transform",
         "Transform features with a trained SoLa module.\n\n"
-        "Names, format, and dtype stay the same. A transform that was stopped resumes with the missing videos.",
+        "File names, format and dtype stay the same. Run the command again to resume.",
         "sola transform run features/ --out softened/\nsola transform run rgb/ flow/ --out softened/ --device cpu",
     ),
     "probe": Entry(
         "sola.cli.probe:probe",
         "Compare feature sets by linear evaluation, next to controls.\n\n"
-        "A linear classifier on frozen snippets separates action from background, and classes. It is trained on one "
-        "subset and evaluated on another. Controls: per-video centering, moving averages, slow features, whitening, "
-        "and the untrained module. The p-values are from a paired bootstrap over the test videos.",
+        "Trains linear classifiers of action against background, and of the class, on the snippets of one subset, and "
+        "evaluates them on another. Controls: per-video centering, moving averages, slow features, whitening, and the "
+        "untrained module. p-values are from a paired bootstrap over the test videos.",
         "sola probe features/ --annotations annotations.json --compare sola=softened/\n"
         "sola probe features/ --annotations annotations.json --solver ridge --labeled-videos 10 --json",
     ),
     "convert": Entry(
         "sola.cli.convert:convert",
-        "Convert annotations of other tools, and write detections for them.\n\n"
-        "The format of an input is recognized by its content: CSV, EPIC-Kitchens, BORIS, ELAN, Label Studio, CVAT, "
-        "VIA, Ego4D, Audacity, SRT, WebVTT, a class for each frame, ActivityNet. Other commands take all of these as "
-        "--annotations.",
+        "Convert annotations and detections between annotation tools.\n\n"
+        "Recognizes the input format by its content: CSV, EPIC-Kitchens, BORIS, ELAN, Label Studio, CVAT, VIA, Ego4D, "
+        "Audacity, SRT, WebVTT, one class per frame, ActivityNet. Other commands take all of these as --annotations.",
         "sola convert project.boris --to activitynet --split 0.8 --out annotations.json\n"
         "sola convert detections.json --to label-studio --fps 25 --per-minute 5 --out predictions.json",
     ),
     "select": Entry(
         "sola.cli.select:select",
         "Choose the videos to label next, without labels.\n\n"
-        "Prints the ids of videos whose snippets together cover most kinds of snippets in the set, the first first. "
+        "Prints the ids of the videos that together cover most of the variety in the set, most useful first. "
         "Transformed features work better than raw ones.",
         "sola select softened/ --videos 5\nsola select softened/ --videos 5 --annotations labels.json",
     ),
     "inspect": Entry(
         "sola.cli.inspect:inspect",
-        "Plot how similar snippets are by their distance.\n\n"
+        "Plot the similarity of snippets against their distance in time.\n\n"
         "Writes inspection.json and pictures: similarity against distance, the share of windows where similarity falls "
         "with distance, and similarity maps of a few videos with their annotated segments.",
         "sola inspect features/ --out look/\n"
@@ -93,17 +93,17 @@ COMMANDS: Mapping[str, Entry] = {
     "train-detector": Entry(
         "sola.cli.train_detector:train_detector",
         "Train a temporal action detector on features, raw or transformed.\n\n"
-        "Writes detector.safetensors, config.json (all that reproduces the run), and metrics.jsonl (one row per "
-        "epoch).",
+        "Writes detector.safetensors, config.json (everything needed to repeat the run), and metrics.jsonl (one row "
+        "per epoch).",
         "sola train-detector softened/ --annotations annotations.json --model bmn --recipe gtea --out detector\n"
         "sola train-detector features/ --annotations annotations.json --model bmn --out detector --explain video_1",
     ),
     "detect": Entry(
         "sola.cli.detect:detect",
         "Detect actions in features or video files with a trained detector.\n\n"
-        "Features must have been transformed as those that the detector was trained on. For videos, the whole pipeline "
-        "(encoder, SoLa modules, detector) is rebuilt from the detector's run, and a timeline of each video is drawn; "
-        "when stopped, it resumes with the missing videos.",
+        "Features must come from the same encoder and SoLa module as those the detector was trained on. For video "
+        "files, the whole pipeline (encoder, SoLa module, detector) is rebuilt from the detector's run, and a timeline "
+        "of each video is drawn. Run the command again to resume.",
         "sola detect detector softened/ --annotations annotations.json --out detections.json\n"
         "sola detect detector new-videos/ --out new.json",
     ),
@@ -116,7 +116,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "report": Entry(
         "sola.cli.report:report",
-        "Write one HTML page about runs and experiments, with an explorer of single videos.\n\n"
+        "Write one HTML page about runs and experiments, with an explorer for single videos.\n\n"
         "The page opens offline. The explorer shows annotated segments and detections on a timeline above similarity "
         "maps of the features. Without RUN, it shows what --detections, --features, and --annotations name.",
         "sola report run detector --out report.html\n"
@@ -127,9 +127,8 @@ COMMANDS: Mapping[str, Entry] = {
         "Reproduce a table or figure of the supplement on your features.\n\n"
         "table1: direct or adapter. table2: losses. table3: every detector. table5: K and s. table6: the projector. "
         "figure1: error bars over many seeds. sectionC: similarity against distance.\n\n"
-        "Runs are shared by all experiments with the same --out. A command that was stopped resumes when it is run "
-        "again. Raw features and controls are rows of every table; p-values are from a paired bootstrap over the test "
-        "videos, Holm-corrected.",
+        "Experiments with the same --out share runs. Run the command again to resume. Every table has rows for raw "
+        "features and controls; p-values are from a paired bootstrap over the test videos, Holm-corrected.",
         "sola reproduce table1 features/ --annotations annotations.json --out experiments\n"
         "sola reproduce figure1 --quick --out try",
     ),
@@ -140,8 +139,9 @@ COMMANDS: Mapping[str, Entry] = {
 app = App(
     name="sola",
     help=(
-        "SoLa softens the landing of frozen snippet features on temporal action localization.\n\n"
-        "It trains a light module, without labels, between the features you have and the detector you use."
+        "Better features for temporal action localization, without labels.\n\n"
+        "SoLa trains a small module between a frozen video encoder and your detector. The usual order: extract, train, "
+        "transform, train-detector, detect, evaluate."
     ),
     version=lambda: f"sola {version('sola-tal')}",
     help_epilogue=(

@@ -35,16 +35,16 @@ def convert(
     """Run `sola convert`.
 
     Args:
-        to: Format: activitynet, csv, boris, elan, label-studio, cvat, via, audacity, srt, vtt or frames.
+        to: Output format: activitynet, csv, boris, elan, label-studio, cvat, via, audacity, srt, vtt or frames.
         out: File to write; a folder with a file for each video for elan, cvat, audacity, srt, vtt and frames.
-        fps: Frames per second of the videos, where times are frames and the files do not say their rate.
-        video: Id of the video, for a file of a single video that does not name it. Without it, the name of the file.
-        without: Leave out the videos that are annotated in these files, such as those whose labels a detector had.
-        media: Address of a video as the tool needs it, with * for its id: videos/*.avi.
-        split: Share of the annotated videos for training (0.8), drawn with a fixed seed; the others are for validation.
-            Or a file with a video and its subset on each line.
+        fps: Frames per second of the videos, for files that count frames and do not state their rate.
+        video: Video id, for a file of one video that does not name it. Without it, the file name.
+        without: Leave out videos that are annotated in these files, such as a detector's training videos.
+        media: Path or URL of a video as the tool needs it, with * for its id: videos/*.avi.
+        split: Share of the annotated videos for training (0.8), drawn with a fixed seed; the rest is for validation.
+            Or a file with one video id and its subset per line.
         min_score: Leave out detections with a lower score.
-        per_minute: Keep only so many detections a minute of each video, those with the highest scores.
+        per_minute: Maximum number of detections per minute of video; those with the highest scores stay.
     """
     from sola.data.conversion import address, keep_best, read_any, write_videos
     from sola.data.splits import assign_subsets, split_of

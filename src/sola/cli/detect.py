@@ -19,7 +19,7 @@ class FeatureOptions:
     """Options that apply to features only."""
 
     annotations: Annotated[Path | None, Parameter(metavar="JSON")] = None
-    """Annotations: detect in the videos of one subset only. They may also state when snippets are."""
+    """Annotations: detect only in the videos of one subset, and use their frame rates and durations."""
     test_subset: str | None = None
     """Subset of the annotations: validation by default."""
     label_key: Annotated[str, Parameter(group=options.READING)] = "label"
@@ -27,7 +27,7 @@ class FeatureOptions:
     classifier: Annotated[Path | None, Parameter(metavar="FILE")] = None
     """Class scores of an external video classifier: JSON as of CUHK or ActivityNet, or .npy of UntrimmedNet."""
     combine: Annotated[Literal["product", "sqrt"], Parameter(group=options.MORE)] = "product"
-    """How the score of a proposal and that of its class are combined."""
+    """Combination of the scores of a proposal and of its class: their product, or its square root."""
     proposals: Annotated[Path | None, Parameter(metavar="JSON")] = None
     """Also write class-agnostic proposals, for `sola evaluate --proposals`."""
 
@@ -38,9 +38,9 @@ class VideoOptions:
     """Options that apply to videos only."""
 
     encoder: str | None = None
-    """Encoder, if it is no longer available under the name that the features were extracted with."""
+    """Encoder, if it has moved since the features were extracted, or is your own code."""
     modules: Annotated[tuple[Path, ...], Parameter(metavar="RUN")] = ()
-    """Runs of `sola train` with the SoLa modules, if they were moved."""
+    """Runs of `sola train` that hold the SoLa modules, if they have moved."""
     pictures: Annotated[bool, Parameter(negative_bool="no-")] = True
     """Draw a timeline of each video, in a folder named like --out without its suffix."""
 

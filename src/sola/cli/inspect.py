@@ -49,10 +49,10 @@ def inspect(
     """Run `sola inspect`.
 
     Args:
-        step: Distance between two positions of a window (snippets). Without it, that of the run, or 8 if such windows
-            fit.
-        videos: Ids of the videos whose maps are drawn. Without it, three, spread over the set.
-        max_videos: Videos that the curves are computed from, spread over the set.
+        step: Distance between two positions of a window (snippets). Without it, that of the run, or the largest up to 8
+            that fits.
+        videos: Ids of the videos whose similarity maps are drawn. Without it, three, evenly spaced.
+        max_videos: Maximum number of videos for the curves, evenly spaced.
         seed: Random seed of the windows.
         out: Folder to write.
     """

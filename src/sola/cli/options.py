@@ -82,15 +82,15 @@ Streams = Annotated[
     Parameter(
         group=READING,
         metavar="NAME",
-        help="Streams in one folder, by the ends or starts of its file names: rgb flow joins VIDEO_rgb and VIDEO_flow.",
+        help="Streams in one folder, by the ends or starts of file names: `rgb flow` joins VIDEO_rgb and VIDEO_flow.",
     ),
 ]
 IdFromOption = Annotated[
     IdFrom,
     Parameter(group=READING, help="Ids of videos: file names, or paths in the folder, which is searched recursively."),
 ]
-SkipBad = Annotated[bool, Parameter(group=READING, help="Skip unreadable files and count them, instead of failing.")]
-DeviceOption = Annotated[Device, Parameter(help="Device; auto is the GPU if there is one.")]
+SkipBad = Annotated[bool, Parameter(group=READING, help="Skip and count unreadable files instead of failing.")]
+DeviceOption = Annotated[Device, Parameter(help="Device; auto uses the GPU if there is one.")]
 Seeds = Annotated[int, Parameter(validator=AT_LEAST_ONE)]
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, help="Replace what exists at --out, if this command wrote it.")]
 Json = Annotated[bool, Parameter(group=OUTPUT, help="Print JSON on stdout instead of tables.")]
@@ -109,7 +109,7 @@ class Reading:
     streams: Streams = ()
     id_from: IdFromOption = "name"
     trim_padding: bool = False
-    """Leave out zeros and copies of the last snippet at the end of videos."""
+    """Remove padding at the end of videos: zeros and copies of the last snippet."""
 
     def open(self, sources: Sequence[Path]) -> "FeatureSet":
         """Open one feature set."""
@@ -199,7 +199,7 @@ class Execution:
     executor: Literal["local", "ray"] = "local"
     """ray: distribute videos over a Ray cluster; files may be in an object store (extra `cluster`)."""
     workers: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None
-    """Ray workers. Without it, as many as fit."""
+    """Number of Ray workers. Without it, as many as fit."""
     worker_cpus: Annotated[float, Parameter(validator=Number(gt=0))] = 1.0
     """CPU cores of each Ray worker."""
     worker_gpus: Annotated[float, Parameter(validator=Number(gte=0))] = 0.0
@@ -224,9 +224,9 @@ class Decoding:
     """How video files are decoded and encoded."""
 
     batch_size: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None
-    """Snippets that the encoder processes at once. Without it, 64 frames."""
+    """Number of snippets per forward pass of the encoder. Without it, 64 frames."""
     jobs: Annotated[int, Parameter(validator=AT_LEAST_ONE)] = 2
-    """Videos that are decoded at once."""
+    """Number of videos decoded in parallel."""
 
 
 def named_paths(flag: str, values: Sequence[str]) -> list[tuple[str, Path]]:

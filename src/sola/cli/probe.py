@@ -18,8 +18,7 @@ def probe(
         Parameter(
             group=options.INPUTS,
             metavar="NAME=DIR",
-            help="Other features of the same videos, such as sola=softened/. A name given again adds a seed to its "
-            "row.",
+            help="Other features of the same videos, such as sola=softened/. Repeat a name to add a seed to its row.",
         ),
     ] = (),
     train_subset: options.TrainSubset = "training",
@@ -38,10 +37,10 @@ def probe(
 
     Args:
         solver: sgd: Table 4b (100 epochs); ridge: closed form, with a penalty cross-validated over training videos.
-        labeled_videos: Training videos with labels, drawn again for each seed. Without it, all of them.
-        together: Regular expression: test videos in whose ids it finds the same text are resampled as one for
-            p-values, such as the views of several cameras (fall-[0-9]+).
-        seeds: Repetitions: initialization and order of the classifier, labeled videos, untrained modules.
+        labeled_videos: Number of training videos with labels, drawn anew for each seed. Without it, all of them.
+        together: Regular expression that groups test videos for p-values: videos whose ids match with the same text are
+            resampled together, such as several camera views of one event (fall-[0-9]+).
+        seeds: Repetitions with different classifier initialization, labeled videos and untrained modules.
     """
     from sola.core.progress import progress_bar
     from sola.data.features import FeatureSet

@@ -46,12 +46,12 @@ def reproduce(
         name: Table or figure of the supplement.
         model: Detector that evaluates the features; table3 uses all.
         recipe: Settings of the module, which the experiment varies.
-        detector_recipe: Recipe of the detector. Without it, that of --recipe, or anet where the detector lacks it.
-        dataset: Dataset that sets the tIoU thresholds of mAP: .5:.95:.05, or THUMOS14's .3:.7:.1.
-        seeds: Modules, and detectors on them. Without it, 3; for figure1, 12 with anet, 5 with hacs.
+        detector_recipe: Recipe of the detector. Without it, --recipe, or anet if the detector has no such recipe.
+        dataset: Dataset that sets the tIoU thresholds of mAP.
+        seeds: Number of modules, each with its own detectors. Without it, 3; for figure1, 12 with anet and 5 with hacs.
         controls: Also train detectors on controls, to see whether a moving average gains as much.
-        quick: Train everything small and shortly, to try the command; without FEATURES, on the demo data set.
-        jobs: Runs at once; they share the cores.
+        quick: Train small models for a few steps, to try the command; without FEATURES, on the demo data set.
+        jobs: Number of runs in parallel; they share the cores.
         out: Folder of all experiments on these features.
     """
     from msgspec.structs import replace

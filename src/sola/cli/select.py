@@ -23,11 +23,15 @@ def select(
         Parameter(
             group=options.INPUTS,
             metavar="FILE",
-            help="Annotations of the videos that are labeled already, which are not chosen.",
+            help="Annotations of the videos that already have labels; they are not chosen again.",
         ),
     ] = None,
     train_subset: Annotated[
-        str, Parameter(group=options.INPUTS, help="Subset whose labeled videos count as chosen; others do not.")
+        str,
+        Parameter(
+            group=options.INPUTS,
+            help="Subset whose labeled videos count as chosen; videos of other subsets are never chosen.",
+        ),
     ] = "training",
     reading: options.Reading = options.Reading(),
     seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
@@ -38,7 +42,7 @@ def select(
 
     Args:
         videos: Number of videos to choose.
-        seed: Random seed of the clusters.
+        seed: Random seed of the clustering.
     """
     from sola.core.progress import progress_bar
     from sola.data.splits import UNLABELED

@@ -41,8 +41,8 @@ def train_detector(
         str | None,
         Parameter(
             group=options.MORE,
-            help="Subset whose loss selects the epoch that is kept; results on it are then tuned. Without it, the last "
-            "epoch is kept.",
+            help="Subset whose loss selects the best epoch; report results on another one. Without it, the last epoch is "
+            "taken.",
         ),
     ] = None,
     label_key: options.LabelKey = "label",
@@ -59,8 +59,8 @@ def train_detector(
 
     Args:
         model: Detector to train.
-        recipe: Named settings. anet: as published; hacs, thumos, gtea: ours where nothing is published; quick: to try.
-        explain: Train nothing; print how this video gets from frames to seconds to units of the detector, and back.
+        recipe: Named settings, as published where the authors have published them (see docs/detectors.md).
+        explain: Print how frames of this video become seconds and detector units, and back; do not train.
         out: Folder of the run.
     """
     from sola.detectors.train import train_detector as train
