@@ -1,14 +1,15 @@
-"""The documented steps on a field's full data set, rehearsed on a few of its videos, and reckoned to all of them.
+"""Rehearse the documented steps for a published data set on some synthetic videos, and estimate them for all videos.
 
-Synthetic features (a scene, a state that changes where the real annotations have boundaries, noise) are laid out as the
-published ones are, for two small numbers of videos; every step is the real command in a process of its own, timed, with
-its own peak memory. Figures for all videos are *reckoned* along the line through both sizes; the epochs of trainings
-from the rate that their log says. The detections mean nothing.
+Synthetic features and annotations are written in the layout of the data set, for two small numbers of videos. Every
+step is the documented command in its own process, with its time and peak memory. Estimates for all videos extrapolate
+the line through both sizes; epochs of trainings are estimated from the throughput in their logs. The detections are
+meaningless.
 
-    python benchmarks/speed/rehearsal.py ANNOTATIONS.json OUT [--videos 256 512] [--channels 400] [--layout anet|hacs]
+    python benchmarks/speed/rehearsal.py OUT --layout thumos14 [--annotations FILE] [--videos 16 32] [--channels 64]
 
-`anet` is BSN's rescaled set: .csv of 100 x 400. `hacs` is TCANet's: a float16 array every 8 frames at 15 fps, 2304
-wide, here on the annotations that are given: with those of ActivityNet, its lengths stand for those of HACS.
+`--annotations` takes the real annotations, or annotations of another data set with the same names of subsets; without
+it, synthetic annotations have the number of classes, the number of instances per video and the durations of the data
+set (published_layouts.py).
 """
 
 import argparse
@@ -20,154 +21,60 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import Float
+from published_layouts import LAYOUTS, Layout
+from synthetic_data_set import draw_annotations, first_videos, sizes, write_data_set
 
 from sola.core.files import write_json
-from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
-from sola.data.manifest import Manifest
-from sola.detectors import DETECTORS, detector_family
+from sola.data.annotations import read_annotations
+from sola.detectors import detector_family
+from sola.softlanding.multiscale_config import MultiScaleConfig
 from sola.softlanding.recipes import RECIPES
 from sola.training.run import Run
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
-    """How a published set of features looks, and how many videos it has."""
-
-    training: int
-    """Videos whose features the module is trained on."""
-    validation: int
-    """Videos that are measured on."""
-    channels: int
-    rescaled: int | None = None
-    """Snippets of every video; None: as the manifest says."""
-    manifest: Manifest = dataclasses.field(default_factory=Manifest)
-    probed: bool = True
-    """Whether linear evaluation of all videos fits in a usual memory."""
-    detector: tuple[object, ...] = ()
-    """What `train-detector` is given besides."""
-
-    def length(self, duration: float) -> int:
-        """Snippets of a video of so many seconds."""
-        if self.rescaled is not None:
-            return self.rescaled
-        fps, stride, window = self.manifest.fps, self.manifest.stride, self.manifest.window
-        assert fps is not None
-        assert stride is not None
-        assert window is not None
-        return max(int((duration * fps - window) // stride) + 1, 1)
-
-
-LAYOUTS = {
-    "anet": Layout(9_649, 4_728, 400, rescaled=100),
-    "hacs": Layout(
-        37_613,
-        5_981,
-        2_304,
-        manifest=Manifest(2_304, fps=15.0, stride=8.0, window=32.0),
-        probed=False,
-        detector=("--classifier-epochs", 0),  # hours on so wide features, and a file names the proposals
-    ),
-}
-EPOCHS = {"train": 2, "train-detector": 1}
-"""Of a rehearsed training; the recipe's are reckoned."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One command on a few videos."""
 
     videos: int
-    """Those that it worked on."""
+    """Number of videos that it processed."""
     seconds: float
+    """Wall-clock time (seconds), without the epochs of a training."""
     peak: int
-    """Bytes of its process that were resident at most."""
+    """Peak resident memory of its process (bytes)."""
     epoch: float = 0.0
-    """Seconds of an epoch, of a training; not counted in `seconds`."""
+    """Time of an epoch (seconds), or 0 if epochs are not counted separately."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Reckoned:
-    """A step at both sizes, and what follows for all videos."""
+class Estimate:
+    """A step at both sizes, and its estimate for all videos."""
 
     step: str
-    small: Measured
-    large: Measured
+    small: Measurement
+    large: Measurement
     videos: int
+    """Number of videos of the whole data set that the step processes."""
     epochs: int = 0
-    """That the recipe takes."""
+    """Number of epochs of the recipe."""
+    constant_epochs: bool = False
+    """Whether an epoch takes the same time for any number of videos, as with `sola train --recipe auto`."""
 
-    def along(self, small: float, large: float) -> float:
-        """The line through both sizes, at all videos; no step gets cheaper with more of them."""
+    def extrapolate(self, small: float, large: float) -> float:
+        """Return the value at all videos on the line through both sizes, which is taken as flat where it falls."""
         slope = max((large - small) / (self.large.videos - self.small.videos), 0.0)
         return large + slope * (self.videos - self.large.videos)
 
     @property
     def seconds(self) -> float:
-        """For all videos and the recipe's epochs."""
-        training = self.epochs * self.large.epoch * self.videos / self.large.videos
-        return self.along(self.small.seconds, self.large.seconds) + training
+        """Time for all videos and all epochs (seconds)."""
+        training = self.epochs * self.large.epoch * (1 if self.constant_epochs else self.videos / self.large.videos)
+        return self.extrapolate(self.small.seconds, self.large.seconds) + training
 
     @property
     def peak(self) -> float:
-        """Bytes for all videos, if they stay in memory."""
-        return self.along(self.small.peak, self.large.peak)
-
-
-def chosen(annotations: Annotations, videos: int) -> list[VideoAnnotation]:
-    """That many annotated training videos, and half as many for validation: what ActivityNet has."""
-    picked = []
-    for subset, count in (("training", videos), ("validation", max(videos // 2, 1))):
-        records = [one for one in annotations.subset(subset).videos.values() if len(one.segments) and one.duration]
-        picked += records[:count]
-    return picked
-
-
-def features(
-    record: VideoAnnotation, length: int, classes: Float[np.ndarray, "classes channels"], seed: int
-) -> Float[np.ndarray, "length channels"]:
-    """A scene, the class's state inside its instances, slow and fast noise; not negative, as after a ReLU."""
-    generator = np.random.default_rng(seed)
-    channels = classes.shape[1]
-    assert record.duration is not None
-    centers = (np.arange(length) + 0.5) * record.duration / length
-    values = generator.standard_normal((length, channels), np.float32) * 0.5
-    values += np.repeat(generator.standard_normal((length // 8 + 1, channels), np.float32), 8, axis=0)[:length] * 0.5
-    values += generator.standard_normal(channels).astype(np.float32)
-    for start, end, label in zip(record.segments.start, record.segments.end, record.segments.label, strict=True):
-        values[(centers >= start) & (centers < end)] += classes[label]
-    return np.maximum(values, 0, out=values)
-
-
-def lay(records: Sequence[VideoAnnotation], names: Sequence[str], layout: Layout, channels: int, folder: Path) -> None:
-    """Write features/, annotations.json and classifier.json (CUHK's layout) as somebody who has the real ones would."""
-    source = folder / "features"
-    source.mkdir(parents=True)
-    generator = np.random.default_rng(0)
-    classes = generator.standard_normal((len(names), channels)).astype(np.float32)
-    head = ",".join(f"f{i}" for i in range(channels))
-    database, scores = {}, {}
-    for seed, record in enumerate(records, 1):
-        assert record.duration is not None
-        values = features(record, layout.length(record.duration), classes, seed)
-        if layout.rescaled is None:
-            np.save(source / f"{record.video}.npy", values.astype(np.float16))
-        else:
-            np.savetxt(source / f"v_{record.video}.csv", values, "%.6f", delimiter=",", header=head, comments="")
-        own = zip(record.segments.start, record.segments.end, record.segments.label, strict=True)
-        database[record.video] = {
-            "subset": record.subset,
-            "duration": record.duration,
-            "annotations": [{"segment": [start, end], "label": names[label]} for start, end, label in own],
-        }
-        likely = generator.random(len(names)) * 0.01
-        likely[record.segments.label[0]] = 0.9
-        scores[record.video] = likely.tolist()
-    if layout.rescaled is None:
-        dataclasses.replace(layout.manifest, dim=channels).write(source)
-    write_json(folder / "annotations.json", {"version": "1.3", "database": database})
-    write_json(folder / "classifier.json", {"results": scores, "class": list(names)})
+        """Peak memory for all videos (bytes), if features stay in memory."""
+        return self.extrapolate(self.small.peak, self.large.peak)
 
 
 WATCHER = """
@@ -177,115 +84,137 @@ code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
 seconds = time.perf_counter() - began
 print(json.dumps([code, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024]))
 """
-"""Runs a command. A process of its own: a child's peak counts what its parent had resident when it was begun."""
+"""Script that runs a command in a process of its own: a child's peak memory includes that of its parent at the fork."""
 
 
-def measured(videos: int, *arguments: object, run: Path | None = None) -> Measured:
-    """Run `sola` with these arguments; of a training, `run` is where its log is.
+def measure(
+    folder: Path, videos: int, *arguments: object, run: str | None = None, windows: int | None = None
+) -> Measurement:
+    """Run `sola` with these arguments in `folder`. Exits if the command fails, after its error message.
 
-    Stops the rehearsal when the command fails: its error has been said.
+    Args:
+        folder: Working folder of the command.
+        videos: Number of videos that it processes.
+        arguments: Arguments of the command.
+        run: Folder of the run of a training, whose log has the throughput.
+        windows: Windows per epoch of a training, by default one for each video.
     """
-    command = [sys.executable, "-m", "sola", *map(str, arguments)]
-    told = subprocess.run([sys.executable, "-c", WATCHER, *command], check=True, stdout=subprocess.PIPE)
-    code, seconds, peak = json.loads(told.stdout)
+    command = [sys.executable, "-m", "sola", *map(str, arguments), *([] if "--json" in arguments else ["--quiet"])]
+    watched = subprocess.run([sys.executable, "-c", WATCHER, *command], check=True, stdout=subprocess.PIPE, cwd=folder)
+    code, seconds, peak = json.loads(watched.stdout)
     if code:
         sys.exit(f"{' '.join(command[2:])}: failed")
-    rows = [] if run is None else Run(run).rows()
-    epochs = [videos / float(row["windows_per_s"]) for row in rows]
-    return Measured(videos, seconds - sum(epochs), peak, min(epochs, default=0.0))
+    rows = [] if run is None else Run(folder / run).rows()
+    epochs = [(windows or videos) / float(row["windows_per_s"]) for row in rows]
+    return Measurement(videos, seconds - sum(epochs), peak, min(epochs, default=0.0))
 
 
-def rehearse(folder: Path, layout: Layout, recipe: str, model: str, videos: int) -> dict[str, Measured]:
-    """Every documented step in a laid folder of that many training videos, and half as many for validation."""
-    annotations = ["--annotations", folder / "annotations.json"]
-    source, softened, half = folder / "features", folder / "softened", max(videos // 2, 1)
-    module, detector = folder / "module", folder / "detector"
-    found, proposals = folder / "detections.json", folder / "proposals.json"
-    shared = ["--quiet"]
-    steps = {
-        "train": measured(
-            videos, "train", source, *annotations, "--recipe", recipe, "--out", module,
-            "--epochs", EPOCHS["train"], *shared, run=module,
-        ),
-        "transform": measured(videos + half, "transform", module, source, "--out", softened, *shared),
-    }  # fmt: skip
+def rehearse(folder: Path, layout: Layout, dataset: str, training: int) -> dict[str, Measurement]:
+    """Run every documented step on a data set that was written to `folder`."""
+    testing = sizes(training)[1]
+    both = training + testing
+    annotations = ("--annotations", layout.annotation_file)
+    train_subset = ("--train-subset", layout.subsets[0])
+    test_subset = ("--test-subset", layout.subsets[1])
+    steps = {}
+    if layout.conversion:
+        steps["convert"] = measure(folder, both, "convert", *layout.conversion)
+    auto = MultiScaleConfig()
+    steps["train"] = measure(
+        folder, training, "train", "features", *annotations, *train_subset, "--recipe", layout.recipe,
+        "--out", "module", "--epochs", 2, run="module",
+        windows=auto.batches * auto.batch_size if layout.recipe == "auto" else None,
+    )  # fmt: skip
+    steps["transform"] = measure(folder, both, "transform", "module", "features", "--out", "softened")
     if layout.probed:
-        compared = ["--compare", f"sola={softened}", "--solver", "ridge", "--seeds", 1]
-        steps["probe"] = measured(videos + half, "probe", source, *annotations, *compared, *shared)
-    return steps | {
-        "train-detector": measured(
-            videos, "train-detector", softened, *annotations, "--model", model, "--recipe", recipe,
-            "--out", detector, "--epochs", EPOCHS["train-detector"], *layout.detector, *shared, run=detector,
-        ),
-        "detect": measured(
-            half, "detect", detector, softened, *annotations, "--test-subset", "validation",
-            "--classifier", folder / "classifier.json", "--out", found, "--proposals", proposals, *shared,
-        ),
-        "evaluate detections": measured(half, "evaluate", found, *annotations, "--json"),
-        "evaluate proposals": measured(half, "evaluate", proposals, "--proposals", *annotations, "--json"),
-    }  # fmt: skip
+        compared = ("--compare", "sola=softened", "--solver", "ridge", "--seeds", 1)
+        steps["probe"] = measure(folder, both, "probe", "features", *annotations, *compared)
+    one_epoch = ("--epochs", 1, *(() if layout.model in ("bmn", "gtad") else ("--warmup-epochs", 0)))
+    steps["train-detector"] = measure(
+        folder, training, "train-detector", "softened", *annotations, *train_subset, "--model", layout.model,
+        "--recipe", layout.detector_recipe, *layout.detector, "--out", "detector", *one_epoch, run="detector",
+    )  # fmt: skip
+    proposes = layout.classifier is not None and layout.classifier.endswith(".json")
+    classes = ("--classifier", layout.classifier, "--proposals", "proposals.json") if proposes else ()
+    steps["detect"] = measure(
+        folder, testing, "detect", "detector", "softened", *annotations, *test_subset, *classes, *layout.detection,
+        "--out", "detections.json",
+    )  # fmt: skip
+    evaluated = (*annotations, *test_subset, "--dataset", dataset, "--json")
+    steps["evaluate"] = measure(folder, testing, "evaluate", "detections.json", *evaluated)
+    if proposes:
+        steps["evaluate --proposals"] = measure(
+            folder, testing, "evaluate", "proposals.json", "--proposals", *evaluated
+        )
+    return steps
 
 
-def reckoned(
-    small: dict[str, Measured], large: dict[str, Measured], layout: Layout, recipe: str, model: str
-) -> list[Reckoned]:
-    """Each step at all videos of the layout."""
-    both = layout.training + layout.validation
-    videos = {"train": layout.training, "transform": both, "probe": both, "train-detector": layout.training}
+def estimate(small: dict[str, Measurement], large: dict[str, Measurement], layout: Layout) -> list[Estimate]:
+    """Estimate each step for all videos of the data set."""
+    both = layout.training + layout.testing
+    videos = {
+        **dict.fromkeys(("convert", "transform", "probe"), both),
+        **dict.fromkeys(("train", "train-detector"), layout.training),
+    }
+    recipe = detector_family(layout.model).recipe(layout.detector_recipe)
     epochs = {
-        "train": RECIPES[recipe]().values["epochs"],  # type: ignore[index]
-        "train-detector": detector_family(model).recipe(recipe).epochs,
+        "train": RECIPES[layout.recipe]().values["epochs"],
+        "train-detector": layout.detector_epochs or recipe.epochs,
     }
     return [
-        Reckoned(step, small[step], large[step], videos.get(step, layout.validation), epochs.get(step, 0))
+        Estimate(
+            *(step, small[step], large[step], videos.get(step, layout.testing), epochs.get(step, 0)),
+            constant_epochs=step == "train" and layout.recipe == "auto",
+        )
         for step in large
     ]
 
 
-def duration(seconds: float) -> str:
-    """Seconds in the unit that a person would take."""
+def duration_text(seconds: float) -> str:
+    """Return seconds in a convenient unit."""
     if seconds < 120:
         return f"{seconds:.{1 if seconds < 10 else 0}f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def table(rows: Sequence[Reckoned]) -> str:
-    """The Markdown table: measured at the larger size, reckoned at all."""
-    lines = [
-        f"| step | measured | peak memory | all videos, reckoned: time | peak memory |\n{'|---' * 5}|",
-    ]
+def table(rows: Sequence[Estimate]) -> str:
+    """Return the Markdown table: measurements at the larger size, estimates for all videos."""
+    lines = [f"| step | measured | peak memory | all videos, estimated: time | peak memory |\n{'|---' * 5}|"]
     for row in rows:
-        epoch = f" + {duration(row.large.epoch)} an epoch" if row.epochs else ""
-        each = f" with {row.epochs} epochs" if row.epochs else ""
+        epoch = f" + {duration_text(row.large.epoch)} an epoch" if row.epochs else ""
+        epochs = f" with {row.epochs} epochs" if row.epochs else ""
         lines.append(
-            f"| `{row.step}` | {row.large.videos} videos: {duration(row.large.seconds)}{epoch} "
-            f"| {row.large.peak / 2**30:.2f} GiB | {row.videos:,} videos{each}: {duration(row.seconds)} "
+            f"| `{row.step}` | {row.large.videos} videos: {duration_text(row.large.seconds)}{epoch} "
+            f"| {row.large.peak / 2**30:.2f} GiB | {row.videos:,} videos{epochs}: {duration_text(row.seconds)} "
             f"| {row.peak / 2**30:.1f} GiB |"
         )
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Lay, rehearse twice, and print."""
+    """Write the data set, rehearse at both sizes, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("annotations", type=Path)
     parser.add_argument("out", type=Path, help="a folder that does not exist yet")
-    parser.add_argument("--videos", type=int, nargs=2, default=(256, 512), help="training videos at either size")
-    parser.add_argument("--channels", type=int, default=None, help="instead of the layout's")
-    parser.add_argument("--layout", choices=tuple(LAYOUTS), default="anet")
-    parser.add_argument("--model", choices=tuple(DETECTORS), default="gtad")
+    parser.add_argument("--layout", choices=tuple(LAYOUTS), default="activitynet", help="data set")
+    parser.add_argument("--annotations", type=Path, default=None, help="real annotations, instead of synthetic ones")
+    parser.add_argument("--videos", type=int, nargs=2, default=(16, 32), help="training videos at both sizes")
+    parser.add_argument("--channels", type=int, default=None, help="instead of the published number")
     options = parser.parse_args()
     layout = LAYOUTS[options.layout]
-    annotations = read_annotations(options.annotations)
-    sizes = []
-    for videos in options.videos:
-        folder = options.out / str(videos)
-        lay(chosen(annotations, videos), annotations.classes, layout, options.channels or layout.channels, folder)
-        sizes.append(rehearse(folder, layout, options.layout, options.model, videos))
-    rows = reckoned(*sizes, layout, options.layout, options.model)
+    if options.annotations is None:
+        annotations = draw_annotations(layout, options.videos[1])
+    else:
+        annotations = read_annotations(options.annotations)
+    measurements = []
+    for training in options.videos:
+        folder = options.out / str(training)
+        videos = first_videos(annotations, layout, training)
+        write_data_set(videos, annotations.classes, layout, options.channels or layout.channels, folder)
+        measurements.append(rehearse(folder, layout, options.layout, training))
+    rows = estimate(*measurements, layout)
     write_json(options.out / "rehearsal.json", [dataclasses.asdict(row) for row in rows])
-    busy = f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f} over the last five minutes"
-    print(f"{options.layout}, {options.model}: {busy}\n\n{table(rows)}")
+    load = f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f} over the last five minutes"
+    print(f"{options.layout}: {load}\n\n{table(rows)}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,188 @@
+"""The commands and scripts on the pages of published data sets run as they are written there."""
+
+import csv
+import json
+import pickle
+import re
+import shlex
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import synthetic_data_set
+import torch
+from published_layouts import LAYOUTS
+from support.calling import sola
+from support.places import DOCS
+
+from sola.data.annotations import read_annotations
+from sola.data.features import FeatureSet
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / document).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def unrolled(script: str) -> str:
+    """A script without its loops over words, so that its lines can be called in this process."""
+    return re.sub(
+        r"for (\w+) in (.*?); do\n(.*?)\ndone",
+        lambda loop: "\n".join(loop[3].replace(f"${loop[1]}", word) for word in loop[2].split()),
+        script,
+        flags=re.DOTALL,
+    )
+
+
+def commands(document: str) -> list[str]:
+    """The commands of a page without experiments and rehearsals, which have tests of their own."""
+    lines = "\n".join(blocks(document, "sh")).replace("\\\n", " ").splitlines()
+    script = "\n".join(line for line in lines if not line.startswith(("sola reproduce", "python benchmarks")))
+    return [line for line in unrolled(script).splitlines() if shlex.split(line, comments=True)]
+
+
+def quick(line: str) -> str:
+    """A command with one epoch and a small network, without warm-up."""
+    if not re.search(r" train(?:-detector)? (?!.*--explain)", line):
+        return line
+    small = {"": "", "gtad": "--length 32 --max-duration 32"}
+    model = re.search("--model ([a-z]+)", line)
+    settings = small.get(model[1] if model else "", "--width 16 --length 128 --warmup-epochs 0")
+    return f"{re.sub('--(epochs|length) [0-9]+', '', line)} --epochs 1 {settings}"
+
+
+def run_page(document: str) -> None:
+    for line in commands(document):
+        command = shlex.split(quick(line), comments=True)
+        assert command[0] == "sola"
+        assert sola(*command[1:]) == 0, line
+
+
+def write_short_videos(name: str, folder: Path) -> None:
+    """Write four training and two evaluation videos of a minute, on average, in the layout of a data set."""
+    layout = LAYOUTS[name]
+    layout = replace(layout, statistics=replace(layout.statistics, duration=min(layout.statistics.duration / 2, 60.0)))
+    annotations = synthetic_data_set.draw_annotations(layout, 4)
+    records = synthetic_data_set.first_videos(annotations, layout, 4)
+    synthetic_data_set.write_data_set(records, annotations.classes, layout, 8, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("short_auto")
+@pytest.mark.parametrize(
+    ("document", "layout", "detections"),
+    [
+        ("thumos14.md", "thumos14", ("features.json", "softened.json", "gtad.json")),
+        ("multithumos.md", "multithumos", ("features.json", "softened.json")),
+        ("charades.md", "charades", ("features.json", "softened.json")),
+    ],
+)
+def test_the_documented_commands_run_on_synthetic_annotations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: str, layout: str, detections: tuple[str, ...]
+) -> None:
+    write_short_videos(layout, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run_page(document)
+    for name in detections:
+        results = json.loads((tmp_path / name).read_text())["results"]
+        assert len(results) == 2
+        assert all(results.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("document", "layout", "annotations", "classifier", "explained"),
+    [
+        ("activitynet.md", "activitynet", "activitynet-1.3.json", "cuhk_val_simp_share.json", "QOlSCBRmfWY"),
+        ("hacs.md", "hacs", "HACS_segments_v1.1.1.json", "CLASSES.json", "--0edUL8zmA"),
+    ],
+)
+def test_the_documented_commands_run_on_real_annotations(
+    shared_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    document: str,
+    layout: str,
+    annotations: str,
+    classifier: str,
+    explained: str,
+) -> None:
+    everything = read_annotations(shared_data / "annotations" / "activitynet-1.3.json")
+    videos = [everything.videos[explained], *synthetic_data_set.first_videos(everything, LAYOUTS[layout], 4)]
+    records = {video.video: video for video in videos}
+    synthetic_data_set.write_data_set(list(records.values()), everything.classes, LAYOUTS[layout], 16, tmp_path)
+    (tmp_path / "annotations.json").rename(tmp_path / annotations)
+    (tmp_path / "classifier.json").rename(tmp_path / classifier)
+    shutil.copy(tmp_path / annotations, tmp_path / "part.json")
+    monkeypatch.chdir(tmp_path)
+    run_page(document)
+    assert json.loads((tmp_path / "softened.json").read_text())["results"]
+
+
+def test_the_documented_way_to_activitynets_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    record = {"duration_second": 9.0, "duration_frame": 90, "feature_frame": 80}
+    record["annotations"] = [{"segment": [1.0, 2.0], "label": "Ballet"}]
+    Path("anet_anno_action.json").write_text(json.dumps({"v_one": record}))
+    Path("video_info_new.csv").write_text("video,numFrame,subset\nv_one,90,training\n")
+    exec(compile(blocks("activitynet.md", "python")[0], "activitynet.md", "exec"), {})
+    (video,) = read_annotations(Path("activitynet-1.3.json")).subset("training").videos.values()
+    assert (video.video, video.features_duration) == ("one", pytest.approx(8.0))
+
+
+def test_the_documented_way_from_tsps_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for subset in ("train", "valid"):
+        with h5py.File(f"r2plus1d_34-tsp_on_activitynet-{subset}_features.h5", "w") as file:
+            file[f"v_{subset}"] = np.ones((7, 512), np.float32)
+    exec(compile(blocks("activitynet.md", "python")[1], "activitynet.md", "exec"), {})
+    features = FeatureSet.open("features")
+    assert {video: features.length(video) for video in features.videos} == {"v_train": 7, "v_valid": 7}
+
+
+def test_the_documented_way_from_tcanets_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("slowfast101/training").mkdir(parents=True)
+    record = {"slow_feature": torch.ones(1, 2048, 30), "fast_feature": torch.zeros(1, 256, 30), "feature_frames": 9}
+    Path("slowfast101/training/one.pkl").write_bytes(pickle.dumps(record))
+    exec(compile(blocks("hacs.md", "python")[0], "hacs.md", "exec"), {})
+    values = FeatureSet.open("features").read("one")
+    assert (values.shape, values.dtype, values[0, 2047], values[0, 2048]) == ((30, 2304), np.float16, 1, 0)
+
+
+def test_the_documented_way_to_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    counts = {"training": 2001, "validation": 501}
+    record = {"duration": "9.0", "annotations": []}
+    database = {f"{name}{i}": {"subset": name, **record} for name, count in counts.items() for i in range(count)}
+    Path("HACS_segments_v1.1.1.json").write_text(json.dumps({"database": database}))
+    exec(compile(blocks("hacs.md", "python")[1], "hacs.md", "exec"), {})
+    part = read_annotations(Path("part.json"))
+    assert {name: len(part.subset(name).videos) for name in counts} == {"training": 2000, "validation": 500}
+
+
+def test_the_documented_way_to_rgb_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("features").mkdir()
+    np.save("features/one.npy", np.arange(2 * 2048, dtype=np.float32).reshape(2, 2048))
+    exec(compile(blocks("multithumos.md", "python")[0], "multithumos.md", "exec"), {})
+    features = FeatureSet.open("rgb")
+    assert features.manifest.dim == 1024
+    assert features.read("one")[:, [0, -1]].tolist() == [[0, 1023], [2048, 3071]]
+
+
+def test_the_documented_way_from_the_tables_of_charades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, actions in (("train", "c092 11.90 21.20;c147 0.00 12.60"), ("test", "")):
+        with Path(f"Charades_v1_{name}.csv").open("w", newline="") as file:
+            table = csv.DictWriter(file, ["id", "actions", "length"])
+            table.writeheader()
+            table.writerow({"id": name, "actions": actions, "length": "24.83"})
+    exec(compile(blocks("charades.md", "python")[0], "charades.md", "exec"), {})
+    annotations = read_annotations(Path("charades.json"))
+    assert {video.subset for video in annotations.videos.values()} == {"training", "testing"}
+    (video,) = annotations.subset("training").videos.values()
+    assert sorted(annotations.classes[label] for label in video.segments.label) == ["147", "92"]
+    assert sorted(video.segments.end.tolist()) == [12.6, 21.2]
