@@ -24,8 +24,8 @@ def extract(
         str,
         Parameter(
             help="efficientnet-lite0 (works offline); a folder or Hugging Face id of VideoMAE, VideoMAE V2, "
-            "TimeSformer, V-JEPA 2, CLIP or DINOv2; a .pth checkpoint of VideoMAE V2; or module:function "
-            "(file.py:function) that returns your own encoder."
+            "TimeSformer, V-JEPA 2, CLIP or DINOv2; a checkpoint (.pth, .bin, .safetensors) of VideoMAE V2 or "
+            "InternVideo2; or module:function (file.py:function) that returns your own encoder."
         ),
     ] = DEFAULT_ENCODER,
     fps: float | None = None,

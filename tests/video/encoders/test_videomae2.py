@@ -1,11 +1,7 @@
 """Networks of VideoMAE V2 with random weights, in the layouts that are published, against a plain definition."""
 
-import importlib.util
 import os
-import sys
-import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from support.calling import sola
 from support.rendering import render
+from support.vision_programs import vision_program
 from support.weights import noise, randomized
 from torch.nn import functional as F
 
@@ -272,29 +269,6 @@ def test_other_folders(tmp_path: Path) -> None:
     assert "model.safetensors: cannot be read" in refused(broken)
 
 
-@contextmanager
-def authors() -> Iterator[Any]:
-    """The authors' `modeling_finetune`, with stand-ins for what it takes from timm; skip without a clone."""
-    clone = os.environ.get("SOLA_VIDEOMAE2_REFERENCE")
-    if not clone:
-        pytest.skip("name a clone of the authors' program in SOLA_VIDEOMAE2_REFERENCE")
-    path = Path(clone) / "models" / "modeling_finetune.py"
-    layers, registry = types.ModuleType("timm.models.layers"), types.ModuleType("timm.models.registry")
-    layers.drop_path = lambda x, *_: x  # type: ignore[attr-defined]
-    layers.to_2tuple = lambda side: (side, side)  # type: ignore[attr-defined]
-    layers.trunc_normal_ = torch.nn.init.trunc_normal_  # type: ignore[attr-defined]
-    registry.register_model = lambda build: build  # type: ignore[attr-defined]
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (types.ModuleType("timm"), types.ModuleType("timm.models"), layers, registry):
-            patch.setitem(sys.modules, module.__name__, module)
-        spec = importlib.util.spec_from_file_location("videomae2_of_the_authors", path)
-        assert spec is not None
-        assert spec.loader is not None
-        program = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(program)
-        yield program
-
-
 LONG = pytest.mark.skipif(not os.environ.get("SOLA_LONG"), reason="takes long and 5 GB: set SOLA_LONG=1")
 
 
@@ -307,7 +281,7 @@ def test_features_are_those_of_the_authors_network(size: str, tmp_path: Path) ->
     """As `extract_tad_feature.py` calls it."""
     settings = {"num_classes": 710, "all_frames": 16, "tubelet_size": 2, "use_mean_pooling": True}
     frames = some_frames(1)
-    with authors() as program:
+    with vision_program("SOLA_VIDEOMAE2_REFERENCE", "models/modeling_finetune.py") as program:
         if size == "giant of two blocks":
             settings |= {"patch_size": 14, "embed_dim": 1408, "depth": 2, "num_heads": 16, "mlp_ratio": 48 / 11}
             norm = partial(torch.nn.LayerNorm, eps=1e-6)

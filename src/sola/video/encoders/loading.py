@@ -14,9 +14,11 @@ from sola.video.encoders.base import DEFAULT_ENCODER, Encoder
 if TYPE_CHECKING:
     import torch
 
+CHECKPOINTS = (".pth", ".bin", ".safetensors")
+"""Suffixes of the authors' checkpoints."""
 EXPECTED = (
-    f"expected {DEFAULT_ENCODER}, a folder or hub id of a transformers model (MCG-NJU/videomae-base), a .pth file of "
-    "VideoMAE V2, or your own module:function or file.py:function"
+    f"expected {DEFAULT_ENCODER}, a folder or hub id of a transformers model (MCG-NJU/videomae-base), a checkpoint of "
+    "VideoMAE V2 or InternVideo2 (.pth, .bin or .safetensors), or your own module:function or file.py:function"
 )
 
 
@@ -24,8 +26,9 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
     """Load an encoder.
 
     Args:
-        source: "efficientnet-lite0", a folder or hub id of a Hugging Face model, a `.pth` checkpoint of VideoMAE V2, or
-            `module:function` (`file.py:function`), a function that takes a `torch.device` and returns an `Encoder`.
+        source: "efficientnet-lite0", a folder or hub id of a Hugging Face model, a checkpoint of VideoMAE V2 or
+            InternVideo2 (`.pth`, `.bin` or `.safetensors`), or `module:function` (`file.py:function`), a function that
+            takes a `torch.device` and returns an `Encoder`.
         device: device of the encoder.
         window: frames per snippet, for encoders that support several.
 
@@ -43,10 +46,8 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
         if window not in (None, encoder.window):
             raise SolaError(f"{source}: takes windows of {encoder.window} frames, not {window}")
         return encoder
-    if source.endswith(".pth"):
-        from sola.video.encoders.videomae2 import VideoMAE2Encoder
-
-        return VideoMAE2Encoder(Path(source).expanduser(), device, window=window)
+    if source.endswith(CHECKPOINTS):
+        return _of_checkpoint(Path(source).expanduser(), device, window)
     if source.partition("@")[0].count("/") == 1:
         return _of_folder(source, device, window)
     raise SolaError(f"{source}: no such encoder; {EXPECTED}")
@@ -56,11 +57,28 @@ def _of_folder(source: str, device: "torch.device", window: int | None) -> Encod
     """Load a model of the Hugging Face hub, from a folder or by its id."""
     from sola.video.encoders.huggingface import HuggingFaceEncoder
     from sola.video.encoders.huggingface_folders import ModelFolder
-    from sola.video.encoders.videomae2 import VideoMAE2Encoder, is_videomae2
+    from sola.video.encoders.internvideo2 import InternVideo2Encoder, is_internvideo2
+    from sola.video.encoders.published_checkpoints import Checkpoint
+    from sola.video.encoders.videomae2 import VideoMAE2Encoder, check_config, is_videomae2
 
     model = ModelFolder.find(source)
-    kind = VideoMAE2Encoder if is_videomae2(model.config) else HuggingFaceEncoder
-    return kind(model, device, window=window)
+    if is_internvideo2(model.config):
+        return InternVideo2Encoder(Checkpoint.of_folder(model), device, window=window)
+    if is_videomae2(model.config):
+        check_config(model)
+        return VideoMAE2Encoder(Checkpoint.of_folder(model), device, window=window)
+    return HuggingFaceEncoder(model, device, window=window)
+
+
+def _of_checkpoint(path: Path, device: "torch.device", window: int | None) -> Encoder:
+    """Load the encoder of a checkpoint file, by the names of its weights."""
+    from sola.video.encoders.internvideo2 import InternVideo2Encoder, has_internvideo2
+    from sola.video.encoders.published_checkpoints import Checkpoint
+    from sola.video.encoders.videomae2 import VideoMAE2Encoder
+
+    checkpoint = Checkpoint.read(path)
+    kind = InternVideo2Encoder if has_internvideo2(checkpoint.weights) else VideoMAE2Encoder
+    return kind(checkpoint, device, window=window)
 
 
 def is_own(source: str) -> bool:

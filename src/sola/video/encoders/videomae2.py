@@ -8,23 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sola.core.errors import SolaError
-from sola.core.published import check_names, load_renamed, published_weights, weights_and_biases
+from sola.core.published import check_names, load_renamed, weights_and_biases
 from sola.video.encoders.huggingface_families import VideoTower
 from sola.video.encoders.huggingface_folders import ModelFolder
-from sola.video.encoders.transformers_models import LOADING, check_loaded, digest, loading, transformers_class, unloaded
-from sola.video.framing import Framing
+from sola.video.encoders.published_checkpoints import SIDE, Checkpoint, PublishedEncoder
+from sola.video.encoders.transformers_models import LOADING, check_loaded, loading, transformers_class, unloaded
 
-WINDOW = 16
-SIDE = 224
-"""Side of frames (pixels)."""
+WINDOW = PublishedEncoder.window
 EPSILON = 1e-6
 """Added to the variance in layer normalization."""
 PATCHES = ((3, 2, 16, 16), (3, 2, 14, 14))
@@ -62,15 +56,11 @@ def is_videomae2(config: Mapping[str, Any]) -> bool:
     return any("videomaev2" in str(config.get(key)).lower() for key in ("model_type", "architectures"))
 
 
-class VideoMAE2Encoder:
-    """A frozen VideoMAE V2, as an `Encoder`: the mean of the tokens, normalized.
-
-    The defaults are those of the authors' features of THUMOS14, whose videos have 30 frames per second: a window of 16
-    consecutive frames begins every 4 frames, the first one at frame 0. Whole frames are resized to 224×224, and values
-    from 0 to 1 are not normalized.
+class VideoMAE2Encoder(PublishedEncoder):
+    """A frozen VideoMAE V2, as an `Encoder`: the mean of the tokens, normalized. Values from 0 to 1 are not normalized.
 
     Args:
-        source: path of a checkpoint, or folder of a model of the hub.
+        checkpoint: weights of a fine-tuned or distilled model.
         device: device of the model.
         window: frames per snippet; only 16.
 
@@ -78,50 +68,21 @@ class VideoMAE2Encoder:
         SolaError: if the weights are not those of VideoMAE V2, or not fine-tuned; if `transformers` is not installed.
     """
 
-    fps = 30.0
-    window = WINDOW
-    stride = 4
-    offset = 0
-    framing = Framing(SIDE, SIDE, interpolation="bilinear")
-
-    def __init__(self, source: Path | ModelFolder, device: torch.device, *, window: int | None = None) -> None:
-        if isinstance(source, ModelFolder):
-            place, weights = source.path, _folder_weights(source)
-            self.name, self.license = source.name, source.license
-        else:
-            place, weights = source, published_weights(source, ("model", "module"))
-            self.name, self.license = source.stem, "unknown"
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, *, window: int | None = None) -> None:
         if window not in (None, WINDOW):
-            raise SolaError(f"{place}: a window of {window} frames; expected its {WINDOW}")
-        tower = _tower(place, weights)
-        self.dim = tower.dim
-        self.identity = digest(tower, {"encoder": "videomae2"})
-        self.device = device
-        self._tower = tower.to(device)
-
-    @torch.inference_mode()
-    def __call__(self, frames: UInt8[np.ndarray, "batch 16 224 224 3"]) -> Float32[np.ndarray, "batch {self.dim}"]:
-        """Return one feature for each window of frames."""
-        pixels = torch.from_numpy(frames).to(self.device).permute(0, 1, 4, 2, 3).float() / 255
-        features: np.ndarray = self._tower(pixels).cpu().numpy()
-        return features
+            raise SolaError(f"{checkpoint.place}: a window of {window} frames; expected its {WINDOW}")
+        tower = _tower(checkpoint.place, checkpoint.weights)
+        super().__init__(checkpoint, tower, tower.dim, device, {"encoder": "videomae2"})
 
 
-def _folder_weights(model: ModelFolder) -> dict[str, Tensor]:
-    """Return the weights of a model of the hub under the authors' names."""
+def check_config(model: ModelFolder) -> None:
+    """Raise SolaError if the config of a model of the hub has settings that are not supported."""
     stated = model.config.get("model_config")
     for key, expected in CONFIG.items():
         if isinstance(stated, Mapping) and stated.get(key, expected) != expected:
             raise SolaError(
                 f"{model.path / 'config.json'}: {key} {stated[key]!r} is not supported; expected {expected!r}"
             )
-    weights: dict[str, Tensor] = {}
-    for path in sorted(model.path.glob("model*.safetensors")):
-        try:
-            weights |= load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise SolaError(f"{path}: cannot be read ({error}); expected weights, fetch them again") from None
-    return {name.removeprefix("model."): weight for name, weight in weights.items()}
 
 
 def _tower(place: Path, weights: Mapping[str, Tensor]) -> VideoTower:

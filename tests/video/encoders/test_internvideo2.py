@@ -1,0 +1,336 @@
+"""Networks of InternVideo2 with random weights, in the layouts that are published, against a plain definition."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from support.calling import sola
+from support.rendering import render
+from support.vision_programs import stand_in, vision_program
+from support.weights import noise, randomized
+from torch.nn import functional as F
+
+from sola.core.errors import SolaError
+from sola.core.files import write_json
+from sola.data.manifest import Manifest
+from sola.video.decoding import shown_frames
+from sola.video.encoders.base import Encoder
+from sola.video.encoders.internvideo2 import InternVideo2Encoder
+from sola.video.encoders.loading import load_encoder
+
+pytest.importorskip("huggingface_hub")
+
+CPU = torch.device("cpu")
+MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+Weights = dict[str, torch.Tensor]
+
+
+def weights_of(width: int = 384, blocks: int = 2, hidden: int = 96, frames: int = 4, channels: int = 48) -> Weights:
+    """Random weights under the authors' names, with the classifier."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "cls_token": (1, 1, width),
+        "pos_embed": (1, 1 + 256 * frames, width),
+        "patch_embed.proj.weight": (width, 3, 1, 14, 14),
+        "patch_embed.proj.bias": (width,),
+        "clip_projector.cross_attn.proj.weight": (channels, width),
+        "clip_projector.cross_attn.proj.bias": (channels,),
+        "fc_norm.weight": (channels,),
+        "fc_norm.bias": (channels,),
+        "head.weight": (5, channels),
+        "head.bias": (5,),
+    }
+    for part in "qkv":
+        shapes |= {
+            f"clip_projector.norm1_{part}.weight": (width,),
+            f"clip_projector.norm1_{part}.bias": (width,),
+            f"clip_projector.cross_attn.{part}.weight": (width, width),
+            f"clip_projector.cross_attn.{part}_bias": (width,),
+        }
+    for block in range(blocks):
+        inside: dict[str, tuple[int, ...]] = {
+            "norm1.weight": (width,),
+            "attn.qkv.weight": (3 * width, width),
+            "attn.q_norm.weight": (width,),
+            "attn.k_norm.weight": (width,),
+            "attn.proj.weight": (width, width),
+            "attn.proj.bias": (width,),
+            "ls1.gamma": (width,),
+            "norm2.weight": (width,),
+            "mlp.fc1.weight": (hidden, width),
+            "mlp.fc1.bias": (hidden,),
+            "mlp.fc2.weight": (width, hidden),
+            "mlp.fc2.bias": (width,),
+            "ls2.gamma": (width,),
+        }
+        shapes |= {f"blocks.{block}.{name}": shape for name, shape in inside.items()}
+    return {
+        name: noise(*shape, seed=seed) * (1.5 / np.prod(shape[1:]) ** 0.5 if len(shape) in (2, 5) else 0.3)
+        + ("norm" in name and "weight" in name)
+        for seed, (name, shape) in enumerate(shapes.items())
+    }
+
+
+def by_definition(weights: Weights, frames: np.ndarray, heads: int = 6) -> torch.Tensor:
+    """[batch, window, 224, 224, 3] to [batch, channels], in double precision."""
+    w = {name: weight.double() for name, weight in weights.items()}
+    video = ((torch.tensor(frames / 255) - MEAN) / DEVIATION).permute(0, 4, 1, 2, 3)
+    x = F.conv3d(video, w["patch_embed.proj.weight"], w["patch_embed.proj.bias"], stride=(1, 14, 14))
+    x = x.flatten(2).transpose(1, 2)
+    x = torch.cat([w["cls_token"].expand(len(x), -1, -1), x], dim=1) + w["pos_embed"]
+
+    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+        x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+        return x * w[f"{name}.weight"] + w[f"{name}.bias"]
+
+    def rms(x: torch.Tensor, name: str) -> torch.Tensor:
+        return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * w[f"{name}.weight"]
+
+    def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int) -> torch.Tensor:
+        q, k, v = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in (q, k, v))
+        seen = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ v
+        return seen.transpose(1, 2).flatten(2)
+
+    for block in range(sum(name.endswith("norm1.weight") for name in w)):
+        own = f"blocks.{block}"
+        q, k, v = (rms(x, f"{own}.norm1") @ w[f"{own}.attn.qkv.weight"].T).chunk(3, -1)
+        seen = attention(rms(q, f"{own}.attn.q_norm"), rms(k, f"{own}.attn.k_norm"), v, heads)
+        x = x + w[f"{own}.ls1.gamma"] * F.linear(seen, w[f"{own}.attn.proj.weight"], w[f"{own}.attn.proj.bias"])
+        inner = F.linear(rms(x, f"{own}.norm2"), w[f"{own}.mlp.fc1.weight"], w[f"{own}.mlp.fc1.bias"])
+        inner = inner / 2 * (1 + ((2 / torch.pi) ** 0.5 * (inner + 0.044715 * inner**3)).tanh())
+        x = x + w[f"{own}.ls2.gamma"] * F.linear(inner, w[f"{own}.mlp.fc2.weight"], w[f"{own}.mlp.fc2.bias"])
+    pool = "clip_projector"
+    q, k, v = (
+        F.linear(norm(tokens, f"{pool}.norm1_{part}"), w[f"{pool}.cross_attn.{part}.weight"])
+        + w[f"{pool}.cross_attn.{part}_bias"]
+        for part, tokens in {"q": x.mean(1, keepdim=True), "k": x, "v": x}.items()
+    )
+    seen = attention(q, k, v, 16)[:, 0]
+    pooled = F.linear(seen, w[f"{pool}.cross_attn.proj.weight"], w[f"{pool}.cross_attn.proj.bias"])
+    return norm(pooled, "fc_norm")
+
+
+def some_frames(batch: int, window: int = 16) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (batch, window, 224, 224, 3), np.uint8)
+
+
+def checkpoint(path: Path, weights: Weights, entry: str | None = "module") -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({entry: weights} if entry else weights, path)
+    return str(path)
+
+
+def hub_folder(path: Path, weights: Weights, *, prefix: str = "model.", **config: Any) -> str:
+    path.mkdir(parents=True)
+    write_json(path / "config.json", {"model_type": "internvideo2", "architectures": ["InternVideo2"]} | config)
+    (path / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    save_file({prefix + name: weight for name, weight in weights.items()}, path / "model.safetensors")
+    return str(path)
+
+
+@pytest.mark.parametrize(("width", "heads", "blocks"), [(384, 6, 2), (1408, 16, 1)])
+def test_features_are_those_of_the_definition(width: int, heads: int, blocks: int, tmp_path: Path) -> None:
+    weights, frames = weights_of(width, blocks), some_frames(1)
+    encoder = load_encoder(checkpoint(tmp_path / "1B_ft_k710_f8.pth", weights), CPU)
+    assert isinstance(encoder, Encoder)
+    assert isinstance(encoder, InternVideo2Encoder)
+    assert (encoder.name, encoder.dim, encoder.license) == ("1B_ft_k710_f8", 48, "unknown")
+    got = encoder(frames)
+    assert got.std() > 0.5
+    np.testing.assert_allclose(got, by_definition(weights, frames[:, ::4], heads), atol=1e-5)
+
+
+def test_a_feature_does_not_depend_on_its_batch(tmp_path: Path) -> None:
+    encoder, frames = load_encoder(checkpoint(tmp_path / "a.pth", weights_of(blocks=1)), CPU), some_frames(3)
+    np.testing.assert_allclose(np.concatenate([encoder(one[None]) for one in frames]), encoder(frames), atol=1e-5)
+
+
+def test_the_same_weights_in_all_layouts_are_the_same_encoder(tmp_path: Path) -> None:
+    weights, frames = weights_of(blocks=1), some_frames(1)
+    sources = [checkpoint(tmp_path / f"{entry}.pth", weights, entry) for entry in ("module", "model", None)]
+    sources += [
+        checkpoint(tmp_path / "S14_ft_k710_f8" / "pytorch_model.bin", weights, "module"),
+        hub_folder(tmp_path / "hub", weights),
+        hub_folder(tmp_path / "bare", weights, prefix="", model_type="internvideo2_1B"),
+        str(tmp_path / "bare" / "model.safetensors"),
+    ]
+    encoders = [load_encoder(source, CPU) for source in sources]
+    assert len({encoder.identity for encoder in encoders}) == 1
+    for encoder in encoders:
+        np.testing.assert_array_equal(encoder(frames), encoders[0](frames))
+    assert [encoder.name for encoder in encoders[3:]] == ["S14_ft_k710_f8", "hub", "bare", "bare"]
+    assert [encoder.license for encoder in encoders[3:]] == ["unknown", "apache-2.0", "apache-2.0", "unknown"]
+
+
+def test_positions_of_space_and_time_are_added(tmp_path: Path) -> None:
+    joint = weights_of(blocks=1)
+    parts = {
+        name: noise(1, count, 384, seed=count) for name, count in {"cls": 1, "spatial": 256, "temporal": 4}.items()
+    }
+    first, patches, times = parts.values()
+    joint["pos_embed"] = torch.cat([first, (patches[:, None] + times[:, :, None]).flatten(1, 2)], dim=1)
+    separate = {name: weight for name, weight in joint.items() if name != "pos_embed"}
+    separate |= {f"pos_embed_{name}": part for name, part in parts.items()}
+    identities = {
+        load_encoder(checkpoint(tmp_path / f"{name}.pth", weights), CPU).identity
+        for name, weights in {"joint": joint, "separate": separate}.items()
+    }
+    # of the sum above only the order differs
+    assert len(identities) == 1
+
+
+def test_other_weights_are_another_encoder(tmp_path: Path) -> None:
+    weights = weights_of(blocks=1)
+    one = load_encoder(checkpoint(tmp_path / "one.pth", weights), CPU)
+    weights["fc_norm.bias"][0] += 1
+    assert load_encoder(checkpoint(tmp_path / "two.pth", weights), CPU).identity != one.identity
+
+
+def test_weights_in_half_precision_are_used_in_single(tmp_path: Path) -> None:
+    weights, frames = {name: weight.bfloat16() for name, weight in weights_of(blocks=1).items()}, some_frames(1)
+    encoder = load_encoder(checkpoint(tmp_path / "half.pth", weights), CPU)
+    np.testing.assert_allclose(encoder(frames), by_definition(weights, frames[:, ::4]), atol=1e-5)
+
+
+@pytest.mark.parametrize(("frames", "window"), [(4, None), (8, None), (4, 4), (4, 12)])
+def test_the_network_sees_frames_evenly_spaced_over_the_window(frames: int, window: int | None, tmp_path: Path) -> None:
+    weights = weights_of(blocks=1, frames=frames)
+    encoder = load_encoder(checkpoint(tmp_path / "a.pth", weights), CPU, window=window)
+    assert encoder.window == (window or 16)
+    clip = some_frames(1, encoder.window)
+    seen = clip[:, [round(number * encoder.window / frames) for number in range(frames)]]
+    np.testing.assert_allclose(encoder(clip), by_definition(weights, seen), atol=1e-5)
+
+
+def test_windows_differ_in_identity(tmp_path: Path) -> None:
+    source = checkpoint(tmp_path / "a.pth", weights_of(blocks=1))
+    assert len({load_encoder(source, CPU, window=window).identity for window in (None, 16, 8)}) == 2
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """A video of 30 frames per second has the windows of the published features, and three more."""
+    path = render(tmp_path / "a.mp4", count=40, rate=30)
+    source = checkpoint(tmp_path / "B14_ft_k710_f8" / "pytorch_model.bin", weights_of(blocks=1, frames=8))
+    assert sola("extract", str(path), "--encoder", source, "--out", str(tmp_path / "f"), "--dtype", "float32") == 0
+    got = np.load(tmp_path / "f" / "a.npy")
+    shown = np.array([InternVideo2Encoder.framing(one.frame) for one in shown_frames(path)])
+    published = np.array([shown[begin : begin + 16] for begin in range(0, 40 - 15, 4)])
+    assert got.shape == (10, 48)
+    np.testing.assert_allclose(got[:7], load_encoder(source, CPU)(published), atol=1e-5)
+    manifest = Manifest.read(tmp_path / "f")
+    assert manifest.timing() == {"fps": 30.0, "stride": 4.0, "window": 16.0, "offset": 0.0}
+    assert (manifest.encoder, manifest.dim) == ("B14_ft_k710_f8", 48)
+
+
+def refused(source: str, window: int | None = None) -> str:
+    with pytest.raises(SolaError) as error:
+        load_encoder(source, CPU, window=window)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("extra", ["clip_decoder.0.head.weight", "final_clip_decoder.norm.bias"])
+def test_a_checkpoint_of_pretraining_is_named(extra: str, tmp_path: Path) -> None:
+    weights = {name: weight for name, weight in weights_of(blocks=1).items() if not name.startswith("fc_norm")}
+    said = refused(checkpoint(tmp_path / "pt.pth", weights | {extra: torch.zeros(4)}, "model"))
+    assert "pt.pth: a model of pretraining, distillation or stage 2" in said
+    assert "1B_ft_k710_ft_k400_f16.pth" in said
+
+
+def test_a_checkpoint_of_stage_2_is_named(tmp_path: Path) -> None:
+    weights = {f"vision_encoder.{name}": weight for name, weight in weights_of(blocks=1).items()}
+    assert "expected a fine-tuned checkpoint" in refused(checkpoint(tmp_path / "stage2.pth", weights))
+
+
+Change = Callable[[Weights], object]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda w: w.pop("fc_norm.bias"), "lacks fc_norm.bias"),
+        (lambda w: w.pop("pos_embed"), "lacks pos_embed"),
+        (lambda w: w.update({"pos_embed_cls": torch.ones(1, 1, 384)}), "lacks pos_embed_spatial, pos_embed_temporal"),
+        (lambda w: [w.pop(name) for name in list(w) if name.startswith("blocks.")], "lacks blocks.0.attn.k_norm.weig"),
+        (lambda w: w.update({"extra_mlp.0.bias": torch.ones(48)}), "has the unexpected extra_mlp.0.bias"),
+        (lambda w: w.update({"pos_embed": torch.ones(1, 4609, 384)}), r"is \[1, 4609, 384\]; .* for frames of 224×224"),
+        (lambda w: w.update({"pos_embed": torch.ones(())}), r"pos_embed is \[\]"),
+        (lambda w: w.update({"patch_embed.proj.weight": torch.ones(384, 3, 2, 14, 14)}), r"2, 14, 14\].*1×14×14"),
+        (lambda w: w.update({"patch_embed.proj.weight": torch.ones(())}), r"weight is \[\]"),
+        (lambda w: w.update({"blocks.0.mlp.fc1.weight": torch.ones(())}), r"fc1.weight is \[\]; expected a matrix"),
+        (lambda w: w.update({"clip_projector.cross_attn.proj.weight": torch.ones(0, 384)}), "expected a matrix"),
+        (lambda w: w.update({"blocks.0.attn.qkv.weight": torch.ones(2, 384)}), r"is \[2, 384\].* \[1152, 384\]"),
+        (lambda w: w.update({"blocks.0.ls2.gamma": torch.ones(383)}), r"blocks.0.ls2.gamma is \[383\]"),
+        (lambda w: w.update({"clip_projector.cross_attn.k_bias": torch.ones(2)}), r"cross_attn.k_bias is \[2\]"),
+    ],
+)
+def test_weights_of_something_else(change: Change, words: str, tmp_path: Path) -> None:
+    weights = weights_of(blocks=1)
+    change(weights)
+    source = checkpoint(tmp_path / "a.pth", weights)
+    with pytest.raises(SolaError, match=words):
+        load_encoder(source, CPU)
+    assert refused(source).startswith(source)
+
+
+def test_a_network_of_another_width(tmp_path: Path) -> None:
+    said = refused(checkpoint(tmp_path / "a.pth", weights_of(width=192, blocks=1)))
+    assert "expected InternVideo2 of 384, 768, 1024, 1408, 3200 channels" in said
+
+
+def test_other_files(tmp_path: Path) -> None:
+    assert "gone.bin: cannot be read (No such file or directory)" in refused(str(tmp_path / "gone.bin"))
+    (tmp_path / "text.bin").write_text("no checkpoint")
+    assert "nothing else is unpickled" in refused(str(tmp_path / "text.bin"))
+    (tmp_path / "text.safetensors").write_text("no tensors")
+    assert "text.safetensors: cannot be read" in refused(str(tmp_path / "text.safetensors"))
+    source = checkpoint(tmp_path / "a.pth", weights_of(blocks=1))
+    assert "a window of 10 frames; expected a multiple of 4" in refused(source, window=10)
+
+
+LONG = pytest.mark.skipif(not os.environ.get("SOLA_LONG"), reason="takes long and 10 GB: set SOLA_LONG=1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("size", "frames"),
+    [("two blocks", 8), ("two blocks, separate positions", 16), ("small", 8), pytest.param("1B", 8, marks=LONG)],
+)
+def test_features_are_those_of_the_authors_network(size: str, frames: int, tmp_path: Path) -> None:
+    """Up to the classifier. Without flash-attn the authors' GELU is exact; trained networks have the approximate."""
+    settings: dict[str, Any] = dict.fromkeys(("use_flash_attn", "use_fused_rmsnorm", "use_fused_mlp"), False)
+    settings |= {"num_frames": frames, "num_classes": 5, "sep_pos_embed": "separate" in size}
+    stand_ins = (
+        stand_in("einops", rearrange=None),
+        stand_in("flash_attn"),
+        stand_in("flash_attn.modules"),
+        stand_in("flash_attn.modules.mlp", FusedMLP=None),
+        stand_in("flash_attn.ops"),
+        stand_in("flash_attn.ops.rms_norm", DropoutAddRMSNorm=None),
+        stand_in(".flash_attention_class", FlashAttention=None),
+    )
+    pixels = some_frames(1)
+    with vision_program(
+        "SOLA_INTERNVIDEO2_REFERENCE", "InternVideo2/single_modality/models/internvideo2.py", *stand_ins
+    ) as program:
+        if "two" in size:
+            shape = {"embed_dim": 384, "depth": 2, "num_heads": 6, "mlp_ratio": 0.5, "clip_embed_dim": 48}
+            network = program.InternVideo2(**shape, **settings)
+        else:
+            network = getattr(program, f"internvideo2_{size}_patch14_224")(**settings)
+        network = randomized(network)
+        source = checkpoint(tmp_path / "a.pth", network.state_dict())
+        network.head = torch.nn.Identity()
+        for block in network.blocks:
+            block.mlp.act = torch.nn.GELU("tanh")
+        with torch.inference_mode():
+            video = (torch.tensor(pixels[:, :: 16 // frames]).float() / 255 - MEAN) / DEVIATION
+            expected = network(video.permute(0, 4, 1, 2, 3)).numpy()
+        del network
+    got = load_encoder(source, CPU)(pixels)
+    assert got.std() > 0.1
+    np.testing.assert_allclose(got, expected, atol=1e-4)
