@@ -41,8 +41,8 @@ def train_detector(
         str | None,
         Parameter(
             group=options.MORE,
-            help="Subset whose loss selects the best epoch; report results on another one. Without it, the last epoch is "
-            "taken.",
+            help="Subset whose loss selects the best epoch; report results on another one. Without it, the last epoch "
+            "is taken.",
         ),
     ] = None,
     label_key: options.LabelKey = "label",
