@@ -1,6 +1,5 @@
 """Networks of InternVideo2 with random weights, in the layouts that are published, against a plain definition."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from support.calling import sola
+from support.internvideo2 import DEVIATION, MEAN, Weights, by_definition, weights_of
 from support.rendering import render
 from support.vision_programs import stand_in, vision_program
 from support.weights import noise, randomized
-from torch.nn import functional as F
 
 from sola.core.errors import SolaError
 from sola.core.files import write_json
@@ -23,95 +22,7 @@ from sola.video.encoders.base import Encoder
 from sola.video.encoders.internvideo2 import InternVideo2Encoder
 from sola.video.encoders.loading import load_encoder
 
-pytest.importorskip("huggingface_hub")
-
 CPU = torch.device("cpu")
-MEAN, DEVIATION = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-Weights = dict[str, torch.Tensor]
-
-
-def weights_of(width: int = 384, blocks: int = 2, hidden: int = 96, frames: int = 4, channels: int = 48) -> Weights:
-    """Random weights under the authors' names, with the classifier."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "cls_token": (1, 1, width),
-        "pos_embed": (1, 1 + 256 * frames, width),
-        "patch_embed.proj.weight": (width, 3, 1, 14, 14),
-        "patch_embed.proj.bias": (width,),
-        "clip_projector.cross_attn.proj.weight": (channels, width),
-        "clip_projector.cross_attn.proj.bias": (channels,),
-        "fc_norm.weight": (channels,),
-        "fc_norm.bias": (channels,),
-        "head.weight": (5, channels),
-        "head.bias": (5,),
-    }
-    for part in "qkv":
-        shapes |= {
-            f"clip_projector.norm1_{part}.weight": (width,),
-            f"clip_projector.norm1_{part}.bias": (width,),
-            f"clip_projector.cross_attn.{part}.weight": (width, width),
-            f"clip_projector.cross_attn.{part}_bias": (width,),
-        }
-    for block in range(blocks):
-        inside: dict[str, tuple[int, ...]] = {
-            "norm1.weight": (width,),
-            "attn.qkv.weight": (3 * width, width),
-            "attn.q_norm.weight": (width,),
-            "attn.k_norm.weight": (width,),
-            "attn.proj.weight": (width, width),
-            "attn.proj.bias": (width,),
-            "ls1.gamma": (width,),
-            "norm2.weight": (width,),
-            "mlp.fc1.weight": (hidden, width),
-            "mlp.fc1.bias": (hidden,),
-            "mlp.fc2.weight": (width, hidden),
-            "mlp.fc2.bias": (width,),
-            "ls2.gamma": (width,),
-        }
-        shapes |= {f"blocks.{block}.{name}": shape for name, shape in inside.items()}
-    return {
-        name: noise(*shape, seed=seed) * (1.5 / np.prod(shape[1:]) ** 0.5 if len(shape) in (2, 5) else 0.3)
-        + ("norm" in name and "weight" in name)
-        for seed, (name, shape) in enumerate(shapes.items())
-    }
-
-
-def by_definition(weights: Weights, frames: np.ndarray, heads: int = 6) -> torch.Tensor:
-    """[batch, window, 224, 224, 3] to [batch, channels], in double precision."""
-    w = {name: weight.double() for name, weight in weights.items()}
-    video = ((torch.tensor(frames / 255) - MEAN) / DEVIATION).permute(0, 4, 1, 2, 3)
-    x = F.conv3d(video, w["patch_embed.proj.weight"], w["patch_embed.proj.bias"], stride=(1, 14, 14))
-    x = x.flatten(2).transpose(1, 2)
-    x = torch.cat([w["cls_token"].expand(len(x), -1, -1), x], dim=1) + w["pos_embed"]
-
-    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
-        x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
-        return x * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-    def rms(x: torch.Tensor, name: str) -> torch.Tensor:
-        return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * w[f"{name}.weight"]
-
-    def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int) -> torch.Tensor:
-        q, k, v = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in (q, k, v))
-        seen = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ v
-        return seen.transpose(1, 2).flatten(2)
-
-    for block in range(sum(name.endswith("norm1.weight") for name in w)):
-        own = f"blocks.{block}"
-        q, k, v = (rms(x, f"{own}.norm1") @ w[f"{own}.attn.qkv.weight"].T).chunk(3, -1)
-        seen = attention(rms(q, f"{own}.attn.q_norm"), rms(k, f"{own}.attn.k_norm"), v, heads)
-        x = x + w[f"{own}.ls1.gamma"] * F.linear(seen, w[f"{own}.attn.proj.weight"], w[f"{own}.attn.proj.bias"])
-        inner = F.linear(rms(x, f"{own}.norm2"), w[f"{own}.mlp.fc1.weight"], w[f"{own}.mlp.fc1.bias"])
-        inner = inner / 2 * (1 + ((2 / torch.pi) ** 0.5 * (inner + 0.044715 * inner**3)).tanh())
-        x = x + w[f"{own}.ls2.gamma"] * F.linear(inner, w[f"{own}.mlp.fc2.weight"], w[f"{own}.mlp.fc2.bias"])
-    pool = "clip_projector"
-    q, k, v = (
-        F.linear(norm(tokens, f"{pool}.norm1_{part}"), w[f"{pool}.cross_attn.{part}.weight"])
-        + w[f"{pool}.cross_attn.{part}_bias"]
-        for part, tokens in {"q": x.mean(1, keepdim=True), "k": x, "v": x}.items()
-    )
-    seen = attention(q, k, v, 16)[:, 0]
-    pooled = F.linear(seen, w[f"{pool}.cross_attn.proj.weight"], w[f"{pool}.cross_attn.proj.bias"])
-    return norm(pooled, "fc_norm")
 
 
 def some_frames(batch: int, window: int = 16) -> np.ndarray:
@@ -179,7 +90,6 @@ def test_positions_of_space_and_time_are_added(tmp_path: Path) -> None:
         load_encoder(checkpoint(tmp_path / f"{name}.pth", weights), CPU).identity
         for name, weights in {"joint": joint, "separate": separate}.items()
     }
-    # of the sum above only the order differs
     assert len(identities) == 1
 
 
@@ -292,16 +202,18 @@ def test_other_files(tmp_path: Path) -> None:
     assert "a window of 10 frames; expected a multiple of 4" in refused(source, window=10)
 
 
-LONG = pytest.mark.skipif(not os.environ.get("SOLA_LONG"), reason="takes long and 10 GB: set SOLA_LONG=1")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "frames"),
-    [("two blocks", 8), ("two blocks, separate positions", 16), ("small", 8), pytest.param("1B", 8, marks=LONG)],
+    [
+        ("two blocks", 8),
+        ("two blocks, separate positions", 16),
+        ("small", 8),
+        pytest.param("1B", 8, marks=pytest.mark.long),
+    ],
 )
 def test_features_are_those_of_the_authors_network(size: str, frames: int, tmp_path: Path) -> None:
-    """Up to the classifier. Without flash-attn the authors' GELU is exact; trained networks have the approximate."""
+    """Up to the classifier. Without flash-attn the authors' GELU is exact; trained networks have the approximation."""
     settings: dict[str, Any] = dict.fromkeys(("use_flash_attn", "use_fused_rmsnorm", "use_fused_mlp"), False)
     settings |= {"num_frames": frames, "num_classes": 5, "sep_pos_embed": "separate" in size}
     stand_ins = (
