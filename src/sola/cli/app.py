@@ -65,7 +65,7 @@ COMMANDS: Mapping[str, Entry] = {
         "evaluates them on another. Controls: per-video centering, moving averages, slow features, whitening, and the "
         "untrained module. p-values are from a paired bootstrap over the test videos.",
         "sola probe features/ --annotations annotations.json --compare sola=softened/\n"
-        "sola probe features/ --annotations annotations.json --solver ridge --labeled-videos 10 --json",
+        "sola probe features/ --annotations annotations.json --solver ridge --labeled-videos 5 --json",
     ),
     "convert": Entry(
         "sola.cli.convert:convert",

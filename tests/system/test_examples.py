@@ -1,16 +1,21 @@
-"""The examples in docstrings give what they say."""
+"""The examples in docstrings and in help texts run, and give what they say."""
 
 import ast
 import doctest
 import importlib
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support.annotation_samples import BORIS
+from support.calling import sola as call
 from support.places import REPOSITORY
 from support.synthetic import SyntheticWorld, write
 
 import sola
+from sola.cli import COMMANDS
 
 SOURCE = REPOSITORY / "src"
 WITH_EXAMPLES = [path for path in sorted(SOURCE.rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")]
@@ -30,11 +35,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world = SyntheticWorld(training_videos=6, validation_videos=3, length=80, channels=16, classes=2)
     write(world, folder)
     features, annotations = folder / "features", folder / "annotations.json"
-    module = sola.train(features, "auto", out=folder / "run", epochs=1, quiet=True)
+    module = sola.train(features, "auto", out=folder / "run", batches=2, quiet=True)
     softened = sola.transform(module, sola.FeatureSet.open(features), out=folder / "softened")
     data = sola.Dataset.open(softened, annotations)
     detector = sola.train_detector(
-        data.subset("training"), "actionformer", "gtea", out=folder / "detector", epochs=2, warmup_epochs=1, quiet=True
+        data.subset("training"),
+        "actionformer",
+        "gtea",
+        out=folder / "detector",
+        epochs=2,
+        warmup_epochs=1,
+        width=32,
+        quiet=True,
     )
     found = sola.detect(detector, data.subset("validation"))
     sola.write_detections(folder / "detections.json", found.by_video(), found.classes)
@@ -57,3 +69,39 @@ def test_examples_give_what_they_say(
     for example in examples:
         runner.run(example, clear_globs=False)
     assert runner.summarize(verbose=False).failed == 0
+
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+ELSEWHERE = ("sola demo", "sola reproduce", "torchrun", "s3://", "videos/")
+"""Parts of examples that take long or need more than files; other tests run these commands."""
+EXAMPLES = [
+    line
+    for entry in COMMANDS.values()
+    for line in entry.examples.splitlines()
+    if line not in README and not any(part in line for part in ELSEWHERE)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_examples_of_help_texts_run(line: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run in a folder with the files that they name, with short trainings."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("proposals.json", "bmn.json"):
+        shutil.copy("detections.json", name)
+    annotations = json.loads(Path("annotations.json").read_text())
+    annotations["database"] = {"training_0000": annotations["database"]["training_0000"]}
+    Path("labels.json").write_text(json.dumps(annotations))
+    for part, channels in (("rgb", slice(0, 8)), ("flow", slice(8, 16))):
+        shutil.copytree("features", part)
+        for path in Path(part).glob("*.npy"):
+            np.save(path, np.load(path)[:, channels])
+        (Path(part) / "features.json").write_text('{"fps": 4, "stride": 1, "window": 1}')
+    Path("project.boris").write_text(BORIS)
+    words = line.replace("video_1", "training_0000").split()[1:]
+    written = Path(words[words.index("--out") + 1]) if "--out" in words else None
+    if written is not None and written.is_dir() and "--explain" not in words:
+        shutil.rmtree(written)
+    short = {"train": ["--batches", "2"], "train-detector": ["--epochs", "2"]}
+    assert call(*words, *short.get(words[0], []), *(["--overwrite"] if words[0] == "detect" else [])) == 0
