@@ -31,6 +31,9 @@ from sola.softlanding.multiscale_config import MultiScaleConfig
 from sola.softlanding.recipes import RECIPES
 from sola.training.run import Run
 
+ONE_AT_A_TIME = ("transform", "detect")
+"""Steps that read one video at a time."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
@@ -73,7 +76,12 @@ class Estimate:
 
     @property
     def peak(self) -> float:
-        """Peak memory for all videos (bytes), if features stay in memory."""
+        """Peak memory for all videos (bytes), if features stay in memory.
+
+        Commands that read one video at a time need as much as for few videos, if none is longer.
+        """
+        if self.step in ONE_AT_A_TIME:
+            return max(self.small.peak, self.large.peak)
         return self.extrapolate(self.small.peak, self.large.peak)
 
 
@@ -201,12 +209,10 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=None, help="instead of the published number")
     options = parser.parse_args()
     layout = LAYOUTS[options.layout]
-    if options.annotations is None:
-        annotations = draw_annotations(layout, options.videos[1])
-    else:
-        annotations = read_annotations(options.annotations)
+    real = None if options.annotations is None else read_annotations(options.annotations)
     measurements = []
     for training in options.videos:
+        annotations = real or draw_annotations(layout, training)
         folder = options.out / str(training)
         videos = first_videos(annotations, layout, training)
         write_data_set(videos, annotations.classes, layout, options.channels or layout.channels, folder)

@@ -44,13 +44,14 @@ def commands(document: str) -> list[str]:
 
 
 def quick(line: str) -> str:
-    """A command with one epoch and a small network, without warm-up."""
+    """A command with one epoch, a small network and few candidates, without warm-up."""
     if not re.search(r" train(?:-detector)? (?!.*--explain)", line):
         return line
-    small = {"": "", "gtad": "--length 32 --max-duration 32"}
     model = re.search("--model ([a-z]+)", line)
-    settings = small.get(model[1] if model else "", "--width 16 --length 128 --warmup-epochs 0")
-    return f"{re.sub('--(epochs|length) [0-9]+', '', line)} --epochs 1 {settings}"
+    pyramid = "--width 16 --length 128 --candidates 100 --max-detections 20 --warmup-epochs 0"
+    settings = {"": "", "gtad": "--length 32 --max-duration 32"}.get(model[1] if model else "", pyramid)
+    unset = re.sub("--(epochs|length|candidates|max-detections) [0-9]+", "", line)
+    return f"{unset} --epochs 1 {settings}"
 
 
 def run_page(document: str) -> None:
