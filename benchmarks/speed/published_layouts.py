@@ -127,7 +127,7 @@ LAYOUTS = {
         recipe="hacs",
         model="gtad",
         detector_recipe="hacs",
-        detector=("--classifier-epochs", 0),  # it takes hours at this width, and the file of class scores replaces it
+        detector=("--classifier-epochs", 0),  # the file of class scores replaces the snippet classifier
     ),
     "thumos14": Layout(
         200,
@@ -213,6 +213,7 @@ LAYOUTS = {
         files=("annotations_gt.json",),
         classifier="classifier.json",
         detector_recipe="anet",
+        detector=("--classifier-epochs", 0),  # the file of class scores replaces the snippet classifier
         detector_epochs=20,
         detection=("--combine", "sqrt"),
     ),

@@ -27,9 +27,13 @@ from synthetic_data_set import draw_annotations, first_videos, sizes, write_data
 from sola.core.files import write_json
 from sola.data.annotations import read_annotations
 from sola.detectors import detector_family
+from sola.detectors.detect import VIDEOS_AT_A_TIME
 from sola.softlanding.multiscale_config import MultiScaleConfig
 from sola.softlanding.recipes import RECIPES
 from sola.training.run import Run
+
+AT_A_TIME = {"transform": 1, "detect": VIDEOS_AT_A_TIME}
+"""Number of videos that a step has in memory at a time, for steps that do not hold all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,21 +64,22 @@ class Estimate:
     constant_epochs: bool = False
     """Whether an epoch takes the same time for any number of videos, as with `sola train --recipe auto`."""
 
-    def extrapolate(self, small: float, large: float) -> float:
-        """Return the value at all videos on the line through both sizes, which is taken as flat where it falls."""
+    def extrapolate(self, small: float, large: float, videos: int) -> float:
+        """Return the value at this number of videos on the line through both sizes, which never falls."""
         slope = max((large - small) / (self.large.videos - self.small.videos), 0.0)
-        return large + slope * (self.videos - self.large.videos)
+        return large + slope * max(videos - self.large.videos, 0)
 
     @property
     def seconds(self) -> float:
         """Time for all videos and all epochs (seconds)."""
         training = self.epochs * self.large.epoch * (1 if self.constant_epochs else self.videos / self.large.videos)
-        return self.extrapolate(self.small.seconds, self.large.seconds) + training
+        return self.extrapolate(self.small.seconds, self.large.seconds, self.videos) + training
 
     @property
     def peak(self) -> float:
-        """Peak memory for all videos (bytes), if features stay in memory."""
-        return self.extrapolate(self.small.peak, self.large.peak)
+        """Peak memory for all videos (bytes), if features stay in memory and no video is longer."""
+        held = min(self.videos, AT_A_TIME.get(self.step, self.videos))
+        return self.extrapolate(self.small.peak, self.large.peak, held)
 
 
 WATCHER = """
@@ -201,12 +206,10 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=None, help="instead of the published number")
     options = parser.parse_args()
     layout = LAYOUTS[options.layout]
-    if options.annotations is None:
-        annotations = draw_annotations(layout, options.videos[1])
-    else:
-        annotations = read_annotations(options.annotations)
+    real = None if options.annotations is None else read_annotations(options.annotations)
     measurements = []
     for training in options.videos:
+        annotations = real or draw_annotations(layout, training)
         folder = options.out / str(training)
         videos = first_videos(annotations, layout, training)
         write_data_set(videos, annotations.classes, layout, options.channels or layout.channels, folder)

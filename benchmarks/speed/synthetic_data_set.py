@@ -2,8 +2,10 @@
 
 import csv
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float
@@ -31,11 +33,19 @@ def class_names(layout: Layout) -> tuple[str, ...]:
 
 
 def draw_annotations(layout: Layout, training: int) -> Annotations:
-    """Draw annotations of `training` training videos and half as many for evaluation."""
+    """Draw annotations of `training` training videos and half as many for evaluation.
+
+    The durations of the videos are evenly spaced quantiles of a log-normal distribution, so that few videos have the
+    same mean duration as many.
+    """
+    statistics, generator = layout.statistics, np.random.default_rng(0)
+    location = np.log(statistics.duration) - statistics.duration_spread**2 / 2
+    durations = NormalDist(location, statistics.duration_spread)
     records = {}
     for subset, pattern, count in zip(layout.subsets, layout.videos, sizes(training), strict=True):
-        for number in range(4, count + 4):  # THUMOS14's first test video with annotations has the number 4
-            record = _draw_video(layout, pattern.format(number), subset, number)
+        for number, rank in enumerate(generator.permutation(count), 4):  # the first test video of THUMOS14 is number 4
+            duration = round(math.exp(durations.inv_cdf((rank + 0.5) / count)), 2)
+            record = _draw_video(layout, pattern.format(number), subset, duration, generator)
             records[record.video] = record
     return Annotations(records, class_names(layout))
 
@@ -45,12 +55,10 @@ def sizes(training: int) -> tuple[int, int]:
     return training, max(training // 2, 1)
 
 
-def _draw_video(layout: Layout, video: str, subset: str, number: int) -> VideoAnnotation:
+def _draw_video(
+    layout: Layout, video: str, subset: str, duration: float, generator: np.random.Generator
+) -> VideoAnnotation:
     statistics = layout.statistics
-    generator = np.random.default_rng([layout.subsets.index(subset), number])
-    spread = statistics.duration_spread
-    duration = generator.lognormal(np.log(statistics.duration) - spread**2 / 2, spread)
-    duration = float(np.clip(duration, 5.0, 8 * statistics.duration).round(2))
     count = 1 + generator.poisson((statistics.instances - 1) * duration / statistics.duration)
     lengths = generator.lognormal(np.log(statistics.instance), statistics.instance_spread, count)
     lengths = np.clip(lengths, 0.2, 0.9 * duration)

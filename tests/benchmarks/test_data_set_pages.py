@@ -44,13 +44,14 @@ def commands(document: str) -> list[str]:
 
 
 def quick(line: str) -> str:
-    """A command with one epoch and a small network, without warm-up."""
+    """A command with one epoch, a small network and few candidates, without warm-up."""
     if not re.search(r" train(?:-detector)? (?!.*--explain)", line):
         return line
-    small = {"": "", "gtad": "--length 32 --max-duration 32"}
     model = re.search("--model ([a-z]+)", line)
-    settings = small.get(model[1] if model else "", "--width 16 --length 128 --warmup-epochs 0")
-    return f"{re.sub('--(epochs|length) [0-9]+', '', line)} --epochs 1 {settings}"
+    pyramid = "--width 16 --length 128 --candidates 100 --max-detections 20 --warmup-epochs 0"
+    settings = {"": "", "gtad": "--length 32 --max-duration 32"}.get(model[1] if model else "", pyramid)
+    unset = re.sub("--(epochs|length|candidates|max-detections) [0-9]+", "", line)
+    return f"{unset} --epochs 1 {settings}"
 
 
 def run_page(document: str) -> None:
@@ -77,12 +78,21 @@ def write_short_videos(name: str, folder: Path) -> None:
         ("thumos14.md", "thumos14", ("features.json", "softened.json", "gtad.json")),
         ("multithumos.md", "multithumos", ("features.json", "softened.json")),
         ("charades.md", "charades", ("features.json", "softened.json")),
+        (
+            "epic-kitchens.md",
+            "epic-kitchens-100",
+            ("features-verbs.json", "features-nouns.json", "softened-verbs.json", "softened-actions.json"),
+        ),
+        ("ego4d.md", "ego4d-mq", ("features.json", "softened.json")),
+        ("fineaction.md", "fineaction", ("features.json", "softened-proposals.json")),
     ],
 )
 def test_the_documented_commands_run_on_synthetic_annotations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, document: str, layout: str, detections: tuple[str, ...]
 ) -> None:
     write_short_videos(layout, tmp_path)
+    if layout == "fineaction":
+        (tmp_path / "classifier.json").rename(tmp_path / "new_swinB_1x1x256_views2x3_max_label_avg_prob.json")
     monkeypatch.chdir(tmp_path)
     run_page(document)
     for name in detections:
@@ -186,3 +196,12 @@ def test_the_documented_way_from_the_tables_of_charades(tmp_path: Path, monkeypa
     (video,) = annotations.subset("training").videos.values()
     assert sorted(annotations.classes[label] for label in video.segments.label) == ["147", "92"]
     assert sorted(video.segments.end.tolist()) == [12.6, 21.2]
+
+
+def test_the_documented_way_to_subsets_of_epic_kitchens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_short_videos("epic-kitchens-100", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    expected = sorted(Path("subsets.csv").read_text().splitlines())
+    Path("subsets.csv").unlink()
+    exec(compile(blocks("epic-kitchens.md", "python")[0], "epic-kitchens.md", "exec"), {})
+    assert sorted(Path("subsets.csv").read_text().splitlines()) == expected

@@ -16,6 +16,7 @@ from sola.data.class_scores import read_classifier
 from sola.data.features import FeatureSet
 from sola.data.segments import Segments
 from sola.detectors import detector_family
+from sola.detectors.detect import VIDEOS_AT_A_TIME
 
 
 def annotated(video: str, subset: str, duration: float) -> VideoAnnotation:
@@ -129,6 +130,12 @@ def test_epochs_of_constant_length_are_not_scaled() -> None:
 def test_more_videos_never_cost_less() -> None:
     row = Estimate("evaluate", Measurement(10, 7.0, 200), Measurement(20, 6.0, 120), videos=100)
     assert (row.seconds, row.peak) == (6.0, 120)
+
+
+def test_memory_grows_no_further_than_the_videos_that_a_step_holds_at_a_time() -> None:
+    sizes = Measurement(10, 5.0, 100), Measurement(20, 6.0, 120)
+    assert Estimate("transform", *sizes, videos=100).peak == 120
+    assert Estimate("detect", *sizes, videos=10_000).peak == 120 + 2 * (VIDEOS_AT_A_TIME - 20)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.25, "0.2 s"), (90, "90 s"), (600, "10 min"), (9000, "2.5 h")])
