@@ -506,7 +506,7 @@ def test_features_that_nothing_times_are_told(
     features = shutil.copytree(world / "features", tmp_path / "features")
     (features / "features.json").unlink()
     line = refused(capsys, *predicted(run, features, tmp_path))
-    assert "the times of its snippets are unknown" in line
+    assert "snippet times are unknown" in line
     assert sola(*predicted(run, features, tmp_path), "--fps", "4") == 0
 
 

@@ -160,26 +160,26 @@ RECORD = '{"subset": "training", "duration": 9, "annotations": [{"segment": [1, 
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b'{"version": "1", "results": {"v": []}}', "detections, .*; pass them as PREDICTIONS to `sola evaluate`, and"),
         (b"video_1 1 2 7 .5\nvideo_2 1 2 8 .5\n", "a table; expected annotations"),
-        (b'{"dim": 8, "fps": 30, "stride": 1, "window": 2}', "a manifest of features; it belongs in the folder of"),
+        (b'{"dim": 8, "fps": 30, "stride": 1, "window": 2}', "a manifest of features; put it into the folder of"),
         (f'{{"v": {RECORD}}}'.encode(), 'records without "database"; expected .* put the records, by video id, under'),
         (f"[{RECORD}]".encode(), 'records without "database"; expected .* put the records, by video id, under'),
         (b"PK\x03\x04xl/workbook.xml", "an Excel workbook; save it as CSV, and convert it"),
         (b"\x93NUMPY\x01\x00", "an array; pass features as FEATURES"),
     ],
 )
-def test_a_file_that_belongs_elsewhere_is_named_with_what_to_do(tmp_path, content, told):
+def test_a_file_that_belongs_elsewhere_is_named_with_what_to_do(tmp_path, content, message):
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(SolaError, match=f"a.json: looks like .*{told}"):
+    with pytest.raises(SolaError, match=f"a.json: looks like .*{message}"):
         read_annotations(tmp_path / "a.json")
 
 
 def test_a_database_without_a_video_is_refused(tmp_path):
     (tmp_path / "a.json").write_text('{"database": {}}')
-    with pytest.raises(SolaError, match=r'a\.json: "database" holds no video; expected at least one'):
+    with pytest.raises(SolaError, match=r'a\.json: "database" has no videos; expected at least one'):
         read_annotations(tmp_path / "a.json")
 
 
@@ -202,7 +202,7 @@ def segment(*times: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("record", "told"),
+    ("record", "message"),
     [
         (7, "not 7"),
         (changed(subset=...), '"subset" must be a string, not nothing'),
@@ -225,9 +225,9 @@ def segment(*times: Any) -> dict[str, Any]:
         (segment(5, 4), r"segment \[5, 4\] ends before it starts"),
     ],
 )
-def test_a_bad_record_is_named_with_its_video_and_value(tmp_path, record, told):
+def test_a_bad_record_is_named_with_its_video_and_value(tmp_path, record, message):
     path = write(tmp_path, {"good": VIDEO, "bad": record})
-    with pytest.raises(SolaError, match=f"^{path}: video 'bad': .*{told}") as raised:
+    with pytest.raises(SolaError, match=f"^{path}: video 'bad': .*{message}") as raised:
         read_annotations(path)
     assert "\n" not in str(raised.value)
 
@@ -236,7 +236,7 @@ def test_a_bad_record_is_named_with_its_video_and_value(tmp_path, record, told):
 def test_another_document_is_refused(tmp_path, document):
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps(document))
-    with pytest.raises(SolaError, match=r"expected annotations|layout of ActivityNet"):
+    with pytest.raises(SolaError, match=r"expected annotations|ActivityNet layout"):
         read_annotations(path)
 
 
@@ -255,12 +255,12 @@ json_values = st.recursive(
 def test_any_bytes_are_read_or_refused_in_one_line(tmp_path, content):
     path = tmp_path / "annotations.json"
     path.write_bytes(content)
-    told = ""
+    message = ""
     try:
         read_annotations(path)
     except SolaError as error:
-        told = str(error)
-    assert "\n" not in told
+        message = str(error)
+    assert "\n" not in message
 
 
 @pytest.mark.slow

@@ -33,5 +33,5 @@ def test_the_file_takes_no_more_than_12_megabytes() -> None:
 def test_a_damaged_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / demo_set.FILE).write_bytes(b"not a tensor")
     monkeypatch.setattr(demo_set, "files", lambda package: tmp_path)
-    with pytest.raises(SolaError, match=r"demo_set.safetensors: the package is damaged .* install it again"):
+    with pytest.raises(SolaError, match=r"demo_set.safetensors: damaged package .* reinstall sola-tal"):
         write_demo_set(tmp_path / "data")

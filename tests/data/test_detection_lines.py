@@ -107,7 +107,7 @@ def test_a_header_that_lacks_a_column_is_refused(tmp_path: Path, missing: str) -
         ("video,start,end,class,score\nv,1,2,.5,cut\n", "with numbers as start, end and score"),
         ("v,1,2,a,.5\nvideo,start,end,class,score\n", "line 2: 'video,start,end,class,score'; expected five cells"),
         ("one,two,three,four,five\n", "line 1: 'one,two,three,four,five'; expected five cells"),
-        ("v 1 2 high jump .5\n", "where names have blanks, separate cells by commas or tabs"),
+        ("v 1 2 high jump .5\n", "if names contain spaces, separate the cells with commas or tabs"),
         ('v,1,2,a,.5\n"v,1,2,a,.5\n', "close the quotes"),
     ],
 )

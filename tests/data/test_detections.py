@@ -101,7 +101,7 @@ def test_the_format_can_be_said(tmp_path):
         ("[]", "expected `object`, got `array`"),
         ('{"database": {}}', "required field `results`"),
         ('{"results": {"a": 3}}', "video 'a': expected `array`, got `int`"),
-        ('{"results": {"a": [{"segment": [1, 2], "score": NaN}]}}', "NaN and Infinity are no JSON"),
+        ('{"results": {"a": [{"segment": [1, 2], "score": NaN}]}}', "NaN and Infinity are not valid JSON"),
         ('{"results": {"a": [{"segment": [1, 2], "score": "nan"}]}}', "video 'a': segments and scores must be finite"),
         ('{"results": {"a": [{"segment": [1, 1e999], "score": 1}]}}', "video 'a': number out of range"),
         ('{"results": {"a": [{"segment": [1], "score": 1}]}}', "length 2 - at `$[0].segment`"),
@@ -139,7 +139,7 @@ def test_what_is_wrong_with_lines_is_said_in_a_line(tmp_path, text, said):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("missing.json", "no such file"), ("missing.txt", "no such file"), (".", "a class for each frame.*pass --fps")],
+    [("missing.json", "no such file"), ("missing.txt", "no such file"), (".", "one class per frame.*pass --fps")],
 )
 def test_a_file_that_is_none_is_named(tmp_path, name, said):
     with pytest.raises(SolaError, match=said):
@@ -170,7 +170,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, videos):
 
 def test_what_is_not_finite_is_not_written(tmp_path):
     bad = Segments(np.array([0.0]), np.array([np.nan]), np.array([0]), np.array([1.0]))
-    with pytest.raises(SolaError, match="video 'a': a detection is not finite"):
+    with pytest.raises(SolaError, match="video 'a': a time or score is not finite"):
         write_detections(tmp_path / "p.json", {"a": bad}, ("jump",))
     assert not list(tmp_path.iterdir())
 

@@ -31,28 +31,28 @@ BAD = {
     "empty": (b"", r"is empty"),
     "garbage": (b"no array at all", "cannot be read as a .npy file"),
     "truncated": (b"\x93NUMPY\x01\x00v\x00{'descr': '<f2', 'fortran_order': False, 'shape': (10, 4), }".ljust(127)
-                  + b"\n1234", "is truncated: its header promises 80 bytes of values, 4 are there"),
+                  + b"\n1234", "truncated: the header describes 80 bytes of values, but the file has 4"),
     "pickled": (pickle.dumps([1, 2]), "cannot be read as a .npy file"),
     "objects": (np.array([[None]]), "pickled Python objects"),
     "0-d": (np.float16(1), r"0-d array of shape \(\)"),
     "1-d": (np.zeros(4, np.float16), "1-d array"),
     "3-d": (np.zeros((2, 3, 4), np.float16), "3-d array"),
     "no snippet": (np.zeros((0, 4), np.float16), "empty array"),
-    "integers": (np.zeros((5, 4), np.int32), "holds int32"),
+    "integers": (np.zeros((5, 4), np.int32), "contains int32"),
     "width": (np.zeros((5, 3), np.float16), "has 3 channels; expected 4, as 2 of 3 files have"),
     "nan": (with_nan, "NaN or infinity, first in snippet 7"),
     "infinity": (np.full((5, 4), np.inf, np.float16), "NaN or infinity, first in snippet 0"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "told"), BAD.values(), ids=BAD)
-def test_a_bad_file_is_named_with_its_fault_and_the_cure(tmp_path, content, told):
+@pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_named_with_its_fault_and_the_cure(tmp_path, content, message):
     path = spoil(make(tmp_path), content)
-    refuse(tmp_path, f"^{path}: .*{told}.*--skip-bad")
+    refuse(tmp_path, f"^{path}: .*{message}.*--skip-bad")
 
 
-@pytest.mark.parametrize(("content", "told"), BAD.values(), ids=BAD)
-def test_skip_bad_leaves_a_bad_file_out_and_tells_why(tmp_path, content, told):
+@pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
+def test_skip_bad_leaves_a_bad_file_out_and_tells_why(tmp_path, content, message):
     path = spoil(make(tmp_path), content)
     features, skipped = FeatureSet.open(tmp_path, skip_bad=True), {}
     assert [video for video, _ in features.items(skipped)] == ["a", "c"]
@@ -194,10 +194,10 @@ def test_a_wrong_width_that_no_header_tells_is_found_when_read(tmp_path, suffix)
 
 @pytest.mark.parametrize("skip_bad", [False, True])
 def test_files_that_lie_the_other_way_are_recognized(tmp_path, skip_bad):
-    told = (
+    message = (
         r"all arrays \(3\) would have 4 snippets of 9 to 11 channels, so their axes are swapped; pass --channels-first$"
     )
-    refuse(make(tmp_path / "f", transposed=True), f"^{tmp_path}/f: {told}", skip_bad=skip_bad)
+    refuse(make(tmp_path / "f", transposed=True), f"^{tmp_path}/f: {message}", skip_bad=skip_bad)
     refuse(make(tmp_path / "g"), "axes are swapped; drop --channels-first$", skip_bad=skip_bad, channels_first=True)
     (tmp_path / "g" / "features.json").write_text('{"layout": "CT"}')
     refuse(tmp_path / "g", 'axes are swapped; correct "layout" in features.json$', skip_bad=skip_bad)
@@ -216,8 +216,8 @@ def test_one_file_that_lies_the_other_way_is_no_reason_to_turn_all(tmp_path):
 def test_two_kinds_of_features_are_told_apart(tmp_path, length):
     for video, channels in zip("abcde", (4, 4, 4, 6, 6), strict=True):
         np.save(tmp_path / f"{video}.npy", array(9 + length * channels, channels))
-    told = "3 files have 4 channels, such as 'a', and 2 have 6, such as 'd'; keep one kind of features in a folder$"
-    refuse(tmp_path, f"^{tmp_path}: {told}")
+    message = "3 files have 4 channels, such as 'a', and 2 have 6, such as 'd'; keep one kind of features in a folder$"
+    refuse(tmp_path, f"^{tmp_path}: {message}")
     assert FeatureSet.open(tmp_path, skip_bad=True).videos == ("a", "b", "c")
 
 
@@ -249,8 +249,10 @@ def test_to_skip_files_is_not_advised_when_those_that_are_tried_are_bad_too(tmp_
 def test_text_files_that_lie_the_other_way_are_not_skipped(tmp_path):
     for video, length in zip("abcde", range(5, 10), strict=True):
         np.savetxt(tmp_path / f"{video}.csv", array(length).T, delimiter=",")
-    told = r"b.csv: has 6 channels; expected 5 \(if the arrays are \[channels, time\], pass --channels-first\); so do"
-    refuse(tmp_path, told)
+    message = (
+        r"b.csv: has 6 channels; expected 5 \(if the arrays are \[channels, time\], pass --channels-first\); so do"
+    )
+    refuse(tmp_path, message)
 
 
 def test_files_of_one_length_are_not_taken_to_lie_the_other_way(tmp_path):
@@ -303,8 +305,8 @@ def test_ids_may_contain_folders(tmp_path):
 
 
 def test_a_folder_that_is_not_searched_says_how_to(tmp_path):
-    told = "; pass --id-from path to read its folders, such as P1, or name one of them$"
-    refuse(tree(tmp_path / "f"), rf"^{tmp_path}/f: holds no feature files \(.*\){told}")
+    message = "; pass --id-from path to read its folders, such as P1, or name one of them$"
+    refuse(tree(tmp_path / "f"), rf"^{tmp_path}/f: holds no feature files \(.*\){message}")
     both = tmp_path / "both"
     make(both / "rgb"), make(both / "flow")
     refuse(both, f"; name the folders of its streams: {both}/flow {both}/rgb$")

@@ -185,7 +185,7 @@ def test_predictions_and_annotations_are_named():
 
 
 @pytest.mark.parametrize(
-    ("videos", "annotated", "told"),
+    ("videos", "annotated", "message"),
     [
         (
             ["cam"],
@@ -207,14 +207,14 @@ def test_predictions_and_annotations_are_named():
         ),
     ],
 )
-def test_ids_that_would_become_the_same_are_named(videos, annotated, told):
+def test_ids_that_would_become_the_same_are_named(videos, annotated, message):
     with pytest.raises(SolaError) as raised:
         match_videos(videos, annotated)
-    assert str(raised.value) == told
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(
-    ("videos", "annotated", "prefix", "told"),
+    ("videos", "annotated", "prefix", "message"),
     [
         (
             ["a"],
@@ -238,10 +238,10 @@ def test_ids_that_would_become_the_same_are_named(videos, annotated, told):
         ),
     ],
 )
-def test_no_match_is_answered_with_an_example_of_each_side_and_advice_that_can_help(videos, annotated, prefix, told):
+def test_no_match_is_answered_with_an_example_of_each_side_and_advice_that_can_help(videos, annotated, prefix, message):
     with pytest.raises(SolaError) as raised:
         match_videos(videos, annotated, prefix)
-    assert str(raised.value) == f"no video has both features and annotations: {told}"
+    assert str(raised.value) == f"no video has both features and annotations: {message}"
 
 
 def test_the_prefix_that_is_advised_matches():

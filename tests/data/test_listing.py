@@ -1,4 +1,4 @@
-"""How the arrays of a source are told apart by stream."""
+"""How the arrays of a source are message apart by stream."""
 
 import pytest
 from hypothesis import given
@@ -47,13 +47,13 @@ def test_two_streams_of_a_video_are_never_two_videos_and_the_advice_reads_all_vi
 
 def test_a_stream_that_few_videos_have_is_not_joined() -> None:
     few, half = ["a_rgb", "b_rgb", "a_flow"], ["a_rgb", "a_flow", "b_rgb", "c_flow", "d"]
-    for ids, told in (
+    for ids, message in (
         (few, "but only 1 of 2 videos has both; read rgb alone with --streams rgb"),
         (half, "but only 1 of 4 videos has both; keep one of them in a folder"),
     ):
         with pytest.raises(SolaError) as raised:
             split_streams("source", dict.fromkeys(ids))
-        assert str(raised.value) == f"source: 'a_rgb' and 'a_flow' are streams of one video, {told}"
+        assert str(raised.value) == f"source: 'a_rgb' and 'a_flow' are streams of one video, {message}"
 
 
 NAME = "name the folders of its streams: source/{} source/{}"
@@ -82,13 +82,13 @@ def test_folders_of_different_videos_are_no_streams(ids: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ids", "told"),
+    ("ids", "message"),
     [
         (["a_rgb", "flow_a"], "'flow_a' is of none of the streams rgb, flow; move or rename it"),
         (["a_rgb", "a-rgb"], "'a-rgb' and another array are rgb of video 'a'; move or rename one"),
     ],
 )
-def test_no_array_is_left_out_or_replaced_without_a_word(ids: list[str], told: str) -> None:
+def test_no_array_is_left_out_or_replaced_without_a_word(ids: list[str], message: str) -> None:
     with pytest.raises(SolaError) as raised:
         split_streams("source", dict.fromkeys(ids), ["rgb", "flow"])
-    assert str(raised.value) == f"source: {told}"
+    assert str(raised.value) == f"source: {message}"

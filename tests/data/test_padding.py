@@ -42,8 +42,8 @@ def test_padding_is_a_finding_and_is_trimmed_on_request(tmp_path: Path, kind: st
     folder = write(tmp_path / "f", {"a": (20, 50), "b": (50, 50), "c": (48, 50)}, kind)
     (finding,) = Dataset.open(folder).findings
     assert str(finding) == (
-        "2 videos whose features end in identical snippets, such as 'a' (the last 30 of 50); this looks like padding, "
-        "and --trim-padding removes it"
+        "2 videos whose features end in identical snippets, such as 'a' (the last 30 of 50); this looks like padding; "
+        "remove it with --trim-padding"
     )
     trimmed = FeatureSet.open(folder, trim_padding=True)
     assert [trimmed.length(video) for video in "abc"] == [20, 50, 48]

@@ -116,8 +116,10 @@ def test_sources_that_share_no_video_are_refused(tmp_path):
     other.mkdir()
     np.save(other / "z.npy", array())
     for skip_bad in (False, True):
-        told = f"^{rgb} and {other}: no video has all streams, there are 'a' and 'z'; name sources of the same videos$"
-        refuse([rgb, other], told, skip_bad=skip_bad)
+        message = (
+            f"^{rgb} and {other}: no video has all streams, there are 'a' and 'z'; name sources of the same videos$"
+        )
+        refuse([rgb, other], message, skip_bad=skip_bad)
 
 
 # several streams in one folder
@@ -151,10 +153,10 @@ def test_streams_in_one_folder_are_refused_with_a_cure_that_joins_them(tmp_path,
     folder = mixed(tmp_path / "f", suffix, ends)
     with pytest.raises(SolaError) as raised:
         FeatureSet.open(folder, skip_bad=True)
-    told = str(raised.value)
-    assert "are streams of one video; join them with --streams " in told
-    assert told.endswith(", or keep one of them in a folder")
-    named = told.partition("--streams ")[2].partition(",")[0].split()
+    message = str(raised.value)
+    assert "are streams of one video; join them with --streams " in message
+    assert message.endswith(", or keep one of them in a folder")
+    named = message.partition("--streams ")[2].partition(",")[0].split()
     assert named == [ending[1:] for ending in ends]
     features = FeatureSet.open(folder, stream_suffixes=named)
     assert (features.videos, features.channels) == (VIDEOS, 8)
@@ -164,8 +166,8 @@ def test_streams_in_one_folder_are_refused_with_a_cure_that_joins_them(tmp_path,
 
 
 def test_the_message_about_streams_in_one_folder(tmp_path):
-    told = "'a_rgb' and 'a_flow' are streams of one video; join them with --streams rgb flow, or keep one of them in"
-    refuse(mixed(tmp_path / "f"), f"^{tmp_path}/f: {told} a folder$")
+    message = "'a_rgb' and 'a_flow' are streams of one video; join them with --streams rgb flow, or keep one of them in"
+    refuse(mixed(tmp_path / "f"), f"^{tmp_path}/f: {message} a folder$")
 
 
 def test_streams_are_named_with_or_without_what_joins_them(tmp_path):
@@ -194,8 +196,8 @@ def test_files_of_none_of_the_streams_are_refused(tmp_path):
 
 def test_streams_of_folders_whose_file_names_differ_are_joined(tmp_path):
     sources = [renamed(make(tmp_path / "1"), "_rgb"), renamed(make(tmp_path / "2"), "_flow")]
-    told = "no video has all streams, there are 'a_rgb' and 'a_flow'; pass --streams rgb flow$"
-    refuse(sources, f"^{sources[0]} and {sources[1]}: {told}")
+    message = "no video has all streams, there are 'a_rgb' and 'a_flow'; pass --streams rgb flow$"
+    refuse(sources, f"^{sources[0]} and {sources[1]}: {message}")
     features = FeatureSet.open(sources, stream_suffixes=["rgb", "flow"])
     assert (features.videos, features.channels) == (VIDEOS, 8)
 
@@ -207,10 +209,10 @@ def test_streams_at_the_start_of_file_names_are_refused_with_a_cure_that_joins_t
         for path in make(folder).glob("*.npy"):
             np.save(one / f"{stream}_{path.name}", np.load(path))
             path.rename(path.with_name(f"{stream}_{path.name}"))
-    told = "'rgb_a' and 'flow_a' are streams of one video; join them with --streams rgb flow, or keep one of them in"
-    refuse(one, f"^{one}: {told} a folder$")
-    told = "no video has all streams, there are 'rgb_a' and 'flow_a'; pass --streams rgb flow$"
-    refuse(two, f"^{two[0]} and {two[1]}: {told}")
+    message = "'rgb_a' and 'flow_a' are streams of one video; join them with --streams rgb flow, or keep one of them in"
+    refuse(one, f"^{one}: {message} a folder$")
+    message = "no video has all streams, there are 'rgb_a' and 'flow_a'; pass --streams rgb flow$"
+    refuse(two, f"^{two[0]} and {two[1]}: {message}")
     for source in (one, two):
         features = FeatureSet.open(source, stream_suffixes=["rgb", "flow"])
         assert (features.videos, features.channels) == (VIDEOS, 8)
@@ -220,9 +222,9 @@ def test_folders_of_streams_are_refused_with_a_cure_that_joins_them(tmp_path):
     make(tmp_path / "rgb"), make(tmp_path / "flow")
     with pytest.raises(SolaError) as raised:
         FeatureSet.open(tmp_path, id_from="path")
-    told = f"{tmp_path}: 'flow/a' and 'rgb/a' are streams of one video; name the folders of its streams: "
-    assert str(raised.value).startswith(told)
-    features = FeatureSet.open(str(raised.value).removeprefix(told).split(), id_from="path")
+    message = f"{tmp_path}: 'flow/a' and 'rgb/a' are streams of one video; name the folders of its streams: "
+    assert str(raised.value).startswith(message)
+    features = FeatureSet.open(str(raised.value).removeprefix(message).split(), id_from="path")
     assert (features.videos, features.channels) == (VIDEOS, 8)
 
 

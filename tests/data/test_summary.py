@@ -143,7 +143,7 @@ def test_instances_between_snippets_are_counted(tmp_path: Path) -> None:
     annotations = Annotations({"v": VideoAnnotation("v", "training", None, None, segments)}, ("jump",))
     (finding,) = Dataset.open(features, annotations).findings
     assert str(finding) == (
-        "2 instances shorter than the distance of snippets, without the center of one, such as 1 to 1.2 s in 'v'"
+        "2 instances shorter than the snippet stride and without a snippet center, such as 1 to 1.2 s in 'v'"
     )
 
 

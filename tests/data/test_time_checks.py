@@ -1,4 +1,4 @@
-"""Wrong timing is told where features meet annotations, and the usual layouts of published data sets raise no alarm."""
+"""Wrong timing raises an error, and the usual layouts of published data sets raise none."""
 
 import re
 from collections.abc import Callable

@@ -372,8 +372,8 @@ def test_bad_input_is_told_in_one_line(weak, tmp_path):
         ({"videos": 0}, "videos=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"test_subset": "nowhere"}, "unknown subset 'nowhere'"),
-        ({"compare": {"few": missing.raw}}, "few: has no features of video 'video_15'"),
-        ({"compare": {"short": shorter}}, "49 snippets, where the raw features have 50"),
+        ({"compare": {"few": missing.raw}}, "few: no features of video 'video_15'"),
+        ({"compare": {"short": shorter}}, "49 snippets, but the raw features have 50"),
         ({"compare": {"raw": raw}}, "raw: is the name of another row"),
         ({"compare": {"slow 16": raw}}, "slow 16: is the name of another row"),
     ):

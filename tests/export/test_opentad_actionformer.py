@@ -386,7 +386,7 @@ def test_a_value_beyond_float32_is_refused(tmp_path: Path, capsys: pytest.Captur
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     np.save(features / "b.npy", np.full((31, 6), 1e300))
     message = refused(capsys, "export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out")
-    assert "video 'b': a value is NaN, or beyond float32's largest value" in message
+    assert "video 'b': a value is NaN or exceeds the largest float32 value" in message
     assert not (tmp_path / "out").exists()
 
 

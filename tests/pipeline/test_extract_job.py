@@ -558,7 +558,7 @@ class Wrong(Quadrants):
         ("narrow", SolaError, r"encoder quadrants: gave features of shape \(2, 11\); expected \(2, 12\)"),
         ("short", SolaError, r"gave features of shape \(1, 12\)"),
         ("nan", SolaError, "a feature is NaN"),
-        ("large", SolaError, "beyond float16's largest value 65504; try --dtype float32"),
+        ("large", SolaError, "exceeds the largest float16 value 65504; try --dtype float32"),
         ("error", RuntimeError, "the encoder's own"),
         ("interrupt", KeyboardInterrupt, "^$"),
     ],

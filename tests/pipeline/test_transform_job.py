@@ -75,7 +75,7 @@ def test_joined_streams_are_written_as_one(tmp_path: Path) -> None:
 
 def test_a_result_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     features = FeatureSet.open(make(tmp_path / "in"), skip_bad=True)
-    with pytest.raises(SolaError, match="video 'a': a result is NaN, or beyond float16's largest value 65504"):
+    with pytest.raises(SolaError, match="video 'a': a result is NaN or exceeds the largest float16 value 65504"):
         write(features, tmp_path / "out", lambda values: np.full((10, 4), 7e4, np.float32))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {MARK, JOURNAL}
 

@@ -96,7 +96,7 @@ def test_files_name_videos_where_they_are(format: str, pattern: str, tmp_path: P
 
 
 def test_an_address_has_a_place_for_the_id() -> None:
-    with pytest.raises(SolaError, match=r"--media clips/: expected a \* where the id"):
+    with pytest.raises(SolaError, match=r"--media clips/: expected a \* in place of the video id"):
         address({"a": VideoRecord()}, "clips/")
 
 
@@ -111,7 +111,7 @@ def test_frames_hold_the_best_of_overlapping_instances(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", ["label-studio", "cvat", "frames"])
 def test_frames_need_a_rate(format: str, tmp_path: Path) -> None:
     videos = {"a": VideoRecord([Instance(0.0, 1.0, "jump")])}
-    with pytest.raises(SolaError, match=r"video 'a': times are frames, .*; pass --fps"):
+    with pytest.raises(SolaError, match=r"video 'a': times are in frames .*; pass --fps"):
         write_videos(videos, format, tmp_path / "out")
 
 

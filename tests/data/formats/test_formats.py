@@ -64,10 +64,10 @@ def read(path: Path, suffix: str) -> np.ndarray:
     return FORMATS[suffix].read(path)
 
 
-def refused(path: Path, suffix: str, told: str, *, by_header: bool = True) -> None:
+def refused(path: Path, suffix: str, message: str, *, by_header: bool = True) -> None:
     """Both the header and the array are refused, in one line that begins with the file."""
     for look in (FORMATS[suffix].header, FORMATS[suffix].read)[0 if by_header else 1 :]:
-        with pytest.raises(SolaError, match=told) as raised:
+        with pytest.raises(SolaError, match=message) as raised:
             look(path)
         assert str(raised.value).startswith((f"{path}: ", f"{path.parent}: "))
         assert "\n" not in str(raised.value)
@@ -172,7 +172,7 @@ def test_csv_is_read_below_column_names_or_not_and_written_alike(tmp_path, names
 def test_a_csv_whose_first_column_counts_the_lines_is_refused(tmp_path, names, first, step):
     lines = [f"{first + step * row},{0.5 * row},{row % 3}\n" for row in range(4)]
     (tmp_path / "a.csv").write_text(names + "".join(lines))
-    refused(tmp_path / "a.csv", ".csv", f"its first column counts the lines, from {first} on; remove it")
+    refused(tmp_path / "a.csv", ".csv", f"the first column is a line number that starts at {first}; remove it")
     (tmp_path / "b.csv").write_text(names + "".join([*lines[:3], "7,1,1\n"]))
     assert FORMATS[".csv"].header(tmp_path / "b.csv").shape == (4, 3)
 
@@ -186,18 +186,18 @@ def test_csv_of_two_joined_streams_still_begins_with_column_names(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "is empty"),
         ("\n\n", "is empty"),
-        ("1,oops,3\n1,2,3\n", "neither values nor column names"),
-        (",f0,f1\n0,1,2\n", "neither values nor column names"),
+        ("1,oops,3\n1,2,3\n", "mixes numbers and text"),
+        (",f0,f1\n0,1,2\n", "mixes numbers and text"),
     ],
 )
-def test_a_csv_that_begins_badly_is_refused(tmp_path, content, told):
+def test_a_csv_that_begins_badly_is_refused(tmp_path, content, message):
     path = tmp_path / "a.csv"
     path.write_text(content)
-    refused(path, ".csv", told)
+    refused(path, ".csv", message)
 
 
 @pytest.mark.parametrize("content", ["1,2,3\n1,2\n", "1,2,3\n4,oops,6\n", "f0,f1\n"])
@@ -212,18 +212,18 @@ def test_a_csv_that_goes_on_badly_is_refused_when_it_is_read(tmp_path, content):
 
 @every_binary_format
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "message"),
     [
         (np.float32(3), "0-d array"),
         (np.zeros(4, np.float32), "1-d array"),
         (np.zeros((2, 3, 4), np.float32), "3-d array"),
         (np.zeros((0, 4), np.float32), r"empty array of shape \(0, 4\)"),
         (np.zeros((4, 0), np.float32), r"empty array of shape \(4, 0\)"),
-        (np.zeros((2, 3), np.int64), "holds int64; expected float16, float32 or float64"),
+        (np.zeros((2, 3), np.int64), "contains int64; expected float16, float32 or float64"),
     ],
 )
-def test_other_arrays_are_refused(tmp_path, suffix, array, told):
-    refused(SAVE[suffix](tmp_path / f"a{suffix}", array), suffix, told)
+def test_other_arrays_are_refused(tmp_path, suffix, array, message):
+    refused(SAVE[suffix](tmp_path / f"a{suffix}", array), suffix, message)
 
 
 class Trap:
@@ -251,7 +251,7 @@ def test_nothing_is_unpickled(tmp_path, suffix):
 def test_a_pickled_pt_file_is_refused_without_the_page_of_advice_of_pytorch(tmp_path):
     torch.save({"folder": Path("a"), "features": torch.zeros(3, 2)}, tmp_path / "a.pt")
     with pytest.raises(
-        SolaError, match=r"other Python objects, or is damaged; save a tensor, or a dict that holds one$"
+        SolaError, match=r"other Python objects or is damaged; save a tensor or a dict with one tensor$"
     ):
         FORMATS[".pt"].header(tmp_path / "a.pt")
 
@@ -283,7 +283,7 @@ def huge_npy() -> bytes:
 def test_a_npy_header_is_held_against_the_file_before_memory_is_taken(tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(huge_npy())
-    refused(path, ".npy", "truncated: its header promises 4,000,000,000,000 bytes of values, 0 are there")
+    refused(path, ".npy", "truncated: the header describes 4,000,000,000,000 bytes of values, but the file has 0")
 
 
 def test_so_is_that_of_a_npz_member(tmp_path):
@@ -304,13 +304,13 @@ def test_a_group_of_one_dataset_is_a_video_and_a_link_out_is_not(tmp_path):
     with h5py.File(tmp_path / "b.h5") as file:
         assert "group/features" in file
     refused(archive / "pair", ".h5", "group of 2 entries")
-    refused(archive / "elsewhere", ".h5", "link to elsewhere")
+    refused(archive / "elsewhere", ".h5", "links are not followed")
 
 
 def test_without_h5py_the_extra_is_named(tmp_path, monkeypatch):
     path = save_h5(tmp_path / "a.h5", ARRAY)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    refused(path, ".h5", r"a\.h5: reading .h5 needs h5py; install sola-tal\[hdf5\]")
+    refused(path, ".h5", r"a\.h5: reading .h5 files requires h5py; install sola-tal\[hdf5\]")
 
 
 # any bytes at all
@@ -322,11 +322,11 @@ def read_or_refuse(path: Path, suffix: str) -> None:
         header = FORMATS[suffix].header(path)
         array = FORMATS[suffix].read(path)
     except SolaError as error:
-        told = str(error)
+        message = str(error)
     else:
-        told = ""
+        message = ""
         assert Header(array.shape, array.dtype) == header
-    assert "\n" not in told
+    assert "\n" not in message
 
 
 @every_format

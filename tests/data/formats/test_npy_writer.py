@@ -50,7 +50,7 @@ def test_rows_that_do_not_lie_in_one_piece(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit_is_refused(value: float, dtype: str, tmp_path: Path) -> None:
     with (
-        pytest.raises(SolaError, match=f"a feature is NaN, or beyond {dtype}'s largest value"),
+        pytest.raises(SolaError, match=f"a feature is NaN or exceeds the largest {dtype} value"),
         NpyWriter(tmp_path / "a.npy", 2, np.dtype(dtype)) as array,
     ):
         array.append(np.array([[0.0, value]], np.float32))
@@ -58,7 +58,7 @@ def test_what_does_not_fit_is_refused(value: float, dtype: str, tmp_path: Path) 
 
 def test_other_channels_are_refused(tmp_path: Path) -> None:
     with (
-        pytest.raises(SolaError, match="rows of 3 channels; expected 2"),
+        pytest.raises(SolaError, match="rows have 3 channels; expected 2"),
         NpyWriter(tmp_path / "a.npy", 2, np.dtype("float32")) as array,
     ):
         array.append(np.zeros((1, 3), np.float32))
