@@ -46,7 +46,7 @@ def test_a_list_names_the_subsets(table: Path, tmp_path: Path) -> None:
     [
         (("--to", "elan2"), "--to elan2: expected one of .*elan"),
         (("--to", "csv", "--split", "0.01"), r"table\.csv: split=0.01 of 10 annotated videos leaves none for training"),
-        (("--to", "csv", "--split", "1.5"), r"split=1.5: expected a share between 0 and 1"),
+        (("--to", "csv", "--split", "1.5"), r"split=1.5: expected a fraction between 0 and 1"),
         (("--to", "csv", "--split", "nowhere"), "nowhere: cannot be read as a list of videos and subsets"),
         (("--to", "cvat"), "video 'cam_0': times are in frames .*; pass --fps"),
     ],

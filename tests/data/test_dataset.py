@@ -284,7 +284,7 @@ def test_no_readable_video_is_an_error_with_the_first_reason(tmp_path: Path) -> 
     for video in data.videos:
         np.save(tmp_path / "features" / f"{video.feature_id}.npy", np.full((video.length, 3), np.nan, np.float32))
     data = Dataset.open(tmp_path / "features", data.annotations, skip_bad=True)
-    with pytest.raises(SolaError, match=rf"a\.npy: holds NaN .*; none of {len(data)} videos is left$"):
+    with pytest.raises(SolaError, match=rf"a\.npy: contains NaN .*; none of {len(data)} videos is left$"):
         data.readable()
 
 

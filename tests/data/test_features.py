@@ -39,7 +39,7 @@ BAD = {
     "3-d": (np.zeros((2, 3, 4), np.float16), "3-d array"),
     "no snippet": (np.zeros((0, 4), np.float16), "empty array"),
     "integers": (np.zeros((5, 4), np.int32), "contains int32"),
-    "width": (np.zeros((5, 3), np.float16), "has 3 channels; expected 4, as 2 of 3 files have"),
+    "width": (np.zeros((5, 3), np.float16), "has 3 channels; expected 4, as in 2 of 3 files"),
     "nan": (with_nan, "NaN or infinity, first in snippet 7"),
     "infinity": (np.full((5, 4), np.inf, np.float16), "NaN or infinity, first in snippet 0"),
 }  # fmt: skip
@@ -149,35 +149,35 @@ def test_a_missing_folder_is_named(tmp_path):
 
 
 def test_an_empty_folder_is_named_and_the_right_one_suggested(tmp_path):
-    refuse(tmp_path, f"^{tmp_path}: holds no feature files .*; name their folder")
+    refuse(tmp_path, f"^{tmp_path}: no feature files .*; pass the folder of the feature files")
     make(tmp_path / "features")
     refuse(tmp_path, f"did you mean {tmp_path}/features?")
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
-    refuse(make(tmp_path) / "a.npy", "a.npy: is a file; expected a directory")
+    refuse(make(tmp_path) / "a.npy", "a.npy: not a directory; expected a directory")
 
 
 def test_mixed_formats_are_refused(tmp_path):
-    refuse(make(make(tmp_path), ".csv"), "mixes formats, such as a.csv and a.npy")
+    refuse(make(make(tmp_path), ".csv"), "mixed formats, such as a.csv and a.npy")
 
 
 def test_two_archives_are_refused(tmp_path):
     make(tmp_path, ".h5")
     with h5py.File(tmp_path / "more.h5", "w"):
         pass
-    refuse(tmp_path, "holds 2 .h5 archives; name the one")
-    refuse(tmp_path / "more.h5", "holds no video")
+    refuse(tmp_path, "2 .h5 archives; pass the archive")
+    refuse(tmp_path / "more.h5", "no videos; expected one dataset per video")
 
 
 def test_the_manifest_says_which_width_is_right(tmp_path):
     make(tmp_path)
     (tmp_path / "features.json").write_text('{"dim": 4}')
     np.save(tmp_path / "b.npy", array(channels=5))
-    refuse(tmp_path, "b.npy: has 5 channels; expected 4, as features.json says; repair or remove it, or")
+    refuse(tmp_path, "b.npy: has 5 channels; expected 4, as in features.json; repair or remove it, or")
     (tmp_path / "features.json").write_text('{"dim": 6}')
     np.save(tmp_path / "b.npy", array())
-    refuse(tmp_path, r'all files \(3\) have 4 channels, features\.json says 6; correct "dim" there$', skip_bad=True)
+    refuse(tmp_path, r'all 3 files have 4 channels, but features\.json has dim 6; correct "dim"$', skip_bad=True)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".pt"])
@@ -195,10 +195,10 @@ def test_a_wrong_width_that_no_header_tells_is_found_when_read(tmp_path, suffix)
 @pytest.mark.parametrize("skip_bad", [False, True])
 def test_files_that_lie_the_other_way_are_recognized(tmp_path, skip_bad):
     message = (
-        r"all arrays \(3\) would have 4 snippets of 9 to 11 channels, so their axes are swapped; pass --channels-first$"
+        r"all 3 arrays would have 4 snippets of 9 to 11 channels, so their axes are swapped; pass --channels-first$"
     )
     refuse(make(tmp_path / "f", transposed=True), f"^{tmp_path}/f: {message}", skip_bad=skip_bad)
-    refuse(make(tmp_path / "g"), "axes are swapped; drop --channels-first$", skip_bad=skip_bad, channels_first=True)
+    refuse(make(tmp_path / "g"), "axes are swapped; remove --channels-first$", skip_bad=skip_bad, channels_first=True)
     (tmp_path / "g" / "features.json").write_text('{"layout": "CT"}')
     refuse(tmp_path / "g", 'axes are swapped; correct "layout" in features.json$', skip_bad=skip_bad)
     (tmp_path / "f" / "features.json").write_text('{"dim": 4}')
@@ -209,14 +209,14 @@ def test_one_file_that_lies_the_other_way_is_no_reason_to_turn_all(tmp_path):
     for video, length in zip(VIDEOS, (9, 9, 10), strict=True):
         np.save(tmp_path / f"{video}.npy", array(length))
     np.save(tmp_path / "b.npy", array().T)
-    refuse(tmp_path, "has 9 channels; expected 4, as 2 of 3 files have, if the array is .*; repair or remove it, or")
+    refuse(tmp_path, "has 9 channels; expected 4, as in 2 of 3 files .the array may be .*; repair or remove it, or")
 
 
 @pytest.mark.parametrize("length", [0, 1])
 def test_two_kinds_of_features_are_told_apart(tmp_path, length):
     for video, channels in zip("abcde", (4, 4, 4, 6, 6), strict=True):
         np.save(tmp_path / f"{video}.npy", array(9 + length * channels, channels))
-    message = "3 files have 4 channels, such as 'a', and 2 have 6, such as 'd'; keep one kind of features in a folder$"
+    message = "3 files have 4 channels, such as 'a', and 2 have 6, such as 'd'; use one kind of features per folder$"
     refuse(tmp_path, f"^{tmp_path}: {message}")
     assert FeatureSet.open(tmp_path, skip_bad=True).videos == ("a", "b", "c")
 
@@ -241,16 +241,16 @@ def test_to_skip_the_only_file_is_not_advised(tmp_path):
 def test_to_skip_files_is_not_advised_when_those_that_are_tried_are_bad_too(tmp_path):
     for video in "abcdef":
         np.save(tmp_path / f"{video}.npy", np.full((3, 2), np.nan if video != "a" else 1.0))
-    refuse(tmp_path, "b.npy: holds NaN or infinity, .*; so do 'c' and 'd' and 'e': repair or replace them$")
+    refuse(tmp_path, "b.npy: contains NaN or infinity, .*; also bad: 'c', 'd', 'e'; repair or replace them$")
     np.save(tmp_path / "d.npy", np.ones((3, 2)))
-    refuse(tmp_path, "b.npy: holds NaN or infinity, .*; repair or remove it, or pass --skip-bad$")
+    refuse(tmp_path, "b.npy: contains NaN or infinity, .*; repair or remove it, or pass --skip-bad$")
 
 
 def test_text_files_that_lie_the_other_way_are_not_skipped(tmp_path):
     for video, length in zip("abcde", range(5, 10), strict=True):
         np.savetxt(tmp_path / f"{video}.csv", array(length).T, delimiter=",")
     message = (
-        r"b.csv: has 6 channels; expected 5 \(if the arrays are \[channels, time\], pass --channels-first\); so do"
+        r"b.csv: has 6 channels; expected 5 \(if the arrays are \[channels, time\], pass --channels-first\); also bad"
     )
     refuse(tmp_path, message)
 
@@ -258,7 +258,7 @@ def test_text_files_that_lie_the_other_way_are_not_skipped(tmp_path):
 def test_files_of_one_length_are_not_taken_to_lie_the_other_way(tmp_path):
     for video, channels in (("a", 4), ("b", 3), ("c", 4)):
         np.save(tmp_path / f"{video}.npy", array(100, channels))
-    refuse(tmp_path, "has 3 channels; expected 4, as 2 of 3 files have; repair")
+    refuse(tmp_path, "has 3 channels; expected 4, as in 2 of 3 files; repair")
 
 
 def test_the_manifest_can_say_that_channels_come_first(tmp_path):
@@ -266,7 +266,7 @@ def test_the_manifest_can_say_that_channels_come_first(tmp_path):
     (tmp_path / "features.json").write_text('{"layout": "CT"}')
     np.testing.assert_array_equal(FeatureSet.open(tmp_path).read("a"), expected(0))
     (tmp_path / "features.json").write_text('{"layout": "TC"}')
-    refuse(tmp_path, "drop --channels-first", channels_first=True)
+    refuse(tmp_path, "remove --channels-first", channels_first=True)
 
 
 def test_an_unknown_video_is_named(tmp_path):
@@ -305,11 +305,11 @@ def test_ids_may_contain_folders(tmp_path):
 
 
 def test_a_folder_that_is_not_searched_says_how_to(tmp_path):
-    message = "; pass --id-from path to read its folders, such as P1, or name one of them$"
-    refuse(tree(tmp_path / "f"), rf"^{tmp_path}/f: holds no feature files \(.*\){message}")
+    message = "; pass --id-from path to read its subfolders, such as P1, or pass one of them$"
+    refuse(tree(tmp_path / "f"), rf"^{tmp_path}/f: no feature files \(.*\){message}")
     both = tmp_path / "both"
     make(both / "rgb"), make(both / "flow")
-    refuse(both, f"; name the folders of its streams: {both}/flow {both}/rgb$")
+    refuse(both, f"; pass the folder of each stream: {both}/flow {both}/rgb$")
 
 
 def test_gtea_is_opened_and_matched(shared_data):
@@ -322,5 +322,5 @@ def test_gtea_is_opened_and_matched(shared_data):
 def test_suffixes_in_upper_case_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones((3, 2), np.float32))
     (tmp_path / "a.npy").rename(tmp_path / "a.NPY")
-    with pytest.raises(SolaError, match=r"holds no feature files .*; suffixes are in lower case: rename .* a\.NPY"):
+    with pytest.raises(SolaError, match=r"no feature files .*; suffixes must be lowercase: rename .* a\.NPY"):
         FeatureSet.open(tmp_path)

@@ -53,8 +53,8 @@ def test_a_prefix_that_is_given_is_used_beside_the_same_ids():
         ("x/a", "D:\\x\\a", r"the folders 'x/' and 'D:\\x\\'"),
         ("x/y/a", "x\\y\\a", r"/ and \ between folders"),
         ("caf\u00e9", "cafe\u0301", "Unicode normalization"),
-        ("a ", "a", "blanks at the ends"),
-        (" a.mp4", "a.mp4", "blanks at the ends"),
+        ("a ", "a", "surrounding spaces"),
+        (" a.mp4", "a.mp4", "surrounding spaces"),
         ("a", "a.mp4 ", "the suffix '.mp4 '"),
         ("A", "a", "upper and lower case"),
         ("a.mp4", "A.MP4", "upper and lower case"),
@@ -190,20 +190,20 @@ def test_predictions_and_annotations_are_named():
         (
             ["cam"],
             ["P1/cam", "P2/cam"],
-            "ids of features and annotations differ, and 'P1/cam' and 'P2/cam' of the annotations would both be 'cam'; "
-            "give features and annotations the same ids",
+            "ids of features and annotations differ, and 'P1/cam' and 'P2/cam' of the annotations would both become "
+            "'cam'; use the same ids in features and annotations",
         ),
         (
             ["a.mp4", "a.avi", "b"],
             ["a", "c"],
-            "ids of features and annotations differ, and 'a.avi' and 'a.mp4' of the features would both be 'a'; "
-            "give features and annotations the same ids",
+            "ids of features and annotations differ, and 'a.avi' and 'a.mp4' of the features would both become 'a'; "
+            "use the same ids in features and annotations",
         ),
         (
             ["bA", "Ba"],
             ["ba"],
-            "ids of features and annotations differ, and 'Ba' and 'bA' of the features would both be 'ba'; "
-            "give features and annotations the same ids",
+            "ids of features and annotations differ, and 'Ba' and 'bA' of the features would both become 'ba'; "
+            "use the same ids in features and annotations",
         ),
     ],
 )
@@ -220,15 +220,15 @@ def test_ids_that_would_become_the_same_are_named(videos, annotated, message):
             ["a"],
             ["q"],
             None,
-            "features have 'a', annotations 'q'; expected the same ids, but for a prefix, folders or a video's suffix; "
-            "check that both are of the same videos",
+            "features have 'a', annotations 'q'; expected the same ids, up to a prefix, folders or a video suffix; "
+            "check that both have the same videos",
         ),
         (
             ["a"],
             [],
             "v_",
-            "features have 'a', annotations 'none'; expected the same ids, also without the prefix 'v_'; "
-            "check that both are of the same videos",
+            "features have 'a', annotations 'none'; expected the same ids, with or without the prefix 'v_'; "
+            "check that both have the same videos",
         ),
         (
             ["test1"],

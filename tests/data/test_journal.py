@@ -52,7 +52,7 @@ def test_a_folder_is_unfinished_until_it_is_finished(place: Storage) -> None:
 def test_readers_refuse_an_unfinished_folder(tmp_path: Path) -> None:
     fill(tmp_path / "out", "a", finish=False)
     assert not is_finished(tmp_path / "out")
-    with pytest.raises(SolaError, match="out: is not finished; run the same command again to continue"):
+    with pytest.raises(SolaError, match="out: unfinished; run the same command again to continue"):
         FeatureSet.open(tmp_path / "out")
     fill(tmp_path / "out")
     assert is_finished(tmp_path / "out")
@@ -62,7 +62,7 @@ def test_readers_refuse_an_unfinished_folder(tmp_path: Path) -> None:
 def test_another_description_is_refused_and_replaced_when_asked(place: Storage) -> None:
     fill(place, "a")
     other = {**DESCRIPTION, "rate": 5.0}
-    with pytest.raises(SolaError, match=r"out: exists already, with rate 4\.0, now it is 5\.0; .*--overwrite"):
+    with pytest.raises(SolaError, match=r"out: already exists with rate 4\.0, but now rate is 5\.0; .*--overwrite"):
         JobFolder.open(place, other)
     place.write_text("notes.txt", "of the user")
     assert JobFolder.open(place, other, overwrite=True).rows == {}

@@ -38,7 +38,7 @@ def test_two_streams_of_a_video_are_never_two_videos_and_the_advice_reads_all_vi
     if max(map(len, ends.values()), default=0) < 2:
         assert split_streams("source", source) == {"": source}
         return
-    with pytest.raises(SolaError, match="are streams of one video") as raised:
+    with pytest.raises(SolaError, match="are streams of the same video") as raised:
         split_streams("source", source)
     advised = str(raised.value).partition("--streams ")[2].partition(",")[0].split()
     for part in split_streams("source", source, advised).values() if advised else []:
@@ -49,15 +49,15 @@ def test_a_stream_that_few_videos_have_is_not_joined() -> None:
     few, half = ["a_rgb", "b_rgb", "a_flow"], ["a_rgb", "a_flow", "b_rgb", "c_flow", "d"]
     for ids, message in (
         (few, "but only 1 of 2 videos has both; read rgb alone with --streams rgb"),
-        (half, "but only 1 of 4 videos has both; keep one of them in a folder"),
+        (half, "but only 1 of 4 videos has both; move one stream to another folder"),
     ):
         with pytest.raises(SolaError) as raised:
             split_streams("source", dict.fromkeys(ids))
-        assert str(raised.value) == f"source: 'a_rgb' and 'a_flow' are streams of one video, {message}"
+        assert str(raised.value) == f"source: 'a_rgb' and 'a_flow' are streams of the same video, {message}"
 
 
-NAME = "name the folders of its streams: source/{} source/{}"
-MOVE = "move the files of each stream to a folder of its own, and name these folders"
+NAME = "pass the folder of each stream: source/{} source/{}"
+MOVE = "move each stream to a separate folder and pass these folders"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ MOVE = "move the files of each stream to a folder of its own, and name these fol
 def test_folders_of_streams_are_not_videos(ids: list[str], cure: str, streams: tuple[str, ...]) -> None:
     with pytest.raises(SolaError) as raised:
         split_streams("source", dict.fromkeys(ids), streams)
-    assert str(raised.value).endswith(f" are streams of one video; {cure}")
+    assert str(raised.value).endswith(f" are streams of the same video; {cure}")
 
 
 @pytest.mark.parametrize("ids", [["rgb/a", "flow/b"], ["P1/a", "P2/a"], ["flowers/a", "rgb/a"]])
@@ -84,8 +84,8 @@ def test_folders_of_different_videos_are_no_streams(ids: list[str]) -> None:
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (["a_rgb", "flow_a"], "'flow_a' is of none of the streams rgb, flow; move or rename it"),
-        (["a_rgb", "a-rgb"], "'a-rgb' and another array are rgb of video 'a'; move or rename one"),
+        (["a_rgb", "flow_a"], "'flow_a' is in none of the streams rgb, flow; move or rename it"),
+        (["a_rgb", "a-rgb"], "'a-rgb' and another array are both rgb of video 'a'; move or rename one"),
     ],
 )
 def test_no_array_is_left_out_or_replaced_without_a_word(ids: list[str], message: str) -> None:

@@ -15,7 +15,7 @@ def test_ids_that_would_leave_the_folder_are_refused(video: str) -> None:
     with pytest.raises(SolaError) as raised:
         file_of(video, ".npy")
     assert str(raised.value) == (
-        f"video {video!r}: cannot be the name of a file; expected names joined by single slashes, none of them .."
+        f"video {video!r}: not a valid file name; expected names joined by single slashes, without . and .."
     )
 
 

@@ -64,7 +64,7 @@ def test_above_the_limit_the_array_is_on_disk_and_leaves_no_file(tmp_path):
 
 def test_above_the_limit_a_folder_is_needed(tmp_path):
     make(tmp_path)
-    with pytest.raises(SolaError, match="1,760 bytes of memory, the limit is 1,000; pass a folder"):
+    with pytest.raises(SolaError, match="1,760 bytes of memory, but the limit is 1,000; pass a folder"):
         pack(FeatureSet.open(tmp_path), memory_limit=1000)
     with pytest.raises(SolaError, match="nowhere: cannot be written"):
         pack(FeatureSet.open(tmp_path), memory_limit=1000, folder=tmp_path / "nowhere")
@@ -74,7 +74,7 @@ def test_above_the_limit_a_folder_is_needed(tmp_path):
 def test_with_skip_bad_the_array_is_cut_to_what_was_filled(tmp_path, limit):
     arrays = make(tmp_path)
     np.savez(tmp_path / "002.npz", features=np.full((22, 8), np.nan, np.float16))
-    with pytest.raises(SolaError, match=r"002\.npz: holds NaN"):
+    with pytest.raises(SolaError, match=r"002\.npz: contains NaN"):
         pack(FeatureSet.open(tmp_path))
     skipped: dict[str, str] = {}
     packed = pack(FeatureSet.open(tmp_path, skip_bad=True), memory_limit=limit, folder=tmp_path, skipped=skipped)

@@ -66,7 +66,7 @@ def test_streams_that_differ_by_more_are_named(tmp_path):
     refuse(
         sources,
         r"^video 'b': its streams have 10 and 15 snippets; expected lengths that differ by at most 2 "
-        r"\(in 1 of 3 videos they differ more\); repair or remove it, or pass --skip-bad$",
+        r"\(they differ too much in 1 of 3 videos\); repair or remove it, or pass --skip-bad$",
     )
     assert FeatureSet.open(sources, skip_bad=True).videos == ("a", "c")
 
@@ -77,7 +77,7 @@ def test_streams_that_differ_in_all_videos_are_told_from_their_ratio(tmp_path, s
     cure = "extract them from the same videos with the same stride"
     for lengths, counts, seen in (
         (((80, 40), (61, 30)), "80 and 40", "one has 2.01 times as many as another in all 2 videos: "),
-        (((30, 80), (60, 65)), "30 and 80", "they differ more in all 2 videos: "),
+        (((30, 80), (60, 65)), "30 and 80", "they differ too much in all 2 videos: "),
     ):
         for source in (tmp_path / "rgb", tmp_path / "flow"):
             for path in source.glob("*.npy"):
@@ -96,7 +96,7 @@ def test_videos_that_a_stream_lacks_are_counted(tmp_path):
     sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
     (sources[1] / "a.npy").unlink()
     (sources[1] / "b.npy").unlink()
-    with pytest.raises(SolaError, match="flow: lacks 2 of 3 videos that other sources have, the first 'a'"):
+    with pytest.raises(SolaError, match="flow: lacks 2 of 3 videos of the other sources, such as 'a'"):
         FeatureSet.open(sources)
     features = FeatureSet.open(sources, skip_bad=True)
     assert features.videos == ("c",)
@@ -107,7 +107,7 @@ def test_streams_that_disagree_on_time_are_refused(tmp_path):
     sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
     for source, stride in zip(sources, (8, 16), strict=True):
         (source / "features.json").write_text(json.dumps({"stride": stride}))
-    with pytest.raises(SolaError, match=r"features\.json says stride 16, another source's 8"):
+    with pytest.raises(SolaError, match=r"features\.json has stride 16, but another source has 8"):
         FeatureSet.open(sources)
 
 
@@ -116,9 +116,7 @@ def test_sources_that_share_no_video_are_refused(tmp_path):
     other.mkdir()
     np.save(other / "z.npy", array())
     for skip_bad in (False, True):
-        message = (
-            f"^{rgb} and {other}: no video has all streams, there are 'a' and 'z'; name sources of the same videos$"
-        )
+        message = f"^{rgb} and {other}: no common videos, only 'a' and 'z'; pass sources of the same videos$"
         refuse([rgb, other], message, skip_bad=skip_bad)
 
 
@@ -154,8 +152,8 @@ def test_streams_in_one_folder_are_refused_with_a_cure_that_joins_them(tmp_path,
     with pytest.raises(SolaError) as raised:
         FeatureSet.open(folder, skip_bad=True)
     message = str(raised.value)
-    assert "are streams of one video; join them with --streams " in message
-    assert message.endswith(", or keep one of them in a folder")
+    assert "are streams of the same video; join them with --streams " in message
+    assert message.endswith(", or move one stream to another folder")
     named = message.partition("--streams ")[2].partition(",")[0].split()
     assert named == [ending[1:] for ending in ends]
     features = FeatureSet.open(folder, stream_suffixes=named)
@@ -166,8 +164,10 @@ def test_streams_in_one_folder_are_refused_with_a_cure_that_joins_them(tmp_path,
 
 
 def test_the_message_about_streams_in_one_folder(tmp_path):
-    message = "'a_rgb' and 'a_flow' are streams of one video; join them with --streams rgb flow, or keep one of them in"
-    refuse(mixed(tmp_path / "f"), f"^{tmp_path}/f: {message} a folder$")
+    message = (
+        "'a_rgb' and 'a_flow' are streams of the same video; join them with --streams rgb flow, or move one stream to"
+    )
+    refuse(mixed(tmp_path / "f"), f"^{tmp_path}/f: {message} another folder$")
 
 
 def test_streams_are_named_with_or_without_what_joins_them(tmp_path):
@@ -191,12 +191,12 @@ def test_a_folder_of_one_stream_is_read_as_it_is(tmp_path):
 def test_files_of_none_of_the_streams_are_refused(tmp_path):
     folder = mixed(tmp_path / "f")
     np.save(folder / "d.npy", array())
-    refuse(folder, f"^{folder}: 'd' is of none of the streams rgb, flow; move or rename it$", ["rgb", "flow"])
+    refuse(folder, f"^{folder}: 'd' is in none of the streams rgb, flow; move or rename it$", ["rgb", "flow"])
 
 
 def test_streams_of_folders_whose_file_names_differ_are_joined(tmp_path):
     sources = [renamed(make(tmp_path / "1"), "_rgb"), renamed(make(tmp_path / "2"), "_flow")]
-    message = "no video has all streams, there are 'a_rgb' and 'a_flow'; pass --streams rgb flow$"
+    message = "no common videos, only 'a_rgb' and 'a_flow'; pass --streams rgb flow$"
     refuse(sources, f"^{sources[0]} and {sources[1]}: {message}")
     features = FeatureSet.open(sources, stream_suffixes=["rgb", "flow"])
     assert (features.videos, features.channels) == (VIDEOS, 8)
@@ -209,9 +209,11 @@ def test_streams_at_the_start_of_file_names_are_refused_with_a_cure_that_joins_t
         for path in make(folder).glob("*.npy"):
             np.save(one / f"{stream}_{path.name}", np.load(path))
             path.rename(path.with_name(f"{stream}_{path.name}"))
-    message = "'rgb_a' and 'flow_a' are streams of one video; join them with --streams rgb flow, or keep one of them in"
-    refuse(one, f"^{one}: {message} a folder$")
-    message = "no video has all streams, there are 'rgb_a' and 'flow_a'; pass --streams rgb flow$"
+    message = (
+        "'rgb_a' and 'flow_a' are streams of the same video; join them with --streams rgb flow, or move one stream to"
+    )
+    refuse(one, f"^{one}: {message} another folder$")
+    message = "no common videos, only 'rgb_a' and 'flow_a'; pass --streams rgb flow$"
     refuse(two, f"^{two[0]} and {two[1]}: {message}")
     for source in (one, two):
         features = FeatureSet.open(source, stream_suffixes=["rgb", "flow"])
@@ -222,7 +224,7 @@ def test_folders_of_streams_are_refused_with_a_cure_that_joins_them(tmp_path):
     make(tmp_path / "rgb"), make(tmp_path / "flow")
     with pytest.raises(SolaError) as raised:
         FeatureSet.open(tmp_path, id_from="path")
-    message = f"{tmp_path}: 'flow/a' and 'rgb/a' are streams of one video; name the folders of its streams: "
+    message = f"{tmp_path}: 'flow/a' and 'rgb/a' are streams of the same video; pass the folder of each stream: "
     assert str(raised.value).startswith(message)
     features = FeatureSet.open(str(raised.value).removeprefix(message).split(), id_from="path")
     assert (features.videos, features.channels) == (VIDEOS, 8)
@@ -231,4 +233,4 @@ def test_folders_of_streams_are_refused_with_a_cure_that_joins_them(tmp_path):
 def test_a_video_that_a_stream_lacks_is_named_with_the_stream(tmp_path):
     folder = mixed(tmp_path / "f")
     (folder / "b_flow.npy").unlink()
-    refuse(folder, rf"^{folder} \(flow\): lacks 1 of 3 videos that other sources have, the first 'b'", ["rgb", "flow"])
+    refuse(folder, rf"^{folder} \(flow\): lacks 1 of 3 videos of the other sources, such as 'b'", ["rgb", "flow"])

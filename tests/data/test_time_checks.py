@@ -96,7 +96,7 @@ REFUSED = {
     ),
     "times in milliseconds": (
         replace(BASE, times=1000.0),
-        r"video 'v0': an instance ends at 12000 s, but the video lasts 40 s, and 12 of 12 instances are as late: the "
+        r"video 'v0': an instance ends at 12000 s, but the video lasts 40 s, and 12 of 12 instances are too late: the "
         r"times look like milliseconds; expected seconds",
     ),
     "times in microseconds": (replace(BASE, times=1e6), "the times look like microseconds; expected seconds"),
@@ -153,7 +153,7 @@ FOUND = {
     ),
     "features cut at one length": (
         replace(BASE, length=60),
-        r"6 videos.*all have 60 snippets, so they look cut there, or rescaled to one length \(then leave out fps",
+        r"6 videos.*all have 60 snippets, so they look cut, or rescaled to one length \(then omit fps",
     ),
     "features filled up to one length": (
         replace(BASE, length=240),

@@ -259,7 +259,7 @@ class FeatureSet:
             with suppress(SolaError):
                 read(other)
                 return CURE
-        return f"so do {' and '.join(map(repr, others))}: repair or replace them" if others else ONLY_CURE
+        return f"also bad: {', '.join(map(repr, others))}; repair or replace them" if others else ONLY_CURE
 
 
 def none_left(skipped: Mapping[str, str], videos: int) -> SolaError:
