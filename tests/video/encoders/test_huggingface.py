@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from sola.core.errors import SolaError
 from sola.video.encoders.huggingface import HuggingFaceEncoder
-from sola.video.encoders.huggingface_families import CLIPS_OWN, FAMILIES, IMAGENET, KINETICS
+from sola.video.encoders.huggingface_families import CLIP_COLORS, FAMILIES, IMAGENET, KINETICS
 from sola.video.encoders.huggingface_folders import ModelFolder
 from sola.video.encoders.huggingface_preprocessing import read_preprocessing
 from sola.video.framing import Framing
@@ -80,7 +80,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "clip": clip,
     "dinov2": dinov2,
 }
-COLORS = {"videomae": IMAGENET, "timesformer": KINETICS, "vjepa2": IMAGENET, "clip": CLIPS_OWN, "dinov2": IMAGENET}
+COLORS = {"videomae": IMAGENET, "timesformer": KINETICS, "vjepa2": IMAGENET, "clip": CLIP_COLORS, "dinov2": IMAGENET}
 DIM = {"videomae": 16, "timesformer": 16, "vjepa2": 24, "clip": 8, "dinov2": 16}
 
 
@@ -253,7 +253,7 @@ def test_settings_in_a_processors_file_and_in_a_videos(tmp_path: Path) -> None:
         ({"do_resize": False}, "do_resize is false"),
         ({"do_center_crop": False}, "without do_center_crop"),
         ({"size": {"longest_edge": 300}}, '"longest_edge": 300'),
-        ({"size": {"height": 300, "width": 300}, "crop_size": 224}, "crop_size would cut"),
+        ({"size": {"height": 300, "width": 300}, "crop_size": 224}, "crop_size differs"),
         ({"size": "big"}, 'size "big"'),
         ({"size": 200}, "200"),
         ({"crop_size": {"height": 1.5, "width": 2}}, "crop_size"),
@@ -306,7 +306,7 @@ def test_missing_weights_are_not_drawn_at_random(kind: str, name: str, tmp_path:
 
 
 def test_weights_of_another_size_are_not_drawn_at_random(tmp_path: Path) -> None:
-    assert "another size: encoder.layer.0." in refused(saved(dinov2(), tmp_path, mlp_ratio=2))
+    assert "the wrong shape: encoder.layer.0." in refused(saved(dinov2(), tmp_path, mlp_ratio=2))
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_clip_without_projection_gives_its_pooled_output(tmp_path: Path) -> None
     encoder = encoder_of(saved(model, tmp_path))
     frames = some_frames(2, 1)
     with torch.inference_mode():
-        pooled = model(by_hand(frames, **CLIPS_OWN)[:, 0]).pooler_output
+        pooled = model(by_hand(frames, **CLIP_COLORS)[:, 0]).pooler_output
     np.testing.assert_allclose(encoder(frames), pooled, atol=1e-5)
     assert encoder.dim == 16
 
@@ -402,21 +402,21 @@ def test_a_model_in_the_cache_of_the_hub_is_found_by_its_id(tmp_path: Path) -> N
 
 
 def test_ids_that_cannot_be_fetched() -> None:
-    assert "owner/none: no such folder, and not to be had" in refused("owner/none")
+    assert "owner/none: no such folder, and downloading it" in refused("owner/none")
 
 
 @pytest.mark.parametrize("source", ["nowhere", "/no/where/at/all", "../no", "a/b/c"])
 def test_sources_that_are_neither_folder_nor_id(source: str) -> None:
-    assert "no such folder; expected one with config.json" in refused(source)
+    assert "no such folder; expected a folder with config.json" in refused(source)
 
 
 def test_folders_that_hold_no_model(tmp_path: Path) -> None:
-    assert "has no config.json" in refused(str(tmp_path))
+    assert "no config.json" in refused(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "dinov2"}')
     (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
-    assert "has no model.safetensors, and nothing is unpickled" in refused(str(tmp_path))
+    assert "no model.safetensors, and pickled weights are not loaded" in refused(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(b"no tensors")
-    assert "transformers cannot load it" in refused(str(tmp_path))
+    assert "transformers cannot load the model" in refused(str(tmp_path))
     for record in ('{"model_type": "bert"}', "{}", "[]", '{"model_type": ["clip"]}'):
         (tmp_path / "config.json").write_text(record)
         assert "expected one of videomae, timesformer, vjepa2, clip, clip_vision_model, dinov2" in refused(
@@ -426,7 +426,7 @@ def test_folders_that_hold_no_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("changes", [{"hidden_size": "wide"}, {"num_attention_heads": 3}, {"patch_size": 0}])
 def test_configs_that_no_model_can_be_built_from(changes: dict[str, Any], tmp_path: Path) -> None:
-    assert "transformers cannot load it" in refused(saved(videomae(), tmp_path, **changes))
+    assert "transformers cannot load the model" in refused(saved(videomae(), tmp_path, **changes))
 
 
 def test_missing_transformers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,7 +138,7 @@ def test_an_encoder_that_lacks_a_part(part: str, monkeypatch: pytest.MonkeyPatch
             return super().__getattribute__(name)
 
     monkeypatch.setattr(quadrants, "quick", lambda device: Without())
-    with pytest.raises(SolaError, match=f"what it returns lacks {part};"):
+    with pytest.raises(SolaError, match=f"the returned object lacks {part};"):
         load_encoder("support.quadrants:quick", CPU)
 
 
@@ -155,7 +155,7 @@ def test_a_window_that_cannot_be(window: int) -> None:
 
 
 def test_a_window_that_ones_own_does_not_take() -> None:
-    with pytest.raises(SolaError, match="takes windows of 1 frames, not 4"):
+    with pytest.raises(SolaError, match="requires windows of 1 frames, not 4"):
         load_encoder("support.quadrants:quick", CPU, window=4)
 
 

@@ -215,7 +215,7 @@ def test_a_checkpoint_of_pretraining_is_named(tmp_path: Path) -> None:
     encoder = {f"encoder.{name}": weight for name, weight in weights_of(blocks=1).items()}
     others = {"mask_token": torch.zeros(1, 1, 4), "encoder_to_decoder.weight": torch.zeros(4, 384)}
     said = refused(checkpoint(tmp_path / "pt.pth", encoder | others, "model"))
-    assert "pt.pth: the masked autoencoder of pretraining" in said
+    assert "pt.pth: a pretraining checkpoint" in said
     assert "vit_b_k710_dl_from_giant.pth" in said
 
 
@@ -252,14 +252,14 @@ def test_weights_of_something_else(change: Change, words: str, tmp_path: Path) -
 def test_a_network_of_another_width(tmp_path: Path) -> None:
     said = refused(checkpoint(tmp_path / "vit.pth", weights_of(width=192, blocks=1)))
     assert "patch_embed.proj.weight is [192, 3, 2, 16, 16]" in said
-    assert "expected VideoMAE V2 of 384, 768, 1024, 1280, 1408 channels" in said
+    assert "expected VideoMAE V2 with 384, 768, 1024, 1280, 1408 channels" in said
 
 
 def test_other_files(tmp_path: Path) -> None:
     assert "gone.pth: cannot be read (No such file or directory)" in refused(str(tmp_path / "gone.pth"))
     (tmp_path / "text.pth").write_text("no checkpoint")
     assert "nothing else is unpickled" in refused(str(tmp_path / "text.pth"))
-    assert "a window of 8 frames; expected its 16" in refused(
+    assert "a window of 8 frames; expected 16" in refused(
         checkpoint(tmp_path / "vit.pth", weights_of(blocks=1)), window=8
     )
 
