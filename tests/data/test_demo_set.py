@@ -1,4 +1,4 @@
-"""The demo data set that comes with the package."""
+"""The demo data set included in the package."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sola.data.dataset import Dataset
 from sola.data.demo_set import write_demo_set
 
 
-def test_features_and_annotations_fit_each_other(tmp_path: Path) -> None:
+def test_features_and_annotations_match(tmp_path: Path) -> None:
     write_demo_set(tmp_path / "data")
     data = Dataset.open(tmp_path / "data" / "features", tmp_path / "data" / "annotations.json")
     assert data.findings == ()
@@ -26,7 +26,7 @@ def test_features_and_annotations_fit_each_other(tmp_path: Path) -> None:
         assert 0 < covered.any(axis=1).mean() < 1
 
 
-def test_the_file_takes_no_more_than_12_megabytes() -> None:
+def test_file_is_at_most_12_megabytes() -> None:
     assert (Path(demo_set.__file__).parent / demo_set.FILE).stat().st_size < 12e6
 
 

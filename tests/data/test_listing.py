@@ -1,4 +1,4 @@
-"""How the arrays of a source are message apart by stream."""
+"""Streams of the arrays of a source."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ arrays = st.dictionaries(st.text("ab_", min_size=1, max_size=3), st.sets(st.samp
 
 
 @given(arrays)
-def test_each_array_is_that_of_its_video_in_its_stream(ends: dict[str, set[str]]) -> None:
+def test_arrays_are_assigned_to_streams_by_ending(ends: dict[str, set[str]]) -> None:
     source = {f"{video}{end}": (video, end[1:]) for video, some in ends.items() for end in some}
     found = split_streams("source", source, ["rgb", "flow", "rgb_i3d"])
     parts = {(video, stream): array for stream, part in found.items() for video, array in part.items()}
@@ -20,7 +20,7 @@ def test_each_array_is_that_of_its_video_in_its_stream(ends: dict[str, set[str]]
 
 
 @given(arrays)
-def test_each_array_whose_name_begins_with_its_stream_is_in_it(ends: dict[str, set[str]]) -> None:
+def test_arrays_are_assigned_to_streams_by_beginning(ends: dict[str, set[str]]) -> None:
     source = {f"P1/{end[1:]}_x{video}": (f"P1/x{video}", end[1:]) for video, some in ends.items() for end in some}
     found = split_streams("source", source, ["rgb", "flow", "rgb_i3d"])
     parts = {(video, stream): array for stream, part in found.items() for video, array in part.items()}
@@ -29,7 +29,7 @@ def test_each_array_whose_name_begins_with_its_stream_is_in_it(ends: dict[str, s
 
 @pytest.mark.parametrize("named", ["{video}_{stream}", "{stream}_{video}", "P1/{stream}-{video}"])
 @given(ends=arrays)
-def test_two_streams_of_a_video_are_never_two_videos_and_the_advice_reads_all_videos(
+def test_streams_of_a_video_are_never_separate_videos_and_the_advice_works(
     named: str, ends: dict[str, set[str]]
 ) -> None:
     source = {
@@ -45,7 +45,7 @@ def test_two_streams_of_a_video_are_never_two_videos_and_the_advice_reads_all_vi
         assert set(part.values()) == set(source.values())
 
 
-def test_a_stream_that_few_videos_have_is_not_joined() -> None:
+def test_stream_of_few_videos_is_not_joined() -> None:
     few, half = ["a_rgb", "b_rgb", "a_flow"], ["a_rgb", "a_flow", "b_rgb", "c_flow", "d"]
     for ids, message in (
         (few, "but only 1 of 2 videos has both; read rgb alone with --streams rgb"),
@@ -77,7 +77,7 @@ def test_folders_of_streams_are_not_videos(ids: list[str], cure: str, streams: t
 
 
 @pytest.mark.parametrize("ids", [["rgb/a", "flow/b"], ["P1/a", "P2/a"], ["flowers/a", "rgb/a"]])
-def test_folders_of_different_videos_are_no_streams(ids: list[str]) -> None:
+def test_folders_of_different_videos_are_not_streams(ids: list[str]) -> None:
     assert list(split_streams("source", dict.fromkeys(ids))[""]) == ids
 
 
@@ -88,7 +88,7 @@ def test_folders_of_different_videos_are_no_streams(ids: list[str]) -> None:
         (["a_rgb", "a-rgb"], "'a-rgb' and another array are both rgb of video 'a'; move or rename one"),
     ],
 )
-def test_no_array_is_left_out_or_replaced_without_a_word(ids: list[str], message: str) -> None:
+def test_no_array_is_silently_skipped_or_replaced(ids: list[str], message: str) -> None:
     with pytest.raises(SolaError) as raised:
         split_streams("source", dict.fromkeys(ids), ["rgb", "flow"])
     assert str(raised.value) == f"source: {message}"

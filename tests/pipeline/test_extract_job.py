@@ -504,7 +504,7 @@ def test_a_file_that_became_bad_leaves_no_features_of_what_it_was(
 
 def test_a_frame_that_cannot_be_framed_is_told_with_its_file(tmp_path: Path) -> None:
     path = render(tmp_path / "a.avi", pictures=[np.zeros((2, 2000, 3), np.uint8)] * 3, codec="ffv1")
-    with pytest.raises(BadVideo, match=r"a\.avi: .*less oblong"):
+    with pytest.raises(BadVideo, match=r"a\.avi: .*expected an aspect ratio"):
         extract({"a": path}, Quadrants(), tmp_path / "f")
 
 
@@ -558,7 +558,7 @@ class Wrong(Quadrants):
     ("kind", "error", "words"),
     [
         ("narrow", SolaError, r"encoder quadrants: returned features of shape \(2, 11\); expected \(2, 12\)"),
-        ("short", SolaError, r"gave features of shape \(1, 12\)"),
+        ("short", SolaError, r"returned features of shape \(1, 12\)"),
         ("nan", SolaError, "a feature is NaN"),
         ("large", SolaError, "exceeds the largest float16 value 65504; try --dtype float32"),
         ("error", RuntimeError, "the encoder's own"),
@@ -625,7 +625,7 @@ def test_the_command_counts_what_it_left_out(
         (("gone.mp4",), "gone.mp4: no such file or folder"),
         (("empty",), "empty: no videos"),
         (("text.mp4",), "text.mp4: cannot be read as a video"),
-        (("a.mp4", "sub/a.avi"), "would be video 'a'"),
+        (("a.mp4", "sub/a.avi"), "same video id 'a'"),
         (("a.mp4", "--encoder", "nobody"), "nobody: no such encoder"),
         (("a.mp4", "--encoder", "gone.py:x"), "gone.py: no such file"),
         (("a.mp4", "--fps", "0"), "fps"),

@@ -1,4 +1,4 @@
-"""Malformed and hostile files are refused in one line, or read as what they say."""
+"""Malformed and hostile files raise one-line errors or are read safely."""
 
 from pathlib import Path
 
@@ -65,20 +65,20 @@ OUTSIDE = """<?xml version="1.0"?>
          "view '1': has no file"),
     ],
 )  # fmt: skip
-def test_a_malformed_file_is_refused_in_one_line(name: str, text: str, message: str, tmp_path: Path) -> None:
+def test_malformed_file_raises_one_line_error(name: str, text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(SolaError, match=rf"{name}: {message}") as error:
         read_videos(tmp_path / name)
     assert "\n" not in str(error.value)
 
 
-def test_a_file_in_no_encoding_of_text_is_refused(tmp_path: Path) -> None:
+def test_file_with_unknown_encoding_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("video,start,end,label\na,1,2,Fußtritt\n".encode("latin-1"))
     with pytest.raises(SolaError, match=r"a\.csv: .*utf-8"):
         read_videos(tmp_path / "a.csv")
 
 
-def test_paths_of_media_never_leave_the_folder(tmp_path: Path) -> None:
+def test_media_paths_never_leave_the_folder(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("video,start,end,label\n../../etc/passwd.mp4,1,2,jump\n/abs/b.mp4,1,2,jump\n")
     videos = read_videos(tmp_path / "a.csv")
     assert list(videos) == ["passwd", "b"]
