@@ -184,7 +184,7 @@ def test_a_bad_file_is_named(
 
 def test_an_empty_folder(tmp_path: Path, capsys: object) -> None:
     (tmp_path / "empty").mkdir()
-    assert "empty: holds no feature files" in refused(capsys, "train", tmp_path / "empty", "--out", tmp_path / "run")
+    assert "empty: no feature files" in refused(capsys, "train", tmp_path / "empty", "--out", tmp_path / "run")
 
 
 def test_a_folder_above_the_features_is_told_where_they_are(world: Path, tmp_path: Path, capsys: object) -> None:

@@ -46,9 +46,9 @@ def test_a_list_names_the_subsets(table: Path, tmp_path: Path) -> None:
     [
         (("--to", "elan2"), "--to elan2: expected one of .*elan"),
         (("--to", "csv", "--split", "0.01"), r"table\.csv: split=0.01 of 10 annotated videos leaves none for training"),
-        (("--to", "csv", "--split", "1.5"), r"split=1.5: expected a share between 0 and 1"),
+        (("--to", "csv", "--split", "1.5"), r"split=1.5: expected a fraction between 0 and 1"),
         (("--to", "csv", "--split", "nowhere"), "nowhere: cannot be read as a list of videos and subsets"),
-        (("--to", "cvat"), "video 'cam_0': times are frames, .*; pass --fps"),
+        (("--to", "cvat"), "video 'cam_0': times are in frames .*; pass --fps"),
     ],
 )
 def test_bad_options_are_refused(
@@ -74,7 +74,7 @@ def test_a_video_in_two_files_is_refused(table: Path, tmp_path: Path, capsys: py
     for name in "ab":
         (tmp_path / "folder" / f"{name}.csv").write_text(TABLE)
     for inputs in ((table, tmp_path / "folder" / "a.csv"), (tmp_path / "folder",)):
-        assert "video 'cam_0' is in another" in refused(capsys, "convert", *inputs, "--to", "csv", "--out", "x")
+        assert "video 'cam_0' is also in another" in refused(capsys, "convert", *inputs, "--to", "csv", "--out", "x")
 
 
 def test_annotated_videos_are_left_out(table: Path, tmp_path: Path) -> None:

@@ -25,21 +25,21 @@ def write(folder: Path, database: Any, **other: Any) -> Path:
     return path
 
 
-def test_activitynet_is_read_with_classes_in_order_of_name(tmp_path):
+def test_activitynet_is_read_with_sorted_classes(tmp_path):
     empty = {"subset": "testing", "duration": "7.5", "annotations": []}
     annotations = read_annotations(write(tmp_path, {"b": VIDEO, "a": empty}, taxonomy=[]))
     assert annotations.classes == ("dive", "jump")
     video = annotations.videos["b"]
     assert (video.video, video.subset, video.duration, video.fps) == ("b", "training", 20.5, 25.0)
     assert video.segments.start.tolist() == [1, 3]
-    assert video.segments.end.tolist() == [4.5, 30]  # beyond the duration, and kept
+    assert video.segments.end.tolist() == [4.5, 30]  # beyond the duration, but kept
     assert video.segments.label.tolist() == [1, 0]
     assert video.segments.score.tolist() == [1, 1]
     assert annotations.videos["a"].duration == 7.5
     assert len(annotations.videos["a"].segments) == 0
 
 
-def test_the_database_may_come_after_other_lists(tmp_path):
+def test_database_may_follow_other_lists(tmp_path):
     path = tmp_path / "annotations.json"
     taxonomy = [{"nodeName": f"class {number}", "parentId": number} for number in range(3000)]
     path.write_text(json.dumps({"taxonomy": taxonomy, "version": "1.3", "database": {"a": VIDEO}}))
@@ -47,7 +47,7 @@ def test_the_database_may_come_after_other_lists(tmp_path):
     assert list(read_annotations(path).videos) == ["a"]
 
 
-def test_thumos_times_are_strings_and_durations_missing(tmp_path):
+def test_thumos_times_may_be_strings_and_durations_missing(tmp_path):
     record = {"subset": "train", "annotations": [{"segment": ["18.6", "24.8"], "label": "HighJump"}]}
     video = read_annotations(write(tmp_path, {"v": record})).videos["v"]
     assert (video.segments.start[0], video.segments.end[0]) == (18.6, 24.8)
@@ -55,7 +55,7 @@ def test_thumos_times_are_strings_and_durations_missing(tmp_path):
     assert video.fps is None
 
 
-def test_a_rate_follows_from_the_frames_of_opentads_files(tmp_path):
+def test_frame_rate_follows_from_opentad_frame_counts(tmp_path):
     record = {"subset": "training", "duration": 12.0, "frame": 300, "annotations": []}
     videos = read_annotations(write(tmp_path, {"v": record, "w": {**record, "fps": 24}})).videos
     assert (videos["v"].fps, videos["w"].fps) == (25.0, 24.0)
@@ -77,7 +77,7 @@ def test_label_key_picks_the_class_field(tmp_path):
         read_annotations(path)
 
 
-def test_a_subset_keeps_the_classes_of_all(tmp_path):
+def test_subset_keeps_all_classes(tmp_path):
     other = {"subset": "validation", "annotations": []}
     annotations = read_annotations(write(tmp_path, {"a": VIDEO, "b": other, "c": other}))
     validation = annotations.subset("validation")
@@ -85,7 +85,7 @@ def test_a_subset_keeps_the_classes_of_all(tmp_path):
     assert validation.classes == annotations.classes
 
 
-def test_an_unknown_subset_is_answered_with_those_that_exist(tmp_path):
+def test_error_for_unknown_subset_lists_the_existing_subsets(tmp_path):
     annotations = read_annotations(write(tmp_path, {"a": VIDEO, "b": VIDEO}))
     with pytest.raises(SolaError, match=r"'test'.*'training' \(2 videos\)"):
         annotations.subset("test")
@@ -101,13 +101,13 @@ def test_an_unknown_subset_is_answered_with_those_that_exist(tmp_path):
         ("Test", "test"),
     ],
 )
-def test_case_and_usual_short_forms_of_a_subset_are_the_same(tmp_path, there, asked):
+def test_subset_matches_any_case_and_common_short_forms(tmp_path, there, asked):
     others = {"b": {**VIDEO, "subset": "other"}}
     annotations = read_annotations(write(tmp_path, {"a": {**VIDEO, "subset": there}, **others}))
     assert tuple(annotations.subset(asked).videos) == ("a",)
 
 
-def test_a_subset_of_the_very_name_comes_before_short_forms(tmp_path):
+def test_exact_subset_name_takes_precedence_over_short_forms(tmp_path):
     subsets = {"a": "train", "b": "training", "c": "Training"}
     annotations = read_annotations(write(tmp_path, {key: {**VIDEO, "subset": name} for key, name in subsets.items()}))
     assert tuple(annotations.subset("training").videos) == ("b", "c")
@@ -127,7 +127,7 @@ def test_times_and_rates_may_be_clock_times_and_fractions(tmp_path, text, number
     assert (video.fps, video.duration, video.segments.end[0]) == (number, number, number)
 
 
-def test_a_video_that_is_there_twice_is_refused(tmp_path):
+def test_duplicate_video_is_rejected(tmp_path):
     record = json.dumps(VIDEO)
     (tmp_path / "a.json").write_text(f'{{"database": {{"v": {record}, "w": {record}, "v": {record}}}}}')
     with pytest.raises(SolaError, match=r"a\.json: has 'v' twice; expected it once: rename or remove one"):
@@ -149,7 +149,7 @@ OTHER_TOOLS = {
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("name", OTHER_TOOLS)
-def test_a_file_of_another_tool_is_named(tmp_path, name, encoding):
+def test_error_names_the_tool_of_an_unsupported_file(tmp_path, name, encoding):
     text, what = OTHER_TOOLS[name]
     (tmp_path / name).write_text(text, encoding=encoding)
     with pytest.raises(SolaError, match=f"{name}: looks like {what}.*; expected annotations .*: convert it to a table"):
@@ -160,33 +160,33 @@ RECORD = '{"subset": "training", "duration": 9, "annotations": [{"segment": [1, 
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b'{"version": "1", "results": {"v": []}}', "detections, .*; pass them as PREDICTIONS to `sola evaluate`, and"),
         (b"video_1 1 2 7 .5\nvideo_2 1 2 8 .5\n", "a table; expected annotations"),
-        (b'{"dim": 8, "fps": 30, "stride": 1, "window": 2}', "a manifest of features; it belongs in the folder of"),
+        (b'{"dim": 8, "fps": 30, "stride": 1, "window": 2}', "a manifest of features; put it into the folder of"),
         (f'{{"v": {RECORD}}}'.encode(), 'records without "database"; expected .* put the records, by video id, under'),
         (f"[{RECORD}]".encode(), 'records without "database"; expected .* put the records, by video id, under'),
         (b"PK\x03\x04xl/workbook.xml", "an Excel workbook; save it as CSV, and convert it"),
         (b"\x93NUMPY\x01\x00", "an array; pass features as FEATURES"),
     ],
 )
-def test_a_file_that_belongs_elsewhere_is_named_with_what_to_do(tmp_path, content, told):
+def test_error_for_a_file_of_another_kind_gives_advice(tmp_path, content, message):
     (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(SolaError, match=f"a.json: looks like .*{told}"):
+    with pytest.raises(SolaError, match=f"a.json: looks like .*{message}"):
         read_annotations(tmp_path / "a.json")
 
 
-def test_a_database_without_a_video_is_refused(tmp_path):
+def test_empty_database_is_rejected(tmp_path):
     (tmp_path / "a.json").write_text('{"database": {}}')
-    with pytest.raises(SolaError, match=r'a\.json: "database" holds no video; expected at least one'):
+    with pytest.raises(SolaError, match=r'a\.json: "database" has no videos; expected at least one'):
         read_annotations(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize(
     "text", ['{"database": {"v": ', "jump", "", "\x00\x01,\x02,\x03\n", '{"a": 1, "b": 2, "c": 3}']
 )
-def test_what_is_no_file_of_another_tool_is_not_taken_for_one(tmp_path, text):
+def test_other_content_is_not_mistaken_for_a_file_of_another_tool(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(SolaError) as error:
         read_annotations(tmp_path / "a.json")
@@ -202,7 +202,7 @@ def segment(*times: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("record", "told"),
+    ("record", "message"),
     [
         (7, "not 7"),
         (changed(subset=...), '"subset" must be a string, not nothing'),
@@ -225,18 +225,18 @@ def segment(*times: Any) -> dict[str, Any]:
         (segment(5, 4), r"segment \[5, 4\] ends before it starts"),
     ],
 )
-def test_a_bad_record_is_named_with_its_video_and_value(tmp_path, record, told):
+def test_error_for_a_bad_record_names_video_and_value(tmp_path, record, message):
     path = write(tmp_path, {"good": VIDEO, "bad": record})
-    with pytest.raises(SolaError, match=f"^{path}: video 'bad': .*{told}") as raised:
+    with pytest.raises(SolaError, match=f"^{path}: video 'bad': .*{message}") as raised:
         read_annotations(path)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("document", [[], {}, {"database": []}, 3])
-def test_another_document_is_refused(tmp_path, document):
+def test_other_json_document_is_rejected(tmp_path, document):
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps(document))
-    with pytest.raises(SolaError, match=r"expected annotations|layout of ActivityNet"):
+    with pytest.raises(SolaError, match=r"expected annotations|ActivityNet layout"):
         read_annotations(path)
 
 
@@ -252,19 +252,19 @@ json_values = st.recursive(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=60) | json_values.map(lambda value: json.dumps({"database": {"v\n": value}}).encode()))
-def test_any_bytes_are_read_or_refused_in_one_line(tmp_path, content):
+def test_arbitrary_bytes_are_read_or_raise_a_one_line_error(tmp_path, content):
     path = tmp_path / "annotations.json"
     path.write_bytes(content)
-    told = ""
+    message = ""
     try:
         read_annotations(path)
     except SolaError as error:
-        told = str(error)
-    assert "\n" not in told
+        message = str(error)
+    assert "\n" not in message
 
 
 @pytest.mark.slow
-def test_the_published_files_are_read_whole(shared_data):
+def test_published_files_are_read_completely(shared_data):
     activitynet = read_annotations(shared_data / "annotations" / "activitynet-1.3.json")
     assert len(activitynet.videos) == 19_228
     assert len(activitynet.classes) == 200

@@ -1,4 +1,4 @@
-"""Features matched with annotations and placed in time."""
+"""Data sets: features matched with annotations, and snippet times."""
 
 import dataclasses
 import pickle
@@ -24,14 +24,14 @@ def write_features(folder: Path, lengths: dict[str, int], fps: float | None = 2.
     folder.mkdir(parents=True)
     for video, length in lengths.items():
         values = np.full((length, 3), fill, np.float32)
-        values[-1] += 1  # or the end would look like padding
+        values[-1] += 1  # otherwise the end would look like padding
         np.save(folder / f"{video}.npy", values)
     Manifest(fps=fps).write(folder)
     return folder
 
 
 def annotate(subsets: dict[str, str], duration: float | None = None) -> Annotations:
-    """An action of class 1 from 1 s to 2 s in each video."""
+    """Annotate an action of class 1 from 1 s to 2 s in each video."""
     segments = Segments(np.array([1.0]), np.array([2.0]), np.array([1]), np.ones(1))
     videos = {id_: VideoAnnotation(id_, subset, duration, None, segments) for id_, subset in subsets.items()}
     return Annotations(videos, ("jump", "run"))
@@ -51,7 +51,7 @@ def ids(data: Dataset) -> list[str]:
 # --- matching ----------------------------------------------------------------------------------------------------
 
 
-def test_videos_have_features_and_an_annotation(tmp_path: Path) -> None:
+def test_videos_have_features_and_annotations(tmp_path: Path) -> None:
     data = small(tmp_path)
     assert ids(data) == ["a", "b", "c"]
     assert len(data) == 3
@@ -74,7 +74,7 @@ def test_videos_have_features_and_an_annotation(tmp_path: Path) -> None:
     assert str(data.subset("training")).startswith("training: 2 annotated videos with 2 instances\n")
 
 
-def test_without_annotations_every_video_counts(tmp_path: Path) -> None:
+def test_without_annotations_all_videos_are_included(tmp_path: Path) -> None:
     data = Dataset.open(write_features(tmp_path / "f", {"b": 5, "a": 4}))
     assert ids(data) == ["a", "b"]
     assert data.classes == ()
@@ -86,7 +86,7 @@ def test_without_annotations_every_video_counts(tmp_path: Path) -> None:
         data.subset("training")
 
 
-def test_files_of_annotations_are_read_with_their_class_field(tmp_path: Path) -> None:
+def test_annotation_file_is_read_with_its_class_field(tmp_path: Path) -> None:
     action = {"segment": [0, 1], "verb": "cut"}
     write_json(tmp_path / "a.json", {"database": {"a": {"subset": "training", "annotations": [action]}}})
     features = write_features(tmp_path / "f", {"a": 4})
@@ -107,7 +107,7 @@ def test_ids_may_differ_by_a_prefix(tmp_path: Path, ours: str, theirs: str, pref
     assert data.read(data.videos[2]).shape == (5, 3)
 
 
-def test_no_video_in_common_is_refused(tmp_path: Path) -> None:
+def test_no_common_video_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SolaError, match="no video has both features and annotations"):
         Dataset.open(write_features(tmp_path / "f", {"a": 4}), annotate({"b": "training"}))
 
@@ -117,7 +117,7 @@ names = st.sets(st.sampled_from([f"video_{number}" for number in range(8)]), min
 
 @given(with_features=names, annotated=names, prefixed=st.booleans())
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_a_data_set_holds_what_is_on_both_sides_and_finds_the_rest(
+def test_data_set_has_the_common_videos_and_findings_for_the_others(
     tmp_path_factory: pytest.TempPathFactory, with_features: set[str], annotated: set[str], prefixed: bool
 ) -> None:
     prefix = "test-" if prefixed else ""
@@ -140,23 +140,23 @@ def test_a_data_set_holds_what_is_on_both_sides_and_finds_the_rest(
 # --- timing ------------------------------------------------------------------------------------------------------
 
 
-def test_given_timing_fills_what_the_manifest_lacks(tmp_path: Path) -> None:
+def test_given_timing_fills_in_missing_manifest_values(tmp_path: Path) -> None:
     features = write_features(tmp_path / "f", {"a": 8}, fps=2.0)
     data = Dataset.open(features, timing={"fps": 30.0, "stride": 4.0})
     assert data.videos[0].grid == SnippetGrid(2.0, 4.0, 4.0)
     assert (data.features.manifest.fps, data.features.manifest.stride) == (2.0, 4.0)
 
 
-def test_a_duration_times_snippets_where_the_manifest_does_not(tmp_path: Path) -> None:
+def test_duration_gives_snippet_times_without_manifest_timing(tmp_path: Path) -> None:
     features = write_features(tmp_path / "f", {"a": 8}, fps=None)
     data = Dataset.open(features, annotate({"a": "training"}, duration=4.0))
     assert data.videos[0].grid == SnippetGrid.covering(4.0, 8)
 
 
-def test_a_video_without_timing_is_an_error_where_its_timing_is_needed(tmp_path: Path) -> None:
+def test_grid_of_a_video_without_timing_is_an_error(tmp_path: Path) -> None:
     (video,) = Dataset.open(write_features(tmp_path / "f", {"a": 8}, fps=None)).videos
     assert video.timing is None
-    with pytest.raises(SolaError, match=r"video 'a': the times of its snippets are unknown.*--fps"):
+    with pytest.raises(SolaError, match=r"video 'a': snippet times are unknown.*--fps"):
         _ = video.grid
 
 
@@ -172,10 +172,10 @@ def test_a_subset_has_its_videos_features_and_annotations(tmp_path: Path) -> Non
     assert set(training.annotations.videos) == {"a", "b"}
     assert training.classes == data.classes
     assert ids(training.subset("training")) == ["a", "b"]
-    assert data.features.videos == ("a", "b", "c", "e")  # of the whole data set, all
+    assert data.features.videos == ("a", "b", "c", "e")  # the whole data set has all
 
 
-def test_unknown_and_empty_subsets_are_refused(tmp_path: Path) -> None:
+def test_unknown_and_empty_subsets_are_rejected(tmp_path: Path) -> None:
     data = small(tmp_path)
     with pytest.raises(SolaError, match=r"unknown subset 'dev'.*'training' \(2 videos\)"):
         data.subset("dev")
@@ -183,7 +183,7 @@ def test_unknown_and_empty_subsets_are_refused(tmp_path: Path) -> None:
         data.subset("testing")
 
 
-def test_only_takes_ids_of_the_data_set(tmp_path: Path) -> None:
+def test_only_accepts_ids_of_the_data_set(tmp_path: Path) -> None:
     data = small(tmp_path).only(["c", "a"])
     assert ids(data) == ["a", "c"]
     assert data.features.videos == ("a", "c")
@@ -201,28 +201,28 @@ def test_other_features_of_the_same_videos(tmp_path: Path, opened: bool) -> None
     soft = data.with_features(FeatureSet.open(folder) if opened else folder)
     assert ids(soft) == ids(data)
     assert soft.features.videos == ("a", "b", "c")
-    assert soft.features.manifest.fps == 2.0  # as of the first features, where their own manifest says nothing
+    assert soft.features.manifest.fps == 2.0  # from the original features, because the manifest lacks fps
     assert [video.grid for video in soft.videos] == [video.grid for video in data.videos]
     assert soft.read(soft.videos[0])[0, 0] == 7.0
     assert data.read(data.videos[0])[0, 0] == 1.0
     assert ids(soft.subset("validation")) == ["c"]
 
 
-def test_other_features_may_be_named_as_the_annotations_are(tmp_path: Path) -> None:
+def test_other_features_may_use_the_annotated_ids(tmp_path: Path) -> None:
     raw = write_features(tmp_path / "raw", {"v_a": 4, "v_b": 5})
     data = Dataset.open(raw, annotate({"a": "training", "b": "training"}))
     soft = data.with_features(write_features(tmp_path / "soft", {"a": 4, "b": 5}))
     assert [(video.id, video.feature_id) for video in soft.videos] == [("a", "a"), ("b", "b")]
 
 
-def test_other_features_must_have_every_video_and_snippet(tmp_path: Path) -> None:
+def test_other_features_must_have_all_videos_and_snippets(tmp_path: Path) -> None:
     data = small(tmp_path)
     few = write_features(tmp_path / "few", {"a": 10, "c": 14})
-    with pytest.raises(SolaError, match=f"{few}: has no features of video 'b'"):
+    with pytest.raises(SolaError, match=f"{few}: no features of video 'b'"):
         data.with_features(few)
     assert ids(data.subset("validation").with_features(few)) == ["c"]
     short = write_features(tmp_path / "short", {"a": 10, "b": 11, "c": 14})
-    with pytest.raises(SolaError, match="soft: video 'b': 11 snippets, where the raw features have 12"):
+    with pytest.raises(SolaError, match="soft: video 'b': 11 snippets, but the raw features have 12"):
         data.with_features(short, name="soft")
 
 
@@ -230,7 +230,7 @@ def test_other_features_must_have_every_video_and_snippet(tmp_path: Path) -> Non
 
 
 def with_bad_files(tmp_path: Path) -> Path:
-    """Of a to d, b is cut short and c holds a NaN."""
+    """Write features a to d, where b is truncated and c contains NaN."""
     folder = write_features(tmp_path / "f", dict.fromkeys("abcd", 6))
     (folder / "b.npy").write_bytes((folder / "b.npy").read_bytes()[:-8])
     np.save(folder / "c.npy", np.full((6, 3), np.nan, np.float32))
@@ -242,7 +242,7 @@ def test_a_bad_file_is_an_error(tmp_path: Path) -> None:
         Dataset.open(with_bad_files(tmp_path))
 
 
-def test_bad_files_are_left_out_when_they_are_found(tmp_path: Path) -> None:
+def test_bad_files_are_skipped_when_they_are_read(tmp_path: Path) -> None:
     data = Dataset.open(with_bad_files(tmp_path), annotate(dict.fromkeys("abcd", "training")), skip_bad=True)
     assert ids(data) == ["a", "c", "d"]
     unreadable = next(finding for finding in data.findings if finding.kind == "unreadable")
@@ -254,7 +254,7 @@ def test_bad_files_are_left_out_when_they_are_found(tmp_path: Path) -> None:
     assert ids(data) == ["a", "c", "d"]
 
 
-def test_a_file_without_a_header_is_left_out_when_the_data_set_is_opened(tmp_path: Path) -> None:
+def test_file_with_bad_header_is_skipped_when_the_data_set_is_opened(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     for name, content in (("a", "1,2\n3,4\n"), ("b", "1,2,3\n"), ("c", "5,6\n")):
         (tmp_path / "f" / f"{name}.csv").write_text(content)
@@ -264,7 +264,7 @@ def test_a_file_without_a_header_is_left_out_when_the_data_set_is_opened(tmp_pat
     assert [finding.kind for finding in data.findings] == ["unreadable"]
 
 
-def test_nothing_but_bad_files_is_refused(tmp_path: Path) -> None:
+def test_data_set_with_only_bad_files_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "f").mkdir()
     for name, content in (("a", "1,2\n3,4\n"), ("b", "1,2,3\n")):
         (tmp_path / "f" / f"{name}.csv").write_text(content)
@@ -272,10 +272,10 @@ def test_nothing_but_bad_files_is_refused(tmp_path: Path) -> None:
         Dataset.open(tmp_path / "f", annotate({"b": "training"}), skip_bad=True)
 
 
-def test_videos_whose_values_are_bad_are_a_finding(tmp_path: Path) -> None:
+def test_videos_with_bad_values_are_a_finding(tmp_path: Path) -> None:
     data = Dataset.open(with_bad_files(tmp_path), annotate(dict.fromkeys("abcd", "training")), skip_bad=True)
     (finding,) = (finding for finding in data.readable().findings if finding.kind == "unreadable")
-    assert finding.count == 2  # b is found by its header, c by its values
+    assert finding.count == 2  # the header of b is bad, and the values of c
     assert data.readable().summary.videos == 2
 
 
@@ -284,11 +284,11 @@ def test_no_readable_video_is_an_error_with_the_first_reason(tmp_path: Path) -> 
     for video in data.videos:
         np.save(tmp_path / "features" / f"{video.feature_id}.npy", np.full((video.length, 3), np.nan, np.float32))
     data = Dataset.open(tmp_path / "features", data.annotations, skip_bad=True)
-    with pytest.raises(SolaError, match=rf"a\.npy: holds NaN .*; none of {len(data)} videos is left$"):
+    with pytest.raises(SolaError, match=rf"a\.npy: contains NaN .*; none of {len(data)} videos is left$"):
         data.readable()
 
 
-def test_without_skip_bad_nothing_is_read_to_find_what_is_readable(tmp_path: Path) -> None:
+def test_without_skip_bad_readable_reads_no_files(tmp_path: Path) -> None:
     data = small(tmp_path)
     np.save(tmp_path / "features" / "a.npy", np.full((10, 3), np.nan, np.float32))
     assert data.readable() is data

@@ -1,4 +1,4 @@
-"""The demo data set that comes with the package."""
+"""The demo data set included in the package."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sola.data.dataset import Dataset
 from sola.data.demo_set import write_demo_set
 
 
-def test_features_and_annotations_fit_each_other(tmp_path: Path) -> None:
+def test_features_and_annotations_match(tmp_path: Path) -> None:
     write_demo_set(tmp_path / "data")
     data = Dataset.open(tmp_path / "data" / "features", tmp_path / "data" / "annotations.json")
     assert data.findings == ()
@@ -26,12 +26,12 @@ def test_features_and_annotations_fit_each_other(tmp_path: Path) -> None:
         assert 0 < covered.any(axis=1).mean() < 1
 
 
-def test_the_file_takes_no_more_than_12_megabytes() -> None:
+def test_file_is_at_most_12_megabytes() -> None:
     assert (Path(demo_set.__file__).parent / demo_set.FILE).stat().st_size < 12e6
 
 
 def test_a_damaged_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / demo_set.FILE).write_bytes(b"not a tensor")
     monkeypatch.setattr(demo_set, "files", lambda package: tmp_path)
-    with pytest.raises(SolaError, match=r"demo_set.safetensors: the package is damaged .* install it again"):
+    with pytest.raises(SolaError, match=r"demo_set.safetensors: damaged package .* reinstall sola-tal"):
         write_demo_set(tmp_path / "data")

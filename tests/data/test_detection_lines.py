@@ -1,4 +1,4 @@
-"""Detections as tables: separators, quotes, headers, and what is wrong with a row."""
+"""Detections as tables: separators, quotes, headers and errors."""
 
 import csv
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_rows_without_a_header(tmp_path: Path, name: str, separator: str, newlin
 
 
 @given(st.permutations(list(NAMES)), st.data())
-def test_a_header_names_the_columns_in_any_order(
+def test_header_names_the_columns_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, order: list[str], data: st.DataObject
 ) -> None:
     header = [data.draw(st.sampled_from(NAMES[what])) for what in order]
@@ -53,7 +53,7 @@ def test_a_header_names_the_columns_in_any_order(
     assert read(tmp_path_factory.mktemp("table"), "\n".join(map(",".join, lines))) == READ
 
 
-def test_an_index_before_the_columns_is_ignored(tmp_path: Path) -> None:
+def test_index_column_is_ignored(tmp_path: Path) -> None:
     rows = "".join(f"{index},{','.join(row)}\n" for index, row in enumerate(ROWS))
     assert read(tmp_path, f",video-id,t-start,t-end,label,score\n{rows}") == READ
     assert read(tmp_path, f"id,video,start,end,class,score\n{rows}") == READ
@@ -61,7 +61,7 @@ def test_an_index_before_the_columns_is_ignored(tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(*[st.text("a ,;\t\"'é", min_size=1, max_size=6).map(lambda x: f"<{x}>")] * 2), max_size=4))
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_what_the_csv_module_writes_is_read(
+def test_output_of_the_csv_module_is_read(
     tmp_path_factory: pytest.TempPathFactory, separator: str, names: list[tuple[str, str]]
 ) -> None:
     path = tmp_path_factory.mktemp("table") / ("p.tsv" if separator == "\t" else "p.csv")
@@ -74,16 +74,16 @@ def test_what_the_csv_module_writes_is_read(
 
 
 @pytest.mark.parametrize("name", ["p.tsv", "p.txt"])
-def test_names_between_tabs_may_have_blanks(tmp_path: Path, name: str) -> None:
+def test_tab_separated_names_may_contain_spaces(tmp_path: Path, name: str) -> None:
     assert read(tmp_path, "my video\t1\t2\thigh jump\t.5\n", name) == {"my video": ([1.0], [2.0], [0.5], ["high jump"])}
 
 
-def test_aligned_columns_are_separated_by_blanks(tmp_path: Path) -> None:
+def test_aligned_columns_are_separated_by_spaces(tmp_path: Path) -> None:
     assert read(tmp_path, "v1\t\t1.5 2  jump .5\nv2\t3 4\trun 1\nv1 0 1 run 0.25", "p.txt") == READ
 
 
 @pytest.mark.parametrize("text", ["", "\n", " \n\n"])
-def test_nothing_is_no_detection(tmp_path: Path, text: str) -> None:
+def test_empty_file_has_no_detections(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) == {}
 
 
@@ -93,7 +93,7 @@ def test_empty_lines_are_skipped(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("missing", NAMES)
-def test_a_header_that_lacks_a_column_is_refused(tmp_path: Path, missing: str) -> None:
+def test_header_with_missing_column_is_rejected(tmp_path: Path, missing: str) -> None:
     header = ",".join(name for name in NAMES if name != missing)
     assert f"p.csv: line 1: the header has no column {missing!r}; expected video" in refusal(tmp_path, f"{header}\n")
 
@@ -107,9 +107,9 @@ def test_a_header_that_lacks_a_column_is_refused(tmp_path: Path, missing: str) -
         ("video,start,end,class,score\nv,1,2,.5,cut\n", "with numbers as start, end and score"),
         ("v,1,2,a,.5\nvideo,start,end,class,score\n", "line 2: 'video,start,end,class,score'; expected five cells"),
         ("one,two,three,four,five\n", "line 1: 'one,two,three,four,five'; expected five cells"),
-        ("v 1 2 high jump .5\n", "where names have blanks, separate cells by commas or tabs"),
+        ("v 1 2 high jump .5\n", "if names contain spaces, separate the cells with commas or tabs"),
         ('v,1,2,a,.5\n"v,1,2,a,.5\n', "close the quotes"),
     ],
 )
-def test_what_is_wrong_is_said_with_the_line(tmp_path: Path, text: str, said: str) -> None:
+def test_error_names_the_line_and_the_problem(tmp_path: Path, text: str, said: str) -> None:
     assert said in refusal(tmp_path, text)

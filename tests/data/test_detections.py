@@ -1,4 +1,4 @@
-"""Detections as files: both formats, and everything that is wrong with a file."""
+"""Detection files: both formats, and errors for malformed files."""
 
 import json
 
@@ -22,7 +22,7 @@ def one(**changes) -> dict:
     return {"segment": [1.5, 2], "label": "jump", "score": 0.5} | changes
 
 
-def test_activitynet_json_is_read_in_its_order(tmp_path):
+def test_activitynet_json_is_read_in_file_order(tmp_path):
     write(tmp_path / "p.json", {"b": [one(), one(label="run", segment=["3", 4.0])], "empty": [], "a": [one(score=1)]})
     read = read_detections(tmp_path / "p.json")
     assert read.videos == ("b", "empty", "a")
@@ -61,7 +61,7 @@ def test_thumos_lines_are_read_with_or_without_a_header(tmp_path, name, text):
     assert read.table.score.tolist() == [0.5, 0.25, 1]
 
 
-def test_a_video_that_is_there_twice_is_refused(tmp_path):
+def test_duplicate_video_is_rejected(tmp_path):
     row = json.dumps([{"segment": [0, 1], "label": "jump", "score": 1}])
     (tmp_path / "p.json").write_text(f'{{"results": {{"v": {row}, "w": {row}, "v": {row}}}}}')
     with pytest.raises(SolaError, match=r"p\.json: has 'v' twice; expected it once: rename or remove one"):
@@ -69,7 +69,7 @@ def test_a_video_that_is_there_twice_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["p.txt", "p.json"])
-def test_numbers_are_thumos14s_only_where_the_annotations_have_its_names(tmp_path, name):
+def test_numbers_become_thumos14_names_only_if_the_annotations_have_them(tmp_path, name):
     if name == "p.txt":
         (tmp_path / name).write_text("v 0 1 7 1\nv 0 1 97 1\nv 0 1 1000 1\n")
     else:
@@ -87,7 +87,7 @@ def test_numbers_are_thumos14s_only_where_the_annotations_have_its_names(tmp_pat
     assert read.labeled_as(["jump"]).classes == read.classes
 
 
-def test_the_format_can_be_said(tmp_path):
+def test_format_can_be_given(tmp_path):
     (tmp_path / "p.json").write_text("v 0 1 jump 1\n")
     assert read_detections(tmp_path / "p.json", "thumos").videos == ("v",)
 
@@ -101,7 +101,7 @@ def test_the_format_can_be_said(tmp_path):
         ("[]", "expected `object`, got `array`"),
         ('{"database": {}}', "required field `results`"),
         ('{"results": {"a": 3}}', "video 'a': expected `array`, got `int`"),
-        ('{"results": {"a": [{"segment": [1, 2], "score": NaN}]}}', "NaN and Infinity are no JSON"),
+        ('{"results": {"a": [{"segment": [1, 2], "score": NaN}]}}', "NaN and Infinity are not valid JSON"),
         ('{"results": {"a": [{"segment": [1, 2], "score": "nan"}]}}', "video 'a': segments and scores must be finite"),
         ('{"results": {"a": [{"segment": [1, 1e999], "score": 1}]}}', "video 'a': number out of range"),
         ('{"results": {"a": [{"segment": [1], "score": 1}]}}', "length 2 - at `$[0].segment`"),
@@ -113,7 +113,7 @@ def test_the_format_can_be_said(tmp_path):
         ('{"results": {"a": [{"segment": [1, 2], "score": true}]}}', "got `bool` - at `$[0].score`"),
     ],
 )
-def test_what_is_wrong_with_json_is_said_in_a_line(tmp_path, text, said):
+def test_malformed_json_raises_one_line_error(tmp_path, text, said):
     (tmp_path / "p.json").write_text(text)
     with pytest.raises(SolaError) as error:
         read_detections(tmp_path / "p.json")
@@ -130,7 +130,7 @@ def test_what_is_wrong_with_json_is_said_in_a_line(tmp_path, text, said):
         ("v 0 inf jump 1\n", "video 'v': segments and scores must be finite"),
     ],
 )
-def test_what_is_wrong_with_lines_is_said_in_a_line(tmp_path, text, said):
+def test_malformed_lines_raise_one_line_error(tmp_path, text, said):
     (tmp_path / "p.txt").write_text(text)
     with pytest.raises(SolaError) as error:
         read_detections(tmp_path / "p.txt")
@@ -139,9 +139,9 @@ def test_what_is_wrong_with_lines_is_said_in_a_line(tmp_path, text, said):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("missing.json", "no such file"), ("missing.txt", "no such file"), (".", "a class for each frame.*pass --fps")],
+    [("missing.json", "no such file"), ("missing.txt", "no such file"), (".", "one class per frame.*pass --fps")],
 )
-def test_a_file_that_is_none_is_named(tmp_path, name, said):
+def test_error_names_an_unreadable_path(tmp_path, name, said):
     with pytest.raises(SolaError, match=said):
         read_detections(tmp_path / name)
 
@@ -151,7 +151,7 @@ def test_a_file_that_is_none_is_named(tmp_path, name, said):
         st.text(max_size=5), st.lists(st.tuples(number, number, st.integers(0, 1), number), max_size=4), max_size=4
     )
 )
-def test_what_is_written_is_read_again(tmp_path_factory, videos):
+def test_written_detections_are_read_back(tmp_path_factory, videos):
     path = tmp_path_factory.mktemp("written") / "p.json"
     segments = {}
     for video, rows in videos.items():
@@ -168,14 +168,14 @@ def test_what_is_written_is_read_again(tmp_path_factory, videos):
         assert list(zip(mine.start, mine.end, named, mine.score, strict=True)) == rows
 
 
-def test_what_is_not_finite_is_not_written(tmp_path):
+def test_non_finite_values_are_not_written(tmp_path):
     bad = Segments(np.array([0.0]), np.array([np.nan]), np.array([0]), np.array([1.0]))
-    with pytest.raises(SolaError, match="video 'a': a detection is not finite"):
+    with pytest.raises(SolaError, match="video 'a': a time or score is not finite"):
         write_detections(tmp_path / "p.json", {"a": bad}, ("jump",))
     assert not list(tmp_path.iterdir())
 
 
-def test_a_label_that_is_no_utf_8_is_refused(tmp_path):
+def test_label_that_is_not_utf_8_is_rejected(tmp_path):
     path = tmp_path / "d.json"
     path.write_bytes(b'{"results": {"v": [{"segment": [1.5, 4], "label": "r\xc0n", "score": 0.5}]}}')
     with pytest.raises(SolaError, match=r"d\.json: video 'v': malformed JSON"):

@@ -1,4 +1,4 @@
-"""The parts of ids, and what is left of ids after a change."""
+"""Parts of ids, and ids after dropping parts."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ ids = st.sets(names, min_size=1, max_size=4)
 
 
 @given(names)
-def test_the_parts_of_an_id_are_all_of_it(id_: str) -> None:
+def test_parts_join_to_the_id(id_: str) -> None:
     folder, name, stream, suffix = parts_of(id_)
     joined = stream + name if stream.endswith(("_", "-")) else name + stream
     assert folder + joined + suffix == id_.replace("\\", "/")
@@ -27,14 +27,14 @@ def test_the_parts_of_an_id_are_all_of_it(id_: str) -> None:
 
 @given(ours=ids, theirs=ids)
 @settings(max_examples=50, deadline=None)
-def test_changes_that_are_not_tried_have_the_effect_of_others(ours: set[str], theirs: set[str]) -> None:
+def test_omitted_changes_have_the_effect_of_others(ours: set[str], theirs: set[str]) -> None:
     sides = Side(ours), Side(theirs)
     tried = [tuple(side.by_key(change) for side in sides) for change in possible_changes(sides)]
     assert all(tuple(side.by_key(change) for side in sides) in tried for change in CHANGES)
 
 
 @given(ids)
-def test_no_id_is_lost_when_ids_become_the_same(some: set[str]) -> None:
+def test_no_id_is_lost_when_ids_become_equal(some: set[str]) -> None:
     for change in CHANGES:
         unique, repeated = Side(some).by_key(change)
         keys = [Side(some).key(parts_of(id_), change) for id_ in some]

@@ -1,4 +1,4 @@
-"""Which video of one file is which of another."""
+"""Matching of video ids between files."""
 
 import random
 import string
@@ -12,7 +12,7 @@ from sola.core.errors import SolaError
 from sola.data.ids import VideoMatch, match_videos
 
 
-def test_differences_that_one_of_two_ids_has_are_no_reason_to_match_beside_the_same_ids():
+def test_ids_with_conflicting_parts_do_not_match_if_other_ids_are_equal():
     match = match_videos(["a", "v_b", "c"], ["a", "b", "c.mp4"])
     assert match.videos == {"a": "a"}
     assert match.unmatched == ("v_b", "c")
@@ -33,7 +33,7 @@ def test_a_prefix_of_annotated_ids_is_found():
     assert match.unmatched_annotated == ("v_c",)
 
 
-def test_a_prefix_that_is_given_is_used_beside_the_same_ids():
+def test_given_prefix_is_used_in_addition_to_equal_ids():
     match = match_videos(["a", "xb", "xa"], ["a", "b"], id_prefix="x")
     assert match.videos == {"a": "a", "xb": "b"}
 
@@ -53,8 +53,8 @@ def test_a_prefix_that_is_given_is_used_beside_the_same_ids():
         ("x/a", "D:\\x\\a", r"the folders 'x/' and 'D:\\x\\'"),
         ("x/y/a", "x\\y\\a", r"/ and \ between folders"),
         ("caf\u00e9", "cafe\u0301", "Unicode normalization"),
-        ("a ", "a", "blanks at the ends"),
-        (" a.mp4", "a.mp4", "blanks at the ends"),
+        ("a ", "a", "surrounding spaces"),
+        (" a.mp4", "a.mp4", "surrounding spaces"),
         ("a", "a.mp4 ", "the suffix '.mp4 '"),
         ("A", "a", "upper and lower case"),
         ("a.mp4", "A.MP4", "upper and lower case"),
@@ -77,30 +77,30 @@ def test_a_prefix_that_is_given_is_used_beside_the_same_ids():
         ),
     ],
 )
-def test_ids_match_that_differ_and_it_is_said_how(video, annotated, how):
+def test_differing_ids_match_and_the_difference_is_reported(video, annotated, how):
     match = match_videos([video], [annotated])
     assert match.videos == {video: annotated}
     assert match.note == f"ids differ by {how} (features have {video!r}, annotations {annotated!r})"
 
 
 @pytest.mark.parametrize("annotated", ["data/{}/cam.mp4", "C:\\data\\{}\\cam.mp4"])
-def test_folders_that_all_ids_share_are_dropped_before_those_that_tell_videos_apart(annotated):
+def test_common_folders_are_dropped_before_folders_that_distinguish_videos(annotated):
     match = match_videos(["P1/cam", "P2/cam"], [annotated.format("P1"), annotated.format("P2")])
     assert match.videos == {"P1/cam": annotated.format("P1"), "P2/cam": annotated.format("P2")}
 
 
-def test_the_mildest_of_the_spellings_that_match_counts():
+def test_smallest_spelling_change_that_matches_is_used():
     assert match_videos(["a", "A ", "B"], ["a ", "A", "b"]).videos == {"a": "a ", "A ": "A", "B": "b"}
 
 
 @pytest.mark.parametrize("other", ["{} ", "{}e\u0301", "A{}"])
-def test_ids_that_are_left_match_in_another_spelling(other):
+def test_remaining_ids_match_in_another_spelling(other):
     names = [unicodedata.normalize("NFC", other).strip().lower().format(i) for i in range(5)]
     others = [other.format(i) if i else name for i, name in enumerate(names)]
     assert match_videos(names, others).videos == dict(zip(names, others, strict=True))
 
 
-def test_a_prefix_that_is_given_may_be_in_another_case():
+def test_given_prefix_may_differ_in_case():
     assert match_videos(["XYa", "xyb"], ["a", "b"], "Xy").videos == {"XYa": "a", "xyb": "b"}
 
 
@@ -123,7 +123,7 @@ def test_a_stream_is_dropped_only_if_all_ids_have_it():
 )
 @pytest.mark.parametrize("count", [1, 3, 5])
 @pytest.mark.parametrize("swapped", [False, True])
-def test_ids_that_do_not_all_differ_alike_all_match(first, second, how, count, swapped):
+def test_ids_with_different_differences_all_match(first, second, how, count, swapped):
     names = [f"abc{i}" for i in range(8)]
     other = [(first if i < count else second).format(name) for i, name in enumerate(names)]
     match = match_videos(other, names) if swapped else match_videos(names, other)
@@ -141,7 +141,7 @@ def test_several_prefixes_are_found():
     )
 
 
-def test_one_id_that_is_left_matches_without_its_suffix():
+def test_single_remaining_id_matches_without_its_suffix():
     assert match_videos(["a", "b"], ["a", "b.mp4"]).videos == {"a": "a", "b": "b.mp4"}
 
 
@@ -161,12 +161,12 @@ def test_one_id_that_is_left_matches_without_its_suffix():
     ],
 )
 @pytest.mark.parametrize("swapped", [False, True])
-def test_other_videos_are_not_matched_beside_the_same_ids(videos, annotated, swapped):
+def test_other_videos_are_not_matched_if_some_ids_are_equal(videos, annotated, swapped):
     match = match_videos(annotated, videos) if swapped else match_videos(videos, annotated)
     assert match.videos == {id_: id_ for id_ in videos if id_ in annotated}
 
 
-def test_features_of_a_part_of_the_videos_stay_as_they_are():
+def test_features_of_some_videos_keep_their_ids():
     generator = random.Random(0)
     ids = ["".join(generator.choices(string.ascii_letters + string.digits + "_-", k=11)) for _ in range(19_328)]
     annotated, strays = ids[:19_228], ids[19_228:]
@@ -175,7 +175,7 @@ def test_features_of_a_part_of_the_videos_stay_as_they_are():
     assert match.unmatched == tuple(strays)
 
 
-def test_a_prefix_that_is_given_needs_no_majority_beside_the_same_ids():
+def test_given_prefix_needs_no_majority_if_some_ids_are_equal():
     assert match_videos(["a", "v_b", "c", "d", "e"], ["a", "b", "f", "g", "h"], "v_").videos == {"a": "a", "v_b": "b"}
 
 
@@ -185,50 +185,50 @@ def test_predictions_and_annotations_are_named():
 
 
 @pytest.mark.parametrize(
-    ("videos", "annotated", "told"),
+    ("videos", "annotated", "message"),
     [
         (
             ["cam"],
             ["P1/cam", "P2/cam"],
-            "ids of features and annotations differ, and 'P1/cam' and 'P2/cam' of the annotations would both be 'cam'; "
-            "give features and annotations the same ids",
+            "ids of features and annotations differ, and 'P1/cam' and 'P2/cam' of the annotations would both become "
+            "'cam'; use the same ids in features and annotations",
         ),
         (
             ["a.mp4", "a.avi", "b"],
             ["a", "c"],
-            "ids of features and annotations differ, and 'a.avi' and 'a.mp4' of the features would both be 'a'; "
-            "give features and annotations the same ids",
+            "ids of features and annotations differ, and 'a.avi' and 'a.mp4' of the features would both become 'a'; "
+            "use the same ids in features and annotations",
         ),
         (
             ["bA", "Ba"],
             ["ba"],
-            "ids of features and annotations differ, and 'Ba' and 'bA' of the features would both be 'ba'; "
-            "give features and annotations the same ids",
+            "ids of features and annotations differ, and 'Ba' and 'bA' of the features would both become 'ba'; "
+            "use the same ids in features and annotations",
         ),
     ],
 )
-def test_ids_that_would_become_the_same_are_named(videos, annotated, told):
+def test_error_names_ids_that_would_become_equal(videos, annotated, message):
     with pytest.raises(SolaError) as raised:
         match_videos(videos, annotated)
-    assert str(raised.value) == told
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(
-    ("videos", "annotated", "prefix", "told"),
+    ("videos", "annotated", "prefix", "message"),
     [
         (
             ["a"],
             ["q"],
             None,
-            "features have 'a', annotations 'q'; expected the same ids, but for a prefix, folders or a video's suffix; "
-            "check that both are of the same videos",
+            "features have 'a', annotations 'q'; expected the same ids, up to a prefix, folders or a video suffix; "
+            "check that both have the same videos",
         ),
         (
             ["a"],
             [],
             "v_",
-            "features have 'a', annotations 'none'; expected the same ids, also without the prefix 'v_'; "
-            "check that both are of the same videos",
+            "features have 'a', annotations 'none'; expected the same ids, with or without the prefix 'v_'; "
+            "check that both have the same videos",
         ),
         (
             ["test1"],
@@ -238,13 +238,13 @@ def test_ids_that_would_become_the_same_are_named(videos, annotated, told):
         ),
     ],
 )
-def test_no_match_is_answered_with_an_example_of_each_side_and_advice_that_can_help(videos, annotated, prefix, told):
+def test_error_without_matches_has_examples_and_advice(videos, annotated, prefix, message):
     with pytest.raises(SolaError) as raised:
         match_videos(videos, annotated, prefix)
-    assert str(raised.value) == f"no video has both features and annotations: {told}"
+    assert str(raised.value) == f"no video has both features and annotations: {message}"
 
 
-def test_the_prefix_that_is_advised_matches():
+def test_advised_prefix_matches():
     assert match_videos(["test1"], ["1"], "test").videos == {"test1": "1"}
 
 
@@ -271,7 +271,7 @@ def matched(videos: set[str], annotated: set[str], prefix: str | None) -> VideoM
 
 @given(videos=ids, annotated=ids, prefix=prefixes)
 @settings(max_examples=50, deadline=None)
-def test_a_match_pairs_each_video_once_and_forgets_none(videos, annotated, prefix):
+def test_match_pairs_each_video_exactly_once(videos, annotated, prefix):
     match = matched(videos, annotated, prefix)
     if match is None:
         assert not videos & annotated
@@ -285,7 +285,7 @@ def test_a_match_pairs_each_video_once_and_forgets_none(videos, annotated, prefi
 
 @given(videos=ids, annotated=ids, prefix=prefixes)
 @settings(max_examples=50, deadline=None)
-def test_both_sides_are_alike(videos, annotated, prefix):
+def test_matching_is_symmetric(videos, annotated, prefix):
     one, other = matched(videos, annotated, prefix), matched(annotated, videos, prefix)
     assert (one is None) == (other is None)
     if one is not None and other is not None:
@@ -294,7 +294,7 @@ def test_both_sides_are_alike(videos, annotated, prefix):
 
 @settings(max_examples=30, deadline=None)
 @given(base=st.sets(st.text("ab", min_size=1), min_size=2, max_size=4), ending=st.sampled_from([".mp4", ".avi"]))
-def test_an_id_that_could_be_one_of_two_is_never_matched(base, ending):
+def test_ambiguous_id_is_never_matched(base, ending):
     twice = {f"{folder}{name}{ending}" for name in base for folder in ("P1/", "P2/")}
     assert matched(base, twice, None) is None
     assert matched(twice, base, None) is None

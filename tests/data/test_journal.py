@@ -1,4 +1,4 @@
-"""Folders that long work fills: what is continued, what is refused, and what is replaced."""
+"""Job folders: continued, rejected and replaced."""
 
 import json
 from io import BytesIO
@@ -25,7 +25,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
 
 
 def fill(place: Storage | Path, *videos: str, finish: bool = True, **options: Any) -> JobFolder:
-    """Write a file and a row for each video."""
+    """Write a file and a journal row per video."""
     folder = JobFolder.open(place, options.pop("description", DESCRIPTION), **options)
     with folder.writing():
         for video in videos:
@@ -49,36 +49,36 @@ def test_a_folder_is_unfinished_until_it_is_finished(place: Storage) -> None:
     assert place.names() == ["a.npy", "b.npy", JOURNAL]
 
 
-def test_readers_refuse_an_unfinished_folder(tmp_path: Path) -> None:
+def test_readers_reject_an_unfinished_folder(tmp_path: Path) -> None:
     fill(tmp_path / "out", "a", finish=False)
     assert not is_finished(tmp_path / "out")
-    with pytest.raises(SolaError, match="out: is not finished; run the same command again to continue"):
+    with pytest.raises(SolaError, match="out: unfinished; run the same command again to continue"):
         FeatureSet.open(tmp_path / "out")
     fill(tmp_path / "out")
     assert is_finished(tmp_path / "out")
     assert FeatureSet.open(tmp_path / "out").videos == ("a",)
 
 
-def test_another_description_is_refused_and_replaced_when_asked(place: Storage) -> None:
+def test_other_description_is_rejected_or_replaced_on_request(place: Storage) -> None:
     fill(place, "a")
     other = {**DESCRIPTION, "rate": 5.0}
-    with pytest.raises(SolaError, match=r"out: exists already, with rate 4\.0, now it is 5\.0; .*--overwrite"):
+    with pytest.raises(SolaError, match=r"out: already exists with rate 4\.0, but now rate is 5\.0; .*--overwrite"):
         JobFolder.open(place, other)
     place.write_text("notes.txt", "of the user")
     assert JobFolder.open(place, other, overwrite=True).rows == {}
-    assert "a.npy" in place.names()  # nothing changes before the work begins
+    assert "a.npy" in place.names()  # nothing changes before writing starts
     fill(place, "b", description=other, overwrite=True)
     assert place.names() == ["b.npy", JOURNAL, "notes.txt"]
 
 
-def test_the_same_description_is_continued_even_if_it_may_be_overwritten(place: Storage) -> None:
+def test_same_description_is_continued_even_with_overwrite(place: Storage) -> None:
     fill(place, "a")
     assert set(JobFolder.open(place, DESCRIPTION, overwrite=True).rows) == {"a"}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("journal", [None, "", "{}\n", '{"video": "a"}\n', '{"job": 3}\n'])
-def test_a_folder_that_is_not_ours_is_refused(place: Storage, overwrite: bool, journal: str | None) -> None:
+def test_folder_of_another_program_is_rejected(place: Storage, overwrite: bool, journal: str | None) -> None:
     place.write_text("a.npy", "mine")
     if journal is not None:
         place.write_text(JOURNAL, journal)
@@ -88,15 +88,15 @@ def test_a_folder_that_is_not_ours_is_refused(place: Storage, overwrite: bool, j
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_folder_of_another_command_is_refused(place: Storage, overwrite: bool) -> None:
+def test_folder_of_another_command_is_rejected(place: Storage, overwrite: bool) -> None:
     fill(place, "a")
     with pytest.raises(SolaError, match="exists and was written by `sola test`; choose another folder"):
         JobFolder.open(place, {"command": "sola other"}, overwrite=overwrite)
 
 
 @pytest.mark.parametrize("removed", [[], [JOURNAL]])
-def test_work_that_was_killed_while_it_replaced_another_begins_again(tmp_path: Path, removed: list[str]) -> None:
-    """The mark is of the new work; journal and files are of the old one, or only files are."""
+def test_job_killed_while_replacing_another_starts_over(tmp_path: Path, removed: list[str]) -> None:
+    """The mark is of the new job, and the journal and files, or only the files, are of the old job."""
     out, other = tmp_path / "out", {**DESCRIPTION, "rate": 5.0}
     fill(out, "a")
     (out / MARK).write_text(json.dumps(other))
@@ -107,7 +107,7 @@ def test_work_that_was_killed_while_it_replaced_another_begins_again(tmp_path: P
     assert sorted(path.name for path in out.iterdir()) == ["b.npy", JOURNAL]
 
 
-def test_what_a_kill_left_of_a_file_is_removed(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_job_are_removed(tmp_path: Path) -> None:
     fill(tmp_path / "out", "a", finish=False)
     (tmp_path / "out" / ".b.npy.7.tmp").touch()
     fill(tmp_path / "out", "b")
@@ -120,14 +120,14 @@ def test_an_empty_folder_is_new(tmp_path: Path) -> None:
     assert is_finished(tmp_path / "out")
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_error_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SolaError, match=f"^{tmp_path}/file/out: cannot be written"):
         fill(tmp_path / "file" / "out")
 
 
 @pytest.mark.parametrize("cut", range(1, 10))
-def test_a_row_after_a_torn_line_is_read(tmp_path: Path, cut: int) -> None:
+def test_row_after_an_incomplete_line_is_read(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "rows.jsonl"
     append_row(path, {"n": 1})
     append_row(path, {"n": 2})
@@ -138,12 +138,12 @@ def test_a_row_after_a_torn_line_is_read(tmp_path: Path, cut: int) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "3", "null", "[" * 100_000, "\x00\xff", "9" * 5000])
-def test_damaged_lines_are_left_out(tmp_path: Path, line: str) -> None:
+def test_damaged_lines_are_skipped(tmp_path: Path, line: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(f'{{"n": 1}}\n{line}\n')
     append_row(path, {"n": 2})
     assert read_rows(path) == [{"n": 1}, {"n": 2}]
 
 
-def test_no_file_has_no_rows(tmp_path: Path) -> None:
+def test_missing_file_has_no_rows(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "rows.jsonl") == []

@@ -1,4 +1,4 @@
-"""How the arrays of a source are told apart by stream."""
+"""Streams of the arrays of a source."""
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ arrays = st.dictionaries(st.text("ab_", min_size=1, max_size=3), st.sets(st.samp
 
 
 @given(arrays)
-def test_each_array_is_that_of_its_video_in_its_stream(ends: dict[str, set[str]]) -> None:
+def test_arrays_are_assigned_to_streams_by_ending(ends: dict[str, set[str]]) -> None:
     source = {f"{video}{end}": (video, end[1:]) for video, some in ends.items() for end in some}
     found = split_streams("source", source, ["rgb", "flow", "rgb_i3d"])
     parts = {(video, stream): array for stream, part in found.items() for video, array in part.items()}
@@ -20,7 +20,7 @@ def test_each_array_is_that_of_its_video_in_its_stream(ends: dict[str, set[str]]
 
 
 @given(arrays)
-def test_each_array_whose_name_begins_with_its_stream_is_in_it(ends: dict[str, set[str]]) -> None:
+def test_arrays_are_assigned_to_streams_by_beginning(ends: dict[str, set[str]]) -> None:
     source = {f"P1/{end[1:]}_x{video}": (f"P1/x{video}", end[1:]) for video, some in ends.items() for end in some}
     found = split_streams("source", source, ["rgb", "flow", "rgb_i3d"])
     parts = {(video, stream): array for stream, part in found.items() for video, array in part.items()}
@@ -29,7 +29,7 @@ def test_each_array_whose_name_begins_with_its_stream_is_in_it(ends: dict[str, s
 
 @pytest.mark.parametrize("named", ["{video}_{stream}", "{stream}_{video}", "P1/{stream}-{video}"])
 @given(ends=arrays)
-def test_two_streams_of_a_video_are_never_two_videos_and_the_advice_reads_all_videos(
+def test_streams_of_a_video_are_never_separate_videos_and_the_advice_works(
     named: str, ends: dict[str, set[str]]
 ) -> None:
     source = {
@@ -38,26 +38,26 @@ def test_two_streams_of_a_video_are_never_two_videos_and_the_advice_reads_all_vi
     if max(map(len, ends.values()), default=0) < 2:
         assert split_streams("source", source) == {"": source}
         return
-    with pytest.raises(SolaError, match="are streams of one video") as raised:
+    with pytest.raises(SolaError, match="are streams of the same video") as raised:
         split_streams("source", source)
     advised = str(raised.value).partition("--streams ")[2].partition(",")[0].split()
     for part in split_streams("source", source, advised).values() if advised else []:
         assert set(part.values()) == set(source.values())
 
 
-def test_a_stream_that_few_videos_have_is_not_joined() -> None:
+def test_stream_of_few_videos_is_not_joined() -> None:
     few, half = ["a_rgb", "b_rgb", "a_flow"], ["a_rgb", "a_flow", "b_rgb", "c_flow", "d"]
-    for ids, told in (
+    for ids, message in (
         (few, "but only 1 of 2 videos has both; read rgb alone with --streams rgb"),
-        (half, "but only 1 of 4 videos has both; keep one of them in a folder"),
+        (half, "but only 1 of 4 videos has both; move one stream to another folder"),
     ):
         with pytest.raises(SolaError) as raised:
             split_streams("source", dict.fromkeys(ids))
-        assert str(raised.value) == f"source: 'a_rgb' and 'a_flow' are streams of one video, {told}"
+        assert str(raised.value) == f"source: 'a_rgb' and 'a_flow' are streams of the same video, {message}"
 
 
-NAME = "name the folders of its streams: source/{} source/{}"
-MOVE = "move the files of each stream to a folder of its own, and name these folders"
+NAME = "pass the folder of each stream: source/{} source/{}"
+MOVE = "move each stream to a separate folder and pass these folders"
 
 
 @pytest.mark.parametrize(
@@ -73,22 +73,22 @@ MOVE = "move the files of each stream to a folder of its own, and name these fol
 def test_folders_of_streams_are_not_videos(ids: list[str], cure: str, streams: tuple[str, ...]) -> None:
     with pytest.raises(SolaError) as raised:
         split_streams("source", dict.fromkeys(ids), streams)
-    assert str(raised.value).endswith(f" are streams of one video; {cure}")
+    assert str(raised.value).endswith(f" are streams of the same video; {cure}")
 
 
 @pytest.mark.parametrize("ids", [["rgb/a", "flow/b"], ["P1/a", "P2/a"], ["flowers/a", "rgb/a"]])
-def test_folders_of_different_videos_are_no_streams(ids: list[str]) -> None:
+def test_folders_of_different_videos_are_not_streams(ids: list[str]) -> None:
     assert list(split_streams("source", dict.fromkeys(ids))[""]) == ids
 
 
 @pytest.mark.parametrize(
-    ("ids", "told"),
+    ("ids", "message"),
     [
-        (["a_rgb", "flow_a"], "'flow_a' is of none of the streams rgb, flow; move or rename it"),
-        (["a_rgb", "a-rgb"], "'a-rgb' and another array are rgb of video 'a'; move or rename one"),
+        (["a_rgb", "flow_a"], "'flow_a' is in none of the streams rgb, flow; move or rename it"),
+        (["a_rgb", "a-rgb"], "'a-rgb' and another array are both rgb of video 'a'; move or rename one"),
     ],
 )
-def test_no_array_is_left_out_or_replaced_without_a_word(ids: list[str], told: str) -> None:
+def test_no_array_is_silently_skipped_or_replaced(ids: list[str], message: str) -> None:
     with pytest.raises(SolaError) as raised:
         split_streams("source", dict.fromkeys(ids), ["rgb", "flow"])
-    assert str(raised.value) == f"source: {told}"
+    assert str(raised.value) == f"source: {message}"

@@ -1,4 +1,4 @@
-"""The manifest beside feature files."""
+"""The manifest of a feature folder."""
 
 import json
 from pathlib import Path
@@ -28,12 +28,12 @@ positive = st.none() | st.floats(1e-3, 1e3)
         other=st.dictionaries(st.text().map("x-{}".format), st.integers() | st.text()),
     )
 )
-def test_a_manifest_survives_a_round_trip_with_keys_that_it_does_not_know(tmp_path, manifest):
+def test_round_trip_preserves_unknown_keys(tmp_path, manifest):
     manifest.write(tmp_path)
     assert Manifest.read(tmp_path) == manifest
 
 
-def test_where_there_is_none_nothing_is_known(tmp_path):
+def test_missing_manifest_is_empty(tmp_path):
     assert Manifest.read(tmp_path) == Manifest()
 
 
@@ -47,7 +47,7 @@ def test_where_there_is_none_nothing_is_known(tmp_path):
         ("layout", "tc"), ("encoder", 3), ("sola", "yes"),
     ],
 )  # fmt: skip
-def test_a_bad_value_is_named_with_file_and_key(tmp_path, key, value):
+def test_error_for_a_bad_value_names_file_and_key(tmp_path, key, value):
     path = tmp_path / "features.json"
     path.write_text(json.dumps({"other": 1, key: value}))
     with pytest.raises(SolaError, match=f'^{path}: "{key}" must be ') as raised:
@@ -56,7 +56,7 @@ def test_a_bad_value_is_named_with_file_and_key(tmp_path, key, value):
 
 
 @pytest.mark.parametrize("content", ["", "[]", "7", '{"dim": }'])
-def test_what_is_no_json_object_is_named(tmp_path, content):
+def test_error_names_a_file_that_is_not_a_json_object(tmp_path, content):
     path = tmp_path / "features.json"
     path.write_text(content)
     with pytest.raises(SolaError, match=f"^{path}: "):
@@ -66,6 +66,6 @@ def test_what_is_no_json_object_is_named(tmp_path, content):
 @pytest.mark.parametrize(
     ("text", "value"), [("30000/1001", 30000 / 1001), ("25", 25.0), (" 24000 / 1001 ", 24000 / 1001)]
 )
-def test_frame_rates_may_be_text(tmp_path: Path, text: str, value: float) -> None:
+def test_frame_rates_may_be_strings(tmp_path: Path, text: str, value: float) -> None:
     (tmp_path / "features.json").write_text(json.dumps({"fps": text}))
     assert Manifest.read(tmp_path).fps == pytest.approx(value)

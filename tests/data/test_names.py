@@ -1,4 +1,4 @@
-"""Files and the ids that they give."""
+"""Video ids and file names."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ from sola.data.names import file_of, id_of, split_stream
 
 
 @pytest.mark.parametrize("video", ["..", "../a", "a/../../b", "/etc/a", "a//b", "", "a/", "./a", ".", "a\0b"], ids=repr)
-def test_ids_that_would_leave_the_folder_are_refused(video: str) -> None:
+def test_ids_that_point_outside_the_folder_are_rejected(video: str) -> None:
     with pytest.raises(SolaError) as raised:
         file_of(video, ".npy")
     assert str(raised.value) == (
-        f"video {video!r}: cannot be the name of a file; expected names joined by single slashes, none of them .."
+        f"video {video!r}: not a valid file name; expected names joined by single slashes, without . and .."
     )
 
 
 @given(st.text(st.sampled_from("a./\\~ "), max_size=8))
-def test_a_file_is_in_its_folder_and_gives_its_id(video: str) -> None:
+def test_file_is_in_its_folder_and_maps_back_to_its_id(video: str) -> None:
     try:
         name = file_of(video, ".npy")
     except SolaError:
@@ -33,7 +33,7 @@ def test_a_file_is_in_its_folder_and_gives_its_id(video: str) -> None:
     ("video", "stream"),
     [("a_rgb", "_rgb"), ("a-FLOW", "-FLOW"), ("a_i3d_rgb", "_i3d_rgb"), ("a-rgb-i3d", "-rgb-i3d"), ("overflow", "")],
 )
-def test_the_stream_that_an_id_names(video: str, stream: str) -> None:
+def test_stream_at_the_end_of_an_id(video: str, stream: str) -> None:
     assert split_stream(video) == (video.removesuffix(stream), stream)
 
 
@@ -51,5 +51,5 @@ def test_the_stream_that_an_id_names(video: str, stream: str) -> None:
         ("flowers_a", "flowers_a", ""),
     ],
 )
-def test_the_stream_that_an_id_begins_with(named: str, video: str, stream: str) -> None:
+def test_stream_at_the_start_of_an_id(named: str, video: str, stream: str) -> None:
     assert split_stream(named) == (video, stream)

@@ -1,4 +1,4 @@
-"""Numbers as text against their definitions."""
+"""Parsing of decimals, fractions and clock times."""
 
 import pytest
 from hypothesis import given
@@ -29,6 +29,6 @@ def test_minutes_and_seconds(minutes: int, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "fast", "1/0", "1/2/3", "1:2:3:4", "20s", "20,5"])
-def test_other_text_is_refused(text: str) -> None:
+def test_other_text_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parsed(text)

@@ -15,7 +15,7 @@ def arrays(pairs: list[list[float]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(segments, segments)
-def test_temporal_iou_is_intersection_over_union_of_each_pair(a, b):
+def test_temporal_iou_of_each_pair(a, b):
     iou = temporal_iou(*arrays(a), *arrays(b))
     for i, (start_a, end_a) in enumerate(a):
         for j, (start_b, end_b) in enumerate(b):
@@ -29,7 +29,7 @@ def test_temporal_iou_of_instants_is_zero():
     assert temporal_iou(instant, instant, instant, instant) == 0.0
 
 
-def test_take_picks_by_position_mask_and_slice():
+def test_take_selects_by_position_mask_and_slice():
     start = np.arange(4.0)
     whole = Segments(start, start + 1, np.arange(4), np.ones(4))
     assert whole.take(np.array([2, 0])).start.tolist() == [2, 0]
@@ -37,5 +37,5 @@ def test_take_picks_by_position_mask_and_slice():
     assert whole.take(slice(1, 3)).end.tolist() == [2, 3]
 
 
-def test_empty_holds_no_segments():
+def test_empty_has_no_segments():
     assert len(Segments.empty()) == 0

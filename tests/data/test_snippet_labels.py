@@ -1,4 +1,4 @@
-"""Classes of snippets: several where instances overlap, and how many share an instance."""
+"""Snippet classes where instances overlap, and the number of simultaneous classes."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from sola.data.snippet_labels import label_videos, most_classes_together
 
 CLASSES = ("a", "b", "c")
 Row = tuple[float, float, int]
-"""Start and end in seconds, and the class."""
+"""Start and end (seconds), and class."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
 
 
 def annotated(features: FeatureSet, *videos: list[Row]) -> Dataset:
-    """Videos of 20 snippets, one a second, with these instances."""
+    """Return videos of 20 snippets, one per second, with these instances."""
     records = {}
     for video, rows in zip(features.videos, videos, strict=True):
         table = np.array(rows, np.float64).reshape(-1, 3)
@@ -39,7 +39,7 @@ rows = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9), st.integers(0, 2
 
 @settings(max_examples=60, deadline=None)
 @given(first=rows, second=rows)
-def test_labels_are_the_classes_of_the_instances_that_hold_a_snippet(features, first, second):
+def test_labels_are_the_classes_of_the_instances_around_a_snippet(features, first, second):
     instances = [[(start, start + length, label) for start, length, label in video] for video in (first, second)]
     # snippet 19 is background, and snippet 18 action
     labeled = label_videos(annotated(features, *([*video, (18, 19, 0)] for video in instances)))
@@ -50,7 +50,7 @@ def test_labels_are_the_classes_of_the_instances_that_hold_a_snippet(features, f
             assert (set(np.flatnonzero(labeled.sets[row])) if row >= 0 else set()) == expected
 
 
-def test_each_set_of_classes_is_held_once(features: FeatureSet) -> None:
+def test_each_set_of_classes_is_stored_once(features: FeatureSet) -> None:
     pair = [(2.0, 9.0, 0), (4.0, 6.0, 1)]
     labeled = label_videos(annotated(features, pair, [*pair, (12.0, 15.0, 0)]))
     assert labeled.sets.tolist() == [[True, False, False], [True, True, False]]
@@ -69,11 +69,14 @@ def test_without_overlap_each_set_is_one_class(features: FeatureSet) -> None:
         ([(2, 6, 0), (2, 6, 1)], 2),
         ([(2, 6, 0), (2, 6, 0)], 1),
         ([(2, 6, 0), (2, 6, 1), (2, 6, 2)], 3),
-        ([(2, 12, 0), (4, 6, 1)], 2),  # within the longer one
+        ([(2, 12, 0), (4, 6, 1)], 2),  # inside the longer instance
         ([(2, 12, 0), (11, 16, 1)], 1),  # at the boundary
         ([(2, 12, 0), (4, 6, 1), (9, 11, 2)], 2),  # one after the other
-        ([(2, 6, 0), (2, 4, 1), (4, 6, 1), (5.6, 5.9, 2)], 2),  # two instances of a class; one without a center
+        (
+            [(2, 6, 0), (2, 4, 1), (4, 6, 1), (5.6, 5.9, 2)],
+            2,
+        ),  # two instances of a class, and an instance without a snippet center
     ],
 )
-def test_classes_that_share_an_instance_are_counted(features: FeatureSet, instances: list[Row], expected: int) -> None:
+def test_simultaneous_classes_are_counted(features: FeatureSet, instances: list[Row], expected: int) -> None:
     assert most_classes_together(annotated(features, [(0, 1, 0)], instances)) == expected

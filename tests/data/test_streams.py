@@ -1,4 +1,4 @@
-"""Streams: joined on channels, of several sources or of one, and what is refused."""
+"""Streams of one or several sources, joined along channels, and errors."""
 
 import json
 from contextlib import nullcontext
@@ -15,7 +15,7 @@ from sola.data.formats.base import Header
 from sola.data.manifest import Manifest
 
 
-def test_streams_are_joined_on_channels_in_the_widest_dtype(tmp_path):
+def test_streams_are_joined_along_channels_in_the_widest_dtype(tmp_path):
     rgb, flow = make(tmp_path / "rgb"), make(tmp_path / "flow", ".npz", transposed=True, dtype=np.float32)
     (flow / "features.json").write_text('{"layout": "CT", "fps": 25, "encoder": "TVL1"}')
     features = FeatureSet.open([rgb, flow])
@@ -28,7 +28,7 @@ def test_streams_are_joined_on_channels_in_the_widest_dtype(tmp_path):
 
 
 def streams(tmp_path: Path, *lengths: tuple[int, int]) -> list[Path]:
-    """Two folders of videos a, b, ... of these lengths."""
+    """Write two folders of videos a, b, ... with these lengths."""
     sources = [tmp_path / "rgb", tmp_path / "flow"]
     for source, ours in zip(sources, zip(*lengths, strict=True), strict=True):
         source.mkdir(exist_ok=True)
@@ -38,7 +38,7 @@ def streams(tmp_path: Path, *lengths: tuple[int, int]) -> list[Path]:
 
 
 @pytest.mark.parametrize("difference", [1, 2])
-def test_streams_are_joined_over_the_snippets_that_all_have(tmp_path, difference):
+def test_streams_are_cut_to_the_shortest(tmp_path, difference):
     features = FeatureSet.open(streams(tmp_path, (9, 9), (10, 10 - difference), (9, 9 + difference)))
     assert features.shortened == {"b": (10, 10 - difference), "c": (9, 9 + difference)}
     for video, length in (("a", 9), ("b", 10 - difference), ("c", 9)):
@@ -49,7 +49,7 @@ def test_streams_are_joined_over_the_snippets_that_all_have(tmp_path, difference
         assert features.length(video) == length
 
 
-def test_lengths_that_no_header_tells_are_joined_too(tmp_path):
+def test_streams_without_cheap_headers_are_cut_too(tmp_path):
     sources = [make(tmp_path / "rgb"), make(tmp_path / "flow", ".csv", dtype=np.float32)]
     np.savetxt(sources[1] / "b.csv", array(12), delimiter=",")
     features = FeatureSet.open(sources)
@@ -61,23 +61,23 @@ def test_lengths_that_no_header_tells_are_joined_too(tmp_path):
     assert features.only(["a"]).shortened == {}
 
 
-def test_streams_that_differ_by_more_are_named(tmp_path):
+def test_error_names_streams_of_different_length(tmp_path):
     sources = streams(tmp_path, (9, 9), (10, 15), (11, 11))
     refuse(
         sources,
         r"^video 'b': its streams have 10 and 15 snippets; expected lengths that differ by at most 2 "
-        r"\(in 1 of 3 videos they differ more\); repair or remove it, or pass --skip-bad$",
+        r"\(they differ too much in 1 of 3 videos\); repair or remove it, or pass --skip-bad$",
     )
     assert FeatureSet.open(sources, skip_bad=True).videos == ("a", "c")
 
 
 @pytest.mark.parametrize("skip_bad", [False, True])
-def test_streams_that_differ_in_all_videos_are_told_from_their_ratio(tmp_path, skip_bad):
+def test_error_for_streams_that_differ_in_all_videos_gives_their_ratio(tmp_path, skip_bad):
     expected_ = "video 'a': its streams have {} snippets; expected lengths that differ by at most 2; {}"
     cure = "extract them from the same videos with the same stride"
     for lengths, counts, seen in (
         (((80, 40), (61, 30)), "80 and 40", "one has 2.01 times as many as another in all 2 videos: "),
-        (((30, 80), (60, 65)), "30 and 80", "they differ more in all 2 videos: "),
+        (((30, 80), (60, 65)), "30 and 80", "they differ too much in all 2 videos: "),
     ):
         for source in (tmp_path / "rgb", tmp_path / "flow"):
             for path in source.glob("*.npy"):
@@ -86,38 +86,38 @@ def test_streams_that_differ_in_all_videos_are_told_from_their_ratio(tmp_path, s
         refuse(sources, f"^{expected_.format(counts, seen)}{cure}$", skip_bad=skip_bad)
 
 
-def test_unequal_lengths_that_no_header_tells_are_found_when_read(tmp_path):
+def test_unequal_lengths_without_cheap_headers_are_found_when_read(tmp_path):
     sources = [make(tmp_path / "rgb"), make(tmp_path / "flow", ".csv", dtype=np.float32)]
     np.savetxt(sources[1] / "b.csv", array(13), delimiter=",")
     refuse(sources, "video 'b': its streams have 10 and 13 snippets; .*; repair or remove it, or pass --skip-bad$")
 
 
-def test_videos_that_a_stream_lacks_are_counted(tmp_path):
+def test_error_counts_videos_missing_in_a_stream(tmp_path):
     sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
     (sources[1] / "a.npy").unlink()
     (sources[1] / "b.npy").unlink()
-    with pytest.raises(SolaError, match="flow: lacks 2 of 3 videos that other sources have, the first 'a'"):
+    with pytest.raises(SolaError, match="flow: lacks 2 of 3 videos of the other sources, such as 'a'"):
         FeatureSet.open(sources)
     features = FeatureSet.open(sources, skip_bad=True)
     assert features.videos == ("c",)
     assert features.unreadable["b"] == f"{sources[1]}: lacks this video"
 
 
-def test_streams_that_disagree_on_time_are_refused(tmp_path):
+def test_streams_with_different_timing_are_rejected(tmp_path):
     sources = [make(tmp_path / "rgb"), make(tmp_path / "flow")]
     for source, stride in zip(sources, (8, 16), strict=True):
         (source / "features.json").write_text(json.dumps({"stride": stride}))
-    with pytest.raises(SolaError, match=r"features\.json says stride 16, another source's 8"):
+    with pytest.raises(SolaError, match=r"features\.json has stride 16, but another source has 8"):
         FeatureSet.open(sources)
 
 
-def test_sources_that_share_no_video_are_refused(tmp_path):
+def test_sources_without_a_common_video_are_rejected(tmp_path):
     rgb, other = make(tmp_path / "rgb"), tmp_path / "other"
     other.mkdir()
     np.save(other / "z.npy", array())
     for skip_bad in (False, True):
-        told = f"^{rgb} and {other}: no video has all streams, there are 'a' and 'z'; name sources of the same videos$"
-        refuse([rgb, other], told, skip_bad=skip_bad)
+        message = f"^{rgb} and {other}: no common videos, only 'a' and 'z'; pass sources of the same videos$"
+        refuse([rgb, other], message, skip_bad=skip_bad)
 
 
 # several streams in one folder
@@ -131,7 +131,7 @@ def renamed(folder: Path, ending: str) -> Path:
 
 
 def mixed(folder: Path, suffix: str = ".npy", ends: tuple[str, str] = ("_rgb", "_flow")) -> Path:
-    """Two streams of a, b and c; flow is one snippet shorter."""
+    """Write two streams of a, b and c, where flow is one snippet shorter."""
     folder.mkdir()
     with h5py.File(folder / "all.h5", "w") if suffix == ".h5" else nullcontext() as archive:
         for i, video in enumerate(VIDEOS):
@@ -147,14 +147,14 @@ def mixed(folder: Path, suffix: str = ".npy", ends: tuple[str, str] = ("_rgb", "
 @pytest.mark.parametrize(
     "ends", [("_rgb", "_flow"), ("-RGB", "-Flow"), ("_rgb_i3d", "_flow_i3d"), ("_rgb", "_i3d_rgb")]
 )
-def test_streams_in_one_folder_are_refused_with_a_cure_that_joins_them(tmp_path, suffix, ends):
+def test_error_for_streams_in_one_folder_has_a_cure_that_works(tmp_path, suffix, ends):
     folder = mixed(tmp_path / "f", suffix, ends)
     with pytest.raises(SolaError) as raised:
         FeatureSet.open(folder, skip_bad=True)
-    told = str(raised.value)
-    assert "are streams of one video; join them with --streams " in told
-    assert told.endswith(", or keep one of them in a folder")
-    named = told.partition("--streams ")[2].partition(",")[0].split()
+    message = str(raised.value)
+    assert "are streams of the same video; join them with --streams " in message
+    assert message.endswith(", or move one stream to another folder")
+    named = message.partition("--streams ")[2].partition(",")[0].split()
     assert named == [ending[1:] for ending in ends]
     features = FeatureSet.open(folder, stream_suffixes=named)
     assert (features.videos, features.channels) == (VIDEOS, 8)
@@ -163,12 +163,14 @@ def test_streams_in_one_folder_are_refused_with_a_cure_that_joins_them(tmp_path,
     assert features.locations == [str(folder)]
 
 
-def test_the_message_about_streams_in_one_folder(tmp_path):
-    told = "'a_rgb' and 'a_flow' are streams of one video; join them with --streams rgb flow, or keep one of them in"
-    refuse(mixed(tmp_path / "f"), f"^{tmp_path}/f: {told} a folder$")
+def test_message_about_streams_in_one_folder(tmp_path):
+    message = (
+        "'a_rgb' and 'a_flow' are streams of the same video; join them with --streams rgb flow, or move one stream to"
+    )
+    refuse(mixed(tmp_path / "f"), f"^{tmp_path}/f: {message} another folder$")
 
 
-def test_streams_are_named_with_or_without_what_joins_them(tmp_path):
+def test_stream_names_work_with_or_without_separator(tmp_path):
     folder = mixed(tmp_path / "f")
     assert FeatureSet.open(folder, stream_suffixes=["_flow", "-rgb"]).read("a")[0, 0] == expected(0)[0, 0] + 1
 
@@ -179,54 +181,56 @@ def test_one_stream_of_several_can_be_read(tmp_path):
     np.testing.assert_array_equal(features.read("a"), expected(0)[:-1] + 1)
 
 
-def test_a_folder_of_one_stream_is_read_as_it_is(tmp_path):
+def test_folder_of_one_stream_is_read_unchanged(tmp_path):
     folder = renamed(make(tmp_path / "f"), "_rgb")
     assert FeatureSet.open(folder).videos == ("a_rgb", "b_rgb", "c_rgb")
     plain = make(tmp_path / "plain")
     assert FeatureSet.open(plain, stream_suffixes=["rgb", "flow"]).videos == VIDEOS
 
 
-def test_files_of_none_of_the_streams_are_refused(tmp_path):
+def test_files_of_none_of_the_streams_are_rejected(tmp_path):
     folder = mixed(tmp_path / "f")
     np.save(folder / "d.npy", array())
-    refuse(folder, f"^{folder}: 'd' is of none of the streams rgb, flow; move or rename it$", ["rgb", "flow"])
+    refuse(folder, f"^{folder}: 'd' is in none of the streams rgb, flow; move or rename it$", ["rgb", "flow"])
 
 
-def test_streams_of_folders_whose_file_names_differ_are_joined(tmp_path):
+def test_streams_with_different_file_names_are_joined(tmp_path):
     sources = [renamed(make(tmp_path / "1"), "_rgb"), renamed(make(tmp_path / "2"), "_flow")]
-    told = "no video has all streams, there are 'a_rgb' and 'a_flow'; pass --streams rgb flow$"
-    refuse(sources, f"^{sources[0]} and {sources[1]}: {told}")
+    message = "no common videos, only 'a_rgb' and 'a_flow'; pass --streams rgb flow$"
+    refuse(sources, f"^{sources[0]} and {sources[1]}: {message}")
     features = FeatureSet.open(sources, stream_suffixes=["rgb", "flow"])
     assert (features.videos, features.channels) == (VIDEOS, 8)
 
 
-def test_streams_at_the_start_of_file_names_are_refused_with_a_cure_that_joins_them(tmp_path):
+def test_error_for_streams_at_the_start_of_names_has_a_cure_that_works(tmp_path):
     one, *two = tmp_path / "one", tmp_path / "1", tmp_path / "2"
     one.mkdir()
     for folder, stream in zip(two, ("rgb", "flow"), strict=True):
         for path in make(folder).glob("*.npy"):
             np.save(one / f"{stream}_{path.name}", np.load(path))
             path.rename(path.with_name(f"{stream}_{path.name}"))
-    told = "'rgb_a' and 'flow_a' are streams of one video; join them with --streams rgb flow, or keep one of them in"
-    refuse(one, f"^{one}: {told} a folder$")
-    told = "no video has all streams, there are 'rgb_a' and 'flow_a'; pass --streams rgb flow$"
-    refuse(two, f"^{two[0]} and {two[1]}: {told}")
+    message = (
+        "'rgb_a' and 'flow_a' are streams of the same video; join them with --streams rgb flow, or move one stream to"
+    )
+    refuse(one, f"^{one}: {message} another folder$")
+    message = "no common videos, only 'rgb_a' and 'flow_a'; pass --streams rgb flow$"
+    refuse(two, f"^{two[0]} and {two[1]}: {message}")
     for source in (one, two):
         features = FeatureSet.open(source, stream_suffixes=["rgb", "flow"])
         assert (features.videos, features.channels) == (VIDEOS, 8)
 
 
-def test_folders_of_streams_are_refused_with_a_cure_that_joins_them(tmp_path):
+def test_error_for_folders_of_streams_has_a_cure_that_works(tmp_path):
     make(tmp_path / "rgb"), make(tmp_path / "flow")
     with pytest.raises(SolaError) as raised:
         FeatureSet.open(tmp_path, id_from="path")
-    told = f"{tmp_path}: 'flow/a' and 'rgb/a' are streams of one video; name the folders of its streams: "
-    assert str(raised.value).startswith(told)
-    features = FeatureSet.open(str(raised.value).removeprefix(told).split(), id_from="path")
+    message = f"{tmp_path}: 'flow/a' and 'rgb/a' are streams of the same video; pass the folder of each stream: "
+    assert str(raised.value).startswith(message)
+    features = FeatureSet.open(str(raised.value).removeprefix(message).split(), id_from="path")
     assert (features.videos, features.channels) == (VIDEOS, 8)
 
 
-def test_a_video_that_a_stream_lacks_is_named_with_the_stream(tmp_path):
+def test_error_names_a_video_missing_in_a_stream(tmp_path):
     folder = mixed(tmp_path / "f")
     (folder / "b_flow.npy").unlink()
-    refuse(folder, rf"^{folder} \(flow\): lacks 1 of 3 videos that other sources have, the first 'b'", ["rgb", "flow"])
+    refuse(folder, rf"^{folder} \(flow\): lacks 1 of 3 videos of the other sources, such as 'b'", ["rgb", "flow"])

@@ -1,4 +1,4 @@
-"""The summary of a data set: what is used, and what does not fit, counted by kind with an example."""
+"""Data set summary: usable videos and instances, and problems by kind with an example."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def instance(start: float, end: float, label: str = "jump") -> dict[str, Any]:
 
 
 def database() -> dict[str, Any]:
-    """Six training videos of 20 s, each with a fault of its own beside a good instance, and one validation video."""
+    """Return six training videos of 20 s, each with a good instance and one problem, and one validation video."""
     faults = {
         "good": [instance(2, 6)],
         "empty": [],
@@ -52,7 +52,7 @@ def data(tmp_path: Path) -> Dataset:
     return Dataset.open(features, read_annotations(tmp_path / "a.json"))
 
 
-def test_every_video_and_instance_that_is_not_used_is_counted_with_an_example(data: Dataset) -> None:
+def test_unused_videos_and_instances_are_counted_with_an_example(data: Dataset) -> None:
     training = data.subset("training")
     assert training.summary.lines == [
         "training: 5 of 6 annotated videos with 5 of 9 instances",
@@ -86,7 +86,7 @@ def test_the_summary_as_json_has_counts_and_messages(data: Dataset) -> None:
     assert sum("stray" in line for line in lines) == 1
 
 
-def test_instances_where_the_video_has_no_features_are_counted(tmp_path: Path) -> None:
+def test_instances_outside_the_features_are_counted(tmp_path: Path) -> None:
     features = tmp_path / "features"
     features.mkdir()
     np.save(features / "v.npy", np.eye(20, dtype=np.float32))
@@ -101,7 +101,7 @@ def test_instances_where_the_video_has_no_features_are_counted(tmp_path: Path) -
     )
 
 
-def test_an_unreadable_file_counts_once_and_in_its_own_subset(tmp_path: Path) -> None:
+def test_unreadable_file_counts_once_in_its_subset(tmp_path: Path) -> None:
     features = tmp_path / "features"
     features.mkdir()
     for video in ("a", "b", "c"):
@@ -118,7 +118,7 @@ def test_an_unreadable_file_counts_once_and_in_its_own_subset(tmp_path: Path) ->
         Dataset.open(FeatureSet.open(features, skip_bad=True), Annotations({"b": records["b"]}, ("jump",)))
 
 
-def test_instances_of_which_no_clip_has_half_are_counted(data: Dataset) -> None:
+def test_instances_outside_all_clips_are_counted(data: Dataset) -> None:
     good = data.subset("training").only(["good"])
     assert outside_clips(good, Clipping(length=8)) == []
     (finding,) = outside_clips(good, Clipping(length=None, window_size=3, window_stride=3))
@@ -134,7 +134,7 @@ def test_instances_of_which_no_clip_has_half_are_counted(data: Dataset) -> None:
 
 
 def test_instances_between_snippets_are_counted(tmp_path: Path) -> None:
-    """Half a second apart, centers at 0.25 + i / 2."""
+    """Snippets are half a second apart, with centers at 0.25 + i / 2."""
     features = tmp_path / "features"
     features.mkdir()
     np.save(features / "v.npy", np.eye(20, dtype=np.float32))
@@ -143,17 +143,17 @@ def test_instances_between_snippets_are_counted(tmp_path: Path) -> None:
     annotations = Annotations({"v": VideoAnnotation("v", "training", None, None, segments)}, ("jump",))
     (finding,) = Dataset.open(features, annotations).findings
     assert str(finding) == (
-        "2 instances shorter than the distance of snippets, without the center of one, such as 1 to 1.2 s in 'v'"
+        "2 instances shorter than the snippet stride and without a snippet center, such as 1 to 1.2 s in 'v'"
     )
 
 
-def test_annotations_alone_tell_what_they_can(data: Dataset) -> None:
+def test_findings_from_annotations_alone(data: Dataset) -> None:
     assert data.annotations is not None
     assert [finding.kind for finding in annotation_findings(data.annotations)] == ["zero_length", "outside_video"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_of_a_kind_is_singular(kind: str) -> None:
+def test_count_of_one_is_singular(kind: str) -> None:
     one, two = (str(Finding(kind, count, "x")) for count in (1, 2))
     noun = KINDS[kind][0]
     assert one.startswith(f"1 {noun} ") or one.startswith(f"1 {noun},")
@@ -165,8 +165,8 @@ times = st.floats(-5, 30, allow_nan=False)
 
 @given(st.lists(st.tuples(times, times), max_size=6), st.sampled_from([10.0, np.inf]), st.floats(5, 20))
 @settings(max_examples=100, deadline=None)
-def test_an_instance_is_used_or_counted(pairs: list[tuple[float, float]], duration: float, end: float) -> None:
-    """In plain loops: of several reasons, one counts, and what overlaps the features is used."""
+def test_instance_is_used_or_counted(pairs: list[tuple[float, float]], duration: float, end: float) -> None:
+    """Compare with plain loops: an unused instance has one reason, and overlapping the features means used."""
     start, stop = (np.array([edge(pair) for pair in pairs]) for edge in (min, max))
     zero = np.zeros(len(pairs), int)
     instances = SegmentTable(start, stop, zero, np.ones(len(pairs)), zero)

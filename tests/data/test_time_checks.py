@@ -1,4 +1,4 @@
-"""Wrong timing is told where features meet annotations, and the usual layouts of published data sets raise no alarm."""
+"""Wrong timing raises an error, and the usual layouts of published data sets raise none."""
 
 import re
 from collections.abc import Callable
@@ -19,26 +19,26 @@ DURATIONS = (40.0, 63.0, 87.0, 110.0, 45.0, 71.0)
 
 @dataclass(frozen=True)
 class Made:
-    """A data set of videos that last `durations`, with features of the true timing and two instances each."""
+    """A data set of videos with these durations, features with the true timing, and two instances per video."""
 
     durations: tuple[float, ...] = DURATIONS
     true: dict[str, float] = field(default_factory=lambda: {"fps": 30.0, "stride": 16.0, "window": 16.0})
     stated: dict[str, float] | None = None
-    """Timing in the manifest; None is the true one."""
+    """Timing in the manifest, or None for the true timing."""
     share: float = 1.0
-    """Share of each video that its features cover."""
+    """Fraction of each video that its features cover."""
     length: int | None = None
-    """Snippets of all videos, cut or filled up with other snippets."""
+    """Number of snippets of all videos, cut or extended with other snippets."""
     zeros: int = 0
-    """Snippets of padding."""
+    """Number of padding snippets."""
     shifted: float = 0.0
-    """Seconds that are added to the annotated times."""
+    """Shift of the annotated times (seconds)."""
     times: float = 1.0
-    """Unit of the annotated times, as a multiple."""
+    """Factor for the annotated times."""
     annotated: Callable[[float], float | None] = lambda duration: duration
     """Annotated duration."""
     extra: dict[str, float] = field(default_factory=dict)
-    """Further fields of each annotated video."""
+    """Additional fields of each annotated video."""
 
     def open(self, folder: Path, **options) -> Dataset:
         """Write features and annotations, and open them."""
@@ -84,7 +84,7 @@ REFUSED = {
     "fps": (
         replace(BASE, stated={**TRUE, "fps": 7.5}, extra={"fps": 30.0}),
         r"last snippet ends at 1(5\d\.\d+|60) s, but the video lasts 40 s.*fps 7\.5 looks (3\.\d+|4)x too small, the "
-        r"annotations say 30",
+        r"annotations have 30",
     ),
     "half of each video": (
         replace(BASE, share=0.5),
@@ -96,7 +96,7 @@ REFUSED = {
     ),
     "times in milliseconds": (
         replace(BASE, times=1000.0),
-        r"video 'v0': an instance ends at 12000 s, but the video lasts 40 s, and 12 of 12 instances are as late: the "
+        r"video 'v0': an instance ends at 12000 s, but the video lasts 40 s, and 12 of 12 instances are too late: the "
         r"times look like milliseconds; expected seconds",
     ),
     "times in microseconds": (replace(BASE, times=1e6), "the times look like microseconds; expected seconds"),
@@ -153,7 +153,7 @@ FOUND = {
     ),
     "features cut at one length": (
         replace(BASE, length=60),
-        r"6 videos.*all have 60 snippets, so they look cut there, or rescaled to one length \(then leave out fps",
+        r"6 videos.*all have 60 snippets, so they look cut, or rescaled to one length \(then omit fps",
     ),
     "features filled up to one length": (
         replace(BASE, length=240),
@@ -186,22 +186,22 @@ FOUND = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_timing_that_most_videos_contradict_alike_is_refused_with_its_cause(tmp_path: Path, name: str) -> None:
-    made, message = REFUSED[name]
+def test_error_for_timing_contradicted_by_most_videos_has_the_cause(tmp_path: Path, name: str) -> None:
+    data_set, message = REFUSED[name]
     with pytest.raises(SolaError, match=message) as error:
-        made.open(tmp_path)
+        data_set.open(tmp_path)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_timing_that_cannot_be_right_is_a_finding_with_its_cause(tmp_path: Path, name: str) -> None:
-    made, message = FOUND[name]
-    found = [str(finding) for finding in made.open(tmp_path).findings if finding.kind == "timing"]
+def test_finding_for_wrong_timing_has_the_cause(tmp_path: Path, name: str) -> None:
+    data_set, message = FOUND[name]
+    found = [str(finding) for finding in data_set.open(tmp_path).findings if finding.kind == "timing"]
     assert len(found) == 1
     assert re.search(message, found[0]), found[0]
 
 
-def test_the_cure_of_timing_from_the_command_line_is_a_flag(tmp_path: Path) -> None:
+def test_cure_for_timing_from_the_command_line_is_a_flag(tmp_path: Path) -> None:
     made = replace(BASE, stated={})
     with pytest.raises(SolaError, match="correct --fps and --stride"):
         made.open(tmp_path, timing={"fps": 30.0, "stride": 64.0})
@@ -215,19 +215,19 @@ def test_a_few_videos_that_disagree_are_counted(tmp_path: Path) -> None:
     assert (outside.kind, outside.count) == ("outside_video", 1)
 
 
-def test_padding_is_not_taken_for_wrong_timing(tmp_path: Path) -> None:
+def test_padding_is_not_mistaken_for_wrong_timing(tmp_path: Path) -> None:
     (finding,) = replace(BASE, zeros=100).open(tmp_path).findings
     assert (finding.kind, finding.count) == ("padding", 6)
 
 
-def test_times_on_the_clock_of_a_longer_recording_are_counted(tmp_path: Path) -> None:
-    """No unit brings them into the video, so nothing is guessed."""
+def test_times_of_a_longer_recording_are_counted(tmp_path: Path) -> None:
+    """No unit moves the times into the video, so no unit is guessed."""
     (finding,) = replace(BASE, shifted=1000.0).open(tmp_path).findings
     assert (finding.kind, finding.count) == ("outside_video", 12)
     assert "the times are not in seconds" in finding.advice
 
 
-# usual layouts of published data sets: (durations, timing in the manifest, timing of the extraction, more)
+# common layouts of published data sets: (durations, manifest timing, extraction timing, other fields)
 SILENT = {
     # features rescaled to 100 snippets, or TSP's at stride 16 of 15 fps; durations annotated
     "activitynet, rescaled": Made(true={"fps": 30.0, "stride": 16.0, "window": 16.0}, stated={}),
@@ -278,5 +278,5 @@ SILENT = {
 
 
 @pytest.mark.parametrize("name", SILENT)
-def test_the_layout_of_a_published_data_set_raises_no_alarm(tmp_path: Path, name: str) -> None:
+def test_published_data_set_layout_has_no_findings(tmp_path: Path, name: str) -> None:
     assert SILENT[name].open(tmp_path).findings == ()

@@ -1,4 +1,4 @@
-"""Snippets and seconds."""
+"""Snippet times."""
 
 import numpy as np
 import pytest
@@ -33,15 +33,15 @@ def test_seconds_is_the_inverse_of_index(grid, seconds):
     assert grid.seconds(grid.index(seconds)) == pytest.approx(seconds, rel=1e-9, abs=1e-9)
 
 
-def test_seconds_is_the_center_of_the_snippets_frames():
+def test_seconds_is_the_center_of_the_frames_of_a_snippet():
     grid = SnippetGrid(fps=10.0, stride=4.0, window=6.0, offset=2.0)
-    frames = np.arange(2 + 3 * 4, 2 + 3 * 4 + 6)  # those of snippet 3, each a tenth of a second long
+    frames = np.arange(2 + 3 * 4, 2 + 3 * 4 + 6)  # frames of snippet 3, each 0.1 s long
     assert grid.seconds(3.0) == pytest.approx((frames[0] + frames[-1] + 1) / 2 / 10)
     np.testing.assert_array_equal(grid.seconds(np.array([0, 1])), [0.5, 0.9])
 
 
 @given(st.floats(0.1, 1e5), st.integers(1, 5000))
-def test_a_covering_grid_begins_and_ends_with_the_video(duration, length):
+def test_covering_grid_starts_and_ends_with_the_video(duration, length):
     grid = SnippetGrid.covering(duration, length)
     assert grid.seconds(-0.5) == pytest.approx(0, abs=1e-9)
     assert grid.seconds(length - 0.5) == pytest.approx(duration, rel=1e-9)
@@ -51,7 +51,7 @@ def test_a_covering_grid_begins_and_ends_with_the_video(duration, length):
     "values", [{"fps": 0.0}, {"fps": -1.0}, {"fps": float("nan")}, {"fps": 1.0, "stride": 0.0},
                {"fps": 1.0, "window": float("inf")}, {"fps": 1.0, "offset": float("nan")}],
 )  # fmt: skip
-def test_a_grid_without_sense_is_refused(values):
+def test_invalid_grid_is_rejected(values):
     with pytest.raises(SolaError, match=list(values)[-1]):
         SnippetGrid(**values)
 
@@ -61,7 +61,7 @@ def test_a_grid_without_sense_is_refused(values):
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5)), max_size=8),
     st.integers(0, 60),
 )
-def test_covered_gives_each_snippet_the_classes_of_all_segments_that_hold_its_center(grid, rows, length):
+def test_covered_has_the_classes_of_all_segments_around_a_snippet_center(grid, rows, length):
     segments = make_segments(*((min(a, b) / 4, max(a, b) / 4, label) for a, b, label in rows))
     covered = grid.covered(segments, length, 6)
     assert covered.shape == (length, 6)
@@ -72,42 +72,42 @@ def test_covered_gives_each_snippet_the_classes_of_all_segments_that_hold_its_ce
         assert set(np.flatnonzero(covered[snippet])) == expected
 
 
-def test_a_segment_holds_a_center_on_its_start_and_not_one_on_its_end():
+def test_segment_contains_a_center_at_its_start_but_not_at_its_end():
     grid = SnippetGrid(fps=1.0)  # centers at .5, 1.5, 2.5
     first, stop = grid.inside(make_segments((0.5, 2.5, 7)), 3)
     assert (first.tolist(), stop.tolist()) == ([0], [2])
 
 
-def test_the_manifest_comes_first():
+def test_manifest_fps_takes_precedence():
     grid = resolve_grid(100, fps=30.0, stride=8.0, window=16.0, offset=3.0, annotation_fps=1.0, duration=9.0)
     assert grid == SnippetGrid(30.0, 8.0, 16.0, 3.0)
 
 
-def test_a_window_that_nobody_names_is_the_stride():
+def test_window_defaults_to_the_stride():
     assert resolve_grid(100, fps=30.0, stride=8.0).window == 8.0
 
 
 @pytest.mark.parametrize("duration", [None, 10.0, 10.4])
-def test_the_annotations_fps_comes_second(duration):
+def test_annotation_fps_comes_second(duration):
     assert resolve_grid(150, annotation_fps=15.0, duration=duration) == SnippetGrid(15.0)
 
 
-def test_an_fps_that_contradicts_the_duration_gives_way_to_it():
-    # 150 snippets at 30 fps are 5 s: these features are not one a frame.
+def test_duration_takes_precedence_over_a_contradicting_fps():
+    # 150 snippets at 30 fps are 5 s, so the features do not have one snippet per frame
     assert resolve_grid(150, annotation_fps=30.0, duration=10.0) == SnippetGrid(15.0)
     assert resolve_grid(150, annotation_fps=30.0, duration=10.0, stride=2.0) == SnippetGrid(30.0, 2.0, 2.0)
 
 
-def test_an_fps_agrees_with_a_short_video_whose_last_window_is_not_full():
-    """90 frames hold 19 windows of 16 every four frames: 76 of 90 frames, 16 % less than the duration."""
+def test_fps_agrees_with_a_short_video_without_its_last_window():
+    """90 frames have 19 windows of 16 frames every 4 frames: 76 of 90 frames, 16 % less than the duration."""
     grid = SnippetGrid(30.0, 4.0, 16.0)
     assert resolve_grid(19, annotation_fps=30.0, duration=3.0, stride=4.0, window=16.0) == grid
     assert resolve_grid(19, annotation_fps=30.0, duration=3.1, stride=4.0, window=16.0) == SnippetGrid.covering(3.1, 19)
 
 
-def test_the_duration_comes_last():
+def test_duration_comes_last():
     assert resolve_grid(50, duration=100.0) == SnippetGrid.covering(100.0, 50)
 
 
-def test_without_any_of_them_nothing_is_known():
+def test_grid_is_unknown_without_any_source():
     assert resolve_grid(50, stride=8.0) is None

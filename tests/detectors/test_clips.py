@@ -192,7 +192,7 @@ def test_the_manifest_wins_over_the_duration(tmp_path: Path) -> None:
 
 def test_a_video_that_nothing_times_is_named(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20)})
-    with pytest.raises(SolaError, match=r"video 'a': the times of its snippets are unknown"):
+    with pytest.raises(SolaError, match=r"video 'a': snippet times are unknown"):
         cut(dataset(features), Clipping(10), keep_empty=True)
 
 

@@ -368,12 +368,12 @@ def test_bad_input_is_told_in_one_line(weak, tmp_path):
     missing = World(tmp_path / "missing", strength=0.3, test=3)
     shorter = weak.copy("shorter", lambda video, values: values[:-1])
     for arguments, message in (
-        ({"videos": 13}, "13 videos asked for, but only 12 have labels"),
+        ({"videos": 13}, "13 videos requested, but only 12 have labels"),
         ({"videos": 0}, "videos=0"),
         ({"seeds": 0}, "seeds=0"),
         ({"test_subset": "nowhere"}, "unknown subset 'nowhere'"),
-        ({"compare": {"few": missing.raw}}, "few: has no features of video 'video_15'"),
-        ({"compare": {"short": shorter}}, "49 snippets, where the raw features have 50"),
+        ({"compare": {"few": missing.raw}}, "few: no features of video 'video_15'"),
+        ({"compare": {"short": shorter}}, "49 snippets, but the raw features have 50"),
         ({"compare": {"raw": raw}}, "raw: is the name of another row"),
         ({"compare": {"slow 16": raw}}, "slow 16: is the name of another row"),
     ):

@@ -171,7 +171,7 @@ def test_folders_in_ids_are_folders_of_files(tmp_path: Path) -> None:
 def test_ids_that_would_leave_the_folder_are_refused(tmp_path: Path) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     data = Dataset.open(features, renamed(annotations, "../../{}"))
-    with pytest.raises(SolaError, match=r"video '\.\./\.\./a': cannot be the name of a file"):
+    with pytest.raises(SolaError, match=r"video '\.\./\.\./a': not a valid file name"):
         export_dataset(data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -262,7 +262,7 @@ def test_a_subset_whose_files_are_all_bad_is_refused_with_the_reason(
         np.save(features / f"{video}.npy", np.full((LENGTHS[video], 6), np.nan))
     command = ["export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out", "--skip-bad"]
     message = refused(capsys, *command)
-    assert f"{videos[0]}.npy: holds NaN or infinity" in message
+    assert f"{videos[0]}.npy: contains NaN or infinity" in message
     assert message.endswith("none of 2 videos is left")
 
 
@@ -386,7 +386,7 @@ def test_a_value_beyond_float32_is_refused(tmp_path: Path, capsys: pytest.Captur
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     np.save(features / "b.npy", np.full((31, 6), 1e300))
     message = refused(capsys, "export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out")
-    assert "video 'b': a value is NaN, or beyond float32's largest value" in message
+    assert "video 'b': a value is NaN or exceeds the largest float32 value" in message
     assert not (tmp_path / "out").exists()
 
 

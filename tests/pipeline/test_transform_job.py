@@ -75,7 +75,7 @@ def test_joined_streams_are_written_as_one(tmp_path: Path) -> None:
 
 def test_a_result_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     features = FeatureSet.open(make(tmp_path / "in"), skip_bad=True)
-    with pytest.raises(SolaError, match="video 'a': a result is NaN, or beyond float16's largest value 65504"):
+    with pytest.raises(SolaError, match="video 'a': a result is NaN or exceeds the largest float16 value 65504"):
         write(features, tmp_path / "out", lambda values: np.full((10, 4), 7e4, np.float32))
     assert {path.name for path in (tmp_path / "out").iterdir()} == {MARK, JOURNAL}
 
@@ -86,7 +86,7 @@ def test_what_was_stopped_is_refused_and_continued(tmp_path: Path, suffix: str, 
     features, out = FeatureSet.open(make(tmp_path / "in", suffix)), tmp_path / "out"
     with pytest.raises(error):
         write(features, out, Widened(1, error))
-    with pytest.raises(SolaError, match="is not finished; run the same command again to continue"):
+    with pytest.raises(SolaError, match="unfinished; run the same command again to continue"):
         FeatureSet.open(out)
     (out / ".b.npy.7.tmp").touch()  # what a kill leaves of the file being written
     again = Widened()
@@ -129,7 +129,9 @@ def test_other_work_is_refused_and_replaced_when_asked(tmp_path: Path) -> None:
     features, out = FeatureSet.open(make(tmp_path / "in")), tmp_path / "out"
     write(features, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    with pytest.raises(SolaError, match=f"{out}: exists already, with kind widened, now it is other; .*--overwrite"):
+    with pytest.raises(
+        SolaError, match=f"{out}: already exists with kind widened, but now kind is other; .*--overwrite"
+    ):
         write(features, out, kind="other")
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     np.save(out / "z.npy", expected(0))
@@ -159,7 +161,7 @@ def test_bad_files_are_skipped_when_asked(tmp_path: Path) -> None:
     spoiled = expected(1)
     spoiled[3] = np.nan
     np.save(source / "b.npy", spoiled)
-    with pytest.raises(SolaError, match=r"b\.npy: holds NaN .*--skip-bad"):
+    with pytest.raises(SolaError, match=r"b\.npy: contains NaN .*--skip-bad"):
         write(FeatureSet.open(source), out)
     skipped = write(FeatureSet.open(source, skip_bad=True), out)
     assert list(skipped) == ["b"]

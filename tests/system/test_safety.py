@@ -164,7 +164,7 @@ class TestSizes:
     def test_a_terabyte_is_refused_before_memory_is_taken(self, tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_bytes(TERABYTES[name]())
         assert (tmp_path / name).stat().st_size < 100_000
-        with pytest.raises(SolaError, match=r"promises|stand for"):
+        with pytest.raises(SolaError, match=r"header describes|stores .* bytes"):
             read_set(tmp_path / name)
 
     def test_zeros_that_are_packed_well_are_read(self, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ class TestPaths:
                 layout = h5py.VirtualLayout(values.shape, values.dtype)
                 layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "v", values.shape)
                 archive.create_virtual_dataset("v", layout)
-        with pytest.raises(SolaError, match=r"link to elsewhere|no array of its own"):
+        with pytest.raises(SolaError, match=r"links are not followed|not a plain dataset"):
             read_set(tmp_path / "set" / "a.h5")
 
     @pytest.mark.parametrize("name", ["../outside.npy", "/outside.npy"])

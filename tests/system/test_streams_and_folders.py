@@ -34,7 +34,7 @@ def test_streams_in_one_folder(world: Path, tmp_path: Path, capsys: pytest.Captu
         np.save(mixed / f"{video}_rgb.npy", values[:, :10])
         np.save(mixed / f"{video}_flow.npy", values[:-1, 10:])
     command = ("train", mixed, "--out", tmp_path / "run", *TRAIN)
-    assert "join them with --streams rgb flow, or keep one of them in a folder" in refused(capsys, *command)
+    assert "join them with --streams rgb flow, or move one stream to another folder" in refused(capsys, *command)
     streams = ("--streams", "rgb", "flow")
     assert sola(*command, *streams) == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["requested"]["features"] == [str(mixed)]
@@ -59,7 +59,7 @@ def test_ids_with_folders(world: Path, tmp_path: Path, capsys: pytest.CaptureFix
     truth = tmp_path / "annotations.json"
     truth.write_text(json.dumps({"database": database}))
     train = ("train-detector", tmp_path / "tree", "--annotations", truth, "--out", tmp_path / "run", *DETECTOR)
-    assert "pass --id-from path to read its folders, such as P0" in refused(capsys, *train)
+    assert "pass --id-from path to read its subfolders, such as P0" in refused(capsys, *train)
     path = ("--id-from", "path")
     assert sola(*train, *path) == 0
     out = tmp_path / "detections.json"

@@ -1,4 +1,4 @@
-"""Which files are meant."""
+"""Finding video files."""
 
 from pathlib import Path
 
@@ -19,19 +19,19 @@ def places(sources: list[Path]) -> dict[str, Path]:
     return {video: Path(file.location) for video, file in find_videos(sources).items()}
 
 
-def test_folders_are_searched_through_and_through(tmp_path: Path) -> None:
+def test_folders_are_searched_recursively(tmp_path: Path) -> None:
     touch(tmp_path / "b.mp4", tmp_path / "x" / "a.MKV", tmp_path / "x" / "y" / "c.webm", tmp_path / "x" / "notes.txt")
     found = find_videos([tmp_path])
     assert list(found) == ["a", "b", "c"]
     assert found["c"].location == str(tmp_path / "x" / "y" / "c.webm")
 
 
-def test_hidden_files_and_folders_that_are_called_like_videos_are_left(tmp_path: Path) -> None:
+def test_hidden_files_and_folders_named_like_videos_are_ignored(tmp_path: Path) -> None:
     touch(tmp_path / "a.mp4", tmp_path / "._a.mp4", tmp_path / ".b.mp4", tmp_path / "c.mp4" / "d.txt")
     assert places([tmp_path]) == {"a": tmp_path / "a.mp4"}
 
 
-def test_a_file_that_is_named_may_be_called_anything(tmp_path: Path) -> None:
+def test_explicit_file_may_have_any_name(tmp_path: Path) -> None:
     touch(tmp_path / "clip", tmp_path / "my.holiday.data")
     assert places([tmp_path / "clip", tmp_path / "my.holiday.data"]) == {
         "clip": tmp_path / "clip",
@@ -39,7 +39,7 @@ def test_a_file_that_is_named_may_be_called_anything(tmp_path: Path) -> None:
     }
 
 
-def test_the_same_file_twice_is_one_video(tmp_path: Path) -> None:
+def test_same_file_twice_is_one_video(tmp_path: Path) -> None:
     touch(tmp_path / "a.mp4")
     (tmp_path / "linked").symlink_to(tmp_path)
     assert list(find_videos([tmp_path / "a.mp4", tmp_path, tmp_path / "linked" / "a.mp4"])) == ["a"]
@@ -49,15 +49,15 @@ def test_the_same_file_twice_is_one_video(tmp_path: Path) -> None:
     ("names", "cure"),
     [
         (("a.avi", "a.mp4"), "rename one of them"),
-        (("x/a.mp4", "y/a.mp4"), "pass --id-from path to keep folders in ids, or rename one of them"),
+        (("x/a.mp4", "y/a.mp4"), "pass --id-from path to include folders in ids, or rename one of them"),
     ],
 )
-def test_two_files_of_one_name_are_refused_with_a_cure(names: tuple[str, str], cure: str, tmp_path: Path) -> None:
+def test_error_for_two_files_with_the_same_name_has_a_cure(names: tuple[str, str], cure: str, tmp_path: Path) -> None:
     first, second = (tmp_path / name for name in names)
     touch(first, second)
     with pytest.raises(SolaError) as raised:
         find_videos([tmp_path])
-    assert str(raised.value) == f"{second}: would be video 'a', and so would {first}; {cure}"
+    assert str(raised.value) == f"{second}: same video id 'a' as {first}; {cure}"
 
 
 def test_ids_may_contain_folders(tmp_path: Path) -> None:
@@ -65,40 +65,40 @@ def test_ids_may_contain_folders(tmp_path: Path) -> None:
     named = tmp_path / "y" / "z" / "a.mp4"
     assert list(find_videos([tmp_path], "path")) == ["b", "x/a", "y/z/a"]
     assert list(find_videos([named], "path")) == ["a"]
-    with pytest.raises(SolaError, match=r"would be video 'a', and so would .*; rename one of them"):
+    with pytest.raises(SolaError, match=r"same video id 'a' as .*; rename one of them"):
         find_videos([tmp_path / "x", named], "path")
 
 
-def test_none_named() -> None:
+def test_no_source_is_an_error() -> None:
     with pytest.raises(SolaError, match="VIDEOS is missing"):
         find_videos([])
 
 
-def test_a_source_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_source_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SolaError, match=r"a\.mp4: no such file or folder"):
         find_videos([tmp_path / "a.mp4"])
 
 
 @pytest.mark.parametrize("inside", [(), ("notes.txt",), ("c.mp4/notes.txt",)])
-def test_a_folder_without_videos(inside: tuple[str, ...], tmp_path: Path) -> None:
+def test_folder_without_videos_is_an_error(inside: tuple[str, ...], tmp_path: Path) -> None:
     touch(*(tmp_path / name for name in inside))
-    with pytest.raises(SolaError, match="holds no videos"):
+    with pytest.raises(SolaError, match="no videos"):
         find_videos([tmp_path])
 
 
-def test_links_that_lead_nowhere_are_left(tmp_path: Path) -> None:
+def test_broken_links_are_ignored(tmp_path: Path) -> None:
     touch(tmp_path / "a.mp4")
     (tmp_path / "b.mp4").symlink_to(tmp_path / "gone.mp4")
     assert list(find_videos([tmp_path])) == ["a"]
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_circular_links_terminate(tmp_path: Path) -> None:
     touch(tmp_path / "x" / "a.mp4")
     (tmp_path / "x" / "up").symlink_to(tmp_path)
     assert list(find_videos([tmp_path])) == ["a"]
 
 
 @pytest.mark.parametrize("suffix", sorted(VIDEO_SUFFIXES))
-def test_suffixes_in_either_case(suffix: str, tmp_path: Path) -> None:
+def test_suffixes_are_not_case_sensitive(suffix: str, tmp_path: Path) -> None:
     touch(tmp_path / f"a{suffix.upper()}", tmp_path / f"b{suffix}")
     assert list(find_videos([tmp_path])) == ["a", "b"]

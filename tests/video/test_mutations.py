@@ -1,4 +1,4 @@
-"""Damaged files are extracted or refused in one line: nothing else happens, and soon."""
+"""Damaged files are extracted or raise a one-line error, within a time limit."""
 
 import os
 import random
@@ -16,10 +16,10 @@ from sola.pipeline.extract_job import extract
 from sola.video.framing import Framing
 
 COUNT = int(os.environ.get("SOLA_MUTATIONS", "80"))
-"""Files; more of them can be asked for."""
+"""Number of files; more can be requested."""
 
 SLOWEST = 20.0
-"""Seconds that one file may take."""
+"""Time limit per file (seconds)."""
 
 SUFFIXES = [
     *CODECS,
@@ -40,7 +40,7 @@ SUFFIXES = [
 
 
 def originals(folder: Path) -> list[Path]:
-    """A clip of every container, with sound and without."""
+    """Render a clip in every container, with and without audio."""
     clips = [render(folder / f"plain{suffix}", count=30) for suffix in CODECS]
     clips += [render(folder / f"sound{suffix}", count=30, sound=1.5) for suffix in TONES]
     clips.append(render(folder / "order.mkv", count=30, options={"preset": "fast", "bf": "2"}))
@@ -52,7 +52,7 @@ def originals(folder: Path) -> list[Path]:
 
 
 def mutated(data: bytes, chance: random.Random) -> tuple[str, bytes]:
-    """Flip 1 to 50 bytes, anywhere or in the header; cut; put zeros, repeat, or take out a piece."""
+    """Flip 1 to 50 bytes anywhere or in the header, truncate, or zero, repeat or remove a piece."""
     kind = chance.choice(["flips", "flips", "header", "header", "cut", "zeros", "again", "hole", "none"])
     changed = bytearray(data)
     begin = chance.randrange(len(data))
@@ -75,7 +75,7 @@ def mutated(data: bytes, chance: random.Random) -> tuple[str, bytes]:
 
 
 def outcome(path: Path, encoder: Quadrants, out: Path, what: str) -> str | None:
-    """Extract a file: with what it was refused, or None."""
+    """Extract a file and return its error message, or None."""
     try:
         extract({"v": path}, encoder, out, fps=10.0, overwrite=True)
     except SolaError as error:
@@ -87,7 +87,7 @@ def outcome(path: Path, encoder: Quadrants, out: Path, what: str) -> str | None:
 
 
 @pytest.mark.slow
-def test_damaged_files_are_extracted_or_refused_in_one_line(tmp_path: Path) -> None:
+def test_damaged_files_are_extracted_or_raise_one_line_errors(tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     clips = originals(tmp_path / "clips")
     chance = random.Random(int(os.environ.get("SOLA_MUTATIONS_SEED", "0")))

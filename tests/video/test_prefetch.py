@@ -1,4 +1,4 @@
-"""Working ahead in a thread: the same items, the same errors, and no thread left."""
+"""Prefetching in a thread: same items, same errors, and no thread left running."""
 
 import itertools
 import threading
@@ -21,20 +21,20 @@ def _no_thread_is_left() -> Iterator[None]:
 
 @given(items=st.lists(st.none() | st.integers()), depth=st.integers(1, 5))
 @settings(deadline=None)
-def test_the_items_in_their_order(items: list[int | None], depth: int) -> None:
+def test_items_are_yielded_in_order(items: list[int | None], depth: int) -> None:
     assert list(prefetched(items, depth)) == items
 
 
-def test_no_more_than_the_depth_is_made_ahead() -> None:
+def test_at_most_depth_items_are_computed_ahead() -> None:
     made: list[int] = []
     items = prefetched((made.append(k) or k for k in range(100)), 3)
     assert next(items) == 0
     time.sleep(0.3)
-    assert len(made) <= 1 + 3 + 1  # taken, waiting, and the one that finds no place
+    assert len(made) <= 1 + 3 + 1  # consumed, waiting, and one in progress
     items.close()
 
 
-def test_nothing_is_made_before_it_is_asked_for() -> None:
+def test_nothing_is_computed_before_the_first_request() -> None:
     made: list[int] = []
     items = prefetched((made.append(k) or k for k in range(9)), 3)
     items.close()
@@ -43,7 +43,7 @@ def test_nothing_is_made_before_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), MemoryError(), GeneratorExit()])
-def test_what_is_raised_there_is_raised_here_after_the_items_before_it(error: BaseException) -> None:
+def test_error_is_raised_after_the_preceding_items(error: BaseException) -> None:
     def items() -> Iterator[int]:
         yield from range(5)
         raise error
@@ -55,12 +55,12 @@ def test_what_is_raised_there_is_raised_here_after_the_items_before_it(error: Ba
     assert caught.value is error
 
 
-def test_a_source_that_cannot_begin() -> None:
+def test_source_that_is_not_iterable() -> None:
     with pytest.raises(TypeError):
         list(prefetched(3, 2))  # type: ignore[arg-type]
 
 
-def test_closing_ends_the_thread_even_when_nobody_takes() -> None:
+def test_closing_stops_the_thread_without_a_consumer() -> None:
     items = prefetched(itertools.count(), 1)
     next(items)
     before = threading.active_count()
@@ -68,7 +68,7 @@ def test_closing_ends_the_thread_even_when_nobody_takes() -> None:
     assert threading.active_count() == before - 1
 
 
-def test_an_error_of_whoever_takes_ends_the_thread() -> None:
+def test_error_in_the_consumer_stops_the_thread() -> None:
     def take() -> None:
         for item in prefetched(itertools.count(), 4):
             if item == 20:
@@ -78,7 +78,7 @@ def test_an_error_of_whoever_takes_ends_the_thread() -> None:
         take()
 
 
-def test_the_source_is_let_go_when_closed() -> None:
+def test_source_is_released_when_closed() -> None:
     ended = threading.Event()
 
     def items() -> Iterator[int]:
@@ -94,7 +94,7 @@ def test_the_source_is_let_go_when_closed() -> None:
     assert ended.wait(2.0)
 
 
-def test_the_next_items_are_made_while_one_is_worked_on() -> None:
+def test_next_items_are_computed_while_one_is_processed() -> None:
     made = threading.Semaphore(0)
 
     def items() -> Iterator[int]:
@@ -104,6 +104,6 @@ def test_the_next_items_are_made_while_one_is_worked_on() -> None:
 
     ahead = prefetched(items(), 2)
     assert next(ahead) == 0
-    for _ in range(3):  # the two that wait, and the one that finds no room
+    for _ in range(3):  # two waiting, and one in progress
         assert made.acquire(timeout=60)
     assert list(ahead) == [1, 2, 3, 4, 5]

@@ -1,4 +1,4 @@
-"""A steady rate out of frames that are on show for any time, against the sentence that defines it."""
+"""Sampling at a constant rate, compared with its definition."""
 
 import math
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ TINY = Framing(2, 2)
 
 
 def stream(lengths: list[Fraction]) -> list[Shown]:
-    """Frames on show for so long, of which number n has the red of n."""
+    """Return frames with these display times, where frame n has red value n."""
     frames, begin = [], Fraction(0)
     for number, length in enumerate(lengths):
         array = np.zeros((2, 2, 3), np.uint8)
@@ -36,7 +36,7 @@ def numbers(shown: list[Shown], fps: float) -> list[int]:
 
 
 def by_definition(lengths: list[Fraction], fps: Fraction) -> list[int]:
-    """Frame k is the one on show at (k + ½) / fps; at least one."""
+    """Sample k is the frame shown at (k + ½) / fps, and there is at least one sample."""
     edges = np.cumsum([Fraction(0), *lengths])
     found = []
     for k in range(math.ceil(sum(lengths) * fps) + 2):
@@ -52,31 +52,31 @@ def by_definition(lengths: list[Fraction], fps: Fraction) -> list[int]:
 @example([Fraction(1, 8)] * 12, Fraction(4))
 @example([Fraction(1, 8)], Fraction(4))
 @settings(deadline=None)
-def test_frames_are_those_on_show_in_the_middle_of_each_stretch(lengths: list[Fraction], fps: Fraction) -> None:
-    """Binary fractions, that floats have exactly: frames change where a stretch has its middle, too."""
+def test_frames_are_those_shown_at_the_sample_times(lengths: list[Fraction], fps: Fraction) -> None:
+    """Use binary fractions, which floats represent exactly, so that frames also change exactly at sample times."""
     assert numbers(stream(lengths), float(fps)) == by_definition(lengths, fps)
 
 
 @pytest.mark.parametrize(
     "rate", [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(60)]
 )
-def test_at_the_videos_own_rate_every_frame_comes_once(rate: Fraction) -> None:
+def test_at_the_frame_rate_of_the_video_every_frame_is_sampled_once(rate: Fraction) -> None:
     assert numbers(stream([1 / rate] * 250), float(rate)) == list(range(250))
 
 
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(25), Fraction(30)])
 @pytest.mark.parametrize("times", [2, 3])
-def test_at_a_multiple_of_its_rate_every_frame_comes_as_often(rate: Fraction, times: int) -> None:
+def test_at_a_multiple_of_the_frame_rate_every_frame_is_repeated(rate: Fraction, times: int) -> None:
     assert numbers(stream([1 / rate] * 100), float(rate) * times) == [n for n in range(100) for _ in range(times)]
 
 
-def test_a_frame_that_stays_comes_as_the_same_array() -> None:
+def test_repeated_frame_is_the_same_array() -> None:
     arrays = list(sampled(stream([Fraction(1), Fraction(1, 4), Fraction(1)]), 4.0, TINY))
     assert [int(array[0, 0, 0]) for array in arrays] == [0] * 4 + [1] + [2] * 4
     assert len({id(array) for array in arrays}) == 3
 
 
-def test_a_frame_that_is_not_wanted_is_not_scaled() -> None:
+def test_unsampled_frame_is_not_scaled() -> None:
     asked = []
 
     class Counting(Framing):
@@ -87,7 +87,7 @@ def test_a_frame_that_is_not_wanted_is_not_scaled() -> None:
     assert len(list(sampled(stream([Fraction(1, 60)] * 120), 4.0, Counting(2, 2)))) == len(asked) == 8
 
 
-def test_frames_are_taken_as_they_are_needed() -> None:
+def test_frames_are_decoded_on_demand() -> None:
     taken = 0
 
     def counted() -> Iterator[Shown]:
@@ -102,12 +102,12 @@ def test_frames_are_taken_as_they_are_needed() -> None:
 
 
 @pytest.mark.parametrize("fps", [1e-6, 0.01, 0.5])
-def test_a_short_video_has_a_frame_at_any_rate(fps: float) -> None:
+def test_short_video_has_a_frame_at_any_rate(fps: float) -> None:
     assert numbers(stream([Fraction(1, 25)] * 3), fps) == [2]
 
 
-def test_a_video_that_begins_late_is_sampled_as_one_that_does_not(tmp_path: Path) -> None:
-    """At 24 frames a second every fourth of a second's middle falls where two frames meet: not a bit may be off."""
+def test_video_that_starts_late_is_sampled_like_others(tmp_path: Path) -> None:
+    """At 24 fps and 4 samples per second, sample times fall on frame boundaries, so times must be exact."""
     times = np.arange(96) / 24
 
     def sampled_of(path: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""Windows and their features, against plain loops written from their definition."""
+"""Windows and their features, compared with plain loops."""
 
 import weakref
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ def frame(number: int) -> np.ndarray:
 
 
 def definition(n: int, window: int, stride: int, offset: int | None = None) -> list[list[int]]:
-    """⌈n / stride⌉ windows; number i begins at offset + i·stride; beyond the ends stands the first or last frame."""
+    """Return ⌈n / stride⌉ windows. Window i starts at offset + i·stride, padded with the first or last frame."""
     found = []
     for i in range(-(-n // stride)):
         begin = (offset_of(window, stride) if offset is None else offset) + i * stride
@@ -31,7 +31,7 @@ def definition(n: int, window: int, stride: int, offset: int | None = None) -> l
     offset=st.none() | st.integers(-50, 50),
 )
 @settings(deadline=None, max_examples=600)
-def test_windows_are_those_of_the_definition(n: int, window: int, stride: int, offset: int | None) -> None:
+def test_windows_equal_the_definition(n: int, window: int, stride: int, offset: int | None) -> None:
     frames = [frame(number) for number in range(n)]
     found = [list(one) for one in windows(iter(frames), window, stride, offset=offset)]
     expected = [[frames[number] for number in one] for one in definition(n, window, stride, offset)]
@@ -42,7 +42,7 @@ def test_windows_are_those_of_the_definition(n: int, window: int, stride: int, o
 
 
 @given(window=st.integers(1, 100), stride=st.integers(1, 100))
-def test_a_window_is_centered_on_its_stretch_of_frames(window: int, stride: int) -> None:
+def test_window_is_centered_on_its_stride_frames(window: int, stride: int) -> None:
     center = offset_of(window, stride) + window / 2
     assert abs(center - stride / 2) <= 0.5
     if (window - stride) % 2 == 0:
@@ -56,7 +56,7 @@ def test_windows_as_long_as_the_stride_tile_the_video(n: int, window: int) -> No
 
 
 @pytest.mark.parametrize(("window", "stride"), [(1, 1), (16, 2), (8, 1), (1, 10), (4, 9), (5, 5)])
-def test_no_more_than_a_window_and_a_stride_of_frames_are_held(window: int, stride: int) -> None:
+def test_at_most_a_window_and_a_stride_of_frames_are_in_memory(window: int, stride: int) -> None:
     alive: weakref.WeakSet[np.ndarray] = weakref.WeakSet()
     most = 0
 
@@ -73,10 +73,10 @@ def test_no_more_than_a_window_and_a_stride_of_frames_are_held(window: int, stri
 
     for each in windows(source(), window, stride):
         del each
-    assert most <= window + stride + 2  # and the one that is just being made
+    assert most <= window + stride + 2  # and the window being built
 
 
-def test_no_frame_is_taken_before_it_is_needed() -> None:
+def test_frames_are_read_on_demand() -> None:
     taken: list[int] = []
     snippets = windows((taken.append(k) or frame(k) for k in range(100)), 4, 2)
     next(snippets)
@@ -94,7 +94,7 @@ def mean_of(snippets: np.ndarray) -> np.ndarray:
     batch=st.integers(1, 7),
 )
 @settings(deadline=None, max_examples=300)
-def test_features_are_those_of_every_window_by_itself(lengths: list[int], window: int, stride: int, batch: int) -> None:
+def test_features_equal_those_of_separate_windows(lengths: list[int], window: int, stride: int, batch: int) -> None:
     frames = [one for number, length in enumerate(lengths) for one in [frame(number)] * length]
     asked: list[int] = []
 
@@ -110,7 +110,7 @@ def test_features_are_those_of_every_window_by_itself(lengths: list[int], window
     assert all(0 < size <= batch for size in asked)
 
 
-def test_a_window_of_the_very_same_arrays_is_encoded_once() -> None:
+def test_window_of_identical_arrays_is_encoded_once() -> None:
     same, other = frame(7), frame(9)
     asked: list[int] = []
 
@@ -123,8 +123,8 @@ def test_a_window_of_the_very_same_arrays_is_encoded_once() -> None:
     assert [len(piece) for piece in pieces] == [501, 2]
 
 
-def test_equal_arrays_that_are_not_the_same_are_not_taken_for_one() -> None:
-    """Comparing pixels would cost; only what the sampling repeats is known to be the same."""
+def test_equal_but_distinct_arrays_are_encoded_separately() -> None:
+    """Pixels are not compared, because that is slow. Only frames repeated by the sampling are known to be equal."""
     asked: list[int] = []
     list(encoded([[frame(1)], [frame(1)]], lambda s: asked.append(len(s)) or mean_of(s), 8))
     assert asked == [2]

@@ -1,1 +1,1 @@
-"""Data: annotations, features and detections on disk, and the data set that joins them."""
+"""Read and write annotations, features and detections, and join them in a data set."""

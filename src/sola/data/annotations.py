@@ -1,4 +1,4 @@
-"""Annotations of videos: which instances of which classes they have, and the subset of each."""
+"""Annotated videos: action instances with classes, and the subset of each video."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from sola.data.segments import Segments
 from sola.data.splits import Split, assign_subsets
 
 SAME_SUBSET = ({"training", "train"}, {"validation", "valid", "val"}, {"testing", "test"})
-"""Names of the same subset in files of different data sets."""
+"""Names that different data sets use for the same subset."""
 
 
 @dataclass(frozen=True)
@@ -26,47 +26,69 @@ class VideoAnnotation:
     video: str
     subset: str
     duration: float | None
-    """Seconds; None if unknown (THUMOS14)."""
+    """Video duration (seconds), or None if unknown (THUMOS14)."""
     fps: float | None
-    """Frames per second; None if unknown."""
+    """Frames per second, or None if unknown."""
     segments: Segments
     features_share: float = 1.0
-    """Share of the duration that features cover: feature_frame/duration_frame in files of BMN and G-TAD."""
+    """Fraction of the duration that the features cover: feature_frame/duration_frame in BMN's and G-TAD's files."""
 
     @property
     def features_duration(self) -> float | None:
-        """Seconds that features cover; None if unknown."""
+        """Duration covered by the features (seconds), or None if unknown."""
         return None if self.duration is None else self.duration * self.features_share
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """Annotated videos by id, and the class names that their labels index."""
+    """Annotated videos by id, and the class names that their labels index.
+
+    Read them with `read_annotations`.
+
+    Examples:
+        >>> import sola
+        >>> from pathlib import Path
+        >>> annotations = sola.read_annotations(Path("annotations.json"))
+        >>> validation = annotations.subset("validation")
+        >>> len(annotations.videos), sorted(validation.videos)
+        (9, ['validation_0000', 'validation_0001', 'validation_0002'])
+        >>> video = validation.videos["validation_0000"]
+        >>> len(video.segments), [annotations.classes[label] for label in video.segments.label][:2]
+        (5, ['action_1', 'action_0'])
+    """
 
     videos: Mapping[str, VideoAnnotation]
+    """Annotated videos by id."""
     classes: tuple[str, ...]
+    """Class names, in alphabetical order."""
     source: Path | None = None
-    """The file; None where they were not read from one."""
+    """Path of the file or folder, or None if the annotations were not read from disk."""
     label_key: str = "label"
-    """The file's field that holds the class."""
+    """Name of the class field in the file."""
 
     def subset(self, name: str) -> "Annotations":
-        """Return the videos of one subset, with the classes of all.
+        """Return the videos of one subset, with the classes of all subsets.
 
-        Upper and lower case are the same, and so are the usual short forms ("train", "val", "test") where the name
-        itself does not occur. Raises SolaError if it does not exist.
+        Args:
+            name: subset name, not case-sensitive. "train", "val", "valid" and "test" also match "training",
+                "validation" and "testing", and vice versa, if no subset has the given name.
+
+        Raises:
+            SolaError: if the annotations have no such subset.
         """
         wanted = name.casefold()
-        for same in ({wanted}, next((names for names in SAME_SUBSET if wanted in names), set())):
-            chosen = {video: record for video, record in self.videos.items() if record.subset.casefold() in same}
+        for names_of_subset in ({wanted}, next((names for names in SAME_SUBSET if wanted in names), set())):
+            chosen = {
+                video: record for video, record in self.videos.items() if record.subset.casefold() in names_of_subset
+            }
             if chosen:
                 break
         else:
             counts = Counter(record.subset for record in self.videos.values())
             known = ", ".join(f"{subset!r} ({count} videos)" for subset, count in counts.most_common())
             raise SolaError(
-                f"unknown subset {name!r}; the annotations have {known or 'no video at all'}: name the subsets by "
-                "--train-subset and --test-subset, or assign them by `sola convert --split`"
+                f"unknown subset {name!r}; the annotations have {known or 'no videos'}: name the subsets with "
+                "--train-subset and --test-subset, or assign them with `sola convert --split`"
             )
         return replace(self, videos=chosen)
 
@@ -79,27 +101,37 @@ def read_annotations(
     video: str | None = None,
     split: Split | None = None,
 ) -> Annotations:
-    """Read a file of annotations, or a folder with a file for each video, in any format of `FORMATS`.
+    """Read an annotation file, or a folder with one file per video, in any supported format.
 
-    The format is recognized by its content.
+    The format is detected from the file content.
 
     Args:
         path: the file or folder.
-        label_key: the field, column, tier or attribute that holds the class.
-        fps: frames per second, for formats that count frames and do not say how many there are a second.
-        video: id of the video, for a file of a single video that names none; otherwise its name is that of the file.
-        split: subsets of the videos, for formats that have none; see `assign_subsets`.
+        label_key: field, column, tier or attribute that holds the class.
+        fps: frames per second, for formats with times in frames and no frame rate.
+        video: video id, for a single-video file that does not name its video; by default the file name without suffix.
+        split: subsets of the videos, for formats without subsets; see `assign_subsets`.
 
-    Raises SolaError naming the file, the place and the value at fault, or what else a file is.
+    Raises:
+        SolaError: if the file is missing, malformed, in an unknown format, or holds detections with scores.
+
+    Examples:
+        >>> import sola
+        >>> from pathlib import Path
+        >>> annotations = sola.read_annotations(Path("annotations.json"))
+        >>> len(annotations.videos), len(annotations.classes)
+        (9, 2)
+        >>> annotations.videos["training_0000"].segments.start.dtype
+        dtype('float64')
     """
     videos = read_videos(path, label_key, fps=fps, video=video)
     for name, record in videos.items():
         if not record.annotated:
-            record.instances = []  # what another program found, and nobody has looked at
-        elif any(one.score != 1.0 for one in record.instances):
+            record.instances = []  # predictions that nobody has reviewed
+        elif any(instance.score != 1.0 for instance in record.instances):
             raise SolaError(
-                f"{path}: video {name!r}: has scores, so these are detections, not annotations; once corrected, remove "
-                "the column of scores, or pass them as PREDICTIONS to `sola evaluate`"
+                f"{path}: video {name!r}: has scores, so these are detections, not annotations; once they are "
+                "corrected, remove the score column, or pass the file as PREDICTIONS to `sola evaluate`"
             )
     assign_subsets(videos, split, path)
     return assembled(videos, path, label_key)
@@ -108,18 +140,20 @@ def read_annotations(
 def read_videos(
     path: Path, label_key: str = CLASS_KEY, *, fps: float | None = None, video: str | None = None
 ) -> Videos:
-    """Read what `read_annotations` does, before subsets are assigned; raises SolaError likewise."""
+    """Read a file or folder like `read_annotations`, but do not assign subsets. Raises SolaError like it."""
     if not path.is_dir():
         return _read_file(path, label_key, fps, video)
     videos: Videos = {}
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     if not files:
-        raise SolaError(f"{path}: is an empty folder; expected a file of annotations for each video")
+        raise SolaError(f"{path}: empty folder; expected one annotation file per video")
     for file in files:
-        found = _read_file(file, label_key, fps, video)
-        if twice := videos.keys() & found.keys():
-            raise SolaError(f"{file}: video {min(twice)!r} is in another file of the folder, too; remove one of them")
-        videos |= found
+        found_videos = _read_file(file, label_key, fps, video)
+        if duplicates := videos.keys() & found_videos.keys():
+            raise SolaError(
+                f"{file}: video {min(duplicates)!r} is also in another file of the folder; remove one of the files"
+            )
+        videos |= found_videos
     return videos
 
 
@@ -132,30 +166,30 @@ def _read_file(path: Path, label_key: str, fps: float | None, video: str | None)
     except OSError as error:
         raise SolaError(f"{path}: cannot be read as annotations ({error.strerror or error})") from None
     except UnicodeDecodeError as error:
-        raise known_binary(path, content) or SolaError(f"{path}: is not text ({error}); save it as UTF-8") from None
-    found = format_of(text)
-    if found is None:
+        raise known_binary(path, content) or SolaError(f"{path}: not text ({error}); save it as UTF-8") from None
+    form = format_of(text)
+    if form is None:
         raise known_layout(path) or SolaError(f"{path}: {EXPECTED}")
-    return found.read(Source(path, text, label_key, fps, video))
+    return form.read(Source(path, text, label_key, fps, video))
 
 
 def assembled(videos: Videos, path: Path | None = None, label_key: str = CLASS_KEY) -> Annotations:
-    """Return annotations of these records, whose subsets are assigned."""
-    # views of one array for all videos: ActivityNet's 19,228 videos would need 77,000 small arrays
-    instances = [one for record in videos.values() for one in record.instances]
-    classes = tuple(sorted({one.label for one in instances}))
+    """Return the annotations for records with assigned subsets."""
+    # use views of one array per field: ActivityNet's 19,228 videos would need 77,000 small arrays
+    instances = [instance for record in videos.values() for instance in record.instances]
+    classes = tuple(sorted({instance.label for instance in instances}))
     position = {label: index for index, label in enumerate(classes)}
-    everything = Segments(
-        np.array([one.start for one in instances], np.float64),
-        np.array([one.end for one in instances], np.float64),
-        np.array([position[one.label] for one in instances], np.int64),
+    all_segments = Segments(
+        np.array([instance.start for instance in instances], np.float64),
+        np.array([instance.end for instance in instances], np.float64),
+        np.array([position[instance.label] for instance in instances], np.int64),
         np.ones(len(instances)),
     )
     annotated = {}
     begin = 0
     for video, record in videos.items():
         end = begin + len(record.instances)
-        segments = everything.take(slice(begin, end))
+        segments = all_segments.take(slice(begin, end))
         assert record.subset is not None
         annotated[video] = VideoAnnotation(
             video, record.subset, record.duration, record.fps, segments, record.features_share

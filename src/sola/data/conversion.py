@@ -1,4 +1,4 @@
-"""Annotations and detections from one format to another."""
+"""Convert annotations and detections between formats."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,85 +13,87 @@ from sola.data.layouts import HEAD, is_detections
 from sola.data.names import file_of
 
 MINUTE = 60.0
-"""Seconds."""
+"""Length of a minute (seconds)."""
 
 
 def read_any(
     paths: Iterable[Path], label_key: str = CLASS_KEY, *, fps: float | None = None, video: str | None = None
 ) -> Videos:
-    """Read files of annotations or detections, or folders of annotations. Raises SolaError for a video in two of them.
+    """Read annotation files, detection files or annotation folders. Raises SolaError for a video in two inputs.
 
     The other arguments are those of `read_annotations`.
     """
     videos: Videos = {}
     for path in paths:
         if path.is_file() and _is_detections(path):
-            found = _detected(path)
+            new_videos = _read_detected(path)
         else:
-            found = read_videos(path, label_key, fps=fps, video=video)
-        if twice := videos.keys() & found.keys():
-            raise SolaError(f"{path}: video {min(twice)!r} is in another input, too; convert them one by one")
-        videos |= found
+            new_videos = read_videos(path, label_key, fps=fps, video=video)
+        if duplicates := videos.keys() & new_videos.keys():
+            raise SolaError(
+                f"{path}: video {min(duplicates)!r} is also in another input; convert the inputs separately"
+            )
+        videos |= new_videos
     return videos
 
 
 def _is_detections(path: Path) -> bool:
-    """Return whether a file is ActivityNet's JSON of detections, or lines that no format of annotations has."""
+    """Return True if the file is ActivityNet detections JSON, or text lines that match no annotation format."""
     with path.open("rb") as file:
         head = decoded(file.read(HEAD), "replace")
     return format_of(head) is None and (is_detections(head) or path.suffix.lower() == ".txt")
 
 
-def _detected(path: Path) -> Videos:
+def _read_detected(path: Path) -> Videos:
     detections = read_detections(path)
     videos: Videos = {}
-    for video, found in detections.by_video().items():
-        labels = [detections.classes[label] for label in found.label]
-        columns = (found.start.tolist(), found.end.tolist(), labels, found.score.tolist())
+    for video, segments in detections.by_video().items():
+        labels = [detections.classes[label] for label in segments.label]
+        columns = (segments.start.tolist(), segments.end.tolist(), labels, segments.score.tolist())
         videos[video] = VideoRecord([Instance(*row) for row in zip(*columns, strict=True)])
     return videos
 
 
 def keep_best(videos: Videos, *, min_score: float = 0.0, per_minute: float | None = None) -> int:
-    """Keep instances with a score of at least `min_score`, and of each video the best `per_minute`; return the others.
+    """Drop instances below `min_score` and all but the best `per_minute` of each video; return the number dropped.
 
-    A video without a duration lasts as long as its last instance.
+    A video of unknown duration is taken to end with its last instance.
     """
     dropped = 0
     for record in videos.values():
-        kept = [one for one in record.instances if one.score >= min_score]
+        kept = [instance for instance in record.instances if instance.score >= min_score]
         if per_minute is not None:
-            most = round(per_minute * max(record.length, 0.0) / MINUTE)
-            kept = sorted(kept, key=lambda one: -one.score)[:most]
+            limit = round(per_minute * max(record.length, 0.0) / MINUTE)
+            kept = sorted(kept, key=lambda instance: -instance.score)[:limit]
         dropped += len(record.instances) - len(kept)
         record.instances = sorted(kept)
     return dropped
 
 
 def address(videos: Videos, pattern: str) -> None:
-    """Set the address of each video: the pattern with its id for each *. Raises SolaError for a pattern without one."""
+    """Set the path or URL of each video by replacing * in the pattern with its id. Raises SolaError without a *."""
     if "*" not in pattern:
-        raise SolaError(f"--media {pattern}: expected a * where the id of a video belongs, such as videos/*.mp4")
+        raise SolaError(f"--media {pattern}: expected a * in place of the video id, such as videos/*.mp4")
     for video, record in videos.items():
         record.media = pattern.replace("*", video)
 
 
 def write_videos(videos: Videos, format: str, out: Path, *, fps: float | None = None) -> list[Path]:
-    """Write a file, or with a format that has a file for each video a folder of them; return the files.
+    """Write one file, or a folder of files for a format with one file per video. Return the files.
 
-    A single video is written to a file if `out` has the suffix of the format.
+    With such a format, a single video is written to a file if `out` has the suffix of the format.
 
     Raises SolaError for an unknown format, a missing frame rate, or a file that cannot be written.
     """
     if format not in WRITTEN:
         raise SolaError(f"--to {format}: expected one of {', '.join(WRITTEN)}")
-    chosen = WRITTEN[format]
-    assert chosen.write is not None
-    if not chosen.by_video or (len(videos) == 1 and out.suffix.lower() == chosen.suffix):
-        chosen.write(videos, out, fps)
+    form = WRITTEN[format]
+    assert form.write is not None
+    if not form.by_video or (len(videos) == 1 and out.suffix.lower() == form.suffix):
+        form.write(videos, out, fps)
         return [out]
     files = []
     for video, record in videos.items():
-        files.append(out / file_of(video, chosen.suffix))
-        chosen.write({video: record}, files[-1], fps)
+        files.append(out / file_of(video, form.suffix))
+        form.write({video: record}, files[-1], fps)
     return files

@@ -1,4 +1,4 @@
-"""`Dataset`: features matched with annotations and placed in time."""
+"""`Dataset`: features matched with annotations by video, with snippet times."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,34 +20,43 @@ from sola.data.summary import Summary, summarize
 from sola.data.timing import SnippetGrid, resolve_grid
 
 Sources = FeatureSet | str | Path | Sequence[str | Path]
-"""Opened features, or folders or archives of features."""
+"""An opened feature set, or paths of feature folders or archives."""
 
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """One video of a data set."""
+    """One video of a `Dataset`.
+
+    Examples:
+        >>> import sola
+        >>> video = sola.Dataset.open("features", "annotations.json").videos[0]
+        >>> video.id, video.subset, len(video.segments) > 0
+        ('training_0000', 'training', True)
+        >>> video.grid.seconds(0.0) < video.grid.seconds(video.length - 1) < video.duration
+        True
+    """
 
     id: str
-    """Id in the annotations; without annotations, the id in the features."""
+    """Video id in the annotations, or in the features if there are no annotations."""
     feature_id: str
-    """Id in the features."""
+    """Video id in the features."""
     length: int
-    """Snippets."""
+    """Number of snippets."""
     segments: Segments
-    """Annotated segments; empty without annotations."""
+    """Annotated segments (seconds), empty without annotations."""
     duration: float | None
-    """Seconds; None if unknown."""
+    """Video duration (seconds), or None if unknown."""
     subset: str | None
-    """None without annotations."""
+    """Subset name, or None without annotations."""
     timing: SnippetGrid | None
-    """Position of the snippets in time; None if unknown."""
+    """Snippet times, or None if unknown."""
 
     @property
     def grid(self) -> SnippetGrid:
-        """Position of the snippets in time. Raises SolaError if unknown."""
+        """Snippet times. Raises SolaError if they are unknown."""
         if self.timing is None:
             raise SolaError(
-                f"video {self.id!r}: the times of its snippets are unknown; expected fps in features.json or as --fps "
+                f"video {self.id!r}: snippet times are unknown; expected fps in features.json or as --fps "
                 "(and --stride, --window, --offset), or fps or duration in the annotations"
             )
         return self.timing
@@ -55,18 +64,31 @@ class Video:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Features and annotations of the same videos."""
+    """Features matched with annotations by video id. Create it with `Dataset.open`.
+
+    Examples:
+        >>> import sola
+        >>> data = sola.Dataset.open("features", "annotations.json")
+        >>> len(data), data.classes
+        (9, ('action_0', 'action_1'))
+        >>> validation = data.subset("validation")
+        >>> for video, features in validation.items():
+        ...     print(video.id, features.ndim, features.dtype)
+        validation_0000 2 float16
+        validation_0001 2 float16
+        validation_0002 2 float16
+    """
 
     features: FeatureSet
-    """All features; those of its videos in a part of the data set."""
+    """Features of all videos; a subset has only those of its videos."""
     annotations: Annotations | None
-    """Annotations, also of videos without features."""
+    """Annotations, including those of videos without features."""
     videos: tuple[Video, ...]
-    """Videos that have features and, if there are annotations, an annotation; sorted by `feature_id`."""
+    """Videos with features and, if annotations are given, with annotations, sorted by `feature_id`."""
     notes: tuple[Finding, ...] = ()
-    """Findings about ids; a part of a data set has those of the whole."""
+    """Findings about video ids; a subset has those of the whole data set."""
     matched: Mapping[str, str] = field(default_factory=dict)
-    """Annotated id by the id in the features, of the whole data set, also of unreadable files."""
+    """Annotated id by feature id for the whole data set, including unreadable files."""
 
     @classmethod
     def open(
@@ -80,19 +102,26 @@ class Dataset:
         channels_first: bool = False,
         label_key: str = "label",
     ) -> "Dataset":
-        """Match features with annotations by video id, and place the snippets of each video in time.
+        """Match features with annotations by video id, and compute the snippet times of each video.
 
         Args:
-            features: opened features, or folders or archives; several are joined on channels.
-            annotations: annotations, or a file in ActivityNet's layout.
+            features: a feature set, or paths of folders or archives; several are joined along channels.
+            annotations: annotations, or the path of an annotation file or folder; None for features only.
             id_prefix: prefix of the ids on one side only, such as `v_`; None detects it.
-            timing: fps, stride, window and offset (frames), for what the features' manifest lacks.
-            skip_bad: leave out unreadable files; ignored for opened features.
-            channels_first: whether files hold [channels, time]; ignored for opened features.
-            label_key: field of the class in a file of annotations.
+            timing: values of "fps", "stride", "window" and "offset" (frames) that the feature manifest lacks.
+            skip_bad: skip unreadable files. Ignored for an opened feature set.
+            channels_first: read files as [channels, time]. Ignored for an opened feature set.
+            label_key: class field in an annotation file.
 
-        Raises SolaError for bad features or annotations, if no video has both, or if most videos contradict the timing
-        in the same way.
+        Raises:
+            SolaError: for bad features or annotations, if no video has both, or if the durations of most videos
+                contradict the timing in the same way.
+
+        Examples:
+            >>> import sola
+            >>> data = sola.Dataset.open("features", "annotations.json", label_key="label")
+            >>> data.videos[0].id, data.features.channels
+            ('training_0000', 16)
         """
         if not isinstance(features, FeatureSet):
             features = FeatureSet.open(features, channels_first=channels_first, skip_bad=skip_bad)
@@ -105,7 +134,11 @@ class Dataset:
         if annotations is not None:
             match = match_videos((*features.videos, *features.unreadable), annotations.videos, id_prefix)
             matched = match.videos
-            records = {ours: annotations.videos[matched[ours]] for ours in features.videos if ours in matched}
+            records = {
+                feature_id: annotations.videos[matched[feature_id]]
+                for feature_id in features.videos
+                if feature_id in matched
+            }
             notes += _id_notes(match)
         bad: dict[str, str] = {}
         headers = features.only(records).headers(bad)
@@ -114,42 +147,49 @@ class Dataset:
         features = features.without(bad)
         videos = tuple(_video(id_, header.shape[0], features.manifest, records[id_]) for id_, header in headers.items())
         data = cls(features, annotations, videos, tuple(notes), matched)
-        _ = data.summary  # raises for timing that cannot be right
+        _ = data.summary  # raises SolaError for wrong timing
         return data
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """What does not fit; see `sola.data.findings.KINDS`."""
+        """Problems found in the data; see `sola.data.findings.KINDS`."""
         return self.summary.findings
 
     @cached_property
     def summary(self) -> Summary:
-        """Videos and instances that are used, and what does not fit."""
+        """Counts of usable videos and instances, and the problems found in the data."""
         padding, bad, annotations = self.features.padding(), self.features.unreadable, self.annotations
         if annotations is None:
             notes = (*feature_findings(self.features, padding, bad), *self.notes)
             return Summary("", len(self), len(self), 0, 0, notes)
         ids = {self.matched[video]: video for video in bad if self.matched.get(video) in annotations.videos}
-        own = {video: bad[video] for video in ids.values()}
-        notes = (*feature_findings(self.features, padding, own), *self.notes)
+        unreadable = {video: bad[video] for video in ids.values()}
+        notes = (*feature_findings(self.features, padding, unreadable), *self.notes)
         origin = _timing_origin(self.features)
         return summarize(self.videos, annotations, notes, unreadable=ids, padding=padding, origin=origin)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names that the labels of segments index; none without annotations."""
+        """Class names that segment labels index, empty without annotations."""
         return () if self.annotations is None else self.annotations.classes
 
     @property
     def snippet_period(self) -> float | None:
-        """Seconds from one snippet to the next, median; None if unknown, or if videos differ by more than 10 %."""
+        """Median time between snippets (seconds), or None if unknown or if videos differ by more than 10 %."""
         periods = [video.timing.stride / video.timing.fps for video in self.videos if video.timing is not None]
         return None if not periods or max(periods) > 1.1 * min(periods) else median(periods)
 
     def subset(self, name: str) -> "Dataset":
-        """Return the videos of one subset. Raises SolaError if it is unknown or none of its videos has features."""
+        """Return the videos of one subset.
+
+        Args:
+            name: subset name, matched as in `Annotations.subset`.
+
+        Raises:
+            SolaError: if the subset is unknown, or if none of its videos has features.
+        """
         if self.annotations is None:
-            raise SolaError(f"subset {name!r}: unknown without annotations; expected annotations with the features")
+            raise SolaError(f"subset {name!r}: unknown without annotations; pass annotations with the features")
         annotations = self.annotations.subset(name)
         videos = tuple(video for video in self.videos if video.id in annotations.videos)
         if not videos:
@@ -159,21 +199,25 @@ class Dataset:
         return self._part(videos, annotations)
 
     def only(self, ids: Iterable[str]) -> "Dataset":
-        """Return the videos with these ids. Raises SolaError for an unknown id."""
+        """Return a data set with only the videos with these ids. Raises SolaError for an unknown id."""
         chosen = set(ids)
         videos = tuple(video for video in self.videos if video.id in chosen)
         if len(videos) < len(chosen):
             unknown = min(chosen - {video.id for video in videos})
-            raise SolaError(f"no video {unknown!r} in the data set; expected one that has features")
+            raise SolaError(f"no video {unknown!r} in the data set; expected the id of a video with features")
         annotations = self.annotations
         if annotations is not None:
             annotations = replace(annotations, videos={video.id: annotations.videos[video.id] for video in videos})
         return self._part(videos, annotations)
 
     def readable(self, skipped: dict[str, str] | None = None) -> "Dataset":
-        """With `skip_bad`, return the videos whose file is readable; `skipped` gets the reasons for the others.
+        """With `skip_bad`, read all files and return a data set with only the readable videos.
 
-        Raises SolaError if none is.
+        Args:
+            skipped: receives the reasons for the other videos, by `feature_id`.
+
+        Raises:
+            SolaError: if no video is readable.
         """
         if not self.features.skip_bad:
             return self
@@ -186,32 +230,37 @@ class Dataset:
         return self.without(bad)
 
     def without(self, bad: Mapping[str, str]) -> "Dataset":
-        """Return the data set without videos whose files are bad, a finding; `bad` has the reasons by `feature_id`."""
-        own = {video.feature_id: bad[video.feature_id] for video in self.videos if video.feature_id in bad}
-        videos = tuple(video for video in self.videos if video.feature_id not in own)
-        return replace(self, features=self.features.without(own), videos=videos)
+        """Return the data set without bad videos, which become a finding; `bad` maps `feature_id` to the reason."""
+        bad_here = {video.feature_id: bad[video.feature_id] for video in self.videos if video.feature_id in bad}
+        videos = tuple(video for video in self.videos if video.feature_id not in bad_here)
+        return replace(self, features=self.features.without(bad_here), videos=videos)
 
     def with_features(self, features: Sources, *, name: str | None = None) -> "Dataset":
-        """Return the same videos with other features, such as transformed ones, which messages call `name`.
+        """Return the same videos with other features, such as transformed features.
 
-        Raises SolaError if the features lack a video, or have another number of snippets for it.
+        Args:
+            features: a feature set, or paths of folders or archives.
+            name: name of the features in error messages; by default their path.
+
+        Raises:
+            SolaError: if the features lack a video, or if the number of snippets of a video differs.
         """
         if not isinstance(features, FeatureSet):
             features = FeatureSet.open(features, skip_bad=self.features.skip_bad)
         name = name or str(features.streams[0].source)
         features = features.with_timing(self.features.manifest.timing())
-        ids = _their_ids(self.videos, features.videos, name)
+        ids = _ids_in_features(self.videos, features.videos, name)
         videos = []
         for video in self.videos:
             if video.id not in ids:
                 raise SolaError(
-                    f"{name}: has no features of video {video.id!r}, which the raw ones have; transform all videos"
+                    f"{name}: no features of video {video.id!r}, which the raw features have; transform all videos"
                 )
             length = features.length(ids[video.id])
             if length != video.length:
                 raise SolaError(
-                    f"{name}: video {video.id!r}: {length} snippets, where the raw features have {video.length}; "
-                    "expected features that were computed from these"
+                    f"{name}: video {video.id!r}: {length} snippets, but the raw features have {video.length}; "
+                    "expected features computed from the raw features"
                 )
             record = None if self.annotations is None else self.annotations.videos[video.id]
             videos.append(replace(_video(ids[video.id], length, features.manifest, record), id=video.id))
@@ -219,17 +268,17 @@ class Dataset:
         return replace(self, features=features.only(ids.values()), videos=tuple(videos))
 
     def read(self, video: Video) -> Float[np.ndarray, "time channels"]:
-        """Return a video's features in their stored dtype. Raises SolaError naming a bad file."""
+        """Return the features of a video [time, channels] in their stored dtype. Raises SolaError for a bad file."""
         return self.features.read(video.feature_id)
 
     def items(
         self, skipped: dict[str, str] | None = None
     ) -> Iterator[tuple[Video, Float[np.ndarray, "time channels"]]]:
-        """Yield every video with its features; for bad files and `skipped` see `FeatureSet`."""
+        """Yield each video with its features [time, channels]; see `FeatureSet` for bad files and `skipped`."""
         videos = {video.feature_id: video for video in self.videos}
         for id_, array in self.features.read_good(videos, skipped):
             yield videos[id_], array
-            del array  # or two files would be in memory while the next is read
+            del array  # free this array before the next file is read
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -243,7 +292,7 @@ class Dataset:
 
 
 def _video(feature_id: str, length: int, manifest: Manifest, record: VideoAnnotation | None) -> Video:
-    """Return a video; timing comes from the manifest or else from the annotation."""
+    """Return a video with timing from the manifest, or else from the annotation."""
     timing = resolve_grid(
         length,
         **manifest.timing(),
@@ -255,29 +304,31 @@ def _video(feature_id: str, length: int, manifest: Manifest, record: VideoAnnota
     return Video(record.video, feature_id, length, record.segments, record.duration, record.subset, timing)
 
 
-def _their_ids(videos: Sequence[Video], others: Collection[str], name: str) -> dict[str, str]:
-    """Return the ids in other features by the ids in the data set."""
-    theirs = set(others)
-    if all(video.feature_id in theirs for video in videos):
+def _ids_in_features(videos: Sequence[Video], others: Collection[str], name: str) -> dict[str, str]:
+    """Return the ids in other features by data set id."""
+    feature_ids = set(others)
+    if all(video.feature_id in feature_ids for video in videos):
         return {video.id: video.feature_id for video in videos}
     match = match_videos(others, {video.id for video in videos}, what=f"features of {name}")
-    return {id_: theirs for theirs, id_ in match.videos.items()}
+    return {id_: feature_id for feature_id, id_ in match.videos.items()}
 
 
 def _id_notes(match: VideoMatch) -> list[Finding]:
-    """Return the findings about ids: matched by another id, and without a match."""
-    changed = [(ours, theirs) for ours, theirs in match.videos.items() if ours != theirs]
+    """Return findings for ids that match under a different spelling or not at all."""
+    changed = [
+        (feature_id, annotated_id) for feature_id, annotated_id in match.videos.items() if feature_id != annotated_id
+    ]
     notes = []
     if changed:
-        ours, theirs = changed[0]
-        notes.append(Finding("ids", len(changed), f"{ours!r} for {theirs!r}", match.difference))
+        feature_id, annotated_id = changed[0]
+        notes.append(Finding("ids", len(changed), f"{feature_id!r} for {annotated_id!r}", match.difference))
     if match.unmatched:
         notes.append(Finding("no_annotation", len(match.unmatched), repr(match.unmatched[0])))
     return notes
 
 
 def _timing_origin(features: FeatureSet) -> str:
-    """Say where to correct fps and stride: in the manifest that states them, or on the command line."""
+    """Return advice on where to correct fps and stride: the manifest that sets them, or the command line."""
     for stream in features.streams:
         if stream.manifest.timing():
             folder = stream.source.parent if stream.source.is_file() else stream.source

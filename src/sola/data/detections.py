@@ -1,4 +1,4 @@
-"""Detections and proposals as files: ActivityNet's JSON, and THUMOS14's text or CSV."""
+"""Read and write detections and proposals: ActivityNet JSON, and THUMOS14 text or CSV."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +17,8 @@ from sola.data.segments import Segments, SegmentTable
 from sola.data.thumos14 import named
 
 Format = Literal["auto", "activitynet", "thumos", "frames"]
-"""ActivityNet's JSON, THUMOS14's lines, or a class for each frame; "auto" takes .txt, .csv and .tsv files for lines,
-and a folder for files with a class for each frame."""
+"""ActivityNet JSON, THUMOS14 text lines, or one class per frame. "auto" reads .txt, .csv and .tsv files as lines, a
+folder as files with one class per frame, and other files as JSON."""
 
 UNLABELED = ""
 """Class of proposals without a label."""
@@ -26,19 +26,33 @@ UNLABELED = ""
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Detections of many videos in seconds, and the video ids and class names that the table indexes."""
+    """Detections of many videos, with the video ids and class names that the table indexes.
+
+    Examples:
+        >>> import sola
+        >>> from pathlib import Path
+        >>> detections = sola.read_detections(Path("detections.json"))
+        >>> sorted(detections.videos)
+        ['validation_0000', 'validation_0001', 'validation_0002']
+        >>> segments = detections.by_video()["validation_0000"]
+        >>> bool((segments.end >= segments.start).all())
+        True
+    """
 
     videos: tuple[str, ...]
+    """Video ids, indexed by `table.video`."""
     classes: tuple[str, ...]
+    """Class names, indexed by `table.label`."""
     table: SegmentTable
+    """Segments of all videos (seconds), with scores."""
 
     @classmethod
     def of(cls, segments: Mapping[str, Segments], classes: Sequence[str]) -> "Detections":
-        """Return the segments (seconds) of each video, by id, as one table."""
+        """Return detections from the segments (seconds) of each video, by id."""
         return cls(tuple(segments), tuple(classes), SegmentTable.joined(list(segments.values())))
 
     def labeled_as(self, classes: Sequence[str]) -> "Detections":
-        """Return detections with the names of THUMOS14's numbered classes, if annotations have these as `classes`."""
+        """Replace THUMOS14 class numbers with names if `classes` are the THUMOS14 class names."""
         return replace(self, classes=named(self.classes, classes))
 
     def by_video(self) -> dict[str, Segments]:
@@ -47,18 +61,18 @@ class Detections:
 
 
 class _Detection(msgspec.Struct, gc=False):
-    """A detection; tools of THUMOS14 and HACS write numbers as strings, and proposals have no label."""
+    """A detection. Tools for THUMOS14 and HACS write numbers as strings. Proposals have no label."""
 
     segment: tuple[float | str, float | str]
     score: float | str
     label: str | int | None = None
     verb: str | int | None = None
-    """EPIC-Kitchens' submissions have a verb and a noun instead of a label."""
+    """Verb class; EPIC-Kitchens submissions have a verb and a noun instead of a label."""
     noun: str | int | None = None
 
 
 class _File(msgspec.Struct):
-    """ActivityNet's layout; other keys are ignored."""
+    """ActivityNet detections file; other keys are ignored."""
 
     results: dict[str, msgspec.Raw]
 
@@ -70,17 +84,31 @@ T = TypeVar("T")
 
 
 def read_detections(path: Path, format: Format = "auto", *, fps: float | None = None) -> Detections:
-    """Read detections (seconds) in the order of the file.
+    """Read detections in file order.
 
-    It holds `{"results": {video: [{"segment": [start, end], "label", "score"}]}}`, or lines as `read_lines` has them:
-    `video start end class score`, or columns that a header names. Segments outside of the video are kept, and so are
-    those that end before they start. Instead of a label, a detection may have a verb and a noun, as in submissions to
-    EPIC-Kitchens, which make a class such as "3,12".
+    The file is one of:
 
-    Files with a class for each frame, `fps` frames a second, are read by `read_annotations`: one of a single video, or
-    a folder of them. Their scores are 1.
+    - JSON `{"results": {video: [{"segment": [start, end], "label", "score"}]}}`, with times in seconds. A detection may
+      have a verb and a noun instead of a label, as in EPIC-Kitchens submissions. They form a class such as "3,12".
+    - Text lines `video start end class score`, or a table with a header.
+    - A file with one class per frame of a single video, or a folder of these files. All scores are 1.
 
-    Raises SolaError naming the file, the video or line, and the value that is missing, malformed or not finite.
+    Segments outside the video and segments that end before they start are kept.
+
+    Args:
+        path: the file or folder.
+        format: "activitynet", "thumos" (text lines), "frames", or "auto" to choose by the file suffix.
+        fps: frames per second, required for files with one class per frame.
+
+    Raises:
+        SolaError: if the file is missing or malformed, or if a value is missing or not finite.
+
+    Examples:
+        >>> import sola
+        >>> from pathlib import Path
+        >>> detections = sola.read_detections(Path("detections.json"))
+        >>> len(detections.videos), detections.table.score.dtype
+        (3, dtype('float64'))
     """
     if format == "auto" and path.is_dir():
         format = "frames"
@@ -106,33 +134,48 @@ def read_detections(path: Path, format: Format = "auto", *, fps: float | None = 
 
 
 def write_detections(path: Path, detections: Mapping[str, Segments], classes: Sequence[str]) -> None:
-    """Write segments (seconds) by video as ActivityNet's JSON, atomically.
+    """Write detections as ActivityNet JSON, atomically.
 
-    Raises SolaError if the file cannot be written, or a number is not finite.
+    Args:
+        path: the file to write.
+        detections: segments (seconds) with scores, by video id.
+        classes: class names that segment labels index.
+
+    Raises:
+        SolaError: if the file cannot be written, or if a time or score is not finite.
+
+    Examples:
+        >>> import numpy as np
+        >>> import sola
+        >>> from pathlib import Path
+        >>> segments = sola.Segments(np.array([1.5]), np.array([4.0]), np.array([0]), np.array([0.9]))
+        >>> sola.write_detections(Path("found.json"), {"video_1": segments}, ["jump"])
+        >>> sola.read_detections(Path("found.json")).classes
+        ('jump',)
     """
     results = {}
     for video, segments in detections.items():
         columns = (segments.start, segments.end, segments.score)
         if not all(np.isfinite(column).all() for column in columns):
-            raise SolaError(f"{path}: video {video!r}: a detection is not finite; nothing is written")
+            raise SolaError(f"{path}: video {video!r}: a time or score is not finite; no file was written")
         results[video] = [
             {"segment": [start, end], "label": classes[label], "score": score}
             for start, end, score, label in zip(*(c.tolist() for c in (*columns, segments.label)), strict=True)
         ]
-    with replacing(path) as aside:
-        aside.write_bytes(msgspec.json.encode({"version": "sola", "external_data": {}, "results": results}))
+    with replacing(path) as temporary:
+        temporary.write_bytes(msgspec.json.encode({"version": "sola", "external_data": {}, "results": results}))
 
 
 def _read_frames(path: Path, fps: float | None) -> Detections:
-    """Read the classes of frames. Raises SolaError without a frame rate."""
+    """Read files with one class per frame. Raises SolaError if the frame rate is unknown."""
     if fps is None:
-        raise SolaError(f"{path}: has a class for each frame, and nothing says how many there are a second; pass --fps")
-    found = read_annotations(path, fps=fps)
-    return Detections.of({video: record.segments for video, record in found.videos.items()}, found.classes)
+        raise SolaError(f"{path}: one class per frame, but the frame rate is unknown; pass --fps")
+    annotations = read_annotations(path, fps=fps)
+    return Detections.of({video: record.segments for video, record in annotations.videos.items()}, annotations.classes)
 
 
 def _read_json(path: Path) -> Iterator[tuple[str, Columns]]:
-    """Yield every video's columns; only one video at a time is held as Python objects."""
+    """Yield the columns of each video. Only one video at a time is decoded into Python objects."""
     try:
         content = utf8(path.read_bytes())
     except FileNotFoundError:
@@ -147,11 +190,11 @@ def _read_json(path: Path) -> Iterator[tuple[str, Columns]]:
         rows += len(columns[0])
         yield video, columns
     if content.count(b'"segment"') > rows:
-        read_json(path, "detections")  # raises for a video that is there twice: of that, only the last was decoded
+        read_json(path, "detections")  # raises for a duplicate video, of which only the last was decoded
 
 
 def _columns(path: Path, video: str, raw: msgspec.Raw) -> Columns:
-    """Read one video's detections."""
+    """Decode the detections of one video."""
     rows = _decode(f"{path}: video {video!r}", raw, _DETECTIONS, '[{"segment", "label", "score"}]')
     try:
         return (
@@ -171,12 +214,12 @@ def _name(row: _Detection) -> str:
 
 
 def _decode(where: Path | str, content: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], expected: str) -> T:
-    """Decode JSON. Raises SolaError if it has another structure than the decoder expects."""
+    """Decode JSON. Raises SolaError if it is malformed or does not have the structure that the decoder expects."""
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
         raise SolaError(f"{where}: {lower_first(str(error))}; expected {expected}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         message = str(error).removeprefix("JSON is malformed: ")
-        hint = " (NaN and Infinity are no JSON)" if "invalid character" in message else ""
+        hint = " (NaN and Infinity are not valid JSON)" if "invalid character" in message else ""
         raise SolaError(f"{where}: malformed JSON: {lower_first(message)}{hint}; expected {expected}") from None

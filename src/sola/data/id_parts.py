@@ -1,4 +1,4 @@
-"""Video ids in parts, and what is dropped from them to compare ids of two files."""
+"""Split video ids into parts, and drop parts to compare the ids of two files."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -14,20 +14,20 @@ SPELLINGS: tuple[Spelling, ...] = ("exact", "normalized", "stripped", "folded")
 
 
 class Change(NamedTuple):
-    """What is dropped from the ids of both sides, and how the rest is compared."""
+    """Parts to drop from the ids of both sides, and how to compare the rest."""
 
     stream: bool
-    """The stream, if all ids of a side have the same."""
+    """Whether to drop the stream, if all ids of a side have the same stream."""
     folders: Folders
-    """Leading folders: those that all ids of a side share, or all."""
+    """Leading folders to drop: none, those common to all ids of a side, or all."""
     suffix: bool
-    """The suffix of a video file."""
+    """Whether to drop the suffix of a video file."""
     spelling: Spelling
-    """How the rest is written: see `spelled`."""
+    """Normalization of the rest; see `spelled`."""
 
     @property
     def widest(self) -> "Change":
-        """The same with all folders, if any are dropped."""
+        """The same change, but dropping all folders if it drops any."""
         return self if self.folders == "none" else self._replace(folders="all")
 
 
@@ -38,23 +38,24 @@ CHANGES = [
     for suffix in (False, True)
     for spelling in SPELLINGS
 ]
-"""From the mildest; the first changes nothing."""
+"""All changes, smallest first. The first changes nothing."""
 
 
 class Parts(NamedTuple):
-    """The parts of an id: joined, they are the id, but for backslashes."""
+    """Parts of an id. Joined, they give the id with backslashes replaced by slashes."""
 
     folder: str
-    """Leading folders with a slash after each, also where the id has the backslashes of Windows."""
+    """Leading folders, each followed by a slash (Windows backslashes are converted)."""
     name: str
+    """File name without stream and suffix."""
     stream: str
-    """What names a stream: the end `_rgb`, or the start `rgb_` of the name."""
+    """Stream part of the name: a suffix such as `_rgb`, or a prefix such as `rgb_`."""
     suffix: str
-    """The suffix of a video file."""
+    """Suffix of a video file."""
 
 
 class Side:
-    """Ids of one side, in parts."""
+    """The ids of one side, split into parts."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self.parts = {id_: parts_of(id_) for id_ in sorted(ids)}
@@ -63,7 +64,7 @@ class Side:
         self.stream = streams.pop() if len(streams) == 1 else ""
 
     def dropped(self, parts: Parts, change: Change) -> tuple[str, str, str]:
-        """Return the folder, the stream and the suffix that a change drops."""
+        """Return the folder, stream and suffix that a change drops from an id."""
         folder = parts.folder
         if change.folders != "all":
             folder = self.shared if change.folders == "common" and folder.startswith(self.shared) else ""
@@ -71,14 +72,14 @@ class Side:
         return folder, stream, parts.suffix if change.suffix else ""
 
     def key(self, parts: Parts, change: Change) -> str:
-        """Return what is left of an id."""
+        """Return the rest of an id after a change, used as the comparison key."""
         folder, stream, suffix = self.dropped(parts, change)
-        kept = parts.stream.removeprefix(stream)
-        name = kept + parts.name if kept.endswith(("_", "-")) else parts.name + kept
+        rest = parts.stream.removeprefix(stream)
+        name = rest + parts.name if rest.endswith(("_", "-")) else parts.name + rest
         return spelled(parts.folder[len(folder) :] + name + parts.suffix.removeprefix(suffix), change.spelling)
 
     def by_key(self, change: Change) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-        """Return ids by what is left of them, and the first two ids of each key that several have."""
+        """Return ids by key where the key is unique, and the first two ids of each repeated key."""
         unique: dict[str, str] = {}
         repeated: dict[str, tuple[str, str]] = {}
         for id_, parts in self.parts.items():
@@ -92,7 +93,7 @@ class Side:
 
 
 def spelled(text: str, spelling: Spelling) -> str:
-    """Return a text in Unicode's form NFC, also without blanks at its ends, and also without upper case.
+    """Return a text as is, or normalized to Unicode NFC, then also stripped, then also case-folded.
 
     >>> [spelled("Cafe\u0301 ", spelling) for spelling in SPELLINGS[1:]]
     ['Café ', 'Café', 'café']
@@ -114,14 +115,14 @@ def parts_of(id_: str) -> Parts:
     """
     stem, dot, name = id_.rpartition(".")
     suffix = dot + name if stem and f".{name.strip().lower()}" in VIDEO_SUFFIXES else ""
-    rest = id_.removesuffix(suffix).replace("\\", "/")
-    folder = rest[: rest.rfind("/") + 1]
-    video, stream = split_stream(rest)
+    path = id_.removesuffix(suffix).replace("\\", "/")
+    folder = path[: path.rfind("/") + 1]
+    video, stream = split_stream(path)
     return Parts(folder, video[len(folder) :], stream, suffix)
 
 
 def possible_changes(sides: Sequence[Side]) -> list[Change]:
-    """Return the changes that differ in effect on ids of these sides, mildest first."""
+    """Return the changes that have distinct effects on the ids of these sides, smallest first."""
     parts = [parts for side in sides for parts in side.parts.values()]
     streams = {False, any(side.stream for side in sides)}
     shared = any(side.shared for side in sides)
@@ -145,9 +146,9 @@ def possible_changes(sides: Sequence[Side]) -> list[Change]:
 
 
 def _shared_folder(folders: Sequence[str]) -> str:
-    """Return the folder that all folders are in; each ends with a slash, or is empty."""
+    """Return the longest common parent folder, ending with a slash, or an empty string."""
     if not folders:
         return ""
     first, last = min(folders).split("/")[:-1], max(folders).split("/")[:-1]
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return "".join(f"{name}/" for name, _ in same)
+    common = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return "".join(f"{name}/" for name, _ in common)

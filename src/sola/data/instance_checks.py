@@ -1,4 +1,4 @@
-"""Comparison of the times of instances with the ends of their videos and features, to recognize another unit."""
+"""Compare instance times with the ends of videos and features, to detect times in a wrong unit."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -9,55 +9,57 @@ from sola.data.segments import SegmentTable
 from sola.data.time_checks import ENOUGH, MOST, SNIPPETS, Ends
 
 FRAME_RATES = (24.0, 25.0, 30.0, 50.0, 60.0)
-"""Usual frame rates, in frames per second, to recognize times in frames."""
+"""Common frame rates (frames per second), to detect times in frames."""
 SHORT = 0.5
-"""Largest share of the features at which the last instance of all videos is suspicious."""
+"""If no video's last instance ends after this fraction of its features, the times are suspicious."""
 PLAUSIBLE = 0.4
-"""Share of a video that nearly all of its last instances exceed: a larger unit for the times is no explanation."""
+"""Fraction of the video that the latest instances must exceed for a unit to explain the times."""
 EARLY = 0.1
-"""Largest share of the duration at which the last instance of all videos is suspicious."""
+"""If no video's last instance ends after this fraction of its duration, the times are suspicious."""
 
 
 def check_instances(ends: Ends, instances: SegmentTable, outside: Bool[np.ndarray, " n"]) -> None:
-    """Raise SolaError if most instances lie after the end of their video, and their times look like another unit.
+    """Raise SolaError if most instances are after the end of their video and another unit explains their times.
 
-    `outside` marks instances that leave the video or, where its duration is unknown, the features.
+    `outside` marks instances outside the video or, if its duration is unknown, outside the features.
     """
     limit = np.where(np.isfinite(ends.duration), ends.duration, ends.features)
-    judged = np.isfinite(limit[instances.video])
-    if not judged.any():
+    checked = np.isfinite(limit[instances.video])
+    if not checked.any():
         return
-    late = judged & outside & (instances.end > limit[instances.video])
-    within = judged & (instances.end <= ends.features[instances.video] * (1 + TOLERANCE))
-    if 2 * late.sum() <= judged.sum() or 2 * within.sum() > judged.sum():
-        return  # if the features are as long as the times say, the durations are wrong
-    if np.mean(instances.start[judged] > limit[instances.video][judged]) >= MOST and _far_from_start(instances, limit):
-        return  # the clock of a longer recording: no unit brings these times into their videos
-    ratio = instances.end[judged] / limit[instances.video][judged]
+    late = checked & outside & (instances.end > limit[instances.video])
+    within = checked & (instances.end <= ends.features[instances.video] * (1 + TOLERANCE))
+    if 2 * late.sum() <= checked.sum() or 2 * within.sum() > checked.sum():
+        return  # the features agree with the times, so the durations are wrong
+    if np.mean(instances.start[checked] > limit[instances.video][checked]) >= MOST and _far_from_start(
+        instances, limit
+    ):
+        return  # times of a longer recording: no unit moves them into their videos
+    ratio = instances.end[checked] / limit[instances.video][checked]
     cause = _unit(ends, ratio)
     if not cause:
         return
     first = int(np.argmax(late))
     video = int(instances.video[first])
-    what = "the video lasts" if np.isfinite(ends.duration[video]) else "the last snippet ends at"
+    limit_name = "the video lasts" if np.isfinite(ends.duration[video]) else "the last snippet ends at"
     raise SolaError(
-        f"video {ends.ids[video]!r}: an instance ends at {seconds(instances.end[first])} s, but {what} "
-        f"{seconds(limit[video])} s, and {int(late.sum())} of {int(judged.sum())} instances are as late: {cause}"
+        f"video {ends.ids[video]!r}: an instance ends at {seconds(instances.end[first])} s, but {limit_name} "
+        f"{seconds(limit[video])} s, and {int(late.sum())} of {int(checked.sum())} instances are too late: {cause}"
     )
 
 
 def _far_from_start(instances: SegmentTable, limit: Float[np.ndarray, " videos"]) -> bool:
-    """Whether the times of most videos span no more than the video, but begin far after its end."""
-    alone = [instances.video == video for video in np.unique(instances.video)]
-    spans = [
-        instances.end[own].max() - instances.start[own].min() <= limit[instances.video[own][0]] * (1 + TOLERANCE)
-        for own in alone
+    """Return True if the instances of most videos cover no more time than the video but start far after its end."""
+    masks = [instances.video == video for video in np.unique(instances.video)]
+    fits = [
+        instances.end[mask].max() - instances.start[mask].min() <= limit[instances.video[mask][0]] * (1 + TOLERANCE)
+        for mask in masks
     ]
-    return bool(np.mean(spans) >= MOST)
+    return bool(np.mean(fits) >= MOST)
 
 
 def _unit(ends: Ends, ratio: Float[np.ndarray, " n"]) -> str:
-    """Return the unit in which the ends of instances would lie inside, from their ratios to the allowed ends."""
+    """Return a message with the unit that would move the instances inside, given ratios of their ends to the limits."""
     known = np.concatenate([ends.annotated_fps, ends.fps])
     rates = np.unique(known[np.isfinite(known)]).tolist() or list(FRAME_RATES)
     reach = float(np.quantile(ratio, 1 - (1 - MOST) / 2))
@@ -76,10 +78,10 @@ def _unit(ends: Ends, ratio: Float[np.ndarray, " n"]) -> str:
 
 
 def check_last_instances(ends: Ends, instances: SegmentTable) -> list[Finding]:
-    """Return the finding that the last instances of videos end far from the end of the video or of the features.
+    """Return a finding if the last instances of videos end far from the end of the video or of the features.
 
-    None of many videos reaches a tenth of its duration; or, without durations, most end after the features, or none
-    of many reaches half of these.
+    With durations: in none of many videos do instances reach a tenth of the duration. Without durations: instances of
+    most videos end after the features, or in none of many videos do they reach half of the features.
     """
     last = np.full(len(ends.ids), np.nan)
     np.fmax.at(last, instances.video, instances.end)
@@ -92,15 +94,15 @@ def check_last_instances(ends: Ends, instances: SegmentTable) -> list[Finding]:
             "no instance of any video ends later, so the times look like fractions, minutes or snippets, not seconds"
         )
         return [Finding("timing", int(known.sum()), example, cause)]
-    judged = np.isfinite(ends.features) & ~np.isfinite(ends.duration) & (last > 0)
-    if not judged.any():
+    checked = np.isfinite(ends.features) & ~np.isfinite(ends.duration) & (last > 0)
+    if not checked.any():
         return []
     frames = np.maximum(SNIPPETS * ends.stride, ends.window)
-    after = judged & (last > ends.features + np.fmax(frames / ends.fps, TOLERANCE * ends.features))
-    if 2 * after.sum() > judged.sum():
+    after = checked & (last > ends.features + np.fmax(frames / ends.fps, TOLERANCE * ends.features))
+    if 2 * after.sum() > checked.sum():
         wrong, sizes = after, ("small", "large")
-    elif judged.sum() >= ENOUGH and np.max((last / ends.features)[judged]) < SHORT:
-        wrong, sizes = judged, ("large", "small")
+    elif checked.sum() >= ENOUGH and np.max((last / ends.features)[checked]) < SHORT:
+        wrong, sizes = checked, ("large", "small")
     else:
         return []
     first = int(np.argmax(np.where(wrong, last / ends.features, 0.0)))

@@ -1,4 +1,4 @@
-"""`JobFolder`: a folder that a long job fills video by video; the job can be stopped at any time and continued."""
+"""`JobFolder`: the output folder of a long job over videos, which can be stopped at any time and continued."""
 
 import json
 import os
@@ -17,19 +17,19 @@ from sola.data.manifest import MANIFEST_NAME
 from sola.data.names import id_of
 
 JOURNAL = "journal.jsonl"
-"""JSON lines: a description of the job, then rows of videos; the last row of a video counts."""
+"""JSON lines file: a description of the job, then one row per video. The last row of a video counts."""
 MARK = "unfinished.json"
-"""Description of the job; the file exists until the folder is complete."""
+"""JSON file with the description of the job, which exists until the folder is complete."""
 UPLOAD_INTERVAL = 30.0
-"""Seconds between two uploads of the journal to an object store."""
+"""Time between uploads of the journal to an object store (seconds)."""
 
 Row = dict[str, Any]
 Report = Callable[[float | None, int], None]
-"""Called with the completed share of a video (None: unchanged) and the number of snippets just written."""
+"""Callback with the completed fraction of a video (None if unchanged) and the number of snippets just written."""
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Append a row to a JSON lines file in one write, on a new line. Raises SolaError if that is impossible."""
+    """Append a row to a JSON lines file in one write, on a new line. Raises SolaError if the file cannot be written."""
     try:
         with path.open("a+b") as stream:
             stream.seek(max(stream.seek(0, os.SEEK_END) - 1, 0))
@@ -40,7 +40,7 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the objects of a JSON lines file, without damaged lines; none if there is no file."""
+    """Return the objects of a JSON lines file without damaged lines, or nothing if the file does not exist."""
     return parse_rows(decoded(path.read_bytes(), errors="replace")) if path.is_file() else []
 
 
@@ -58,20 +58,20 @@ def parse_rows(text: str) -> list[Row]:
 
 
 def check_finished(place: object, names: Collection[str]) -> None:
-    """Raise SolaError if the file names of a folder include the mark of an unfinished job."""
+    """Raise SolaError if the file names of a folder include the file that marks an unfinished job."""
     if MARK in names:
-        raise SolaError(f"{place}: is not finished; run the same command again to continue")
+        raise SolaError(f"{place}: unfinished; run the same command again to continue")
 
 
 def is_finished(folder: Path) -> bool:
-    """Return whether a local folder was written by a job and is complete."""
+    """Return True if a local folder was written by a job and is complete."""
     return (folder / JOURNAL).is_file() and not (folder / MARK).exists()
 
 
 class JobFolder:
-    """Whole files, a journal with a row for each video, and a mark until all are written.
+    """Output folder of a job: complete files, a journal with one row per video, and a mark until all are written.
 
-    Call `open`, and write within `with folder.writing():`.
+    Call `open`, then write inside `with folder.writing():`.
     """
 
     def __init__(
@@ -89,12 +89,14 @@ class JobFolder:
 
     @classmethod
     def open(cls, out: Path | str | Storage, description: Mapping[str, Any], *, overwrite: bool = False) -> "JobFolder":
-        """Open a new folder, or one of the same job to continue it; nothing is written yet.
+        """Open a new folder, or the folder of the same job to continue it. Nothing is written yet.
 
-        `description` is JSON that identifies the job; its "command" is the name of the command. With `overwrite`, the
-        files of another job of the same command are replaced.
+        Args:
+            out: path of the folder or location in an object store.
+            description: JSON that identifies the job; "command" is the name of the command.
+            overwrite: replace the files of another job of the same command.
 
-        Raises SolaError if the folder holds another job (without `overwrite`), or other files.
+        Raises SolaError if the folder contains another job (without `overwrite`) or other files.
         """
         storage, wanted = Storage.of(out), json.loads(json.dumps(description))
         place = storage.local
@@ -110,30 +112,30 @@ class JobFolder:
         mark = storage.read_json(MARK)
         journal = parse_rows(storage.read_text(JOURNAL) or "")
         written = next((row["job"] for row in reversed(journal) if "job" in row), None)
-        there = written if mark is None else mark
-        if not isinstance(there, dict) or "command" not in there:
+        existing = written if mark is None else mark
+        if not isinstance(existing, dict) or "command" not in existing:
             raise SolaError(f"{storage}: exists and was not written by `{wanted['command']}`; choose another folder")
-        if there["command"] != wanted["command"]:
-            raise SolaError(f"{storage}: exists and was written by `{there['command']}`; choose another folder")
-        if there != wanted and not overwrite:
-            name = next(name for name in (*wanted, *there) if there.get(name) != wanted.get(name))
+        if existing["command"] != wanted["command"]:
+            raise SolaError(f"{storage}: exists and was written by `{existing['command']}`; choose another folder")
+        if existing != wanted and not overwrite:
+            name = next(name for name in (*wanted, *existing) if existing.get(name) != wanted.get(name))
             raise SolaError(
-                f"{storage}: exists already, with {name} {there.get(name)}, now it is {wanted.get(name)}; "
-                "choose another folder, or pass --overwrite"
+                f"{storage}: already exists with {name} {existing.get(name)}, but now {name} is {wanted.get(name)}; "
+                "choose another folder or pass --overwrite"
             )
-        # the journal of a replaced job is void, even if the new job was killed before it was removed
-        keep = there == wanted == written
+        # ignore the journal of a replaced job, even if the new job was killed before it removed the journal
+        keep = existing == wanted == written
         rows = {row["video"]: row for row in journal if isinstance(row.get("video"), str)}
         folder = cls(storage, wanted, rows if keep else None, finished=keep and mark is None)
         folder._replaced = frozenset(rows)
         return folder
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return JobFolder, (self.storage, self.description)  # workers of a job write files, not rows
+        return JobFolder, (self.storage, self.description)  # worker processes write files, not rows
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Mark the folder as unfinished until `finish`, and remove the files of a replaced job."""
+        """Mark the folder as unfinished until `finish` is called, and remove the files of a replaced job."""
         self.finished = False
         place = self.storage.local
         try:
@@ -145,7 +147,7 @@ class JobFolder:
         self.storage.write_json(MARK, self.description)
         if not self._keep:
             for name in self.storage.names(recursive=True):
-                known = "/" not in name or id_of(name, "path") in self._replaced  # folders may hold files of others
+                known = "/" not in name or id_of(name, "path") in self._replaced  # subfolders may contain other files
                 if name in (JOURNAL, MANIFEST_NAME) or (known and Path(name).suffix in FORMATS):
                     self.storage.remove(name)
             if place is not None:
@@ -167,13 +169,13 @@ class JobFolder:
                 self._upload()
 
     def finish(self) -> None:
-        """Remove the mark: every video is written."""
+        """Remove the unfinished mark, after every video is written."""
         self._remove_leftovers()
         self.storage.remove(MARK)
         self.finished = True
 
     def _remove_leftovers(self) -> None:
-        """Remove temporary files of a run or worker that was killed."""
+        """Remove temporary files of killed runs and workers."""
         if self.storage.local is not None:
             for unfinished in self.storage.local.rglob(".*.tmp"):
                 unfinished.unlink(missing_ok=True)

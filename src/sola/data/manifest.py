@@ -1,4 +1,4 @@
-"""`features.json`, the manifest in a folder of features: their origin, and the positions of snippets in time."""
+"""`features.json`, the manifest of a feature folder: origin of the features and snippet timing."""
 
 import math
 from collections.abc import Mapping
@@ -15,28 +15,28 @@ MANIFEST_NAME = "features.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """Description of a set of features; everything is optional. Raises SolaError naming a key with a bad value."""
+    """Description of a set of features. All fields are optional. Raises SolaError naming a key with a bad value."""
 
     dim: int | None = None
-    """Channels."""
+    """Number of channels."""
     fps: float | None = None
-    """Frames per second of the videos the features were taken from."""
+    """Frame rate of the videos (frames per second)."""
     stride: float | None = None
-    """Distance between the starts of two snippets, in frames."""
+    """Distance between the starts of consecutive snippets (frames)."""
     window: float | None = None
-    """Length of a snippet in frames."""
+    """Length of a snippet (frames)."""
     offset: float | None = None
-    """Start of the first snippet in frames."""
+    """Start of the first snippet (frames)."""
     layout: str | None = None
-    """Axes of the arrays in the files: "TC" (time, channels) or "CT"."""
+    """Axis order of the arrays in the files: "TC" (time, channels) or "CT"."""
     encoder: str | None = None
     """Name of the encoder."""
     extraction: Mapping[str, Any] | None = None
-    """Settings of `sola extract`, if that wrote the features."""
+    """Settings of `sola extract`, if it wrote the features."""
     sola: Mapping[str, Any] | None = None
     """Record of the SoLa module, if the features were transformed."""
     other: Mapping[str, Any] = field(default_factory=dict)
-    """Other keys, which are kept."""
+    """Other keys, which are preserved."""
 
     def __post_init__(self) -> None:
         for key in ("dim", "fps", "stride", "window"):
@@ -50,7 +50,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """Read the manifest in `folder`, an empty one if there is none. Raises SolaError naming the file and key."""
+        """Read the manifest in `folder`, or return an empty manifest. Raises SolaError naming the file and key."""
         path = folder / MANIFEST_NAME
         if not path.exists():
             return cls()
@@ -62,28 +62,28 @@ class Manifest:
 
     @classmethod
     def of(cls, record: Any) -> "Manifest":
-        """Return the manifest of a JSON value, the inverse of `to_json`. Raises SolaError naming a bad key."""
+        """Return the manifest for a JSON value, the inverse of `to_json`. Raises SolaError naming a bad key."""
         if not isinstance(record, dict):
             raise SolaError("expected a JSON object with keys such as dim, fps, stride, window")
         known = {key: _typed(key, record[key]) for key in KINDS if record.get(key) is not None}
         return cls(**known, other={key: value for key, value in record.items() if key not in KINDS})
 
     def timing(self) -> dict[str, float]:
-        """Return the known ones of fps, stride, window and offset."""
+        """Return fps, stride, window and offset, as far as known."""
         values = {key: getattr(self, key) for key in TIMING}
         return {key: value for key, value in values.items() if value is not None}
 
     def filled(self, timing: Mapping[str, float]) -> "Manifest":
-        """Return the manifest with fps, stride, window and offset from `timing` where it lacks them."""
+        """Return the manifest with missing fps, stride, window and offset filled in from `timing`."""
         return replace(self, **{key: value for key, value in timing.items() if getattr(self, key) is None})  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the known values, as in the file."""
+        """Return the known values as in the file."""
         known = {key: getattr(self, key) for key in KINDS}
         return {key: value for key, value in known.items() if value is not None} | dict(self.other)
 
     def write(self, folder: Path) -> None:
-        """Write the manifest into `folder` atomically."""
+        """Write the manifest to `folder` atomically."""
         write_json(folder / MANIFEST_NAME, self.to_json())
 
 
@@ -96,13 +96,13 @@ KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
     **dict.fromkeys(("layout", "encoder"), STRING),
     **dict.fromkeys(("extraction", "sola"), OBJECT),
 }
-"""Types of the known keys, in words and as Python types."""
+"""Type of each known key, as a description and as Python types."""
 
 
 def _typed(key: str, value: Any) -> Any:
-    """Return a JSON value, as a float if numbers are expected: "30000/1001" too. Raises SolaError for a wrong type."""
+    """Return a JSON value, with numbers and "30000/1001" converted to float. Raises SolaError for a wrong type."""
     kind, types = KINDS[key]
-    if type(value) not in types:  # a bool is an int to isinstance
+    if type(value) not in types:  # isinstance would accept bool as int
         raise SolaError(f'"{key}" must be {kind}, not {value!r}')
     try:
         if KINDS[key] is not NUMBER:
@@ -111,4 +111,4 @@ def _typed(key: str, value: Any) -> Any:
     except ValueError:
         raise SolaError(f'"{key}" must be {kind}, not {value!r}') from None
     except OverflowError:
-        raise SolaError(f'"{key}" must be a finite number, not one of {len(str(value))} digits') from None
+        raise SolaError(f'"{key}" must be a finite number, not a number with {len(str(value))} digits') from None

@@ -1,4 +1,4 @@
-"""File names, and the video ids and streams that they name."""
+"""Video ids and streams from file names."""
 
 import re
 from collections.abc import Iterable
@@ -14,22 +14,22 @@ VIDEO_SUFFIXES = frozenset(
         *("mpeg", "mpg", "mts", "mxf", "ogv", "ts", "vob", "webm", "wmv"),
     )
 )
-"""Suffixes of video files."""
+"""Suffixes of video files, in lower case."""
 
 IdFrom = Literal["name", "path"]
-"""The id of a file is its name, or its path in the folder that was named; both without the suffix."""
+"""Whether the id of a file is its name or its path in the given folder, both without the suffix."""
 
 _STREAM = "(?:i3d[_-])?(?:rgb|flow)(?:[_-]i3d)?"
 STREAM_END = re.compile(f"[_-]{_STREAM}$", re.IGNORECASE)
-"""How names end that name a stream, as in published I3D features: `_rgb`, `-flow`, `_rgb_i3d`."""
+"""Name endings that identify a stream, as in published I3D features: `_rgb`, `-flow`, `_rgb_i3d`."""
 STREAM_START = re.compile(f"(?:.*/)?({_STREAM}[_-])[^/]+", re.IGNORECASE | re.DOTALL)
-"""How names begin that name a stream: `rgb_`, `flow-`."""
+"""Name beginnings that identify a stream: `rgb_`, `flow-`."""
 _STREAM_FOLDER = re.compile("(?<![^/_-])(?:rgb|flow)(?=(?:[_-][^/]*)?/)", re.IGNORECASE)
-"""What names a stream in the name of a folder: `rgb/`, `i3d_flow/`."""
+"""Part of a folder name that identifies a stream: `rgb/`, `i3d_flow/`."""
 
 
 def id_of(name: str, id_from: IdFrom) -> str:
-    """Return the id of a file by its path in a folder.
+    """Return the video id for the path of a file in a folder.
 
     >>> id_of("P1/cam.mp4", "name"), id_of("P1/cam.mp4", "path")
     ('cam', 'P1/cam')
@@ -39,39 +39,39 @@ def id_of(name: str, id_from: IdFrom) -> str:
 
 
 def id_from_of(videos: Iterable[str]) -> IdFrom:
-    """Return where ids come from that name files: their path, if an id has a folder."""
+    """Return "path" if an id has a folder, else "name"."""
     return "path" if any("/" in video for video in videos) else "name"
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a part of a path begins with a dot."""
+    """Return True if a part of the path starts with a dot."""
     return any(part.startswith(".") for part in name.split("/"))
 
 
 def file_of(video: str, suffix: str) -> str:
-    """Return the path of a video's file in its folder. Raises SolaError for an id that would leave the folder."""
+    """Return the relative path of a video's file. Raises SolaError for an id that points outside the folder."""
     if "\0" in video or not {"", ".", ".."}.isdisjoint(video.split("/")):
         raise SolaError(
-            f"video {video!r}: cannot be the name of a file; expected names joined by single slashes, none of them .."
+            f"video {video!r}: not a valid file name; expected names joined by single slashes, without . and .."
         )
     return video + suffix
 
 
 def split_stream(video: str) -> tuple[str, str]:
-    """Return an id without what names its stream, and that: an end such as `_rgb`, a start such as `rgb_`, or nothing.
+    """Return an id without its stream, and the stream: an ending such as `_rgb`, a start such as `rgb_`, or "".
 
     >>> split_stream("P1/cam_rgb"), split_stream("P1/flow_cam"), split_stream("P1/cam")
     (('P1/cam', '_rgb'), ('P1/cam', 'flow_'), ('P1/cam', ''))
     """
-    if found := STREAM_END.search(video):
-        return video[: found.start()], found[0]
-    if found := STREAM_START.fullmatch(video):
-        return video[: found.start(1)] + video[found.end(1) :], found[1]
+    if match := STREAM_END.search(video):
+        return video[: match.start()], match[0]
+    if match := STREAM_START.fullmatch(video):
+        return video[: match.start(1)] + video[match.end(1) :], match[1]
     return video, ""
 
 
 def without_streams(video: str) -> str:
-    """Return what is the same of ids of one video in several streams, whether its name or a folder names them.
+    """Return an id without stream names in the name and folders, equal for all streams of a video.
 
     >>> without_streams("i3d_rgb/cam"), without_streams("i3d_flow/cam_flow")
     ('i3d_*/cam', 'i3d_*/cam')

@@ -1,4 +1,4 @@
-"""Numbers as people and players write them: decimals, fractions and clock times."""
+"""Parse decimals, fractions and clock times."""
 
 import re
 
@@ -7,12 +7,12 @@ CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)")
 
 
 def parsed(text: str) -> float:
-    """Return the number in a text: a decimal, a fraction, or hours, minutes and seconds (as seconds).
+    """Return the number in a text: a decimal, a fraction, or a clock time (as seconds).
 
     >>> parsed("1.5"), parsed("30000/1001"), parsed("1:02"), parsed("00:01:20,5")
     (1.5, 29.97002997002997, 62.0, 80.5)
 
-    Raises ValueError for other text, and for a fraction of zero.
+    Raises ValueError for other text and for a zero denominator.
     """
     if clock := CLOCK.fullmatch(text.strip()):
         hours, minutes, seconds = clock.groups()
@@ -21,11 +21,11 @@ def parsed(text: str) -> float:
     try:
         return float(numerator) / (float(denominator) if fraction else 1.0)
     except ZeroDivisionError:
-        raise ValueError(f"{text!r}: a fraction of zero") from None
+        raise ValueError(f"{text!r}: zero denominator") from None
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a decimal number."""
+    """Return True if the text is a decimal number."""
     try:
         float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Padding at the end of features: snippets that repeat the last one, or are all zero."""
+"""Detect padding at the end of features: zero snippets or copies of the last snippet."""
 
 from collections.abc import Sequence
 
@@ -9,36 +9,37 @@ from sola.core.errors import SolaError
 from sola.data.streams import Stream
 
 SAMPLE, SLOW_SAMPLE = 32, 8
-"""Videos that are looked at, and those of formats that are slow to read; if one of them is padded, all are."""
+"""Number of videos to check, and for formats that are slow to read. If one is padded, all videos are checked."""
 BLOCK = 256
-"""Snippets that are compared at a time."""
+"""Number of snippets to compare at a time."""
 
 
 def padding_of(array: Float[np.ndarray, "time channels"]) -> int:
-    """Return how many snippets at the end are padding: zeros, or copies of the snippet before; never all of them.
+    """Return the number of trailing padding snippets: zeros, or copies of the previous snippet; never all snippets.
 
-    One snippet of zeros is no padding.
+    A single zero snippet is not padding.
 
     >>> padding_of(np.array([[1.0], [2.0], [2.0], [2.0]])), padding_of(np.array([[1.0], [0.0], [0.0]]))
     (2, 2)
     """
-    last, run = array[-1], 1
-    while run < len(array):
-        block = array[max(len(array) - run - BLOCK, 0) : len(array) - run]
+    last, repeated = array[-1], 1
+    while repeated < len(array):
+        block = array[max(len(array) - repeated - BLOCK, 0) : len(array) - repeated]
         differ = np.flatnonzero((block != last).any(axis=1))
         if len(differ):
-            run += len(block) - 1 - int(differ[-1])
+            repeated += len(block) - 1 - int(differ[-1])
             break
-        run += len(block)
-    if run == 1:
+        repeated += len(block)
+    if repeated == 1:
         return 0
-    return min(run if not last.any() else run - 1, len(array) - 1)
+    return min(repeated if not last.any() else repeated - 1, len(array) - 1)
 
 
 def find_padding(streams: Sequence[Stream], videos: Sequence[str], *, sampled: bool) -> dict[str, int]:
-    """Return the snippets of padding at the end of each padded video; if `sampled`, only if one of a sample is padded.
+    """Return the number of trailing padding snippets of each padded video, by video id.
 
-    Unreadable files are left out. Of arrays that can be memory-mapped, only the end is read.
+    With `sampled`, return nothing if no video of a sample is padded. Unreadable files are skipped. Only the end of
+    memory-mapped arrays is read.
     """
     sample = SAMPLE if all(stream.format.header_is_cheap for stream in streams) else SLOW_SAMPLE
     step = max(len(videos) // sample, 1)
@@ -48,7 +49,7 @@ def find_padding(streams: Sequence[Stream], videos: Sequence[str], *, sampled: b
 
 
 def _padded(streams: Sequence[Stream], videos: Sequence[str]) -> dict[str, int]:
-    found = {}
+    padded = {}
     for video in videos:
         try:
             arrays = [stream.stored(video) for stream in streams]
@@ -57,5 +58,5 @@ def _padded(streams: Sequence[Stream], videos: Sequence[str]) -> dict[str, int]:
         length = min(map(len, arrays))
         padding = min(padding_of(array[:length]) for array in arrays)
         if padding:
-            found[video] = padding
-    return found
+            padded[video] = padding
+    return padded

@@ -1,4 +1,4 @@
-"""Segments of one video: start, end, label and score as arrays, and the overlap between segments."""
+"""Segments as arrays of start, end, label and score, and the overlap between segments."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,62 +10,73 @@ from jaxtyping import Bool, Float, Int
 AnySegments = TypeVar("AnySegments", bound="Segments")
 
 BACKGROUND = -1
-"""Label of a snippet or frame that lies in no segment."""
+"""Label of a snippet or frame outside all segments."""
 
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Labeled segments of one video, ground truth or detections, as arrays of equal length."""
+    """Labeled segments of one video, ground truth or detections, as arrays of equal length.
+
+    Examples:
+        >>> import numpy as np
+        >>> import sola
+        >>> segments = sola.Segments(
+        ...     start=np.array([1.0, 5.0]), end=np.array([2.5, 9.0]), label=np.array([0, 1]), score=np.array([0.9, 0.4])
+        ... )
+        >>> confident = segments.take(segments.score > 0.5)
+        >>> len(confident), confident.end
+        (1, array([2.5]))
+    """
 
     start: Float[np.ndarray, " n"]
-    """Seconds."""
+    """Start of each segment (seconds)."""
     end: Float[np.ndarray, " n"]
-    """Seconds."""
+    """End of each segment (seconds)."""
     label: Int[np.ndarray, " n"]
-    """Index into a tuple of class names, which is stored elsewhere."""
+    """Class of each segment, as an index into class names that are stored elsewhere."""
     score: Float[np.ndarray, " n"]
-    """Confidence; 1 for ground truth."""
+    """Confidence of each segment; 1 for ground truth."""
 
     @classmethod
     def empty(cls) -> "Segments":
-        """Return no segments."""
+        """Return an object without segments."""
         return cls(np.empty(0), np.empty(0), np.empty(0, np.int64), np.empty(0))
 
     def __len__(self) -> int:
         return len(self.start)
 
     def take(self: AnySegments, index: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"] | slice) -> AnySegments:
-        """Return the segments that a NumPy index picks: positions, a mask or a slice."""
+        """Return the segments selected by a NumPy index: positions, a mask or a slice."""
         return type(self)(*(column[index] for column in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentTable(Segments):
-    """Segments of many videos in one table, for the metrics."""
+    """Segments of many videos in one table."""
 
     video: Int[np.ndarray, " n"]
-    """Index of the video; the ids are stored elsewhere."""
+    """Video of each segment, as an index into video ids that are stored elsewhere."""
 
     @classmethod
     def empty(cls) -> "SegmentTable":
-        """Return no segments."""
+        """Return a table without segments."""
         return cls.joined([])
 
     @classmethod
     def joined(cls, videos: Sequence[Segments]) -> "SegmentTable":
-        """Return the segments of video 0, then those of video 1, and so on."""
-        every = [Segments.empty(), *videos]
+        """Return the segments of all videos in order; `video` is the position in `videos`."""
+        parts = [Segments.empty(), *videos]
         return cls(
-            np.concatenate([video.start for video in every]),
-            np.concatenate([video.end for video in every]),
-            np.concatenate([video.label for video in every]),
-            np.concatenate([video.score for video in every]),
+            np.concatenate([video.start for video in parts]),
+            np.concatenate([video.end for video in parts]),
+            np.concatenate([video.label for video in parts]),
+            np.concatenate([video.score for video in parts]),
             np.repeat(np.arange(len(videos)), [len(video) for video in videos]),
         )
 
 
 def frame_spans(segments: Segments, frames: int, rate: float) -> Iterator[tuple[int, slice]]:
-    """Yield the label and the frames of each segment, of a video of so many frames at `rate` frames per second."""
+    """Yield the label and frame slice of each segment, for a video of `frames` frames at `rate` frames per second."""
     first, last = (
         np.clip(np.rint(seconds * rate), 0, frames).astype(np.int64) for seconds in (segments.start, segments.end)
     )
@@ -74,15 +85,15 @@ def frame_spans(segments: Segments, frames: int, rate: float) -> Iterator[tuple[
 
 
 def frame_labels(segments: Segments, frames: int, rate: float) -> Int[np.ndarray, " frames"]:
-    """Return the label of each frame: that of the highest score, of equal scores the last; else `BACKGROUND`.
+    """Return the label of the highest-scoring segment at each frame (the last one if tied), or `BACKGROUND`.
 
-    >>> one, other = np.array([0.0, 0.2]), np.array([0.3, 0.5])
-    >>> frame_labels(Segments(one, other, np.array([4, 5]), np.array([0.9, 0.5])), 6, 10.0)
+    >>> start, end = np.array([0.0, 0.2]), np.array([0.3, 0.5])
+    >>> frame_labels(Segments(start, end, np.array([4, 5]), np.array([0.9, 0.5])), 6, 10.0)
     array([ 4,  4,  4,  5,  5, -1])
     """
     labels = np.full(frames, BACKGROUND)
-    for label, span in frame_spans(segments.take(segments.score.argsort(kind="stable")), frames, rate):
-        labels[span] = label
+    for label, frames_of_segment in frame_spans(segments.take(segments.score.argsort(kind="stable")), frames, rate):
+        labels[frames_of_segment] = label
     return labels
 
 
@@ -92,7 +103,7 @@ def temporal_iou(
     start_b: Float[np.ndarray, " m"],
     end_b: Float[np.ndarray, " m"],
 ) -> Float[np.ndarray, "n m"]:
-    """Return the temporal intersection over union of every pair of segments; 0 where the union is empty.
+    """Return the temporal intersection over union of all pairs of segments [n, m]; 0 if the union is empty.
 
     >>> temporal_iou(np.array([0.0]), np.array([2.0]), np.array([1.0, 5.0]), np.array([3.0, 6.0])).round(3)
     array([[0.333, 0.   ]])

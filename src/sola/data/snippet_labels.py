@@ -1,4 +1,4 @@
-"""Videos with the classes of every snippet, for linear classifiers."""
+"""Class labels of every snippet, for linear classifiers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from sola.data.dataset import Dataset
 from sola.data.segments import BACKGROUND
 
 Read = Callable[[str], Float[np.ndarray, "time channels"]]
-"""Features of a video by its id, float32."""
+"""Function that returns the features of a video by id, as float32."""
 
 DRAWS = 1000
-"""Attempts to draw videos with both action and background."""
+"""Number of attempts to draw videos with both action and background."""
 
 SHARED = 0.5
-"""Minimum share of an instance that instances of another class cover for both to count as together."""
+"""Minimum fraction of an instance that another class must cover to count as simultaneous."""
 
 
 @dataclass(frozen=True, eq=False)
 class SnippetLabels:
-    """The classes of snippets: none in the background, and several where instances overlap."""
+    """Classes of snippets: none for background, several where instances overlap."""
 
     index: Int[np.ndarray, " snippets"]
     """Row of `sets` of each snippet, or `BACKGROUND`."""
@@ -31,24 +31,25 @@ class SnippetLabels:
 
     @property
     def action(self) -> Bool[np.ndarray, " snippets"]:
-        """Whether each snippet has a class."""
+        """Mask of snippets that have a class."""
         action: Bool[np.ndarray, " snippets"] = self.index != BACKGROUND
         return action
 
 
 @dataclass(frozen=True, eq=False)
 class LabeledVideos:
-    """Ids of videos, and the classes of every snippet."""
+    """Videos with the classes of every snippet."""
 
     videos: tuple[str, ...]
+    """Video ids."""
     labels: tuple[Int[np.ndarray, " _"], ...]
-    """Row of `sets` of each snippet, or `BACKGROUND`, for every video."""
+    """For each video, the row of `sets` of each snippet, or `BACKGROUND`."""
     sets: Bool[np.ndarray, "sets classes"]
     """The different sets of classes that snippets have."""
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """Snippets of each video."""
+        """Number of snippets of each video."""
         return tuple(map(len, self.labels))
 
     @property
@@ -58,7 +59,7 @@ class LabeledVideos:
 
     @property
     def flat_video(self) -> Int[np.ndarray, " snippets"]:
-        """Position of the video of every snippet."""
+        """Video of each snippet, as a position in `videos`."""
         return np.repeat(np.arange(len(self.videos)), self.lengths)
 
     def take(self, positions: Sequence[int]) -> "LabeledVideos":
@@ -67,25 +68,25 @@ class LabeledVideos:
         return LabeledVideos(videos, labels, self.sets)
 
     def draw(self, count: int, seed: int) -> tuple[int, ...]:
-        """Draw the positions of `count` videos with both action and background. Raises SolaError if that fails."""
+        """Draw positions of `count` videos that include both action and background. Raises SolaError on failure."""
         if count > len(self.videos):
             raise SolaError(
-                f"labels of {count} videos asked for, but only {len(self.videos)} have labels; ask for fewer"
+                f"labels of {count} videos requested, but only {len(self.videos)} have labels; request fewer videos"
             )
         generator = np.random.default_rng(seed)
         for _ in range(DRAWS):
             chosen = np.sort(generator.choice(len(self.videos), size=count, replace=False)).tolist()
             if self.take(chosen).has_both_kinds():
                 return tuple(chosen)
-        raise SolaError(f"no {count} videos with both action and background in {DRAWS} draws; ask for labels of more")
+        raise SolaError(f"no {count} videos with both action and background in {DRAWS} draws; request more videos")
 
     def has_both_kinds(self) -> bool:
-        """Whether there are action and background snippets."""
+        """Return True if there are both action and background snippets."""
         action = self.flat_labels.action
         return bool(action.any() and not action.all())
 
     def stack(self, read: Read) -> Float[np.ndarray, "snippets channels"]:
-        """Return the unit vectors of all snippets, video after video."""
+        """Return the L2-normalized features of all snippets, video after video."""
         stacked: Float[np.ndarray, "snippets channels"] | None = None
         start = 0
         for video, length in zip(self.videos, self.lengths, strict=True):
@@ -99,7 +100,7 @@ class LabeledVideos:
 
 
 def label_videos(data: Dataset) -> LabeledVideos:
-    """Label every snippet of the videos, in order of id. Raises SolaError unless there is action and background."""
+    """Label every snippet of the videos, sorted by id. Raises SolaError unless there are action and background."""
     videos = sorted(data.videos, key=lambda video: video.id)
     classes = len(data.classes)
     sets = {bytes(classes): BACKGROUND}
@@ -113,21 +114,21 @@ def label_videos(data: Dataset) -> LabeledVideos:
     table = np.frombuffer(b"".join(sets), np.bool_).reshape(len(sets), classes)[1:]  # without the background
     labeled = LabeledVideos(tuple(video.id for video in videos), tuple(labels), table)
     if not labeled.has_both_kinds():
-        found = "action" if labeled.flat_labels.action.all() else "background"
+        only_kind = "action" if labeled.flat_labels.action.all() else "background"
         subsets = " and ".join(sorted({str(video.subset) for video in videos}))
         raise SolaError(
-            f"subset {subsets!r}: all {sum(labeled.lengths)} snippets are {found}; "
-            "linear evaluation needs both kinds: check the annotations, and fps and stride"
+            f"subset {subsets!r}: all {sum(labeled.lengths)} snippets are {only_kind}; "
+            "linear evaluation needs action and background: check annotations, fps and stride"
             + "".join(f"; {finding}" for finding in data.findings)
         )
     return labeled
 
 
 def most_classes_together(data: Dataset) -> int:
-    """Return the largest number of classes that share an annotated instance, its own included; 1 without overlap.
+    """Return the largest number of simultaneous classes in an annotated instance, 1 without overlap.
 
-    A class shares an instance if its instances cover at least `SHARED` of the snippets inside. An overlap of two
-    actions at their boundaries does not count.
+    A class counts if its instances cover at least `SHARED` of the snippets in the instance, so that a short overlap at
+    the boundary of two actions does not count.
     """
     most = 1
     for video in data.videos:
@@ -139,13 +140,13 @@ def most_classes_together(data: Dataset) -> int:
 
 
 def reader(data: Dataset) -> Read:
-    """Return a function that reads the features of a video by its id, as float32."""
+    """Return a function that reads the features of a video by id, as float32."""
     videos = {video.id: video for video in data.videos}
     return lambda id_: data.read(videos[id_]).astype(np.float32)
 
 
 def unit_vectors(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time channels"]:
-    """Return L2-normalized snippets, float32; a zero snippet stays zero."""
+    """Return L2-normalized snippets as float32. A zero snippet stays zero."""
     values = features.astype(np.float32)
     norm = np.linalg.norm(values, axis=1, keepdims=True)
     unit: Float[np.ndarray, "time channels"] = values / np.where(norm > 0, norm, 1)

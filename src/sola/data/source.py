@@ -1,4 +1,4 @@
-"""Location and reading options of a data set, as a record for JSON files."""
+"""Paths and reading options of a data set, as a JSON record."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -12,36 +12,41 @@ from sola.data.names import IdFrom
 
 
 class DataSource(msgspec.Struct, frozen=True):
-    """Paths of features and annotations, and options for reading them."""
+    """Paths of features and annotations, with reading options."""
 
     features: tuple[Path, ...]
-    """Folders or HDF5 files; several are joined on channels."""
+    """Folders or HDF5 files; several are joined along channels."""
     annotations: Path
+    """Annotation file or folder."""
     label_key: str = "label"
+    """Class field of the annotations."""
     train_subset: str = "training"
-    """Subset for training: modules without labels, detectors and linear classifiers with labels."""
+    """Training subset: without labels for modules, with labels for detectors and linear classifiers."""
     test_subset: str = "validation"
-    """Subset for all metrics."""
+    """Subset on which all metrics are computed."""
     channels_first: bool = False
     """Whether arrays in `features` are [channels, time]."""
     skip_bad: bool = False
+    """Whether bad feature files are skipped."""
     id_prefix: str | None = None
+    """Prefix of the video ids on one side only, or None to detect it."""
     classifier: Path | None = None
-    """Class scores of whole videos, for detectors that predict no classes."""
+    """File of video-level class scores, for detectors without classes."""
     timing: dict[Literal["fps", "stride", "window", "offset"], float] = {}
-    """Values for what the manifest of the features lacks."""
+    """Timing values that the feature manifest lacks (fps in frames per second, others in frames)."""
     streams: tuple[str, ...] = ()
-    """Streams in one folder of `features`, by the ends or starts of its file names."""
+    """Stream names in one folder of `features`, from the ends or starts of its file names."""
     id_from: IdFrom = "name"
+    """Whether video ids are file names or paths in the folder."""
     trim_padding: bool = False
-    """Whether identical snippets at the end of the raw features are left out."""
+    """Whether identical snippets at the end of the raw features are removed."""
 
     def open_annotations(self) -> Annotations:
         """Read the annotations of all subsets."""
         return read_annotations(self.annotations, self.label_key)
 
     def open_features(self, folder: Path | None = None) -> FeatureSet:
-        """Open the raw features, or the features in `folder` that were computed from them."""
+        """Open the raw features, or derived features in `folder`."""
         raw = folder is None
         features = FeatureSet.open(
             self.features if folder is None else folder,
@@ -54,24 +59,24 @@ class DataSource(msgspec.Struct, frozen=True):
         return features.with_timing(dict(self.timing.items()))
 
     def open(self, folder: Path | None = None) -> Dataset:
-        """Open the raw features, or the features in `folder`, with the annotations."""
+        """Open the raw features, or derived features in `folder`, with the annotations."""
         return Dataset.open(self.open_features(folder), self.open_annotations(), id_prefix=self.id_prefix)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; paths are absolute."""
+        """Return plain values with absolute paths."""
         values: dict[str, Any] = msgspec.to_builtins(self, enc_hook=encode_path)
         return values
 
 
 def encode_path(value: object) -> object:
-    """Encode a path as an absolute one (msgspec's `enc_hook`)."""
+    """Encode a path as an absolute path (msgspec `enc_hook`)."""
     if isinstance(value, Path):
         return str(value.absolute())
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{type(value).__name__} cannot be encoded as JSON")
 
 
 def decode_path(wanted: type, value: object) -> object:
-    """Decode a path (msgspec's `dec_hook`)."""
+    """Decode a path (msgspec `dec_hook`)."""
     if wanted is Path and isinstance(value, str):
         return Path(value)
-    raise TypeError(f"expected a {wanted.__name__}, found {value!r}")
+    raise TypeError(f"expected a {wanted.__name__}, got {value!r}")

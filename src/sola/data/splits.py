@@ -1,4 +1,4 @@
-"""Subsets of videos, for annotations that have none."""
+"""Assign subsets to videos, for annotations without subsets."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -11,13 +11,13 @@ from sola.data.annotation_formats.base import Videos
 from sola.data.numbers import is_number
 
 Split: TypeAlias = float | Path
-"""Share of the videos that are for training, or a file with a video and its subset on each line."""
+"""Fraction of the videos for training, or a file with one video and its subset per line."""
 TRAINING, VALIDATION, UNLABELED = "training", "validation", "unlabeled"
 SEED = 0
 
 
 def split_of(text: str) -> Split:
-    """Return a share, or the file of that name.
+    """Return the fraction or the path in a text.
 
     >>> split_of("0.8"), split_of("subsets.csv")
     (0.8, PosixPath('subsets.csv'))
@@ -26,14 +26,14 @@ def split_of(text: str) -> Split:
 
 
 def assign_subsets(videos: Videos, split: Split | None, path: Path) -> None:
-    """Set the subset of videos of which their file says none.
+    """Set the subset of videos without one.
 
-    A share of the annotated videos, drawn with a fixed seed, is for training and the others for validation; without a
-    share all are for training. Videos that are not annotated are unlabeled. A list decides for the videos that it
-    names, whatever their file says.
+    A fraction assigns that part of the annotated videos to training, drawn with a fixed seed, and the others to
+    validation. Without a fraction, all annotated videos are for training. Videos without annotations are unlabeled. A
+    list overrides the subsets of the videos in it.
 
-    Raises SolaError for a share that leaves one of both without a video, or a list that is malformed or names a video
-    that is not there.
+    Raises SolaError for a fraction that leaves training or validation empty, and for a list that is malformed or names
+    an unknown video.
     """
     if isinstance(split, Path):
         _assign_list(videos, split)
@@ -42,12 +42,12 @@ def assign_subsets(videos: Videos, split: Split | None, path: Path) -> None:
     chosen = set(labeled)
     if isinstance(split, float) and labeled:
         if not 0 < split < 1:
-            raise SolaError(f"split={split:g}: expected a share between 0 and 1, such as 0.8, or a file")
+            raise SolaError(f"split={split:g}: expected a fraction between 0 and 1, such as 0.8, or a file")
         count = round(split * len(labeled))
         if not 0 < count < len(labeled):
             raise SolaError(
                 f"{path}: split={split:g} of {len(labeled)} annotated videos leaves none for "
-                f"{VALIDATION if count else TRAINING}; annotate more, or name the subset of each video in a file"
+                f"{VALIDATION if count else TRAINING}; annotate more videos, or list the subset of each video in a file"
             )
         order = np.random.default_rng(SEED).permutation(len(labeled))
         chosen = {labeled[position] for position in order[:count]}

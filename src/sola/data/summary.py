@@ -1,4 +1,4 @@
-"""The summary that every command prints and records: what is used of a data set, and what does not fit."""
+"""Data set summary that commands print and record: usable videos and instances, and problems."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,26 +19,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """Videos and instances of a data set that are used, out of those annotated, and what does not fit."""
+    """Usable and annotated videos and instances of a data set, and problems found in it."""
 
     name: str
-    """Subsets of the videos; empty without annotations."""
+    """Subsets of the videos, or an empty string without annotations."""
     videos: int
-    """Videos with features and, if there are annotations, an annotation."""
+    """Number of videos with features and, if annotations are given, with annotations."""
     annotated_videos: int
+    """Number of annotated videos."""
     instances: int
-    """Instances of some length that lie, at least in part, where the features are."""
+    """Number of instances of positive length that overlap the features."""
     annotated_instances: int
+    """Number of annotated instances."""
     findings: tuple[Finding, ...]
+    """Problems found in the data."""
 
     @property
     def lines(self) -> list[str]:
-        """The summary as lines of text: the counts, then a line for each finding."""
+        """Lines of text: the counts, then one line per finding."""
         return [self.counts, *map(str, self.findings)]
 
     @property
     def counts(self) -> str:
-        """The counts as one line of text."""
+        """The counts as a line of text."""
         if not self.name:
             return f"{_counted(self.videos, 'video')} with features"
         videos = _of(self.videos, self.annotated_videos, "annotated video")
@@ -56,18 +59,18 @@ class Summary:
 
 
 def split_summaries(data: "Dataset", training: str, test: str) -> tuple[Summary, Summary]:
-    """Return the summaries of two subsets; that of the test subset also counts classes never seen in training."""
+    """Return the summaries of two subsets. The test summary includes classes never seen in training."""
     parts = data.subset(training), data.subset(test)
     return parts[0].summary, parts[1].summary.plus(*unseen_classes(*parts))
 
 
 def summaries_json(*summaries: Summary) -> dict[str, Any]:
-    """Return summaries by the names of their subsets, as plain values; "features" is the name without annotations."""
+    """Return summaries as plain values by subset name, or "features" without annotations."""
     return {summary.name or "features": summary.to_json() for summary in summaries}
 
 
 def lines_of(*summaries: Summary) -> list[str]:
-    """Return the lines of several summaries; a finding that they share comes once."""
+    """Return the lines of several summaries, without duplicate lines."""
     return list(dict.fromkeys(line for summary in summaries for line in summary.lines))
 
 
@@ -88,27 +91,27 @@ def summarize(
     padding: Mapping[str, int],
     origin: str,
 ) -> Summary:
-    """Return what is used of annotated videos, and what does not fit.
+    """Return the summary of annotated videos.
 
     Args:
         videos: videos with features.
-        annotations: the annotations of these and of videos without features.
+        annotations: annotations of these videos and of videos without features.
         notes: findings about files and ids.
-        unreadable: ids of annotated videos whose features cannot be read.
-        padding: snippets of padding at the end of videos, by id in the features.
-        origin: where fps and stride are corrected.
+        unreadable: ids of annotated videos with unreadable features.
+        padding: number of trailing padding snippets, by feature id.
+        origin: advice on where to correct fps and stride.
 
     Raises SolaError if most videos contradict the timing in the same way.
     """
     ids = [video.id for video in videos]
     records = [annotations.videos[id_] for id_ in ids]
-    found = list(notes)
+    findings = list(notes)
     missing = sorted(annotations.videos.keys() - set(ids) - set(unreadable))
     if missing:
-        found.append(Finding("no_features", len(missing), repr(missing[0])))
+        findings.append(Finding("no_features", len(missing), repr(missing[0])))
     without = [record.video for record in records if not len(record.segments)]
     if without:
-        found.append(Finding("no_instance", len(without), repr(without[0])))
+        findings.append(Finding("no_instance", len(without), repr(without[0])))
 
     durations, fps = [record.duration for record in records], [record.fps for record in records]
     ends = Ends.of(videos, padding, durations, [record.features_duration for record in records], fps)
@@ -116,23 +119,23 @@ def summarize(
     duration = np.where(np.isfinite(ends.duration), ends.duration, np.inf)
     begin, end = _extents(videos)
     slack = np.where(np.isfinite(duration), np.fmax(TOLERANCE * duration, ends.slack), 0.0)
-    odd, usable, outside = instance_findings(instances, ids, duration, begin, end, slack)
+    instance_notes, usable, outside = instance_findings(instances, ids, duration, begin, end, slack)
     check_instances(ends, instances, outside)
-    found += check_durations(ends, origin)
-    found += check_rate(ends)
-    found += check_last_instances(ends, instances)
-    found += odd
-    found += _between_snippets(videos, instances, usable)
+    findings += check_durations(ends, origin)
+    findings += check_rate(ends)
+    findings += check_last_instances(ends, instances)
+    findings += instance_notes
+    findings += _between_snippets(videos, instances, usable)
 
     subsets = " and ".join(sorted({record.subset for record in annotations.videos.values()}))
     total = sum(len(record.segments) for record in annotations.videos.values())
-    return Summary(subsets, len(videos), len(annotations.videos), int(usable.sum()), total, tuple(found))
+    return Summary(subsets, len(videos), len(annotations.videos), int(usable.sum()), total, tuple(findings))
 
 
 def _between_snippets(
     videos: Sequence["Video"], instances: SegmentTable, usable: Bool[np.ndarray, " n"]
 ) -> list[Finding]:
-    """Return the finding that instances hold the center of no snippet, so that no snippet is labeled with them."""
+    """Return a finding for instances without a snippet center, which label no snippet."""
     empty = [np.empty(0, bool)]
     for video in videos:
         if video.timing is None:
@@ -140,18 +143,18 @@ def _between_snippets(
         else:
             first, stop = video.timing.inside(video.segments, video.length)
             empty.append(stop <= first)
-    lost = np.concatenate(empty) & usable
-    if not lost.any():
+    unlabeled = np.concatenate(empty) & usable
+    if not unlabeled.any():
         return []
-    index = int(np.argmax(lost))
+    index = int(np.argmax(unlabeled))
     where = f"{shown(instances, index)} in {videos[int(instances.video[index])].id!r}"
-    return [Finding("between_snippets", int(lost.sum()), where)]
+    return [Finding("between_snippets", int(unlabeled.sum()), where)]
 
 
 def _extents(videos: Sequence["Video"]) -> tuple[Float[np.ndarray, " videos"], Float[np.ndarray, " videos"]]:
-    """Return where the snippets of each video begin and end, in seconds: infinite where nothing tells.
+    """Return start and end of the features of each video (seconds), or ±infinity if unknown.
 
-    A snippet reaches halfway to the next, or to the end of its window where that is further.
+    A snippet extends halfway to the next one, or to the end of its window if that is further.
     """
     begins, ends = np.full(len(videos), -np.inf), np.full(len(videos), np.inf)
     for index, video in enumerate(videos):

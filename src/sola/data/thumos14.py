@@ -1,4 +1,4 @@
-"""How THUMOS14's own files name its classes."""
+"""Class numbers and names in THUMOS14's official files."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,11 +24,11 @@ NUMBERS: Mapping[int, str] = {
     93: "ThrowDiscus",
     97: "VolleyballSpiking",
 }
-"""THUMOS14's twenty classes of actions by their number, from 1, among the 101 of UCF-101 (its detclasslist.txt)."""
+"""The twenty THUMOS14 action classes by their number among the 101 UCF-101 classes, from 1 (detclasslist.txt)."""
 
 
 def named(labels: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels with names for THUMOS14's numbers, where `classes` has these names and no class is a number.
+    """Replace THUMOS14 numbers by names found in `classes`, unless a class of `classes` is a number.
 
     >>> named(["7", "12"], ["BaseballPitch", "Billiards"]), named(["7"], ["7", "Billiards"]), named(["7"], ["jump"])
     (('BaseballPitch', 'Billiards'), ('7',), ('7',))

@@ -1,6 +1,7 @@
-"""Comparison of three ends of each video: of its last snippet, of the video, and of its last instance.
+"""Compare the end of the last snippet with the end of each video, to detect wrong timing.
 
-Timing that most videos contradict in the same way is refused, with the likely cause; a few that disagree are a finding.
+If most videos contradict the timing in the same way, it is an error with the likely cause. A few videos that disagree
+are a finding.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,41 +18,45 @@ if TYPE_CHECKING:
     from sola.data.dataset import Video
 
 SNIPPETS = 2
-"""Strides by which the end of the features may miss the end of the video."""
+"""Accepted difference between the end of the features and the end of the video (strides)."""
 ROUNDING = 1.0
-"""Seconds by which durations may be off that are all whole seconds."""
+"""Accepted rounding error if all durations are whole seconds (seconds)."""
 SAME = 0.1
-"""Relative difference up to which two factors, or two shifts, are the same."""
+"""Relative difference up to which two factors or two shifts count as equal."""
 MOST = 0.8
-"""Share of the videos that disagree for which one cause must hold."""
+"""Fraction of the disagreeing videos that a single cause must explain."""
 SMALL_SHIFT = 8
-"""Strides up to which a shift explains videos of equal length better than a factor."""
+"""Largest shift (strides) that is preferred to a factor for videos of equal length."""
 RATE = 3.0
-"""Factor by which the number of snippets per second may differ from the median."""
+"""Accepted factor between a video's snippets per second and the median."""
 ENOUGH = 5
-"""Videos needed to judge by the largest of a quantity."""
+"""Minimum number of videos for checks that use a maximum."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """Ends of videos in seconds, and what they follow from; NaN where unknown."""
+    """Ends of videos (seconds) and the values that determine them; NaN if unknown."""
 
     ids: Sequence[str]
     lengths: Float[np.ndarray, " videos"]
-    """Snippets."""
+    """Number of snippets without padding."""
     features: Float[np.ndarray, " videos"]
-    """End of the last snippet, where fps is known: not where snippets tile the duration."""
+    """End of the last snippet (seconds), if fps is known and not derived from the duration."""
     duration: Float[np.ndarray, " videos"]
+    """Video duration (seconds)."""
     covered: Float[np.ndarray, " videos"]
-    """Seconds that features are said to cover: the duration, or less (feature_frame in files of BMN and G-TAD)."""
+    """Time covered by the features according to the annotations (seconds): the duration, or less if the file has
+    feature_frame, as for BMN and G-TAD."""
     fps: Float[np.ndarray, " videos"]
+    """Frame rate of the features (frames per second)."""
     stride: Float[np.ndarray, " videos"]
-    """Frames."""
+    """Snippet stride (frames)."""
     window: Float[np.ndarray, " videos"]
-    """Frames."""
+    """Snippet length (frames)."""
     offset: Float[np.ndarray, " videos"]
-    """Frames."""
+    """Start of the first snippet (frames)."""
     annotated_fps: Float[np.ndarray, " videos"]
+    """Frame rate in the annotations (frames per second)."""
 
     @classmethod
     def of(
@@ -62,9 +67,14 @@ class Ends:
         covered: Sequence[float | None],
         annotated_fps: Sequence[float | None],
     ) -> "Ends":
-        """Collect the ends of videos less their padding (snippets, by id in the features).
+        """Collect the ends of videos.
 
-        The other arguments are those of the annotations.
+        Args:
+            videos: videos with features.
+            padding: number of trailing padding snippets to exclude, by feature id.
+            durations: durations in the annotations (seconds).
+            covered: time covered by the features according to the annotations (seconds).
+            annotated_fps: frame rates in the annotations (frames per second).
         """
         columns = np.full((5, len(videos)), np.nan)
         for index, (video, duration) in enumerate(zip(videos, covered, strict=True)):
@@ -75,27 +85,27 @@ class Ends:
             last = (grid.offset + (length - 1) * grid.stride + grid.window) / grid.fps
             columns[:, index] = last, grid.fps, grid.stride, grid.window, grid.offset
         end, fps, stride, window, offset = columns
-        known = [np.array(values, float) for values in (durations, covered, annotated_fps)]
+        annotated = [np.array(values, float) for values in (durations, covered, annotated_fps)]
         lengths = np.array([video.length - padding.get(video.feature_id, 0) for video in videos], float)
         ids = [video.id for video in videos]
-        return cls(ids, lengths, end, known[0], known[1], fps, stride, window, offset, known[2])
+        return cls(ids, lengths, end, annotated[0], annotated[1], fps, stride, window, offset, annotated[2])
 
     @property
     def rounding(self) -> float:
-        """Seconds by which all durations may be rounded."""
+        """Rounding error of the durations (seconds), nonzero if all are whole seconds."""
         known = self.duration[np.isfinite(self.duration)]
         return ROUNDING if len(known) and (known == np.round(known)).all() else 0.0
 
     @property
     def slack(self) -> Float[np.ndarray, " videos"]:
-        """Seconds by which an end may miss the duration: some strides, or a share of the duration."""
+        """Accepted difference between an end and the duration (seconds)."""
         seconds: np.ndarray = np.fmax(SNIPPETS * self.stride / self.fps, TOLERANCE * self.duration) + self.rounding
         return seconds
 
     def disagree(self, ends: Float[np.ndarray, " videos"]) -> Bool[np.ndarray, " videos"]:
-        """Whether features that ended at these seconds would disagree with the duration.
+        """Return a mask of videos with features that end too far from the duration, given their ends (seconds).
 
-        Where encoders pad, the last window may reach past the end.
+        The last window may extend past the end of the video, because encoders pad it.
         """
         overhang = np.fmax(self.slack, self.window / self.fps + self.rounding)
         short = ends < np.fmin(self.duration, self.covered) - self.slack
@@ -104,10 +114,10 @@ class Ends:
 
 
 def check_durations(ends: Ends, origin: str) -> list[Finding]:
-    """Return the finding that features end elsewhere than their videos.
+    """Return a finding for features that do not end with their video.
 
-    `origin` says where fps and stride are corrected. Raises SolaError if most videos disagree by the same factor, and
-    it is more than 1.1.
+    `origin` is advice on where to correct fps and stride. Raises SolaError if most videos disagree by the same factor,
+    and by more than 10 %.
     """
     known = np.isfinite(ends.features) & np.isfinite(ends.duration)
     if not known.any():
@@ -141,7 +151,7 @@ def check_durations(ends: Ends, origin: str) -> list[Finding]:
 
 
 def _common_shift(ends: Ends, known: Bool[np.ndarray, " videos"]) -> float | None:
-    """Return the frames by which the features of most videos miss the end alike, where no factor says it better."""
+    """Return the common shift of the feature ends of most videos (frames), or None if a factor fits better."""
     missed = ((ends.features - ends.duration) * ends.fps)[known]
     shift, stride = float(np.median(missed)), float(np.median(ends.stride[known]))
     rounding = ends.rounding * float(np.median(ends.fps[known]))
@@ -157,7 +167,7 @@ def _common_shift(ends: Ends, known: Bool[np.ndarray, " videos"]) -> float | Non
 
 
 def _shift_cause(ends: Ends, known: Bool[np.ndarray, " videos"], shift: float) -> str:
-    """Return which of offset and window explains that all features miss the end by `shift` frames; empty if it may."""
+    """Return whether offset or window explains a common `shift` (frames), or an empty string if the shift is normal."""
     stride, window, offset = (float(np.median(values[known])) for values in (ends.stride, ends.window, ends.offset))
     spare = ends.rounding * float(np.median(ends.fps[known])) + stride
     near = SNIPPETS * stride + spare
@@ -165,7 +175,9 @@ def _shift_cause(ends: Ends, known: Bool[np.ndarray, " videos"], shift: float) -
     reached = shift > max(allowed, window + spare) if offset > 0 else shift < -near
     if offset and reached and abs(shift - offset) <= near:
         return f"offset {offset:g} looks {abs(offset):g} frames too {'large' if offset > 0 else 'small'}"
-    if allowed < shift <= window - stride:  # further if each window begins in the video: then the encoder pads
+    if (
+        allowed < shift <= window - stride
+    ):  # larger shifts are normal if windows start inside the video and the encoder pads
         return f"window {window:g} looks {shift:.0f} frames too large"
     if shift < -near:
         return f"window {window:g} looks {-shift:.0f} frames too small"
@@ -173,13 +185,13 @@ def _shift_cause(ends: Ends, known: Bool[np.ndarray, " videos"], shift: float) -
 
 
 def _factor_cause(ends: Ends, video: int, factor: float, origin: str) -> str:
-    """Return the likely cause if the features of most videos are `factor` times as long as the videos."""
+    """Return the likely cause if the features of most videos are `factor` times as long as the video."""
     fps, stride, annotated = ends.fps[video], ends.stride[video], ends.annotated_fps[video]
     for unit, size in (("milliseconds", 1000.0), ("microseconds", 1e6)):
         if abs(factor * size - 1) <= SAME:
             return f"the durations look like {unit}; expected seconds"
     if np.isfinite(annotated) and abs(annotated / fps / factor - 1) <= SAME:
-        return f"fps {fps:g} looks {_times(1 / factor)}, the annotations say {annotated:g}; {origin}"
+        return f"fps {fps:g} looks {_times(1 / factor)}, the annotations have {annotated:g}; {origin}"
     partly = ", or the features cover a part of each video only" if factor < 1 else ""
     if abs(factor * fps - 1) <= SAME:
         partly = ", or the durations are in frames"
@@ -192,20 +204,20 @@ def _times(factor: float) -> str:
 
 
 def _varied_cause(ends: Ends, wrong: Bool[np.ndarray, " videos"]) -> str:
-    """Return the likely cause if most videos disagree, each by another factor."""
+    """Return the likely cause if most videos disagree by different factors."""
     lengths, longer = ends.lengths[wrong], np.mean((ends.features > ends.duration)[wrong])
     if len(lengths) > 1 and lengths.min() == lengths.max():
-        other = "padded" if longer > 1 - MOST else "cut there"
+        other = "padded" if longer > 1 - MOST else "cut"
         return (
-            f"all have {lengths[0]:g} snippets, so they look {other}, or rescaled to one length (then leave out fps "
-            "and stride)"
+            f"all have {lengths[0]:g} snippets, so they look {other}, or rescaled to one length (then omit fps and "
+            "stride)"
         )
     by_rate = (ends.annotated_fps / ends.fps * ends.duration / ends.features)[wrong]
     if np.mean(np.abs(by_rate - 1) <= TOLERANCE) >= MOST:
         rates = ends.annotated_fps[wrong]
         return (
-            f"fps {np.median(ends.fps[wrong]):g} is not that of all videos, the annotations say {rates.min():g} to "
-            f"{rates.max():g}: leave out fps"
+            f"fps {np.median(ends.fps[wrong]):g} is not the frame rate of all videos, the annotations have "
+            f"{rates.min():g} to {rates.max():g}: omit fps"
         )
     if longer >= MOST:
         return "the durations look like those of trimmed clips, or the features are padded; check both"
@@ -215,17 +227,17 @@ def _varied_cause(ends: Ends, wrong: Bool[np.ndarray, " videos"]) -> str:
 
 
 def check_rate(ends: Ends) -> list[Finding]:
-    """Return the finding that the number of snippets per second differs much between videos, where no fps is known."""
+    """Return a finding if snippets per second differ widely between videos of unknown fps."""
     tiled = ~np.isfinite(ends.features) & np.isfinite(ends.duration)
     lengths, durations = ends.lengths[tiled], ends.duration[tiled]
     if len(lengths) < ENOUGH or lengths.min() == lengths.max():
         return []
     rate = lengths / durations
     low, high = np.quantile(rate, [1 - MOST, MOST])
-    odd = (rate < np.median(rate) / RATE) | (rate > np.median(rate) * RATE)
-    if high <= RATE * low and not odd.any():
+    outliers = (rate < np.median(rate) / RATE) | (rate > np.median(rate) * RATE)
+    if high <= RATE * low and not outliers.any():
         return []
-    wrong = np.flatnonzero(tiled)[odd] if odd.any() else np.flatnonzero(tiled)
+    wrong = np.flatnonzero(tiled)[outliers] if outliers.any() else np.flatnonzero(tiled)
     first = int(wrong[0])
     example = f"{ends.ids[first]!r} ({ends.lengths[first]:g} snippets in {seconds(ends.duration[first])} s)"
     cause = (

@@ -1,4 +1,4 @@
-"""Positions of snippets in time: conversions between snippet indices, clip units and seconds."""
+"""Snippet times: convert between snippet indices, clip units and seconds."""
 
 import math
 from dataclasses import dataclass
@@ -12,27 +12,36 @@ from sola.core.errors import SolaError
 from sola.data.segments import Segments
 
 DURATION_TOLERANCE = 0.05
-"""Largest relative error of the duration at which an annotation's fps is taken for that of the features."""
+"""Largest relative error of the duration at which the fps of an annotation is used for the features."""
 
 Times = TypeVar("Times", float, np.ndarray)
-"""A number, or an array that is converted element by element."""
+"""A number or an array, which is converted elementwise."""
 
 
 @dataclass(frozen=True)
 class SnippetGrid:
-    """Positions of the snippets of a video: snippet i spans `window` frames from frame `offset + i·stride`.
+    """Times of the snippets of a video: snippet i covers `window` frames from frame `offset + i·stride` on.
 
-    Raises SolaError unless fps, stride and window are positive and the offset is finite.
+    Raises:
+        SolaError: unless fps, stride and window are positive and the offset is finite.
+
+    Examples:
+        >>> import sola
+        >>> grid = sola.SnippetGrid(fps=30.0, stride=8.0, window=16.0)
+        >>> round(grid.seconds(10.0), 3)
+        2.933
+        >>> grid.index(grid.seconds(10.0))
+        10.0
     """
 
     fps: float
-    """Frames per second."""
+    """Frame rate (frames per second)."""
     stride: float = 1.0
-    """Frames from one snippet's start to the next one's."""
+    """Distance between the starts of consecutive snippets (frames)."""
     window: float = 1.0
-    """Frames that a snippet spans."""
+    """Length of a snippet (frames)."""
     offset: float = 0.0
-    """Frame at which the first snippet starts."""
+    """Start of the first snippet (frames)."""
 
     def __post_init__(self) -> None:
         positive(fps=self.fps, stride=self.stride, window=self.window)
@@ -40,33 +49,43 @@ class SnippetGrid:
 
     @classmethod
     def covering(cls, duration: float, length: int) -> "SnippetGrid":
-        """Return the grid whose `length` snippets tile `duration` seconds without gap or overlap."""
+        """Return the grid of `length` snippets that cover `duration` seconds without gaps or overlap.
+
+        Raises:
+            SolaError: unless length and duration are positive.
+
+        Examples:
+            >>> import sola
+            >>> sola.SnippetGrid.covering(duration=50.0, length=100).seconds(0.0)
+            0.25
+        """
         if length < 1 or not (math.isfinite(duration) and duration > 0):
-            raise SolaError(f"{length} snippets cannot cover {duration} seconds; both must be positive")
+            raise SolaError(f"{length} snippets cannot cover {duration} seconds; expected positive numbers")
         return cls(fps=length / duration)
 
     def seconds(self, index: Times) -> Times:
-        """Return the center of a snippet, in seconds; the index may be fractional."""
+        """Return the center of a snippet (seconds) for an index, which may be fractional."""
         return (self.offset + index * self.stride + self.window / 2) / self.fps
 
     def index(self, seconds: Times) -> Times:
-        """Return the fractional index of the snippet centered at `seconds`: the inverse of `seconds`."""
+        """Return the fractional snippet index for a time in seconds, the inverse of `seconds`."""
         return (seconds * self.fps - self.window / 2 - self.offset) / self.stride
 
     def edge(self, index: float) -> float:
-        """Return the midpoint (seconds) between the centers of a snippet and the one before."""
+        """Return the midpoint (seconds) between the centers of a snippet and the previous snippet."""
         return self.seconds(index - 0.5)
 
     def inside(self, segments: Segments, length: int) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-        """Return the first of `length` snippets whose center lies in each segment, and the one after the last.
+        """Return the range of snippets, out of `length`, with centers in each segment, as first and end index [n].
 
-        A segment holds the centers with start ≤ center < end; the two are equal if it holds none.
+        A segment contains centers with start ≤ center < end. The end index is exclusive, and equal to the first index
+        if the segment contains no center.
         """
         centers = self.seconds(np.arange(length))
         return np.searchsorted(centers, segments.start), np.searchsorted(centers, segments.end)
 
     def covered(self, segments: Segments, length: int, classes: int) -> Bool[np.ndarray, "length classes"]:
-        """Return which classes each of `length` snippets has: those of all segments that hold its center."""
+        """Return a mask [length, classes] of the classes of the segments that contain each snippet center."""
         covered = np.zeros((length, classes), np.bool_)
         for first, stop, label in zip(*self.inside(segments, length), segments.label, strict=True):
             covered[first:stop, label] = True
@@ -75,15 +94,15 @@ class SnippetGrid:
 
 @dataclass(frozen=True)
 class Placement:
-    """Position of a clip in its video: clip unit u is at `origin + unit·u` seconds, and T snippets span [0, T].
+    """Position of a clip in its video: clip unit u is at `origin + unit·u` seconds, and T snippets cover [0, T].
 
-    Raises SolaError unless the origin is finite and the unit positive.
+    Raises SolaError unless the origin is finite and the unit is positive.
     """
 
     origin: float
-    """Seconds of unit 0."""
+    """Time of unit 0 (seconds)."""
     unit: float
-    """Length of a unit in seconds."""
+    """Length of a unit (seconds)."""
 
     def __post_init__(self) -> None:
         finite(origin=self.origin)
@@ -108,19 +127,27 @@ def resolve_grid(
     annotation_fps: float | None = None,
     duration: float | None = None,
 ) -> SnippetGrid | None:
-    """Return the grid of a video of `length` snippets from the best source; None if nothing is known.
+    """Return the grid of a video of `length` snippets from the best source, or None if none is known.
 
-    The first that is available: `fps` of the manifest or the flags; `annotation_fps`, if it agrees within 5 % or one
-    window with a known duration; `length` snippets that tile `duration` seconds. `stride` (1 by default), `window` (by
-    default the stride) and `offset` (frames) are those of the manifest.
+    The first available source is used: `fps`; `annotation_fps`, if it agrees with a known duration within 5 % or one
+    window; `duration`, covered by `length` snippets.
+
+    Args:
+        length: number of snippets.
+        fps: frame rate from the manifest or the command line.
+        stride: distance between the starts of consecutive snippets (frames), 1 by default.
+        window: length of a snippet (frames), by default the stride.
+        offset: start of the first snippet (frames), 0 by default.
+        annotation_fps: frame rate from the annotations.
+        duration: duration of the features (seconds).
     """
-    frames = 1.0 if stride is None else stride
-    spans = frames if window is None else window
+    stride_frames = 1.0 if stride is None else stride
+    window_frames = stride_frames if window is None else window
     if fps is None and annotation_fps is not None:
-        missed = abs(length * frames / annotation_fps - (duration or 0.0))
-        # the last windows of a video are not full, so short videos lack more than a few percent
-        if duration is None or missed <= max(DURATION_TOLERANCE * duration, spans / annotation_fps):
+        error = abs(length * stride_frames / annotation_fps - (duration or 0.0))
+        # the last incomplete window of a video is missing, which is more than a few percent of a short video
+        if duration is None or error <= max(DURATION_TOLERANCE * duration, window_frames / annotation_fps):
             fps = annotation_fps
     if fps is not None:
-        return SnippetGrid(fps, frames, spans, 0.0 if offset is None else offset)
+        return SnippetGrid(fps, stride_frames, window_frames, 0.0 if offset is None else offset)
     return None if duration is None else SnippetGrid.covering(duration, length)

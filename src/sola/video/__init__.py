@@ -1,5 +1,5 @@
-"""Snippet features of video files. Needs the extra `video`.
+"""Extract snippet features from video files. Requires the `video` extra.
 
-`decoding` reads frames with their time stamps, `framing` resizes them, `sampling` resamples them at a constant rate,
-`snippets` groups them into windows, an encoder computes features, and `extraction` does all of it for one file.
+`decoding` reads frames with timestamps, `framing` resizes them, `sampling` resamples them at a constant rate,
+`snippets` groups them into windows, an encoder computes features, and `extraction` runs all steps for one file.
 """

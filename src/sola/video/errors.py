@@ -1,7 +1,7 @@
-"""The error of bad videos."""
+"""Error for bad videos."""
 
 from sola.core.errors import SolaError
 
 
-class BadVideo(SolaError):  # noqa: N818 (names what is skipped)
-    """A file that is damaged or not a video, which --skip-bad skips."""
+class BadVideo(SolaError):  # noqa: N818
+    """Raised for a file that is damaged or not a video, which --skip-bad skips."""

@@ -1,4 +1,4 @@
-"""Feature extraction of one video."""
+"""Feature extraction for one video."""
 
 import dataclasses
 import threading
@@ -25,40 +25,45 @@ from sola.video.sampling import sampled
 from sola.video.snippets import encoded, offset_of, windows
 
 FRAMES_AT_ONCE = 64
-"""Default number of frames in a batch."""
+"""Default number of frames per batch."""
 
 TIME_ZERO = "container"
-"""What time 0 of the features is, as the manifest records it: the start of the file, not the first frame."""
+"""Time origin of the features in the manifest: the start of the file, not the first frame."""
 
 DType = Literal["float16", "float32"]
 
 
 class SamplingOptions(TypedDict, total=False):
-    """Options of an extraction; the default of each is that of the encoder."""
+    """Extraction options. By default, each value is that of the encoder."""
 
     fps: float | None
-    """Frame rate at which the encoder sees a video (frames per second)."""
+    """Frame rate to which videos are resampled (frames per second)."""
     stride: int | None
-    """Distance between the starts of two snippets (frames)."""
+    """Distance between the starts of consecutive snippets (frames)."""
     framing: Framing | None
     """Scaling and cropping of frames."""
     dtype: DType
-    """Type of the stored features; float16 by default."""
+    """Dtype of the stored features, float16 by default."""
     batch: int | None
-    """Windows encoded at once; by default as many as make 64 frames."""
+    """Number of windows per batch, by default as many as fit in 64 frames."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """`SamplingOptions` with the defaults of an encoder."""
+    """`SamplingOptions` with the defaults of an encoder filled in."""
 
     fps: float
+    """Frame rate to which videos are resampled (frames per second)."""
     stride: int
+    """Distance between the starts of consecutive snippets (frames)."""
     offset: int
     """First frame of the first window."""
     framing: Framing
+    """Scaling and cropping of frames."""
     dtype: DType
+    """Dtype of the stored features."""
     batch: int
+    """Number of windows per batch."""
 
     @classmethod
     def resolve(cls, encoder: Encoder, options: SamplingOptions) -> "Sampling":
@@ -69,11 +74,13 @@ class Sampling:
         chosen: dict[str, Any] = {**defaults, "batch": batch, **given}
         positive(fps=chosen["fps"])
         at_least(1, stride=chosen["stride"], batch=chosen["batch"])
-        own = getattr(encoder, "offset", None)
-        return cls(**chosen, offset=offset_of(encoder.window, chosen["stride"]) if own is None else own)
+        encoder_offset = getattr(encoder, "offset", None)
+        return cls(
+            **chosen, offset=offset_of(encoder.window, chosen["stride"]) if encoder_offset is None else encoder_offset
+        )
 
     def manifest(self, encoder: Encoder, source: str) -> Manifest:
-        """Return the manifest of the features, from which they can be extracted again."""
+        """Return the manifest of the features, which records how to extract them again."""
         return Manifest(
             dim=encoder.dim,
             fps=float(self.fps),
@@ -94,7 +101,7 @@ class Sampling:
 
 
 class SharedEncoder:
-    """An encoder that threads call in turn, since one call uses all cores or the GPU."""
+    """Encoder that threads call one at a time, because a single call uses all cores or the GPU."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
@@ -103,25 +110,25 @@ class SharedEncoder:
     def __call__(
         self, frames: UInt8[np.ndarray, "batch window height width 3"]
     ) -> Float32[np.ndarray, "batch channels"]:
-        """Return a feature for each window. Raises SolaError if the encoder returns another shape."""
+        """Return the features [batch, channels]. Raises SolaError if the encoder returns another shape."""
         with self._turn:
             features = self.encoder(frames)
         expected = (len(frames), self.encoder.dim)
         if features.shape != expected:
             raise SolaError(
-                f"encoder {self.encoder.name}: gave features of shape {features.shape}; expected {expected}"
+                f"encoder {self.encoder.name}: returned features of shape {features.shape}; expected {expected}"
             )
         return features
 
 
 def extract_video(path: Path, out: Path, encoder: SharedEncoder, sampling: Sampling, report: Report) -> dict[str, Any]:
-    """Write the features of a video to a .npy file, in constant memory; decoding and encoding overlap.
+    """Write the features of a video to a .npy file, with constant memory. Decoding and encoding overlap.
 
-    Returns the numbers of decoded "frames" and written "snippets", and when the pictures begin ("begins") and end
-    ("seconds"), in seconds after the start of the file.
+    Returns the number of decoded "frames" and written "snippets", and the start ("begins") and end ("seconds") of the
+    video stream, in seconds after the start of the file.
 
-    Raises BadVideo if the file cannot be decoded; SolaError if the encoder returns another shape, or a feature does not
-    fit the dtype.
+    Raises BadVideo if the file cannot be decoded. Raises SolaError if the encoder returns another shape or a feature
+    does not fit the dtype.
     """
     counts: dict[str, Any] = {"frames": 0, "begins": 0.0, "seconds": 0.0, "snippets": 0}
     duration = stated_duration(path)

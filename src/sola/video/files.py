@@ -1,4 +1,4 @@
-"""Finding video files, and the ids of their videos."""
+"""Find video files and their video ids."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -12,48 +12,58 @@ SUFFIXES = " ".join(sorted(VIDEO_SUFFIXES))
 
 
 def find_videos(sources: Sequence[Path | str], id_from: IdFrom = "name") -> dict[str, StoredFile]:
-    """Return the video files among files and folders (with their subfolders), by id and in the order of ids.
+    """Return video files by video id, sorted by id.
 
-    Sources may be in object stores. The id is the name of the file or, with `id_from` "path", its path in the source;
-    both without the suffix.
+    Args:
+        sources: video files, or folders to search recursively, local or in an object store.
+        id_from: "name" to use file names as ids, or "path" to use paths relative to the source; both without suffix.
 
-    Raises SolaError for a source that does not exist, a folder without videos, or two files with the same id.
+    Raises:
+        SolaError: for a source that does not exist, a folder without videos, or two files with the same id.
+
+    Examples:
+        >>> import sola
+        >>> from pathlib import Path
+        >>> Path("clips/day_1").mkdir(parents=True)
+        >>> Path("clips/day_1/cam.mp4").touch()
+        >>> list(sola.find_videos(["clips"])), list(sola.find_videos(["clips"], id_from="path"))
+        (['cam'], ['day_1/cam'])
     """
     if not sources:
-        raise SolaError("VIDEOS is missing: name video files, or folders of them")
-    found: dict[str, tuple[str, StoredFile]] = {}
+        raise SolaError("VIDEOS is missing; pass video files or folders of videos")
+    videos: dict[str, tuple[str, StoredFile]] = {}
     for source in sources:
         for name, file in _stored(Storage.of(source)) if is_remote(source) else _local(Path(source)):
             video = id_of(name, id_from)
-            other_name, other = found.setdefault(video, (name, file))
-            if os.path.realpath(other.location) != os.path.realpath(file.location):  # a link is the same file
+            other_name, other = videos.setdefault(video, (name, file))
+            if os.path.realpath(other.location) != os.path.realpath(file.location):  # a symbolic link is the same file
                 distinct = id_of(name, "path") != id_of(other_name, "path")
                 raise SolaError(
-                    f"{file.location}: would be video {video!r}, and so would {other.location}; "
-                    f"{'pass --id-from path to keep folders in ids, or ' if distinct else ''}rename one of them"
+                    f"{file.location}: same video id {video!r} as {other.location}; "
+                    f"{'pass --id-from path to include folders in ids, or ' if distinct else ''}rename one of them"
                 )
-    return {video: file for video, (_, file) in sorted(found.items())}
+    return {video: file for video, (_, file) in sorted(videos.items())}
 
 
 def _local(source: Path) -> Iterable[tuple[str, StoredFile]]:
-    """Return the videos in a folder, with their paths in it, or the file itself."""
+    """Return the videos in a folder with their relative paths, or the file itself."""
     if source.is_file():
         return [(source.name, StoredFile.of(source))]
     if not source.is_dir():
         raise SolaError(f"{source}: no such file or folder; expected videos")
     inside = sorted(path for path in source.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
     named = [(path.relative_to(source).as_posix(), path) for path in inside]
-    found = [(name, StoredFile.of(path)) for name, path in named if not is_hidden(name)]
-    if not found:
-        raise SolaError(f"{source}: holds no videos ({SUFFIXES}); name the folder or file that does")
-    return found
+    videos = [(name, StoredFile.of(path)) for name, path in named if not is_hidden(name)]
+    if not videos:
+        raise SolaError(f"{source}: no videos ({SUFFIXES}); pass a video file or a folder with videos")
+    return videos
 
 
 def _stored(source: Storage) -> Iterable[tuple[str, StoredFile]]:
-    """Return the videos in a folder of an object store, with their paths in it, or the file itself."""
+    """Return the videos in a folder of an object store with their relative paths, or the file itself."""
     inside = [file for file in source.files(recursive=True) if Path(file.name).suffix.lower() in VIDEO_SUFFIXES]
     folder, _, name = source.location.rpartition("/")
-    found = inside or [file for file in Storage.of(folder).files() if file.name == name]
-    if not found:
-        raise SolaError(f"{source}: holds no videos ({SUFFIXES}), and is none")
-    return [(file.name, file) for file in found]
+    videos = inside or [file for file in Storage.of(folder).files() if file.name == name]
+    if not videos:
+        raise SolaError(f"{source}: neither a video nor a folder with videos ({SUFFIXES})")
+    return [(file.name, file) for file in videos]

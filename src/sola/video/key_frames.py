@@ -1,4 +1,4 @@
-"""Single frames of a video at given times."""
+"""Read single frames of a video at given times."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def key_frames(path: Path, seconds: Sequence[float], height: int) -> list[UInt8[np.ndarray, "{height} _width 3"]]:
-    """Return the frames shown at these times (seconds after `time_zero`), upright and `height` pixels high.
+    """Return the frames at these times (seconds after `time_zero`), upright and `height` pixels high.
 
-    Before the first frame, that is the first, after the end the last. Raises BadVideo as `shown_frames` does.
+    Times before the first frame give the first frame, and times after the end give the last frame. Raises BadVideo like
+    `shown_frames`.
     """
-    return [_whole(_frame_at(path, time), height) for time in seconds]
+    return [_resized(_frame_at(path, time), height) for time in seconds]
 
 
 def _frame_at(path: Path, seconds: float) -> "VideoFrame":
@@ -44,7 +45,7 @@ def _frame_at(path: Path, seconds: float) -> "VideoFrame":
     return shown.frame
 
 
-def _whole(frame: "VideoFrame", height: int) -> UInt8[np.ndarray, "{height} _width 3"]:
-    """Return a frame with its aspect ratio."""
-    across, up = (frame.height, frame.width) if turns(frame) % 2 else (frame.width, frame.height)
-    return Framing(height, max(1, round(height * across / up)))(frame)
+def _resized(frame: "VideoFrame", height: int) -> UInt8[np.ndarray, "{height} _width 3"]:
+    """Return the whole frame with its aspect ratio preserved."""
+    width, frame_height = (frame.height, frame.width) if turns(frame) % 2 else (frame.width, frame.height)
+    return Framing(height, max(1, round(height * width / frame_height)))(frame)

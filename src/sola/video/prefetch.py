@@ -1,4 +1,4 @@
-"""Prefetching of an iterator in another thread."""
+"""Prefetch the items of an iterator in another thread."""
 
 from collections import deque
 from collections.abc import Generator, Iterable
@@ -9,9 +9,9 @@ Item = TypeVar("Item")
 
 
 def prefetched(items: Iterable[Item], depth: int) -> Generator[Item, None, None]:
-    """Yield the items while another thread computes up to `depth` of the next ones; its errors are raised here.
+    """Yield the items while another thread computes up to `depth` items ahead. Its errors are raised here.
 
-    The thread ends soon after the generator is closed.
+    The thread stops soon after the generator is closed.
     """
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(max_workers=1) as thread:

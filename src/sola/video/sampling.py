@@ -1,4 +1,4 @@
-"""Sampling of frames at a constant rate."""
+"""Resample frames at a constant rate."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,10 +12,10 @@ from sola.video.framing import Framing
 def sampled(
     shown: Iterable[Shown], fps: float, framing: Framing
 ) -> Iterator[UInt8[np.ndarray, "{framing.height} {framing.width} 3"]]:
-    """Yield `fps` frames per second: frame k is the one shown at (k + ½) / fps seconds.
+    """Yield `fps` frames per second: sample k is the frame shown at (k + ½) / fps seconds.
 
-    Before the first frame is shown, it is that one. A frame that is shown for longer is repeated as the same array. A
-    video yields at least one frame.
+    Samples before the first frame repeat the first frame. A frame that is sampled several times is yielded as the same
+    array. Every video yields at least one frame.
     """
     number = 0
     for last in shown:

@@ -1,4 +1,4 @@
-"""Windows of frames, and their features."""
+"""Group frames into windows and encode them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
@@ -11,53 +11,53 @@ Encode = Callable[[UInt8[np.ndarray, "batch window height width 3"]], Float32[np
 
 
 def offset_of(window: int, stride: int) -> int:
-    """Return the first frame of the first window: each window is centered on its `stride` frames."""
+    """Return the first frame of the first window, so that each window is centered on its `stride` frames."""
     return -((window - stride) // 2)
 
 
 def windows(frames: Iterable[Frame], window: int, stride: int, *, offset: int | None = None) -> Iterator[list[Frame]]:
-    """Yield a window of frames for every `stride` frames: ⌈n / stride⌉ windows for n frames.
+    """Yield one window per `stride` frames: ⌈n / stride⌉ windows for n frames.
 
-    Window i begins at frame `offset + i·stride`; the first and last frame of the video pad it. At most
-    `window + stride` frames are in memory, more if `offset` is above 0. By default the offset is
+    Window i starts at frame `offset + i·stride` and is padded with the first or last frame of the video. At most
+    `window + stride` frames are in memory, or more if `offset` is positive. The default offset is
     `offset_of(window, stride)`.
     """
     offset = offset_of(window, stride) if offset is None else offset
     source = iter(frames)
-    held: list[Frame] = []
-    first = 0  # the number of the frame held[0]
+    buffer: list[Frame] = []
+    first = 0  # index of frame buffer[0]
     for snippet in count():
         begin = offset + snippet * stride
-        while first + len(held) < max(begin + window, snippet * stride + 1):
+        while first + len(buffer) < max(begin + window, snippet * stride + 1):
             try:
-                held.append(next(source))
+                buffer.append(next(source))
             except StopIteration:
                 break
-        end = first + len(held)
+        end = first + len(buffer)
         if snippet * stride >= end:
             return
-        wanted = range(begin, begin + window)
-        yield [held[min(max(number, 0), end - 1) - first] for number in wanted]
-        passed = min(max(begin + stride - first, 0), len(held) - 1)
-        del held[:passed]
-        first += passed
+        frames_of_window = range(begin, begin + window)
+        yield [buffer[min(max(number, 0), end - 1) - first] for number in frames_of_window]
+        dropped = min(max(begin + stride - first, 0), len(buffer) - 1)
+        del buffer[:dropped]
+        first += dropped
 
 
 def encoded(
     snippets: Iterable[Sequence[Frame]], encode: Encode, batch: int
 ) -> Iterator[Float32[np.ndarray, "rows channels"]]:
-    """Yield the features of snippets, in order, at least `batch` snippets at a time.
+    """Yield the features of snippets in order, for at least `batch` snippets at a time.
 
-    A snippet of the same arrays as the one before is not encoded again.
+    A snippet with the same arrays as the previous snippet is not encoded again.
     """
     distinct: list[Sequence[Frame]] = []
     repeats: list[int] = []
 
     def features() -> Float32[np.ndarray, "rows channels"]:
-        return np.repeat(encode(np.stack([np.stack(one) for one in distinct])), repeats, axis=0)
+        return np.repeat(encode(np.stack([np.stack(snippet_frames) for snippet_frames in distinct])), repeats, axis=0)
 
     for snippet in snippets:
-        if distinct and all(now is before for now, before in zip(snippet, distinct[-1], strict=True)):
+        if distinct and all(frame is previous for frame, previous in zip(snippet, distinct[-1], strict=True)):
             repeats[-1] += 1
             continue
         if len(distinct) == batch:

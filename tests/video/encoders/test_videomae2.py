@@ -1,4 +1,4 @@
-"""Networks of VideoMAE V2 with random weights, in the layouts that are published, against a plain definition."""
+"""VideoMAE V2 with random weights in the published layouts, compared with a plain definition."""
 
 import os
 from collections.abc import Callable
@@ -32,7 +32,7 @@ Weights = dict[str, torch.Tensor]
 
 
 def weights_of(width: int = 384, blocks: int = 2, hidden: int = 96, patch: int = 16, classes: int = 5) -> Weights:
-    """Random weights under the authors' names, with the classifier."""
+    """Return random weights under the authors' names, with the classifier."""
     shapes = {
         "patch_embed.proj.weight": (width, 3, 2, patch, patch),
         "patch_embed.proj.bias": (width,),
@@ -66,7 +66,7 @@ def weights_of(width: int = 384, blocks: int = 2, hidden: int = 96, patch: int =
 
 
 def by_definition(weights: Weights, frames: np.ndarray, heads: int = 6) -> torch.Tensor:
-    """[batch, 16, 224, 224, 3] to [batch, channels], in double precision."""
+    """Map frames [batch, 16, 224, 224, 3] to features [batch, channels] in double precision."""
     w = {name: weight.double() for name, weight in weights.items()}
     width, patch = len(w["fc_norm.weight"]), w["patch_embed.proj.weight"].shape[-1]
     video = torch.tensor(frames / 255).permute(0, 4, 1, 2, 3)
@@ -101,7 +101,7 @@ def checkpoint(path: Path, weights: Weights, entry: str | None = "module") -> st
 
 
 def hub_folder(path: Path, weights: Weights, *, prefix: str = "model.", files: int = 1, **settings: Any) -> str:
-    """A folder as on the hub, whose code in the original is not needed."""
+    """Write a folder as on the hub, without the code."""
     path.mkdir(parents=True)
     model = {"img_size": 224, "patch_size": 16, "num_classes": 0, "num_frames": 16, "layer_norm_eps": 1e-6}
     model |= {"cos_attn": False, "use_mean_pooling": True, "use_learnable_pos_emb": False}
@@ -118,7 +118,7 @@ def hub_folder(path: Path, weights: Weights, *, prefix: str = "model.", files: i
 
 
 @pytest.mark.parametrize(("width", "heads", "patch", "blocks"), [(384, 6, 16, 2), (1408, 16, 14, 1)])
-def test_features_are_those_of_the_definition(width: int, heads: int, patch: int, blocks: int, tmp_path: Path) -> None:
+def test_features_equal_the_definition(width: int, heads: int, patch: int, blocks: int, tmp_path: Path) -> None:
     weights, frames = weights_of(width, blocks, 96, patch), some_frames(1)
     encoder = load_encoder(checkpoint(tmp_path / "vit.pth", weights), CPU)
     assert isinstance(encoder, Encoder)
@@ -133,7 +133,7 @@ def test_a_feature_does_not_depend_on_its_batch(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.concatenate([encoder(one[None]) for one in frames]), encoder(frames), atol=1e-5)
 
 
-def test_the_same_weights_in_all_layouts_are_the_same_encoder(tmp_path: Path) -> None:
+def test_equal_weights_in_all_layouts_give_the_same_encoder(tmp_path: Path) -> None:
     weights, frames = weights_of(blocks=1), some_frames(1)
     sources = [checkpoint(tmp_path / f"{entry}.pth", weights, entry) for entry in ("module", "model", None)]
     sources += [
@@ -148,20 +148,20 @@ def test_the_same_weights_in_all_layouts_are_the_same_encoder(tmp_path: Path) ->
     assert (encoders[3].name, encoders[3].license) == ("hub", "cc-by-nc-4.0")
 
 
-def test_other_weights_are_another_encoder(tmp_path: Path) -> None:
+def test_other_weights_give_another_encoder(tmp_path: Path) -> None:
     weights = weights_of(blocks=1)
     one = load_encoder(checkpoint(tmp_path / "one.pth", weights), CPU)
     weights["fc_norm.bias"][0] += 1
     assert load_encoder(checkpoint(tmp_path / "two.pth", weights), CPU).identity != one.identity
 
 
-def test_weights_in_half_precision_are_used_in_single(tmp_path: Path) -> None:
+def test_half_precision_weights_are_used_in_single_precision(tmp_path: Path) -> None:
     weights, frames = {name: weight.half() for name, weight in weights_of(blocks=1).items()}, some_frames(1)
     encoder = load_encoder(checkpoint(tmp_path / "half.pth", weights), CPU)
     np.testing.assert_allclose(encoder(frames), by_definition(weights, frames), atol=1e-5)
 
 
-def test_an_id_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_id_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     repository = tmp_path / "models--OpenGVLab--VideoMAEv2-Base"
@@ -175,8 +175,8 @@ def test_an_id_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("frames", [16, 17, 19, 20, 100, 101, 102, 103, 1234])
 @pytest.mark.parametrize("stride", [4, 16])
-def test_windows_begin_where_those_of_the_published_features_begin(frames: int, stride: int) -> None:
-    """`range(0, frames - 15, stride)`, of THUMOS14 by 4 and of FineAction by 16; then those that reach past the end."""
+def test_windows_start_like_those_of_the_published_features(frames: int, stride: int) -> None:
+    """Windows start at `range(0, frames - 15, stride)`, as for THUMOS14 (4) and FineAction (16), then pass the end."""
     numbered = (np.full((1, 1, 3), number, np.int16) for number in range(frames))
     found = windows(numbered, VideoMAE2Encoder.window, stride, offset=VideoMAE2Encoder.offset)
     taken = [[int(frame[0, 0, 0]) for frame in window] for window in found]
@@ -186,8 +186,8 @@ def test_windows_begin_where_those_of_the_published_features_begin(frames: int, 
     assert len(taken) <= len(published) + 16 / stride
 
 
-def test_the_command(tmp_path: Path) -> None:
-    """A video of 30 frames per second has the published windows, at the published times, and three more."""
+def test_extract_command(tmp_path: Path) -> None:
+    """A video at 30 frames per second has the published windows at the published times, and three more."""
     path = render(tmp_path / "a.mp4", count=40, rate=30)
     source = checkpoint(tmp_path / "vit.pth", weights_of(blocks=1))
     assert sola("extract", str(path), "--encoder", source, "--out", str(tmp_path / "f"), "--dtype", "float32") == 0
@@ -208,11 +208,11 @@ def refused(source: str, window: int | None = None) -> str:
     return str(error.value)
 
 
-def test_a_checkpoint_of_pretraining_is_named(tmp_path: Path) -> None:
+def test_error_names_a_pretraining_checkpoint(tmp_path: Path) -> None:
     encoder = {f"encoder.{name}": weight for name, weight in weights_of(blocks=1).items()}
     others = {"mask_token": torch.zeros(1, 1, 4), "encoder_to_decoder.weight": torch.zeros(4, 384)}
     said = refused(checkpoint(tmp_path / "pt.pth", encoder | others, "model"))
-    assert "pt.pth: the masked autoencoder of pretraining" in said
+    assert "pt.pth: a pretraining checkpoint" in said
     assert "vit_b_k710_dl_from_giant.pth" in said
 
 
@@ -237,7 +237,7 @@ Change = Callable[[Weights], object]
         (lambda w: w.update({"fc_norm.bias": torch.ones(383)}), r"fc_norm.bias is \[383\]"),
     ],
 )
-def test_weights_of_something_else(change: Change, words: str, tmp_path: Path) -> None:
+def test_other_weights_are_rejected(change: Change, words: str, tmp_path: Path) -> None:
     weights = weights_of(blocks=1)
     change(weights)
     source = checkpoint(tmp_path / "vit.pth", weights)
@@ -246,22 +246,22 @@ def test_weights_of_something_else(change: Change, words: str, tmp_path: Path) -
     assert refused(source).startswith(source)
 
 
-def test_a_network_of_another_width(tmp_path: Path) -> None:
+def test_network_of_another_width_is_an_error(tmp_path: Path) -> None:
     said = refused(checkpoint(tmp_path / "vit.pth", weights_of(width=192, blocks=1)))
     assert "patch_embed.proj.weight is [192, 3, 2, 16, 16]" in said
-    assert "expected VideoMAE V2 of 384, 768, 1024, 1280, 1408 channels" in said
+    assert "expected VideoMAE V2 with 384, 768, 1024, 1280, 1408 channels" in said
 
 
-def test_other_files(tmp_path: Path) -> None:
+def test_other_files_are_rejected(tmp_path: Path) -> None:
     assert "gone.pth: cannot be read (No such file or directory)" in refused(str(tmp_path / "gone.pth"))
     (tmp_path / "text.pth").write_text("no checkpoint")
     assert "nothing else is unpickled" in refused(str(tmp_path / "text.pth"))
-    assert "a window of 8 frames; expected its 16" in refused(
+    assert "a window of 8 frames; expected 16" in refused(
         checkpoint(tmp_path / "vit.pth", weights_of(blocks=1)), window=8
     )
 
 
-def test_other_folders(tmp_path: Path) -> None:
+def test_other_folders_are_rejected(tmp_path: Path) -> None:
     large = hub_folder(tmp_path / "large", weights_of(blocks=1), img_size=384)
     assert "config.json: img_size 384 is not supported; expected 224" in refused(large)
     broken = hub_folder(tmp_path / "broken", weights_of(blocks=1))
@@ -277,8 +277,8 @@ LONG = pytest.mark.skipif(not os.environ.get("SOLA_LONG"), reason="takes long an
     "size",
     ["small_patch16", "base_patch16", "giant of two blocks", pytest.param("giant_patch14", marks=LONG)],
 )
-def test_features_are_those_of_the_authors_network(size: str, tmp_path: Path) -> None:
-    """As `extract_tad_feature.py` calls it."""
+def test_features_equal_the_authors_network(size: str, tmp_path: Path) -> None:
+    """Compare with the call in `extract_tad_feature.py`."""
     settings = {"num_classes": 710, "all_frames": 16, "tubelet_size": 2, "use_mean_pooling": True}
     frames = some_frames(1)
     with vision_program("SOLA_VIDEOMAE2_REFERENCE", "models/modeling_finetune.py") as program:

@@ -1,4 +1,4 @@
-"""Formats of annotations: one file each, and the table of all."""
+"""Annotation formats, one module per format, and the table of all formats."""
 
 from collections.abc import Mapping, Sequence
 
@@ -37,11 +37,11 @@ FORMATS: Sequence[Format] = (
     table.FORMAT,
     frames.FORMAT,
 )
-"""All formats, in the order in which they are tried."""
-WRITTEN: Mapping[str, Format] = {one.name: one for one in FORMATS if one.write is not None}
-"""Formats that are written, by name."""
+"""All formats, in the order in which detection tries them."""
+WRITTEN: Mapping[str, Format] = {form.name: form for form in FORMATS if form.write is not None}
+"""Formats that can be written, by name."""
 
 
 def format_of(text: str) -> Format | None:
-    """Return the format of a text; None if it is of none."""
-    return next((one for one in FORMATS if one.fits(text)), None)
+    """Return the annotation format of a text, or None if no format matches."""
+    return next((form for form in FORMATS if form.fits(text)), None)

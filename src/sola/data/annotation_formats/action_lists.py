@@ -1,4 +1,4 @@
-"""JSON of MultiTHUMOS and Charades that programs for dense labels share: a subset, a duration and actions a video."""
+"""JSON of MultiTHUMOS and Charades, as used by dense-labeling code: subset, duration and actions per video."""
 
 import msgspec
 
@@ -12,22 +12,23 @@ class _Video(msgspec.Struct):
 
 
 def read(source: Source) -> Videos:
-    """Read each action [class, start, end], in seconds; the class is a number. Raises SolaError for a malformed file.
+    """Read each action as [class, start, end], with a numeric class and times in seconds.
 
-    An action that ends before it starts (there are seven in Charades') holds no frame: it ends where it starts.
+    An action that ends before it starts (Charades has seven) is empty, so its end is set to its start.
+    Raises SolaError for a malformed file.
     """
     videos: Videos = {}
     file: dict[str, _Video] = source.decode(dict[str, _Video])
-    for video, found in file.items():
+    for video, entry in file.items():
         instances = [
-            source.instance(f"video {video!r}", start, max(start, end), label) for label, start, end in found.actions
+            source.instance(f"video {video!r}", start, max(start, end), label) for label, start, end in entry.actions
         ]
-        videos[video] = VideoRecord(instances, found.subset, found.duration or None)
+        videos[video] = VideoRecord(instances, entry.subset, entry.duration or None)
     return videos
 
 
 def fits(text: str) -> bool:
-    """Return whether a text is an object of JSON whose videos have a subset and actions."""
+    """Return True if the text is a JSON object whose videos have a subset and actions."""
     return text.lstrip()[:1] == "{" and '"actions"' in text and '"subset"' in text
 
 

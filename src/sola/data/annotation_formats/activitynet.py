@@ -1,4 +1,4 @@
-"""ActivityNet's JSON, which HACS and THUMOS14 use too: {"database": {video: {"subset", "duration", "annotations"}}}."""
+"""ActivityNet JSON, also used by HACS and THUMOS14: {"database": {video: {"subset", "duration", "annotations"}}}."""
 
 from pathlib import Path
 from typing import Any
@@ -8,24 +8,24 @@ from sola.core.files import read_json, write_json
 from sola.data.annotation_formats.base import Format, Instance, Source, VideoRecord, Videos, shown
 
 WITHHELD = ("test", "testing")
-"""Subsets of which a file may hold no annotations (OpenTAD's of EPIC-Kitchens and Ego4D)."""
-EXPECTED = 'expected {"database": {video: {"subset", "duration", "annotations"}}}, the layout of ActivityNet'
+"""Subsets that may lack annotations (as in OpenTAD's files for EPIC-Kitchens and Ego4D)."""
+EXPECTED = 'expected {"database": {video: {"subset", "duration", "annotations"}}}, the ActivityNet layout'
 
 
 def read(source: Source) -> Videos:
     """Read the records of all videos.
 
-    Numbers may be strings, also fractions ("30000/1001") and clock times ("00:01:20.5"); duration and fps may be
-    missing; segments outside of the video are kept. Without fps, it is that of `frame` (OpenTAD) and the duration. A
-    test video without annotations is not annotated. `label_key` is the field of the class, such as "verb" or "noun".
-    Raises SolaError naming the video and the value at fault.
+    Numbers may be strings, including fractions ("30000/1001") and clock times ("00:01:20.5"). Duration and fps are
+    optional. A missing fps is computed from `frame` (OpenTAD) and the duration. Segments outside the video are kept.
+    A test video without annotations counts as not annotated. `label_key` is the class field, such as "verb" or "noun".
+    Raises SolaError naming the video and the invalid value.
     """
     document = read_json(source.path, "annotations")
     database = document.get("database") if isinstance(document, dict) else None
     if not isinstance(database, dict):
         raise SolaError(f"{source.path}: {EXPECTED}")
     if not database:
-        raise SolaError(f'{source.path}: "database" holds no video; expected at least one')
+        raise SolaError(f'{source.path}: "database" has no videos; expected at least one')
     return {video: _video(source, f"video {video!r}", record) for video, record in database.items()}
 
 
@@ -41,9 +41,9 @@ def _video(source: Source, where: str, record: Any) -> VideoRecord:
     frames = _positive(source, where, record, "duration_frame")
     feature_frames = _positive(source, where, record, "feature_frame")
     duration = _positive(source, where, record, "duration")
-    fps, counted = (_positive(source, where, record, key) for key in ("fps", "frame"))
-    if fps is None and counted and duration:
-        fps = counted / duration
+    fps, frame_count = (_positive(source, where, record, key) for key in ("fps", "frame"))
+    if fps is None and frame_count and duration:
+        fps = frame_count / duration
     return VideoRecord(
         [_instance(source, where, annotation) for annotation in annotations or ()],
         subset,
@@ -87,20 +87,22 @@ def _number(source: Source, where: str, value: Any, key: str) -> float:
 
 
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
-    """Write annotations; videos without a subset are in "training", and unlabeled ones in "unlabeled"."""
+    """Write annotations. Videos without a subset go to "training" if annotated, to "unlabeled" otherwise."""
     database = {}
     for video, record in videos.items():
         facts = {"duration": record.duration, "fps": record.fps or fps}
         database[video] = {
             "subset": record.subset or ("training" if record.annotated else "unlabeled"),
             **{name: value for name, value in facts.items() if value is not None},
-            "annotations": [{"segment": [one.start, one.end], "label": one.label} for one in record.instances],
+            "annotations": [
+                {"segment": [instance.start, instance.end], "label": instance.label} for instance in record.instances
+            ],
         }
     write_json(path, {"version": "sola", "database": database})
 
 
 def fits(text: str) -> bool:
-    """Return whether a text is an object of JSON with a "database", which may come after a long taxonomy."""
+    """Return True if the text is a JSON object with a "database", which may follow a long taxonomy."""
     return text.lstrip()[:1] == "{" and '"database"' in text
 
 

@@ -1,4 +1,4 @@
-"""What annotation formats share: a file's text, what it says of videos, and checks of its values."""
+"""Types, value checks and helpers shared by the annotation formats."""
 
 import math
 import re
@@ -15,16 +15,16 @@ from sola.data.names import VIDEO_SUFFIXES
 from sola.data.numbers import parsed
 
 CLASS_KEY = "label"
-"""The field of a class unless another one is named."""
+"""Default name of the class field."""
 
 
 class Instance(NamedTuple):
     """One annotated instance."""
 
     start: float
-    """Seconds."""
+    """Start (seconds)."""
     end: float
-    """Seconds."""
+    """End (seconds)."""
     label: str
     """Class name."""
     score: float = 1.0
@@ -33,79 +33,79 @@ class Instance(NamedTuple):
 
 @dataclass
 class VideoRecord:
-    """What a file says of one video."""
+    """Contents of an annotation file for one video."""
 
     instances: list[Instance] = field(default_factory=list)
     subset: str | None = None
-    """None where the file has no subsets."""
+    """Subset name, or None if the file has no subsets."""
     duration: float | None = None
-    """Seconds; None if unknown."""
+    """Video duration (seconds), or None if unknown."""
     fps: float | None = None
-    """Frames per second; None if unknown."""
+    """Frames per second, or None if unknown."""
     features_share: float = 1.0
-    """Share of the duration that features cover."""
+    """Fraction of the duration that the features cover."""
     media: str | None = None
-    """Address of the video for the tool that a file is written for; None is the id and .mp4."""
+    """Path or URL of the video in the written file, or None for the video id plus ".mp4"."""
     annotated: bool = True
-    """Whether the file says what is in the video, if only that it has no instance."""
+    """Whether the video was annotated, possibly with no instances."""
 
     @property
     def length(self) -> float:
-        """Duration in seconds; if that is unknown, the last end of an instance."""
-        return self.duration or max((one.end for one in self.instances), default=0.0)
+        """Duration (seconds), or the latest instance end if the duration is unknown."""
+        return self.duration or max((instance.end for instance in self.instances), default=0.0)
 
 
 def media_of(video: str, record: VideoRecord) -> str:
-    """Return the address of a video that is written."""
+    """Return the path or URL of a video in the written file."""
     return record.media or f"{video}.mp4"
 
 
 Videos: TypeAlias = dict[str, VideoRecord]
-"""What a file says of its videos, by id, in the order of the file."""
+"""Contents of an annotation file by video id, in file order."""
 
 
 def classes_of(videos: Videos) -> list[str]:
     """Return the classes of all instances, in order of first appearance."""
-    return list(dict.fromkeys(one.label for record in videos.values() for one in record.instances))
+    return list(dict.fromkeys(instance.label for record in videos.values() for instance in record.instances))
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file that is read, and what the user says of it."""
+    """An input file and the reading options given by the user."""
 
     path: Path
     text: str
     label_key: str = CLASS_KEY
-    """Field of the class."""
+    """Name of the class field."""
     fps: float | None = None
-    """Frames per second of videos for which the file has none."""
+    """Frames per second of videos whose frame rate the file does not give."""
     video: str | None = None
-    """Id of the video in a file that names none; None is the name of the file."""
+    """Video id for a file that names no video, or None to use the file name."""
 
     @property
     def only_video(self) -> str:
-        """Id of the video in a file of a single one."""
+        """Video id of a single-video file."""
         return self.video or self.path.stem
 
-    def rate(self, found: float | None, where: str) -> float:
-        """Return frames per second: as the file has it, or as the user says; raises SolaError without both."""
-        rate = found or self.fps
+    def rate(self, rate_in_file: float | None, where: str) -> float:
+        """Return frames per second from the file or else from the user. Raises SolaError if neither gives it."""
+        rate = rate_in_file or self.fps
         if rate is None:
-            raise self.bad(
-                where, "times are frames, and nothing says how many there are a second; pass --fps to `sola convert`"
-            )
+            raise self.bad(where, "times are in frames and the frame rate is unknown; pass --fps to `sola convert`")
         return rate
 
     def instance(self, where: str, start: float, end: float, label: Any, score: float = 1.0) -> Instance:
-        """Return an instance; raises SolaError if it ends before it starts, or has no class."""
+        """Return an instance. Raises SolaError if it ends before it starts or has no class."""
         if end < start:
-            raise self.bad(where, f"{start:g} to {end:g} s ends before it starts; swap them, or remove the instance")
+            raise self.bad(
+                where, f"{start:g} to {end:g} s ends before it starts; swap the times or remove the instance"
+            )
         if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
             raise self.bad(where, f"the class must be a name or number, not {shown(label)}")
         return Instance(start, end, str(label).strip(), score)
 
     def number(self, where: str, value: Any, what: str) -> float:
-        """Return a finite number, which may be a decimal, a fraction or a clock time; raises SolaError for another."""
+        """Return a finite number, given as a decimal, a fraction or a clock time. Raises SolaError for other values."""
         try:
             number = math.nan if isinstance(value, bool) else parsed(value) if isinstance(value, str) else float(value)
         except (TypeError, ValueError, OverflowError):
@@ -115,7 +115,7 @@ class Source:
         return number
 
     def decode(self, kind: Any) -> Any:
-        """Return the JSON of the file as this type; raises SolaError if it is malformed or of another structure."""
+        """Return the JSON of the file as this type. Raises SolaError if it is malformed or has another structure."""
         try:
             return msgspec.json.decode(self.text, type=kind)
         except msgspec.ValidationError as error:
@@ -124,43 +124,44 @@ class Source:
             raise SolaError(f"{self.path}: malformed JSON ({error}); export the file again") from None
 
     def bad(self, where: str, what: str) -> SolaError:
-        """Return the error for a place in the file."""
+        """Return an error that names a place in the file."""
         return SolaError(f"{self.path}: {where}: {what}")
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format of annotations."""
+    """An annotation format."""
 
     name: str
-    """As the command line has it."""
+    """Name on the command line."""
     fits: Callable[[str], bool]
-    """Whether a text is of this format."""
+    """Function that returns True if a text has this format."""
     read: Callable[[Source], Videos]
-    """Reader. Raises SolaError for a file that is malformed."""
+    """Function that reads a file. Raises SolaError for a malformed file."""
     write: Callable[[Videos, Path, float | None], None] | None = None
-    """Writer of a file, with the frames per second of videos for which none are known; None if there is none."""
+    """Function that writes a file, given a default frame rate, or None if the format is read-only."""
     suffix: str = ".json"
-    """Suffix of the files."""
+    """File name suffix."""
     by_video: bool = False
-    """Whether a file has a single video, so that many are a folder."""
+    """Whether a file holds a single video, so that several videos make a folder."""
 
 
 def written_rate(path: Path, video: str, record: VideoRecord, fps: float | None) -> float:
-    """Return frames per second of a video that is written; raises SolaError if neither record nor user has them."""
+    """Return the frame rate of a video to write. Raises SolaError if neither the record nor the user gives it."""
     return Source(path, "", fps=fps).rate(record.fps, f"video {video!r}")
 
 
 def stretches(keys: Iterable[tuple[int, bool]], end: int) -> Iterator[tuple[int, int]]:
-    """Yield the frames at which a track appears and is gone; one that is there at its last key is gone at `end`.
+    """Yield the first frame of each visible stretch of a track and the frame after its last.
 
-    `keys` are frames in order, and whether the track is there from each on.
+    `keys` are (frame, whether the track is visible from that frame on), in frame order. A track that is visible at its
+    last key ends at `end`.
     """
     begin: int | None = None
-    for frame, there in keys:
-        if there and begin is None:
+    for frame, visible in keys:
+        if visible and begin is None:
             begin = frame
-        elif not there and begin is not None:
+        elif not visible and begin is not None:
             yield begin, frame
             begin = None
     if begin is not None:
@@ -168,28 +169,28 @@ def stretches(keys: Iterable[tuple[int, bool]], end: int) -> Iterator[tuple[int,
 
 
 def lanes(instances: Iterable[Instance]) -> list[tuple[Instance, int]]:
-    """Return instances in order of time, each with a lane from 1: those of a class and a lane do not overlap.
+    """Return instances sorted by time with lane numbers from 1, so that instances of a class do not overlap in a lane.
 
     >>> first, second = Instance(0, 2, "jump"), Instance(1, 3, "jump")
     >>> [lane for _, lane in lanes([first, second])]
     [1, 2]
     """
     ends: dict[str, list[float]] = {}
-    placed = []
-    for one in sorted(instances):
-        taken = ends.setdefault(one.label, [])
-        lane = next((place for place, end in enumerate(taken) if end <= one.start), len(taken))
-        taken[lane : lane + 1] = [one.end]
-        placed.append((one, lane + 1))
-    return placed
+    assigned = []
+    for instance in sorted(instances):
+        lane_ends = ends.setdefault(instance.label, [])
+        lane = next((place for place, end in enumerate(lane_ends) if end <= instance.start), len(lane_ends))
+        lane_ends[lane : lane + 1] = [instance.end]
+        assigned.append((instance, lane + 1))
+    return assigned
 
 
 def media_name(media: str) -> str:
-    """Return the id of a video by a path or address of its file: the name without folders and suffix.
+    """Return the video id for a file path or URL: the file name without folders and suffix.
 
     >>> media_name("C:/videos/cam%201.mp4"), media_name("day2/v_a.b.avi"), media_name("/data/upload/2/clip.webm?d=1")
     ('cam 1', 'v_a.b', 'clip')
-    >>> media_name("/data/local-files/?d=day2/clip.webm")  # Label Studio, for files on its own disk
+    >>> media_name("/data/local-files/?d=day2/clip.webm")  # Label Studio, local storage
     'clip'
     """
     path, _, query = media.strip().partition("?")
@@ -199,12 +200,12 @@ def media_name(media: str) -> str:
 
 
 def lower_first(message: str) -> str:
-    """Return a message that continues a line: its first letter in lower case."""
+    """Return a message with a lowercase first letter, to continue a line."""
     return message[:1].lower() + message[1:]
 
 
 def shown(value: Any) -> str:
-    """Return a value on one short line."""
+    """Return a short one-line representation of a value."""
     if value is None:
         return "nothing"
     text = repr(value)

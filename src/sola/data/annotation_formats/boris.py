@@ -1,4 +1,4 @@
-"""BORIS: projects (.boris), and its exported tables of tabular and of aggregated events."""
+"""BORIS: projects (.boris), and exported tables of tabular or aggregated events."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ from sola.data.annotation_formats.base import (
 )
 
 VERSION = "7.0"
-"""Version of the project format that is written."""
+"""Project format version to write."""
 STATE = "State event"
 POINT = "POINT"
 
 Event = tuple[float, tuple[str, ...]]
-"""Seconds, and what the start and the stop of a state have in common: class, subject and modifiers."""
+"""Time (seconds), and the key that pairs a state's start with its stop: class, subject and modifiers."""
 
 
 class _Behavior(msgspec.Struct):
@@ -51,14 +51,14 @@ class _Project(msgspec.Struct):
 
 
 def read(source: Source) -> Videos:
-    """Read the state events of all observations; a point event is an instance of zero length.
+    """Read the state events of all observations. A point event becomes a zero-length instance.
 
-    A state starts at its first event and stops at the next. Times are those of the first player's files, one after the
-    other. Raises SolaError for a malformed project, a state without an end, or an observation of several files of which
-    the project does not say how long they are.
+    Events of a state alternate between start and stop. Times refer to the files of the first player, played one after
+    the other. Raises SolaError for a malformed project, a state without a stop, or an observation that plays several
+    files of unknown length.
     """
     project: _Project = source.decode(_Project)
-    points = {one.code for one in project.behaviors_conf.values() if one.type.upper().startswith(POINT)}
+    points = {behavior.code for behavior in project.behaviors_conf.values() if behavior.type.upper().startswith(POINT)}
     videos: Videos = {}
     for name, observation in project.observations.items():
         where = f"observation {name!r}"
@@ -67,21 +67,23 @@ def read(source: Source) -> Videos:
         begins = [0.0]
         for path in media[:-1]:
             if path not in info.length:
-                raise source.bad(where, f"plays several files, and does not say how long {media_name(path)!r} is")
+                raise source.bad(where, f"plays several files, but the length of {media_name(path)!r} is missing")
             begins.append(begins[-1] + source.number(where, info.length[path], "a length"))
         ids = [source.video if source.video and len(media) < 2 else media_name(path) for path in media] or [name]
         for id_, path in zip(ids, media or [""], strict=True):
             record = videos.setdefault(id_, VideoRecord())
             record.duration = source.number(where, info.length[path], "a length") if path in info.length else None
             record.fps = source.number(where, info.fps[path], "fps") if info.fps.get(path) else None
-        found: list[Event] = []
+        events: list[Event] = []
         for event in observation.events:
             if len(event) < 3:
-                raise source.bad(where, f"an event is {event}; expected time, subject, behavior, modifiers and comment")
+                raise source.bad(
+                    where, f"invalid event {event}; expected time, subject, behavior, modifiers and comment"
+                )
             modifiers = str(event[3]) if len(event) > 3 else ""
-            found.append((source.number(where, event[0], "a time"), (str(event[2]), str(event[1]), modifiers)))
-        states = _states(source, where, [event for event in found if event[1][0] not in points])
-        for start, end, label in [*states, *((time, time, what[0]) for time, what in found if what[0] in points)]:
+            events.append((source.number(where, event[0], "a time"), (str(event[2]), str(event[1]), modifiers)))
+        states = _states(source, where, [event for event in events if event[1][0] not in points])
+        for start, end, label in [*states, *((time, time, key[0]) for time, key in events if key[0] in points)]:
             position = max((place for place, begin in enumerate(begins) if begin <= start), default=0)
             instance = source.instance(where, start - begins[position], end - begins[position], label)
             videos[ids[position]].instances.append(instance)
@@ -89,22 +91,22 @@ def read(source: Source) -> Videos:
 
 
 def _states(source: Source, where: str, events: Iterable[Event]) -> list[tuple[float, float, str]]:
-    """Return start, end and class of states; each event starts one, or stops the one that it started."""
-    begun: dict[tuple[str, ...], float] = {}
+    """Return (start, end, class) of all states by pairing the events with equal keys."""
+    started: dict[tuple[str, ...], float] = {}
     states = []
-    for time, what in sorted(events):
-        if what in begun:
-            states.append((begun.pop(what), time, what[0]))
+    for time, key in sorted(events):
+        if key in started:
+            states.append((started.pop(key), time, key[0]))
         else:
-            begun[what] = time
-    if begun:
-        what, time = next(iter(begun.items()))
-        raise source.bad(where, f"{what[0]!r} starts at {time:g} s and does not stop; fix unpaired events in BORIS")
+            started[key] = time
+    if started:
+        key, time = next(iter(started.items()))
+        raise source.bad(where, f"{key[0]!r} starts at {time:g} s but does not stop; fix unpaired events in BORIS")
     return sorted(states)
 
 
 def read_table(source: Source) -> Videos:
-    """Read an exported table of events, tabular or aggregated. Raises SolaError for a malformed one."""
+    """Read an exported table of tabular or aggregated events. Raises SolaError for a malformed table."""
     lines = source.text.splitlines(keepends=True)
     begin = next((number for number, line in enumerate(lines) if "behavior type" in line.casefold()), 0)
     rows = [(number + begin, cells) for number, cells in table.rows_of(source, "".join(lines[begin:]))]
@@ -127,16 +129,16 @@ def read_table(source: Source) -> Videos:
             record.instances.append(source.instance(where, time, time, label))
         else:
             modifiers = tuple(cell for name, cell in row.items() if name.startswith("modifier"))
-            what = (str(label), row.get("subject", ""), *modifiers)
-            events[video].append((source.number(where, row["time"], "the time"), what))
-    for video, found in events.items():
-        states = _states(source, f"video {video!r}", found)
+            key = (str(label), row.get("subject", ""), *modifiers)
+            events[video].append((source.number(where, row["time"], "the time"), key))
+    for video, video_events in events.items():
+        states = _states(source, f"video {video!r}", video_events)
         videos[video].instances += [source.instance(f"video {video!r}", *state) for state in states]
     return videos
 
 
 def _plain_number(text: str | None) -> float | None:
-    """Return a positive number; None for several, or for none."""
+    """Return the positive number in a cell, or None if the cell is empty or holds several numbers."""
     try:
         return float(text or "") or None
     except ValueError:
@@ -144,17 +146,17 @@ def _plain_number(text: str | None) -> float | None:
 
 
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
-    """Write a project with an observation for each video, whose instances are state events."""
+    """Write a project with one observation per video and the instances as state events."""
     labels = classes_of(videos)
     behavior = {"type": STATE, "key": "", "description": "", "category": "", "modifiers": "", "excluded": ""}
     observations: dict[str, Any] = {}
     for video, record in videos.items():
         media, rate = media_of(video, record), record.fps or fps
-        # a subject does one thing once at a time
+        # BORIS pairs events by subject, so overlapping instances of a class need different subjects
         events = [
-            [round(time, 6), "" if lane == 1 else str(lane), one.label, "", ""]
-            for one, lane in lanes(record.instances)
-            for time in (one.start, one.end)
+            [round(time, 6), "" if lane == 1 else str(lane), instance.label, "", ""]
+            for instance, lane in lanes(record.instances)
+            for time in (instance.start, instance.end)
         ]
         observations[video] = {
             "file": {"1": [media], **{str(player): [] for player in range(2, 9)}},

@@ -1,4 +1,4 @@
-"""CVAT's XML (CVAT for video 1.1, and for images 1.1 with tags): tracks and tags over frames."""
+"""CVAT XML (CVAT for video 1.1, and CVAT for images 1.1 with tags): tracks and tags over frames."""
 
 from itertools import groupby
 from pathlib import Path
@@ -19,10 +19,10 @@ from sola.data.annotation_formats.xml import parse, write_xml
 
 
 def read(source: Source) -> Videos:
-    """Read the tracks and the tags of one task.
+    """Read the tracks and tags of one task.
 
-    A track is an instance for each stretch of frames in which it is not outside, a tag one for each stretch of frames
-    that have it. Raises SolaError for a malformed file, or without a frame rate.
+    Each run of frames in which a track is not outside becomes an instance, and so does each run of frames with the same
+    tag. Raises SolaError for a malformed file or a missing frame rate.
     """
     root = parse(source)
     task = root.find("meta/task")
@@ -49,41 +49,41 @@ def read(source: Source) -> Videos:
         frame = int(source.number(f"image {image.get('name')!r}", image.get("id"), "its id"))
         for tag in image.iter("tag"):
             tagged.setdefault(tag.get("label", ""), []).append(frame)
-    for label, found in tagged.items():
-        for _, run in groupby(enumerate(sorted(set(found))), key=lambda pair: pair[1] - pair[0]):
+    for label, tagged_frames in tagged.items():
+        for _, run in groupby(enumerate(sorted(set(tagged_frames))), key=lambda pair: pair[1] - pair[0]):
             stretch = [frame for _, frame in run]
             ends = stretch[0] / rate, (stretch[-1] + 1) / rate
             record.instances.append(source.instance(f"tag {label!r}", *ends, label))
-    record.instances.sort(key=lambda one: (one.start, one.end))
+    record.instances.sort(key=lambda instance: (instance.start, instance.end))
     return {video: record}
 
 
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
-    """Write one video's instances as tracks of a box over the whole picture."""
+    """Write the instances of one video as tracks with a box over the whole frame."""
     ((video, record),) = videos.items()
     rate = written_rate(path, video, record, fps)
-    frames = max(round(record.length * rate), *(round(one.end * rate) + 1 for one in record.instances), 1)
+    frames = max(round(record.length * rate), *(round(instance.end * rate) + 1 for instance in record.instances), 1)
     root = Xml.Element("annotations")
     Xml.SubElement(root, "version").text = "1.1"
     task = Xml.SubElement(Xml.SubElement(root, "meta"), "task")
-    described = {"name": video, "size": str(frames), "mode": "interpolation", "source": media_of(video, record)}
-    for name, value in described.items():
+    task_fields = {"name": video, "size": str(frames), "mode": "interpolation", "source": media_of(video, record)}
+    for name, value in task_fields.items():
         Xml.SubElement(task, name).text = value
     labels = Xml.SubElement(task, "labels")
     for name in classes_of(videos):
         Xml.SubElement(Xml.SubElement(labels, "label"), "name").text = name
-    for number, one in enumerate(record.instances):
-        track = Xml.SubElement(root, "track", {"id": str(number), "label": one.label, "source": "auto"})
-        begin = max(round(one.start * rate), 0)
-        for frame, outside in ((begin, "0"), (max(round(one.end * rate), begin + 1), "1")):
-            place = {"frame": str(frame), "outside": outside, "occluded": "0", "keyframe": "1"}
+    for number, instance in enumerate(record.instances):
+        track = Xml.SubElement(root, "track", {"id": str(number), "label": instance.label, "source": "auto"})
+        begin = max(round(instance.start * rate), 0)
+        for frame, outside in ((begin, "0"), (max(round(instance.end * rate), begin + 1), "1")):
+            box = {"frame": str(frame), "outside": outside, "occluded": "0", "keyframe": "1"}
             corners = {"xtl": "0.00", "ytl": "0.00", "xbr": "1.00", "ybr": "1.00", "z_order": "0"}
-            Xml.SubElement(track, "box", place | corners)
+            Xml.SubElement(track, "box", box | corners)
     write_xml(root, path)
 
 
 def fits(text: str) -> bool:
-    """Return whether a text is CVAT's XML."""
+    """Return True if the text is CVAT XML."""
     return "<annotations>" in text and any(mark in text for mark in ("<track", "<image", "<version>1.1"))
 
 

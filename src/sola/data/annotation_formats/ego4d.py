@@ -1,4 +1,4 @@
-"""Ego4D's moments (moments_train.json): primary labels of clips, which are the videos of its benchmark."""
+"""Ego4D moments (moments_train.json): primary labels of clips, which are the videos of the benchmark."""
 
 import msgspec
 
@@ -33,7 +33,7 @@ class _File(msgspec.Struct):
 
 
 def read(source: Source) -> Videos:
-    """Read clips by their uid, with the primary labels of all annotators. Raises SolaError for a malformed file."""
+    """Read clips by uid with the primary labels of all annotators. Raises SolaError for a malformed file."""
     videos: Videos = {}
     file: _File = source.decode(_File)
     for video in file.videos:

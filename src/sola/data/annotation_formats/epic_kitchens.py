@@ -1,4 +1,4 @@
-"""EPIC-Kitchens' tables (EPIC_100_train.csv): a verb and a noun for each instance."""
+"""EPIC-Kitchens tables (EPIC_100_train.csv): a verb and a noun per instance."""
 
 from sola.data.annotation_formats import table
 from sola.data.annotation_formats.base import CLASS_KEY, Format, Source, VideoRecord, Videos
@@ -7,13 +7,14 @@ NEEDED = ("video_id", "start_timestamp", "stop_timestamp")
 
 
 def read(source: Source) -> Videos:
-    """Read verb and noun as one class, or the column that `label_key` names, such as verb; raises SolaError.
+    """Read verb and noun as one class, or the columns named by `label_key`.
 
-    Several columns, as in "verb_class,noun_class", make a class such as "3,12".
+    `label_key` may be one column, such as "verb", or several: "verb_class,noun_class" gives classes such as "3,12".
+    Raises SolaError for a missing column or a malformed cell.
     """
     keyed = source.label_key != CLASS_KEY
     wanted = list(map(table.plain, source.label_key.split(","))) if keyed else ["verb", "noun"]
-    rows = table.named_rows(source, table.rows_of(source), (*NEEDED, *wanted), "pick the class by --label-key")
+    rows = table.named_rows(source, table.rows_of(source), (*NEEDED, *wanted), "pick the class column with --label-key")
     videos: Videos = {}
     for where, row in rows:
         start, end = (source.number(where, row[name], name) for name in NEEDED[1:])

@@ -15,7 +15,7 @@ from sola.data.segments import BACKGROUND as NO_SEGMENT
 from sola.data.segments import Segments, frame_labels
 
 BACKGROUND = frozenset({"background", "bg", "sil", "none", "null", "other", "action_start", "action_end"})
-"""Classes that are no action, in lower case: of GTEA, Breakfast and 50 Salads, and usual ones."""
+"""Classes that are not actions, in lower case: those of GTEA, Breakfast and 50 Salads, and other common names."""
 WRITTEN_BACKGROUND = "background"
 RANGE = re.compile(r"(\d+)-(\d+)\s+(\S+)")
 """A line of Breakfast's coarse segments: first and last frame, from 1, and the class."""
@@ -35,16 +35,16 @@ def read(source: Source) -> Videos:
     record = VideoRecord(fps=rate)
     if RANGE.fullmatch(labels[0]):
         for number, label in enumerate(labels, 1):
-            where, found = f"line {number}", RANGE.fullmatch(label)
-            if found is None:
+            where, match = f"line {number}", RANGE.fullmatch(label)
+            if match is None:
                 raise source.bad(where, f"{label[:60]!r}; expected first-last class, such as 31-75 take_cup")
-            first, last, name = int(found[1]), int(found[2]), found[3]
+            first, last, name = int(match[1]), int(match[2]), match[3]
             record.duration = last / rate
             if name.casefold() not in BACKGROUND:
                 record.instances.append(source.instance(where, (first - 1) / rate, last / rate, name))
     else:
         if "" in labels:
-            raise source.bad(f"line {labels.index('') + 1}", "is empty; expected the class of a frame on every line")
+            raise source.bad(f"line {labels.index('') + 1}", "is empty; expected a class on every line")
         record.duration = len(labels) / rate
         begin = 0
         for label, frames in groupby(labels):
@@ -61,14 +61,14 @@ def _is_result(lines: list[str]) -> bool:
 
 
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
-    """Write the class of every frame of one video; where instances overlap, that of the highest score."""
+    """Write the class of every frame of one video. Where instances overlap, the highest score wins."""
     ((video, record),) = videos.items()
     rate = written_rate(path, video, record, fps)
-    start, end, score = (np.array([one[i] for one in record.instances], np.float64) for i in (0, 1, 3))
+    start, end, score = (np.array([instance[i] for instance in record.instances], np.float64) for i in (0, 1, 3))
     segments = Segments(start, end, np.arange(len(record.instances)), score)
-    names = [re.sub(r"\s+", "_", one.label) for one in record.instances]
-    found = frame_labels(segments, round(record.length * rate), rate)
-    labels = [WRITTEN_BACKGROUND if index == NO_SEGMENT else names[index] for index in found.tolist()]
+    names = [re.sub(r"\s+", "_", instance.label) for instance in record.instances]
+    frame_classes = frame_labels(segments, round(record.length * rate), rate)
+    labels = [WRITTEN_BACKGROUND if index == NO_SEGMENT else names[index] for index in frame_classes.tolist()]
     write_text(path, "".join(f"{label}\n" for label in labels))
 
 

@@ -1,4 +1,4 @@
-"""Subtitles, SRT and WebVTT: a cue for each instance, to be watched in any player; one file for each video."""
+"""SRT and WebVTT subtitles with one cue per instance, for any video player; one file per video."""
 
 import html
 import re
@@ -9,18 +9,18 @@ from sola.data.annotation_formats.base import Format, Source, VideoRecord, Video
 
 TIMES = re.compile(r"\s*((?:\d+:)?\d+:\d+[.,]\d+)\s+-->\s+((?:\d+:)?\d+:\d+[.,]\d+)")
 TAG = re.compile(r"</?[a-z][^>]*>|<\d+:[\d:.]+>|\{\\[^}]*\}", re.IGNORECASE)
-"""Marks of fonts, voices and positions in the text of a cue."""
+"""Font, voice and position tags in cue text."""
 
 
 def read(source: Source) -> Videos:
-    """Read the cues of one video; raises SolaError for a cue without text."""
+    """Read the cues of one video. Raises SolaError for a cue without text."""
     record = VideoRecord()
     lines = source.text.splitlines()
     number = 0
     while number < len(lines):
         times = TIMES.match(lines[number])
         number += 1
-        if times is None:  # a cue's number, a header or a note
+        if times is None:  # cue number, header or note
             continue
         where, words = f"line {number}", []
         while number < len(lines) and lines[number].strip():
@@ -31,32 +31,32 @@ def read(source: Source) -> Videos:
     return {source.only_video: record}
 
 
-def clock(seconds: float, mark: str) -> str:
-    """Return hours, minutes, seconds and milliseconds.
+def clock(seconds: float, separator: str) -> str:
+    """Return a time in seconds as hours:minutes:seconds and milliseconds.
 
     >>> clock(3661.5, ",")
     '01:01:01,500'
     """
     milliseconds = round(max(seconds, 0.0) * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{separator}{rest % 1000:03}"
 
 
 def write_srt(videos: Videos, path: Path, fps: float | None = None) -> None:
-    """Write one video's instances as SRT."""
+    """Write the instances of one video as SRT."""
     write_text(path, "\n".join(f"{number}\n{cue}" for number, cue in enumerate(_cues(videos, ","), 1)))
 
 
 def write_vtt(videos: Videos, path: Path, fps: float | None = None) -> None:
-    """Write one video's instances as WebVTT."""
+    """Write the instances of one video as WebVTT."""
     write_text(path, "\n".join(["WEBVTT\n", *_cues(videos, ".")]))
 
 
-def _cues(videos: Videos, mark: str) -> list[str]:
+def _cues(videos: Videos, separator: str) -> list[str]:
     (record,) = videos.values()
-    ordered = sorted(record.instances, key=lambda one: (one.start, one.end))
-    times = [f"{clock(one.start, mark)} --> {clock(one.end, mark)}" for one in ordered]
-    texts = [html.escape(" ".join(one.label.split()), quote=False) for one in ordered]
+    ordered = sorted(record.instances, key=lambda instance: (instance.start, instance.end))
+    times = [f"{clock(instance.start, separator)} --> {clock(instance.end, separator)}" for instance in ordered]
+    texts = [html.escape(" ".join(instance.label.split()), quote=False) for instance in ordered]
     return [f"{time}\n{text}\n" for time, text in zip(times, texts, strict=True)]
 
 

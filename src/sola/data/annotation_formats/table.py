@@ -1,4 +1,4 @@
-"""Tables, CSV or TSV, with a row for each instance: video, start, end and class in any order."""
+"""CSV or TSV tables with one row per instance and columns for video, start, end and class in any order."""
 
 import csv
 import io
@@ -66,21 +66,21 @@ NAMES: Mapping[str, Sequence[str]] = {
     "duration": ("video_duration", "video_length", "media_duration"),
     "score": ("score", "confidence"),
 }
-"""Names of columns, in lower case with _ for what is no letter; the first of those that a table has is taken."""
+"""Column names by meaning, in lower case with _ for other characters. The first name present in a table is used."""
 BARE = ("video", "start", "end", "class", "score")
-"""Columns of a table without a header; the score may be missing."""
+"""Columns of a table without a header. The score is optional."""
 HEADER = ("video", "start", "end", "label", "subset", "video_duration", "score")
-"""Columns that are written."""
+"""Columns of a written table."""
 
 
 def separator_of(text: str) -> str:
-    """Return what separates the cells of the first line."""
+    """Return the cell separator of the first line."""
     line = text.lstrip("\n").partition("\n")[0]
     return max("\t;,", key=line.count)
 
 
 def rows_of(source: Source, text: str | None = None) -> Iterator[tuple[int, list[str]]]:
-    """Yield line numbers and cells of the rows that are not empty; raises SolaError for quotes that do not close."""
+    """Yield line number and cells of each non-empty row. Raises SolaError for unclosed quotes."""
     text = source.text if text is None else text
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text), skipinitialspace=True, strict=True)
     while True:
@@ -88,7 +88,7 @@ def rows_of(source: Source, text: str | None = None) -> Iterator[tuple[int, list
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            raise source.bad(f"line {number}", f"{error}; close the quotes of its cells") from None
+            raise source.bad(f"line {number}", f"{error}; close the quotes") from None
         if cells is None:
             return
         if any(map(str.strip, cells)):
@@ -98,19 +98,19 @@ def rows_of(source: Source, text: str | None = None) -> Iterator[tuple[int, list
 def named_rows(
     source: Source, rows: Iterator[tuple[int, list[str]]], needed: Sequence[str], cure: str
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the place and the cells by column of the rows below a header; raises SolaError if one of `needed` lacks."""
+    """Yield the place and the cells by column of each row below the header. Raises SolaError for a missing column."""
     number, header = next(rows)
     names = [plain(cell) for cell in header]
     if missing := next((name for name in needed if name not in names), None):
         raise source.bad(f"line {number}", f"the header has no column {missing!r}; {cure}")
     for number, cells in rows:
         if len(cells) != len(names):
-            raise source.bad(f"line {number}", f"has {len(cells)} cells; expected {len(names)}, as in the header")
+            raise source.bad(f"line {number}", f"{len(cells)} cells; expected {len(names)}, as in the header")
         yield f"line {number}", dict(zip(names, cells, strict=True))
 
 
 def plain(name: str) -> str:
-    """Return the name of a column in lower case, with _ for what is no letter or digit.
+    """Return a column name in lower case, with _ in place of anything but letters and digits.
 
     >>> plain("Start (s)"), plain("Observation id")
     ('start_s', 'observation_id')
@@ -119,7 +119,7 @@ def plain(name: str) -> str:
 
 
 def read(source: Source) -> Videos:
-    """Read a table. Raises SolaError for a column that is missing, or a cell that is malformed."""
+    """Read a table. Raises SolaError for a missing column or a malformed cell."""
     rows = rows_of(source)
     number, cells = next(rows)
     columns = columns_of(source, number, cells)
@@ -130,57 +130,58 @@ def read(source: Source) -> Videos:
     width = len(cells)
     for number, cells in rows:
         if len(cells) != width:
-            raise source.bad(f"line {number}", f"has {len(cells)} cells; expected {width}, as in the first line")
+            raise source.bad(f"line {number}", f"{len(cells)} cells; expected {width}, as in the first line")
         _add(source, videos, columns, number, cells)
     return videos
 
 
 def columns_of(source: Source, number: int, cells: Sequence[str]) -> dict[str, int] | None:
-    """Return positions by what they hold; None for a row without a header. Raises SolaError if a column is missing."""
+    """Return column positions by meaning, or None if the row is not a header. Raises SolaError for a missing column."""
     names = [plain(cell) for cell in cells]
     known = dict(NAMES)
     if source.label_key != CLASS_KEY:
         known["class"] = (plain(source.label_key),)
-    found = {
-        what: names.index(name)
-        for what, spellings in known.items()
-        for name in [next((one for one in spellings if one in names), None)]
+    positions = {
+        meaning: names.index(name)
+        for meaning, spellings in known.items()
+        for name in [next((spelling for spelling in spellings if spelling in names), None)]
         if name is not None
     }
-    named = {"start", "end", "first", "last"} & set(found)
+    time_columns = {"start", "end", "first", "last"} & set(positions)
     if (
-        not named
+        not time_columns
         and len(cells) in (len(BARE) - 1, len(BARE))
         and not re.search(r"[a-z]", cells[1] + cells[2], re.IGNORECASE)
     ):
         return None
-    if source.video is not None and named:
-        found.setdefault("video", -1)
-    missing = [what for what in ("video", "class") if what not in found]
-    if not {"start", "end"} <= set(found) and not {"first", "last"} <= set(found):
-        missing += [what for what in ("start", "end") if what not in found]
+    if source.video is not None and time_columns:
+        positions.setdefault("video", -1)
+    missing = [meaning for meaning in ("video", "class") if meaning not in positions]
+    if not {"start", "end"} <= set(positions) and not {"first", "last"} <= set(positions):
+        missing += [meaning for meaning in ("start", "end") if meaning not in positions]
     if missing:
         columns = " and no column ".join(
-            repr(source.label_key if what == "class" and source.label_key != CLASS_KEY else what) for what in missing
+            repr(source.label_key if meaning == "class" and source.label_key != CLASS_KEY else meaning)
+            for meaning in missing
         )
         raise source.bad(
             f"line {number}",
             f"the header has no column {columns}, only {', '.join(cells)[:80]}; expected video, start, end and label "
-            "(start_frame and end_frame for frames): rename or add columns, or pick the class by --label-key",
+            "(start_frame and end_frame for frames): rename or add columns, or pick the class column with --label-key",
         )
-    return found
+    return positions
 
 
 def _add(source: Source, videos: Videos, columns: Mapping[str, int], number: int, cells: Sequence[str]) -> None:
-    """Add a row's instance to its video; a row without times and class lists a video without instances."""
+    """Add the instance of a row to its video. A row without times and class lists a video without instances."""
     where = f"line {number}"
-    values = {what: cells[position] for what, position in columns.items() if position >= 0}
+    values = {meaning: cells[position] for meaning, position in columns.items() if position >= 0}
     video = media_name(values.get("video") or source.only_video)
     record = videos.setdefault(video, VideoRecord())
     record.subset = values.get("subset") or record.subset
-    for what in ("fps", "duration"):
-        if values.get(what):
-            setattr(record, what, source.number(where, values[what], what))
+    for meaning in ("fps", "duration"):
+        if values.get(meaning):
+            setattr(record, meaning, source.number(where, values[meaning], meaning))
     in_frames = "start" not in columns or "end" not in columns
     ends = [values["first"], values["last"]] if in_frames else [values["start"], values["end"]]
     if not any(ends) and not values["class"]:
@@ -194,7 +195,7 @@ def _add(source: Source, videos: Videos, columns: Mapping[str, int], number: int
 
 
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
-    """Write a table with commas, or with tabs in a file that is named .tsv; times with six decimals."""
+    """Write a table, tab-separated for .tsv and comma-separated otherwise, with times to six decimals."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", lineterminator="\n")
     writer.writerow(HEADER)
@@ -202,13 +203,15 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
         known = (record.subset or "", "" if record.duration is None else f"{record.duration:.6f}")
         if record.annotated and not record.instances:
             writer.writerow([video, "", "", "", *known, ""])
-        for one in record.instances:
-            writer.writerow([video, f"{one.start:.6f}", f"{one.end:.6f}", one.label, *known, f"{one.score:.6g}"])
+        for instance in record.instances:
+            writer.writerow(
+                [video, f"{instance.start:.6f}", f"{instance.end:.6f}", instance.label, *known, f"{instance.score:.6g}"]
+            )
     write_text(path, text.getvalue())
 
 
 def fits(text: str) -> bool:
-    """Return whether the first line has three cells, as a header has or a video with two times."""
+    """Return True if the first line has at least three cells and is a header or has two times."""
     line = text.lstrip("\n").partition("\n")[0]
     if re.search(r"[{}\[\]<>]", line) or len(line.split(separator_of(text))) < 3:
         return False

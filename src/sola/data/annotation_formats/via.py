@@ -1,4 +1,4 @@
-"""VIA 3: projects (JSON) and exported tables (CSV) with temporal segments."""
+"""VIA 3 projects (JSON) and exported tables (CSV) with temporal segments."""
 
 import csv
 import re
@@ -21,12 +21,12 @@ from sola.data.annotation_formats.base import (
 )
 
 ATTRIBUTE = "action"
-"""Name of the attribute that is written."""
+"""Name of the written attribute."""
 COLUMNS = ("metadata_id", "file_list", "flags", "temporal_coordinates", "spatial_coordinates", "metadata")
 VIDEO, SEGMENT = 4, "FILE1_Z2_XY0"
-"""VIA's numbers and names: a file that is a video, and an attribute of a stretch of time of one file."""
+"""VIA's code of a video file, and its name for an attribute of a time segment of one file."""
 LOCAL, URI = 1, 2
-"""VIA's numbers of where a file is."""
+"""VIA's codes of file locations."""
 
 
 class _Attribute(msgspec.Struct):
@@ -56,32 +56,32 @@ class _Project(msgspec.Struct):
 
 
 def read(source: Source) -> Videos:
-    """Read a project; the class is the attribute that `label_key` names, or the first that a segment has.
+    """Read a project. The class is the attribute named by `label_key`, or else the first attribute of a segment.
 
     Raises SolaError for a malformed project.
     """
     project: _Project = source.decode(_Project)
-    of_view = {}
+    video_of_view = {}
     for key, view in project.view.items():
         file = next((project.file[str(fid)] for fid in view.fid_list if str(fid) in project.file), None)
         if file is None:
-            raise source.bad(f"view {key!r}", "has no file; remove it, or add its video in VIA")
-        of_view[key] = source.video if source.video and len(project.view) == 1 else media_name(file.fname)
-    videos: Videos = {video: VideoRecord() for video in of_view.values()}
+            raise source.bad(f"view {key!r}", "has no file; remove the view or add its video in VIA")
+        video_of_view[key] = source.video if source.video and len(project.view) == 1 else media_name(file.fname)
+    videos: Videos = {video: VideoRecord() for video in video_of_view.values()}
     for key, segment in project.metadata.items():
         where = f"segment {key!r}"
-        if str(segment.vid) not in of_view:
-            raise source.bad(where, f"is of the view {segment.vid!r}, which is not there")
+        if str(segment.vid) not in video_of_view:
+            raise source.bad(where, f"belongs to view {segment.vid!r}, which does not exist")
         values = {}
         for id_, value in segment.av.items():
             attribute = project.attribute.get(id_, _Attribute(id_))
             values[attribute.aname or id_] = attribute.options.get(value, value)
-        _add(source, videos[of_view[str(segment.vid)]], where, segment.z, values)
+        _add(source, videos[video_of_view[str(segment.vid)]], where, segment.z, values)
     return videos
 
 
 def _add(source: Source, record: VideoRecord, where: str, times: Sequence[float], values: Mapping[str, Any]) -> None:
-    """Add a segment to a video; what has no stretch of time, such as a box in one frame, is none."""
+    """Add a segment to a video. Skip entries without a start and end, such as a box in one frame."""
     if len(times) != 2:
         return
     wanted = list(values) if source.label_key == CLASS_KEY else [source.label_key]
@@ -92,7 +92,7 @@ def _add(source: Source, record: VideoRecord, where: str, times: Sequence[float]
 
 
 def read_table(source: Source) -> Videos:
-    """Read an exported table. Raises SolaError for a malformed one."""
+    """Read an exported table. Raises SolaError for a malformed table."""
     videos: Videos = {}
     lines = source.text.splitlines()
     columns = list(COLUMNS)
@@ -118,15 +118,15 @@ def read_table(source: Source) -> Videos:
 
 
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
-    """Write a project with a view for each video, and one attribute for the class."""
+    """Write a project with one view per video and one attribute for the class."""
     labels = classes_of(videos)
     metadata, files, views = {}, {}, {}
     for number, (video, record) in enumerate(videos.items(), 1):
         key, name = str(number), media_of(video, record)
         files[key] = {"fid": key, "fname": name, "type": VIDEO, "loc": URI if "://" in name else LOCAL, "src": name}
         views[key] = {"fid_list": [key]}
-        for position, one in enumerate(record.instances):
-            z, av = [round(one.start, 6), round(one.end, 6)], {"1": str(labels.index(one.label))}
+        for position, instance in enumerate(record.instances):
+            z, av = [round(instance.start, 6), round(instance.end, 6)], {"1": str(labels.index(instance.label))}
             metadata[f"{key}_{position:08x}"] = {"vid": key, "flg": 0, "z": z, "xy": [], "av": av}
     attribute = {
         "aname": ATTRIBUTE,

@@ -1,4 +1,4 @@
-"""XML: parsed without entities and without reading anything else, and written."""
+"""Parse XML without entities or external references, and write XML."""
 
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, indent
@@ -12,7 +12,7 @@ from sola.data.annotation_formats.base import Source
 
 
 def parse(source: Source) -> Element:
-    """Return the root of a document. Raises SolaError for malformed XML, and for one that declares entities."""
+    """Return the root of a document. Raises SolaError for malformed XML or declared entities."""
     text = source.text.partition("?>")[2] if source.text.lstrip().startswith("<?xml") else source.text
     try:
         root: Element = ElementTree.fromstring(text)
@@ -21,12 +21,12 @@ def parse(source: Source) -> Element:
         raise source.bad(f"line {line}, column {column}", "malformed XML; export it again") from None
     except defusedxml.DefusedXmlException as error:
         kind = type(error).__name__
-        raise source.bad("the document", f"declares entities or refers to others ({kind}); remove them") from None
+        raise source.bad("the document", f"declares entities or external references ({kind}); remove them") from None
     return root
 
 
 def write_xml(root: Element, path: Path) -> None:
-    """Write a document, atomically."""
+    """Write a document atomically."""
     indent(root)
-    with replacing(path) as aside:
-        Document(root).write(aside, encoding="UTF-8", xml_declaration=True)
+    with replacing(path) as temporary:
+        Document(root).write(temporary, encoding="UTF-8", xml_declaration=True)

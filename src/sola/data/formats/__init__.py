@@ -1,4 +1,4 @@
-"""One array per file: the header, reading and writing of each file format."""
+"""Feature file formats with one array per file: read the header, read and write."""
 
 from sola.data.formats import csv, hdf5, npy, npz, pt
 from sola.data.formats.base import Format

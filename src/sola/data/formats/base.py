@@ -1,6 +1,6 @@
-"""What a feature file may hold in any format: one array of floats, [time, channels].
+"""Checks shared by all feature file formats: each file holds one float array [time, channels].
 
-Nothing is unpickled, and the size in a header is checked against the file before memory is allocated.
+No file is unpickled, and the size in a header is checked against the file before memory is allocated.
 """
 
 import math
@@ -17,76 +17,76 @@ from jaxtyping import Float
 from sola.core.errors import SolaError
 
 COMPRESSION = 1100
-"""Upper limit of the compression ratio; deflate reaches 1032, for zeros."""
+"""Upper limit of the compression ratio. Deflate reaches 1032 for zeros."""
 
 Array = Float[np.ndarray, "rows columns"]
 
 
 @dataclass(frozen=True)
 class Header:
-    """Shape and dtype of an array, known before the array is read."""
+    """Shape and dtype of an array, read before the array itself."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
     @property
     def size(self) -> int:
-        """Bytes of the values."""
+        """Size of the values (bytes)."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class Format:
-    """Access to the array in a file of one format."""
+    """A feature file format."""
 
     header: Callable[[Path], Header]
-    """Returns the checked header; raises SolaError if the file is damaged or holds no features."""
+    """Function that returns the checked header. Raises SolaError for a damaged file or one without features."""
     read: Callable[[Path], Array]
-    """Returns the array as stored, memory-mapped where possible; the values are not checked."""
+    """Function that returns the array as stored, memory-mapped if possible, without checking the values."""
     write: Callable[[Path, Array, Path], None]
-    """Writes an array to a path with the keys, compression or column names of another file, the last argument."""
+    """Function that writes an array to a path with the keys, compression or column names of another file."""
     header_is_cheap: bool
-    """Whether `header` reads a small part of the file only."""
+    """Whether `header` reads only a small part of the file."""
 
 
 def check_header(header: Header, path: str | Path) -> None:
-    """Raise SolaError, naming `path`, unless the array is [time, channels], not empty, of float16, 32 or 64."""
+    """Raise SolaError naming `path` unless the array is a non-empty float array [time, channels]."""
     if header.dtype.hasobject:
-        raise SolaError(f"{path}: holds pickled Python objects, which are never loaded; save a plain float array")
+        raise SolaError(f"{path}: contains pickled Python objects, which are never loaded; save a plain float array")
     if header.dtype.newbyteorder("=") not in (np.float16, np.float32, np.float64):
-        raise SolaError(f"{path}: holds {header.dtype}; expected float16, float32 or float64")
+        raise SolaError(f"{path}: contains {header.dtype}; expected float16, float32 or float64")
     if len(header.shape) != 2:
         raise SolaError(
-            f"{path}: holds a {len(header.shape)}-d array of shape {header.shape}; expected [time, channels]"
+            f"{path}: contains a {len(header.shape)}-d array of shape {header.shape}; expected [time, channels]"
         )
     if min(header.shape) < 1:
-        raise SolaError(f"{path}: holds an empty array of shape {header.shape}; expected at least one snippet")
+        raise SolaError(f"{path}: contains an empty array of shape {header.shape}; expected at least one snippet")
 
 
 def check_compressed(header: Header, compressed: int, path: str | Path) -> None:
-    """Raise SolaError if this number of compressed bytes cannot hold the array that the header promises."""
+    """Raise SolaError if the array described by the header cannot fit in this number of compressed bytes."""
     if header.size > COMPRESSION * compressed:
         raise SolaError(
-            f"{path}: its header promises {header.size:,} bytes of values, {compressed:,} compressed ones are there, "
-            "which cannot hold them"
+            f"{path}: the header describes {header.size:,} bytes of values, too many for the "
+            f"{compressed:,} compressed bytes; save the file again"
         )
 
 
 def to_dtype(array: Array, dtype: np.dtype[Any], *, what: str, cure: str) -> Array:
-    """Convert an array. Raises SolaError, with `what` and `cure`, if a value is not finite in `dtype`."""
+    """Convert an array. Raises SolaError with `what` and `cure` if a value is not finite in `dtype`."""
     with np.errstate(over="ignore"):
         converted = array.astype(dtype, copy=False)
     if not np.isfinite(converted).all():
-        raise SolaError(f"{what} is NaN, or beyond {dtype}'s largest value {np.finfo(dtype).max:g}; {cure}")
+        raise SolaError(f"{what} is NaN or exceeds the largest {dtype} value {np.finfo(dtype).max:g}; {cure}")
     return converted
 
 
 @contextmanager
 def reading(path: str | Path, what: str) -> Iterator[None]:
-    """Turn any error that a parser raises for a damaged file into a SolaError that names the file."""
+    """Turn any error of a parser into a SolaError that names the file."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy warns of files of Python 2, which it reads
+            warnings.simplefilter("ignore")  # NumPy warns about files written by Python 2, but reads them
             yield
     except SolaError:
         raise

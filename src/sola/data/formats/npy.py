@@ -22,7 +22,7 @@ def read(path: Path) -> Array:
     """Return the array, memory-mapped."""
     header, fortran, start = _layout(path)
     with reading(path, "a .npy file"):
-        # Mode "c" never writes to the file, and gives an array that torch.from_numpy takes without a warning.
+        # Mode "c" never writes to the file, and torch.from_numpy accepts the array without a warning.
         order: Any = "F" if fortran else "C"
         return np.memmap(path, header.dtype, mode="c", offset=start, shape=header.shape, order=order)
 
@@ -31,13 +31,13 @@ def write(path: Path, array: Array, like: Path) -> None:
     """Write the array."""
     values = np.ascontiguousarray(array)
     with path.open("wb") as file:
-        # not write_array, whose error on a full disk does not say why
+        # the error of write_array on a full disk does not state the reason
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(values))
         file.write(values.data)
 
 
 def parse_header(file: BufferedIOBase) -> tuple[Header, bool]:
-    """Read NumPy's header; the second value is whether the array is in Fortran order."""
+    """Return the NumPy header and whether the array is in Fortran order."""
     version = np.lib.format.read_magic(file)
     parse = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = parse(file)
@@ -45,15 +45,15 @@ def parse_header(file: BufferedIOBase) -> tuple[Header, bool]:
 
 
 def check_size(header: Header, available: int, path: Path) -> None:
-    """Raise SolaError if fewer bytes than the header promises are available."""
+    """Raise SolaError if fewer bytes are available than the header describes."""
     if header.size > available:
         raise SolaError(
-            f"{path}: is truncated: its header promises {header.size:,} bytes of values, {available:,} are there"
+            f"{path}: truncated: the header describes {header.size:,} bytes of values, but the file has {available:,}"
         )
 
 
 def _layout(path: Path) -> tuple[Header, bool, int]:
-    """Return the header, whether the array is in Fortran order, and the position of the first value."""
+    """Return the header, whether the array is in Fortran order, and the offset of the first value (bytes)."""
     with reading(path, "a .npy file"), path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:
@@ -65,9 +65,9 @@ def _layout(path: Path) -> tuple[Header, bool, int]:
 
 
 class NpyWriter:
-    """Writes an array [rows, channels] piece by piece to a .npy file, in constant memory.
+    """Write an array [rows, channels] to a .npy file in pieces, with constant memory.
 
-    Use it in a `with` block: the header is completed when the block succeeds.
+    Use it in a `with` block. The header is completed when the block ends without an error.
     """
 
     def __init__(self, path: Path, channels: int, dtype: np.dtype) -> None:
@@ -82,9 +82,9 @@ class NpyWriter:
         return self
 
     def append(self, rows: Float[np.ndarray, "rows channels"]) -> None:
-        """Write more rows. Raises SolaError if they have other channels, or a value is not finite in the dtype."""
+        """Append rows. Raises SolaError for a wrong number of channels or a value that is not finite in the dtype."""
         if rows.shape[1] != self.channels:
-            raise SolaError(f"{self.path.name}: rows of {rows.shape[1]} channels; expected {self.channels}")
+            raise SolaError(f"{self.path.name}: rows have {rows.shape[1]} channels; expected {self.channels}")
         stored = to_dtype(rows, self.dtype, what="a feature", cure="try --dtype float32")
         self._file.write(np.ascontiguousarray(stored).data)
         self.rows += len(stored)
@@ -95,9 +95,9 @@ class NpyWriter:
         with self._file:
             if kind is None:
                 self._file.seek(0)
-                self._write_header()  # as long as the first: NumPy leaves room for the rows to grow
+                self._write_header()  # same size as the first header, because NumPy pads it for a growing first axis
 
     def _write_header(self) -> None:
         shape = (self.rows, self.channels)
-        described = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, described)
+        fields = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, fields)

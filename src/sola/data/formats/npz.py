@@ -1,4 +1,4 @@
-""".npz files: a zip archive of .npy files, of which one holds the features."""
+""".npz files: zip archives of .npy files, one of which holds the features."""
 
 import zipfile
 from collections.abc import Iterator
@@ -41,13 +41,13 @@ def write(path: Path, array: Array, like: Path) -> None:
 
 @contextmanager
 def _member(path: Path) -> Iterator[tuple[zipfile.ZipInfo, BufferedIOBase]]:
-    """Open the only array of an archive, or the one with the key `features`."""
+    """Open the only array of an archive, or the array with the key `features`."""
     with reading(path, "a .npz file"), zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
         if "features.npy" in names:
             names = ["features.npy"]
         if len(names) != 1:
             keys = ", ".join(repr(name.removesuffix(".npy")) for name in names) or "nothing"
-            raise SolaError(f"{path}: holds {keys[:200]}; expected a single array, or one with the key 'features'")
+            raise SolaError(f"{path}: contains {keys[:200]}; expected a single array, or one with the key 'features'")
         with archive.open(names[0]) as member:
             yield archive.getinfo(names[0]), cast(BufferedIOBase, member)

@@ -1,4 +1,4 @@
-""".pt files of PyTorch: a tensor, or a dict that holds one."""
+"""PyTorch .pt files: a tensor, or a dict with one tensor."""
 
 import zipfile
 from io import BytesIO
@@ -22,7 +22,7 @@ def header(path: Path) -> Header:
 
 
 def read(path: Path) -> Array:
-    """Return the array, memory-mapped where possible; bfloat16 becomes float32."""
+    """Return the array, memory-mapped if possible. bfloat16 is converted to float32."""
     import torch
 
     _, tensor = _load(path)
@@ -33,7 +33,7 @@ def read(path: Path) -> Array:
 
 
 def write(path: Path, array: Array, like: Path) -> None:
-    """Write the array with the key of `like`, and in bfloat16 if that is."""
+    """Write the array with the key of `like`, in bfloat16 if `like` is."""
     import torch
 
     key, original = _load(like)
@@ -42,11 +42,11 @@ def write(path: Path, array: Array, like: Path) -> None:
         tensor = tensor.bfloat16()
     file = BytesIO()
     torch.save(tensor if key is None else {key: tensor}, file)
-    path.write_bytes(file.getbuffer())  # raises OSError on a full disk, where torch.save does not
+    path.write_bytes(file.getbuffer())  # unlike torch.save, raises OSError on a full disk
 
 
 def _load(path: Path) -> tuple[Any, "torch.Tensor"]:
-    """Return the key of the tensor, None if it is in no dict, and the tensor, memory-mapped where possible."""
+    """Return the dict key of the tensor, or None without a dict, and the tensor, memory-mapped if possible."""
     import torch
 
     with reading(path, WHAT):
@@ -54,21 +54,23 @@ def _load(path: Path) -> tuple[Any, "torch.Tensor"]:
             raise SolaError(f"{path}: is empty (0 bytes)")
         try:
             value = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-        except UnpicklingError:  # its message is a page of advice
+        except UnpicklingError:  # its message is long and not helpful here
             raise SolaError(
-                f"{path}: cannot be read as {WHAT}: it holds other Python objects, or is damaged; save a tensor, or a "
-                "dict that holds one"
+                f"{path}: cannot be read as {WHAT}: it contains other Python objects or is damaged; save a tensor "
+                "or a dict with one tensor"
             ) from None
         tensors = value if isinstance(value, dict) else {None: value}
         tensors = {key: entry for key, entry in tensors.items() if isinstance(entry, torch.Tensor)}
         if "features" in tensors:
             tensors = {"features": tensors["features"]}
         if len(tensors) != 1:
-            raise SolaError(f"{path}: holds {len(tensors)} tensors; expected one, or a dict with the key 'features'")
+            raise SolaError(f"{path}: contains {len(tensors)} tensors; expected one, or a dict with the key 'features'")
         ((key, tensor),) = tensors.items()
         if tensor.layout != torch.strided or tensor.device.type != "cpu":
-            raise SolaError(f"{path}: holds a {tensor.layout} tensor on {tensor.device}; expected a plain tensor")
-        held, size = tensor.untyped_storage().nbytes(), tensor.numel() * tensor.itemsize
-        if size > held:
-            raise SolaError(f"{path}: holds {held:,} bytes that stand for {size:,}; save the tensor as .contiguous()")
+            raise SolaError(
+                f"{path}: contains a {tensor.layout} tensor on {tensor.device}; expected a dense CPU tensor"
+            )
+        stored, size = tensor.untyped_storage().nbytes(), tensor.numel() * tensor.itemsize
+        if size > stored:
+            raise SolaError(f"{path}: stores {stored:,} bytes for a tensor of {size:,} bytes; save tensor.contiguous()")
         return key, tensor.detach()

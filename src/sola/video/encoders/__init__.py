@@ -1,1 +1,1 @@
-"""Snippet encoders: frames in, features out."""
+"""Snippet encoders, which compute features from frames."""

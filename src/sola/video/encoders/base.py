@@ -1,4 +1,4 @@
-"""The protocol of snippet encoders."""
+"""Protocol of snippet encoders."""
 
 from typing import Protocol, runtime_checkable
 
@@ -8,15 +8,15 @@ from jaxtyping import Float32, UInt8
 from sola.video.framing import Framing
 
 DEFAULT_ENCODER = "efficientnet-lite0"
-"""The encoder that works offline."""
+"""Name of the default encoder, which works offline."""
 
 
 @runtime_checkable
 class Encoder(Protocol):
-    """A frozen snippet encoder: deterministic, from a window of RGB frames to a feature independent of the batch.
+    """A frozen, deterministic snippet encoder that maps windows of RGB frames to features.
 
-    An encoder may also have an `offset`, the first frame of the first window. Without it, windows are centered on their
-    strides.
+    The feature of a window must not depend on the other windows in the batch. An encoder may also have an attribute
+    `offset`, the first frame of the first window. Without it, windows are centered on their strides.
     """
 
     @property
@@ -25,7 +25,7 @@ class Encoder(Protocol):
 
     @property
     def dim(self) -> int:
-        """Channels of a feature."""
+        """Number of feature channels."""
 
     @property
     def framing(self) -> Framing:
@@ -41,17 +41,17 @@ class Encoder(Protocol):
 
     @property
     def stride(self) -> int:
-        """Default distance between the starts of two snippets (frames)."""
+        """Default distance between the starts of consecutive snippets (frames)."""
 
     @property
     def license(self) -> str:
-        """License of the weights, an SPDX id if there is one."""
+        """License of the weights, as an SPDX identifier if possible."""
 
     @property
     def identity(self) -> str:
-        """Digest of weights and settings; encoders with the same identity give the same features."""
+        """Digest of weights and settings. Encoders with the same identity compute the same features."""
 
     def __call__(
         self, frames: UInt8[np.ndarray, "batch window height width 3"]
     ) -> Float32[np.ndarray, "batch channels"]:
-        """Return one feature for each window of frames, whose size is that of `framing`."""
+        """Return one feature per window of frames, which have the size of `framing`."""

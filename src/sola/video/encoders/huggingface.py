@@ -1,4 +1,4 @@
-"""Frozen encoders of the Hugging Face hub that `transformers` has, in float32."""
+"""Frozen Hugging Face encoders loaded with `transformers`, in float32."""
 
 from typing import Any
 
@@ -14,28 +14,31 @@ from sola.video.encoders.transformers_models import LOADING, check_loaded, diges
 from sola.video.framing import Framing
 
 FEATURES_PER_SECOND = 4
+"""Default number of features per second."""
 HIGHEST_FPS = 8.0
-"""Highest default: VideoMAE was trained on 30/4 frames per second, TimeSformer on 30/32 to 30/4, V-JEPA 2 on 4."""
+"""Highest default frame rate. VideoMAE was trained at 30/4 frames per second, TimeSformer at 30/32 to 30/4, V-JEPA 2 at
+4."""
 
 IRRELEVANT = ("transformers_version", "_name_or_path", "architectures", "dtype", "torch_dtype", "id2label", "label2id")
-"""Keys of config.json that do not change features."""
+"""Keys of config.json that do not affect features."""
 
 
 class HuggingFaceEncoder:
     """A frozen video or image encoder of `transformers`, as an `Encoder`.
 
-    By default it gives 4 features per second. A window of VideoMAE and TimeSformer takes 2 seconds, one of V-JEPA 2
-    takes 4, and an image encoder sees single frames. At more than 8 frames per second, windows are longer instead.
+    By default it computes 4 features per second. A window lasts 2 seconds for VideoMAE and TimeSformer and 4 seconds
+    for V-JEPA 2, and is a single frame for image encoders. Windows are longer where that would need more than 8 frames
+    per second.
 
     Args:
         model: folder of the model.
         device: device of the model.
-        window: frames per snippet. VideoMAE and TimeSformer only take their own; the feature of an image encoder is
-            the mean over the frames.
+        window: frames per snippet. VideoMAE and TimeSformer support only the window of the checkpoint. For an image
+            encoder, the feature is the mean over the frames.
 
     Raises:
-        SolaError: if the model is not supported or lacks weights; if its preprocessing is not supported; if
-            `transformers` is not installed.
+        SolaError: if the model or its preprocessing is not supported, if weights are missing, or if `transformers` is
+            not installed.
     """
 
     def __init__(self, model: ModelFolder, device: torch.device, *, window: int | None = None) -> None:
@@ -78,7 +81,7 @@ class HuggingFaceEncoder:
     def __call__(
         self, frames: UInt8[np.ndarray, "batch {self.window} {self.framing.height} {self.framing.width} 3"]
     ) -> Float32[np.ndarray, "batch {self.dim}"]:
-        """Return one feature for each window of frames."""
+        """Return one feature per window of frames."""
         pixels = torch.tensor(frames).to(self.device).permute(0, 1, 4, 2, 3).float()
         pixels = (pixels * self.preprocessing.scale - self._mean) / self._deviation
         features: np.ndarray = self._tower(pixels).float().cpu().numpy()
@@ -86,11 +89,11 @@ class HuggingFaceEncoder:
 
 
 def _load(model: ModelFolder, family: Family) -> tuple[Any, Any]:
-    """Return the tower of a model in evaluation mode, and the config. Weights that are missing are an error."""
+    """Return the feature network in evaluation mode, and its config. Raises SolaError for missing weights."""
     architecture = transformers_class(family.architecture)
     with loading(model.path):
         config = architecture.config_class.from_pretrained(model.path, local_files_only=True)
-        if "vision_config" in model.config:  # the width of CLIP's projection is in the config of the whole model
+        if "vision_config" in model.config:  # the projection size of CLIP is in the config of the whole model
             config.projection_dim = model.config.get("projection_dim", config.projection_dim)
         network, report = architecture.from_pretrained(model.path, config=config, **LOADING)
     missing = unloaded(report)
@@ -98,35 +101,39 @@ def _load(model: ModelFolder, family: Family) -> tuple[Any, Any]:
     return family.tower(network, missing).eval().requires_grad_(False), network.config
 
 
-def _window(source: str, family: Family, config: Any, wanted: int | None) -> int:
+def _window(source: str, family: Family, config: Any, requested: int | None) -> int:
     """Return the number of frames per snippet."""
-    own, step = 1, 1
+    default, step = 1, 1
     if family.frames is not None:
-        own, step = int(getattr(config, family.frames)), int(config.tubelet_size) if family.any_window else 0
-    window = own if wanted is None else wanted
-    if window != own and (not step or window < 1 or window % step):
-        expected = f"a multiple of {step}" if step else f"its {own}"
+        default, step = int(getattr(config, family.frames)), int(config.tubelet_size) if family.any_window else 0
+    window = default if requested is None else requested
+    if window != default and (not step or window < 1 or window % step):
+        expected = f"a multiple of {step}" if step else f"{default}"
         raise SolaError(f"{source}: a window of {window} frames; expected {expected}")
     return window
 
 
 def _check_frame(source: str, family: Family, config: Any, framing: Framing) -> None:
-    """Raise SolaError unless the model takes frames of this size and color."""
-    frame, own, patch = (framing.height, framing.width), _pair(getattr(config, family.side)), _pair(config.patch_size)
+    """Raise SolaError unless the model supports RGB frames of this size."""
+    frame, model_size, patch = (
+        (framing.height, framing.width),
+        _pair(getattr(config, family.side)),
+        _pair(config.patch_size),
+    )
     if getattr(config, "num_channels", getattr(config, "in_chans", 3)) != 3:
-        raise SolaError(f"{source}: does not take frames of three colors")
+        raise SolaError(f"{source}: does not accept RGB frames")
     if family.any_side:
         fits = frame[0] % patch[0] == 0 and frame[1] % patch[1] == 0
-        expected = f"multiples of its patches' {patch[0]}×{patch[1]}"
+        expected = f"multiples of the patch size {patch[0]}×{patch[1]}"
     else:
-        fits, expected = frame == own, f"{own[0]}×{own[1]}"
+        fits, expected = frame == model_size, f"{model_size[0]}×{model_size[1]}"
     if not fits:
         raise SolaError(
-            f"{source}: its preprocessing gives frames of {frame[0]}×{frame[1]} pixels; the model expects {expected}"
+            f"{source}: the preprocessing produces frames of {frame[0]}×{frame[1]} pixels; the model expects {expected}"
         )
 
 
 def _pair(size: Any) -> tuple[int, int]:
-    """Return height and width, of which a single number gives both."""
+    """Return height and width from a pair or a single number."""
     height, width = (size, size) if isinstance(size, int) else size
     return int(height), int(width)

@@ -1,15 +1,15 @@
-"""Supported families of `transformers` models, and the feature that each gives.
+"""Supported families of `transformers` models and their features.
 
-| family | a feature is | source |
+| family | feature | source |
 |---|---|---|
-| VideoMAE | the mean of the tokens, then the classifier's `fc_norm` where the checkpoint has one | `forward_features` of the authors' `modeling_finetune.py` |
-| TimeSformer | the class token, normed | what its classifier reads (Bertasius et al., ICML 2021, section 3) |
-| V-JEPA 2 | the mean of the encoder's tokens; no predictor, no attentive pooler | Assran et al., 2025; the pooler belongs to a task |
-| CLIP | the projected image embedding, not normalized | what it was trained to compare with text (Radford et al., ICML 2021) |
-| DINOv2 | the class token, normed | what its linear evaluation reads (Oquab et al., 2023) |
+| VideoMAE | mean of the tokens, followed by the classifier's `fc_norm` if the checkpoint has it | `forward_features` of the authors' `modeling_finetune.py` |
+| TimeSformer | class token after the norm | input of its classifier (Bertasius et al., ICML 2021, section 3) |
+| V-JEPA 2 | mean of the encoder tokens, without predictor and attentive pooler | Assran et al., 2025; the pooler is task-specific |
+| CLIP | projected image embedding, not normalized | embedding compared with text in training (Radford et al., ICML 2021) |
+| DINOv2 | class token after the norm | input of its linear evaluation (Oquab et al., 2023) |
 
-VideoMAE has no class token: the feature is the mean of the tokens even where `use_mean_pooling` is false. A CLIP
-checkpoint without a projection gives its pooled output.
+VideoMAE has no class token, so the feature is the mean of the tokens even if `use_mean_pooling` is false. For a CLIP
+checkpoint without a projection, the feature is the pooled output.
 """  # noqa: E501 (a table)
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 
 class VideoTower(nn.Module):
-    """A video encoder: the mean (or the first) of its tokens, normalized where the model has a norm."""
+    """Video encoder with the mean or first token as feature, followed by a norm if the model has one."""
 
     def __init__(self, encoder: Any, *, norm: nn.Module | None = None, first: bool = False) -> None:
         super().__init__()
@@ -29,14 +29,14 @@ class VideoTower(nn.Module):
         self.dim = int(encoder.config.hidden_size)
 
     def forward(self, frames: Float[Tensor, "batch window 3 height width"]) -> Float[Tensor, "batch channels"]:
-        """Return one feature for each window."""
+        """Return one feature per window."""
         tokens: Tensor = self.encoder(frames).last_hidden_state
         pooled: Tensor = self.norm(tokens[:, 0] if self.first else tokens.mean(1))
         return pooled
 
 
 class ImageTower(nn.Module):
-    """An image encoder: the mean over frames of its pooled output, projected where the model has a projection."""
+    """Image encoder with the mean pooled output over frames as feature, projected if the model has a projection."""
 
     def __init__(self, encoder: Any, projection: nn.Linear | None = None) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class ImageTower(nn.Module):
         self.dim = int(encoder.config.hidden_size) if projection is None else projection.out_features
 
     def forward(self, frames: Float[Tensor, "batch window 3 height width"]) -> Float[Tensor, "batch channels"]:
-        """Return one feature for each window."""
+        """Return one feature per window."""
         pooled: Tensor = self.projection(self.encoder(frames.flatten(0, 1)).pooler_output)
         return pooled.view(*frames.shape[:2], -1).mean(1)
 
@@ -59,51 +59,51 @@ def _clip(model: Any, missing: set[str]) -> ImageTower:
 
 
 def _dinov2(model: Any, missing: set[str]) -> ImageTower:
-    model.embeddings.mask_token = None  # for training; not every checkpoint has it
+    model.embeddings.mask_token = None  # used only in training, and missing in some checkpoints
     return ImageTower(model)
 
 
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 KINETICS = {"image_mean": (0.45,) * 3, "image_std": (0.225,) * 3}
-CLIPS_OWN = {
+CLIP_COLORS = {
     "image_mean": (0.48145466, 0.4578275, 0.40821073),
     "image_std": (0.26862954, 0.26130258, 0.27577711),
 }
 BILINEAR, BICUBIC = 2, 3
-"""Numbers of PIL."""
+"""PIL interpolation codes."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of model, with defaults for what a checkpoint does not state."""
+    """A model family, with defaults for missing checkpoint settings."""
 
     architecture: str
-    """Class of `transformers` that loads the checkpoints."""
+    """`transformers` class that loads the checkpoints."""
     tower: Callable[[Any, set[str]], VideoTower | ImageTower]
-    """Builds the feature network from the model and the names of missing weights."""
+    """Function that builds the feature network from the model and the names of missing weights."""
     optional: tuple[str, ...]
-    """Prefixes of weights that the tower does not need."""
+    """Prefixes of weights that the feature network does not need."""
     colors: Mapping[str, Any]
-    """Default mean and standard deviation of colors."""
+    """Default color mean and standard deviation."""
     resample: int
-    """Default interpolation, as a number of PIL."""
+    """Default interpolation, as a PIL code."""
     margin: float = 1.0
-    """Default ratio of the shorter side of the frame to the side of the crop."""
+    """Default ratio of the shorter frame side to the crop side."""
     side: str = "image_size"
     """Key of the frame size in the config."""
     shown: int | None = None
-    """Default side of frames, where the config states that of the last training phase (pixels)."""
+    """Default frame side (pixels), if the config has the size of the last training phase instead."""
     frames: str | None = None
-    """Key of the window length in the config; None for an image encoder."""
+    """Key of the window length in the config, or None for an image encoder."""
     seconds: float = 2.0
-    """Default length of a window (seconds), unless that takes more than HIGHEST_FPS."""
+    """Default window length (seconds), unless it needs more than HIGHEST_FPS."""
     any_window: bool = False
-    """Whether the window may be any multiple of `tubelet_size` (rotary positions)."""
+    """Whether the window may be any multiple of `tubelet_size` (rotary position embedding)."""
     any_side: bool = False
-    """Whether the sides of a frame may be any multiple of the patch size (interpolated positions)."""
+    """Whether frame sides may be any multiple of the patch size (interpolated position embedding)."""
 
 
-IMAGE_CLIP = Family("CLIPVisionModelWithProjection", _clip, ("visual_projection.",), CLIPS_OWN, BICUBIC)
+IMAGE_CLIP = Family("CLIPVisionModelWithProjection", _clip, ("visual_projection.",), CLIP_COLORS, BICUBIC)
 FAMILIES = {
     "videomae": Family(
         "VideoMAEForVideoClassification",

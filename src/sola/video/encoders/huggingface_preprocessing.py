@@ -1,4 +1,4 @@
-"""The preprocessing of a Hugging Face model, read without `transformers`, whose processors need torchvision."""
+"""Read the preprocessing of a Hugging Face model without `transformers`, whose processors need torchvision."""
 
 import json
 import math
@@ -19,10 +19,11 @@ class Preprocessing:
 
     framing: Framing
     scale: float
-    """Factor of values from 0 to 255."""
+    """Factor for values from 0 to 255."""
     mean: tuple[float, float, float]
     """Mean of red, green and blue, after scaling."""
     deviation: tuple[float, float, float]
+    """Standard deviation of red, green and blue, after scaling."""
 
 
 PREPROCESSING_FILES = {
@@ -30,24 +31,24 @@ PREPROCESSING_FILES = {
     "video_preprocessor_config.json": (),
     "preprocessor_config.json": (),
 }
-"""Files with settings in order of precedence, and the keys that may hold them."""
+"""Settings files in order of precedence, and the keys that may contain the settings."""
 STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
 NO_STEPS = ("do_convert_rgb", "do_sample_frames")
-"""Steps that are ignored: frames are RGB already, and the extraction samples them."""
+"""Ignored steps: frames are already RGB, and the extraction samples them."""
 INTERPOLATIONS: dict[str, Interpolation] = {"1": "lanczos", "2": "bilinear", "3": "bicubic", "4": "area"}
-"""Interpolations by the numbers of PIL."""
+"""Interpolation methods by PIL code."""
 
 
 def read_preprocessing(folder: Path, defaults: Mapping[str, Any]) -> Preprocessing:
-    """Read the preprocessing in the folder of a model; `defaults` has values for keys that are missing.
+    """Read the preprocessing from a model folder, with `defaults` for missing keys.
 
-    Raises SolaError for a setting that is not supported.
+    Raises SolaError for an unsupported setting.
     """
     file, record = _settings(folder)
-    said = {key: value for key, value in record.items() if value is not None}
-    settings = dict.fromkeys(STEPS, True) | {"rescale_factor": 1 / 255} | dict(defaults) | said
-    if "do_center_crop" not in said and "crop_size" not in said and "size" in said:
-        settings["do_center_crop"] = _is_short_side(said["size"])  # a height and a width need no crop
+    stated = {key: value for key, value in record.items() if value is not None}
+    settings = dict.fromkeys(STEPS, True) | {"rescale_factor": 1 / 255} | dict(defaults) | stated
+    if "do_center_crop" not in stated and "crop_size" not in stated and "size" in stated:
+        settings["do_center_crop"] = _is_short_side(stated["size"])  # a size with height and width needs no crop
     try:
         for key, value in settings.items():
             if key.startswith("do_") and value and key not in STEPS + NO_STEPS:
@@ -63,22 +64,22 @@ def read_preprocessing(folder: Path, defaults: Mapping[str, Any]) -> Preprocessi
 
 
 def _settings(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the file with the settings, and the settings; empty if there is no file."""
+    """Return the settings file and the settings, which are empty if there is no file."""
     for name, keys in PREPROCESSING_FILES.items():
         if (folder / name).is_file():
-            whole = read_json(folder / name, "preprocessing settings")
-            if not isinstance(whole, dict):
+            content = read_json(folder / name, "preprocessing settings")
+            if not isinstance(content, dict):
                 raise SolaError(f"{folder / name}: expected a JSON object of preprocessing settings")
-            for record in [whole.get(key) for key in keys] or [whole]:
+            for record in [content.get(key) for key in keys] or [content]:
                 if isinstance(record, dict):
                     return folder / name, record
     return folder / "config.json", {}
 
 
 def _framing(settings: Mapping[str, Any]) -> Framing:
-    """Return the framing of `size`, `crop_size` and `resample`."""
+    """Return the framing for `size`, `crop_size` and `resample`."""
     if not settings["do_resize"]:
-        raise SolaError("do_resize is false; expected frames to be brought to one size")
+        raise SolaError("do_resize is false; expected frames to be resized to a fixed size")
     interpolation = INTERPOLATIONS.get(str(settings["resample"]))
     if interpolation is None:
         raise SolaError(
@@ -88,17 +89,17 @@ def _framing(settings: Mapping[str, Any]) -> Framing:
     if _is_short_side(settings["size"]):
         (short_side,) = _sides(settings, "size", "shortest_edge")
         if crop is None:
-            raise SolaError("size has a shortest_edge without do_center_crop; expected frames of one size")
+            raise SolaError("size has a shortest_edge without do_center_crop; expected frames of a fixed size")
         height, width = crop
         return Framing(height, width, short_side, interpolation)
     height, width = _sides(settings, "size", "height", "width")
     if crop not in (None, (height, width)):
-        raise SolaError("size has height and width, of which crop_size would cut out a part; expected the same twice")
+        raise SolaError("crop_size differs from the height and width of size; expected equal sizes")
     return Framing(height, width, None, interpolation)
 
 
 def _is_short_side(size: Any) -> bool:
-    """Return whether a size is that of the shorter side alone."""
+    """Return True if a size gives only the shorter side."""
     return isinstance(size, int) or (isinstance(size, dict) and _keys(size) == {"shortest_edge"})
 
 
@@ -107,20 +108,22 @@ def _keys(size: Mapping[str, Any]) -> set[str]:
 
 
 def _sides(settings: Mapping[str, Any], key: str, *names: str) -> tuple[int, ...]:
-    """Return the sides of a setting in pixels; a single number gives all of them."""
+    """Return the named sides of a size setting (pixels). A single number applies to all of them."""
     value = settings[key]
     sides = dict.fromkeys(names, value) if isinstance(value, int) else value
     if not isinstance(sides, dict) or _keys(sides) != set(names) or not all(type(sides[n]) is int for n in names):
-        raise SolaError(f"{key} {json.dumps(value)} is not supported; expected whole {' and '.join(names)} in pixels")
+        raise SolaError(
+            f"{key} {json.dumps(value)} is not supported; expected {' and '.join(names)} as integers (pixels)"
+        )
     return tuple(sides[name] for name in names)
 
 
 def _colors(settings: Mapping[str, Any], key: str, least: float) -> tuple[float, float, float]:
-    """Return three numbers above `least`; a single number gives all three."""
+    """Return three numbers above `least`. A single number applies to all three."""
     value = settings[key]
     values = value if isinstance(value, list | tuple) else [value] * 3
     if len(values) != 3 or not all(
-        type(each) in (int, float) and least < each <= sys.float_info.max for each in values
+        type(number) in (int, float) and least < number <= sys.float_info.max for number in values
     ):
         raise SolaError(f"{key} {json.dumps(value)} is not supported; expected three numbers above {least:g}")
     red, green, blue = map(float, values)

@@ -1,4 +1,4 @@
-"""Loading encoders by name."""
+"""Load encoders by name."""
 
 import importlib
 import importlib.util
@@ -23,16 +23,28 @@ EXPECTED = (
 
 
 def load_encoder(source: str, device: "torch.device", *, window: int | None = None) -> Encoder:
-    """Load an encoder.
+    """Load a snippet encoder.
 
     Args:
         source: "efficientnet-lite0", a folder or hub id of a Hugging Face model, a checkpoint of VideoMAE V2 or
             InternVideo2 (`.pth`, `.bin` or `.safetensors`), or `module:function` (`file.py:function`), a function that
             takes a `torch.device` and returns an `Encoder`.
         device: device of the encoder.
-        window: frames per snippet, for encoders that support several.
+        window: frames per snippet, or None for the default of the encoder.
 
-    Raises SolaError if there is no such encoder, it cannot be loaded, or it does not support the window.
+    Raises:
+        SolaError: if the encoder is unknown, cannot be loaded, or does not support the window.
+
+    Examples:
+        >>> import numpy as np
+        >>> import sola
+        >>> import torch
+        >>> encoder = sola.load_encoder("efficientnet-lite0", torch.device("cpu"))
+        >>> encoder.fps, encoder.window, encoder.stride
+        (4.0, 1, 1)
+        >>> windows = np.zeros((2, encoder.window, encoder.framing.height, encoder.framing.width, 3), np.uint8)
+        >>> encoder(windows).shape
+        (2, 1280)
     """
     at_least(1, window=window)
     from sola.video.encoders.efficientnet import EfficientNetEncoder
@@ -40,21 +52,21 @@ def load_encoder(source: str, device: "torch.device", *, window: int | None = No
     if source == DEFAULT_ENCODER:
         return EfficientNetEncoder(device, window=window or 1)
     if Path(source).is_dir():
-        return _of_folder(source, device, window)
+        return _load_hugging_face(source, device, window)
     if is_own(source):
-        encoder = _own(source, device)
+        encoder = _load_custom(source, device)
         if window not in (None, encoder.window):
-            raise SolaError(f"{source}: takes windows of {encoder.window} frames, not {window}")
+            raise SolaError(f"{source}: requires windows of {encoder.window} frames, not {window}")
         return encoder
     if source.endswith(CHECKPOINTS):
-        return _of_checkpoint(Path(source).expanduser(), device, window)
+        return _load_checkpoint(Path(source).expanduser(), device, window)
     if source.partition("@")[0].count("/") == 1:
-        return _of_folder(source, device, window)
+        return _load_hugging_face(source, device, window)
     raise SolaError(f"{source}: no such encoder; {EXPECTED}")
 
 
-def _of_folder(source: str, device: "torch.device", window: int | None) -> Encoder:
-    """Load a model of the Hugging Face hub, from a folder or by its id."""
+def _load_hugging_face(source: str, device: "torch.device", window: int | None) -> Encoder:
+    """Load a Hugging Face model from a folder or by its hub id."""
     from sola.video.encoders.huggingface import HuggingFaceEncoder
     from sola.video.encoders.huggingface_folders import ModelFolder
     from sola.video.encoders.internvideo2 import InternVideo2Encoder, is_internvideo2
@@ -70,7 +82,7 @@ def _of_folder(source: str, device: "torch.device", window: int | None) -> Encod
     return HuggingFaceEncoder(model, device, window=window)
 
 
-def _of_checkpoint(path: Path, device: "torch.device", window: int | None) -> Encoder:
+def _load_checkpoint(path: Path, device: "torch.device", window: int | None) -> Encoder:
     """Load the encoder of a checkpoint file, by the names of its weights."""
     from sola.video.encoders.internvideo2 import InternVideo2Encoder, has_internvideo2
     from sola.video.encoders.published_checkpoints import Checkpoint
@@ -82,22 +94,23 @@ def _of_checkpoint(path: Path, device: "torch.device", window: int | None) -> En
 
 
 def is_own(source: str) -> bool:
-    """Return whether a name is that of a user's function."""
+    """Return True if a name refers to a user-defined function."""
     return ":" in source and not Path(source).is_dir()
 
 
-def _own(source: str, device: "torch.device") -> Encoder:
+def _load_custom(source: str, device: "torch.device") -> Encoder:
     place, _, name = source.rpartition(":")
     function = getattr(_module(place, source), name, None)
     if not callable(function):
-        raise SolaError(f"{source}: {place} has no function {name!r}; expected one that returns an encoder")
+        raise SolaError(f"{source}: {place} has no function {name!r}; expected a function that returns an encoder")
     encoder: Encoder = function(device)
-    parts = [name for name, value in vars(Encoder).items() if isinstance(value, property)]
-    lacking = [part for part in parts if not hasattr(encoder, part)]
-    if lacking or not callable(encoder):
-        what = ", ".join(lacking) or "__call__"
+    properties = [name for name, value in vars(Encoder).items() if isinstance(value, property)]
+    missing = [part for part in properties if not hasattr(encoder, part)]
+    if missing or not callable(encoder):
+        missing_names = ", ".join(missing) or "__call__"
         raise SolaError(
-            f"{source}: what it returns lacks {what}; expected all of the protocol sola.video.encoders.base.Encoder"
+            f"{source}: the returned object lacks {missing_names}; expected the protocol "
+            "sola.video.encoders.base.Encoder"
         )
     return encoder
 
@@ -107,16 +120,16 @@ def _module(place: str, source: str) -> ModuleType:
         if place.endswith(".py"):
             path = Path(place)
             if not path.is_file():
-                raise SolaError(f"{place}: no such file; expected Python with your encoder's function")
-            # a name that cannot be imported, so that a file may be called av.py
+                raise SolaError(f"{place}: no such file; expected a Python file with the encoder function")
+            # a module name that cannot be imported otherwise, so that the file may be named av.py
             spec = importlib.util.spec_from_file_location(f"encoder:{path.stem}", path)
             assert spec is not None
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module  # for dataclasses
+            sys.modules[spec.name] = module  # dataclasses look up the module
             spec.loader.exec_module(module)
             return module
-        sys.path.insert(0, str(Path.cwd()))  # for modules of the user
+        sys.path.insert(0, str(Path.cwd()))  # for user modules
         try:
             return importlib.import_module(place)
         finally:

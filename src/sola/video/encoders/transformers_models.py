@@ -1,4 +1,4 @@
-"""Loading networks of `transformers`, and their digest."""
+"""Load `transformers` networks and compute their digest."""
 
 import hashlib
 import importlib
@@ -18,15 +18,15 @@ LOADING: Mapping[str, Any] = {
     "dtype": torch.float32,
     "use_safetensors": True,
     "local_files_only": True,
-    "ignore_mismatched_sizes": True,  # reported instead
+    "ignore_mismatched_sizes": True,  # reported by `unloaded` instead
     "output_loading_info": True,
 }
 """Arguments of `from_pretrained`."""
 
 
 def transformers_class(name: str) -> Any:
-    """Return a class of `transformers`. Raises SolaError if that is not installed."""
-    try:  # by name, since its types take mypy a minute
+    """Return a class of `transformers`. Raises SolaError if `transformers` is not installed."""
+    try:  # import by name, because its type annotations take mypy a minute
         return getattr(importlib.import_module("transformers"), name)
     except ImportError:
         raise SolaError("transformers is not installed; pip install -c constraints.txt 'sola-tal[video]'") from None
@@ -34,7 +34,7 @@ def transformers_class(name: str) -> Any:
 
 @contextmanager
 def loading(place: Path | str) -> Iterator[None]:
-    """Silence `transformers` while a model is loaded. Raises SolaError with the `place` if that fails."""
+    """Silence `transformers` while a model is loaded. Raises SolaError naming `place` if loading fails."""
     logging: Any = importlib.import_module("transformers.utils.logging")
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
@@ -42,7 +42,9 @@ def loading(place: Path | str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # raised by safetensors, the config or the model
-        raise SolaError(f"{place}: transformers cannot load it ({one_line(error)}); expected a whole model") from None
+        raise SolaError(
+            f"{place}: transformers cannot load the model ({one_line(error)}); expected a complete model"
+        ) from None
     finally:
         logging.set_verbosity(level)
         if bar:
@@ -50,22 +52,22 @@ def loading(place: Path | str) -> Iterator[None]:
 
 
 def unloaded(report: Mapping[str, Any]) -> set[str]:
-    """Return the weights that a model lacks or has in another size, by the loading info of `from_pretrained`."""
+    """Return the names of weights that are missing or have the wrong shape, from the info of `from_pretrained`."""
     return set(report["missing_keys"]) | {key for key, *_ in report["mismatched_keys"]}
 
 
 def check_loaded(place: Path | str, missing: set[str]) -> None:
-    """Raise SolaError if weights are missing or have another size."""
+    """Raise SolaError if weights are missing or have the wrong shape."""
     if missing:
-        needed = sorted(missing)
-        listed = ", ".join(needed[:3]) + (f" and {len(needed) - 3} more" if len(needed) > 3 else "")
+        names = sorted(missing)
+        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise SolaError(
-            f"{place}: lacks weights of the encoder, or has them in another size: {listed}; expected a whole model"
+            f"{place}: encoder weights are missing or have the wrong shape: {listed}; expected a complete model"
         )
 
 
 def digest(tower: nn.Module, settings: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of settings and weights."""
+    """Return the SHA-256 digest of settings and weights."""
     sha256 = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, weight in sorted(tower.state_dict().items()):
         sha256.update(f"{name} {tuple(weight.shape)}".encode())

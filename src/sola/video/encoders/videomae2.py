@@ -1,6 +1,6 @@
-"""VideoMAE V2: the authors' checkpoints, on the hub or as .pth files, sampled as their published features were.
+"""VideoMAE V2: the authors' checkpoints, on the hub or as .pth files, with the sampling of their published features.
 
-Wang et al., "VideoMAE V2: Scaling Video Masked Autoencoders with Dual Masking", CVPR 2023; features of THUMOS14:
+Wang et al., "VideoMAE V2: Scaling Video Masked Autoencoders with Dual Masking", CVPR 2023. THUMOS14 features:
 `extract_tad_feature.py` in the authors' repository, github.com/OpenGVLab/VideoMAEv2.
 """
 
@@ -20,11 +20,11 @@ from sola.video.encoders.transformers_models import LOADING, check_loaded, loadi
 
 WINDOW = PublishedEncoder.window
 EPSILON = 1e-6
-"""Added to the variance in layer normalization."""
+"""Epsilon of layer normalization."""
 PATCHES = ((3, 2, 16, 16), (3, 2, 14, 14))
-"""Colors, frames, height and width of a patch; of ViT-g the latter."""
+"""Colors, frames, height and width of a patch. ViT-g has the second shape."""
 HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16, 1408: 16}
-"""Attention heads by channels, of ViT-S, B, L, H and g. Weights show all other sizes."""
+"""Attention heads by number of channels, for ViT-S, B, L, H and g. All other sizes follow from the weights."""
 
 EMBEDDING = {"embeddings.patch_embeddings.projection": "patch_embed.proj"}
 BLOCK = {
@@ -34,12 +34,12 @@ BLOCK = {
     "intermediate.dense": "mlp.fc1",
     "output.dense": "mlp.fc2",
 }
-"""Layers of a block in `transformers`, and in the authors' program."""
+"""Names of the layers of a block in `transformers`, and in the authors' code."""
 NORM = {"weight": "fc_norm.weight", "bias": "fc_norm.bias"}
 CLASSIFIER = {"head.weight", "head.bias"}
-"""Weights that make no feature."""
+"""Weights that do not contribute to features."""
 DECODER = ("decoder.", "encoder_to_decoder.", "mask_token")
-"""Beginnings of the names of weights that only pretraining has."""
+"""Prefixes of weights used only in pretraining."""
 CONFIG = {
     "img_size": SIDE,
     "num_frames": WINDOW,
@@ -48,11 +48,11 @@ CONFIG = {
     "use_mean_pooling": True,
     "cos_attn": False,
 }
-"""Settings in the `model_config` of a model on the hub that weights do not show; others are not supported."""
+"""Required `model_config` settings of a hub model that do not follow from the weights."""
 
 
 def is_videomae2(config: Mapping[str, Any]) -> bool:
-    """Return whether a config.json of the hub is that of VideoMAE V2, which `transformers` does not have."""
+    """Return True for the config.json of a VideoMAE V2 hub model, which `transformers` does not support."""
     return any("videomaev2" in str(config.get(key)).lower() for key in ("model_type", "architectures"))
 
 
@@ -62,15 +62,15 @@ class VideoMAE2Encoder(PublishedEncoder):
     Args:
         checkpoint: weights of a fine-tuned or distilled model.
         device: device of the model.
-        window: frames per snippet; only 16.
+        window: frames per snippet; must be 16 if given.
 
     Raises:
-        SolaError: if the weights are not those of VideoMAE V2, or not fine-tuned; if `transformers` is not installed.
+        SolaError: if the weights are not fine-tuned VideoMAE V2 weights, or if `transformers` is not installed.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device, *, window: int | None = None) -> None:
         if window not in (None, WINDOW):
-            raise SolaError(f"{checkpoint.place}: a window of {window} frames; expected its {WINDOW}")
+            raise SolaError(f"{checkpoint.place}: a window of {window} frames; expected {WINDOW}")
         tower = _tower(checkpoint.place, checkpoint.weights)
         super().__init__(checkpoint, tower, tower.dim, device, {"encoder": "videomae2"})
 
@@ -86,17 +86,17 @@ def check_config(model: ModelFolder) -> None:
 
 
 def _tower(place: Path, weights: Mapping[str, Tensor]) -> VideoTower:
-    """Return the network with weights under the authors' names, in evaluation mode."""
+    """Return the feature network for weights under the authors' names, in evaluation mode."""
     if any(name.startswith(DECODER) for name in weights):
         raise SolaError(
-            f"{place}: the masked autoencoder of pretraining, which lacks the norm of features; expected a fine-tuned "
-            "or distilled checkpoint, such as vit_g_hybrid_pt_1200e_k710_ft.pth or vit_b_k710_dl_from_giant.pth"
+            f"{place}: a pretraining checkpoint, which lacks the feature norm; expected a fine-tuned or distilled "
+            "checkpoint, such as vit_g_hybrid_pt_1200e_k710_ft.pth or vit_b_k710_dl_from_giant.pth"
         )
     blocks = max(1, len({name.split(".")[1] for name in weights if name.startswith("blocks.")}))
     layers = EMBEDDING | {
-        f"encoder.layer.{block}.{ours}": f"blocks.{block}.{theirs}"
+        f"encoder.layer.{block}.{name}": f"blocks.{block}.{published}"
         for block in range(blocks)
-        for ours, theirs in BLOCK.items()
+        for name, published in BLOCK.items()
     }
     names = weights_and_biases(layers)
     attention = {
@@ -104,28 +104,28 @@ def _tower(place: Path, weights: Mapping[str, Tensor]) -> VideoTower:
     }
     check_names(place, weights.keys() - CLASSIFIER, attention.union(names.values(), NORM.values()), "VideoMAE V2")
     config = _config(place, weights, blocks)
-    state = {ours: weights[theirs] for ours, theirs in names.items()}
+    state = {name: weights[published] for name, published in names.items()}
     for block in range(blocks):
-        theirs, ours = f"blocks.{block}.attn", f"encoder.layer.{block}.attention.attention"
-        queries, keys, values = _thirds(place, f"{theirs}.qkv.weight", weights, config.hidden_size)
-        state |= {f"{ours}.query.weight": queries, f"{ours}.key.weight": keys, f"{ours}.value.weight": values}
-        state |= {f"{ours}.{name}": weights[f"{theirs}.{name}"] for name in ("q_bias", "v_bias")}
+        published, prefix = f"blocks.{block}.attn", f"encoder.layer.{block}.attention.attention"
+        queries, keys, values = _thirds(place, f"{published}.qkv.weight", weights, config.hidden_size)
+        state |= {f"{prefix}.query.weight": queries, f"{prefix}.key.weight": keys, f"{prefix}.value.weight": values}
+        state |= {f"{prefix}.{name}": weights[f"{published}.{name}"] for name in ("q_bias", "v_bias")}
     architecture = transformers_class("VideoMAEModel")
     with loading(place):
         network, report = architecture.from_pretrained(None, config=config, state_dict=state, **LOADING)
     check_loaded(place, unloaded(report))
     norm = nn.LayerNorm(config.hidden_size, eps=EPSILON)
-    load_renamed(place, norm, {ours: weights[theirs] for ours, theirs in NORM.items()}, NORM)
+    load_renamed(place, norm, {name: weights[published] for name, published in NORM.items()}, NORM)
     return VideoTower(network, norm=norm).eval().requires_grad_(False)
 
 
 def _config(place: Path, weights: Mapping[str, Tensor], blocks: int) -> Any:
-    """Return the config of `transformers` for the shapes of weights."""
+    """Return the `transformers` config that matches the weight shapes."""
     patches, hidden = weights["patch_embed.proj.weight"].shape, weights["blocks.0.mlp.fc1.weight"].shape
     if len(patches) != 5 or patches[0] not in HEADS or patches[1:] not in PATCHES or len(hidden) != 2:
         raise SolaError(
             f"{place}: patch_embed.proj.weight is {list(patches)}, blocks.0.mlp.fc1.weight {list(hidden)}; "
-            f"expected VideoMAE V2 of {', '.join(map(str, HEADS))} channels, in patches of 2×16×16 or 2×14×14"
+            f"expected VideoMAE V2 with {', '.join(map(str, HEADS))} channels and patches of 2×16×16 or 2×14×14"
         )
     with loading(place):
         return transformers_class("VideoMAEConfig")(
@@ -143,7 +143,7 @@ def _config(place: Path, weights: Mapping[str, Tensor], blocks: int) -> Any:
 
 
 def _thirds(place: Path, name: str, weights: Mapping[str, Tensor], width: int) -> tuple[Tensor, ...]:
-    """Return the weights of queries, keys and values."""
+    """Return the query, key and value weights."""
     if weights[name].shape != (3 * width, width):
         raise SolaError(f"{place}: {name} is {list(weights[name].shape)}; expected {[3 * width, width]}")
     return weights[name].chunk(3)
