@@ -429,7 +429,7 @@ def test_a_run_says_which_epoch_it_kept(
     with caplog.at_level("INFO", logger="sola"):
         misled(misleading, tmp_path / "run")
     best = int(np.argmin([row["validation_loss"] for row in log(validated)]))
-    assert f"kept epoch {best + 1} of 6, which has the lowest validation loss" in caplog.messages
+    assert f"selected epoch {best + 1} of 6, which has the lowest validation loss" in caplog.messages
 
 
 def test_without_a_validation_the_last_epoch_is_kept(run: Path) -> None:
