@@ -106,7 +106,7 @@ def three_on_one_stretch(start: int, video: int) -> list[Instance]:
         (
             {"classifier_epochs": 0},
             2,
-            "up to 3 classes share an annotated instance, but each proposal gets 2: to name all, "
+            "up to 3 classes share an annotated instance, but each proposal gets 2; to assign all, "
             "pass --classes-per-proposal 3",
         ),
     ],

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from sola.data.segments import BACKGROUND
 from sola.data.snippet_labels import SnippetLabels
-from sola.training.linear import FOLDS, SINGLE_VIDEO_PENALTY, PENALTIES, fit_ridge, fit_sgd, video_folds
+from sola.training.linear import FOLDS, PENALTIES, SINGLE_VIDEO_PENALTY, fit_ridge, fit_sgd, video_folds
 
 
 class Ridge:

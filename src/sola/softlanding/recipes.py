@@ -82,7 +82,7 @@ class MultiScaleRecipe(Recipe):
     choosable = ("largest_step",)
 
     def resolve(self, features: FeatureSet) -> tuple[MultiScaleConfig, dict[str, str]]:
-        """Return the config, with `largest_step` None set to `LARGEST_STEP`, or less if over 20% of videos are short."""
+        """Return the config; if `largest_step` is None, choose `LARGEST_STEP`, or less if most videos are too short."""
         known = {name: value for name, value in self.settings.items() if name not in self._open}
         config = MultiScaleConfig(**known)
         if not self._open:

@@ -50,7 +50,7 @@ class Processes:
         return slice(begin, end) if begin < end else slice(total - 1, total)
 
     def gather(self, prediction: Prediction, total: int) -> Prediction:
-        """Gather tensors [share, ...] in tuples and dataclasses to [total, ...]; only this rank's share has a gradient."""
+        """Gather tensors [share, ...] in tuples and dataclasses as [total, ...]; only the local share has gradients."""
         if self.count == 1:
             return prediction
         return cast(Prediction, _mapped(prediction, lambda tensor: self._gather(tensor, total)))

@@ -1,7 +1,7 @@
 """A run: the folder of a training run.
 
-`config.json` has everything needed to repeat the run, `metrics.jsonl` has one row per epoch, and `checkpoint/` holds the
-state to resume from. A finished run also holds its product, for example the weights of a module.
+`config.json` has everything needed to repeat the run, `metrics.jsonl` has one row per epoch, and `checkpoint/` has the
+state to resume from. A finished run also has a product, for example the weights of a module.
 """
 
 import json

@@ -269,7 +269,7 @@ def test_checkpoint_whose_shapes_do_not_fit_is_refused(saved: Callable[..., Path
 
 
 def test_other_number_of_windows_is_refused(saved: Callable[..., Path]) -> None:
-    with pytest.raises(SolaError, match="a pyramid of 6 levels; give as many windows, not 2"):
+    with pytest.raises(SolaError, match="the pyramid has 6 levels; pass 6 windows, not 2"):
         checkpoint.load(saved(published_state(6, 8, 3)), windows=(5, 5))
 
 

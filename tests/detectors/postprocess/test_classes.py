@@ -182,8 +182,8 @@ def test_of_equal_classes_the_lower_index_comes_first() -> None:
         ([0.5, 0.5], 3, "expected 1 to 2"),
         ([0.5, 0.5], 0, "expected 1 to 2"),
         ([[0.5, 0.5]] * 3, 1, "3 rows of class scores for 2 proposals"),
-        ([0.5, -0.5], 1, "class's score is negative"),
-        ([0.5, float("nan")], 1, "class's score is negative or not finite"),
+        ([0.5, -0.5], 1, "class score is negative"),
+        ([0.5, float("nan")], 1, "class score is negative or not finite"),
     ],
 )
 def test_bad_fusions_are_told(scores: list[Any], top: int, told: str) -> None:
