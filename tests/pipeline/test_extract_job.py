@@ -795,4 +795,4 @@ def test_to_leave_out_the_only_video_is_not_advised(
     with pytest.raises(BadVideo) as raised:
         extract({"bad": bad} | ({} if alone else {"good": clips["avi"]}), Quadrants(), tmp_path / "f")
     cure = "; repair it (ffmpeg -i IN OUT.mp4 often does)"
-    assert str(raised.value).endswith(cure if alone else f"{cure}, or leave it out with --skip-bad")
+    assert str(raised.value).endswith(cure if alone else f"{cure}, or skip it with --skip-bad")

@@ -172,7 +172,7 @@ def test_gathering_neighbors() -> None:
 
 
 def test_too_few_snippets_for_the_graph_are_refused() -> None:
-    with pytest.raises(SolaError, match="a clip of 2 snippets"):
+    with pytest.raises(SolaError, match="clip of 2 snippets"):
         nearest_neighbors(torch.zeros(1, 4, 2), 3)
 
 

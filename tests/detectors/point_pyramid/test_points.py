@@ -100,7 +100,10 @@ def test_pyramid_out_of_range_is_refused(values: dict, message: str) -> None:
         PointPyramid(**values)
 
 
-@pytest.mark.parametrize(("labels", "message"), [([[3]], "label 3"), ([[-1]], "label -1"), ([[0, 1]], "numbers of instances and labels differ")])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([[3]], "label 3"), ([[-1]], "label -1"), ([[0, 1]], "numbers of instances and labels differ")],
+)
 def test_labels_that_do_not_fit_are_refused(labels: list[list[int]], message: str) -> None:
     with pytest.raises(SolaError, match=message):
         PointPyramid().targets([torch.tensor([[1.0, 5.0]])], [torch.tensor(one) for one in labels], 64, 3)
