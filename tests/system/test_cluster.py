@@ -380,7 +380,7 @@ def test_features_that_do_not_belong_together_are_refused(world: Path, tmp_path:
     with pytest.raises(SolaError, match="empty: holds no feature files"):
         StoredFeatures.of([tmp_path / "empty"])
     (tmp_path / "empty" / "all.h5").touch()
-    with pytest.raises(SolaError, match="expected a file for each video"):
+    with pytest.raises(SolaError, match="expected one file per video"):
         StoredFeatures.of([tmp_path / "empty"])
 
 
