@@ -1,4 +1,4 @@
-"""Clips: every snippet covered, at the right seconds, with the right instances, whatever the videos are like."""
+"""Clips cover every snippet, with the right times and the right instances."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from sola.detectors.clips import INSIDE, Clipping, Clips, cut, rescale
 PROPERTY = settings(max_examples=100, deadline=None, derandomize=True)
 
 SECONDS = Manifest(fps=10, stride=5, window=5, offset=0)
-"""Two snippets a second, the first from 0."""
+"""Two snippets per second, starting at 0 s."""
 
 
 def written(folder: Path, arrays: dict[str, np.ndarray], manifest: Manifest | None = None) -> FeatureSet:
@@ -33,26 +33,26 @@ def written(folder: Path, arrays: dict[str, np.ndarray], manifest: Manifest | No
 
 
 def counted(length: int, channels: int = 4, dtype: type = np.float32) -> np.ndarray:
-    """An array whose rows say their snippet."""
+    """An array whose values are the snippet indices."""
     return np.repeat(np.arange(length, dtype=dtype)[:, None], channels, axis=1)
 
 
 def annotated(
     video: str, *instances: tuple[float, float], duration: float | None = None, share: float = 1.0
 ) -> VideoAnnotation:
-    start, end = (np.array([one[i] for one in instances], np.float64) for i in (0, 1))
+    start, end = (np.array([instance[i] for instance in instances], np.float64) for i in (0, 1))
     segments = Segments(start, end, np.zeros(len(start), np.int64), np.ones(len(start)))
     return VideoAnnotation(video, "training", duration, None, segments, share)
 
 
 def dataset(features: FeatureSet, *records: VideoAnnotation) -> Dataset:
-    """The features and these annotations; without any, the features alone."""
+    """A data set with these annotations, or without annotations if there are none."""
     return Dataset.open(
         features, Annotations({record.video: record for record in records}, ("act",)) if records else None
     )
 
 
-# --- where clips lie ---------------------------------------------------------------------------------------------
+# --- placement ---------------------------------------------------------------------------------------------
 
 
 @given(snippets=st.integers(1, 500), window_size=st.integers(1, 120), data=st.data())
@@ -62,15 +62,15 @@ def test_windows_cover_every_snippet_and_the_last_ends_with_the_video(
 ) -> None:
     window_stride = data.draw(st.none() | st.integers(1, window_size))
     starts = Clipping(8, window_size, window_stride).starts(snippets)
-    seen = {first + i for first in starts for i in range(window_size)}
-    assert seen >= set(range(snippets))
+    covered = {first + i for first in starts for i in range(window_size)}
+    assert covered >= set(range(snippets))
     assert starts[0] == 0
     assert starts[-1] == max(snippets - window_size, 0)
 
 
 @given(snippets=st.integers(1, 500), window_size=st.integers(1, 120), window_stride=st.integers(1, 120))
 @PROPERTY
-def test_windows_are_a_stride_apart_but_for_the_last(snippets: int, window_size: int, window_stride: int) -> None:
+def test_windows_are_a_stride_apart_except_the_last(snippets: int, window_size: int, window_stride: int) -> None:
     starts = Clipping(8, window_size, min(window_stride, window_size)).starts(snippets)
     steps = np.diff(starts)
     assert (steps[:-1] == min(window_stride, window_size)).all()
@@ -85,8 +85,8 @@ def test_a_whole_video_is_one_clip() -> None:
     assert Clipping(8).starts(1000) == [0]
 
 
-def test_a_window_lies_where_its_snippets_do() -> None:
-    """Snippets of 16 frames every 8 at 8 fps are centered at 1, 2, 3, … s: the first stretch begins at .5."""
+def test_a_window_covers_the_times_of_its_snippets() -> None:
+    """Snippets of 16 frames with stride 8 at 8 fps have centers at 1, 2, 3, … s, so the first one starts at .5 s."""
     placement = Clipping(10, window_size=20).placement(4, 100, SnippetGrid(fps=8, stride=8, window=16))
     assert placement.seconds(0.0) == pytest.approx(4.5)
     assert placement.seconds(10.0) == pytest.approx(24.5)
@@ -97,7 +97,7 @@ def test_a_window_lies_where_its_snippets_do() -> None:
     snippets=st.integers(1, 300), length=st.integers(1, 100), window_size=st.none() | st.integers(1, 120),
 )  # fmt: skip
 @PROPERTY
-def test_the_middle_of_a_clip_is_the_middle_of_its_snippets(
+def test_the_center_of_a_clip_is_the_center_of_its_snippets(
     fps: float, stride: float, window: float, offset: float, snippets: int, length: int, window_size: int | None
 ) -> None:
     grid = SnippetGrid(fps, stride, window, offset)
@@ -153,12 +153,12 @@ def test_rescaling_keeps_float16() -> None:
 # --- cutting -----------------------------------------------------------------------------------------------------
 
 
-def test_a_window_holds_the_snippets_from_its_first(tmp_path: Path) -> None:
+def test_a_window_has_the_snippets_after_its_start(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(23)}, SECONDS)
     clips = cut(dataset(features), Clipping(10, 10), keep_empty=True)
     expected = [np.arange(first, first + 10) for first in (0, 5, 10, 13)]
     np.testing.assert_array_equal([clips.clip(i)[:, 0] for i in range(len(clips))], expected)
-    assert [one.origin for one in clips.placements] == pytest.approx([0.0, 2.5, 5.0, 6.5])
+    assert [placement.origin for placement in clips.placements] == pytest.approx([0.0, 2.5, 5.0, 6.5])
 
 
 def test_a_video_shorter_than_the_window_is_padded_with_zeros_and_keeps_its_seconds(tmp_path: Path) -> None:
@@ -170,27 +170,28 @@ def test_a_video_shorter_than_the_window_is_padded_with_zeros_and_keeps_its_seco
 
 
 @pytest.mark.parametrize("duration", [11.5, 5.75])
-def test_a_duration_alone_says_when_snippets_are(tmp_path: Path, duration: float) -> None:
+def test_snippets_are_timed_by_the_duration(tmp_path: Path, duration: float) -> None:
     features = written(tmp_path / "f", {"a": counted(23)})
     clips = cut(dataset(features, annotated("a", duration=duration)), Clipping(10, 10), keep_empty=True)
-    assert [one.origin for one in clips.placements] == pytest.approx([0, *(duration * f / 23 for f in (5, 10, 13))])
+    expected = [0, *(duration * first / 23 for first in (5, 10, 13))]
+    assert [placement.origin for placement in clips.placements] == pytest.approx(expected)
 
 
-def test_activitynets_share_shortens_what_the_features_cover(tmp_path: Path) -> None:
-    """Features of 80 of 100 s in 4 units of 20 s: an action from 20 s to 60 s is [1, 3], not [.8, 2.4]."""
+def test_the_share_of_activitynet_shortens_the_covered_time(tmp_path: Path) -> None:
+    """Features cover 80 of 100 s in 4 units of 20 s, so an action from 20 s to 60 s is [1, 3], not [.8, 2.4]."""
     features = written(tmp_path / "f", {"a": counted(23)})
     record = annotated("a", (20.0, 60.0), duration=100.0, share=0.8)
     clips = cut(dataset(features, record), Clipping(4), keep_empty=True)
     torch.testing.assert_close(clips.instances[0], torch.tensor([[1.0, 3.0]]))
 
 
-def test_the_manifest_wins_over_the_duration(tmp_path: Path) -> None:
+def test_the_manifest_takes_precedence_over_the_duration(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20)}, SECONDS)
     clips = cut(dataset(features, annotated("a", duration=10.4)), Clipping(10), keep_empty=True)
     assert clips.placements[0].unit == pytest.approx(1.0)
 
 
-def test_a_video_that_nothing_times_is_named(tmp_path: Path) -> None:
+def test_a_video_without_timing_is_refused(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20)})
     with pytest.raises(SolaError, match=r"video 'a': snippet times are unknown"):
         cut(dataset(features), Clipping(10), keep_empty=True)
@@ -202,35 +203,35 @@ def test_a_video_that_nothing_times_is_named(tmp_path: Path) -> None:
     length=st.integers(2, 20),
 )
 @settings(max_examples=40, deadline=None, derandomize=True)
-def test_instances_are_those_of_which_half_lies_inside(
+def test_instances_have_at_least_half_inside_the_clip(
     tmp_path_factory: pytest.TempPathFactory, bounds: list[tuple[float, float]], window_size: int | None, length: int
 ) -> None:
-    # data of which most instances end after the features are refused
+    # data sets are refused if most instances end after the features
     assume(2 * sum(start + lasts > 10 for start, lasts in bounds) <= len(bounds))
     features = written(tmp_path_factory.mktemp("clips") / "f", {"a": counted(20)}, SECONDS)
     record = annotated("a", *((start, start + lasts) for start, lasts in bounds))
     clips = cut(dataset(features, record), Clipping(length, window_size), keep_empty=True)
     for clip, first in enumerate(Clipping(length, window_size).starts(20)):
-        begin, end = first / 2, (first + (window_size or 20)) / 2  # seconds, two snippets in each
+        begin, end = first / 2, (first + (window_size or 20)) / 2  # seconds; two snippets per second
         expected = []
         for start, lasts in bounds:
             inside = (max(start, begin), min(start + lasts, end))
             share = (inside[1] - inside[0]) / lasts if lasts > 0 else 0
             if abs(share - INSIDE) < 1e-6 or 0 < lasts < 1e-6:
-                return  # on the edge of the rule
+                return  # rounding decides
             if share > INSIDE:
                 expected.append([(at - begin) / (end - begin) * length for at in inside])
         got = clips.instances[clip]
         torch.testing.assert_close(got, torch.tensor(expected).reshape(-1, 2), atol=1e-4, rtol=0)
 
 
-def test_an_instance_half_inside_is_kept_and_cut_at_the_edge(tmp_path: Path) -> None:
+def test_an_instance_half_inside_is_used_and_cut_at_the_edge(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20)}, SECONDS)
     clips = cut(dataset(features, annotated("a", (4.0, 6.0))), Clipping(10, 10, 10), keep_empty=True)
-    assert [one.tolist() for one in clips.instances] == [[[8.0, 10.0]], [[0.0, 2.0]]]
+    assert [instances.tolist() for instances in clips.instances] == [[[8.0, 10.0]], [[0.0, 2.0]]]
 
 
-def test_units_of_instances_go_back_to_their_seconds(tmp_path: Path) -> None:
+def test_units_of_instances_convert_back_to_seconds(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(37)}, Manifest(fps=30, stride=8, window=16, offset=3))
     clips = cut(dataset(features, annotated("a", (2.25, 7.5))), Clipping(12), keep_empty=True)
     seconds = clips.placements[0].seconds(clips.instances[0].double().numpy())
@@ -238,27 +239,27 @@ def test_units_of_instances_go_back_to_their_seconds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("keep_empty", "clips"), [(True, 3), (False, 1)])
-def test_clips_without_instances_are_kept_to_predict_alone(tmp_path: Path, keep_empty: bool, clips: int) -> None:
+def test_clips_without_instances_are_only_used_for_detection(tmp_path: Path, keep_empty: bool, clips: int) -> None:
     features = written(tmp_path / "f", {"a": counted(20)}, SECONDS)
     cut_up = cut(dataset(features, annotated("a", (0.0, 2.0))), Clipping(10, 10), keep_empty=keep_empty)
     assert (len(cut_up), len(cut_up.instances), len(cut_up.placements), len(cut_up.video)) == (clips,) * 4
 
 
-def test_no_instance_at_all_is_nothing_to_train_on(tmp_path: Path) -> None:
+def test_training_without_instances_is_refused(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20)}, SECONDS)
     with pytest.raises(SolaError, match=r"nothing to train on"):
         cut(dataset(features, annotated("a")), Clipping(10), keep_empty=False)
 
 
-def test_videos_are_called_what_the_annotations_call_them(tmp_path: Path) -> None:
+def test_videos_have_the_ids_of_the_annotations(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"v_a": counted(20), "v_b": counted(9)}, SECONDS)
     clips = cut(dataset(features, annotated("a"), annotated("b")), Clipping(10, 10), keep_empty=True)
     assert clips.videos == ("a", "b")
     assert clips.video.tolist() == [0, 0, 0, 1]
 
 
-def spoilt(folder: Path, kind: str) -> FeatureSet:
-    """Two good videos, and before them in order a bad one: cut short, or with a NaN in it."""
+def with_bad_file(folder: Path, kind: str) -> FeatureSet:
+    """A bad video, truncated or with NaN values, followed by two good videos."""
     features = written(folder, {"a": counted(20), "b": counted(20), "c": counted(20)}, SECONDS)
     path = folder / "a.npy"
     if kind == "short":
@@ -270,42 +271,44 @@ def spoilt(folder: Path, kind: str) -> FeatureSet:
 
 @pytest.mark.parametrize("kind", ["short", "nan"])
 def test_a_bad_file_is_named(tmp_path: Path, kind: str) -> None:
-    features = spoilt(tmp_path / "f", kind)
+    features = with_bad_file(tmp_path / "f", kind)
     with pytest.raises(SolaError, match=r"a\.npy.*--skip-bad"):
         cut(dataset(features), Clipping(10), keep_empty=True)
 
 
 @pytest.mark.parametrize("kind", ["short", "nan"])
-def test_a_bad_file_may_be_skipped_and_the_others_stay_in_step(tmp_path: Path, kind: str) -> None:
-    spoilt(tmp_path / "f", kind)
+def test_a_bad_file_can_be_skipped(tmp_path: Path, kind: str) -> None:
+    with_bad_file(tmp_path / "f", kind)
     records = (annotated("v_a", (0.0, 5.0)), annotated("v_b", (0.0, 2.0)), annotated("v_c", (3.0, 6.0)))
     data = dataset(FeatureSet.open(tmp_path / "f", skip_bad=True), *records)
     skipped: dict[str, str] = {}
     clips = cut(data, Clipping(20), keep_empty=False, skipped=skipped)
     assert clips.videos == ("v_b", "v_c")
-    assert [one.tolist() for one in clips.instances] == [[[0.0, 4.0]], [[6.0, 12.0]]]
+    assert [instances.tolist() for instances in clips.instances] == [[[0.0, 4.0]], [[6.0, 12.0]]]
     assert len(clips) == 2
     assert list(data.features.unreadable) + list(skipped) == ["a"]
 
 
-def test_above_the_memory_limit_the_same_values_are_mapped_from_a_file_without_a_name(tmp_path: Path) -> None:
+def test_clips_above_the_memory_limit_are_mapped_from_a_temporary_file(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20), "b": counted(9)}, SECONDS)
-    (tmp_path / "room").mkdir()
+    (tmp_path / "temporary").mkdir()
 
     def cut_up(limit: int) -> Clips:
-        return cut(dataset(features), Clipping(10, 10), keep_empty=True, memory_limit=limit, folder=tmp_path / "room")
+        return cut(
+            dataset(features), Clipping(10, 10), keep_empty=True, memory_limit=limit, folder=tmp_path / "temporary"
+        )
 
     mapped, packed = cut_up(10), cut_up(10**6)
     assert isinstance(mapped.values, np.memmap)
     assert not isinstance(packed.values, np.memmap)
     np.testing.assert_array_equal(mapped.values, packed.values)
-    assert list((tmp_path / "room").iterdir()) == []
+    assert list((tmp_path / "temporary").iterdir()) == []
     for index in (2, 0):
-        one, other = (clips.example(index).tensor(torch.device("cpu")) for clips in (mapped, packed))
-        assert torch.equal(one, other)
+        first, second = (clips.example(index).tensor(torch.device("cpu")) for clips in (mapped, packed))
+        assert torch.equal(first, second)
 
 
-def test_float16_stays_float16_and_tensors_are_float32_with_channels_first(tmp_path: Path) -> None:
+def test_float16_values_become_float32_tensors_with_channels_first(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(20, dtype=np.float16)}, SECONDS)
     clips = cut(dataset(features), Clipping(10, 10), keep_empty=True)
     assert clips.values.dtype == np.float16
@@ -315,8 +318,8 @@ def test_float16_stays_float16_and_tensors_are_float32_with_channels_first(tmp_p
 
 
 @pytest.mark.parametrize("wide", ["a", "b"])
-def test_a_video_of_a_wider_type_loses_nothing(tmp_path: Path, wide: str) -> None:
-    """70,000 is beyond float16, in whichever order the two files are read."""
+def test_float32_is_used_if_one_video_has_it(tmp_path: Path, wide: str) -> None:
+    """70,000 is out of range for float16. The order of the files does not matter."""
     arrays = {video: counted(10, dtype=np.float32 if video == wide else np.float16) for video in "ab"}
     arrays[wide] += 70000
     clips = cut(dataset(written(tmp_path / "f", arrays, SECONDS)), Clipping(10), keep_empty=True)
@@ -325,9 +328,9 @@ def test_a_video_of_a_wider_type_loses_nothing(tmp_path: Path, wide: str) -> Non
 
 def test_progress_counts_videos(tmp_path: Path) -> None:
     features = written(tmp_path / "f", {"a": counted(30), "b": counted(30)}, SECONDS)
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     cut(
         dataset(features), Clipping(10, 10), keep_empty=True,
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: calls.append((done, total)),
     )  # fmt: skip
-    assert told == [(1, 2), (2, 2)]
+    assert calls == [(1, 2), (2, 2)]

@@ -1,4 +1,4 @@
-"""`--explain`: the way from frames to seconds to units and back, and that it is the true one."""
+"""`--explain` describes the conversion from frames to seconds to units and back."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ),
     at=st.floats(0, 1),
 )
-def test_seconds_to_units_to_seconds_is_where_it_began(grid, snippets, clipping, at):
+def test_converting_seconds_to_units_and_back_gives_the_same_seconds(grid, snippets, clipping, at):
     for first in clipping.starts(snippets)[:3]:
         placement = clipping.placement(first, snippets, grid)
         seconds = grid.edge(0) + at * (grid.edge(snippets) - grid.edge(0))
@@ -48,7 +48,7 @@ def test_seconds_to_units_to_seconds_is_where_it_began(grid, snippets, clipping,
 
 @settings(max_examples=300, deadline=None)
 @given(grid=st.builds(SnippetGrid, fps=positive, stride=positive, window=positive), index=st.integers(0, 5000))
-def test_at_a_snippet_a_unit_its_center_is_half_a_unit_on(grid, index):
+def test_with_one_snippet_per_unit_centers_are_at_half_units(grid, index):
     placement = Clipping(None).placement(0, 10, grid)
     assert placement.units(grid.seconds(float(index))) == pytest.approx(index + 0.5, abs=1e-6)
 
@@ -63,20 +63,20 @@ def explained(capsys: pytest.CaptureFixture[str], world: Path, *flags: object) -
     return capsys.readouterr().out
 
 
-def test_every_figure_of_the_explanation_follows_from_the_one_before(world, capsys):
+def test_the_numbers_of_the_explanation_are_consistent(world, capsys):
     text = explained(capsys, world, "--model", "actionformer", "--recipe", "gtea")
     snippets = int(re.search(r": (\d+) snippets", text)[1])
     assert f"{round(snippets / 4)} units" in text
     unit = float(re.search(r"u·([\d.]+) s", text)[1])
-    assert unit * round(snippets / 4) == pytest.approx(snippets / 4.0, abs=1e-3)  # four features a second
-    followed = re.findall(r"([\d.]+) s to ([\d.]+) s: units ([\d.]+) to ([\d.]+) .*back ([\d.]+) s to ([\d.]+) s", text)
-    assert followed
-    for start, end, low, high, back_start, back_end in np.array(followed, float):
+    assert unit * round(snippets / 4) == pytest.approx(snippets / 4.0, abs=1e-3)  # four features per second
+    rows = re.findall(r"([\d.]+) s to ([\d.]+) s: units ([\d.]+) to ([\d.]+) .*back ([\d.]+) s to ([\d.]+) s", text)
+    assert rows
+    for start, end, low, high, back_start, back_end in np.array(rows, float):
         assert (back_start, back_end) == (start, end)
         assert (low * unit, high * unit) == pytest.approx((start, end), abs=2e-3)
 
 
-def test_windows_are_told(world, capsys):
+def test_windows_are_described(world, capsys):
     text = explained(capsys, world, "--model", "bmn", "--length", "16", "--window-size", "32", "--max-duration", "8")
     assert "clips of 32 snippets in 16 units" in text
 

@@ -1,4 +1,4 @@
-"""Instances of several classes at the same time: every class is learned, by every detector."""
+"""Every detector learns instances of several classes that overlap in time."""
 
 import json
 import logging
@@ -31,18 +31,18 @@ ACTIONFORMER = ActionFormerConfig(
 )  # fmt: skip
 
 LENGTH = 16
-"""Snippets of a video, one a second."""
+"""Snippets per video, one per second."""
 Instance = tuple[int, int, int]
-"""First snippet, the one after the last, and class."""
+"""First snippet, snippet after the last one, and class."""
 
 
-def two_on_one_stretch(start: int, video: int) -> list[Instance]:
-    """Classes 0 and 1 in half of the videos, and class 2 in the others."""
+def two_classes(start: int, video: int) -> list[Instance]:
+    """Classes 0 and 1 at the same time in half of the videos, and class 2 in the others."""
     return [(start, start + 8, label) for label in ((2,) if video % 2 else (0, 1))]
 
 
 def verb_and_noun(start: int, video: int) -> list[Instance]:
-    """Verbs 0 to 2 with nouns 3 and 4; verb 0 has both nouns, and each noun two verbs."""
+    """Verbs 0 to 2 with nouns 3 and 4; verb 0 occurs with both nouns, and each noun with two verbs."""
     pair = [(0, 3), (1, 3), (2, 4), (0, 4)][video % 4]
     return [(start, start + 8, label) for label in pair]
 
@@ -52,7 +52,7 @@ def nested(start: int, video: int) -> list[Instance]:
 
 
 def videos(folder: Path, instances_of, classes: int, *, training: int = 10, validation: int = 6, seed: int = 0):
-    """Videos whose snippets are the sum of a direction for every class that they have, and a little noise."""
+    """Videos whose snippets are the sum of a direction for each of their classes and a little noise."""
     generator = np.random.default_rng(seed)
     directions = generator.normal(size=(classes + 1, 16))
     records = {}
@@ -69,8 +69,8 @@ def videos(folder: Path, instances_of, classes: int, *, training: int = 10, vali
     return Dataset.open(FeatureSet.open(folder), Annotations(records, tuple("abcde"[:classes])))
 
 
-KINDS = {two_on_one_stretch: 3, verb_and_noun: 5, nested: 2}
-"""Kinds of overlapping instances, and their numbers of classes."""
+KINDS = {two_classes: 3, verb_and_noun: 5, nested: 2}
+"""Number of classes for each kind of overlapping instances."""
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ KINDS = {two_on_one_stretch: 3, verb_and_noun: 5, nested: 2}
         *((config, kind, classes) for config in (BMN, GTAD) for kind, classes in KINDS.items()),
         (ACTIONFORMER, nested, 2),
         (ACTIONFORMER, verb_and_noun, 5),
-        pytest.param(ACTIONFORMER, two_on_one_stretch, 3, marks=pytest.mark.long),  # verb and noun are that as well
+        pytest.param(ACTIONFORMER, two_classes, 3, marks=pytest.mark.long),  # similar to verb_and_noun
     ],
     ids=lambda value: getattr(value, "model", getattr(value, "__name__", str(value))),
 )
@@ -90,34 +90,34 @@ def test_every_class_is_learned(tmp_path: Path, config: DetectorConfig, kind, cl
     detector = train_detector(data.subset("training"), config, out=tmp_path / "run", quiet=True)
     validation = data.subset("validation")
     ap = evaluate(detect(detector, validation, device="cpu"), validation).average_precision
-    at = [int(np.flatnonzero(np.isclose(ap.tiou, threshold))[0]) for threshold in (0.5, 0.75)]
-    np.testing.assert_array_equal(ap.ap[at], np.ones((2, classes)))
+    rows = [int(np.flatnonzero(np.isclose(ap.tiou, threshold))[0]) for threshold in (0.5, 0.75)]
+    np.testing.assert_array_equal(ap.ap[rows], np.ones((2, classes)))
 
 
-def three_on_one_stretch(start: int, video: int) -> list[Instance]:
+def three_classes(start: int, video: int) -> list[Instance]:
     return [(start, start + 8, label) for label in (0, 1, 2)]
 
 
 @pytest.mark.parametrize(
-    ("changes", "trained", "said"),
+    ("changes", "trained", "message"),
     [
         ({}, 3, "up to 3 classes share an annotated instance: each proposal gets 3, not 2"),
         ({"classes_per_proposal": 4}, 4, ""),
         (
             {"classifier_epochs": 0},
             2,
-            "up to 3 classes share an annotated instance, but each proposal gets 2: to name all, "
+            "up to 3 classes share an annotated instance, but each proposal gets 2; to assign all, "
             "pass --classes-per-proposal 3",
         ),
     ],
 )
-def test_a_proposal_gets_as_many_classes_as_share_an_instance(tmp_path, caplog, changes, trained, said):
+def test_a_proposal_gets_as_many_classes_as_share_an_instance(tmp_path, caplog, changes, trained, message):
     (tmp_path / "features").mkdir()
-    data = videos(tmp_path / "features", three_on_one_stretch, 3, training=4)
+    data = videos(tmp_path / "features", three_classes, 3, training=4)
     quick = replace(GTAD, epochs=1, bins=4, **{"classifier_epochs": 1, **changes})
     with caplog.at_level(logging.INFO, "sola"):
         detector = train_detector(data.subset("training"), quick, out=tmp_path / "run", quiet=True)
     assert detector.config.classes_per_proposal == trained
-    assert [line for line in caplog.messages if "share" in line] == [said] * bool(said)
+    assert [line for line in caplog.messages if "share" in line] == [message] * bool(message)
     requested = json.loads((tmp_path / "run" / "config.json").read_text())["requested"]
     assert requested["classes_per_proposal"] == quick.classes_per_proposal

@@ -1,4 +1,4 @@
-"""Recipes of detectors: the published figures, and that every one of them builds what it says."""
+"""Recipes of detectors have the published values and build their networks."""
 
 import pytest
 
@@ -29,7 +29,7 @@ BMN_ANET = {
     "classes_per_proposal": 2,
     "candidates_only": False,
 }
-"""Lin et al., ICCV 2019, and their program, which scores every pair."""
+"""Lin et al., ICCV 2019, and their code, which scores every pair."""
 
 GTAD_ANET = {
     "length": 100,
@@ -47,7 +47,7 @@ GTAD_ANET = {
     "kernel_size": 1,
     "candidates_only": True,
 }
-"""Xu et al., CVPR 2020, and the `anet` branch of their program."""
+"""Xu et al., CVPR 2020, and the `anet` branch of their code."""
 
 
 ACTIONFORMER_THUMOS = {
@@ -75,7 +75,7 @@ ACTIONFORMER_THUMOS = {
     "absolute_position": False,
     "global_last": False,
 }
-"""Zhang et al., ECCV 2022, and their program."""
+"""Zhang et al., ECCV 2022, and their code."""
 
 ACTIONFORMER_ANET = {
     "resize_length": 192,
@@ -128,7 +128,7 @@ TRIDET_THUMOS = {
     "min_score": 0.001,
     "sigma": 0.5,
 }
-"""Shi et al., CVPR 2023, and their program."""
+"""Shi et al., CVPR 2023, and their code."""
 
 TRIDET_EPIC_VERB = {
     "perception_window": 5,
@@ -167,9 +167,9 @@ TEMPORALMAXER_THUMOS = {
     "sigma": 0.5,
     "voting_iou": 0.7,
 }
-"""Tang et al., 2023, and the configurations of their program."""
+"""Tang et al., 2023, and the configurations of their code."""
 
-OVER_EPIC = {
+SHARED_EPIC = {
     "overlapping_ranges": True,
     "normalizer": 250.0,
     "inside": 0.3,
@@ -204,7 +204,7 @@ def test_there_is_a_recipe_for_every_data_set(model: str) -> None:
         assert recipe.model == model
 
 
-def test_unknown_names_are_answered_with_the_known_ones() -> None:
+def test_unknown_names_are_refused_with_the_known_names() -> None:
     with pytest.raises(
         SolaError, match=r"model='afsd': expected one of actionformer, bmn, gtad, temporalmaxer, tridet"
     ):
@@ -225,15 +225,15 @@ def test_unknown_names_are_answered_with_the_known_ones() -> None:
         (("actionformer", "anet"), ACTIONFORMER_ANET),
         (("tridet", "thumos"), TRIDET_THUMOS),
         (("tridet", "epic-verb"), TRIDET_EPIC_VERB),
-        (("actionformer", "epic-verb"), {**OVER_EPIC, "attention_window": 9, "epochs": 21, "label_smoothing": 0.0}),
-        (("actionformer", "epic-noun"), {**OVER_EPIC, "attention_window": 9, "epochs": 21, "label_smoothing": 0.1}),
+        (("actionformer", "epic-verb"), {**SHARED_EPIC, "attention_window": 9, "epochs": 21, "label_smoothing": 0.0}),
+        (("actionformer", "epic-noun"), {**SHARED_EPIC, "attention_window": 9, "epochs": 21, "label_smoothing": 0.1}),
         (("temporalmaxer", "thumos"), TEMPORALMAXER_THUMOS),
-        (("temporalmaxer", "epic-verb"), {**OVER_EPIC, "epochs": 37, "level_normalization": "layer"}),
-        (("temporalmaxer", "epic-noun"), {**OVER_EPIC, "epochs": 37, "level_normalization": "clip"}),
+        (("temporalmaxer", "epic-verb"), {**SHARED_EPIC, "epochs": 37, "level_normalization": "layer"}),
+        (("temporalmaxer", "epic-noun"), {**SHARED_EPIC, "epochs": 37, "level_normalization": "clip"}),
         (("temporalmaxer", "multithumos"), {"convolutions": 3, "candidates": 3000, "max_detections": 300}),
     ],
 )
-def test_published_figures(name: tuple[str, str], published: dict[str, object]) -> None:
+def test_published_settings(name: tuple[str, str], published: dict[str, object]) -> None:
     config = config_of(*name)
     assert {key: getattr(config, key) for key in published} == published
 
@@ -258,7 +258,7 @@ def test_a_recipe_builds_its_network(name: tuple[str, str]) -> None:
 
 
 def test_sliding_windows_overlap_by_more_than_the_longest_proposal() -> None:
-    """Then every action that a proposal can be lies whole in one window."""
+    """Then every action up to the longest proposal is completely inside a window."""
     for name in EVERY:
         config = config_of(*name)
         if not isinstance(config, PointPyramidConfig) and config.window_size is not None:
@@ -273,7 +273,9 @@ def test_sliding_windows_overlap_by_more_than_the_longest_proposal() -> None:
     ("epochs_every", "expected"),
     [(7, [1, 1, 1, 1, 1, 1, 1, 0.1, 0.1]), (2, [1, 1, 0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3, 1e-4])],
 )
-def test_the_rate_falls_to_a_tenth_every_so_many_epochs(epochs_every: int, expected: list[float]) -> None:
+def test_the_learning_rate_is_divided_by_ten_after_every_decay_interval(
+    epochs_every: int, expected: list[float]
+) -> None:
     config = BMNConfig(decay_every=epochs_every)
     assert [config.rate(epoch, 0, 5) for epoch in range(9)] == pytest.approx(expected)
 

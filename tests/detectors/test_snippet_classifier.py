@@ -1,4 +1,4 @@
-"""The snippet classifier: its probabilities against the definition, and what it learns from."""
+"""The snippet classifier: probabilities against their definition, and training data."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ CLASSES = ("jump", "run")
 
 @pytest.fixture
 def features(tmp_path: Path) -> FeatureSet:
-    """Four videos of 40 snippets, one a second: 10 to 20 s is a jump, 25 to 35 s a run, each a direction of its own."""
+    """Four videos of 40 snippets, one per second, with a jump from 10 to 20 s and a run from 25 to 35 s."""
     folder = tmp_path / "features"
     folder.mkdir()
     generator = np.random.default_rng(0)
@@ -32,10 +32,10 @@ def features(tmp_path: Path) -> FeatureSet:
 
 
 def annotations(subset: dict[str, str] | None = None, *, instances: bool = True) -> Annotations:
-    found = Segments(np.array([10.0, 25.0]), np.array([20.0, 35.0]), np.array([0, 1]), np.ones(2))
+    segments = Segments(np.array([10.0, 25.0]), np.array([20.0, 35.0]), np.array([0, 1]), np.ones(2))
     videos = {
         video: VideoAnnotation(
-            video, (subset or {}).get(video, "training"), 40.0, None, found if instances else Segments.empty()
+            video, (subset or {}).get(video, "training"), 40.0, None, segments if instances else Segments.empty()
         )
         for video in ("a", "b", "c", "d")
     }
@@ -57,15 +57,15 @@ def test_probabilities_are_a_softmax_of_normalized_snippets() -> None:
         np.testing.assert_allclose(got[i], [power / sum(powers) for power in powers], atol=1e-5)
 
 
-def test_it_tells_classes_apart_in_a_video_that_it_has_not_seen(features: FeatureSet) -> None:
+def test_classes_are_recognized_in_a_new_video(features: FeatureSet) -> None:
     data = Dataset.open(features, annotations({"d": "validation"}))
     classifier = fit_snippet_classifier(data.subset("training"), seed=0, epochs=100)
-    chances = classifier.probabilities(features.read("v_d"))
-    assert (chances[10:20].argmax(axis=1) == 0).all()
-    assert (chances[25:35].argmax(axis=1) == 1).all()
+    probabilities = classifier.probabilities(features.read("v_d"))
+    assert (probabilities[10:20].argmax(axis=1) == 0).all()
+    assert (probabilities[25:35].argmax(axis=1) == 1).all()
 
 
-def test_it_learns_from_its_subset_alone(features: FeatureSet) -> None:
+def test_only_the_subset_is_used_for_training(features: FeatureSet) -> None:
     subset = {"c": "validation", "d": "validation"}
     data = Dataset.open(features, annotations(subset))
     whole = fit_snippet_classifier(data.subset("training"), seed=0, epochs=3)
@@ -75,14 +75,14 @@ def test_it_learns_from_its_subset_alone(features: FeatureSet) -> None:
     assert not np.array_equal(whole.weight, everything.weight)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(features: FeatureSet) -> None:
+def test_the_weights_depend_only_on_the_seed(features: FeatureSet) -> None:
     data = Dataset.open(features, annotations())
     a, b, c = (fit_snippet_classifier(data.subset("training"), seed=s, epochs=2).weight for s in (1, 1, 2))
     np.testing.assert_array_equal(a, b)
     assert not np.array_equal(a, c)
 
 
-def test_there_is_a_column_for_every_class(features: FeatureSet) -> None:
+def test_there_is_one_output_per_class(features: FeatureSet) -> None:
     classifier = fit_snippet_classifier(Dataset.open(features, annotations()).subset("training"), seed=0, epochs=1)
     assert (classifier.weight.shape, classifier.bias.shape) == ((6, 2), (2,))
 
@@ -98,8 +98,8 @@ def test_annotations_without_a_class_are_refused(features: FeatureSet) -> None:
         fit_snippet_classifier(data.subset("training"), seed=0, epochs=1)
 
 
-def test_a_rare_class_is_likelier_in_its_snippets_than_a_frequent_one_that_is_not_there(tmp_path: Path) -> None:
-    """Class 2 is rare, and is always there with class 3; one epoch is one step."""
+def test_a_rare_class_is_more_likely_in_its_snippets_than_a_frequent_absent_class(tmp_path: Path) -> None:
+    """Class 2 is rare and always occurs with class 3. An epoch has one step."""
     generator = np.random.default_rng(0)
     directions = generator.normal(size=(4, 8))
     pairs = [(0, 1), (0, 1), (2, 3), (0, 3), (0, 1), (0, 3)]
@@ -112,5 +112,5 @@ def test_a_rare_class_is_likelier_in_its_snippets_than_a_frequent_one_that_is_no
         records[str(number)] = VideoAnnotation(str(number), "training", 40.0, None, segments)
     features = FeatureSet.open(tmp_path)
     classifier = fit_snippet_classifier(Dataset.open(features, Annotations(records, tuple("abcd"))), seed=0, epochs=1)
-    chances = classifier.probabilities(features.read("2"))[10:30].mean(axis=0)
-    assert set(np.argsort(chances)[2:]) == {2, 3}
+    probabilities = classifier.probabilities(features.read("2"))[10:30].mean(axis=0)
+    assert set(np.argsort(probabilities)[2:]) == {2, 3}

@@ -1,4 +1,4 @@
-"""From files to features: the values, what is kept and what is made again, and how all of it stops."""
+"""Extraction: feature values, reuse of existing features, bad files, and interrupts."""
 
 import json
 import os
@@ -34,16 +34,16 @@ from sola.video.snippets import offset_of
 
 
 def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
-    """The last row of each video in a folder's journal."""
+    """Return the last row of each video in the journal of a folder."""
     return {row["video"]: row for row in read_rows(folder / JOURNAL) if "video" in row}
 
 
-OWN = f"{QUADRANTS}:quick"
+ENCODER = f"{QUADRANTS}:quick"
 SLOW = f"{QUADRANTS}:slow"
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
+def _no_thread_remains() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
@@ -51,7 +51,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Six videos, of every kind."""
+    """Six videos of different kinds."""
     folder = tmp_path_factory.mktemp("clips")
     times = np.sort(np.random.default_rng(0).uniform(0, 12, 50))
     return {
@@ -72,8 +72,8 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def slowly(path: Path, encoder: Quadrants, fps: float, stride: int, framing: Framing) -> np.ndarray:
-    """Decode everything, pick the frame on show at (k + ½) / fps, cut windows, and encode each by itself."""
-    shown = [(one.start, one.end, framing(one.frame)) for one in shown_frames(path)]
+    """Decode all frames, pick those shown at (k + ½) / fps, cut windows, and encode each window separately."""
+    shown = [(item.start, item.end, framing(item.frame)) for item in shown_frames(path)]
     frames = []
     while (time := (len(frames) + 0.5) / fps) < shown[-1][1]:
         frames.append(next(array for start, end, array in shown if start <= time < end))
@@ -96,7 +96,7 @@ def slowly(path: Path, encoder: Quadrants, fps: float, stride: int, framing: Fra
         (4, 4, 100.0, Framing(8, 8), 64),
     ],
 )
-def test_features_are_those_of_a_slow_direct_loop(
+def test_features_equal_those_of_a_slow_direct_loop(
     window: int, stride: int, fps: float, framing: Framing, batch: int | None, clips: dict[str, Path], tmp_path: Path
 ) -> None:
     encoder = Quadrants(window=window, stride=stride, fps=fps, framing=framing)
@@ -106,7 +106,7 @@ def test_features_are_those_of_a_slow_direct_loop(
         np.testing.assert_array_equal(features.read(video), slowly(path, encoder, fps, stride, framing), err_msg=video)
 
 
-def test_what_the_caller_says_goes_before_what_the_encoder_asks_for(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_settings_of_the_caller_override_those_of_the_encoder(clips: dict[str, Path], tmp_path: Path) -> None:
     encoder, framing = Quadrants(window=5), Framing(10, 10, 12)
     features = extract(
         {"mp4": clips["mp4"]}, encoder, tmp_path / "f", dtype="float32", fps=12.5, stride=3, framing=framing
@@ -114,7 +114,7 @@ def test_what_the_caller_says_goes_before_what_the_encoder_asks_for(clips: dict[
     np.testing.assert_array_equal(features.read("mp4"), slowly(clips["mp4"], encoder, 12.5, 3, framing))
 
 
-def test_stored_in_half_precision_unless_asked(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_features_are_stored_as_float16_by_default(clips: dict[str, Path], tmp_path: Path) -> None:
     half = extract(clips, Quadrants(), tmp_path / "half").read("mp4")
     whole = extract(clips, Quadrants(), tmp_path / "whole", dtype="float32").read("mp4")
     assert half.dtype == np.float16
@@ -124,18 +124,18 @@ def test_stored_in_half_precision_unless_asked(clips: dict[str, Path], tmp_path:
 @pytest.mark.parametrize(
     ("fps", "window", "stride"), [(4.0, 1, 1), (20.0, 16, 2), (10.0, 5, 3), (5.0, 4, 4), (20.0, 1, 8)]
 )
-def test_the_grid_of_the_manifest_says_when_a_snippet_was_on_show(
-    fps: float, window: int, stride: int, tmp_path: Path
-) -> None:
-    """Every frame is brighter than the one before it, and a snippet as bright as what is on show at its center."""
+def test_the_manifest_gives_the_times_of_snippets(fps: float, window: int, stride: int, tmp_path: Path) -> None:
+    """Brightness increases from frame to frame, and a snippet is as bright as the frame shown at its center."""
     pictures = [np.full((32, 32, 3), 20 + 2 * n, np.uint8) for n in range(110)]
     path = render(tmp_path / "a.mkv", pictures=pictures, codec="ffv1")
     features = extract({"a": path}, Quadrants(window=window), tmp_path / "f", fps=fps, stride=stride, dtype="float32")
-    found = Manifest.read(tmp_path / "f")
+    manifest = Manifest.read(tmp_path / "f")
     array = features.read("a")
-    grid = resolve_grid(len(array), fps=found.fps, stride=found.stride, window=found.window, offset=found.offset)
+    grid = resolve_grid(
+        len(array), fps=manifest.fps, stride=manifest.stride, window=manifest.window, offset=manifest.offset
+    )
     centers = grid.seconds(np.arange(len(array)))
-    frames = [((one.start + one.end) / 2, Framing(16, 24)(one.frame).mean()) for one in shown_frames(path)]
+    frames = [((item.start + item.end) / 2, Framing(16, 24)(item.frame).mean()) for item in shown_frames(path)]
     middles, levels = np.array(frames).T
     assert (np.diff(levels) > 0.5).all()
     seen = np.interp(array.mean(1), levels, middles)
@@ -150,11 +150,11 @@ class FromTheStart(Quadrants):
     offset = 0
 
 
-def test_an_encoder_may_say_where_its_first_window_begins(tmp_path: Path) -> None:
+def test_an_encoder_can_set_the_start_of_its_first_window(tmp_path: Path) -> None:
     path = render(tmp_path / "a.mkv", count=20, rate=10, codec="ffv1")
     encoder = FromTheStart(window=5, stride=2, fps=10.0)
     array = extract({"a": path}, encoder, tmp_path / "f", dtype="float32").read("a")
-    shown = [encoder.framing(one.frame) for one in shown_frames(path)]
+    shown = [encoder.framing(item.frame) for item in shown_frames(path)]
     windows = [shown[begin : begin + 5] for begin in range(0, 16, 2)]  # those inside the video
     np.testing.assert_array_equal(array[: len(windows)], by_definition(np.array(windows)))
     assert (len(array), Manifest.read(tmp_path / "f").offset) == (10, 0.0)
@@ -184,7 +184,7 @@ def test_the_manifest(clips: dict[str, Path], tmp_path: Path) -> None:
     }
 
 
-def test_the_log_says_what_each_was_made_from(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_the_journal_records_the_file_of_each_video(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
     rows = rows_of(tmp_path / "f")
     assert set(rows) == set(clips)
@@ -194,27 +194,27 @@ def test_the_log_says_what_each_was_made_from(clips: dict[str, Path], tmp_path: 
     assert row["seconds"] == pytest.approx(4.0)
 
 
-# where time begins
+# start of time
 
 
 @pytest.fixture(scope="module")
 def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video that is white from the sixth to the ninth second, whose sound begins two seconds before."""
+    """A video that is white from 6 to 9 s, whose sound starts two seconds before the pictures."""
     levels = [16] * 60 + [235] * 30 + [16] * 30
     pictures = [np.full((32, 32, 3), level, np.uint8) for level in levels]
     path = tmp_path_factory.mktemp("late") / "late.mp4"
     return render(path, pictures=pictures, times=np.arange(120) / 10, rate=10, first=2.0, sound=12.0)
 
 
-def test_snippets_are_on_the_clock_of_a_player(late: Path, tmp_path: Path) -> None:
+def test_snippet_times_are_those_of_a_player(late: Path, tmp_path: Path) -> None:
     encoder = Quadrants()
     features = extract({"late": late}, encoder, tmp_path / "f", dtype="float32").read("late")
     white = np.flatnonzero(features.mean(1) > 128)
     assert (len(features), white.min(), white.max(), len(white)) == (56, 32, 43, 12)
-    assert sum(encoder.batches) == 49  # the first frame, which stands for two seconds, is encoded once
+    assert sum(encoder.batches) == 49  # the first frame, which is shown for two seconds, is encoded once
 
 
-def test_it_is_recorded_when_pictures_begin(late: Path, clips: dict[str, Path], tmp_path: Path) -> None:
+def test_the_start_of_pictures_is_recorded(late: Path, clips: dict[str, Path], tmp_path: Path) -> None:
     extract({"late": late, "mp4": clips["mp4"]}, Quadrants(), tmp_path / "f")
     rows = rows_of(tmp_path / "f")
     assert {video: row["begins"] for video, row in rows.items()} == {"late": pytest.approx(2.0), "mp4": 0.0}
@@ -222,7 +222,7 @@ def test_it_is_recorded_when_pictures_begin(late: Path, clips: dict[str, Path], 
     assert Manifest.read(tmp_path / "f").extraction["begins"] == {"late": rows["late"]["begins"]}
 
 
-def test_it_is_recorded_when_pictures_of_added_videos_begin(late: Path, clips: dict[str, Path], tmp_path: Path) -> None:
+def test_the_start_of_pictures_of_added_videos_is_recorded(late: Path, clips: dict[str, Path], tmp_path: Path) -> None:
     extract({"mp4": clips["mp4"]}, Quadrants(), tmp_path / "f")
     extract({"late": late, "mp4": clips["mp4"]}, Quadrants(), tmp_path / "f")
     extract({"late": late, "mp4": clips["mp4"]}, Quadrants(), tmp_path / "at_once")
@@ -241,11 +241,11 @@ def test_features_of_a_version_with_another_clock_are_refused(clips: dict[str, P
 
 
 TREE = [number * 29.35 / 67 for number in range(68)]
-"""Seconds: a rate of 2.3 where the header says 15."""
+"""Times in seconds, with a mean rate of 2.3 fps although the header has 15 fps."""
 
 
 def every_frame_once(path: Path, out: Path) -> Quadrants:
-    """Encode, and see that 118 snippets come of 68 frames, none of them encoded twice."""
+    """Extract 118 snippets from 68 frames, and check that no frame is encoded twice."""
     encoder = Quadrants()
     features = extract({"tree": path}, encoder, out, dtype="float32")
     assert features.length("tree") == 118
@@ -265,21 +265,21 @@ def test_a_slow_video_of_variable_rate_has_every_frame_encoded_once(suffix: str,
 
 
 def test_the_real_video_of_variable_rate(tmp_path: Path) -> None:
-    """Its last frame is on show for 0.07 s at the end, which no snippet has its middle in."""
+    """Its last frame is shown for 0.07 s, and no snippet has its center there."""
     path = Path(os.environ.get("SOLA_TREE_AVI", "."))
     if not path.is_file():
         pytest.skip("name OpenCV's tree.avi in SOLA_TREE_AVI")
     assert sum(every_frame_once(path, tmp_path / "f").batches) == 67
 
 
-# what is kept, and what is made again
+# reuse of existing features
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != JOURNAL}
 
 
-def test_what_is_there_is_kept(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_existing_features_are_not_extracted_again(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "f").iterdir()}
     again = Quadrants()
@@ -291,19 +291,19 @@ def test_what_is_there_is_kept(clips: dict[str, Path], tmp_path: Path) -> None:
 def test_videos_are_added(clips: dict[str, Path], tmp_path: Path) -> None:
     some = dict(list(clips.items())[:2])
     extract(some, Quadrants(), tmp_path / "f")
-    kept = (tmp_path / "f" / "avi.npy").stat().st_mtime_ns
+    before = (tmp_path / "f" / "avi.npy").stat().st_mtime_ns
     assert extract(clips, Quadrants(), tmp_path / "f").videos == tuple(clips)
-    assert (tmp_path / "f" / "avi.npy").stat().st_mtime_ns == kept
+    assert (tmp_path / "f" / "avi.npy").stat().st_mtime_ns == before
     extract(clips, Quadrants(), tmp_path / "at_once")
     assert contents(tmp_path / "f") == contents(tmp_path / "at_once")
 
 
-def test_only_the_videos_asked_for_are_returned(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_only_requested_videos_are_returned(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
     assert extract({"mp4": clips["mp4"]}, Quadrants(), tmp_path / "f").videos == ("mp4",)
 
 
-def test_a_file_that_changed_is_made_again(tmp_path: Path) -> None:
+def test_a_changed_file_is_extracted_again(tmp_path: Path) -> None:
     videos = {name: render(tmp_path / f"{name}.mp4", count=20) for name in "ab"}
     extract(videos, Quadrants(), tmp_path / "f", dtype="float32")
     before = (tmp_path / "f" / "b.npy").stat().st_mtime_ns
@@ -313,7 +313,7 @@ def test_a_file_that_changed_is_made_again(tmp_path: Path) -> None:
     assert (tmp_path / "f" / "b.npy").stat().st_mtime_ns == before
 
 
-def test_features_that_were_removed_are_made_again(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_removed_features_are_extracted_again(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
     before = contents(tmp_path / "f")
     (tmp_path / "f" / "mkv.npy").unlink()
@@ -322,7 +322,7 @@ def test_features_that_were_removed_are_made_again(clips: dict[str, Path], tmp_p
 
 
 @pytest.mark.parametrize("cut", [1, 20])
-def test_a_log_whose_last_line_was_cut_short_goes_on(cut: int, clips: dict[str, Path], tmp_path: Path) -> None:
+def test_a_journal_with_a_truncated_line_is_continued(cut: int, clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f", executor=Threads(1))
     log = tmp_path / "f" / JOURNAL
     log.write_bytes(log.read_bytes()[:-cut])
@@ -335,7 +335,7 @@ def test_a_log_whose_last_line_was_cut_short_goes_on(cut: int, clips: dict[str, 
 @pytest.mark.parametrize(
     "line", ["", "{", "[]", "3", '"x"', "null", '{"video": ["a"]}', '{"video": "mp4"}', "\x00\xff"]
 )
-def test_a_log_with_nonsense_in_it_is_read_as_far_as_it_goes(line: str, clips: dict[str, Path], tmp_path: Path) -> None:
+def test_invalid_lines_of_the_journal_are_ignored(line: str, clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
     log = tmp_path / "f" / JOURNAL
     log.write_text(log.read_text() + line + "\n")
@@ -353,7 +353,7 @@ OTHER: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("encoder", "settings", "words"), OTHER)
-def test_other_settings_are_refused_and_overwritten_when_asked(
+def test_features_with_other_settings_are_replaced_only_with_overwrite(
     encoder: dict[str, Any], settings: dict[str, Any], words: str, clips: dict[str, Path], tmp_path: Path
 ) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
@@ -368,16 +368,14 @@ def test_other_settings_are_refused_and_overwritten_when_asked(
     assert contents(tmp_path / "f") == contents(tmp_path / "new")
 
 
-def test_overwriting_with_the_same_settings_keeps_what_is_there(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_overwrite_with_the_same_settings_keeps_existing_features(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
     again = Quadrants()
     extract(clips, again, tmp_path / "f", overwrite=True)
     assert again.batches == []
 
 
-def test_an_overwriting_that_was_stopped_before_anything_was_made_can_go_on(
-    clips: dict[str, Path], tmp_path: Path
-) -> None:
+def test_an_overwrite_stopped_before_the_first_video_continues(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
 
     class Stopping(Quadrants):
@@ -391,7 +389,7 @@ def test_an_overwriting_that_was_stopped_before_anything_was_made_can_go_on(
     assert contents(tmp_path / "f") == contents(tmp_path / "new")
 
 
-def test_a_newer_release_of_a_library_is_no_other_setting(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_a_newer_version_of_a_library_is_accepted(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
     manifest = Manifest.read(tmp_path / "f")
     replace(manifest, extraction={**manifest.extraction, "made_with": {"av": "1"}, "encoder": "moved"}).write(
@@ -404,7 +402,9 @@ def test_a_newer_release_of_a_library_is_no_other_setting(clips: dict[str, Path]
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("what", ["file", "folder", "features", "notes"])
-def test_what_is_not_ours_is_left_alone(what: str, overwrite: bool, clips: dict[str, Path], tmp_path: Path) -> None:
+def test_folders_of_other_programs_are_not_changed(
+    what: str, overwrite: bool, clips: dict[str, Path], tmp_path: Path
+) -> None:
     out = tmp_path / "f"
     if what == "file":
         out.write_text("mine")
@@ -417,39 +417,41 @@ def test_what_is_not_ours_is_left_alone(what: str, overwrite: bool, clips: dict[
     assert out.is_file() or len(list(out.iterdir())) == 1
 
 
-def test_what_a_killed_run_left_is_cleared_away(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_run_are_removed(clips: dict[str, Path], tmp_path: Path) -> None:
     extract(clips, Quadrants(), tmp_path / "f")
     (tmp_path / "f" / "mp4.npy").rename(tmp_path / "f" / ".mp4.npy.12345.tmp")
     extract(clips, Quadrants(), tmp_path / "f")
     assert not list((tmp_path / "f").glob(".*"))
 
 
-# several at once
+# several videos at once
 
 
-def test_how_many_are_decoded_at_once_changes_nothing(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_the_number_of_threads_does_not_change_the_result(clips: dict[str, Path], tmp_path: Path) -> None:
     for jobs in (1, 3, 50):
         extract(clips, Quadrants(window=5, stride=2, fps=15.0), tmp_path / str(jobs), executor=Threads(jobs), batch=4)
     assert contents(tmp_path / "1") == contents(tmp_path / "3") == contents(tmp_path / "50")
 
 
-def test_progress_rises_to_the_end(clips: dict[str, Path], tmp_path: Path) -> None:
-    told: list[tuple[float, int]] = []
+def test_progress_increases_to_the_end(clips: dict[str, Path], tmp_path: Path) -> None:
+    calls: list[tuple[float, int]] = []
     features = extract(
-        clips, Quadrants(), tmp_path / "f", progress=lambda done, total, snippets: told.append((done, snippets))
+        clips, Quadrants(), tmp_path / "f", progress=lambda done, total, snippets: calls.append((done, snippets))
     )
-    assert told[-1] == (6.0, sum(features.length(video) for video in clips))
-    assert max(done for done, _ in told) <= 6.0
-    assert [snippets for _, snippets in told] == sorted(snippets for _, snippets in told)
-    told.clear()
-    extract(clips, Quadrants(), tmp_path / "f", progress=lambda done, total, snippets: told.append((done, snippets)))
-    assert told in ([], [(6.0, 0)])
+    assert calls[-1] == (6.0, sum(features.length(video) for video in clips))
+    assert max(done for done, _ in calls) <= 6.0
+    assert [snippets for _, snippets in calls] == sorted(snippets for _, snippets in calls)
+    calls.clear()
+    extract(clips, Quadrants(), tmp_path / "f", progress=lambda done, total, snippets: calls.append((done, snippets)))
+    assert calls in ([], [(6.0, 0)])
 
 
-# what is bad
+# bad files
 
 
-def test_a_bad_file_ends_it_and_what_was_done_stays(clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
+def test_a_bad_file_stops_the_job_and_finished_features_remain(
+    clips: dict[str, Path], bad: Path, tmp_path: Path
+) -> None:
     with pytest.raises(BadVideo, match="truncated: ends at") as caught:
         extract({**clips, "zz": bad}, Quadrants(), tmp_path / "f", executor=Threads(1))
     assert str(bad) in str(caught.value)
@@ -458,18 +460,18 @@ def test_a_bad_file_ends_it_and_what_was_done_stays(clips: dict[str, Path], bad:
         FeatureSet.open(tmp_path / "f")
 
 
-def test_a_bad_file_ends_the_others_soon(tmp_path: Path) -> None:
+def test_a_bad_file_stops_other_threads(tmp_path: Path) -> None:
     (tmp_path / "z.mp4").write_text("no video")
     videos = {"long": render(tmp_path / "long.mp4", count=400), "z": tmp_path / "z.mp4"}
     encoder = Quadrants(pause=0.02)
     with pytest.raises(BadVideo, match=r"z\.mp4"):
         extract(videos, encoder, tmp_path / "f", fps=20.0, batch=1)
-    assert sum(encoder.batches) < 400  # the long one was left before its end
+    assert sum(encoder.batches) < 400  # the long video was stopped before its end
     assert set(contents(tmp_path / "f")) == {MARK}
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_bad_files_are_left_out_when_asked(jobs: int, clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
+def test_bad_files_can_be_skipped(jobs: int, clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     videos = {"a": bad, **clips, "s": song(tmp_path / "s.mp3"), "t": text}
@@ -482,7 +484,7 @@ def test_bad_files_are_left_out_when_asked(jobs: int, clips: dict[str, Path], ba
     assert not list((tmp_path / "f").glob(".*"))
 
 
-def test_a_bad_file_that_was_repaired_is_taken_up(clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
+def test_a_repaired_file_is_extracted(clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     path.write_bytes(bad.read_bytes())
     videos = {"a": path, "mp4": clips["mp4"]}
@@ -491,9 +493,7 @@ def test_a_bad_file_that_was_repaired_is_taken_up(clips: dict[str, Path], bad: P
     assert extract(videos, Quadrants(), tmp_path / "f", skip_bad=True).videos == ("a", "mp4")
 
 
-def test_a_file_that_became_bad_leaves_no_features_of_what_it_was(
-    clips: dict[str, Path], bad: Path, tmp_path: Path
-) -> None:
+def test_features_of_a_file_that_became_bad_are_removed(clips: dict[str, Path], bad: Path, tmp_path: Path) -> None:
     path = render(tmp_path / "a.mkv")
     videos = {"a": path, "mp4": clips["mp4"]}
     extract(videos, Quadrants(), tmp_path / "f")
@@ -502,13 +502,13 @@ def test_a_file_that_became_bad_leaves_no_features_of_what_it_was(
     assert FeatureSet.open(tmp_path / "f").videos == ("mp4",)
 
 
-def test_a_frame_that_cannot_be_framed_is_told_with_its_file(tmp_path: Path) -> None:
+def test_the_error_for_a_bad_frame_names_its_file(tmp_path: Path) -> None:
     path = render(tmp_path / "a.avi", pictures=[np.zeros((2, 2000, 3), np.uint8)] * 3, codec="ffv1")
     with pytest.raises(BadVideo, match=r"a\.avi: .*expected an aspect ratio"):
         extract({"a": path}, Quadrants(), tmp_path / "f")
 
 
-def test_none_is_left(bad: Path, tmp_path: Path) -> None:
+def test_skipping_all_videos_is_refused(bad: Path, tmp_path: Path) -> None:
     with pytest.raises(SolaError, match=r"truncated.*none of 2 videos is left"):
         extract({"a": bad, "b": bad}, Quadrants(), tmp_path / "f", skip_bad=True)
 
@@ -523,14 +523,16 @@ def test_none_is_left(bad: Path, tmp_path: Path) -> None:
         ({"batch": 0}, "batch=0: expected"),
     ],
 )
-def test_settings_that_cannot_be(settings: dict[str, Any], words: str, clips: dict[str, Path], tmp_path: Path) -> None:
+def test_invalid_settings_are_refused(
+    settings: dict[str, Any], words: str, clips: dict[str, Path], tmp_path: Path
+) -> None:
     with pytest.raises(SolaError, match=words):
         extract(clips, Quadrants(), tmp_path / "f", **settings)
     assert not (tmp_path / "f").exists()
 
 
 class Wrong(Quadrants):
-    """An encoder that gives something else, from its third batch on."""
+    """An encoder with wrong results from its third batch on."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -541,7 +543,7 @@ class Wrong(Quadrants):
         if len(self.batches) < 3:
             return features
         if self.kind == "error":
-            raise RuntimeError("the encoder's own")
+            raise RuntimeError("error in the encoder")
         if self.kind == "interrupt":
             raise KeyboardInterrupt
         return {
@@ -561,11 +563,11 @@ class Wrong(Quadrants):
         ("short", SolaError, r"returned features of shape \(1, 12\)"),
         ("nan", SolaError, "a feature is NaN"),
         ("large", SolaError, "exceeds the largest float16 value 65504; try --dtype float32"),
-        ("error", RuntimeError, "the encoder's own"),
+        ("error", RuntimeError, "error in the encoder"),
         ("interrupt", KeyboardInterrupt, "^$"),
     ],
 )
-def test_an_encoder_that_fails_ends_it_with_nothing_half_written(
+def test_a_failing_encoder_leaves_no_partial_file(
     kind: str, error: type[BaseException], words: str, jobs: int, clips: dict[str, Path], tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=words) as caught:
@@ -588,15 +590,15 @@ def test_a_folder_that_cannot_be_written(clips: dict[str, Path], tmp_path: Path)
 
 def test_the_command(clips: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = clips["mp4"].parent
-    assert sola("extract", folder, "--out", tmp_path / "f", "--encoder", OWN) == 0
+    assert sola("extract", folder, "--out", tmp_path / "f", "--encoder", ENCODER) == 0
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"{tmp_path / 'f'}: 6 videos; next: sola train {tmp_path / 'f'} --recipe auto --out RUN\n"
-    extract(clips, Quadrants(), tmp_path / "direct", source=OWN)
+    extract(clips, Quadrants(), tmp_path / "direct", source=ENCODER)
     assert contents(tmp_path / "f") == contents(tmp_path / "direct")
 
 
-def test_the_command_with_the_encoder_of_the_package(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_the_command_with_the_default_encoder(clips: dict[str, Path], tmp_path: Path) -> None:
     assert sola("extract", clips["avi"], "--out", tmp_path / "f", "--fps", 1, "--window", 2, "--quiet") == 0
     array = FeatureSet.open(tmp_path / "f").read("avi")
     assert array.shape == (4, 1280)
@@ -609,10 +611,10 @@ def test_the_whole_frame(clips: dict[str, Path], tmp_path: Path) -> None:
     assert (framing["height"], framing["short_side"]) == (224, None)
 
 
-def test_the_command_counts_what_it_left_out(
+def test_the_command_reports_skipped_files(
     clips: dict[str, Path], bad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ("extract", clips["mp4"], bad, "--out", tmp_path / "f", "--encoder", OWN)
+    arguments = ("extract", clips["mp4"], bad, "--out", tmp_path / "f", "--encoder", ENCODER)
     assert "bad.mkv: truncated" in refused(capsys, *arguments)
     assert sola(*arguments, "--skip-bad", "--quiet") == 0
     assert capsys.readouterr().err.startswith(f"1 bad files left out, the first: bad: {bad}: truncated")
@@ -656,19 +658,19 @@ def test_errors_are_one_line(
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
     out = () if "--out" in arguments else ("--out", "f")
-    own = () if "--encoder" in arguments else ("--encoder", OWN)
-    assert words in refused(capsys, "extract", *arguments, *out, *own)
+    encoder = () if "--encoder" in arguments else ("--encoder", ENCODER)
+    assert words in refused(capsys, "extract", *arguments, *out, *encoder)
 
 
-def test_an_out_is_needed(clips: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_is_required(clips: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert "--out" in refused(capsys, "extract", clips["mp4"])
 
 
-# killed, interrupted
+# kills and interrupts
 
 
 def start(clips: Path, out: Path, *more: str) -> "subprocess.Popen[bytes]":
-    # whoever runs the tests in the background has interrupts ignored, and so would this process
+    # tests that run in the background ignore interrupts, and a child process inherits this
     script = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from sola.cli import main; main()"
     )
@@ -690,7 +692,7 @@ def wait_for_features(out: Path, process: "subprocess.Popen[bytes]", count: int)
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_a_killed_run_continues_and_ends_with_the_same_bytes(clips: dict[str, Path], tmp_path: Path) -> None:
     folder, out = clips["mp4"].parent, tmp_path / "f"
     options = ("--encoder", SLOW, "--jobs", "3", "--batch-size", "1")
     process = start(folder, out, *options)
@@ -700,18 +702,18 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(clips: dict[
     for path in out.glob("*.npy"):
         assert np.load(path).shape[1] == 12, "whole files only"
     assert len(list(out.glob("*.npy"))) < len(clips)
-    kept = {path: path.stat().st_mtime_ns for path in out.glob("*.npy") if path.stem in rows_of(out)}
-    assert kept
+    finished = {path: path.stat().st_mtime_ns for path in out.glob("*.npy") if path.stem in rows_of(out)}
+    assert finished
     assert sola("extract", folder, "--out", out, *options, "--quiet") == 0
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert sola("extract", folder, "--out", tmp_path / "undisturbed", *options, "--quiet") == 0
     assert contents(out) == contents(tmp_path / "undisturbed")
 
 
 @pytest.mark.slow
-def test_an_interrupt_is_one_line_and_leaves_nothing_half_written(clips: dict[str, Path], tmp_path: Path) -> None:
+def test_an_interrupt_prints_one_line_and_leaves_no_partial_file(clips: dict[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "f"
-    # a second or more of waiting a clip, so that the interrupt comes before the end on a busy machine too
+    # wait at least a second per clip, so that the interrupt comes before the end even on a busy machine
     process = start(clips["mp4"].parent, out, "--encoder", SLOW, "--fps", "20", "--batch-size", "1", "--jobs", "1")
     wait_for_features(out, process, 1)
     process.send_signal(signal.SIGINT)
@@ -730,7 +732,7 @@ from pathlib import Path
 from sola.pipeline.extract_job import extract
 from support.quadrants import Quadrants
 extract({"a": Path(sys.argv[1])}, Quadrants(window=4, fps=25.0), Path(sys.argv[2]))
-# getrusage would tell the peak of whoever started this, if that was higher
+# getrusage would return the peak of the parent process if that was higher
 print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
@@ -760,9 +762,9 @@ def cameras(tmp_path: Path, clips: dict[str, Path]) -> Path:
     return tmp_path / "videos"
 
 
-def test_ids_may_contain_folders(cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ("extract", cameras, "--out", tmp_path / "f", "--encoder", OWN)
-    assert "pass --id-from path to include folders in ids, or rename one of them" in refused(capsys, *command)
+def test_ids_can_contain_folders(cameras: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("extract", cameras, "--out", tmp_path / "f", "--encoder", ENCODER)
+    assert "pass --id-from path to keep folders in ids, or rename one of them" in refused(capsys, *command)
     assert sola(*command, "--id-from", "path") == 0
     assert "sola train " + str(tmp_path / "f") + " --id-from path --recipe auto" in capsys.readouterr().err
     names = {path.relative_to(tmp_path / "f").as_posix() for path in (tmp_path / "f").rglob("*.*")}
@@ -773,7 +775,7 @@ def test_ids_may_contain_folders(cameras: Path, tmp_path: Path, capsys: pytest.C
     assert len(features.read("P2/cam")) != len(features.read("P1/cam"))
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.npy")}
     (tmp_path / "f" / "P2" / "late" / "cam.npy").unlink()
-    assert sola(*command, "--id-from", "path", "--quiet") == 0  # what is missing is made again
+    assert sola(*command, "--id-from", "path", "--quiet") == 0  # missing features are extracted again
     again = {path: path.stat().st_mtime_ns for path in (tmp_path / "f").rglob("*.npy")}
     assert {path for path in again if again[path] != made[path]} == {tmp_path / "f" / "P2" / "late" / "cam.npy"}
 
@@ -784,17 +786,17 @@ def test_features_with_folders_in_their_ids_are_returned(clips: dict[str, Path],
 
 
 @pytest.mark.parametrize("video", ["../out", "a/../../out", "{root}/out"])
-def test_no_id_leaves_the_folder(clips: dict[str, Path], tmp_path: Path, video: str) -> None:
-    with pytest.raises(SolaError, match="not a valid file name"):
+def test_ids_cannot_leave_the_folder(clips: dict[str, Path], tmp_path: Path, video: str) -> None:
+    with pytest.raises(SolaError, match="cannot be the name of a file"):
         extract({video.format(root=tmp_path): clips["avi"]}, Quadrants(), tmp_path / "f")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("alone", [False, True])
-def test_to_leave_out_the_only_video_is_not_advised(
+def test_skipping_the_only_video_is_not_suggested(
     clips: dict[str, Path], bad: Path, tmp_path: Path, alone: bool
 ) -> None:
     with pytest.raises(BadVideo) as raised:
         extract({"bad": bad} | ({} if alone else {"good": clips["avi"]}), Quadrants(), tmp_path / "f")
     cure = "; repair it (ffmpeg -i IN OUT.mp4 often does)"
-    assert str(raised.value).endswith(cure if alone else f"{cure}, or leave it out with --skip-bad")
+    assert str(raised.value).endswith(cure if alone else f"{cure}, or skip it with --skip-bad")

@@ -1,4 +1,4 @@
-"""`sola detect` on videos: the chain behind a detector rebuilt for new videos, or refused with what is missing."""
+"""`sola detect` on videos: rebuild the encoder and modules of a detector, or report what is missing."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from sola.data.manifest import Manifest
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline import detect_job
 
-pytestmark = pytest.mark.slow  # all stand on trained runs
+pytestmark = pytest.mark.slow  # all tests need trained runs
 
 ENCODER = f"{QUADRANTS}:quick"
 SLOW = f"{QUADRANTS}:slow"
@@ -36,7 +36,7 @@ MODULE = ["--epochs", "1", "--hidden", "8", "--step", "1", "--quiet", "--device"
 
 
 def clip(path: Path, seed: int, count: int = 160, lead: float = 0.0) -> Path:
-    """A clip of 20 frames a second, which may begin with sound alone for `lead` seconds."""
+    """A clip of 20 frames per second, whose first `lead` seconds have only sound."""
     path.parent.mkdir(exist_ok=True, parents=True)
     pictures = [picture(seed * 31 + number) for number in range(count)]
     return render(path, pictures=pictures, first=lead, sound=2 * lead)
@@ -77,7 +77,7 @@ def content(path: Path) -> dict[str, list[dict[str, object]]]:
 
 
 @pytest.mark.parametrize("run", ["plain", "soft"])
-def test_it_gives_what_the_commands_give_one_after_the_other(world: Path, tmp_path: Path, run: str) -> None:
+def test_detections_equal_those_of_separate_commands(world: Path, tmp_path: Path, run: str) -> None:
     features, softened, expected, out = (tmp_path / name for name in ("features", "softened", "e.json", "out.json"))
     assert sola("extract", world / "new", "--out", features, "--encoder", ENCODER, "--quiet") == 0
     if run == "soft":
@@ -90,17 +90,17 @@ def test_it_gives_what_the_commands_give_one_after_the_other(world: Path, tmp_pa
     assert min(map(len, content(out).values())) > 0
 
 
-def test_it_draws_each_video_and_leaves_nothing_else(world: Path, tmp_path: Path) -> None:
+def test_each_video_is_drawn_and_no_other_files_remain(world: Path, tmp_path: Path) -> None:
     assert sola(*predict(world, "plain", tmp_path / "out.json")) == 0
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
         "out", "out.json", "out/n0.png", "out/n1.png",
     ]  # fmt: skip
     with Image.open(tmp_path / "out" / "n0.png") as image:
         assert image.width > 1000
-        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 1000  # the frames' colors
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 1000  # colors of the frames
 
 
-def test_ids_with_folders_give_pictures_in_folders(world: Path, tmp_path: Path) -> None:
+def test_pictures_of_ids_with_folders_are_in_folders(world: Path, tmp_path: Path) -> None:
     for place, name in (("P1", "n0.mp4"), ("P2", "n1.mkv")):
         (tmp_path / "new" / place).mkdir(parents=True)
         shutil.copy(world / "new" / name, (tmp_path / "new" / place / name).with_stem("cam"))
@@ -111,8 +111,8 @@ def test_ids_with_folders_give_pictures_in_folders(world: Path, tmp_path: Path) 
         "out/P1/cam.png", "out/P2/cam.png",
     ]  # fmt: skip
     assert sola(*predict(world, "soft", tmp_path / "expected.json", "--no-pictures")) == 0
-    ours, theirs = content(tmp_path / "out.json"), content(tmp_path / "expected.json")
-    assert ours == {"P1/cam": theirs["n0"], "P2/cam": theirs["n1"]}
+    actual, expected = content(tmp_path / "out.json"), content(tmp_path / "expected.json")
+    assert actual == {"P1/cam": expected["n0"], "P2/cam": expected["n1"]}
 
 
 def test_no_pictures(world: Path, tmp_path: Path) -> None:
@@ -120,9 +120,7 @@ def test_no_pictures(world: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
 
 
-def test_bad_files_are_left_out_when_that_is_asked_for(
-    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_files_can_be_skipped(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     arguments = predict(world, "plain", tmp_path / "out.json", tmp_path / "bad.mp4")
     assert str(tmp_path / "bad.mp4") in refused(capsys, *arguments)
@@ -131,7 +129,7 @@ def test_bad_files_are_left_out_when_that_is_asked_for(
     assert set(content(tmp_path / "out.json")) == {"n0", "n1"}
 
 
-def test_a_module_that_was_moved_is_named_and_can_be_given(
+def test_a_moved_module_is_reported_and_can_be_passed(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(world / "soft", tmp_path / "soft")
@@ -161,7 +159,7 @@ def test_features_go_through_every_module_in_order(world: Path, tmp_path: Path) 
     assert content(tmp_path / "out.json") == content(tmp_path / "e.json")
 
 
-def test_features_of_unknown_making_are_refused(
+def test_a_detector_trained_on_other_features_is_refused(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(world / "plain", tmp_path / "plain")
@@ -171,7 +169,7 @@ def test_features_of_unknown_making_are_refused(
     assert "sola detect" in refused(capsys, *predict(world, tmp_path / "plain", tmp_path / "out.json"))
 
 
-def test_a_manifest_does_not_get_to_say_what_code_is_run(
+def test_the_code_of_a_custom_encoder_is_not_run_automatically(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = predict(world, "plain", tmp_path / "out.json")
@@ -183,13 +181,13 @@ def test_a_manifest_does_not_get_to_say_what_code_is_run(
 def test_another_encoder_is_refused(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = predict(world, "plain", tmp_path / "out.json")
     arguments[arguments.index("--encoder") + 1] = "efficientnet-lite0"
-    assert "is not the one" in refused(capsys, *arguments)
+    assert "the weights or settings of the encoder efficientnet-lite0 differ" in refused(capsys, *arguments)
 
 
-def test_an_encoder_that_was_renamed_is_known_by_its_identity(world: Path, tmp_path: Path) -> None:
+def test_a_renamed_encoder_is_recognized_by_its_identity(world: Path, tmp_path: Path) -> None:
     shutil.copytree(world / "plain", tmp_path / "plain")
     config = json.loads((tmp_path / "plain" / "config.json").read_text())
-    config["features"]["manifest"]["encoder"] = "what its folder was called"
+    config["features"]["manifest"]["encoder"] = "old name"
     (tmp_path / "plain" / "config.json").write_text(json.dumps(config))
     assert sola(*predict(world, tmp_path / "plain", tmp_path / "out.json")) == 0
 
@@ -200,12 +198,12 @@ def test_joined_features_are_refused(world: Path, tmp_path: Path, capsys: pytest
     assert "joined" in line
 
 
-def test_nothing_is_overwritten_unasked(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_output_is_not_overwritten(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "out").mkdir()
     assert "--overwrite" in refused(capsys, *predict(world, "plain", tmp_path / "out.json"))
 
 
-def test_features_of_other_frames_do_not_go_to_a_detector(
+def test_features_of_differently_prepared_frames_are_refused(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(world / "features", tmp_path / "features")
@@ -213,10 +211,10 @@ def test_features_of_other_frames_do_not_go_to_a_detector(
     manifest["extraction"]["framing"]["short_side"] = 24
     (tmp_path / "features" / "features.json").write_text(json.dumps(manifest))
     line = refused(capsys, "detect", world / "plain", tmp_path / "features", "--out", tmp_path / "o.json")
-    assert "frames that are cut otherwise" in line
+    assert "differently prepared frames" in line
 
 
-def test_detection_that_was_stopped_continues(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_detection_continues(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["detect", world / "plain", world / "features", "--quiet", "--out"]
     assert sola(*arguments, tmp_path / "expected.json") == 0
     calls: list[tuple[str, ...]] = []
@@ -235,13 +233,13 @@ def test_detection_that_was_stopped_continues(world: Path, tmp_path: Path, monke
     assert sola(*arguments, tmp_path / "out.json") == 0
     assert calls == [("v0",), ("v1",), ("v2",), ("v2",)]
     assert {path.name for path in tmp_path.iterdir()} == {"expected.json", "out.json"}
-    ours, theirs = content(tmp_path / "out.json"), content(tmp_path / "expected.json")
-    assert list(ours) == list(theirs)
-    for video in ours:
-        assert len(ours[video]) == len(theirs[video])
+    actual, expected = content(tmp_path / "out.json"), content(tmp_path / "expected.json")
+    assert list(actual) == list(expected)
+    for video in actual:
+        assert len(actual[video]) == len(expected[video])
 
 
-def test_a_prediction_that_was_killed_goes_on(world: Path, tmp_path: Path) -> None:
+def test_a_killed_prediction_continues(world: Path, tmp_path: Path) -> None:
     arguments = predict(world, "plain", tmp_path / "out.json")
     arguments[arguments.index("--encoder") + 1] = SLOW
     command = [sys.executable, "-m", "sola", *map(str, arguments), "--jobs", "1", "--batch-size", "1"]
@@ -267,7 +265,7 @@ def test_a_prediction_that_was_killed_goes_on(world: Path, tmp_path: Path) -> No
     finished.set()
     watcher.join()
     assert code == 0
-    assert seen == {made}  # it was not made again
+    assert seen == {made}  # it was not extracted again
     assert sola(*predict(world, "plain", tmp_path / "expected.json")) == 0
     assert content(tmp_path / "out.json") == content(tmp_path / "expected.json")
     assert set(read_detections(tmp_path / "out.json").videos) == {"n0", "n1"}

@@ -1,4 +1,4 @@
-"""Features written in the place of others: layout, what is continued, and what is refused."""
+"""Transform jobs: file layout, continued jobs, and refused outputs."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ from sola.softlanding.trained import TrainedModule
 
 
 class Widened:
-    """Returns arrays as they are, in single precision; counts them, and fails after some."""
+    """Returns arrays as float32, counts them, and fails after `stop_after` arrays."""
 
     def __init__(self, stop_after: int = 99, error: type[BaseException] = KeyboardInterrupt) -> None:
         self.count = 0
@@ -46,7 +46,7 @@ def write(
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".csv", ".h5"])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_what_is_written_can_replace_what_was_read(tmp_path: Path, suffix: str, transposed: bool) -> None:
+def test_the_output_has_the_layout_of_the_input(tmp_path: Path, suffix: str, transposed: bool) -> None:
     dtype = np.float32 if suffix == ".csv" else np.float16
     source, out = make(tmp_path / "in", suffix, transposed, dtype), tmp_path / "deep" / "out"
     write(FeatureSet.open(source, channels_first=transposed), out)
@@ -56,7 +56,7 @@ def test_what_is_written_can_replace_what_was_read(tmp_path: Path, suffix: str, 
         JOURNAL,
     }
     assert [path.name for path in out.parent.iterdir()] == ["out"]
-    written = FeatureSet.open(out)  # the manifest says how the arrays lie
+    written = FeatureSet.open(out)  # the manifest has the layout of the arrays
     assert written.manifest.sola == {"gate": 0.5}
     for i, (video, values) in enumerate(written.items()):
         np.testing.assert_array_equal(values, expected(i, dtype))
@@ -64,7 +64,7 @@ def test_what_is_written_can_replace_what_was_read(tmp_path: Path, suffix: str, 
         assert written.file_name(video) == FeatureSet.open(source, channels_first=transposed).file_name(video)
 
 
-def test_joined_streams_are_written_as_one(tmp_path: Path) -> None:
+def test_joined_streams_are_written_as_a_single_stream(tmp_path: Path) -> None:
     features = FeatureSet.open([make(tmp_path / "rgb", ".csv", dtype=np.float32), make(tmp_path / "flow")])
     write(features, tmp_path / "out")
     written = FeatureSet.open(tmp_path / "out")
@@ -73,7 +73,7 @@ def test_joined_streams_are_written_as_one(tmp_path: Path) -> None:
         np.testing.assert_array_equal(written.read(video), values)
 
 
-def test_a_result_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+def test_a_result_out_of_range_for_the_dtype_is_refused(tmp_path: Path) -> None:
     features = FeatureSet.open(make(tmp_path / "in"), skip_bad=True)
     with pytest.raises(SolaError, match="video 'a': a result is NaN or exceeds the largest float16 value 65504"):
         write(features, tmp_path / "out", lambda values: np.full((10, 4), 7e4, np.float32))
@@ -82,16 +82,16 @@ def test_a_result_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".npy", ".h5"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_what_was_stopped_is_refused_and_continued(tmp_path: Path, suffix: str, error: type[BaseException]) -> None:
+def test_a_stopped_job_is_not_read_and_continues(tmp_path: Path, suffix: str, error: type[BaseException]) -> None:
     features, out = FeatureSet.open(make(tmp_path / "in", suffix)), tmp_path / "out"
     with pytest.raises(error):
         write(features, out, Widened(1, error))
     with pytest.raises(SolaError, match="unfinished; run the same command again to continue"):
         FeatureSet.open(out)
-    (out / ".b.npy.7.tmp").touch()  # what a kill leaves of the file being written
+    (out / ".b.npy.7.tmp").touch()  # a temporary file of a killed job
     again = Widened()
     write(features, out, again)
-    assert again.count == (2 if suffix == ".npy" else 3)  # an archive is written anew
+    assert again.count == (2 if suffix == ".npy" else 3)  # an archive is written again as a whole
     assert FeatureSet.open(out).videos == VIDEOS
     assert not list(out.glob(".*"))
     write(features, tmp_path / "at once")
@@ -99,7 +99,7 @@ def test_what_was_stopped_is_refused_and_continued(tmp_path: Path, suffix: str, 
         assert path.read_bytes() == (tmp_path / "at once" / path.name).read_bytes()
 
 
-def test_what_was_written_is_not_written_again(tmp_path: Path) -> None:
+def test_written_videos_are_not_written_again(tmp_path: Path) -> None:
     features, out = FeatureSet.open(make(tmp_path / "in")), tmp_path / "out"
     write(features, out)
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
@@ -109,7 +109,7 @@ def test_what_was_written_is_not_written_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".h5"])
-def test_what_is_lost_or_was_written_from_another_file_is_written_again(tmp_path: Path, suffix: str) -> None:
+def test_missing_videos_and_videos_of_changed_files_are_written_again(tmp_path: Path, suffix: str) -> None:
     source, out = make(tmp_path / "in", suffix), tmp_path / "out"
     write(FeatureSet.open(source), out)
     (out / ("a.npy" if suffix == ".npy" else "all.h5")).unlink()
@@ -125,7 +125,7 @@ def test_what_is_lost_or_was_written_from_another_file_is_written_again(tmp_path
         np.testing.assert_array_equal(FeatureSet.open(out).read(video), values)
 
 
-def test_other_work_is_refused_and_replaced_when_asked(tmp_path: Path) -> None:
+def test_output_of_another_job_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     features, out = FeatureSet.open(make(tmp_path / "in")), tmp_path / "out"
     write(features, out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -140,7 +140,7 @@ def test_other_work_is_refused_and_replaced_when_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_features_that_we_did_not_write_are_never_replaced(tmp_path: Path, overwrite: bool) -> None:
+def test_features_without_a_journal_are_never_replaced(tmp_path: Path, overwrite: bool) -> None:
     features, out = FeatureSet.open(make(tmp_path / "in")), make(tmp_path / "out")
     (out / "features.json").write_text('{"sola": {}}')
     with pytest.raises(SolaError, match=f"{out}: exists and was not written by `sola transform`"):
@@ -148,7 +148,7 @@ def test_features_that_we_did_not_write_are_never_replaced(tmp_path: Path, overw
 
 
 @pytest.mark.parametrize("name", ["in", "."])
-def test_the_features_that_are_read_are_never_replaced(tmp_path: Path, name: str) -> None:
+def test_the_input_is_never_replaced(tmp_path: Path, name: str) -> None:
     source = make(tmp_path / "in")
     (source / "features.json").write_text("{}")
     with pytest.raises(SolaError, match="holds the features that are read"):
@@ -156,7 +156,7 @@ def test_the_features_that_are_read_are_never_replaced(tmp_path: Path, name: str
     assert (source / "a.npy").exists()
 
 
-def test_bad_files_are_skipped_when_asked(tmp_path: Path) -> None:
+def test_bad_files_can_be_skipped(tmp_path: Path) -> None:
     source, out = make(tmp_path / "in"), tmp_path / "out"
     spoiled = expected(1)
     spoiled[3] = np.nan
@@ -166,7 +166,7 @@ def test_bad_files_are_skipped_when_asked(tmp_path: Path) -> None:
     skipped = write(FeatureSet.open(source, skip_bad=True), out)
     assert list(skipped) == ["b"]
     assert FeatureSet.open(out).videos == ("a", "c")
-    np.save(source / "a.npy", spoiled)  # what was written of it is of an earlier file
+    np.save(source / "a.npy", spoiled)  # the output is from an earlier file
     write(FeatureSet.open(source, skip_bad=True), out)
     assert FeatureSet.open(out).videos == ("c",)
     np.save(source / "c.npy", spoiled)
@@ -174,7 +174,7 @@ def test_bad_files_are_skipped_when_asked(tmp_path: Path) -> None:
         write(FeatureSet.open(source, skip_bad=True), out)
 
 
-def test_a_result_that_does_not_fit_its_file_names_the_video(tmp_path: Path) -> None:
+def test_the_error_for_an_overflow_names_the_video(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     np.save(tmp_path / "in" / "loud.npy", np.full((20, 6), 6e4, np.float16))
     module = SoLa(6, hidden=8, gate="linear").eval()
@@ -184,13 +184,13 @@ def test_a_result_that_does_not_fit_its_file_names_the_video(tmp_path: Path) -> 
     assert not list((tmp_path / "out").glob("*.npy"))
 
 
-def test_transform_returns_what_it_wrote(tmp_path: Path) -> None:
+def test_transform_returns_the_written_features(tmp_path: Path) -> None:
     features = FeatureSet.open(make(tmp_path / "in")).only(["a", "c"])
-    told: list[tuple[float, int, int]] = []
+    calls: list[tuple[float, int, int]] = []
     module = TrainedModule(SoLa(4).eval())
-    written = transform(module, features, tmp_path / "out", progress=lambda *values: told.append(values))
+    written = transform(module, features, tmp_path / "out", progress=lambda *values: calls.append(values))
     assert written.videos == ("a", "c")
-    assert told[-1][:2] == (2.0, 2)
+    assert calls[-1][:2] == (2.0, 2)
 
 
 def tree(folder: Path, suffix: str = ".npy") -> Path:
@@ -204,7 +204,7 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".csv"])
-def test_folders_inside_a_folder_are_written_alike(tmp_path: Path, suffix: str) -> None:
+def test_subfolders_are_preserved(tmp_path: Path, suffix: str) -> None:
     source, out = tree(tmp_path / "in", suffix), tmp_path / "out"
     features = FeatureSet.open(source, id_from="path")
     write(features, out)
@@ -217,7 +217,7 @@ def test_folders_inside_a_folder_are_written_alike(tmp_path: Path, suffix: str) 
     assert again.count == 0
 
 
-def test_folders_inside_a_folder_are_continued(tmp_path: Path) -> None:
+def test_a_job_with_subfolders_continues(tmp_path: Path) -> None:
     features, out = FeatureSet.open(tree(tmp_path / "in"), id_from="path"), tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         write(features, out, Widened(4))
@@ -228,16 +228,16 @@ def test_folders_inside_a_folder_are_continued(tmp_path: Path) -> None:
     assert files(out) == files(tmp_path / "in") | {"features.json", JOURNAL}
 
 
-def test_replaced_work_leaves_the_files_of_others_in_folders(tmp_path: Path) -> None:
+def test_overwrite_keeps_other_files_in_subfolders(tmp_path: Path) -> None:
     source, out = tree(tmp_path / "in"), tmp_path / "out"
     write(FeatureSet.open(source, id_from="path"), out)
-    np.save(out / "P1" / "own.npy", expected(0))
+    np.save(out / "P1" / "other.npy", expected(0))
     (source / "P1" / "a.npy").unlink()
     write(FeatureSet.open(source, id_from="path"), out, kind="other", overwrite=True)
-    assert files(out) == files(source) | {"P1/own.npy", "features.json", JOURNAL}
+    assert files(out) == files(source) | {"P1/other.npy", "features.json", JOURNAL}
 
 
-def test_streams_of_one_folder_are_written_as_one(tmp_path: Path) -> None:
+def test_streams_of_one_folder_are_written_as_a_single_stream(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for i, video in enumerate(VIDEOS):
         np.save(tmp_path / "in" / f"{video}_rgb.npy", expected(i))
@@ -252,7 +252,7 @@ def test_streams_of_one_folder_are_written_as_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_an_archive_of_streams_is_written_as_one(tmp_path: Path, grouped: bool) -> None:
+def test_an_archive_of_streams_is_written_as_a_single_stream(tmp_path: Path, grouped: bool) -> None:
     (tmp_path / "in").mkdir()
     with h5py.File(tmp_path / "in" / "all.h5", "w") as file:
         for name in ("a_rgb", "a_flow", "b_rgb", "b_flow"):
@@ -264,7 +264,7 @@ def test_an_archive_of_streams_is_written_as_one(tmp_path: Path, grouped: bool) 
 
 
 @pytest.mark.parametrize("name", ["..", ".hidden", "~", "a.npy"])
-def test_names_in_an_archive_stay_in_the_archive(tmp_path: Path, name: str) -> None:
+def test_names_in_an_archive_cannot_leave_the_archive(tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
     with h5py.File(tmp_path / "in" / "all.h5", "w") as file:
         file[name] = expected(0)

@@ -1,4 +1,4 @@
-"""Every loss against the equations written as plain loops, and the identities that the supplement claims."""
+"""Compare every loss with its equation in plain loops, and check the identities stated in the supplement."""
 
 import math
 from collections.abc import Callable
@@ -34,12 +34,12 @@ def soft_target(n: int, seed: int) -> Tensor:
 
 
 def hard_target(n: int) -> Tensor:
-    """A 0/1 λ with exactly one positive for every anchor: its right neighbor, around the end."""
+    """A 0/1 λ with one positive per anchor: its right neighbor, or position 0 for the last anchor."""
     return torch.eye(n, dtype=torch.float64).roll(1, dims=1)
 
 
-def assert_each_pair_is(got: Tensor, similarity: Tensor, term: Callable[..., float]) -> None:
-    """`term(sim, i, j, others)` for every map of the batch and every ordered pair i ≠ j."""
+def assert_pairs_equal(got: Tensor, similarity: Tensor, term: Callable[..., float]) -> None:
+    """Compare with `term(sim, i, j, others)` for every map of the batch and every ordered pair i ≠ j."""
     for b, sim in enumerate(similarity.tolist()):
         for i in range(len(sim)):
             for j in range(len(sim)):
@@ -48,14 +48,14 @@ def assert_each_pair_is(got: Tensor, similarity: Tensor, term: Callable[..., flo
                     assert got[b, i, j].item() == pytest.approx(term(sim, i, j, others), abs=1e-9)
 
 
-def test_target_is_the_published_one() -> None:
+def test_target_has_the_published_values() -> None:
     first_row = [round(value, 3) for value in lambda_target(8, 16.0)[0].tolist()]
     assert first_row == [1.0, 1.0, 0.982, 0.855, 0.731, 0.655, 0.609, 0.581]
 
 
 @PROPERTY
 @given(n=st.integers(2, 12), k=st.floats(0.1, 100))
-def test_target_equals_its_formula_and_never_falls_below_one_half(n: int, k: float) -> None:
+def test_target_equals_its_formula_and_is_at_least_one_half(n: int, k: float) -> None:
     target = lambda_target(n, k)
     for i in range(n):
         for j in range(n):
@@ -92,13 +92,13 @@ def test_only_probabilities_outside_the_open_interval_are_replaced() -> None:
     assert matching_probability(inside).tolist() == pytest.approx([1e-6, 1 - 1e-6], abs=1e-12)
 
 
-def test_exponential_probability_is_of_the_squared_distance() -> None:
+def test_exponential_probability_uses_the_squared_distance() -> None:
     cosine = torch.tensor([-1.0, 0.0, 0.5], dtype=torch.float64)
     expected = [1 - math.exp(-1 / (2 - 2 * c + 1e-6)) for c in cosine.tolist()]
     assert matching_probability(cosine, "exponential").tolist() == pytest.approx(expected, abs=1e-12)
 
 
-def test_exponential_probability_is_finite_where_vectors_coincide() -> None:
+def test_exponential_probability_is_finite_for_equal_vectors() -> None:
     cosine = torch.ones(3, requires_grad=True)
     matching_probability(cosine, "exponential").log().sum().backward()
     assert cosine.grad is not None
@@ -130,7 +130,7 @@ def test_nt_xent_is_equation_1(n: int, seed: int) -> None:
         negatives = sum(math.exp(sim[i][k]) for k in others if abs(i - k) != 1)
         return -sim[i][j] + math.log(math.exp(sim[i][j]) + negatives)
 
-    assert_each_pair_is(nt_xent(similarity, positive), similarity, term)
+    assert_pairs_equal(nt_xent(similarity, positive), similarity, term)
 
 
 @PROPERTY
@@ -143,7 +143,7 @@ def test_softened_inside_is_equation_2(n: int, seed: int) -> None:
         repelled = sum(math.exp((1 - float(lam[i, k])) * sim[i][k]) for k in others)
         return -attracted + math.log(math.exp(attracted) + repelled)
 
-    assert_each_pair_is(softened_inside(similarity, lam), similarity, term)
+    assert_pairs_equal(softened_inside(similarity, lam), similarity, term)
 
 
 @PROPERTY
@@ -156,7 +156,7 @@ def test_softened_outside_is_equation_3(n: int, seed: int) -> None:
         total = float(lam[i, j]) * math.exp(sim[i][j]) + repelled
         return -float(lam[i, j]) * sim[i][j] + math.log(total)
 
-    assert_each_pair_is(softened_outside(similarity, lam), similarity, term)
+    assert_pairs_equal(softened_outside(similarity, lam), similarity, term)
 
 
 def gradient(loss: Tensor, similarity: Tensor) -> Tensor:
@@ -166,8 +166,8 @@ def gradient(loss: Tensor, similarity: Tensor) -> Tensor:
 
 @PROPERTY
 @given(n=st.integers(3, 8), seed=st.integers(0, 1000))
-def test_with_exactly_one_positive_equations_2_and_3_are_equation_1(n: int, seed: int) -> None:
-    """Requirement (ii) of section B, for each anchor and its only positive."""
+def test_equations_2_and_3_equal_equation_1_with_one_positive(n: int, seed: int) -> None:
+    """Requirement (ii) of section B, for each anchor and its single positive."""
     similarity, target = random_map(n, seed), hard_target(n)
     positive = target.bool()
     expected = nt_xent(similarity, positive)[:, positive]
@@ -177,7 +177,7 @@ def test_with_exactly_one_positive_equations_2_and_3_are_equation_1(n: int, seed
 
 @PROPERTY
 @given(seed=st.integers(0, 1000))
-def test_a_single_pair_cancels_in_equations_1_and_2(seed: int) -> None:
+def test_equations_1_and_2_are_zero_for_a_single_pair(seed: int) -> None:
     similarity = random_map(2, seed)
     pair = ~torch.eye(2, dtype=torch.bool)
     assert nt_xent(similarity, pair)[:, pair].eq(0).all()
@@ -186,7 +186,7 @@ def test_a_single_pair_cancels_in_equations_1_and_2(seed: int) -> None:
 
 @PROPERTY
 @given(seed=st.integers(0, 1000))
-def test_a_single_pair_of_equation_3_is_equation_4(seed: int) -> None:
+def test_equation_3_equals_equation_4_for_a_single_pair(seed: int) -> None:
     """(1-λ)·sim + log λ = -(1-λ)·log(1-p) + log λ with p = 1 - exp(-sim)."""
     similarity, target = random_map(2, seed), soft_target(2, seed)
     got = softened_outside(similarity, target)
@@ -198,19 +198,19 @@ def test_a_single_pair_of_equation_3_is_equation_4(seed: int) -> None:
 
 @PROPERTY
 @given(lam=st.floats(0.5, 0.99))
-def test_similarity_matching_is_least_where_the_probability_is_the_target(lam: float) -> None:
+def test_similarity_matching_is_minimal_where_the_probability_equals_the_target(lam: float) -> None:
     target = torch.full((1, 1), lam, dtype=torch.float64)
-    least = similarity_matching(target[None].clone(), target)
+    minimum = similarity_matching(target[None].clone(), target)
     p = torch.full((1, 1, 1), lam, dtype=torch.float64, requires_grad=True)
     assert gradient(similarity_matching(p, target), p).abs().item() < 1e-9
     for other in (0.9 * lam, lam + 0.5 * (1 - lam)):
-        assert similarity_matching(torch.full((1, 1, 1), other, dtype=torch.float64), target) > least
+        assert similarity_matching(torch.full((1, 1, 1), other, dtype=torch.float64), target) > minimum
 
 
 @PROPERTY
 @given(n=st.integers(3, 6), seed=st.integers(0, 1000))
-def test_gradient_of_the_inside_distribution_carries_one_minus_lambda(n: int, seed: int) -> None:
-    """Section B's reason for the failure of L_in: each repelled sim(i, k) has the factor 1-λ(i, k)."""
+def test_gradient_of_l_in_has_the_factor_one_minus_lambda(n: int, seed: int) -> None:
+    """Section B explains the failure of L_in: the gradient of each repelled sim(i, k) has the factor 1-λ(i, k)."""
     similarity, target = random_map(n, seed, batch=1).requires_grad_(), soft_target(n, seed)
     i, j = 0, 1
     grad = gradient(softened_inside(similarity, target)[0, i, j], similarity)[0, i]
@@ -223,7 +223,7 @@ def test_gradient_of_the_inside_distribution_carries_one_minus_lambda(n: int, se
             assert grad[k].item() == pytest.approx(((1 - target[i, k]) * share[at]).item(), abs=1e-9)
 
 
-def test_single_pair_gradient_of_l_out_vanishes_as_lambda_goes_to_1_and_that_of_l_sm_does_not() -> None:
+def test_gradient_of_l_out_vanishes_for_a_single_pair_as_lambda_goes_to_1_but_not_that_of_l_sm() -> None:
     similarity = torch.zeros(1, 2, 2, dtype=torch.float64, requires_grad=True)
     size = {}
     for lam in (0.9, 0.999, 1 - 1e-9):
@@ -236,7 +236,7 @@ def test_single_pair_gradient_of_l_out_vanishes_as_lambda_goes_to_1_and_that_of_
 
 
 @pytest.mark.parametrize("loss", ["similarity_matching", "nt_xent", "softened_inside", "softened_outside"])
-def test_gradients_are_those_of_finite_differences(loss: str) -> None:
+def test_gradients_equal_finite_differences(loss: str) -> None:
     similarity = (0.9 * random_map(4, 7)).requires_grad_()
     target = lambda_target(4, 3.0).double()
     assert torch.autograd.gradcheck(lambda sim: matching_loss(sim, target, loss, temperature=0.5), similarity)

@@ -1,4 +1,4 @@
-"""Modules at several steps beside the input: the parts against their definitions, training, and what is stored."""
+"""Multi-scale modules: the parts against their definitions, training, and files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -52,8 +52,8 @@ def averaged(values: np.ndarray, width: int) -> np.ndarray:
     return np.stack([values[max(t - half, 0) : t + half + 1].mean(axis=0) for t in range(len(values))])
 
 
-def test_parts_are_their_definitions(features: FeatureSet, tmp_path: Path) -> None:
-    """In plain loops over snippets: steps 1 and 2 trained and random, the input averaged twice, and whitened."""
+def test_parts_equal_their_definitions(features: FeatureSet, tmp_path: Path) -> None:
+    """Compare with plain loops: modules at steps 1 and 2, trained and random, two averages, and a whitened average."""
     network = train(features, SMALL, tmp_path / "run", quiet=True).network
     assert isinstance(network, MultiScaleSoLa)
     videos = [video.astype(np.float64) for video in arrays(features)]
@@ -63,7 +63,7 @@ def test_parts_are_their_definitions(features: FeatureSet, tmp_path: Path) -> No
     conditioned = [video - center - share * (video.mean(axis=0) - center) for video in videos]
     scale = float(np.sqrt(np.square(np.concatenate(conditioned)).mean()))
     assert float(network.scale) == pytest.approx(scale, rel=1e-5)
-    # principal components and whitening: of the features less the mean of their video
+    # principal components and whitening use the features with the mean of their video subtracted
     joined = np.concatenate([video - video.mean(axis=0) for video in videos])
     reduction = network.reduction.numpy()
     _, vectors = np.linalg.eigh(joined.T @ joined)
@@ -74,21 +74,21 @@ def test_parts_are_their_definitions(features: FeatureSet, tmp_path: Path) -> No
     parts: list[list[np.ndarray]] = []
     for video in conditioned:
         x = video / scale
-        own = []
+        outputs = []
         with torch.inference_mode():
             for module, step in zip(network.parts, (1, 2, 1, 2), strict=True):
-                assert module.form == ("adapter" if len(own) < 2 else "direct")
+                assert module.form == ("adapter" if len(outputs) < 2 else "direct")
                 adapted = module.adapt(torch.from_numpy((x @ reduction).astype(np.float32))[None])[0].numpy()
-                own.append(averaged(adapted, 2 * step + 1))
+                outputs.append(averaged(adapted, 2 * step + 1))
         short, wide = averaged(x, 9), averaged(x @ reduction, 33)
-        parts.append([*own, short, wide, short @ reduction @ white])
-    whole = [np.concatenate([own[i] for own in parts]) for i in range(7)]
+        parts.append([*outputs, short, wide, short @ reduction @ white])
+    whole = [np.concatenate([outputs[i] for outputs in parts]) for i in range(7)]
     means = [part.mean(axis=0) for part in whole]
     weights = np.array([1, 1, 1, 1, 1, 1, 1 - share]) / [np.sqrt(part.var(axis=0).mean()) for part in whole]
     np.testing.assert_allclose(network.part_means, np.concatenate(means), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(network.part_weights, weights, rtol=1e-3)
-    for video, own in zip(arrays(features), parts, strict=True):
-        standardized = [(part - mean) * weight for part, mean, weight in zip(own, means, weights, strict=True)]
+    for video, outputs in zip(arrays(features), parts, strict=True):
+        standardized = [(part - mean) * weight for part, mean, weight in zip(outputs, means, weights, strict=True)]
         expected = np.concatenate(standardized, axis=1)
         got = transform_array(network, video)
         assert got.shape == (len(video), 4 * 8 + 12 + 8 + 8)
@@ -107,15 +107,15 @@ def shared_by_halves(videos: list[np.ndarray]) -> float:
 
 
 @pytest.mark.parametrize(("scene", "least", "most"), [(10.0, 0.95, 1.0), (0.0, 0.0, 0.3)])
-def test_the_share_of_the_scene(scene: float, least: float, most: float) -> None:
-    """Nearly 1 where each video has an offset of its own, nearly 0 where what happens alone differs."""
+def test_scene_share(scene: float, least: float, most: float) -> None:
+    """It is near 1 if each video has its own offset, and near 0 if only the snippets differ."""
     generator = np.random.default_rng(0)
     videos = [generator.normal(size=(60, 8)) + scene * generator.normal(size=8) for _ in range(200)]
     assert least <= video_moments(videos).scene_share <= most
 
 
 def test_a_single_video_is_centered(features: FeatureSet, tmp_path: Path) -> None:
-    """Nothing tells its scene from what happens in it."""
+    """With one video, the scene cannot be separated from the actions."""
     network = train(features.only(["video5"]), SMALL, tmp_path / "run", quiet=True).network
     assert float(network.scene_share) == 1.0
     got = transform_array(network, arrays(features)[5])
@@ -123,7 +123,7 @@ def test_a_single_video_is_centered(features: FeatureSet, tmp_path: Path) -> Non
     np.testing.assert_allclose(got[:, 32:44].mean(axis=0), 0, atol=0.2)
 
 
-def test_a_large_set_is_conditioned_by_a_sample_of_its_videos(features: FeatureSet) -> None:
+def test_conditioning_of_a_large_set_uses_a_sample_of_its_videos(features: FeatureSet) -> None:
     packed = pack(features)
     assert len(packed.values) == sum(LENGTHS)
     assert list(sample(packed, 10_000)) == list(range(7))
@@ -131,27 +131,26 @@ def test_a_large_set_is_conditioned_by_a_sample_of_its_videos(features: FeatureS
     assert list(sample(packed, 1)) == [0]
 
 
-def test_one_step_of_the_sum_is_a_step_of_each_module(features: FeatureSet) -> None:
-    """The loss is the sum of those of the modules, and only trained modules change."""
+def test_the_loss_is_the_sum_over_modules_and_only_trained_modules_change(features: FeatureSet) -> None:
     task = MultiScaleMatching(SMALL, pack(features), CPU)
     before = {name: value.clone() for name, value in task.network.state_dict().items()}
     batch = task.batch(0, 0)
-    assert [len(windows) for windows in batch.of] == [4, 4]
+    assert [len(windows) for windows in batch.windows] == [4, 4]
     predictions = task.predict(batch)
-    alone = sum(
+    total = sum(
         float(part.score(part.predict(windows), windows).detach())
-        for part, windows in zip(task.tasks, batch.of, strict=True)
+        for part, windows in zip(task.tasks, batch.windows, strict=True)
     )
     loss = task.score(predictions, batch)
-    assert float(loss.detach()) == pytest.approx(alone, rel=1e-6)
+    assert float(loss.detach()) == pytest.approx(total, rel=1e-6)
     loss.backward()
     task.optimizer().step()
     changed = {name for name, value in task.network.state_dict().items() if not torch.equal(value, before[name])}
     assert {name.split(".")[1] for name in changed} == {"0", "1"}
 
 
-def test_shares_of_a_batch_make_up_the_batch(features: FeatureSet) -> None:
-    """What several processes predict, side by side, is what one predicts."""
+def test_predictions_on_shares_of_a_batch_equal_those_on_the_whole_batch(features: FeatureSet) -> None:
+    """Several processes together predict the same as a single process."""
     task = MultiScaleMatching(SMALL, pack(features), CPU)
     batch = task.batch(0, 1)
     whole = task.predict(batch)
@@ -161,7 +160,7 @@ def test_shares_of_a_batch_make_up_the_batch(features: FeatureSet) -> None:
         torch.testing.assert_close(joined, predicted[1])
 
 
-def test_resumed_it_ends_in_the_same_bits(
+def test_a_resumed_training_ends_in_the_same_bits(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = train(features, SMALL, tmp_path / "whole", quiet=True)
@@ -178,12 +177,12 @@ def test_resumed_it_ends_in_the_same_bits(
 
     monkeypatch.setattr(MultiScaleMatching, "batch", stopping)
     with pytest.raises(KeyboardInterrupt):
-        train(features, SMALL, tmp_path / "cut", quiet=True)
-    resumed = train(features, SMALL, tmp_path / "cut", resume=True, quiet=True)
+        train(features, SMALL, tmp_path / "stopped", quiet=True)
+    resumed = train(features, SMALL, tmp_path / "stopped", resume=True, quiet=True)
     assert resumed.fingerprint == whole.fingerprint
 
 
-def test_a_module_is_stored_and_loaded(features: FeatureSet, tmp_path: Path) -> None:
+def test_a_module_is_saved_and_loaded(features: FeatureSet, tmp_path: Path) -> None:
     module = train(features, replace(SMALL, output_channels=5), tmp_path / "run", quiet=True)
     module.save(tmp_path / "copy")
     loaded = TrainedModule.load(tmp_path / "copy").network
@@ -192,18 +191,18 @@ def test_a_module_is_stored_and_loaded(features: FeatureSet, tmp_path: Path) -> 
     np.testing.assert_array_equal(transform_array(loaded, video), transform_array(module.network, video))
 
 
-def test_a_map_to_fewer_channels_keeps_the_largest_components(features: FeatureSet, tmp_path: Path) -> None:
+def test_the_output_map_keeps_the_largest_principal_components(features: FeatureSet, tmp_path: Path) -> None:
     network = train(features, replace(SMALL, output_channels=5), tmp_path / "run", quiet=True).network
     mapping = network.mapping.numpy()
     np.testing.assert_allclose(mapping.T @ mapping, np.eye(5), atol=1e-5)
     with torch.inference_mode():
         joined = np.concatenate([network.join(torch.from_numpy(video)[None])[0].numpy() for video in arrays(features)])
-    kept = np.square(joined @ mapping).sum()
+    energy = np.square(joined @ mapping).sum()
     values = np.linalg.eigvalsh(joined.T.astype(np.float64) @ joined)
-    assert kept == pytest.approx(values[-5:].sum(), rel=1e-4)
+    assert energy == pytest.approx(values[-5:].sum(), rel=1e-4)
 
 
-def test_the_largest_step_is_as_far_as_windows_fit(features: FeatureSet) -> None:
+def test_the_largest_step_is_limited_by_the_video_lengths(features: FeatureSet) -> None:
     config, reasons = RECIPES["auto"]().resolve(features)
     assert (config.largest_step, config.steps) == (4, (1, 2, 4))
     assert "a step of at most 4" in reasons["largest_step"]
@@ -212,9 +211,9 @@ def test_the_largest_step_is_as_far_as_windows_fit(features: FeatureSet) -> None
 
 
 def test_a_step_whose_windows_fit_no_video_is_refused(features: FeatureSet, tmp_path: Path) -> None:
-    """Instead of training on nothing, which gives a loss of NaN."""
+    """Training on no windows would give a loss of NaN."""
     message = (
-        r"largest_step=9: no video is as long as a window of 65 snippets at step 8, the longest has 64; pass "
+        r"largest_step=9: no video is as long as a window of 65 snippets at step 8; the longest video has 64; pass "
         r"--largest-step 7 or less"
     )
     np.save(tmp_path / "features" / "video5.npy", np.zeros((64, 12), np.float32))
@@ -239,12 +238,12 @@ def test_values_out_of_range_are_refused(values: dict, message: str) -> None:
         MultiScaleConfig(**values)
 
 
-def test_more_output_channels_than_there_are_is_refused(features: FeatureSet, tmp_path: Path) -> None:
+def test_more_output_channels_than_those_of_the_parts_are_refused(features: FeatureSet, tmp_path: Path) -> None:
     with pytest.raises(SolaError, match=r"mapped=999: expected at most the 60 channels of all parts"):
         train(features, replace(SMALL, output_channels=999), tmp_path / "run", quiet=True)
 
 
-def test_the_commands(features: FeatureSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_and_transform_commands(features: FeatureSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, run = tmp_path / "features", tmp_path / "run"
     few = ("--batches", 2, "--epochs", 1, "--batch-size", 4, "--hidden", 8, "--device", "cpu")
     assert sola("train", folder, "--recipe", "auto", *few, "--out", run) == 0
@@ -260,12 +259,11 @@ def test_the_commands(features: FeatureSet, tmp_path: Path, capsys: pytest.Captu
     assert "--step: not a setting of --recipe auto" in line
 
 
-def test_random_modules_are_those_of_the_seed() -> None:
-    one, same = (untrained(seed) for seed in (1, 1))
-    other = untrained(2)
-    assert torch.equal(one.parts[2].conv1.weight, same.parts[2].conv1.weight)
-    assert not torch.equal(one.parts[2].conv1.weight, other.parts[2].conv1.weight)
-    assert isinstance(one.parts[2], SoLa)
+def test_random_modules_depend_on_the_seed() -> None:
+    first, same, other = (untrained(seed) for seed in (1, 1, 2))
+    assert torch.equal(first.parts[2].conv1.weight, same.parts[2].conv1.weight)
+    assert not torch.equal(first.parts[2].conv1.weight, other.parts[2].conv1.weight)
+    assert isinstance(first.parts[2], SoLa)
 
 
 def untrained(seed: int) -> MultiScaleSoLa:

@@ -1,4 +1,4 @@
-"""The module against convolutions written as loops, its shortcuts against the dense form, and its files."""
+"""Compare the module with convolutions in plain loops, and gathered neighborhoods with the dense form."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def features(time: int, channels: int = 6, seed: int = 0, batch: int = 2) -> Ten
 
 
 def convolution(x: list[list[float]], conv: torch.nn.Conv1d) -> list[list[float]]:
-    """Conv1d with zeros beyond the ends, one multiplication at a time."""
+    """Conv1d with zero padding in plain loops."""
     weight, bias = conv.weight.tolist(), conv.bias.tolist()
     reach = conv.kernel_size[0] // 2
     out = []
@@ -49,7 +49,7 @@ def relu(x: list[list[float]]) -> list[list[float]]:
 
 
 @pytest.mark.parametrize(("form", "gate"), [("adapter", "tanh"), ("adapter", "linear"), ("direct", "tanh")])
-def test_output_is_the_definition(form: str, gate: str) -> None:
+def test_output_equals_the_definition(form: str, gate: str) -> None:
     module, x = opened(3, hidden=4, form=form, gate=gate).double(), features(7, 3, batch=1).double()
     response = convolution(
         relu(convolution(relu(convolution(x[0].tolist(), module.conv1)), module.conv2)), module.conv3
@@ -62,13 +62,12 @@ def test_output_is_the_definition(form: str, gate: str) -> None:
 
 
 @pytest.mark.parametrize("gate", ["tanh", "linear"])
-def test_an_untrained_adapter_is_the_identity_to_the_bit(gate: str) -> None:
+def test_an_untrained_adapter_is_exactly_the_identity(gate: str) -> None:
     x = features(9)
     assert torch.equal(SoLa(6, hidden=8, gate=gate)(x), x)
 
 
-def test_the_gate_moves_first() -> None:
-    """At α = 0 nothing but α has a gradient, and it has one."""
+def test_only_the_gate_has_a_gradient_at_alpha_zero() -> None:
     module = SoLa(6, hidden=8)
     module(features(9)).square().sum().backward()
     assert module.alpha.grad != 0
@@ -79,7 +78,7 @@ def test_the_gate_moves_first() -> None:
 @given(
     step=st.integers(1, 9), kernel=st.sampled_from([1, 3, 5, 9]), positions=st.integers(2, 8), seed=st.integers(0, 99)
 )
-def test_gather_first_equals_the_dense_convolution(step: int, kernel: int, positions: int, seed: int) -> None:
+def test_gathered_neighborhoods_equal_the_dense_convolution(step: int, kernel: int, positions: int, seed: int) -> None:
     module, margin = opened(kernel_size=kernel), 4
     window = window_length(positions, step, margin)
     x = features(window + 5, seed=seed)
@@ -91,7 +90,7 @@ def test_gather_first_equals_the_dense_convolution(step: int, kernel: int, posit
     torch.testing.assert_close(gathered, dense, atol=1e-5, rtol=0)
 
 
-def test_gather_first_has_the_gradients_of_the_dense_convolution() -> None:
+def test_gathered_neighborhoods_have_the_gradients_of_the_dense_convolution() -> None:
     module = opened()
     x = features(window_length(8, 2, 4), batch=3)
     index = neighborhoods(np.zeros(3, dtype=np.int64), 8, 2, 4, module.reach)
@@ -104,7 +103,7 @@ def test_gather_first_has_the_gradients_of_the_dense_convolution() -> None:
         torch.testing.assert_close(parameter.grad, dense[name], atol=1e-5, rtol=1e-5)
 
 
-def test_centering_removes_each_videos_own_mean() -> None:
+def test_centering_subtracts_the_mean_of_each_video() -> None:
     module, x = SoLa(6, hidden=8, conditioning="center"), features(9) + 100
     torch.testing.assert_close(module(x), x - x.mean(dim=1, keepdim=True))
 
@@ -117,7 +116,7 @@ def test_scaling_divides_after_centering() -> None:
 
 @PROPERTY
 @given(width=st.sampled_from([1, 3, 5, 9]), time=st.integers(1, 12))
-def test_smoothing_averages_what_there_is(width: int, time: int) -> None:
+def test_smoothing_averages_the_snippets_that_exist(width: int, time: int) -> None:
     x = features(time)
     got = SoLa(6, hidden=8, smoothing=width)(x)
     for t in range(time):
@@ -125,7 +124,7 @@ def test_smoothing_averages_what_there_is(width: int, time: int) -> None:
         torch.testing.assert_close(got[:, t], expected, atol=1e-6, rtol=0)
 
 
-def test_length_is_kept_down_to_one_snippet() -> None:
+def test_a_video_of_one_snippet_keeps_its_length() -> None:
     assert opened(smoothing=5)(features(1)).shape == (2, 1, 6)
 
 
@@ -137,7 +136,7 @@ def test_published_window_lengths() -> None:
 @given(
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=8), per_video=st.integers(1, 3), seed=st.integers(0, 99)
 )
-def test_windows_lie_inside_their_videos_and_short_videos_have_none(
+def test_windows_are_inside_their_videos_and_short_videos_have_no_window(
     lengths: list[int], per_video: int, seed: int
 ) -> None:
     video, start = draw_windows(np.array(lengths), 10, per_video, np.random.default_rng(seed))
@@ -146,5 +145,5 @@ def test_windows_lie_inside_their_videos_and_short_videos_have_none(
     assert all(0 <= s <= lengths[v] - 10 for v, s in zip(video, start, strict=True))
 
 
-def test_a_video_exactly_as_long_as_the_window_has_one_place() -> None:
+def test_a_video_as_long_as_the_window_has_one_possible_start() -> None:
     assert draw_windows(np.array([10]), 10, 1, np.random.default_rng(0))[1].tolist() == [0]

@@ -1,4 +1,4 @@
-"""The recipes' figures, and settings of one's own."""
+"""The settings of the recipes, and overrides."""
 
 import json
 from pathlib import Path
@@ -24,11 +24,11 @@ def features(tmp_path: Path) -> FeatureSet:
 
 
 def fixed(name: str) -> dict[str, object]:
-    """The settings that the recipe gives by itself."""
+    """The settings of the recipe that are not chosen from features."""
     return {key: value for key, value in RECIPES[name]().settings.items() if value is not None}
 
 
-def test_anet_is_table_4a() -> None:
+def test_anet_has_the_settings_of_table_4a() -> None:
     c = TrainingConfig(**fixed("anet"))
     assert (c.hidden, c.k, c.step, c.positions, c.learning_rate, c.batch_size, c.epochs) == (
         1024, 16, 8, 8, 1e-4, 256, 500,
@@ -36,17 +36,17 @@ def test_anet_is_table_4a() -> None:
     assert (c.form, c.loss, c.projector, c.kernel_size) == ("adapter", "similarity_matching", "asymmetric", 5)
 
 
-def test_hacs_is_the_published_codes() -> None:
+def test_hacs_has_the_settings_of_the_published_code() -> None:
     c = TrainingConfig(**fixed("hacs"))
     assert (c.step, c.hidden, c.epochs, c.window) == (2, 512, 150, 23)
 
 
-def test_a_recipe_that_leaves_nothing_open_reads_no_features(features: FeatureSet) -> None:
+def test_a_recipe_without_choosable_settings_resolves_to_its_settings(features: FeatureSet) -> None:
     assert RECIPES["gtea"]().resolve(features) == (TrainingConfig(**RECIPES["gtea"]().settings), {})
 
 
-def test_the_largest_step_of_auto_is_that_of_a_module(tmp_path: Path) -> None:
-    """Windows of 60 snippets fit a step of 7, and modules have powers of two."""
+def test_the_largest_step_of_auto_is_a_power_of_two(tmp_path: Path) -> None:
+    """In a video of 60 snippets, windows fit up to step 7, so the largest step is 4."""
     np.save(tmp_path / "v.npy", np.ones((60, 4), np.float32))
     config, reasons = RECIPES["auto"]().resolve(FeatureSet.open(tmp_path))
     assert isinstance(config, MultiScaleConfig)
@@ -57,17 +57,17 @@ def test_the_largest_step_of_auto_is_that_of_a_module(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"steps": 3}, "steps: the recipe has no such setting"),
+        ({"steps": 3}, "steps: not a setting of the recipe"),
         ({"step": 0}, "step=0: expected a whole number of at least 1"),
         ({"hidden": None}, "hidden=None: expected a value"),
     ],
 )
-def test_a_bad_setting_is_refused_when_it_is_given(settings: dict[str, object], message: str) -> None:
+def test_a_bad_setting_is_refused_when_the_recipe_is_made(settings: dict[str, object], message: str) -> None:
     with pytest.raises(SolaError, match=message):
         RECIPES["anet"]().override(**settings)
 
 
-def test_a_recipe_is_trained_by_its_name_with_settings_of_ones_own(features: FeatureSet, tmp_path: Path) -> None:
+def test_train_takes_the_name_of_a_recipe_and_overrides(features: FeatureSet, tmp_path: Path) -> None:
     settings = {"hidden": 8, "projector_hidden": 8, "epochs": 1, "batch_size": 8, "step": 2}
     train(features, "hacs", tmp_path / "run", **settings, quiet=True)
     written = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -1,4 +1,4 @@
-"""Training: the step against its definition, seeds, resume to the bit, and what is refused."""
+"""Training: a step against its definition, seeds, exact resume, and refused inputs."""
 
 import json
 import re
@@ -41,8 +41,8 @@ def features(tmp_path: Path) -> FeatureSet:
     return FeatureSet.open(folder)
 
 
-def test_a_step_is_its_definition(features: FeatureSet) -> None:
-    """Whole windows through dense convolutions, plain formulas, and AdamW: the same weights after three steps."""
+def test_a_step_equals_its_definition(features: FeatureSet) -> None:
+    """Dense convolutions over whole windows, plain formulas and AdamW give the same weights after two steps."""
     config = replaced(SMALL, conditioning="center+scale", learning_rate=1e-2)
     task = SimilarityMatching(config, pack(features), CPU)
     with torch.no_grad():
@@ -81,7 +81,7 @@ def test_a_step_is_its_definition(features: FeatureSet) -> None:
 
 @pytest.mark.parametrize("conditioning", ["none", "center+scale"])
 def test_a_step_never_waits_for_the_device(features: FeatureSet, conditioning: str) -> None:
-    """Seen on the meta device, whose values nobody can read."""
+    """Tensors on the meta device have no values, so reading a value there would raise an error."""
     task = SimilarityMatching(replaced(SMALL, conditioning=conditioning), pack(features), torch.device("meta"))
     for step in range(2):
         batch = task.batch(0, step)
@@ -95,14 +95,14 @@ def weights(run: Path) -> bytes:
     return (run / "module.safetensors").read_bytes()
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(features: FeatureSet, tmp_path: Path) -> None:
+def test_the_weights_depend_only_on_the_seed(features: FeatureSet, tmp_path: Path) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         train(features, replaced(SMALL, seed=seed), tmp_path / name, quiet=True)
     assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
 
 
 @pytest.mark.parametrize("conditioning", ["none", "center+scale"])
-def test_above_the_memory_limit_features_are_mapped_and_the_bits_the_same(
+def test_features_above_the_memory_limit_are_mapped_and_give_the_same_bits(
     features: FeatureSet, tmp_path: Path, conditioning: str
 ) -> None:
     config = replaced(SMALL, conditioning=conditioning)
@@ -133,14 +133,14 @@ def test_every_objective_trains(features: FeatureSet, tmp_path: Path, loss: str,
     assert all(parameter.isfinite().all() for parameter in network.parameters())
 
 
-def test_bf16_goes_the_way_of_fp32(features: FeatureSet, tmp_path: Path) -> None:
+def test_bf16_has_nearly_the_losses_of_fp32(features: FeatureSet, tmp_path: Path) -> None:
     for precision in ("fp32", "bf16"):
         train(features, replaced(SMALL, precision=precision), tmp_path / precision, quiet=True)
     losses = [[row["loss"] for row in Run(tmp_path / name).rows()] for name in ("fp32", "bf16")]
     assert losses[0] == pytest.approx(losses[1], rel=2e-2)
 
 
-def test_the_log_has_a_full_row_an_epoch(features: FeatureSet, tmp_path: Path) -> None:
+def test_the_log_has_a_complete_row_per_epoch(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", quiet=True)
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
@@ -148,25 +148,25 @@ def test_the_log_has_a_full_row_an_epoch(features: FeatureSet, tmp_path: Path) -
     assert all(set(row) == expected for row in rows)
 
 
-def test_the_config_repeats_the_run(features: FeatureSet, tmp_path: Path) -> None:
+def test_the_stored_config_reproduces_the_run(features: FeatureSet, tmp_path: Path) -> None:
     train(features, replaced(SMALL, seed=5), tmp_path / "run", quiet=True)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     train(features, TrainingConfig(**config["training"]), tmp_path / "again", quiet=True)
     assert weights(tmp_path / "run") == weights(tmp_path / "again")
 
 
-def test_what_was_trained_is_what_is_loaded(features: FeatureSet, tmp_path: Path) -> None:
+def test_the_loaded_module_equals_the_trained_module(features: FeatureSet, tmp_path: Path) -> None:
     module = train(features, replaced(SMALL, conditioning="scale"), tmp_path / "run", quiet=True)
     x = torch.randn(1, 30, 12, generator=torch.Generator().manual_seed(0))
     assert torch.equal(TrainedModule.load(tmp_path / "run").network(x), module.network(x))
 
 
 class PowerCutError(Exception):
-    """Stands for a machine that goes down."""
+    """Simulates a machine that goes down."""
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 6, 7])
-def test_resumed_after_any_step_it_ends_in_the_same_bits(
+def test_a_training_resumed_after_any_step_ends_in_the_same_bits(
     features: FeatureSet, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replaced(SMALL, dropout=0.5)
@@ -196,10 +196,10 @@ def fails_after(steps: int) -> object:
     return batch
 
 
-def test_resume_says_so_in_the_log_and_repeats_at_most_one_interval(
+def test_resume_is_logged_and_continues_from_the_last_checkpoint(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two steps an epoch, a checkpoint every three: stopped after the fifth, it goes on from the third."""
+    """With two steps per epoch and a checkpoint every three steps, a run stopped after step 5 continues from step 3."""
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 3)
     monkeypatch.setattr(SimilarityMatching, "batch", fails_after(5))
     with pytest.raises(PowerCutError):
@@ -211,7 +211,7 @@ def test_resume_says_so_in_the_log_and_repeats_at_most_one_interval(
     assert [row["epoch"] for row in rows] == [1, 2, 1, 2, 3, 4]
 
 
-def test_a_log_line_cut_short_takes_no_other_with_it(tmp_path: Path) -> None:
+def test_a_truncated_log_line_does_not_affect_other_lines(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.append({"epoch": 1, "loss": 2.0})
     with run.log.open("a") as stream:
@@ -220,7 +220,7 @@ def test_a_log_line_cut_short_takes_no_other_with_it(tmp_path: Path) -> None:
     assert [row["loss"] for row in run.rows()] == [2.0, 1.0]
 
 
-def test_a_log_that_others_wrote_in_loses_their_lines_only(tmp_path: Path) -> None:
+def test_invalid_log_lines_are_ignored(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.append({"epoch": 1, "loss": 2.0})
     with run.log.open("ab") as stream:
@@ -228,7 +228,7 @@ def test_a_log_that_others_wrote_in_loses_their_lines_only(tmp_path: Path) -> No
     assert [row["loss"] for row in run.rows()] == [2.0]
 
 
-def test_training_leaves_the_callers_random_numbers_alone(features: FeatureSet, tmp_path: Path) -> None:
+def test_training_keeps_the_random_state_of_the_caller(features: FeatureSet, tmp_path: Path) -> None:
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
@@ -236,7 +236,7 @@ def test_training_leaves_the_callers_random_numbers_alone(features: FeatureSet, 
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_resume_of_nothing_begins(features: FeatureSet, tmp_path: Path) -> None:
+def test_resume_without_a_run_starts_a_new_run(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", resume=True, quiet=True)
     train(features, SMALL, tmp_path / "other", quiet=True)
     assert weights(tmp_path / "run") == weights(tmp_path / "other")
@@ -266,7 +266,7 @@ def test_resume_on_other_features_is_refused(
         train(features.only(features.videos[:6]), SMALL, tmp_path / "run", resume=True, quiet=True)
 
 
-def test_an_existing_run_is_not_touched_unless_told_to(features: FeatureSet, tmp_path: Path) -> None:
+def test_an_existing_run_is_replaced_only_with_overwrite(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", quiet=True)
     before = weights(tmp_path / "run")
     with pytest.raises(SolaError, match=r"exists already; continue with --resume"):
@@ -276,14 +276,14 @@ def test_an_existing_run_is_not_touched_unless_told_to(features: FeatureSet, tmp
     assert weights(tmp_path / "run") != before
 
 
-def test_a_strangers_folder_is_not_overwritten(features: FeatureSet, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_not_overwritten(features: FeatureSet, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "thesis.tex").write_text("ten years")
+    (tmp_path / "home" / "thesis.tex").write_text("text")
     with pytest.raises(SolaError, match=r"exists and is not a run of sola"):
         train(features, SMALL, tmp_path / "home", overwrite=True, quiet=True)
 
 
-def test_short_videos_are_counted_and_left_out(
+def test_short_videos_are_counted_and_not_used(
     features: FeatureSet, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO"):
@@ -291,17 +291,18 @@ def test_short_videos_are_counted_and_left_out(
     assert "1 of 7 videos are shorter than the window of 23 snippets" in caplog.text
 
 
-def test_files_that_are_bad_are_counted_in_the_config(features: FeatureSet, tmp_path: Path) -> None:
+def test_bad_files_are_counted_in_the_config(features: FeatureSet, tmp_path: Path) -> None:
     path = tmp_path / "features" / "video1.npy"
     np.save(path, np.full_like(np.load(path), np.nan))
     train(FeatureSet.open(tmp_path / "features", skip_bad=True), SMALL, tmp_path / "run", epochs=1)
     data = json.loads((tmp_path / "run" / "config.json").read_text())["data"]["features"]
-    assert (data["videos"], [(found["kind"], found["count"]) for found in data["findings"]]) == (6, [("unreadable", 1)])
+    findings = [(finding["kind"], finding["count"]) for finding in data["findings"]]
+    assert (data["videos"], findings) == (6, [("unreadable", 1)])
 
 
-def test_no_video_as_long_as_the_window_is_refused_and_leaves_nothing(features: FeatureSet, tmp_path: Path) -> None:
-    place = re.escape(str(features.streams[0].source))
-    with pytest.raises(SolaError, match=rf"^{place}: .* longest has 65 snippets, the window 79 .*; pass --step 8 or"):
+def test_features_shorter_than_the_window_are_refused_and_leave_no_run(features: FeatureSet, tmp_path: Path) -> None:
+    source = re.escape(str(features.streams[0].source))
+    with pytest.raises(SolaError, match=rf"^{source}: .* longest has 65 snippets, the window 79 .*; pass --step 8 or"):
         train(features, replaced(SMALL, step=10), tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
 
@@ -310,11 +311,11 @@ def test_no_video_as_long_as_the_window_is_refused_and_leaves_nothing(features: 
     ("margin", "cure"),
     [(30, "extract features with a smaller stride, or pass --step 1 --positions 5"), (32, "with a smaller stride")],
 )
-def test_videos_shorter_than_every_window_are_said_to_be(
+def test_the_error_for_videos_shorter_than_every_window_has_a_cure(
     margin: int, cure: str, features: FeatureSet, tmp_path: Path
 ) -> None:
     shortest = 8 + 2 * margin
-    with pytest.raises(SolaError, match=rf"; no --step helps, since the shortest window has {shortest} .*; .*{cure}$"):
+    with pytest.raises(SolaError, match=rf"; no --step helps: the shortest window has {shortest} .*; .*{cure}$"):
         train(features, replaced(SMALL, margin=margin), tmp_path / "run", quiet=True)
 
 
@@ -328,7 +329,7 @@ def test_a_value_out_of_range_is_named(values: dict[str, object], named: str) ->
         TrainingConfig(**values)
 
 
-def test_a_diverged_loss_is_told(features: FeatureSet, tmp_path: Path) -> None:
+def test_a_diverged_loss_is_reported(features: FeatureSet, tmp_path: Path) -> None:
     config = replaced(SMALL, learning_rate=1e30, gate="linear", epochs=20)
     with pytest.raises(SolaError, match=r"lower --learning-rate"):
         train(features, config, tmp_path / "run", quiet=True)
@@ -343,25 +344,25 @@ def test_collapse_measures_of_known_sets() -> None:
 
 
 def test_dropout_zeroes_its_share() -> None:
-    kept = dropout_mask((200, 100), 0.8, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(kept.unique(), torch.tensor([0.0, 1.0]))
-    assert float((kept == 0).float().mean()) == pytest.approx(0.8, abs=0.01)
+    mask = dropout_mask((200, 100), 0.8, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(mask.unique(), torch.tensor([0.0, 1.0]))
+    assert float((mask == 0).float().mean()) == pytest.approx(0.8, abs=0.01)
 
 
-def test_each_step_drops_other_values_and_the_same_again(features: FeatureSet) -> None:
+def test_dropout_depends_on_the_step_and_is_repeatable(features: FeatureSet) -> None:
     task = SimilarityMatching(replaced(SMALL, dropout=0.5), pack(features), CPU)
     first, again, next_epoch = (task.batch(epoch, 0).neighborhood == 0 for epoch in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, next_epoch)
 
 
-def test_what_is_kept_is_scaled_so_that_sums_stay(features: FeatureSet) -> None:
+def test_remaining_values_are_scaled_up_by_dropout(features: FeatureSet) -> None:
     packed = pack(features)
-    some = SimilarityMatching(replaced(SMALL, dropout=0.5), packed, CPU).batch(0, 0).neighborhood
+    dropped = SimilarityMatching(replaced(SMALL, dropout=0.5), packed, CPU).batch(0, 0).neighborhood
     whole = SimilarityMatching(SMALL, packed, CPU).batch(0, 0).neighborhood
-    torch.testing.assert_close(some[some != 0], 2 * whole[some != 0])
+    torch.testing.assert_close(dropped[dropped != 0], 2 * whole[dropped != 0])
 
 
-def test_without_dropout_nothing_is_dropped(features: FeatureSet) -> None:
+def test_no_value_is_zero_without_dropout(features: FeatureSet) -> None:
     task = SimilarityMatching(SMALL, pack(features), CPU)
     assert (task.batch(0, 0).neighborhood != 0).all()

@@ -1,4 +1,4 @@
-"""Modules in folders: what is saved is what is loaded, and what is refused."""
+"""Save and load modules, and refuse invalid files."""
 
 import json
 import math
@@ -31,13 +31,13 @@ def features(time: int) -> Tensor:
         ({"hidden": 0}, "hidden=0"),
         ({"kernel_size": 4}, "kernel_size=4"),
         ({"smoothing": 2}, "smoothing=2"),
-        ({"hidden": math.inf}, "not a SoLa module's"),
+        ({"hidden": math.inf}, "not the config of a SoLa module"),
         ({"form": "both"}, "both"),
         ({"conditioning": "whiten"}, "whiten"),
     ],
 )
 def test_a_value_out_of_range_is_named(values: dict[str, object], named: str, tmp_path: Path) -> None:
-    """Through a config file, as a user's mistake comes in."""
+    """The value is in a config file."""
     module = opened()
     TrainedModule(module).save(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
@@ -47,22 +47,22 @@ def test_a_value_out_of_range_is_named(values: dict[str, object], named: str, tm
         TrainedModule.load(tmp_path)
 
 
-def test_saved_and_loaded_it_answers_to_the_bit(tmp_path: Path) -> None:
+def test_a_loaded_module_has_exactly_the_same_output(tmp_path: Path) -> None:
     module = opened(conditioning="center+scale", smoothing=3, gate="linear")
     module.scale.fill_(3.0)
     TrainedModule(module).save(tmp_path)
     assert torch.equal(TrainedModule.load(tmp_path).network(features(9)), module(features(9)))
 
 
-def test_saving_keeps_what_else_the_config_says(tmp_path: Path) -> None:
+def test_saving_keeps_other_entries_of_the_config(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"training": {"step": 8}}')
     TrainedModule(opened()).save(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["training"] == {"step": 8}
 
 
-def test_an_unfinished_run_is_no_module(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(SolaError, match=r"no module\.safetensors here"):
+    with pytest.raises(SolaError, match=r"no module\.safetensors; expected"):
         TrainedModule.load(tmp_path)
 
 
@@ -73,15 +73,15 @@ def test_weights_that_are_not_safetensors_are_named(tmp_path: Path) -> None:
         TrainedModule.load(tmp_path)
 
 
-def test_weights_of_another_width_are_told_in_one_line(tmp_path: Path) -> None:
+def test_weights_of_another_width_are_reported_in_one_line(tmp_path: Path) -> None:
     TrainedModule(opened(6)).save(tmp_path)
     TrainedModule(opened(7)).save_weights(tmp_path)
-    with pytest.raises(SolaError, match=r"the weights do not fit") as caught:
+    with pytest.raises(SolaError, match=r"the weights do not match config\.json") as caught:
         TrainedModule.load(tmp_path)
     assert "\n" not in str(caught.value)
 
 
-def test_the_provenance_is_that_of_the_run(tmp_path: Path) -> None:
+def test_the_provenance_describes_the_run(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"training": {"epochs": 3}, "chosen": {"step": "why"}}')
     TrainedModule(opened()).save(tmp_path)
     module = TrainedModule.load(tmp_path)
@@ -96,7 +96,7 @@ def test_the_provenance_is_that_of_the_run(tmp_path: Path) -> None:
     assert described["gate"] == pytest.approx(math.tanh(0.7))
 
 
-def test_the_fingerprint_is_the_weights() -> None:
-    one, same, other = opened(), opened(), opened()
+def test_the_fingerprint_depends_on_the_weights() -> None:
+    first, same, other = opened(), opened(), opened()
     torch.nn.init.constant_(other.alpha, 0.5)
-    assert TrainedModule(one).fingerprint == TrainedModule(same).fingerprint != TrainedModule(other).fingerprint
+    assert TrainedModule(first).fingerprint == TrainedModule(same).fingerprint != TrainedModule(other).fingerprint

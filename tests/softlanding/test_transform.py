@@ -1,4 +1,4 @@
-"""What goes through a module in pieces is what goes through it whole."""
+"""Transforming a video in pieces gives the same result as transforming it whole."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from sola.softlanding.transform import transform_array
 
 
 def opened(**values: object) -> SoLa:
-    """A module with random weights and an open gate, so that every snippet's neighbors count."""
+    """A module with random weights and an open gate, whose output depends on neighboring snippets."""
     torch.manual_seed(0)
     module = SoLa(6, hidden=8, **values).eval()
     torch.nn.init.constant_(module.alpha, 1.0)
@@ -36,10 +36,10 @@ def test_pieces_equal_the_whole(length: int, piece: int, kernel: int, conditioni
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_dtype_is_kept(dtype: type) -> None:
+def test_dtype_is_preserved(dtype: type) -> None:
     assert transform_array(opened(), np.ones((5, 6), dtype)).dtype == dtype
 
 
-def test_another_width_is_told() -> None:
+def test_a_wrong_number_of_channels_is_refused() -> None:
     with pytest.raises(SolaError, match="have 7 channels, the module was trained on 6"):
         transform_array(opened(), np.ones((5, 7), np.float32))

@@ -374,13 +374,13 @@ def test_features_that_do_not_belong_together_are_refused(world: Path, tmp_path:
     shutil.copytree(features, tmp_path / "fewer")
     lost = sorted((tmp_path / "fewer").glob("*.npy"))[0]
     lost.unlink()
-    with pytest.raises(SolaError, match=f"fewer: has not the videos of .*, the first '{lost.stem}'"):
+    with pytest.raises(SolaError, match=f"fewer: the videos differ from those of .*, the first is '{lost.stem}'"):
         StoredFeatures.of([features, tmp_path / "fewer"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(SolaError, match="empty: no feature files"):
         StoredFeatures.of([tmp_path / "empty"])
     (tmp_path / "empty" / "all.h5").touch()
-    with pytest.raises(SolaError, match="expected a file for each video"):
+    with pytest.raises(SolaError, match="expected one file per video"):
         StoredFeatures.of([tmp_path / "empty"])
 
 

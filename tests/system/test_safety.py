@@ -176,7 +176,7 @@ class TestSizes:
         config = {**module.config(), "hidden": TERABYTE // 4}
         (tmp_path / CONFIG).write_text(json.dumps({"module": config}))
         (tmp_path / WEIGHTS).write_bytes(save({name: one.contiguous() for name, one in module.state_dict().items()}))
-        with pytest.raises(SolaError, match="do not fit"):
+        with pytest.raises(SolaError, match="do not match"):
             TrainedModule.load(tmp_path)
 
 

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from sola.data.segments import BACKGROUND
 from sola.data.snippet_labels import SnippetLabels
-from sola.training.linear import FOLDS, LONE_VIDEO_PENALTY, PENALTIES, fit_ridge, fit_sgd, video_folds
+from sola.training.linear import FOLDS, PENALTIES, SINGLE_VIDEO_PENALTY, fit_ridge, fit_sgd, video_folds
 
 
 class Ridge:
@@ -26,23 +26,23 @@ class Ridge:
         return features @ self.weight + self.bias
 
 
-APART = np.eye(3, dtype=bool)
-"""Each snippet has one class."""
+SINGLE = np.eye(3, dtype=bool)
+"""Sets of one class."""
 OVERLAPPING = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 1], [0, 1, 0]], dtype=bool)
-"""Snippets have one to three classes."""
+"""Sets of one to three classes."""
 
 
-def snippets(seed=0, count=300, channels=6, sets=APART):
+def snippets(seed=0, count=300, channels=6, sets=SINGLE):
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(count, channels)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     return features, SnippetLabels(generator.integers(-1, len(sets), size=count), sets)
 
 
-@pytest.mark.parametrize("sets", [APART, OVERLAPPING])
-def test_sgd_takes_the_steps_of_torch(sets):
+@pytest.mark.parametrize("sets", [SINGLE, OVERLAPPING])
+def test_sgd_equals_sgd_of_torch(sets):
     features, labels = snippets(sets=sets)
-    found = fit_sgd(features, labels, seed=5, epochs=4, batch=64, learning_rate=0.3, momentum=0.9)
+    fitted = fit_sgd(features, labels, seed=5, epochs=4, batch=64, learning_rate=0.3, momentum=0.9)
     shares = torch.from_numpy(sets / sets.sum(axis=1, keepdims=True)).float()
 
     generator = np.random.default_rng(5)
@@ -62,18 +62,18 @@ def test_sgd_takes_the_steps_of_torch(sets):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    np.testing.assert_allclose(found.weight, layer.weight.detach().numpy().T, atol=1e-5)
-    np.testing.assert_allclose(found.bias, layer.bias.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(fitted.weight, layer.weight.detach().numpy().T, atol=1e-5)
+    np.testing.assert_allclose(fitted.bias, layer.bias.detach().numpy(), atol=1e-5)
 
 
-def test_sgd_repeats_itself_and_differs_by_seed():
+def test_sgd_is_repeatable_and_depends_on_the_seed():
     features, labels = snippets()
     first, second, other = (fit_sgd(features, labels, seed=seed, epochs=2) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.weight, second.weight)
     assert not np.array_equal(first.weight, other.weight)
 
 
-def test_sgd_survives_a_batch_without_action():
+def test_sgd_is_finite_for_batches_without_action():
     features, labels = snippets(count=40)
     labels.index[:] = BACKGROUND
     labels.index[0] = 2
@@ -86,14 +86,14 @@ def targets(labels):
 
 
 def ridge_oracle(features, target, fold):
-    """Scikit-learn's ridge; the penalty by squared error on each held-out fold."""
+    """Ridge regression with the penalty of the lowest squared error on held-out folds."""
     errors = []
     for penalty in PENALTIES:
         error = 0.0
         for held_out in np.unique(fold):
-            rest = fold != held_out
-            model = Ridge(alpha=penalty * rest.sum()).fit(features[rest], target[rest])
-            error += ((model.predict(features[~rest]) - target[~rest]) ** 2).sum()
+            training = fold != held_out
+            model = Ridge(alpha=penalty * training.sum()).fit(features[training], target[training])
+            error += ((model.predict(features[~training]) - target[~training]) ** 2).sum()
         errors.append(error)
     best = PENALTIES[int(np.argmin(errors))]
     return Ridge(alpha=best * len(features)).fit(features, target)
@@ -102,26 +102,26 @@ def ridge_oracle(features, target, fold):
 @pytest.mark.parametrize(
     ("sets", "channels"),
     [
-        pytest.param(APART, 6, id="one class"),
+        pytest.param(SINGLE, 6, id="one class"),
         pytest.param(OVERLAPPING, 6, id="several classes"),
         pytest.param(OVERLAPPING, 80, id="more channels than action snippets"),
-        pytest.param(APART, 120, id="more channels than snippets"),
+        pytest.param(SINGLE, 120, id="more channels than snippets"),
     ],
 )
-def test_ridge_is_that_of_the_normal_equations(monkeypatch, sets, channels):
+def test_ridge_equals_the_normal_equations(monkeypatch, sets, channels):
     monkeypatch.setattr("sola.training.linear.SLICE", 17)
     features, labels = snippets(count=90, channels=channels, sets=sets)
     features = features.astype(np.float64)
     lengths = [20, 10, 10, 20, 10, 5, 15]
-    found = fit_ridge(features, labels, lengths=lengths)
+    fitted = fit_ridge(features, labels, lengths=lengths)
     binary, one_hot, action = targets(labels)
     fold = np.repeat(np.arange(7) % FOLDS, lengths)
     expected = ridge_oracle(features, binary, fold)
-    np.testing.assert_allclose(found.weight[:, 0], expected.weight.ravel(), rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(found.action(features), expected.predict(features).ravel(), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(fitted.weight[:, 0], expected.weight.ravel(), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(fitted.action(features), expected.predict(features).ravel(), rtol=1e-6, atol=1e-9)
     expected = ridge_oracle(features[action], one_hot, fold[action])
-    np.testing.assert_allclose(found.weight[:, 1:], expected.weight, rtol=1e-6, atol=1e-9)
-    np.testing.assert_array_equal(found.classes(features), expected.predict(features).argmax(axis=1))
+    np.testing.assert_allclose(fitted.weight[:, 1:], expected.weight, rtol=1e-6, atol=1e-9)
+    np.testing.assert_array_equal(fitted.classes(features), expected.predict(features).argmax(axis=1))
 
 
 def test_ridge_chooses_a_larger_penalty_for_noise():
@@ -131,31 +131,31 @@ def test_ridge_chooses_a_larger_penalty_for_noise():
     planted = np.where(features[:, 0] > 0, 0, BACKGROUND)
     noise = generator.integers(-1, 1, size=200)
     sizes = [
-        np.linalg.norm(fit_ridge(features, SnippetLabels(index, APART), lengths=[40] * 5).weight[:, 0])
+        np.linalg.norm(fit_ridge(features, SnippetLabels(index, SINGLE), lengths=[40] * 5).weight[:, 0])
         for index in (planted, noise)
     ]
     assert sizes[1] < 0.1 * sizes[0]
 
 
-def test_ridge_on_one_video_has_a_fixed_penalty():
+def test_ridge_has_a_fixed_penalty_for_a_single_video():
     features, labels = snippets(count=50)
-    found = fit_ridge(features, labels, lengths=[50])
-    expected = Ridge(alpha=LONE_VIDEO_PENALTY * 50).fit(features.astype(np.float64), targets(labels)[0])
-    np.testing.assert_allclose(found.weight[:, 0], expected.weight.ravel(), rtol=1e-6)
+    fitted = fit_ridge(features, labels, lengths=[50])
+    expected = Ridge(alpha=SINGLE_VIDEO_PENALTY * 50).fit(features.astype(np.float64), targets(labels)[0])
+    np.testing.assert_allclose(fitted.weight[:, 0], expected.weight.ravel(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("solver", ["sgd", "ridge"])
-def test_a_class_without_training_snippets_is_never_the_likeliest(solver):
+def test_a_class_without_training_snippets_is_never_predicted(solver):
     features, labels = snippets(sets=np.eye(2, 4, dtype=bool))
-    found = (
+    fitted = (
         fit_sgd(features, labels, seed=0) if solver == "sgd" else fit_ridge(features, labels, lengths=[100, 100, 100])
     )
-    assert set(found.classes(features)) <= {0, 1}
+    assert set(fitted.classes(features)) <= {0, 1}
 
 
 def test_folds_never_split_a_video():
     lengths = [3, 1, 4, 1, 5, 9, 2]
     fold = video_folds(lengths, folds=3)
     video = np.repeat(np.arange(7), lengths)
-    assert all(len(set(fold[video == one])) == 1 for one in range(7))
+    assert all(len(set(fold[video == index])) == 1 for index in range(7))
     assert set(fold) == {0, 1, 2}

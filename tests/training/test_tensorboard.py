@@ -1,4 +1,4 @@
-"""Curves for TensorBoard: what stands in real event files after a training, a resume and a new beginning."""
+"""TensorBoard event files after a training, a resume and an overwrite."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ SMALL = TrainingConfig(step=2, hidden=8, projector_hidden=8, epochs=4, batch_siz
 
 @pytest.fixture
 def features(tmp_path: Path) -> FeatureSet:
-    """Six videos: two batches an epoch."""
+    """Six videos, which give two batches per epoch."""
     folder = tmp_path / "features"
     folder.mkdir()
     generator = np.random.default_rng(0)
@@ -33,32 +33,32 @@ def features(tmp_path: Path) -> FeatureSet:
 
 
 def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows of a run: (step, value) by name."""
+    """Return the curves that TensorBoard shows for a run: (step, value) by name."""
     events = EventAccumulator(str(run / "tensorboard"))
     events.Reload()
-    return {name: [(one.step, one.value) for one in events.Scalars(name)] for name in events.Tags()["scalars"]}
+    return {name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]}
 
 
 def logged(run: Path, name: str) -> list[tuple[int, float]]:
-    """What the log says, at the precision of an event file."""
+    """Return a curve from the log, at the precision of an event file."""
     return [(row["epoch"], float(np.float32(row[name]))) for row in Run(run).rows()]
 
 
 class PowerCutError(Exception):
-    """Stands for a machine that goes down."""
+    """Simulates a machine that goes down."""
 
 
 def stopped_after(
     steps: int, monkeypatch: pytest.MonkeyPatch, features: FeatureSet, run: Path, **options: bool
 ) -> None:
-    """Begin a training that goes down in the step after so many, each of them in a checkpoint but for the last."""
+    """Start a training that fails after `steps` steps, with a checkpoint every three steps."""
     done = iter(range(steps))
-    whole = SimilarityMatching.batch
+    original = SimilarityMatching.batch
 
     def batch(self: SimilarityMatching, epoch: int, step: int) -> object:
         if next(done, None) is None:
             raise PowerCutError
-        return whole(self, epoch, step)
+        return original(self, epoch, step)
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "CHECKPOINT_STEPS", 3)
@@ -67,16 +67,16 @@ def stopped_after(
             train(features, SMALL, run, quiet=True, **options)
 
 
-def test_curves_are_the_logs_rows(features: FeatureSet, tmp_path: Path) -> None:
+def test_curves_equal_the_rows_of_the_log(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", tensorboard=True, quiet=True)
     names = {"loss", "gate", "windows_per_s", "feature_std", "effective_rank"}
     assert curves(tmp_path / "run") == {name: logged(tmp_path / "run", name) for name in names}
 
 
-def test_a_resumed_runs_curve_has_each_epoch_once(
+def test_the_curve_of_a_resumed_run_has_each_epoch_once(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Down in the sixth step, after a checkpoint at the third: epoch 2 is trained and written twice."""
+    """The run fails in step 6, after a checkpoint at step 3, so epoch 2 is trained and written twice."""
     stopped_after(5, monkeypatch, features, tmp_path / "run", tensorboard=True)
     assert [step for step, _ in curves(tmp_path / "run")["loss"]] == [1, 2]
     train(features, SMALL, tmp_path / "run", resume=True, tensorboard=True, quiet=True)
@@ -84,7 +84,7 @@ def test_a_resumed_runs_curve_has_each_epoch_once(
     assert len(curves(tmp_path / "run")["loss"]) == 4
 
 
-def test_a_run_tracked_from_its_resume_on_shows_what_came_before(
+def test_a_run_resumed_with_tensorboard_shows_earlier_epochs(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped_after(5, monkeypatch, features, tmp_path / "run")
@@ -92,7 +92,7 @@ def test_a_run_tracked_from_its_resume_on_shows_what_came_before(
     assert curves(tmp_path / "run")["gate"] == logged(tmp_path / "run", "gate")
 
 
-def test_a_resume_without_it_is_the_same_run(
+def test_a_run_resumed_without_tensorboard_has_the_same_weights(
     features: FeatureSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped_after(5, monkeypatch, features, tmp_path / "run", tensorboard=True)
@@ -103,21 +103,21 @@ def test_a_resume_without_it_is_the_same_run(
 
 
 @pytest.mark.parametrize("tensorboard", [True, False])
-def test_a_run_that_begins_again_leaves_no_old_curve(features: FeatureSet, tmp_path: Path, tensorboard: bool) -> None:
+def test_overwrite_removes_old_curves(features: FeatureSet, tmp_path: Path, tensorboard: bool) -> None:
     train(features, SMALL, tmp_path / "run", tensorboard=True, quiet=True)
-    (tmp_path / "run" / "tensorboard" / "notes.txt").write_text("mine")
+    (tmp_path / "run" / "tensorboard" / "notes.txt").write_text("notes")
     short = TrainingConfig(**{**vars(SMALL), "epochs": 2})
     train(features, short, tmp_path / "run", overwrite=True, tensorboard=tensorboard, quiet=True)
     assert curves(tmp_path / "run").get("loss", []) == (logged(tmp_path / "run", "loss") if tensorboard else [])
-    assert (tmp_path / "run" / "tensorboard" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "run" / "tensorboard" / "notes.txt").read_text() == "notes"
 
 
-def test_without_it_there_is_no_folder(features: FeatureSet, tmp_path: Path) -> None:
+def test_there_is_no_folder_without_tensorboard(features: FeatureSet, tmp_path: Path) -> None:
     train(features, SMALL, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run" / "tensorboard").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "tensorboard").write_text("a file")
     with (
         pytest.raises(SolaError, match=r"tensorboard: cannot be written"),
@@ -144,7 +144,7 @@ HEAD = [
 ]  # fmt: skip
 
 
-def test_both_trainings_take_the_flag(world: Path, tmp_path: Path) -> None:
+def test_both_training_commands_have_the_flag(world: Path, tmp_path: Path) -> None:
     tracked = ["--tensorboard"]
     assert sola("train", world / "features", "--out", tmp_path / "module", *MODULE, *tracked) == 0
     annotations = ["--annotations", world / "annotations.json"]
@@ -153,14 +153,14 @@ def test_both_trainings_take_the_flag(world: Path, tmp_path: Path) -> None:
         assert curves(run)["loss"] == logged(run, "loss")
 
 
-def test_a_run_may_be_resumed_with_or_without_it(world: Path, tmp_path: Path) -> None:
+def test_a_run_can_be_resumed_with_or_without_tensorboard(world: Path, tmp_path: Path) -> None:
     command = ["train", world / "features", "--out", tmp_path / "run", *MODULE]
     assert sola(*command, "--tensorboard") == 0
     assert sola(*command, "--resume") == 0
 
 
 @pytest.mark.parametrize("command", [["train"], ["train-detector"]])
-def test_the_missing_extra_is_named_before_anything_is_begun(
+def test_a_missing_extra_is_reported_before_training(
     world: Path,
     tmp_path: Path,
     command: list[str],

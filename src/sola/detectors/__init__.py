@@ -1,6 +1,6 @@
-"""Temporal action detectors: one folder each, one line each in `DETECTORS`, and what they share.
+"""Temporal action detectors and the code they share; each detector has a package and an entry in `DETECTORS`.
 
-Importing this package imports no detector: `detector_family` imports the one that is asked for.
+Importing this package does not import any detector. `detector_family` imports a detector on request.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,31 @@ DETECTORS: Mapping[str, str] = {
     "temporalmaxer": "sola.detectors.temporalmaxer",
     "tridet": "sola.detectors.tridet",
 }
-"""The package of each detector, by name. The package's `FAMILY` is its `DetectorFamily`."""
+"""Package of each detector, by name. Each package defines a `DetectorFamily` named `FAMILY`.
+
+Examples:
+    >>> import sola
+    >>> list(sola.DETECTORS)
+    ['actionformer', 'bmn', 'gtad', 'temporalmaxer', 'tridet']
+"""
 
 
 def detector_family(name: str) -> "sola.detectors.base.DetectorFamily":
     """Import a detector and return its config class and recipes.
 
-    Raises SolaError for a name that is not in `DETECTORS`.
+    Args:
+        name: a name in `DETECTORS`.
+
+    Raises:
+        SolaError: if the name is not in `DETECTORS`.
+
+    Examples:
+        >>> import sola
+        >>> family = sola.detector_family("actionformer")
+        >>> list(family.recipes)
+        ['anet', 'hacs', 'thumos', 'epic-verb', 'epic-noun', 'gtea', 'quick']
+        >>> family.recipe("thumos").epochs
+        35
     """
     one_of(DETECTORS, model=name)
     family: sola.detectors.base.DetectorFamily = import_module(DETECTORS[name]).FAMILY

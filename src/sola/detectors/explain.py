@@ -1,16 +1,17 @@
-"""A description of how a video is converted from frames to seconds to a detector's units, and back."""
+"""Describe how a detector converts a video from frames to seconds to units, and back."""
 
 from sola.data.dataset import Video
 from sola.detectors.clips import Clipping
 
 SHOWN = 5
-"""Number of instances to describe."""
+"""Maximum number of instances to describe."""
 
 
 def explain(video: Video, clipping: Clipping) -> str:
-    """Describe where the snippets of a video lie in time, how it is cut into clips, and its first instances in units.
+    """Describe the times of the snippets of a video, its clips, and its first instances in units.
 
-    Raises SolaError when nothing says when its snippets are.
+    Raises:
+        SolaError: if the timing of the snippets is unknown.
     """
     snippets, grid = video.length, video.grid
     starts = clipping.starts(snippets)

@@ -1,4 +1,4 @@
-"""Classes of class-agnostic proposals from their snippets, without an external video classifier."""
+"""A snippet classifier that assigns classes to proposals, without an external video classifier."""
 
 import math
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from sola.training.linear import CPU, fit_sgd
 BATCH = 256
 """Snippets per step."""
 MIN_STEPS = 4000
-"""Minimum number of steps where a snippet has several classes.
+"""Minimum number of steps if a snippet has several classes.
 
-In fewer steps a class is less likely in its own snippets than a more frequent class that is not there. A snippet of one
-class does not need them: that class is the likeliest long before.
+With fewer steps, a rare class gets a lower probability in its own snippets than a frequent class that is absent. Fewer
+steps are enough if each snippet has one class, because that class soon gets the highest probability.
 """
 
 
@@ -32,21 +32,22 @@ class SnippetClassifier:
 
     def probabilities(self, features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time classes"]:
         """Return the probability of each class for each snippet."""
-        chances: np.ndarray = softmax(unit_vectors(features) @ self.weight + self.bias, axis=1)
-        return chances
+        probabilities: np.ndarray = softmax(unit_vectors(features) @ self.weight + self.bias, axis=1)
+        return probabilities
 
 
 def fit_snippet_classifier(data: Dataset, *, seed: int, epochs: int, device: torch.device = CPU) -> SnippetClassifier:
-    """Fit softmax regression on the action snippets of annotated videos: the classifier of linear evaluation.
+    """Fit softmax regression to the action snippets of annotated videos, like the classifier of linear evaluation.
 
-    Where a snippet has several classes, there are as many epochs as `MIN_STEPS` take, if those are more.
+    If a snippet has several classes, the number of epochs is increased to train for at least `MIN_STEPS` steps.
 
-    Raises SolaError for videos without both action and background, or without classes.
+    Raises:
+        SolaError: if the videos do not have both action and background, or if there are no classes.
     """
     readable = data.readable()
     labeled = label_videos(readable)
     if not data.classes:
-        raise SolaError("the annotations have no class: there is nothing for a snippet classifier to learn")
+        raise SolaError("the annotations have no classes; a snippet classifier needs at least one")
     values = labeled.stack(reader(readable))
     if (labeled.sets.sum(axis=1) > 1).any():
         epochs = max(epochs, math.ceil(MIN_STEPS / math.ceil(len(values) / BATCH)))

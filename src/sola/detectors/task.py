@@ -1,4 +1,4 @@
-"""The trainer's task for every detector: clips in random order, augmented, and validated as they are."""
+"""The training task of a detector: augmented clips in random order, and validation without augmentation."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,33 +15,33 @@ from sola.detectors.clips import Clips, Example
 
 @dataclass(frozen=True, eq=False)
 class ClipBatch:
-    """A batch of clips on the model's device."""
+    """A batch of clips on the device of the model."""
 
     inputs: tuple[Tensor, ...]
-    """Arguments of the detector's `forward`, [clips, ...] each."""
+    """Arguments of the detector's `forward`, each [clips, ...]."""
     targets: Any
-    """Targets of all clips, also in a share of the batch."""
+    """Targets of all clips of the whole batch, also in a share of it."""
     clips: int
     """Number of clips in the whole batch."""
     seed: tuple[int, ...]
-    """Seed of what the step draws at random."""
+    """Random seed of the step."""
 
     def __len__(self) -> int:
         return self.clips
 
     def share(self, part: slice) -> "ClipBatch":
-        """Return the batch with the inputs of some clips only."""
+        """Return the batch with the inputs of these clips only."""
         return replace(self, inputs=tuple(tensor[part] for tensor in self.inputs))
 
 
 class DetectionTask:
-    """Training of one detector on clips; see `sola.training.trainer.Task`. `evaluate` is the loss of `validation`."""
+    """Train a detector on clips (see `sola.training.trainer.Task`); `evaluate` returns the loss on `validation`."""
 
     def __init__(
         self, config: DetectorConfig, clips: Clips, classes: int, device: torch.device, validation: Clips | None = None
     ) -> None:
         self.config, self.clips, self.device, self.validation = config, clips, device, validation
-        with torch.random.fork_rng(devices=[]):  # leaves the caller's random state as it is
+        with torch.random.fork_rng(devices=[]):  # keeps the random state of the caller
             torch.manual_seed(config.seed)
             self.model: Detector = config.build(clips.values.shape[1], classes).to(device)
         self.average = config.averaged(self.model)
@@ -49,19 +49,19 @@ class DetectionTask:
         self.order: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Return the config's optimizer."""
+        """Return the optimizer of the config."""
         return self.config.optimizer(self.model)
 
     def rate(self, epoch: int, step: int) -> float:
-        """Return the share of the learning rate at a step."""
+        """Return the learning rate factor at a step."""
         return self.config.rate(epoch, step, self.steps(epoch))
 
     def steps(self, epoch: int) -> int:
-        """Return the number of batches in an epoch; the last may be smaller."""
+        """Return the number of batches in an epoch; the last batch may be smaller."""
         return math.ceil(len(self.clips) / self.config.batch_size)
 
     def batch(self, epoch: int, step: int) -> ClipBatch:
-        """Return a batch of the epoch's random order; a function of the seed, the epoch and the step alone."""
+        """Return a batch in random order; it depends only on the seed, the epoch and the step."""
         if self.order[0] != epoch:
             generator = np.random.default_rng((self.config.seed, epoch))
             self.order = epoch, generator.permutation(len(self.clips))
@@ -76,7 +76,7 @@ class DetectionTask:
         return replace(batch, inputs=(*batch.inputs, *noise))
 
     def predict(self, batch: ClipBatch) -> Any:
-        """Return the model's output for the inputs of a batch."""
+        """Return the output of the model for the inputs of a batch."""
         return self.model(*batch.inputs)
 
     def score(self, prediction: Any, batch: ClipBatch) -> Float[Tensor, ""]:
@@ -85,14 +85,14 @@ class DetectionTask:
 
     @torch.inference_mode()
     def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
-        """Return the mean loss of a model in evaluation mode on the validation clips, if there are any."""
+        """Return the mean loss of a model in evaluation mode on the validation clips, or nothing without them."""
         if self.validation is None:
             return {}
         assert isinstance(model, Detector)
         size, total = self.config.batch_size, 0.0
         for first in range(0, len(self.validation), size):
             index = range(first, min(first + size, len(self.validation)))
-            # the same seed in every epoch, so that losses can be compared
+            # use the same seed in every epoch, so that losses are comparable
             batch = self._collated([self.validation.example(i) for i in index], (first,))
             total += float(score(model, model(*batch.inputs), batch)) * len(batch)
         return {"validation_loss": total / len(self.validation)}
@@ -106,11 +106,11 @@ class DetectionTask:
 
 
 def score(model: Detector, output: Any, batch: ClipBatch) -> Float[Tensor, ""]:
-    """Return the loss of a model's output for a whole batch."""
+    """Return the loss for the output of a model on a whole batch."""
     return model.loss(output, batch.targets, torch.Generator().manual_seed(seed_of(batch.seed)))
 
 
 def seed_of(values: tuple[int, ...]) -> int:
-    """Return a seed of 63 bits that is a function of several numbers."""
+    """Combine several numbers into a 63-bit seed."""
     state: Any = np.random.SeedSequence(values).generate_state(1, np.uint64)[0]
     return int(state) >> 1

@@ -1,4 +1,4 @@
-"""Training a detector on features and annotations."""
+"""Train a detector on features and annotations."""
 
 import dataclasses
 from functools import partial
@@ -21,7 +21,7 @@ from sola.detectors.trained import WEIGHTS, TrainedDetector
 from sola.training.session import Options, Place, Prepared, fingerprint, ids_digest, run_training
 
 MEMORY_SHARE = 0.4
-"""Share of the free memory that clips take before they are mapped from a file."""
+"""Largest share of the free memory used for clips; larger clips are mapped from a file."""
 
 
 def train_detector(
@@ -40,27 +40,40 @@ def train_detector(
 ) -> TrainedDetector:
     """Train a detector on all annotated videos of `data`, and write the run to `out`.
 
-    With `validation` the weights of the epoch with the lowest loss on it are kept, else those of the last epoch.
-    Evaluate on other videos than those that chose the epoch.
+    With `validation`, the detector has the weights of the epoch with the lowest validation loss, otherwise those of the
+    last epoch. Do not evaluate it on the videos that selected the epoch.
 
     Args:
         data: features [time, channels] with annotations.
-        model: a name in `sola.detectors.DETECTORS`, or a config, for which `recipe` is not used.
-        recipe: name of one of the detector's recipes.
-        out: folder of the run: config.json, metrics.jsonl, checkpoint/, and at the end detector.safetensors.
-        validation: videos whose loss chooses the epoch; None keeps the last.
-        resume: continue from the run's checkpoint, if there is one; return a finished run as it is.
+        model: a name in `sola.DETECTORS`, or a config, for which `recipe` is ignored.
+        recipe: name of a recipe of the detector.
+        out: folder of the run. It holds config.json, metrics.jsonl, checkpoint/ and, after training,
+            detector.safetensors.
+        validation: videos whose loss selects the epoch, or None for the last epoch.
+        resume: continue from the checkpoint if there is one; do nothing if the run is finished.
         overwrite: replace an existing run.
-        tensorboard: also write the rows of the log to out/tensorboard.
-        skipped: filled with the reasons why videos with bad files were left out, by id in the features.
+        tensorboard: also write the log to out/tensorboard.
+        skipped: dictionary that receives the reason for each skipped video with a bad file, by id in the features.
         quiet: show no progress bar.
-        settings: fields of the config that override the recipe's.
+        settings: fields of the config that override those of the recipe.
 
-    Raises SolaError for bad input, a value out of range, a run that exists, or when no clip has an instance.
+    Returns:
+        The trained detector, loaded from `out`.
+
+    Raises:
+        SolaError: if the input is invalid, a value is out of range, the run exists already, or no clip has an instance.
+
+    Examples:
+        >>> import sola
+        >>> data = sola.Dataset.open("softened", "annotations.json").subset("training")
+        >>> settings = {"epochs": 1, "warmup_epochs": 0}
+        >>> detector = sola.train_detector(data, "temporalmaxer", "quick", out="trained", quiet=True, **settings)
+        >>> detector.config.model, detector.classes
+        ('temporalmaxer', ('action_0', 'action_1'))
     """
     out = Path(out)
     if data.annotations is None:
-        raise SolaError("a detector is trained on annotated videos: open the Dataset with annotations")
+        raise SolaError("the data set has no annotations; open it with Dataset.open(features, annotations)")
     config = detector_family(model).recipe(recipe) if isinstance(model, str) else model
     config = dataclasses.replace(config, **settings)
     classes = data.classes
@@ -77,14 +90,14 @@ def train_detector(
         clips = clips_of(data)
         held_out = None if validation is None else clips_of(validation)
         if config.classifier_epochs and classes and not config.predicts_classes:
-            # before the detector, so that bad input is refused at once
+            # fit the classifier before the detector, so that bad input fails early
             epochs = config.classifier_epochs
             classifier = fit_snippet_classifier(data, seed=config.seed, epochs=epochs, device=place.device)
         summaries = [data.without(bad).summary.plus(*outside_clips(data, config.clipping()))]
         if validation is not None:
             unused = (*outside_clips(validation, config.clipping()), *unseen_classes(data, validation))
             summaries.append(validation.without(bad).summary.plus(*unused))
-        config, name_notes = _naming_all_classes(config, data)
+        config, class_notes = _with_all_classes(config, data)
         description = {
             "data": summaries_json(*summaries),
             "sources": list(dict.fromkeys(str(stream.source) for stream in data.features.streams)),
@@ -104,7 +117,7 @@ def train_detector(
         notes = [
             f"{len(clips)} clips of {len(clips.videos)} videos with {sum(map(len, clips.instances))} instances, "
             f"{clips.values.shape[1]} channels",
-            *name_notes,
+            *class_notes,
         ]
         task = DetectionTask(config, clips, len(classes), place.device, held_out)
         return Prepared(task, config.epochs, description, [*lines_of(*summaries), *notes])
@@ -133,23 +146,23 @@ def train_detector(
     return TrainedDetector.load(out)
 
 
-def _naming_all_classes(config: DetectorConfig, data: Dataset) -> tuple[DetectorConfig, list[str]]:
-    """Return the config with as many classes per proposal as share an annotated instance, and notes for the log.
+def _with_all_classes(config: DetectorConfig, data: Dataset) -> tuple[DetectorConfig, list[str]]:
+    """Return the config with enough classes per proposal for those that share an annotated instance, and log notes.
 
-    Such classes are about equally likely: with fewer, some would be missing from every proposal. Where a classifier of
-    others names the proposals, the number is published with it, and stays.
+    Classes that share an instance are about equally likely, so with fewer classes per proposal some would be missing
+    from every proposal. With an external classifier (no classifier epochs), the published number does not change.
     """
-    most, names = 0 if config.predicts_classes else most_classes_together(data), config.classes_per_proposal
-    if most <= names:
+    most, count = 0 if config.predicts_classes else most_classes_together(data), config.classes_per_proposal
+    if most <= count:
         return config, []
-    found = f"up to {most} classes share an annotated instance"
+    note = f"up to {most} classes share an annotated instance"
     if config.classifier_epochs == 0:
-        return config, [f"{found}, but each proposal gets {names}: to name all, pass --classes-per-proposal {most}"]
-    return dataclasses.replace(config, classes_per_proposal=most), [f"{found}: each proposal gets {most}, not {names}"]
+        return config, [f"{note}, but each proposal gets {count}; to assign all, pass --classes-per-proposal {most}"]
+    return dataclasses.replace(config, classes_per_proposal=most), [f"{note}: each proposal gets {most}, not {count}"]
 
 
 def _fingerprint(clips: Clips) -> str:
-    """Return a digest of the features, places and instances of all clips."""
+    """Return a hash of the features, placements and instances of all clips."""
     examples = map(clips.example, range(len(clips)))
     arrays = (part for values, *parts in examples for part in (values, *(tensor.numpy() for tensor in parts)))
     return fingerprint((clips.videos, clips.placements, clips.values.dtype.str), arrays)

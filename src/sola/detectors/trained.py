@@ -1,4 +1,4 @@
-"""A trained detector: its network, the classifier that names its proposals, and the features it was trained on."""
+"""A trained detector: its network, its snippet classifier, and a description of its training features."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,42 +24,63 @@ FAULTS = (
     *(KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError),
     *(SafetensorError, SolaError, msgspec.ValidationError),
 )
-"""Errors of reading a config or weights that are not a run's."""
+"""Errors from reading a config or weights that do not belong to a run."""
 SAME_PERIOD = 0.1
-"""Relative difference of the time between snippets up to which it is the same."""
+"""Relative difference up to which two snippet periods count as equal."""
 CHAIN = ("encoder", "fps", "stride", "window", "offset", "dim")
-"""Fields of the manifest that must agree between training and detection, where both are known."""
+"""Manifest fields that must agree between training and detection features if both are known."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedDetector:
-    """A network with all that is needed to run it on more features of the same kind."""
+    """A trained network with everything needed to run it on more features of the same kind.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import sola
+        >>> detector = sola.TrainedDetector.load(Path("detector"))
+        >>> detector.config.model, detector.classes
+        ('actionformer', ('action_0', 'action_1'))
+        >>> detector.manifest.encoder  # of the training features
+        'synthetic world'
+    """
 
     model: Detector
+    """The network, in evaluation mode if it was loaded."""
     config: DetectorConfig
+    """Settings of the training run."""
     classes: tuple[str, ...]
+    """Class names, in the order of the labels."""
     manifest: Manifest
-    """Of the training features."""
+    """Manifest of the training features."""
     classifier: SnippetClassifier | None
+    """Classifier that assigns classes to proposals, or None if there is none."""
     snippet_period: float | None = None
-    """Seconds from one training snippet to the next; None if unknown or not constant."""
+    """Time between training snippets (seconds), or None if unknown or not constant."""
     trained_classes: tuple[str, ...] = ()
-    """Classes that training instances have; empty in runs that do not say."""
+    """Classes with training instances; empty for runs that do not record them."""
 
     @classmethod
     def load(cls, run: Path) -> "TrainedDetector":
-        """Load a finished run of `sola train-detector`; raises SolaError when the folder is no such run."""
+        """Load a finished run of `sola train-detector`.
+
+        Args:
+            run: folder of the run.
+
+        Raises:
+            SolaError: if the folder does not hold a finished run.
+        """
         if not run.is_dir():
             raise SolaError(f"{run}: no such folder; expected a finished run of `sola train-detector`")
         if not (run / WEIGHTS).is_file():
             raise SolaError(
-                f"{run}: holds no {WEIGHTS}; expected a finished run of `sola train-detector` "
-                "(train the runs of earlier versions again)"
+                f"{run}: no {WEIGHTS}; expected a finished run of `sola train-detector` "
+                "(runs of earlier versions must be trained again)"
             )
         record = read_json(run / CONFIG, "a run's config")
         try:
             kind = detector_family(record["training"]["model"]).config
-            config = msgspec.convert(vars(kind(**record["training"])), kind)  # all known by name, and of the right type
+            config = msgspec.convert(vars(kind(**record["training"])), kind)  # checks names and types
             classes = msgspec.convert(record["classes"], tuple[str, ...])
             channels = msgspec.convert(record["features"]["channels"], int)
             manifest = Manifest.of(record["features"]["manifest"])
@@ -67,16 +88,16 @@ class TrainedDetector:
             trained = msgspec.convert(record.get("trained_classes", []), tuple[str, ...])
             tensors = load_file(run / WEIGHTS)
             weights = {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")}
-            with torch.device("meta"):  # allocates nothing before the weights are known to fit the config
+            with torch.device("meta"):  # do not allocate memory before the weights are known to match the config
                 config.build(channels, len(classes)).load_state_dict(weights, assign=True)
-            with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten
+            with torch.random.fork_rng(devices=[]):  # keeps the random state of the caller
                 model = config.build(channels, len(classes))
             model.load_state_dict(weights)
             classifier = None
             if "classifier/weight" in tensors:
                 weight, bias = tensors["classifier/weight"].numpy(), tensors["classifier/bias"].numpy()
                 if weight.shape != (channels, len(classes)) or bias.shape != (len(classes),):
-                    raise ValueError(f"a classifier of shape {weight.shape}, not ({channels}, {len(classes)})")
+                    raise ValueError(f"classifier weights {weight.shape}, expected ({channels}, {len(classes)})")
                 classifier = SnippetClassifier(weight, bias)
         except FAULTS as error:
             reason = " ".join(str(error).split())
@@ -84,7 +105,7 @@ class TrainedDetector:
         return cls(model.eval(), config, classes, manifest, classifier, period, trained)
 
     def save_weights(self, run: Path) -> None:
-        """Write the weights of network and classifier into a run's folder, atomically."""
+        """Write the weights of the network and the classifier to the folder of a run, atomically."""
         tensors = {f"model/{name}": value.cpu().contiguous() for name, value in self.model.state_dict().items()}
         if self.classifier is not None:
             for name, values in vars(self.classifier).items():
@@ -93,34 +114,34 @@ class TrainedDetector:
             save_file(tensors, aside)
 
     def check_compatible(self, manifest: Manifest) -> None:
-        """Raise SolaError unless features with this manifest were made as the training features were."""
-        cure = "predict on features of the same encoder and settings"
-        ours, theirs = (
+        """Raise SolaError if features with this manifest were not made in the same way as the training features."""
+        cure = "use features from the same encoder and settings"
+        expected, actual = (
             None if features.extraction is None else [features.extraction.get(key) for key in ("identity", "framing")]
             for features in (self.manifest, manifest)
         )
-        extracted = None not in (ours, theirs)
+        extracted = None not in (expected, actual)
         for key in CHAIN:
             before, now = getattr(self.manifest, key), getattr(manifest, key)
-            compared = key != "encoder" or not extracted  # its folder may have moved; compared by digest below
+            compared = key != "encoder" or not extracted  # its folder may have moved, so its hash is compared below
             if compared and None not in (before, now) and before != now:
                 raise SolaError(
                     f"the features have {key}={now}, the detector was trained on features with {key}={before}; {cure}"
                 )
-        if extracted and ours != theirs:
+        if extracted and expected != actual:
             raise SolaError(
-                f"the features come from another {self.manifest.encoder} than the detector's, or from frames that are "
-                f"cut otherwise; {cure}"
+                f"the features and the training features come from different versions of {self.manifest.encoder}, or "
+                f"from differently prepared frames; {cure}"
             )
         before, now = _modules(self.manifest.sola), _modules(manifest.sola)
         if before != now:
             raise SolaError(
                 f"the features went through {now}, the detector was trained on features that went through {before}; "
-                "bring them to the same state with `sola transform`, or name the other features"
+                "use the features that the detector was trained on, or make them with `sola transform`"
             )
 
     def check_timing(self, data: Dataset) -> None:
-        """Raise SolaError if the snippets are not as far apart in time as those of the training features."""
+        """Raise SolaError if the time between snippets differs from that of the training features."""
         before, now = self.snippet_period, data.snippet_period
         if before is not None and now is not None and abs(now / before - 1) > SAME_PERIOD:
             raise SolaError(
@@ -132,7 +153,7 @@ class TrainedDetector:
 
 
 def _modules(sola: Mapping[str, Any] | None) -> str:
-    """Describe the SoLa modules that features went through; other modules have another description."""
+    """Return a unique description of the SoLa modules that features went through."""
     if sola is None:
         return "no SoLa module"
     name = f"the SoLa module {str(sola.get('fingerprint'))[:12]}"

@@ -1,1 +1,1 @@
-"""Per-video jobs (extract, transform, detect), run by threads or on a Ray cluster."""
+"""Jobs that process videos one by one (extract, transform, detect), in threads or on a Ray cluster."""

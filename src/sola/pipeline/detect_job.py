@@ -1,4 +1,4 @@
-"""`sola detect` on features: a trained detector to detections."""
+"""The job of `sola detect` on features: detect actions with a trained detector."""
 
 import hashlib
 import json
@@ -29,26 +29,29 @@ Columns = list[list[float]]
 
 @dataclass(frozen=True)
 class Found:
-    """Results by video, with ids of the annotations (of the features, without annotations)."""
+    """Results by video id in the annotations, or in the features if there are no annotations."""
 
     detections: dict[str, Segments]
-    """Detections with classes, best first (seconds)."""
+    """Detections with classes (seconds), sorted by descending score."""
     proposals: dict[str, Segments]
-    """Proposals of label 0 (seconds); the detections, for a detector that predicts classes."""
+    """Proposals with label 0 (seconds); for a detector with classes, the detections."""
     skipped: dict[str, str]
-    """Reasons for skipped videos."""
+    """Reason for each skipped video."""
     durations: dict[str, float] = field(default_factory=dict)
-    """Durations (seconds), if the input was videos."""
+    """Duration of each video (seconds), if the input was video files."""
 
 
 class DetectJob(VideoJob):
-    """Detects actions in groups of videos; the journal of a workspace has a row for each, under its first video.
+    """Detect actions in groups of videos; the journal has one row per group, with the id of its first video.
 
     Args:
-        data: videos with features of the kind that it was trained on.
-        workspace: a folder for the journal; a job that was stopped continues from it.
-        scores: class scores of an external classifier, for proposals without classes.
-        combine: combination of the scores of a proposal and its class.
+        detector: trained detector.
+        data: videos with features of the same kind as the training features.
+        workspace: folder for the journal, from which a stopped job continues.
+        scores: class scores of an external video classifier, for a detector without classes.
+        combine: "product" multiplies the scores of proposal and class; "sqrt" takes the square root of the product.
+        device: device to run on.
+        executor: executor of the job.
     """
 
     def __init__(
@@ -87,11 +90,11 @@ class DetectJob(VideoJob):
         self.folder = JobFolder.open(workspace, description, overwrite=True)
 
     def pending(self) -> list[str]:
-        """Return the first video of each group that is not finished, or whose files have changed."""
+        """Return the first video of each group that is not finished or has changed files."""
         return [first for first in self.videos if self.folder.rows.get(first, {}).get("read") != self._state(first)]
 
     def run(self, video: str, report: Report) -> Row:
-        """Detect actions in the group that begins with `video`."""
+        """Detect actions in the group that starts with `video`."""
         source, group = self._data, self._groups[video]
         try:
             with nullcontext(source.only(group)) if isinstance(source, Dataset) else source.fetched(video) as data:
@@ -101,9 +104,10 @@ class DetectJob(VideoJob):
         return {"video": video, "read": self._state(video), "found": found, "skipped": skipped}
 
     def detect(self, *, skip_bad: bool = False, progress: Progress = no_progress) -> Found:
-        """Run the job, and return the results of all videos, in the order of the data; see `run_job`.
+        """Run the job and return the results of all videos, in the order of the data; see `run_job`.
 
-        Raises SolaError if a video is bad or of features other than those of the detector, or if no video is left.
+        Raises:
+            SolaError: if a video is bad, the features do not match the training features, or no video is left.
         """
         total = len(self._feature_ids)
 
@@ -132,17 +136,17 @@ class DetectJob(VideoJob):
             if not data.features.skip_bad or len(bad) < len(data):
                 raise
             proposals = {}  # other groups may have good videos
-        named = proposals
+        detections = proposals
         if not self._detector.config.predicts_classes and (self._scores or self._detector.classifier):
-            named = name_proposals(self._detector, data, proposals, scores=self._scores, combine=self._combine)
-        return {video: [_columns(proposals[video]), _columns(named[video])] for video in proposals}, bad
+            detections = name_proposals(self._detector, data, proposals, scores=self._scores, combine=self._combine)
+        return {video: [_columns(proposals[video]), _columns(detections[video])] for video in proposals}, bad
 
     def _state(self, first: str) -> list[list[list[int]]]:
         return [self._data.features.state(self._feature_ids[video]) for video in self._groups[first]]
 
 
 def load_detector(run: Path | str | Storage) -> TrainedDetector:
-    """Load the detector of a run, local or in an object store. Raises SolaError if it is no finished run."""
+    """Load the detector of a local or stored run. Raises SolaError if it is not a finished run."""
     with Storage.of(run).fetched(CONFIG, WEIGHTS) as folder:
         return TrainedDetector.load(folder)
 

@@ -1,4 +1,4 @@
-"""Per-video jobs, and their executors: threads of this process, or the workers of a Ray cluster."""
+"""Jobs that process videos one by one, and their executors: threads of this process, or workers of a Ray cluster."""
 
 import json
 import logging
@@ -18,11 +18,11 @@ from sola.core.errors import SolaError
 from sola.data.journal import JobFolder, Report, Row
 from sola.video.errors import BadVideo
 
-INTERRUPTIBLE = 0.2
-"""Longest time until an interrupt is noticed (seconds)."""
+POLL_SECONDS = 0.2
+"""Maximum delay until an interrupt takes effect (seconds)."""
 
 Progress = Callable[[float, int, int], None]
-"""Called with the videos done (with fractions of those in progress), the total, and the snippets written."""
+"""Function of the number of finished videos (including fractions), the number of all videos, and written snippets."""
 
 
 def no_progress(done: float, total: int, snippets: int) -> None:
@@ -30,9 +30,10 @@ def no_progress(done: float, total: int, snippets: int) -> None:
 
 
 class VideoJob(ABC):
-    """Writes videos one by one into a folder, with a row in the folder's journal for each.
+    """A job that writes results to a folder, one video at a time, with one row per video in the folder's journal.
 
-    Ray pickles a job and runs `setup` once in each worker; a video may run twice and must give the same result.
+    Ray pickles the job and calls `setup` once in each worker. A video may be processed twice, so results must be
+    repeatable.
     """
 
     folder: JobFolder
@@ -41,29 +42,29 @@ class VideoJob(ABC):
 
     @abstractmethod
     def pending(self) -> list[str]:
-        """Return the ids of the videos that are not written yet."""
+        """Return the ids of videos without a result."""
 
     def setup(self) -> None:  # noqa: B027 (optional)
-        """Load the encoder or module, if there is one; called once in each worker."""
+        """Load the encoder or module, if any; called once in each worker."""
 
     @abstractmethod
     def run(self, video: str, report: Report) -> Row:
-        """Write one video and return its row of the journal. Raises BadVideo if `skip_bad` may leave it out."""
+        """Write the result of a video and return its journal row. Raises BadVideo for a video that can be skipped."""
 
     def finish(self) -> None:  # noqa: B027 (optional)
-        """Write what belongs to the whole folder, such as a manifest."""
+        """Write the files of the whole folder, such as a manifest."""
 
 
-class Left(Exception):  # noqa: N818 (no error)
-    """The work stops: another video failed, or the user interrupted."""
+class Stopped(Exception):  # noqa: N818 (not an error)
+    """Raised in a thread when the job stops because another video failed or the user interrupted it."""
 
 
 class Tally:
-    """Appends rows to the journal of a job and reports progress; thread-safe."""
+    """Append rows to the journal of a job and report progress; thread-safe."""
 
     def __init__(self, job: VideoJob, done: int, skip_bad: bool, progress: Progress) -> None:
-        self.left = False
-        """Whether the work stops."""
+        self.stopped = False
+        """Whether the job stops."""
         self.skipped: dict[str, str] = {}
         self._job, self._done, self._skip_bad, self._progress = job, done, skip_bad, progress
         self._shares: dict[str, float] = {}
@@ -72,9 +73,9 @@ class Tally:
         self._show()
 
     def report(self, video: str, share: float | None, snippets: int) -> None:
-        """Report the share of a video that is done. Raises Left if the work stops."""
-        if self.left:
-            raise Left
+        """Report the finished share of a video and its new snippets. Raises Stopped if the job stops."""
+        if self.stopped:
+            raise Stopped
         with self._lock:
             self._snippets += snippets
             if share is not None:
@@ -83,7 +84,7 @@ class Tally:
                 self._show()
 
     def done(self, video: str, row: Row) -> None:
-        """Record the row of a video."""
+        """Record the row of a finished video."""
         self._job.folder.append(row)
         with self._lock:
             self._shares.pop(video, None)
@@ -91,7 +92,7 @@ class Tally:
             self._show()
 
     def bad(self, video: str, error: BadVideo) -> None:
-        """Record a video that is skipped; raises its error without `skip_bad`."""
+        """Record a skipped video, or raise its error if bad videos are not skipped."""
         if not self._skip_bad:
             raise error
         self.skipped[video] = str(error)
@@ -103,16 +104,16 @@ class Tally:
 
 @dataclass(frozen=True)
 class Threads:
-    """Runs a job in threads of this process. Raises SolaError if `count` is not positive."""
+    """Run a job in threads of this process. Raises SolaError if `count` is not positive."""
 
     count: int = 1
-    """Videos at a time."""
+    """Number of videos processed at the same time."""
 
     def __post_init__(self) -> None:
         at_least(1, jobs=self.count)
 
     def run(self, job: VideoJob, videos: Sequence[str], tally: Tally) -> None:
-        """Run a job on videos; the first error or an interrupt stops all of them soon."""
+        """Run a job on videos; the first error or an interrupt stops all of them."""
         job.setup()
 
         def work(video: str) -> None:
@@ -123,37 +124,40 @@ class Threads:
                 except BadVideo as error:
                     tally.bad(video, error)
             except BaseException:
-                tally.left = True  # before this thread takes the next video
+                tally.stopped = True  # set before this thread takes the next video
                 raise
 
         with ThreadPoolExecutor(max_workers=self.count) as pool:
             futures = [pool.submit(work, video) for video in videos]
             try:
-                # with a timeout, since an interrupt does not wake a thread that waits for a lock
-                while not tally.left and wait(futures, timeout=INTERRUPTIBLE, return_when=FIRST_EXCEPTION).not_done:
+                # use a timeout, because an interrupt does not wake a thread that waits for a lock
+                while not tally.stopped and wait(futures, timeout=POLL_SECONDS, return_when=FIRST_EXCEPTION).not_done:
                     pass
             finally:
-                tally.left = True
+                tally.stopped = True
                 pool.shutdown(wait=False, cancel_futures=True)
         for future in futures:
-            with suppress(Left, CancelledError):
+            with suppress(Stopped, CancelledError):
                 future.result()
 
 
 @dataclass(frozen=True)
 class Ray:
-    """Runs a job on the Ray cluster that RAY_ADDRESS names, or one started on this machine.
+    """Run a job on the Ray cluster at RAY_ADDRESS, or on a cluster started on this machine.
 
-    Files must be on a disk that all machines share, or in an object store. A worker that dies is replaced, and its
-    videos run again. Raises SolaError if a number is out of range.
+    Files must be on a disk shared by all machines, or in an object store. Ray replaces a worker that dies and processes
+    its videos again.
+
+    Raises:
+        SolaError: if a number is out of range.
     """
 
     workers: int | None = None
-    """Number of workers; None is as many as the cluster has room for."""
+    """Number of workers, or None for as many as fit in the cluster."""
     cpus: float = 1.0
-    """Cores per worker."""
+    """CPU cores per worker."""
     gpus: float = 0.0
-    """GPUs per worker; 0.5 puts two workers on a GPU."""
+    """GPUs per worker; with 0.5, two workers share a GPU."""
 
     def __post_init__(self) -> None:
         at_least(1, workers=self.workers)
@@ -163,12 +167,13 @@ class Ray:
     def run(self, job: VideoJob, videos: Sequence[str], tally: Tally) -> None:
         """Run a job on videos.
 
-        Raises SolaError if Ray is not installed, the cluster has no room for a worker, or Ray fails.
+        Raises:
+            SolaError: if Ray is not installed, the cluster is too small for a worker, or Ray fails.
         """
         try:
-            import ray.data  # its import configures logging, which would write into a progress bar
+            import ray.data  # the import configures logging, which would write into a progress bar
         except ImportError:
-            raise SolaError("--executor ray needs Ray Data; install sola-tal[cluster]") from None
+            raise SolaError("--executor ray: Ray Data is not installed; install sola-tal[cluster]") from None
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         with self._cluster(ray) as room:
             ray.data.DataContext.get_current().enable_progress_bars = False
@@ -193,34 +198,34 @@ class Ray:
 
     @contextmanager
     def _cluster(self, ray: Any) -> Iterator[int]:
-        """Connect to a cluster or start one, and yield how many workers it has room for."""
+        """Connect to a cluster or start one, and yield the number of workers that fit in it."""
         started = not ray.is_initialized()
         try:
             if started:
                 ray.init(log_to_driver=False, logging_level="ERROR")
-            has = ray.cluster_resources()
-            cpus, gpus = has.get("CPU", 0), has.get("GPU", 0)
+            resources = ray.cluster_resources()
+            cpus, gpus = resources.get("CPU", 0), resources.get("GPU", 0)
             room = min(int(cpus / self.cpus), int(gpus / self.gpus) if self.gpus else sys.maxsize)
             if room < 1:
                 raise SolaError(
-                    f"the cluster has {cpus:g} CPUs and {gpus:g} GPUs, a worker asks for {self.cpus:g} and "
-                    f"{self.gpus:g}; lower --worker-cpus or --worker-gpus"
+                    f"the cluster has {cpus:g} CPUs and {gpus:g} GPUs, but a worker needs {self.cpus:g} CPUs and "
+                    f"{self.gpus:g} GPUs; lower --worker-cpus or --worker-gpus"
                 )
             yield room
         except (ray.exceptions.RayError, ConnectionError) as error:
             reason = " ".join(str(error).split())[-300:]
-            raise SolaError(f"Ray could not do the work ({reason})") from None
+            raise SolaError(f"Ray failed ({reason})") from None
         finally:
             if started:
                 ray.shutdown()
 
 
 class _Worker:
-    """A process of the pool."""
+    """A worker process of the Ray actor pool."""
 
     def __init__(self, job: VideoJob, folder: str) -> None:
-        with suppress(OSError):  # another machine may not have it
-            os.chdir(folder)  # the job's paths may be relative
+        with suppress(OSError):  # the folder may not exist on another machine
+            os.chdir(folder)  # paths of the job may be relative
         job.setup()
         self.job = job
 
@@ -240,11 +245,20 @@ TWO_AT_A_TIME = Threads(2)
 def run_job(
     job: VideoJob, executor: Executor, *, skip_bad: bool = False, progress: Progress = no_progress
 ) -> dict[str, str]:
-    """Run a job on all pending videos, and return the reasons for skipped videos by id.
+    """Run a job on all pending videos. A job that was stopped continues when it is run again.
 
-    A job that was stopped continues when it is run again. With `skip_bad`, videos that cannot be read are skipped.
+    Args:
+        job: the job.
+        executor: executor that runs it.
+        skip_bad: skip videos that cannot be read.
+        progress: function that is called with the number of finished videos (including fractions of videos in
+            progress), the number of all videos, and the number of written snippets.
 
-    Raises SolaError for a bad video, if no video is left, or for any other failure of the job.
+    Returns:
+        The reason for each skipped video, by id.
+
+    Raises:
+        SolaError: if a video is bad, no video is left, or the job fails.
     """
     pending, folder = job.pending(), job.folder
     if folder.finished and not pending:

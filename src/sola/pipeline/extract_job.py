@@ -1,4 +1,4 @@
-"""`sola extract`: video files to a folder of features."""
+"""The job of `sola extract`: write features of video files to a folder."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,14 +19,14 @@ from sola.video.extraction import Sampling, SamplingOptions, SharedEncoder, extr
 
 
 class EncoderSource:
-    """The arguments of `load_encoder`, which is called once in each process that needs the encoder."""
+    """The arguments of `load_encoder`, to load the encoder once in each process that needs it."""
 
     def __init__(self, name: str, window: int | None = None, device: Device = "auto") -> None:
         self.name, self.window, self.device = name, window, device
         self._loaded: Encoder | None = None
 
     def load(self) -> Encoder:
-        """Return the encoder. Raises SolaError as `load_encoder` does."""
+        """Return the encoder. Raises SolaError if it cannot be loaded."""
         if self._loaded is None:
             self._loaded = load_encoder(self.name, choose_device(self.device), window=self.window)
         return self._loaded
@@ -36,17 +36,19 @@ class EncoderSource:
 
 
 class ExtractJob(VideoJob):
-    """Writes the features of each video to `<id>.npy`; an id such as `P1/cam` has folders.
+    """Write the features of each video to `<id>.npy`; an id such as `P1/cam` creates subfolders.
 
     Args:
-        videos: files by id, local or in object stores.
+        videos: local or stored video files by id.
         encoder: an encoder, or its source for workers to load.
-        out: a folder, new or of an extraction with the same settings; of other settings with `overwrite`.
-        source: the name of an encoder object for `load_encoder`, if it is not the encoder's own.
+        out: a new folder, or the folder of an extraction with the same settings.
+        source: name of `encoder` for `load_encoder`, if it differs from the name of the encoder.
+        overwrite: replace the features of an extraction with other settings.
         options: see `SamplingOptions`.
 
-    Raises SolaError if a setting is out of range, a video does not exist, or `out` holds something else,
-    or an id would leave the folder.
+    Raises:
+        SolaError: if a setting is out of range, a video does not exist, `out` holds other files, or an id would be
+            written outside `out`.
     """
 
     def __init__(
@@ -71,13 +73,13 @@ class ExtractJob(VideoJob):
         self.folder = JobFolder.open(out, _description(self.manifest), overwrite=overwrite)
 
     def pending(self) -> list[str]:
-        """Return the videos whose features are missing, or were extracted from another file."""
-        there = set(self.folder.storage.names(recursive=True))
+        """Return the videos whose features are missing or were extracted from another file."""
+        existing = set(self.folder.storage.names(recursive=True))
         read = {video: [row.get("bytes"), row.get("changed")] for video, row in self.folder.rows.items()}
         return [
             video
             for video, file in self.videos.items()
-            if self._names[video] not in there or read.get(video) != file.state
+            if self._names[video] not in existing or read.get(video) != file.state
         ]
 
     def setup(self) -> None:
@@ -86,7 +88,7 @@ class ExtractJob(VideoJob):
         self._shared = SharedEncoder(encoder.load() if isinstance(encoder, EncoderSource) else encoder)
 
     def run(self, video: str, report: Report) -> Row:
-        """Extract one video."""
+        """Extract the features of a video."""
         file, name, out = self.videos[video], self._names[video], self.folder.storage
         try:
             with file.folder.fetched(file.name) as folder, out.writing(name) as aside:
@@ -94,21 +96,21 @@ class ExtractJob(VideoJob):
         except SolaError as error:
             text = str(error) if file.location in str(error) else f"{file.location}: {error}"
             if isinstance(error, BadVideo):
-                out.remove(name)  # the features of an earlier file
-                text += ", or leave it out with --skip-bad" if len(self.videos) > 1 else ""
+                out.remove(name)  # features of an earlier file
+                text += ", or skip it with --skip-bad" if len(self.videos) > 1 else ""
             raise type(error)(text) from None
         return {"video": video, "file": file.location, "bytes": file.size, "changed": file.changed, **counts}
 
     def finish(self) -> None:
-        """Write the manifest, with the `begins` of the videos whose pictures begin after the start of the file."""
+        """Write the manifest, with the first picture time (`begins`) of videos whose pictures start after the file."""
         storage, rows = self.folder.storage, self.folder.rows
         begins = {video: rows[video]["begins"] for video in sorted(rows) if rows[video].get("begins")}
         written = storage.read_json(MANIFEST_NAME)
-        kept = isinstance(written, dict) and isinstance(written.get("extraction"), dict)
-        record = written if kept else self.manifest.to_json()
-        wanted = {**record, "extraction": {**record["extraction"], "begins": begins}}
-        if wanted != written:
-            storage.write_json(MANIFEST_NAME, wanted)
+        reusable = isinstance(written, dict) and isinstance(written.get("extraction"), dict)
+        record = written if reusable else self.manifest.to_json()
+        updated = {**record, "extraction": {**record["extraction"], "begins": begins}}
+        if updated != written:
+            storage.write_json(MANIFEST_NAME, updated)
 
 
 def extract(
@@ -123,13 +125,43 @@ def extract(
     progress: Progress = no_progress,
     **options: Unpack[SamplingOptions],
 ) -> FeatureSet:
-    """Write the features of each video to `out/<id>.npy` [snippets, channels], with a manifest, and return them.
+    """Extract features [snippets, channels] of videos, and write them to `out/<id>.npy` with a manifest.
 
-    Videos that are there, from the same file and with the same settings, are kept: an extraction that was stopped
-    continues, and one with more videos adds them. Memory is constant. The arguments are those of `ExtractJob` and
-    `run_job`.
+    Existing features from the same file with the same settings are not extracted again. So a stopped extraction
+    continues, and an extraction with more videos adds them. Memory use does not depend on the length of videos.
 
-    Raises SolaError as these do.
+    Args:
+        videos: local or stored video files by id, for example from `find_videos`.
+        encoder: an encoder, or its source for workers to load.
+        out: a new folder, or the folder of an extraction with the same settings.
+        source: name of `encoder` for `load_encoder`, if it differs from the name of the encoder.
+        overwrite: replace the features of an extraction with other settings.
+        executor: threads or a Ray cluster; two threads by default.
+        skip_bad: skip videos that cannot be decoded.
+        progress: function that is called with the number of finished videos, the number of all videos, and the number
+            of written snippets.
+        options: `fps` (frames per second), `stride` (frames), `framing`, `dtype` and `batch` (snippets); the defaults
+            are those of the encoder.
+
+    Returns:
+        The features of all videos that were not skipped.
+
+    Raises:
+        SolaError: if a setting is out of range, a video does not exist or cannot be decoded, or `out` holds other
+            files.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import av, numpy, sola, torch
+        >>> with av.open("gray.mp4", "w") as file:  # a gray video of two seconds
+        ...     stream = file.add_stream("mpeg4", rate=10, width=64, height=48)
+        ...     frame = av.VideoFrame.from_ndarray(numpy.full((48, 64, 3), 128, numpy.uint8))
+        ...     packets = [packet for _ in range(20) for packet in stream.encode(frame)]
+        ...     file.mux([*packets, *stream.encode()])
+        >>> encoder = sola.load_encoder("efficientnet-lite0", torch.device("cpu"))
+        >>> features = sola.extract({"gray": Path("gray.mp4")}, encoder, "extracted", fps=4, stride=2)
+        >>> features.videos, features.read("gray").shape  # two snippets per second
+        (('gray',), (4, 1280))
     """
     job = ExtractJob(videos, encoder, out, source=source, overwrite=overwrite, **options)
     skipped = run_job(job, executor, skip_bad=skip_bad, progress=progress)
@@ -137,7 +169,7 @@ def extract(
 
 
 def _description(manifest: Manifest) -> Row:
-    """Return the settings that features depend on, without the location of the encoder and versions of libraries."""
+    """Return the settings that affect the features, without the location of the encoder and library versions."""
     timing = {key: getattr(manifest, key) for key in ("fps", "window", "stride", "dim")}
     description = {"command": "sola extract", **timing, **(manifest.extraction or {})}
     return {key: value for key, value in description.items() if key not in ("encoder", "made_with")}

@@ -1,4 +1,4 @@
-"""Detections in video files, with the encoder and modules that the features of a detector came from."""
+"""Detect actions in video files, with the encoder and modules of the detector's training features."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,78 +24,93 @@ from sola.video.framing import Framing
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """Encoder, modules and detector: everything from a video file to its detections."""
+    """Encoder, modules and detector: everything needed to get from a video file to its detections."""
 
     encoder: EncoderSource
     modules: tuple[TrainedModule, ...]
-    """In the order in which features go through them."""
+    """Modules in the order in which they transform the features."""
     detector: TrainedDetector
 
 
 def rebuild_chain(
     detector: TrainedDetector, device: Device = "auto", *, encoder: str | None = None, modules: Sequence[Path] = ()
 ) -> Chain:
-    """Rebuild the chain of a detector from the manifest of its features.
+    """Load the encoder and modules of a detector, as recorded in the manifest of its training features.
 
     Args:
-        detector: trained on features of `sola extract`, possibly transformed by SoLa modules.
-        encoder: another name of the same encoder, if it has moved.
-        modules: runs of `sola train` with the modules, if they have moved.
+        detector: detector that was trained on features of `sola extract`, with or without SoLa modules.
+        device: device of the encoder.
+        encoder: new name of the encoder, if it has moved.
+        modules: folders of `sola train` runs with the modules, if they have moved.
 
-    Raises SolaError if the features were not extracted by `sola` or are several sets joined, or if an encoder or module
-    is missing or differs.
+    Returns:
+        The chain of encoder, modules and detector, for `predict`.
+
+    Raises:
+        SolaError: if the features were not extracted by `sola`, if they are several feature sets joined, or if the
+            encoder or a module is missing or has changed.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import sola
+        >>> detector = sola.TrainedDetector.load(Path("video_detector"))  # doctest: +SKIP
+        >>> chain = sola.rebuild_chain(detector)  # doctest: +SKIP
+        >>> chain.encoder.name, len(chain.modules)  # doctest: +SKIP
+        ('efficientnet-lite0', 1)
     """
     manifest = detector.manifest
     if manifest.extraction is None:
         raise SolaError(
-            f"the detector was trained on features (encoder {manifest.encoder or 'unknown'}) that `sola extract` did "
-            "not make; extract features of the videos yourself, then run `sola detect` on them"
+            f"the training features of the detector (encoder {manifest.encoder or 'unknown'}) were not made by `sola "
+            "extract`; extract features of the videos yourself, then run `sola detect` on them"
         )
     recorded = str(manifest.extraction.get("encoder"))
     if encoder is None and is_own(recorded):
         raise SolaError(
-            f"the features of the detector come from a custom encoder, {recorded}, which is not run because a file "
-            f"names it; if you trust it, pass --encoder {recorded}"
+            f"the features of the detector come from a custom encoder, {recorded}, which is not loaded automatically; "
+            f"if you trust it, pass --encoder {recorded}"
         )
     source = encoder or recorded
     chosen = EncoderSource(source, None if manifest.window is None else int(manifest.window), device)
     loaded = chosen.load()
     if loaded.identity != manifest.extraction.get("identity"):
         raise SolaError(
-            f"the encoder {source} is not the one that the detector's features come from: its weights or settings "
-            f"are others; name the right one ({manifest.encoder}) with --encoder"
+            f"the weights or settings of the encoder {source} differ from those of the detector's training features; "
+            f"pass the right encoder ({manifest.encoder}) with --encoder"
         )
-    found = tuple(found_modules(manifest.sola, modules))
-    gives = [loaded.dim, *(module.network.output_channels for module in found)]
-    takes = [*(module.network.channels for module in found), detector.model.channels]
-    for given, taken in zip(gives, takes, strict=True):
-        if given != taken:
+    loaded_modules = tuple(recorded_modules(manifest.sola, modules))
+    outputs = [loaded.dim, *(module.network.output_channels for module in loaded_modules)]
+    inputs = [*(module.network.channels for module in loaded_modules), detector.model.channels]
+    for actual, expected in zip(outputs, inputs, strict=True):
+        if actual != expected:
             raise SolaError(
-                f"the encoder {source} and its modules give {given} channels where {taken} are taken: the detector was "
-                "trained on several sets of features joined; extract each, then use `sola detect`"
+                f"the encoder {source} and its modules output {actual} channels where {expected} are expected: the "
+                "detector was trained on several feature sets joined; extract each of them, then use `sola detect`"
             )
-    return Chain(chosen, found, detector)
+    return Chain(chosen, loaded_modules, detector)
 
 
-def found_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Iterator[TrainedModule]:
-    """Yield the modules of a manifest, first to last, from `runs` or their recorded folders.
+def recorded_modules(sola: Mapping[str, Any] | None, runs: Sequence[Path]) -> Iterator[TrainedModule]:
+    """Yield the modules of a manifest in order, from `runs` or their recorded folders.
 
-    Raises SolaError naming the one that is missing.
+    Raises:
+        SolaError: if a module is missing; the message names it.
     """
     if sola is None:
         return
     before = sola.get("after")
-    yield from found_modules(before if isinstance(before, Mapping) else None, runs)
-    fingerprint, was = sola.get("fingerprint"), sola.get("run")
-    for place in [*runs, *([Path(was)] if isinstance(was, str) else [])]:
+    yield from recorded_modules(before if isinstance(before, Mapping) else None, runs)
+    fingerprint, recorded = sola.get("fingerprint"), sola.get("run")
+    for place in [*runs, *([Path(recorded)] if isinstance(recorded, str) else [])]:
         if place.is_dir():
             module = TrainedModule.load(place)
             if module.fingerprint == fingerprint:
                 yield module
                 return
     raise SolaError(
-        f"the SoLa module {str(fingerprint)[:12]} that the detector's features went through is not in "
-        f"{was or 'any known place'}{' nor in those named' if runs else ''}; name its run with --modules RUN"
+        f"the SoLa module {str(fingerprint)[:12]} of the detector's training features is not in "
+        f"{recorded or 'any known folder'}{' or in the runs of --modules' if runs else ''}; pass its run with "
+        "--modules RUN"
     )
 
 
@@ -110,19 +125,37 @@ def predict(
     executor: Executor = TWO_AT_A_TIME,
     progress: Callable[[str, float, int, int], None] = lambda step, done, total, snippets: None,
 ) -> Found:
-    """Detect actions in video files, in seconds after the start of each file as players show it, best first.
+    """Detect actions in video files.
 
-    Runs the jobs of `extract`, `transform` and `detect` one after the other. A call that was stopped continues from
-    its workspace, the folder of features and journals that the caller deletes once the result is stored.
+    This extracts features, transforms them with the modules of the chain, and runs the detector. A call that was
+    stopped continues from its workspace. Delete the workspace after the result is stored.
 
     Args:
-        videos: files by id.
-        batch: windows encoded at once; None is as many as make 64 frames.
+        videos: local or stored video files by id, for example from `find_videos`.
+        chain: encoder, modules and detector, from `rebuild_chain`.
+        workspace: folder for features and journals.
+        batch: windows encoded at the same time, or None for as many as have 64 frames in total.
         skip_bad: skip videos that cannot be decoded.
-        device: device of modules and detector.
-        progress: called with the name of the step, and the arguments of `Progress`.
+        device: device of the modules and the detector.
+        executor: threads or a Ray cluster; two threads by default.
+        progress: function that is called with the name of the step ("extract", "transform" or "detect"), the number of
+            finished videos, the number of all videos, and the number of written snippets.
 
-    Raises SolaError as the jobs do.
+    Returns:
+        Detections and proposals of each video (seconds from the start of the file, as players show it), sorted by
+        descending score, the reasons for skipped videos, and the durations of the videos.
+
+    Raises:
+        SolaError: if a video cannot be decoded, or the workspace holds other files.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import sola
+        >>> chain = sola.rebuild_chain(sola.TrainedDetector.load(Path("video_detector")))  # doctest: +SKIP
+        >>> videos = sola.find_videos([Path("new_videos")])  # doctest: +SKIP
+        >>> result = sola.predict(videos, chain, "workspace")  # doctest: +SKIP
+        >>> classes = chain.detector.classes  # doctest: +SKIP
+        >>> sola.write_detections(Path("detections.json"), result.detections, classes)  # doctest: +SKIP
     """
     manifest, place = chain.detector.manifest, Storage.of(workspace)
     assert manifest.extraction is not None
@@ -141,15 +174,15 @@ def predict(
     good = [video for video in extraction.videos if video not in skipped]
     id_from = id_from_of(good)
     features = open_features([(place / "features").location], id_from=id_from).only(good)
-    others = Threads() if isinstance(executor, Threads) else executor  # one video already uses all cores
+    others = Threads() if isinstance(executor, Threads) else executor  # a single video already uses all cores
     for number, module in enumerate(chain.modules):
         out = place / f"transformed-{number}"
         job = transform_job(module, features, out, device=device, overwrite=True)
         run_job(job, others, progress=partial(progress, "transform"))
         features = open_features([out.location], id_from=id_from).only(good)
     data, out = match_features(features), place / "detections"
-    found = DetectJob(chain.detector, data, out, device=device, executor=others).detect(
+    result = DetectJob(chain.detector, data, out, device=device, executor=others).detect(
         progress=partial(progress, "detect")
     )
     durations = {video: float(extraction.folder.rows[video]["seconds"]) for video in good}
-    return dataclasses.replace(found, skipped={**skipped, **found.skipped}, durations=durations)
+    return dataclasses.replace(result, skipped={**skipped, **result.skipped}, durations=durations)

@@ -1,4 +1,4 @@
-"""Features in object stores, of which one video at a time is fetched."""
+"""Features in object stores, downloaded one video at a time."""
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,19 +25,19 @@ ARCHIVE = ".h5"
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """Folders with a feature file for each video, at least one in an object store; several are joined on channels."""
+    """Folders of feature files, at least one in an object store; the channels of several folders are concatenated."""
 
     sources: tuple[Storage, ...]
     files: tuple[dict[str, StoredFile], ...]
-    """Files by video of each source; a source with several streams is there once for each."""
+    """Files by video for each source; a source with several streams has one entry per stream."""
     manifests: tuple[bool, ...]
     """Whether each source has a manifest."""
     channels_first: bool = False
     trim_padding: bool = False
     timing: Mapping[str, float] = field(default_factory=dict)
-    """fps, stride, window and offset, where the manifests lack them."""
+    """Values of fps, stride, window and offset that the manifests lack."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Always empty: no file is read before its video is processed."""
+    """Always empty, because a file is not read before its video is processed."""
 
     @classmethod
     def of(
@@ -50,9 +50,10 @@ class StoredFeatures:
         trim_padding: bool = False,
         timing: Mapping[str, float] | None = None,
     ) -> "StoredFeatures":
-        """List the sources; the options are those of `FeatureSet.open`.
+        """List the files of the sources; the options are those of `FeatureSet.open`.
 
-        Raises SolaError if one has no features, is an archive, is not finished, or has other videos than the first.
+        Raises:
+            SolaError: if a source has no features, is an archive, is not finished, or has other videos than the first.
         """
         sources: list[Storage] = []
         files: list[dict[str, StoredFile]] = []
@@ -60,19 +61,19 @@ class StoredFeatures:
         for source in map(Storage.of, locations):
             listed = {file.name: file for file in source.files(recursive=id_from == "path")}
             check_finished(source, listed)
-            found = {id_of(name, id_from): file for name, file in listed.items() if Path(name).suffix in FORMATS}
+            by_id = {id_of(name, id_from): file for name, file in listed.items() if Path(name).suffix in FORMATS}
             if any(Path(name).suffix == ARCHIVE for name in (source.location, *listed)):
-                raise SolaError(f"{source}: an .h5 archive is one file; expected a file for each video")
-            if not found:
+                raise SolaError(f"{source}: an .h5 archive is a single file; expected one file per video")
+            if not by_id:
                 raise SolaError(f"{source}: holds no feature files ({', '.join(FORMATS)})")
-            for stream in split_streams(source, found, stream_suffixes).values():
+            for stream in split_streams(source, by_id, stream_suffixes).values():
                 sources.append(source)
                 files.append(stream)
                 manifests.append(MANIFEST_NAME in listed)
                 if differing := sorted(files[0].keys() ^ stream.keys()):
                     raise SolaError(
-                        f"{source}: has not the videos of {sources[0]}, the first {differing[0]!r}; "
-                        "add or remove files until they agree"
+                        f"{source}: the videos differ from those of {sources[0]}, the first is {differing[0]!r}; "
+                        "add or remove files so that both have the same videos"
                     )
         return cls(tuple(sources), tuple(files), tuple(manifests), channels_first, trim_padding, timing or {})
 
@@ -83,7 +84,7 @@ class StoredFeatures:
 
     @property
     def videos(self) -> tuple[str, ...]:
-        """Sorted ids."""
+        """Sorted video ids."""
         return tuple(sorted(self.files[0]))
 
     def only(self, videos: Iterable[str]) -> "StoredFeatures":
@@ -92,35 +93,36 @@ class StoredFeatures:
         return replace(self, files=tuple({v: f for v, f in files.items() if v in chosen} for files in self.files))
 
     def state(self, video: str) -> list[list[int]]:
-        """Return size and time of change of a video's file in each source."""
+        """Return size and modification time of the video's file in each source."""
         return [files[video].state for files in self.files]
 
     def file_name(self, video: str) -> str:
-        """Return the path of a video's file within a folder like the first source; see `FeatureSet.file_name`."""
+        """Return the relative path of the video's file in the first source; see `FeatureSet.file_name`."""
         return file_of(video, Path(self.files[0][video].name).suffix)
 
     @contextmanager
     def fetched(self, video: str) -> Iterator[FeatureSet]:
-        """Yield the features of one video as a FeatureSet, local while the block lasts.
+        """Download the features of a video, and yield them as a FeatureSet that is valid inside the block.
 
-        Raises SolaError, naming the file where it is stored, if it is bad.
+        Raises:
+            SolaError: if a file is bad; the message has its location in the store.
         """
         with ExitStack() as stack:
-            folders, places = [], {}
+            folders, locations = [], {}
             for source, files, manifest in zip(self.sources, self.files, self.manifests, strict=True):
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 names = {files[video].name: file_of(video, Path(files[video].name).suffix)}
                 names |= {MANIFEST_NAME: MANIFEST_NAME} if manifest else {}
-                there = stack.enter_context(source.fetched(*names))
+                downloads = stack.enter_context(source.fetched(*names))
                 for name, link in names.items():
                     (folder / link).parent.mkdir(parents=True, exist_ok=True)
-                    (folder / link).symlink_to(there / name)
-                    places[str(folder / link)] = f"{source.location}/{name}"
-                places[str(folder)] = source.location
+                    (folder / link).symlink_to(downloads / name)
+                    locations[str(folder / link)] = f"{source.location}/{name}"
+                locations[str(folder)] = source.location
                 folders.append(folder)
             if len(self.videos) > 1:
-                places[ONLY_CURE] = CURE  # other videos may be good
-            with renaming_errors(places):
+                locations[ONLY_CURE] = CURE  # other videos may be good
+            with renaming_errors(locations):
                 features = FeatureSet.open(
                     folders, channels_first=self.channels_first, id_from="path", trim_padding=self.trim_padding
                 )
@@ -131,10 +133,12 @@ Features = FeatureSet | StoredFeatures
 
 
 class StoredVideo(NamedTuple):
-    """Ids of a video in the annotations, if there are any, and in the features."""
+    """Ids of a video."""
 
     id: str
+    """Id in the annotations, or in the features if there are no annotations."""
     feature_id: str
+    """Id in the features."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ class StoredDataset:
 
     @contextmanager
     def fetched(self, video: str) -> Iterator[Dataset]:
-        """Yield a data set of one video. Raises SolaError if its file is bad."""
+        """Download a video's features and yield a data set of this video. Raises SolaError if its file is bad."""
         annotations = self.annotations and replace(self.annotations, videos={video: self.annotations.videos[video]})
         feature_id = next(each.feature_id for each in self.videos if each.id == video)
         with self.features.fetched(feature_id) as features:
@@ -165,9 +169,10 @@ def match_features(
     subset: str | None = None,
     id_prefix: str | None = None,
 ) -> Data:
-    """Match features and annotations, of one subset if it is named, by video id.
+    """Match features and annotations by video id, for all videos or one subset.
 
-    Raises SolaError as `Dataset.open` and `Dataset.subset` do.
+    Raises:
+        SolaError: if they do not match, or the subset is unknown; see `Dataset.open` and `Dataset.subset`.
     """
     if isinstance(features, FeatureSet):
         data = Dataset.open(features, annotations, id_prefix=id_prefix)
@@ -190,7 +195,11 @@ def open_features(
     trim_padding: bool = False,
     timing: Mapping[str, float] | None = None,
 ) -> Features:
-    """Open features wherever they are: local ones as a FeatureSet. Raises SolaError as `FeatureSet.open` does."""
+    """Open local features as a FeatureSet, or list features in object stores; the options are those of FeatureSet.open.
+
+    Raises:
+        SolaError: if features are missing or bad.
+    """
     if any(map(is_remote, locations)):
         return StoredFeatures.of(
             locations,

@@ -1,4 +1,4 @@
-"""`sola transform`: features through a SoLa module, in the layout of the input."""
+"""The job of `sola transform`: transform features with a SoLa module, in the file layout of the input."""
 
 import dataclasses
 import os
@@ -25,21 +25,24 @@ from sola.softlanding.transform import transform_array
 from sola.video.errors import BadVideo
 
 Change = Callable[[Float[np.ndarray, "time channels"]], Float[np.ndarray, "time changed"]]
+"""Function that changes the features of a video."""
 
 
 class RewriteJob(VideoJob):
-    """Writes every video as `change` returns it, with the file names, format, orientation and dtype of the input.
+    """Apply a function to the features of every video; file names, format, orientation and dtype do not change.
 
-    An .h5 archive appears when it is complete.
+    An .h5 archive is moved to `out` when it is complete.
 
     Args:
-        features: the input; joined streams are written as one, in the layout of the first.
-        out: a folder, new or of the same job; of another `description` with `overwrite`.
-        load: returns the function [time, channels] → [time, changed]; called once in each worker.
-        manifest: returns the manifest of the result for the input.
-        description: JSON that identifies the function.
+        features: the input; joined streams are written as a single stream, in the layout of the first.
+        out: a new folder, or the folder of the same job.
+        load: function that returns the function [time, channels] → [time, changed]; called once in each worker.
+        manifest: function that returns the manifest of the output for the input.
+        description: JSON record that identifies the function.
+        overwrite: replace the output of a job with another description.
 
-    Raises SolaError if `out` holds the features that are read, or something else, or an id would leave the folder.
+    Raises:
+        SolaError: if `out` holds the input features or other files, or an id would be written outside `out`.
     """
 
     def __init__(
@@ -64,16 +67,16 @@ class RewriteJob(VideoJob):
         self.folder = JobFolder.open(out, described, overwrite=overwrite)
 
     def __getstate__(self) -> dict[str, object]:
-        return vars(self) | {"_manifest": None}  # workers do not write it
+        return vars(self) | {"_manifest": None}  # workers do not write the manifest
 
     def pending(self) -> list[str]:
-        """Return the videos that are missing, or were written from another file."""
-        there, features = set(self.folder.storage.names(recursive=True)), self.features
+        """Return the videos that are missing or were written from another file."""
+        existing, features = set(self.folder.storage.names(recursive=True)), self.features
         read = {video: row.get("read") for video, row in self.folder.rows.items()}
         missing = [
             video
             for video in self.videos
-            if features.file_name(video) not in there or read.get(video) != features.state(video)
+            if features.file_name(video) not in existing or read.get(video) != features.state(video)
         ]
         return list(self.videos) if missing and self._archive is not None else missing
 
@@ -82,7 +85,7 @@ class RewriteJob(VideoJob):
         self._change = self._load()
 
     def run(self, video: str, report: Report) -> Row:
-        """Write one video."""
+        """Write the changed features of a video."""
         out, name = self.folder.storage, self.features.file_name(video)
         with ExitStack() as stack:
             try:
@@ -101,7 +104,7 @@ class RewriteJob(VideoJob):
         return {"video": video, "read": self.features.state(video), "snippets": len(array)}
 
     def finish(self) -> None:
-        """Write the manifest, and move an archive into place."""
+        """Write the manifest, and move an archive to its final path."""
         good = next((video for video in self.videos if "read" in self.folder.rows.get(video, {})), self.videos[0])
         with self.features.fetched(good) as features:
             self.folder.storage.write_json(MANIFEST_NAME, self._manifest(features).to_json())
@@ -110,7 +113,7 @@ class RewriteJob(VideoJob):
 
     @property
     def _archive(self) -> Path | None:
-        """Temporary path of an archive; None for formats with a file for each video."""
+        """Temporary path of an archive, or None for formats with one file per video."""
         name = self.features.file_name(self.videos[0])
         place = self.folder.storage.local
         return place / f".{name}.tmp" if place is not None and Path(name).suffix == ARCHIVE else None
@@ -124,17 +127,23 @@ def transform_job(
     device: Device | None = None,
     overwrite: bool = False,
 ) -> RewriteJob:
-    """Return the job that writes every video of `features` through `module` to `out`.
+    """Return the job that transforms `features` with `module` and writes them to `out`.
 
-    `device` None is the current device of the module; `overwrite` replaces features of another module or input.
+    Args:
+        module: trained module.
+        features: features of the videos.
+        out: a new folder, or the folder of the same job.
+        device: device to run on, or None for the current device of the module.
+        overwrite: replace the output for another module or other features.
 
-    Raises SolaError if the widths differ, or as `RewriteJob` does.
+    Raises:
+        SolaError: if the numbers of channels differ, or `out` holds the input features or other files.
     """
     network, described = module.network, module.describe()
     if isinstance(features, FeatureSet) and features.channels != network.channels:
         raise SolaError(
             f"the features have {features.channels} channels, the module was trained on {network.channels}; "
-            "transform the features that it was trained for"
+            "use features of the same encoder"
         )
 
     def manifest(read: FeatureSet) -> Manifest:
@@ -155,18 +164,34 @@ def transform(
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> FeatureSet:
-    """Transform features [time, channels] into the folder `out`, and return the new features, as long as the old ones.
+    """Transform the features of all videos with a module, and write them to the folder `out`.
 
-    File names, format, orientation and dtype stay; the manifest is that of the input with the module added. A call
-    that was stopped continues with the missing videos. The arguments are those of `transform_job` and `run_job`.
+    File names, format, orientation and dtype do not change. The manifest records the module. A call that was stopped
+    continues with the missing videos.
 
-    Raises SolaError if `out` holds something else or cannot be written, or the features are bad or of another width.
+    Args:
+        module: trained module.
+        features: features [time, channels] of the videos.
+        out: a new folder, or the folder of the same transform.
+        device: device to run on, or None for the current device of the module.
+        executor: threads or a Ray cluster; a single thread by default.
+        overwrite: replace the output for another module or other features.
+        progress: function that is called with the number of finished videos, the number of all videos, and the number
+            of written snippets.
 
-    >>> import sola
-    >>> module = sola.TrainedModule.load("run")
-    >>> softened = sola.transform(module, sola.FeatureSet.open("features"), out="new")
-    >>> len(softened.videos), softened.channels
-    (9, 176)
+    Returns:
+        The transformed features, with the same number of snippets as the input.
+
+    Raises:
+        SolaError: if the features are bad or have another number of channels than the module, or if `out` holds other
+            files or cannot be written.
+
+    Examples:
+        >>> import sola
+        >>> module = sola.TrainedModule.load("run")
+        >>> softened = sola.transform(module, sola.FeatureSet.open("features"), out="new")
+        >>> len(softened.videos), softened.channels
+        (9, 176)
     """
     job = transform_job(module, features, out, device=device, overwrite=overwrite)
     skipped = run_job(job, executor, skip_bad=features.skip_bad, progress=progress)
@@ -175,7 +200,7 @@ def transform(
 
 
 def load_module(run: Path | str | Storage) -> TrainedModule:
-    """Load the module of a finished run, local or in an object store. Raises SolaError if there is none."""
+    """Load the module of a local or stored run. Raises SolaError if it is not a finished run."""
     place = Storage.of(run)
     if place.local is not None and not place.local.is_dir():
         raise SolaError(f"{run}: no such folder; expected a finished run of `sola train`")
@@ -186,6 +211,7 @@ def load_module(run: Path | str | Storage) -> TrainedModule:
 
 
 def _through(network: Network, device: Device | None) -> Change:
+    """Return a function that transforms features with a network."""
     return partial(transform_array, network if device is None else network.to(choose_device(device)))
 
 

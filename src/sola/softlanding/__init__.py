@@ -1,1 +1,1 @@
-"""The SoLa module: the network, its training without labels, and the transform that applies it."""
+"""The SoLa module: its network, label-free training, and the transform of features."""

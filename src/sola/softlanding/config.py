@@ -1,4 +1,4 @@
-"""The settings of a training of a SoLa module."""
+"""Settings for training a SoLa module."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,43 +15,52 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The settings of one training; the defaults are Table 4a of the supplement.
+    """Settings for training one SoLa module; the defaults are Table 4a of the supplement.
 
-    Raises SolaError for a value out of range.
+    Raises:
+        SolaError: if a value is out of range.
+
+    Examples:
+        >>> import sola
+        >>> config = sola.TrainingConfig(step=2, epochs=1)
+        >>> config.window  # snippets: 8 positions 2 apart, and a margin of 4 on each side
+        23
+        >>> config.module(channels=16).output_channels
+        16
     """
 
     step: int = 8
-    """Snippets between two positions of the similarity map (s)."""
+    """Distance s between neighboring positions of the similarity map (snippets)."""
     k: float = 16.0
-    """K of the target sigmoid(K / distance²); distance in positions."""
+    """K of the target similarity sigmoid(K / distance²); the distance is in positions."""
     conditioning: Conditioning = "none"
-    """Conditioning of a video before the module: remove its mean, divide by one scale for all videos, both, or none."""
+    """Preprocessing of each video: center subtracts its mean, scale divides by one scale for the whole data set."""
     smoothing: int = 1
-    """Length of the moving average after the module, in snippets; odd, 1 for none."""
+    """Length of the moving average over the module's output (snippets, odd); 1 disables it."""
     hidden: int = 1024
-    """Channels of the two hidden layers (H)."""
+    """Number of channels H of the two hidden layers."""
     kernel_size: int = 5
-    """Kernel size of the first convolution, in snippets; odd."""
+    """Kernel size of the first convolution (snippets, odd)."""
     form: Form = "adapter"
-    """adapter: x + gate * f(x); direct: f(x) (Table 1)."""
+    """Form of the module: adapter is x + gate * f(x), direct is f(x) (Table 1)."""
     gate: Gate = "tanh"
-    """Gate of the adapter's parameter: tanh as in the published code, linear as in the supplement."""
+    """Gate of the adapter: tanh as in the published code, or linear as in the supplement."""
     loss: Loss = "similarity_matching"
-    """Training objective (Table 2)."""
+    """Training loss (Table 2)."""
     probability: Probability = "cosine"
-    """Mapping from similarity to probability in similarity matching."""
+    """Mapping from similarity to probability in the similarity_matching loss."""
     temperature: float = 1.0
-    """Temperature of the three contrastive losses; 1 as in the supplement."""
+    """Temperature of the three contrastive losses; 1 in the supplement."""
     projector: ProjectorKind = "asymmetric"
-    """Projector on one side of the similarity map, or none (Table 6)."""
+    """Projector: asymmetric projects one side of the similarity map, symmetric projects neither (Table 6)."""
     projector_hidden: int = 512
-    """Hidden channels of the projector."""
+    """Number of hidden channels of the projector."""
     dropout: float = 0.0
-    """Share of input values that are zeroed in training (ours; 0 as published)."""
+    """Share of input values set to zero in training, 0 to 1; 0 in the paper."""
     positions: int = 8
-    """Positions per side of the similarity map (n)."""
+    """Number of positions n per side of the similarity map."""
     margin: int = 4
-    """Snippets of a window before its first and after its last position."""
+    """Length of a window before its first position and after its last one (snippets)."""
     windows_per_video: int = 1
     """Windows drawn from each video per epoch."""
     epochs: int = 500
@@ -63,11 +72,11 @@ class TrainingConfig:
     weight_decay: float = 0.01
     """AdamW weight decay."""
     seed: int = 0
-    """Seed of the initial weights, the windows and dropout."""
+    """Random seed for the initial weights, the windows and dropout."""
     precision: Precision = "auto"
-    """Precision of the predictions; auto: bf16 where the device has it."""
+    """Precision of the forward pass; auto selects bf16 if the device supports it."""
     device: Device = "auto"
-    """Device; auto: the GPU where there is one."""
+    """Device to train on; auto selects the GPU if there is one."""
 
     def __post_init__(self) -> None:
         counts = ("step", "hidden", "projector_hidden", "windows_per_video", "epochs", "batch_size")
@@ -78,7 +87,7 @@ class TrainingConfig:
         if self.margin < self.kernel_size // 2:
             raise SolaError(
                 f"margin={self.margin}: expected at least {self.kernel_size // 2}, "
-                f"which the first convolution of {self.kernel_size} snippets sees on either side"
+                f"half of kernel_size={self.kernel_size}"
             )
         positive(learning_rate=self.learning_rate, temperature=self.temperature, k=self.k)
         not_negative(weight_decay=self.weight_decay)
@@ -92,16 +101,16 @@ class TrainingConfig:
 
     @property
     def window(self) -> int:
-        """Snippets in a training window."""
+        """Length of a training window (snippets)."""
         return window_length(self.positions, self.step, self.margin)
 
     @property
     def shortest_step(self) -> int:
-        """The only step."""
+        """The step (snippets)."""
         return self.step
 
     def module(self, channels: int) -> "SoLa":
-        """Return an untrained module of this config."""
+        """Return an untrained module with this config for features with `channels` channels."""
         from sola.softlanding.network import SoLa
 
         names = ("hidden", "kernel_size", "form", "gate", "conditioning", "smoothing")

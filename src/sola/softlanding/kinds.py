@@ -1,4 +1,4 @@
-"""Choices of settings, which can be imported without torch."""
+"""Values of the settings that are choices; importable without torch."""
 
 from typing import Literal
 

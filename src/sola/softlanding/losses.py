@@ -1,7 +1,7 @@
 """The λ target, the similarity map, and the four losses (supplement, section B).
 
-`i` and `j` are positions in the gathered map (0 … n-1), not snippets of the video. In every map, row i is the anchor,
-which gets no gradient, and column j the prediction.
+`i` and `j` are positions of the similarity map (0 … n-1), not snippets of the video. In every map, row i is the anchor,
+which gets no gradient, and column j is the prediction.
 """
 
 import math
@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from sola.softlanding.kinds import Loss, Probability
 
 EDGE = 1e-5
-"""Replaces a probability of 0 or less; 1 - EDGE replaces one of 1 or more."""
+"""Replaces probabilities ≤ 0; 1 - EDGE replaces probabilities ≥ 1."""
 
 
 def lambda_target(positions: int, k: float) -> Float[Tensor, "positions positions"]:
     """Return the target similarity of positions i and j: 1 if i = j, else sigmoid(K / (i-j)²).
 
-    Main paper, Equation 1, as the published code has it; with K = 16 the values at |i-j| = 1 … 7 are 1.000 .982 .855
-    .731 .655 .609 .581. It never falls below ½.
+    Equation 1 of the paper, as in the published code. With K = 16, the values at |i-j| = 1 … 7 are 1.000 .982 .855 .731
+    .655 .609 .581. The target is never below ½.
     """
     index = torch.arange(positions)
     distance = (index[:, None] - index[None, :]).abs()
@@ -43,11 +43,11 @@ def similarity_map(
 def matching_probability(
     cosine: Float[Tensor, "*map"], kind: Probability = "cosine", epsilon: float = 1e-6
 ) -> Float[Tensor, "*map"]:
-    """Return a similarity as a probability p̂ in (0, 1).
+    """Map cosine similarities to probabilities p̂ in (0, 1).
 
-    "cosine": (1 + cos)/2, as in the published code. "exponential": 1 - exp(-sim) with sim = 1/(‖z_i - z_j‖² + ε) of
-    unit vectors (Equations 4 and 5); ε keeps it finite where they coincide. Only values ≥ 1 and ≤ 0 are replaced, by
-    1 - 1e-5 and 1e-5; they give no gradient.
+    "cosine" is (1 + cos)/2, as in the published code. "exponential" is 1 - exp(-sim) with sim = 1/(‖z_i - z_j‖² + ε)
+    for unit vectors (Equations 4 and 5); ε keeps it finite for equal vectors. Values ≥ 1 become 1 - 1e-5 and values ≤ 0
+    become 1e-5; both have no gradient. Other values do not change.
     """
     if kind == "cosine":
         probability = (1 + cosine) / 2
@@ -61,8 +61,8 @@ def matching_probability(
 def similarity_matching(
     probability: Float[Tensor, "batch positions positions"], target: Float[Tensor, "positions positions"]
 ) -> Float[Tensor, ""]:
-    """L_SM (Equation 5): binary cross-entropy of p̂ against λ, mean over all cells of the map."""
-    # with λ = 1 and p̂ near 1, log(1 - p̂) is finite because p̂ ≤ 1 - 1e-5
+    """Return L_SM (Equation 5): binary cross-entropy of p̂ against λ, averaged over all cells of the map."""
+    # log(1 - p̂) is finite because p̂ ≤ 1 - 1e-5
     loss = -target * probability.log() - (1 - target) * torch.log1p(-probability)
     return loss.mean()
 
@@ -72,9 +72,10 @@ def nt_xent(
     positive: Bool[Tensor, "positions positions"],
     temperature: float = 1.0,
 ) -> Float[Tensor, "batch positions positions"]:
-    """NT-Xent (Equation 1) of each ordered pair (i, j), taken as a positive one.
+    """Return NT-Xent (Equation 1) for each ordered pair (i, j), treated as a positive pair.
 
-    The sum runs over j and the k that are no positives of i: several positives are taken one at a time.
+    The denominator sums over j and every k that is not a positive of i, so an anchor with several positives has one
+    term for each.
     """
     pair, other = _pairs(similarity / temperature)
     negative = _others(positive) & ~positive[:, None, :]
@@ -86,7 +87,7 @@ def softened_inside(
     target: Float[Tensor, "positions positions"],
     temperature: float = 1.0,
 ) -> Float[Tensor, "batch positions positions"]:
-    """L_in (Equation 2) of each ordered pair (i, j): λ and 1-λ inside the exponentials."""
+    """Return L_in (Equation 2) for each ordered pair (i, j): λ and 1-λ are inside the exponentials."""
     pair, other = _pairs(similarity / temperature)
     alignment = target * pair
     repelled = (1 - target)[:, None, :] * other
@@ -98,10 +99,10 @@ def softened_outside(
     target: Float[Tensor, "positions positions"],
     temperature: float = 1.0,
 ) -> Float[Tensor, "batch positions positions"]:
-    """L_out (Equation 3) of each ordered pair (i, j): λ and 1-λ before the exponentials."""
+    """Return L_out (Equation 3) for each ordered pair (i, j): λ and 1-λ are factors of the exponentials."""
     pair, other = _pairs(similarity / temperature)
     weight = _others(target) * (1 - target)[:, None, :]
-    # log(λ·exp(sim)); λ = 0 stands as the smallest number, so that the logarithm has a gradient
+    # log(λ·exp(sim)); λ = 0 becomes the smallest positive number, so that the logarithm has a gradient
     attracted = target.clamp(min=torch.finfo(target.dtype).tiny).log() + pair
     return torch.logaddexp(attracted, _log_sum_exp(other, weight.to(other.dtype))) - target * pair
 
@@ -113,10 +114,10 @@ def matching_loss(
     probability: Probability = "cosine",
     temperature: float = 1.0,
 ) -> Float[Tensor, ""]:
-    """Return the loss of that name on cosine similarity maps.
+    """Return the named loss for cosine similarity maps.
 
-    Similarity matching is the mean over all cells; the softened losses are the mean over ordered pairs i ≠ j; NT-Xent
-    is the mean over its positives, the neighbors |i-j| = 1.
+    Similarity matching is averaged over all cells, the softened losses over the ordered pairs i ≠ j, and NT-Xent over
+    its positives, which are the neighbors |i-j| = 1.
     """
     if loss == "similarity_matching":
         return similarity_matching(matching_probability(similarity, probability), target)
@@ -145,7 +146,7 @@ def _others(matrix: Tensor) -> Tensor:
 
 
 def _log_sum_exp(exponent: Tensor, weight: Tensor) -> Tensor:
-    """Return log Σ_k weight·exp(exponent) over the last axis; -inf, without a gradient, if every weight is 0."""
+    """Return log Σ_k weight·exp(exponent) over the last axis, or -inf without a gradient if all weights are 0."""
     counted = weight > 0
     top = torch.where(counted, exponent, -math.inf).amax(-1, keepdim=True).detach()
     top = torch.where(top.isinf(), 0.0, top)

@@ -1,4 +1,4 @@
-"""Second moments of features: within videos, between videos, and of successive snippets."""
+"""Second moments of features: within videos, between videos, and between successive snippets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,33 +10,37 @@ from jaxtyping import Float
 from sola.core.errors import SolaError
 
 Video = Float[np.ndarray, "_ channels"]
-"""[time, channels]; videos of one set differ in length, not in width."""
+"""Features of a video [time, channels]; videos may differ in length but not in channels."""
 Square = Float[np.ndarray, "channels channels"]
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and variances of the snippets of videos."""
+    """Mean and variances of the snippets of a set of videos."""
 
     mean: Float[np.ndarray, " channels"]
     """Mean of all snippets."""
     covariance: Square
-    """Covariance within videos: of the snippets less the mean of their video."""
+    """Covariance within videos, with the mean of each video subtracted from its snippets."""
     difference_covariance: Square
-    """Covariance of the differences of successive snippets."""
+    """Covariance of the differences between successive snippets."""
     between: float
-    """Variance of the snippets' video means, summed over channels."""
+    """Variance of the video means, weighted by video length and summed over channels."""
     scene_share: float
-    """Share of the variance of the videos' means that is the scene, 0 to 1.
+    """Share of the variance of the video means that comes from the scene, 0 to 1.
 
-    A mean is the scene plus what happens in the video. What happens differs between the first and the second half, the
-    scene does not: the share is the covariance of the means of the two halves over the variance of the whole. 1 for a
-    single video.
+    The mean of a video is its scene plus its actions. The actions differ between the two halves of a video and the
+    scene does not. So the share is the covariance of the two half means divided by the variance of the whole means. It
+    is 1 for a single video.
     """
 
 
 def video_moments(videos: Iterable[Video]) -> Moments:
-    """Return the moments in one pass over the videos. Raises SolaError if no video has two snippets."""
+    """Compute the moments in one pass over the videos.
+
+    Raises:
+        SolaError: if no video has two snippets.
+    """
     total: Any = 0.0
     squares: Any = 0.0
     difference_squares: Any = 0.0
@@ -53,7 +57,7 @@ def video_moments(videos: Iterable[Video]) -> Moments:
         difference_squares = difference_squares + step.T @ step
     snippets, differences = sum(lengths), sum(length - 1 for length in lengths)
     if not differences:
-        raise SolaError("no training video has two snippets; expected at least one such video")
+        raise SolaError("no training video has two snippets; expected at least one video with two or more")
     mean = total / snippets
     return Moments(
         mean,
@@ -71,14 +75,14 @@ def _scene_share(halves: Float[np.ndarray, "videos 2 channels"]) -> float:
 
 
 def leading(moments: Square, count: int) -> Float[np.ndarray, "channels count"]:
-    """Return the `count` eigenvectors of the largest eigenvalues, the largest first, each with a positive sum."""
+    """Return the eigenvectors of the `count` largest eigenvalues, in descending order, each with a non-negative sum."""
     _, vectors = np.linalg.eigh(moments)
     chosen: Float[np.ndarray, "channels count"] = vectors[:, ::-1][:, :count]
     return chosen * np.where(chosen.sum(axis=0) < 0, -1.0, 1.0)
 
 
 def whitening(covariance: Square, shrinkage: float) -> Square:
-    """Return the inverse square root of a covariance; `shrinkage` times its mean variance is added to each variance."""
+    """Return the inverse square root of a covariance, after adding `shrinkage` times its mean variance to each one."""
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, 0.0) + (shrinkage * float(values.mean()) or 1.0)
     root: Square = (vectors / np.sqrt(values)) @ vectors.T

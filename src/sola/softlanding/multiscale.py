@@ -1,4 +1,4 @@
-"""Several SoLa modules at several steps beside the input, so that no time scale has to be chosen."""
+"""A multi-scale network: SoLa modules at several steps next to the input, so that no time scale has to be chosen."""
 
 import json
 import math
@@ -20,36 +20,51 @@ SHRINKAGE = 0.1
 """Share of the mean variance that is added to the variance of every direction before whitening."""
 
 CONSTANT = 1e-10
-"""Variance, as a share of the mean square, up to which a part counts as constant."""
+"""Largest variance, as a share of the mean square, at which a part counts as constant."""
 
 
 class MultiScaleSoLa(nn.Module):
-    """Map features to several sets of features side by side, each of mean 0 and variance 1 on the training videos.
+    """Map features [batch, time, C] to several concatenated parts [batch, time, output_channels].
 
-    *Conditioned* features are the features less their scene, divided by one scale. The scene of a video is its mean,
-    shrunk towards the mean of all videos: `scene_share` of the difference remains.
+    Each part has mean 0 and variance 1 on the training videos, where the variance is the mean over its channels.
 
-    The parts, in order: an adapter for each of `steps`, smoothed over 2·step + 1 snippets; a direct module with random
-    weights, which are never trained, for each of `random_steps`, smoothed likewise; the conditioned features, averaged
-    over `average` snippets; the same, averaged over `wide_average` snippets; and the same, averaged over `average`
-    snippets and whitened. The last part has a standard deviation of 1 - `scene_share`, since whitening amplifies what
-    is left of a scene. The variance of a part is the mean over its channels. All parts but the first of the three
-    averages see conditioned features, reduced to `reduced` channels by a fixed linear map.
+    The input is *conditioned* first: the scene of the video is subtracted, and the result is divided by one scale. The
+    scene is the mean of the video, shrunk toward the mean of all videos so that `scene_share` of the difference
+    remains.
+
+    The parts are, in order:
+
+    1. for each of `steps`, a trained adapter with a moving average over 2·step + 1 snippets;
+    2. for each of `random_steps`, a direct module with fixed random weights and the same moving average;
+    3. the conditioned features, averaged over `average` snippets;
+    4. the conditioned features, averaged over `wide_average` snippets;
+    5. the conditioned features, averaged over `average` snippets and whitened. Whitening amplifies what remains of the
+       scene, so this part has a standard deviation of 1 - `scene_share`.
+
+    For all parts except the third, a fixed linear map first reduces the conditioned features to `reduced` channels.
 
     Args:
-        channels: C, the number of feature channels.
-        steps: steps of the trained modules, in snippets.
-        random_steps: steps of the random modules, in snippets.
+        channels: number of feature channels C.
+        steps: steps of the trained modules (snippets).
+        random_steps: steps of the random modules (snippets).
         hidden: hidden channels of each module.
-        kernel_size: kernel size of each module's first convolution, odd.
-        reduced: channels of the reduced features; None is C.
-        average: length of the shorter moving average of the conditioned features, in snippets, odd.
-        wide_average: length of the longer one, in snippets, odd; None leaves that part out.
-        form: form of the modules of `steps`: "adapter", or "direct" in an untrained likeness.
-        mapped: channels of the result, by a fixed linear map; None is all channels of all parts.
+        kernel_size: kernel size of each module's first convolution (snippets, odd).
+        reduced: channels of the reduced features, or None for C.
+        average: length of the short moving average (snippets, odd).
+        wide_average: length of the long moving average (snippets, odd), or None to omit part 4.
+        form: form of the modules of `steps`: "adapter", or "direct" for an untrained baseline.
+        mapped: channels of the output after a fixed linear map, or None for the channels of all parts.
 
     Raises:
-        SolaError: for a value out of range.
+        SolaError: if a value is out of range.
+
+    Examples:
+        >>> import sola, torch
+        >>> network = sola.MultiScaleSoLa(16, steps=(1, 2), wide_average=33, hidden=8)
+        >>> network.output_channels  # two modules and three averages
+        80
+        >>> tuple(network(torch.zeros(1, 40, 16)).shape)
+        (1, 40, 80)
     """
 
     center: Tensor
@@ -107,17 +122,17 @@ class MultiScaleSoLa(nn.Module):
 
     @property
     def output_channels(self) -> int:
-        """Channels of the result."""
+        """Number of output channels."""
         return self.mapped or sum(self.widths)
 
     @property
     def smoothings(self) -> list[int]:
-        """Length of the moving average after each module, in snippets."""
+        """Length of the moving average after each module (snippets)."""
         return [module.smoothing for module in self.modules_of_steps]
 
     @property
     def modules_of_steps(self) -> list[SoLa]:
-        """All modules: those of `steps`, then those of `random_steps`."""
+        """The modules of `steps`, followed by the modules of `random_steps`."""
         return [cast(SoLa, part) for part in self.parts]
 
     @property
@@ -137,14 +152,14 @@ class MultiScaleSoLa(nn.Module):
     def transform(
         self, features: Float[Tensor, "batch time channels"], piece: int | None = None
     ) -> Float[Tensor, "batch time transformed"]:
-        """Return `forward`, with convolutions that see `piece` snippets at a time and so use less memory."""
+        """Return the same as `forward`, with convolutions over `piece` snippets at a time to use less memory."""
         joined = self.join(features, piece)
         return joined if self.mapped is None else joined @ self.mapping
 
     def join(
         self, features: Float[Tensor, "batch time channels"], piece: int | None = None
     ) -> Float[Tensor, "batch time joined"]:
-        """Return all parts side by side, before the map to `mapped` channels."""
+        """Return the concatenated parts, before the map to `mapped` channels."""
         parts, means = self._parts(features, piece), torch.split(self.part_means, self.widths)
         standardized = [
             (part - mean) * weight for part, mean, weight in zip(parts, means, self.part_weights, strict=True)
@@ -153,7 +168,7 @@ class MultiScaleSoLa(nn.Module):
 
     @torch.no_grad()
     def fit_input(self, moments: Moments) -> None:
-        """Set scene, scale, reduction and whitening from the moments of the training videos."""
+        """Set the scene share, scale, reduction and whitening from the moments of the training videos."""
         self.center.copy_(torch.from_numpy(moments.mean))
         self.scene_share.fill_(moments.scene_share)
         covariance = moments.covariance
@@ -168,7 +183,7 @@ class MultiScaleSoLa(nn.Module):
 
     @torch.no_grad()
     def fit_parts(self, videos: Iterable[Float[Tensor, "1 time channels"]], piece: int | None = None) -> None:
-        """Set mean and weight of each part from these videos; the weight is 1 for a part that is constant."""
+        """Set the mean and weight of each part from these videos; a constant part gets weight 1."""
         sums = [torch.zeros(2, width, dtype=torch.float64) for width in self.widths]
         count = 0
         for video in videos:
@@ -181,42 +196,42 @@ class MultiScaleSoLa(nn.Module):
             torch.stack([part.mean() for part in torch.split(whole, self.widths)])
             for whole in (squares - means.square(), squares)
         )
-        wanted = torch.ones_like(variance)
-        wanted[-1] = 1 - self.scene_share
+        deviation = torch.ones_like(variance)
+        deviation[-1] = 1 - self.scene_share
         self.part_means.copy_(means)
-        self.part_weights.copy_(torch.where(variance > CONSTANT * size, wanted / variance.sqrt(), 1.0))
+        self.part_weights.copy_(torch.where(variance > CONSTANT * size, deviation / variance.sqrt(), 1.0))
 
     def condition(self, features: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
-        """Subtract the scene of each video, and divide by the scale."""
+        """Subtract the scene of each video and divide by the scale."""
         mean = features.mean(dim=1, keepdim=True)
         scene = self.center + self.scene_share * (mean - self.center)
         return (features - scene) / self.scale
 
     def reduce(self, conditioned: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time reduced"]:
-        """Return what modules and whitening see."""
+        """Reduce conditioned features to the channels that the modules and whitening use."""
         return conditioned if self.reduced is None else conditioned @ self.reduction
 
     def _parts(self, features: Tensor, piece: int | None) -> list[Tensor]:
         conditioned = self.condition(features)
-        seen = self.reduce(conditioned)
-        parts = [module.smooth(module.adapt_in_pieces(seen, piece)) for module in self.modules_of_steps]
+        inputs = self.reduce(conditioned)
+        parts = [module.smooth(module.adapt_in_pieces(inputs, piece)) for module in self.modules_of_steps]
         averaged = moving_average(conditioned, self.average)
-        wide = [moving_average(seen, self.wide_average)] if self.wide_average else []
+        wide = [moving_average(inputs, self.wide_average)] if self.wide_average else []
         return [*parts, averaged, *wide, self.reduce(averaged) @ self.white]
 
     def gate_value(self) -> float:
-        """Return the mean factor of the trained modules' responses."""
+        """Return the mean gate of the trained modules."""
         gates = [module.gate_value() for module in self.trained]
         return sum(gates) / len(gates) if gates else 0.0
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, as JSON."""
+        """Return the constructor arguments as JSON values."""
         names = ("channels", "hidden", "kernel_size", "reduced", "average", "wide_average", "mapped")
         steps = {"steps": list(self.steps), "random_steps": list(self.random_steps)}
         return {**{name: getattr(self, name) for name in names}, **steps}
 
     def extra_repr(self) -> str:
-        """Return the arguments of the constructor, for `print`."""
+        """Return the constructor arguments for `print`."""
         return ", ".join(f"{name}={json.dumps(value)}" for name, value in self.config().items())
 
 
@@ -229,5 +244,10 @@ Network = SoLa | MultiScaleSoLa
 
 
 def network_of(config: dict[str, Any]) -> Network:
-    """Return an untrained network of what `config()` returned. Raises SolaError or TypeError for anything else."""
+    """Return an untrained network from the result of `config()`.
+
+    Raises:
+        SolaError: if a value is out of range.
+        TypeError: if the arguments do not fit the constructor.
+    """
     return MultiScaleSoLa(**config) if "steps" in config else SoLa(**config)

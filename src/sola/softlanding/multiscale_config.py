@@ -1,4 +1,4 @@
-"""The settings of a training of a multi-scale module."""
+"""Settings for training a multi-scale module."""
 
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
@@ -11,87 +11,96 @@ if TYPE_CHECKING:
     from sola.softlanding.multiscale import MultiScaleSoLa
 
 LARGEST_STEP = 8
-"""Largest step unless another one is named."""
+"""Default largest step (snippets)."""
 
 
 @dataclass(frozen=True)
 class MultiScaleConfig:
-    """The settings of one training of modules at several steps, beside the input.
+    """Settings for training a multi-scale module.
 
-    Raises SolaError for a value out of range.
+    Raises:
+        SolaError: if a value is out of range.
+
+    Examples:
+        >>> import sola
+        >>> config = sola.MultiScaleConfig(largest_step=4, output_channels="same")
+        >>> config.steps
+        (1, 2, 4)
+        >>> config.module(channels=16).output_channels
+        16
     """
 
     largest_step: int = LARGEST_STEP
-    """Largest step (snippets): there is a module for each of the steps 1, 2, 4, ... up to it."""
+    """Largest step (snippets); there is one module for each of the steps 1, 2, 4, ... up to it."""
     random: bool = True
-    """Random modules at the same steps beside the trained ones."""
+    """Whether to add modules with fixed random weights at the same steps."""
     average: int = 9
-    """Length of the moving average of the conditioned features beside the modules, in snippets, odd."""
+    """Length of the moving average over the conditioned features (snippets, odd)."""
     wide_average: int | None = 33
-    """Length of a second, longer moving average of them, in snippets, odd; None is none."""
+    """Length of a second, longer moving average (snippets, odd), or None to omit it."""
     reduced: int | None = 128
-    """Principal components that all parts but the first average see of wider features; None is all channels."""
+    """Number of principal components of the input for all parts except the first average, or None for all channels."""
     output_channels: int | Literal["same"] | None = None
-    """Channels of the result, by principal components of all parts: a number, same as the input, or None for all."""
+    """Number of output channels (principal components of all parts), same for that of the input, or None for all."""
     k: float = 16.0
-    """K of the target sigmoid(K / distance²); distance in positions."""
+    """K of the target similarity sigmoid(K / distance²); the distance is in positions."""
     hidden: int = 256
-    """Channels of the two hidden layers of each module (H)."""
+    """Number of channels H of the two hidden layers of each module."""
     kernel_size: int = 5
-    """Kernel size of the first convolution, in snippets; odd."""
+    """Kernel size of the first convolution (snippets, odd)."""
     dropout: float = 0.8
-    """Share of input values that are zeroed in training."""
+    """Share of input values set to zero in training, 0 to 1."""
     positions: int = 8
-    """Positions per side of the similarity map (n)."""
+    """Number of positions n per side of the similarity map."""
     margin: int = 4
-    """Snippets of a window before its first and after its last position."""
+    """Length of a window before its first position and after its last one (snippets)."""
     batches: int = 100
     """Batches per epoch."""
     epochs: int = 8
     """Number of epochs."""
     batch_size: int = 64
-    """Windows per batch, of each step."""
+    """Windows per batch and step."""
     learning_rate: float = 5e-3
     """AdamW learning rate, constant."""
     weight_decay: float = 0.01
     """AdamW weight decay."""
     seed: int = 0
-    """Seed of the initial weights, the windows and dropout."""
+    """Random seed for the initial weights, the windows and dropout."""
     precision: Precision = "auto"
-    """Precision of the predictions; auto: bf16 where the device has it."""
+    """Precision of the forward pass; auto selects bf16 if the device supports it."""
     device: Device = "auto"
-    """Device; auto: the GPU where there is one."""
+    """Device to train on; auto selects the GPU if there is one."""
 
     def __post_init__(self) -> None:
         at_least(1, largest_step=self.largest_step, reduced=self.reduced, batches=self.batches)
         if self.output_channels != "same":
             at_least(1, output_channels=self.output_channels)
         odd(average=self.average, wide_average=self.wide_average)
-        self.part(1)  # checks the others
+        self.part(1)  # checks the other values
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """The steps of the modules, in snippets."""
+        """Steps of the modules (snippets)."""
         return tuple(2**power for power in range(self.largest_step.bit_length()))
 
     @property
     def window(self) -> int:
-        """Snippets in the shortest training window."""
+        """Length of the shortest training window (snippets)."""
         return self.part(1).window
 
     @property
     def shortest_step(self) -> int:
-        """The step of the shortest windows."""
+        """Step of the shortest windows (snippets)."""
         return 1
 
     def part(self, step: int) -> TrainingConfig:
-        """Return the settings of the module of one step; each draws its own windows and dropout."""
+        """Return the settings of the module with this step; each module has its own windows and dropout."""
         shared = {field.name for field in fields(TrainingConfig)} & {field.name for field in fields(self)}
         values = {name: getattr(self, name) for name in shared}
         return TrainingConfig(step=step, projector="symmetric", **values)
 
     def module(self, channels: int) -> "MultiScaleSoLa":
-        """Return an untrained module of this config."""
+        """Return an untrained module with this config for features with `channels` channels."""
         from sola.softlanding.multiscale import MultiScaleSoLa
 
         reduced = None if self.reduced is None or self.reduced >= channels else self.reduced

@@ -1,4 +1,4 @@
-"""The training task of a multi-scale module: the modules of all steps at once, each on windows of its own."""
+"""The training task of a multi-scale module: train the modules of all steps together, each on its own windows."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -21,30 +21,33 @@ from sola.softlanding.transform import PIECE
 from sola.softlanding.windows import longest_step
 
 SNIPPETS = 200_000
-"""Snippets, about, from which conditioning and the means and weights of the parts are computed."""
+"""Approximate number of snippets used for the conditioning and for the means and weights of the parts."""
 
 Predictions = tuple[tuple[Tensor, Tensor], ...]
-"""Unit vectors and predictions of each module."""
+"""Unit vectors and predictions for each module."""
 
 
 @dataclass(frozen=True)
-class ManyWindows:
-    """A batch of windows for each module, equally many."""
+class MultiScaleWindows:
+    """A batch of windows for each module, all of the same size."""
 
-    of: tuple[Windows, ...]
+    windows: tuple[Windows, ...]
 
     def __len__(self) -> int:
-        return len(self.of[0])
+        return len(self.windows[0])
 
-    def share(self, part: slice) -> "ManyWindows":
-        """Return the batch with these windows of each module only."""
-        return ManyWindows(tuple(windows.share(part) for windows in self.of))
+    def share(self, part: slice) -> "MultiScaleWindows":
+        """Return the batch with only these windows of each module."""
+        return MultiScaleWindows(tuple(windows.share(part) for windows in self.windows))
 
 
 class MultiScaleMatching:
-    """Trains the modules of a multi-scale module on conditioned, reduced features, which are computed once.
+    """Train a multi-scale module on conditioned, reduced features, which are computed once.
 
-    The loss is the sum of the modules' losses. Raises SolaError if the windows of a step fit no video.
+    The loss is the sum of the losses of its modules.
+
+    Raises:
+        SolaError: if no video is as long as a window of the largest step.
     """
 
     average = None
@@ -67,10 +70,10 @@ class MultiScaleMatching:
         self.network.fit_input(video_moments(map(packed.video, self.sample)))
         for part in self.network.random:
             part.requires_grad_(False)
-        seen = seen_by_modules(packed, self.network, memory_limit, folder)
+        inputs = module_inputs(packed, self.network, memory_limit, folder)
         self.model = self.network.to(device)
         self.tasks = [
-            SimilarityMatching(self._part(step, packed), seen, device, module)
+            SimilarityMatching(self._part(step, packed), inputs, device, module)
             for step, module in zip(self.network.steps, self.network.trained, strict=True)
         ]
 
@@ -89,30 +92,31 @@ class MultiScaleMatching:
         """Return the number of batches in an epoch."""
         return self.config.batches
 
-    def batch(self, epoch: int, step: int) -> ManyWindows:
-        """Gather the windows of a batch for each module."""
-        return ManyWindows(tuple(task.batch(epoch, step) for task in self.tasks))
+    def batch(self, epoch: int, step: int) -> MultiScaleWindows:
+        """Gather a batch of windows for each module."""
+        return MultiScaleWindows(tuple(task.batch(epoch, step) for task in self.tasks))
 
-    def predict(self, batch: ManyWindows) -> Predictions:
-        """Return unit vectors and predictions of each module."""
-        return tuple(task.predict(windows) for task, windows in zip(self.tasks, batch.of, strict=True))
+    def predict(self, batch: MultiScaleWindows) -> Predictions:
+        """Return unit vectors and predictions for each module."""
+        return tuple(task.predict(windows) for task, windows in zip(self.tasks, batch.windows, strict=True))
 
-    def score(self, prediction: Predictions, batch: ManyWindows) -> Float[Tensor, ""]:
-        """Return the sum of the modules' losses."""
+    def score(self, prediction: Predictions, batch: MultiScaleWindows) -> Float[Tensor, ""]:
+        """Return the sum of the losses of the modules."""
         losses = [
-            task.score(*one) for task, one in zip(self.tasks, zip(prediction, batch.of, strict=True), strict=True)
+            task.score(predicted, windows)
+            for task, predicted, windows in zip(self.tasks, prediction, batch.windows, strict=True)
         ]
         return torch.stack(losses).sum()
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
-        """Return the mean of the modules' gates and collapse measures."""
+        """Return the gate and the collapse measures, averaged over the modules."""
         rows = [task.evaluate(model, epoch) for task in self.tasks]
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Set means and weights of the parts, and the map to `output_channels`, from some of the training videos."""
+        """Set the means and weights of the parts and the output map from a sample of the training videos."""
         network = self.network
         network.fit_parts(self._videos(), PIECE)
         if network.mapped is not None:
@@ -134,26 +138,26 @@ class MultiScaleMatching:
 
 
 def _check_windows(config: MultiScaleConfig, longest: int) -> None:
-    """Raise SolaError unless the windows of each step fit the longest video (snippets)."""
+    """Raise SolaError if the windows of the largest step are longer than the longest video (snippets)."""
     step = config.steps[-1]
     if config.part(step).window > longest:
         fits = longest_step(longest, config.positions, config.margin)
         raise SolaError(
             f"largest_step={config.largest_step}: no video is as long as a window of {config.part(step).window} "
-            f"snippets at step {step}, the longest has {longest}; pass --largest-step {fits} or less"
+            f"snippets at step {step}; the longest video has {longest}; pass --largest-step {fits} or less"
         )
 
 
 def sample(packed: PackedFeatures, snippets: int) -> range:
-    """Return evenly spaced videos that have about so many snippets, or all."""
+    """Return the indices of evenly spaced videos with about this many snippets in total, or of all videos."""
     return range(0, len(packed.videos), max(round(len(packed.values) / snippets), 1))
 
 
 @torch.no_grad()
-def seen_by_modules(
+def module_inputs(
     packed: PackedFeatures, network: MultiScaleSoLa, memory_limit: int | None, folder: Path | None
 ) -> PackedFeatures:
-    """Return what the modules see of all videos, float32, in memory or mapped above `memory_limit` bytes."""
+    """Return the module inputs of all videos as float32, mapped from a file if larger than `memory_limit` bytes."""
     shape = (len(packed.values), network.reduced or network.channels)
     values = allocate(shape, np.dtype(np.float32), memory_limit, folder)
     for index in range(len(packed.videos)):

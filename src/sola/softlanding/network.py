@@ -1,4 +1,4 @@
-"""The SoLa network: a light convolutional branch next to the frozen features (supplement, sections A.2 and D)."""
+"""The SoLa network: a small convolutional branch on frozen features (supplement, sections A.2 and D)."""
 
 import json
 from typing import Any
@@ -13,25 +13,34 @@ from sola.softlanding.kinds import Conditioning, Form, Gate
 
 
 class SoLa(nn.Module):
-    """Map features to features of the same shape: `smooth(x + gate(α)·f(x))`, where x is the conditioned input.
+    """Map features [batch, time, C] to the same shape: `smooth(x + gate(α)·f(x))`, where x is the conditioned input.
 
-    f is Conv1d(C→H, k) · ReLU · Conv1d(H→H, 1) · ReLU · Conv1d(H→C, 1), with stride 1. As an *adapter*, α starts at 0:
-    the untrained module returns the conditioned input. The *direct* form is f(x) alone (Table 1). The supplement
-    scales f by α ("linear"); the default, tanh(α), is bounded.
+    f is Conv1d(C→H, k) · ReLU · Conv1d(H→H, 1) · ReLU · Conv1d(H→C, 1), with stride 1. In the *adapter* form, α starts
+    at 0, so an untrained module returns the conditioned input. The *direct* form is f(x) alone (Table 1). The
+    supplement scales f by α ("linear"). The default, tanh(α), is bounded.
 
     Args:
-        channels: C, the number of feature channels.
-        hidden: H (Table 4a).
-        kernel_size: kernel size k of the first convolution, odd.
+        channels: number of feature channels C.
+        hidden: number of hidden channels H (Table 4a).
+        kernel_size: kernel size k of the first convolution (snippets, odd).
         form: "adapter" or "direct".
         gate: "tanh" or "linear".
         conditioning: preprocessing of a video: "center" subtracts its mean over time, "scale" divides by one number
-            for the whole data set (the buffer `scale`, set in training), or both.
-        smoothing: length of the moving average after the module in snippets, odd; 1 is none. At the ends of a video it
-            covers the snippets that exist.
+            for the whole data set (the buffer `scale`, set in training), and "center+scale" does both.
+        smoothing: length of the moving average over the output (snippets, odd); 1 disables it. At the ends of a video,
+            it averages the snippets that exist.
 
     Raises:
-        SolaError: for a value out of range.
+        SolaError: if a value is out of range.
+
+    Examples:
+        >>> import sola, torch
+        >>> module = sola.SoLa(channels=16, hidden=8)
+        >>> features = torch.ones(1, 40, 16)
+        >>> tuple(module(features).shape)
+        (1, 40, 16)
+        >>> torch.equal(module(features), features)  # the gate is closed before training
+        True
     """
 
     scale: Tensor
@@ -63,21 +72,21 @@ class SoLa(nn.Module):
 
     @property
     def output_channels(self) -> int:
-        """Channels of the result: those of the features."""
+        """Number of output channels, equal to the number of input channels."""
         return self.channels
 
     @property
     def reach(self) -> int:
-        """Snippets that f sees on either side of its output."""
+        """Snippets on each side of an output snippet that f depends on."""
         return self.kernel_size // 2
 
     @property
     def centers(self) -> bool:
-        """Whether the mean of each video is subtracted before the module."""
+        """Whether the mean of each video is subtracted from the input."""
         return self.conditioning.startswith("center")
 
     def gate_value(self) -> float:
-        """Return the factor of f: tanh(α) or α; 1 for the direct form."""
+        """Return the factor of f: tanh(α) or α, or 1 for the direct form."""
         return 1.0 if self.alpha is None else float(self._gate(self.alpha.detach()))
 
     def forward(self, features: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
@@ -97,14 +106,14 @@ class SoLa(nn.Module):
     def transform(
         self, features: Float[Tensor, "batch time channels"], piece: int | None = None
     ) -> Float[Tensor, "batch time channels"]:
-        """Return `forward`, with convolutions that see `piece` snippets at a time and so use less memory."""
+        """Return the same as `forward`, with convolutions over `piece` snippets at a time to use less memory."""
         x = self.condition(features, features.mean(dim=1, keepdim=True))
         return self.smooth(self.adapt_in_pieces(x, piece))
 
     def adapt_in_pieces(
         self, x: Float[Tensor, "batch time channels"], piece: int | None
     ) -> Float[Tensor, "batch time channels"]:
-        """Return `adapt`, of `piece` snippets at a time; pieces overlap by the reach of the network."""
+        """Return the same as `adapt`, computed on `piece` snippets at a time; the inputs overlap by `reach`."""
         length, pieces = x.shape[1], []
         if piece is None or piece >= length:
             return self.adapt(x)
@@ -115,16 +124,16 @@ class SoLa(nn.Module):
         return torch.cat(pieces, dim=1)
 
     def adapt(self, x: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
-        """Return x + gate(α)·f(x) for conditioned features; f is padded with zeros."""
+        """Return x + gate(α)·f(x) for conditioned features; f uses zero padding."""
         hidden = self.conv1(x.transpose(1, 2)).relu()
         hidden = self.conv2(hidden).relu()
         return self._combine(x, self.conv3(hidden).transpose(1, 2))
 
     def adapt_at(self, neighborhood: Float[Tensor, "*batch reach channels"]) -> Float[Tensor, "*batch channels"]:
-        """Return `adapt` at the middle of each neighborhood of `kernel_size` conditioned snippets.
+        """Return `adapt` at the center of each neighborhood of `kernel_size` conditioned snippets.
 
-        Only the first convolution sees neighbors, so three linear layers on the neighborhoods equal the dense
-        convolutions at those snippets.
+        Only the first convolution has a kernel larger than 1, so three linear layers on the neighborhoods give the same
+        result as the dense convolutions.
         """
         # [H, C, k] → [H, k·C]: the memory order of a neighborhood [k, C]
         weight = self.conv1.weight.transpose(1, 2).flatten(1)
@@ -134,16 +143,16 @@ class SoLa(nn.Module):
         return self._combine(neighborhood[..., self.reach, :], response)
 
     def smooth(self, y: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
-        """Apply the moving average over `smoothing` snippets."""
+        """Apply a moving average over `smoothing` snippets."""
         return moving_average(y, self.smoothing)
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, as JSON."""
+        """Return the constructor arguments as JSON values."""
         names = ("channels", "hidden", "kernel_size", "form", "gate", "conditioning", "smoothing")
         return {name: getattr(self, name) for name in names}
 
     def extra_repr(self) -> str:
-        """Return the arguments of the constructor, for `print`."""
+        """Return the constructor arguments for `print`."""
         return ", ".join(f"{name}={json.dumps(value)}" for name, value in self.config().items())
 
     def _gate(self, alpha: Tensor) -> Tensor:
@@ -156,7 +165,7 @@ class SoLa(nn.Module):
 
 
 def moving_average(y: Float[Tensor, "batch time channels"], width: int) -> Float[Tensor, "batch time channels"]:
-    """Return the moving average over `width` snippets, odd; at the ends it covers those that exist."""
+    """Return the moving average over `width` snippets (odd); at the ends, it averages the snippets that exist."""
     if width == 1:
         return y
     pooled = F.avg_pool1d(y.transpose(1, 2), width, stride=1, padding=width // 2, count_include_pad=False)

@@ -1,7 +1,7 @@
-"""The training task of SoLa: match the similarities of snippets to their distances in time.
+"""The training task of SoLa: match the similarity of snippets to their distance in time.
 
-Only the positions of a window enter the loss, and only the first convolution sees neighbors. So the neighborhoods of
-the positions are gathered first and go through linear layers, which give the result of the dense convolutions.
+Only the positions of a window contribute to the loss, and only the first convolution has a kernel larger than 1. So the
+task gathers the neighborhoods of the positions and applies linear layers, with the same result as dense convolutions.
 """
 
 import math
@@ -20,12 +20,12 @@ from sola.softlanding.losses import lambda_target, matching_loss, similarity_map
 from sola.softlanding.network import SoLa
 from sola.softlanding.windows import draw_windows, neighborhoods
 
-MEASURED = 256
-"""Number of features that the effective rank is computed from, which is its upper bound."""
+RANK_SAMPLES = 256
+"""Number of feature vectors used for the effective rank, and its upper bound."""
 
 
 class Projector(nn.Module):
-    """g: Linear(C→H) · ReLU · Linear(H→C), on the side of the predictions; not needed after training."""
+    """The projector g: Linear(C→H) · ReLU · Linear(H→C), applied to the predictions; not needed after training."""
 
     def __init__(self, channels: int, hidden: int = 512) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Projector(nn.Module):
 
 
 class Matcher(nn.Module):
-    """The trained model: the module, and the projector unless it is symmetric."""
+    """The trained model: the module, and the projector if it is asymmetric."""
 
     def __init__(self, module: SoLa, projector: Projector | None) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Matcher(nn.Module):
     def forward(
         self, neighborhood: Float[Tensor, "batch positions reach channels"]
     ) -> tuple[Float[Tensor, "batch positions channels"], Float[Tensor, "batch positions channels"]]:
-        """Return unit vectors z of the positions, and the predictions g(z)."""
+        """Return unit vectors z for the positions, and the predictions g(z)."""
         z = F.normalize(self.module.adapt_at(neighborhood).float(), dim=-1)
         return z, z if self.projector is None else self.projector(z).float()
 
@@ -64,22 +64,23 @@ class Windows:
         return self.total
 
     def share(self, part: slice) -> "Windows":
-        """Return the batch with the neighborhoods of these windows only."""
+        """Return the batch with only the neighborhoods of these windows."""
         return replace(self, neighborhood=self.neighborhood[part])
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The windows of an epoch in order, on the devices of the features and means."""
+    """The windows of an epoch in order; `first` is on the device of the features, `video` on that of the means."""
 
     epoch: int
     first: Int[Tensor, " draws"]
     """First row of each window in the packed features."""
     video: Int[Tensor, " draws"]
+    """Index of the video of each window."""
 
 
 class SimilarityMatching:
-    """Trains a SoLa module, by default a new one of the config, on windows of packed features."""
+    """Train a SoLa module, by default a new module with this config, on windows of packed features."""
 
     average = None
     clip_norm = None
@@ -101,8 +102,8 @@ class SimilarityMatching:
         if device.type != "cuda" or self.values.nbytes < 0.8 * torch.cuda.mem_get_info(device)[0]:
             self.values = self.values.to(device)
         self.mean = torch.from_numpy(mean).to(device)
-        looked_at = neighborhoods(np.zeros(1, np.int64), config.positions, config.step, config.margin, module.reach)
-        self.looked_at = torch.from_numpy(looked_at[0]).to(self.values.device)
+        offsets = neighborhoods(np.zeros(1, np.int64), config.positions, config.step, config.margin, module.reach)
+        self.offsets = torch.from_numpy(offsets[0]).to(self.values.device)
         self.target = lambda_target(config.positions, config.k).to(device)
         self.plan = self._draw(0)
 
@@ -112,7 +113,7 @@ class SimilarityMatching:
         return self.model.module
 
     def finish(self) -> None:
-        """Nothing is left to do after training."""
+        """Do nothing: the module needs no step after training."""
 
     def optimizer(self) -> torch.optim.Optimizer:
         """Return AdamW at a constant learning rate."""
@@ -125,29 +126,29 @@ class SimilarityMatching:
         return 1.0
 
     def steps(self, epoch: int) -> int:
-        """Return the number of batches in an epoch; the last may be smaller."""
+        """Return the number of batches in an epoch; the last batch may be smaller."""
         return math.ceil(len(self._plan(epoch).first) / self.config.batch_size)
 
     def batch(self, epoch: int, step: int) -> Windows:
-        """Gather the neighborhoods of a batch in fp32, conditioned and with dropout."""
+        """Gather the neighborhoods of a batch as float32, conditioned and with dropout."""
         size, dropout, plan = self.config.batch_size, self.config.dropout, self._plan(epoch)
         values = self._gather(plan, slice(step * size, (step + 1) * size))
         if dropout:
-            # seeded by epoch and step, for resumed runs
+            # seeded by epoch and step, so that resumed runs get the same mask
             entropy = np.random.SeedSequence([self.config.seed, epoch, step]).generate_state(1, np.uint64)[0]
             generator = torch.Generator(self.device).manual_seed(int(entropy >> np.uint64(1)))
             values = values * dropout_mask(values.shape, dropout, generator) / (1 - dropout)
         return Windows(values, len(values))
 
     def _gather(self, plan: Plan, drawn: slice) -> Float[Tensor, "drawn positions reach channels"]:
-        index = plan.first[drawn][:, None, None] + self.looked_at
+        index = plan.first[drawn][:, None, None] + self.offsets
         values = self.values[index].to(self.device).float()
         if self.model.module.conditioning == "none":
             return values
         return self.model.module.condition(values, self.mean[plan.video[drawn]][:, None, None, :])
 
     def predict(self, batch: Windows) -> tuple[Tensor, Tensor]:
-        """Return unit vectors and predictions."""
+        """Return unit vectors and predictions for a batch."""
         return cast(tuple[Tensor, Tensor], self.model(batch.neighborhood))
 
     def score(self, prediction: tuple[Tensor, Tensor], batch: Windows) -> Tensor:
@@ -158,9 +159,9 @@ class SimilarityMatching:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
-        """Return the gate, and the collapse measures of the first windows of the epoch (Table 6)."""
+        """Return the gate and the collapse measures on the first windows of the epoch (Table 6)."""
         plan = self._plan(epoch)
-        windows = slice(0, min(math.ceil(MEASURED / self.config.positions), len(plan.first)))
+        windows = slice(0, min(math.ceil(RANK_SAMPLES / self.config.positions), len(plan.first)))
         z = F.normalize(self.model.module.adapt_at(self._gather(plan, windows)), dim=-1)
         spread, rank = collapse(z.flatten(0, 1).double())
         return {"gate": self.model.module.gate_value(), "feature_std": spread, "effective_rank": rank}
@@ -171,7 +172,7 @@ class SimilarityMatching:
         return self.plan
 
     def _draw(self, epoch: int) -> Plan:
-        # seeded by epoch, for resumed runs
+        # seeded by epoch, so that resumed runs draw the same windows
         generator = np.random.default_rng([self.config.seed, epoch])
         c = self.config
         video, start = draw_windows(self.packed.lengths, c.window, c.windows_per_video, generator)
@@ -180,16 +181,16 @@ class SimilarityMatching:
 
 
 def dropout_mask(shape: tuple[int, ...], share: float, generator: torch.Generator) -> Float[Tensor, "..."]:
-    """Return 0 for a random `share` of the values, and 1 for the others."""
+    """Return a mask that is 0 for a random `share` of the values and 1 for the others."""
     return torch.empty(shape, device=generator.device).bernoulli_(1 - share, generator=generator)
 
 
 def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:
     """Return the standard deviation and the effective rank of unit vectors.
 
-    The standard deviation is averaged over channels and multiplied by √C: 1 for uniform directions, 0 for a single one.
-    The effective rank is the exponential of the entropy of the normalized singular values of the centered vectors (Roy
-    and Vetterli, EUSIPCO 2007).
+    The standard deviation is averaged over channels and multiplied by √C: 1 for uniform directions, 0 if all vectors
+    are equal. The effective rank is the exponential of the entropy of the normalized singular values of the centered
+    vectors (Roy and Vetterli, EUSIPCO 2007).
     """
     centered = z - z.mean(dim=0)
     spread = float(centered.square().mean(dim=0).sqrt().mean()) * math.sqrt(z.shape[1])
@@ -203,7 +204,7 @@ def collapse(z: Float[Tensor, "snippets channels"]) -> tuple[float, float]:
 
 
 def video_means(packed: PackedFeatures) -> Float[np.ndarray, "videos channels"]:
-    """Return the mean of each video over time, in memory or mapped as the values are."""
+    """Return the mean of each video over time, in memory or mapped from a file like the values."""
     means = packed.row_each(packed.values.shape[1])
     for i in range(len(packed.videos)):
         means[i] = packed.video(i).mean(axis=0, dtype=np.float64)
@@ -211,7 +212,7 @@ def video_means(packed: PackedFeatures) -> Float[np.ndarray, "videos channels"]:
 
 
 def root_mean_square(packed: PackedFeatures, mean: Float[np.ndarray, "videos channels"] | None) -> float:
-    """Return the root mean square of all values, less the mean of each video if given; 1 if all are 0."""
+    """Return the root mean square of all values after subtracting `mean`, or 1 if they are all 0."""
     total = 0.0
     for i in range(len(packed.videos)):
         video = packed.video(i).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Training a SoLa module on features, without labels."""
+"""Train a SoLa module on features, without labels."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from sola.softlanding.windows import longest_step, window_length
 from sola.training.session import Options, Place, Prepared, fingerprint, ids_digest, run_training
 
 MEMORY_SHARE = 0.6
-"""Largest share of the free memory for features in memory."""
+"""Largest share of the free memory used for features."""
 
 
 def train(
@@ -38,23 +38,39 @@ def train(
     quiet: bool = False,
     **settings: Any,
 ) -> TrainedModule:
-    """Train a SoLa module on all videos that are at least as long as a window, and write the run to `out`.
+    """Train a SoLa module without labels, and write the run to `out`.
+
+    Training uses all videos that are at least as long as a window.
 
     Args:
-        features: per-video arrays [time, channels]; of a Dataset, its labels are not used.
-        recipe: a recipe, its name ("anet", "hacs", "thumos", "gtea", "auto"), or a whole config.
-        out: the folder of the run: config.json, metrics.jsonl, checkpoint/, and at the end module.safetensors.
+        features: features [time, channels] of each video: an open set, a folder, or a data set, whose labels are not
+            used.
+        recipe: a recipe, its name ("anet", "hacs", "thumos", "gtea" or "auto"), or a complete config.
+        out: folder of the run. It holds config.json, metrics.jsonl, checkpoint/ and, after training,
+            module.safetensors.
         resume: continue from the checkpoint if there is one; do nothing if the run is finished.
         overwrite: replace an existing run.
         tensorboard: also write the log to out/tensorboard.
         memory_limit: memory for the features in each process (bytes); larger features are mapped from a temporary file
-            next to `out`. By default 60% of the free memory.
-        skipped: receives the reasons for videos that are skipped, by id.
+            next to `out`. The default is 60% of the free memory.
+        skipped: dictionary that receives the reason for each skipped video, by video id.
         quiet: show no progress bar.
-        settings: settings of the recipe's config that override it.
+        settings: settings that override those of the recipe.
+
+    Returns:
+        The trained module, loaded from `out`.
 
     Raises:
-        SolaError: for bad features, a value out of range, a run that exists, or no video as long as a window.
+        SolaError: if the features are invalid, a value is out of range, the run exists already, or no video is as long
+            as a window.
+
+    Examples:
+        >>> import sola
+        >>> module = sola.train("features", "anet", out="module", step=2, hidden=16, epochs=1, quiet=True)
+        >>> module.network.output_channels
+        16
+        >>> module.provenance["training"]["step"]
+        2
     """
     out = Path(out)
     data = features if isinstance(features, Dataset) else Dataset.open(features)
@@ -120,7 +136,7 @@ def train(
 
 
 def _notes(features: FeatureSet, packed: PackedFeatures, config: Config, reasons: Mapping[str, str]) -> Sequence[str]:
-    """Return the log lines before training. Raises SolaError if no video is as long as a window."""
+    """Return the log lines to write before training. Raises SolaError if no video is as long as a window."""
     lengths = packed.lengths
     short = int((lengths < config.window).sum())
     if short == len(lengths):
@@ -128,27 +144,27 @@ def _notes(features: FeatureSet, packed: PackedFeatures, config: Config, reasons
         raise SolaError(
             f"{', '.join(str(stream.source) for stream in features.streams)}: no video is as long as a training "
             f"window: the longest has {longest} snippets, the window {config.window} ({config.positions} positions at "
-            f"step {config.shortest_step} and a margin of {config.margin}); {_cure(longest, config)}"
+            f"step {config.shortest_step}, margin {config.margin}); {_cure(longest, config)}"
         )
     notes = [f"{name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()]
     notes.append(
         f"{len(lengths)} videos of {lengths.min()} to {lengths.max()} snippets, {packed.values.shape[1]} channels; "
-        f"a window is {config.window} snippets"
+        f"windows of {config.window} snippets"
     )
     if short:
         notes.append(
-            f"{short} of {len(lengths)} videos are shorter than the window of {config.window} snippets: left out"
+            f"{short} of {len(lengths)} videos are shorter than the window of {config.window} snippets and not used"
         )
     return notes
 
 
 def _cure(longest: int, config: Config) -> str:
-    """Return what to do if the longest video has fewer snippets than a window."""
+    """Return the advice for the case that the longest video has fewer snippets than a window."""
     flag = "--step" if isinstance(config, TrainingConfig) else "--largest-step"
     step = longest_step(longest, config.positions, config.margin)
     if step:
         return f"pass {flag} {step} or less"
     shortest = window_length(config.positions, 1, config.margin)
-    cure = f"no {flag} helps, since the shortest window has {shortest} snippets; extract features with a smaller stride"
+    cure = f"no {flag} helps: the shortest window has {shortest} snippets; extract features with a smaller stride"
     positions = longest - 2 * config.margin
     return f"{cure}, or pass {flag} 1 --positions {positions}" if positions > 1 else cure

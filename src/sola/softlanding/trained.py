@@ -1,4 +1,4 @@
-"""A trained SoLa module: its network, and how it was trained."""
+"""A trained SoLa module: its network and its training record."""
 
 import hashlib
 from collections.abc import Mapping
@@ -22,58 +22,75 @@ CONFIG = "config.json"
 
 @dataclass(frozen=True, eq=False)
 class TrainedModule:
-    """A SoLa network with the provenance that manifests of transformed features record."""
+    """A SoLa network and its provenance, which is recorded in the manifest of transformed features.
+
+    Examples:
+        >>> import sola
+        >>> module = sola.TrainedModule.load("run")
+        >>> module.network.channels
+        16
+        >>> module.provenance["training"]["epochs"]
+        1
+        >>> module.save("copy")
+        >>> sola.TrainedModule.load("copy").fingerprint == module.fingerprint
+        True
+    """
 
     network: Network
+    """The trained network, in evaluation mode if it was loaded."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """"training", "chosen" and "stopped_by" of the run, where known, and "run", its folder or hub id."""
+    """Entries "training", "chosen" and "stopped_by" of the run, if known, and "run", its folder or hub id."""
 
     @classmethod
     def load(cls, source: Path | str, *, revision: str | None = None) -> "TrainedModule":
-        """Load a finished run of `sola train` from its folder, or a module from the Hugging Face hub ("owner/name").
+        """Load a finished run of `sola train` from a folder, or a module from the Hugging Face hub.
+
+        Args:
+            source: folder of the run, or id on the hub ("owner/name").
+            revision: branch, tag or commit on the hub.
 
         Raises:
-            SolaError: if there is no trained module, or its files do not fit together.
+            SolaError: if there is no trained module, or its config and weights do not match.
         """
         local = Path(source).is_dir()
         folder = Path(source) if local else _from_hub(str(source), revision)
         if not (folder / WEIGHTS).is_file():
-            raise SolaError(f"{folder}: no {WEIGHTS} here; expected the folder of a finished `sola train` run")
+            raise SolaError(f"{folder}: no {WEIGHTS}; expected the folder of a finished `sola train` run")
         config = read_json(folder / CONFIG, "a SoLa module's config")
         if not isinstance(config, Mapping) or not isinstance(config.get("module"), Mapping):
             raise SolaError(f'{folder / CONFIG}: no "module" entry; expected the config of a `sola train` run')
         try:
-            with torch.device("meta"):  # allocates nothing before the weights are known to fit the config
+            with torch.device("meta"):  # do not allocate memory before the weights are known to match the config
                 network = network_of(config["module"])
             weights = load_file(folder / WEIGHTS)
             network.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
         except (TypeError, ValueError, OverflowError) as error:
             reason = " ".join(str(error).split())
             raise SolaError(
-                f'{folder / CONFIG}: the "module" entry is not a SoLa module\'s ({reason}); train again'
+                f'{folder / CONFIG}: the "module" entry is not the config of a SoLa module ({reason}); train again'
             ) from None
         except (SafetensorError, OSError) as error:
             raise SolaError(f"{folder / WEIGHTS}: not a readable safetensors file ({error}); train again") from None
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            raise SolaError(f"{folder / WEIGHTS}: the weights do not fit {CONFIG} ({reason})") from None
+            raise SolaError(f"{folder / WEIGHTS}: the weights do not match {CONFIG} ({reason}); train again") from None
         run = str(folder.resolve() if local else source)
         return cls(network.eval(), {**_training_of(config), "run": run})
 
     def save(self, folder: Path | str) -> None:
-        """Write `config.json` and `module.safetensors`; an existing config keeps its entries besides "module"."""
+        """Write `config.json` and `module.safetensors`; an existing config keeps its other entries."""
         path = Path(folder) / CONFIG
         config = read_json(path, "a SoLa module's config") if path.exists() else {}
         write_json(path, {**config, "module": self.network.config()})
         self.save_weights(Path(folder))
 
     def save_weights(self, folder: Path) -> None:
-        """Write `module.safetensors`, atomically."""
+        """Write `module.safetensors` atomically."""
         with replacing(folder / WEIGHTS) as aside:
             save_file(self._weights(), aside)
 
     def push_to_hub(self, repo_id: str, *, private: bool = False) -> str:
-        """Upload config and weights to the Hugging Face hub, and return the address of the commit."""
+        """Upload config and weights to the Hugging Face hub, and return the URL of the commit."""
         from huggingface_hub import HfApi
 
         api = HfApi()
@@ -84,11 +101,11 @@ class TrainedModule:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the weights."""
+        """SHA-256 hash of the weights (hexadecimal)."""
         return hashlib.sha256(save(self._weights())).hexdigest()
 
     def describe(self) -> dict[str, Any]:
-        """Return the entry of the manifest of transformed features, which identifies the module."""
+        """Return the record that identifies the module in the manifest of transformed features."""
         return {
             **self.provenance,
             "config": self.network.config(),
@@ -102,7 +119,7 @@ class TrainedModule:
 
 
 def _training_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the provenance in the config of a run; nothing for a module that was saved without one."""
+    """Return the provenance in the config of a run, empty for a module that was saved without training settings."""
     training, chosen = config.get("training"), config.get("chosen")
     if not isinstance(training, Mapping):
         return {}
@@ -121,4 +138,4 @@ def _from_hub(source: str, revision: str | None) -> Path:
         return Path(snapshot_download(source, revision=revision, allow_patterns=[CONFIG, WEIGHTS]))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise SolaError(f"{source}: neither a folder here nor a module on the hub ({reason})") from None
+        raise SolaError(f"{source}: neither a local folder nor a module on the Hugging Face hub ({reason})") from None

@@ -1,1 +1,1 @@
-"""What every training shares: the loop, runs on disk, checkpoints, several processes."""
+"""Shared training code: the training loop, run folders, checkpoints and distributed training."""

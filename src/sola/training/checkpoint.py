@@ -20,28 +20,28 @@ from sola.core.files import replacing
 
 CHECKPOINT_SECONDS = 10.0
 CHECKPOINT_STEPS = 250
-"""A checkpoint is written after this time or number of steps, whichever comes first."""
+"""A checkpoint is written after this many seconds or steps, whichever comes first."""
 
 
 @dataclass
 class TrainingState:
-    """Progress of a training, which is saved in the checkpoint."""
+    """Progress of a training run, saved in the checkpoint."""
 
     epoch: int = 0
-    """Completed epochs."""
+    """Number of completed epochs."""
     step: int = 0
-    """Completed batches of the current epoch."""
+    """Number of completed batches in the current epoch."""
     total_steps: int = 0
-    """Completed batches of all epochs."""
+    """Number of completed batches in all epochs."""
     loss_sum: float = 0.0
     """Sum of loss x windows over the current epoch."""
     windows: int = 0
-    """Windows of the current epoch."""
+    """Number of windows so far in the current epoch."""
     row: dict[str, Any] = field(default_factory=dict)
-    """The last epoch's row of the log."""
+    """Log row of the last completed epoch."""
 
     def add(self, windows: int) -> None:
-        """Count a step."""
+        """Count a step on this many windows."""
         self.step, self.total_steps, self.windows = self.step + 1, self.total_steps + 1, self.windows + windows
 
     def next_epoch(self, row: dict[str, Any]) -> "TrainingState":
@@ -58,7 +58,7 @@ class Checkpoints:
     optimizer: torch.optim.Optimizer
     average: AveragedModel | None = None
     last: tuple[int, float] = (0, 0.0)
-    """Total steps and time in seconds of the last save or restore."""
+    """Total steps and monotonic time (seconds) at the last save or restore."""
 
     def due(self, state: TrainingState) -> bool:
         """Return whether the next checkpoint is due."""
@@ -79,18 +79,18 @@ class Checkpoints:
         self.last = state.total_steps, time.monotonic()
 
     def restore(self) -> TrainingState:
-        """Load the checkpoint and return the state. Raises SolaError if it is unreadable or of another model."""
-        with _one_line(self.path, "a checkpoint of this run"):
+        """Load the checkpoint and return the state. Raises SolaError if it is unreadable or for another model."""
+        with _file_errors(self.path, "a checkpoint of this run"):
             with safe_open(self.path, framework="pt") as stream:
                 tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (no mapping)
                 state = TrainingState(**json.loads(stream.metadata()["state"]))
-            self.model.load_state_dict(_below("model/", tensors))
+            self.model.load_state_dict(_with_prefix("model/", tensors))
             if self.average is not None:
-                self.average.load_state_dict(_below("average/", tensors))
+                self.average.load_state_dict(_with_prefix("average/", tensors))
             for name, parameter in self.model.named_parameters():
-                values = _below(f"optimizer/{name}/", tensors)
+                values = _with_prefix(f"optimizer/{name}/", tensors)
                 if values:
-                    # in the parameter's memory order, which fused optimizers rely on
+                    # fused optimizers require the memory order of the parameter
                     self.optimizer.state[parameter] = {
                         key: torch.empty_like(parameter).copy_(value)
                         if value.shape == parameter.shape
@@ -108,7 +108,7 @@ class BestWeights:
     path: Path
 
     def loss(self) -> float:
-        """Return the validation loss of the saved weights; infinity if there are none."""
+        """Return the validation loss of the saved weights, or infinity if there are none."""
         return float(self._metadata()["loss"]) if self.path.is_file() else math.inf
 
     def save(self, model: nn.Module, epoch: int, loss: float) -> None:
@@ -118,25 +118,25 @@ class BestWeights:
             save_file(weights, aside, metadata={"best": json.dumps({"epoch": epoch, "loss": loss})})
 
     def restore(self, model: nn.Module) -> int | None:
-        """Load the saved weights and return their epoch; None if there are none. Raises SolaError for a bad file."""
+        """Load the saved weights and return their epoch, or None if there are none. Raises SolaError for a bad file."""
         if not self.path.is_file():
             return None
-        with _one_line(self.path, "the best weights of this run"):
+        with _file_errors(self.path, "the best weights of this run"):
             model.load_state_dict(load_file(self.path))
             return int(self._metadata()["epoch"])
 
     def _metadata(self) -> dict[str, Any]:
-        with _one_line(self.path, "the best weights of this run"), safe_open(self.path, framework="pt") as stream:
+        with _file_errors(self.path, "the best weights of this run"), safe_open(self.path, framework="pt") as stream:
             return dict(json.loads(stream.metadata()["best"]))
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 @contextmanager
-def _one_line(path: Path, what: str) -> Iterator[None]:
-    """Turn errors of an unreadable or unfit file into SolaError."""
+def _file_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn the errors of an unreadable or mismatched file into a SolaError of one line."""
     try:
         yield
     except (SafetensorError, OSError, RuntimeError, KeyError, TypeError, ValueError) as error:

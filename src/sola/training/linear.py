@@ -1,6 +1,6 @@
 """Linear classifiers on frozen snippet features, fitted by SGD (Table 4b of the paper) or by ridge regression.
 
-They have an output for action against background, and one per class, which is fitted to action snippets only.
+A classifier has one output for action against background, and one output per class, fitted to action snippets only.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,39 +14,39 @@ from sola.data.segments import BACKGROUND
 from sola.data.snippet_labels import SnippetLabels
 
 FOLDS = 5
-"""Groups of training videos for the choice of the ridge penalty by cross-validation."""
+"""Number of cross-validation folds for the choice of the ridge penalty."""
 
 PENALTIES = tuple(10.0**exponent for exponent in np.arange(-7, 1.5, 0.5).tolist())
-"""Candidates for the ridge penalty."""
+"""Candidate ridge penalties."""
 
-LONE_VIDEO_PENALTY = 1e-3
-"""Ridge penalty for one labeled video, which cannot be cross-validated."""
+SINGLE_VIDEO_PENALTY = 1e-3
+"""Ridge penalty for a single labeled video, where cross-validation is not possible."""
 
 CPU = torch.device("cpu")
 
 SLICE = 16384
-"""Number of snippets that are converted to float64 at a time."""
+"""Number of snippets converted to float64 at a time."""
 
 Encode = Callable[[Int[np.ndarray, " snippets"]], Float[np.ndarray, "snippets outputs"]]
-"""Regression targets of the snippets in these rows."""
+"""Function that returns the regression targets for rows of snippets."""
 
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """Weights and biases; output 0 is the score for action against background, the others are for the classes."""
+    """A linear classifier; output 0 is the score for action against background, the others are class scores."""
 
     weight: Float[np.ndarray, "channels outputs"]
     bias: Float[np.ndarray, " outputs"]
 
     def action(self, features: Float[np.ndarray, "snippets channels"]) -> Float[np.ndarray, " snippets"]:
-        """Return the scores for action; above 0 means action."""
+        """Return the action scores; a score above 0 means action."""
         score: Float[np.ndarray, " snippets"] = features @ self.weight[:, 0] + self.bias[0]
         return score
 
     def classes(self, features: Float[np.ndarray, "snippets channels"]) -> Int[np.ndarray, " snippets"]:
-        """Return the index of the most likely class of every snippet, whether action or not."""
-        likeliest: Int[np.ndarray, " snippets"] = np.argmax(features @ self.weight[:, 1:] + self.bias[1:], axis=1)
-        return likeliest
+        """Return the index of the most likely class of every snippet, including background snippets."""
+        best: Int[np.ndarray, " snippets"] = np.argmax(features @ self.weight[:, 1:] + self.bias[1:], axis=1)
+        return best
 
 
 def fit_sgd(
@@ -60,12 +60,12 @@ def fit_sgd(
     momentum: float = 0.9,
     device: torch.device = CPU,
 ) -> LinearClassifier:
-    """Fit logistic (action) and softmax (class) regression by SGD with momentum; the defaults are those of Table 4b.
+    """Fit logistic (action) and softmax (class) regression by SGD with momentum; the defaults are from Table 4b.
 
-    The loss of a batch of float32 snippets is the mean logistic loss plus the mean softmax loss over its action
-    snippets. The classes of a snippet share its softmax target equally. The initial weights and the order of the
-    snippets in each epoch are drawn from `seed`, the same on every device. Gradients are written out, since autograd
-    would take most of the time of a step.
+    The loss of a batch is the mean logistic loss plus the mean softmax loss over its action snippets, in float32. The
+    classes of a snippet share its softmax target equally. The initial weights and the order of the snippets in each
+    epoch depend only on `seed`, not on the device. The gradients are computed by hand because autograd would take most
+    of the time of a step.
     """
     generator = np.random.default_rng(seed)
     count, channels = features.shape
@@ -98,9 +98,9 @@ def fit_sgd(
 
 
 def _targets(sets: Bool[np.ndarray, "sets classes"]) -> Float[torch.Tensor, "_ outputs"]:
-    """Return a row for each set of classes, 1 for action and the share of each class, and zeros for the background."""
+    """Return the targets [action, classes...] of each set of classes, and a last row of zeros for the background."""
     table = np.zeros((len(sets) + 1, 1 + sets.shape[1]), np.float32)
-    table[:BACKGROUND, 0] = 1  # the background has the last row
+    table[:BACKGROUND, 0] = 1  # BACKGROUND is -1, the last row
     table[:BACKGROUND, 1:] = sets / sets.sum(axis=1, keepdims=True)
     return torch.from_numpy(table)
 
@@ -116,11 +116,11 @@ def fit_ridge(
     *,
     lengths: Sequence[int],
 ) -> LinearClassifier:
-    """Fit ridge regression to ±1 in closed form: action against background, and each class against the others.
+    """Fit ridge regression to targets of ±1: action against background, and each class against the others.
 
-    The penalty λ in mean squared error + λ‖w‖² (the bias is free) is chosen from `PENALTIES` by the squared error on
-    held-out videos, for the action and for the classes. Each class of a snippet has the target +1. `lengths` are the
-    numbers of snippets of the videos, in order.
+    The objective is mean squared error + λ‖w‖², without a penalty on the bias. The penalty λ is chosen from `PENALTIES`
+    by the squared error on held-out videos, separately for the action and the classes. Each class of a snippet has the
+    target +1. `lengths` holds the number of snippets of each video, in order.
     """
     fold = video_folds(lengths)
     action = labels.action
@@ -132,14 +132,14 @@ def fit_ridge(
         return np.where(labels.sets[labels.index[rows]], 1.0, -1.0)
 
     def fit(
-        encode: Encode, learned: Bool[np.ndarray, " snippets"]
+        encode: Encode, selected: Bool[np.ndarray, " snippets"]
     ) -> tuple[Float[np.ndarray, "channels outputs"], Float[np.ndarray, " outputs"]]:
-        seen, basis = features, None
-        if learned.sum() < features.shape[1]:  # weights lie in the span of the snippets, which is smaller
-            basis, _ = np.linalg.qr(features[learned].astype(np.float64).T)
-            seen = features @ basis
-        rows = [np.flatnonzero(learned & (fold == index)) for index in np.unique(fold)]
-        weight, bias = _converged([_Sums.of(seen, encode, chosen) for chosen in rows if len(chosen)])
+        inputs, basis = features, None
+        if selected.sum() < features.shape[1]:  # the weights are in the span of the snippets, which is smaller
+            basis, _ = np.linalg.qr(features[selected].astype(np.float64).T)
+            inputs = features @ basis
+        rows = [np.flatnonzero(selected & (fold == index)) for index in np.unique(fold)]
+        weight, bias = _cross_validated([_Sums.of(inputs, encode, chosen) for chosen in rows if len(chosen)])
         return (weight if basis is None else basis @ weight), bias
 
     weight, bias = fit(binary, np.ones_like(action))
@@ -149,7 +149,7 @@ def fit_ridge(
 
 @dataclass(frozen=True)
 class _Sums:
-    """Sums over snippets, from which a least-squares fit and its error follow."""
+    """Sums over snippets that determine a least-squares fit and its error."""
 
     count: float
     x: Float[np.ndarray, " channels"]
@@ -165,7 +165,7 @@ class _Sums:
         encode: Encode,
         rows: Int[np.ndarray, " chosen"],
     ) -> "_Sums":
-        """Sum over the chosen rows, a slice at a time to save memory."""
+        """Sum over the chosen rows, one slice at a time to save memory."""
         total: _Sums | None = None
         for start in range(0, len(rows), SLICE):
             chosen = rows[start : start + SLICE]
@@ -176,15 +176,16 @@ class _Sums:
         return total
 
     def plus(self, other: "_Sums", sign: int = 1) -> "_Sums":
-        return _Sums(*(mine + sign * getattr(other, name) for name, mine in vars(self).items()))
+        """Return the sums with those of `other` added, or subtracted if `sign` is -1."""
+        return _Sums(*(value + sign * getattr(other, name) for name, value in vars(self).items()))
 
     def solve(
         self, penalties: Sequence[float]
     ) -> list[tuple[Float[np.ndarray, "channels outputs"], Float[np.ndarray, " outputs"]]]:
-        """Return weights and biases for each penalty, from one eigendecomposition."""
+        """Return weights and biases for each penalty, from a single eigendecomposition."""
         x, y = self.x / self.count, self.y / self.count
         covariance = torch.from_numpy(self.xx / self.count - np.outer(x, x))
-        values, vectors = (found.numpy() for found in torch.linalg.eigh(covariance))  # faster than NumPy's
+        values, vectors = (tensor.numpy() for tensor in torch.linalg.eigh(covariance))  # faster than NumPy
         projected = vectors.T @ (self.xy / self.count - np.outer(x, y))
         fits = []
         for penalty in penalties:
@@ -200,14 +201,14 @@ class _Sums:
         return float(fit - 2 * np.sum(weight * self.xy) - 2 * bias @ self.y + self.yy)
 
 
-def _converged(
+def _cross_validated(
     folds: Sequence[_Sums],
 ) -> tuple[Float[np.ndarray, "channels outputs"], Float[np.ndarray, " outputs"]]:
-    """Return weights and biases at the penalty with the least cross-validated squared error."""
+    """Return weights and biases for the penalty with the lowest cross-validated squared error."""
     total = folds[0]
-    for one in folds[1:]:
-        total = total.plus(one)
-    penalty = LONE_VIDEO_PENALTY
+    for fold in folds[1:]:
+        total = total.plus(fold)
+    penalty = SINGLE_VIDEO_PENALTY
     if len(folds) > 1:
         errors = np.zeros(len(PENALTIES))
         for held_out in folds:

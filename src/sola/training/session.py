@@ -1,4 +1,4 @@
-"""`run_training`: the steps that all trainings share around their data and task."""
+"""`run_training`: the steps shared by all kinds of training."""
 
 import hashlib
 import logging
@@ -18,31 +18,31 @@ from sola.training.checkpoint import BestWeights
 from sola.training.distributed import joined
 from sola.training.run import Run, can_start, environment, start
 from sola.training.tensorboard import require_tensorboard
-from sola.training.trainer import Task, Trainer, kept_model
+from sola.training.trainer import Task, Trainer, evaluated_model
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a training runs."""
+    """Device, precision, folder and memory of a training run."""
 
     device: torch.device
     precision: Literal["fp32", "bf16"]
     folder: Path
-    """An existing folder for unnamed memory-mapped files."""
+    """Existing folder for temporary memory-mapped files."""
     free_memory: int
-    """Free memory of each process on this machine, in bytes."""
+    """Free memory for each process on this machine (bytes)."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A task, and what describes its run."""
+    """A task and the description of its run."""
 
     task: Task[Any, Any]
     epochs: int
     description: Mapping[str, Any]
-    """Entries of config.json; "training" and "features" must be the same when the run is resumed."""
+    """Entries of config.json; "training" and "features" must not change when the run is resumed."""
     notes: Sequence[str] = ()
     """Messages to log before training starts."""
 
@@ -52,13 +52,13 @@ class Options:
     """Options of a run that do not change its result."""
 
     resume: bool = False
-    """Continue from the run's checkpoint; start where there is none; do nothing if the run is finished."""
+    """Whether to continue from the checkpoint if there is one, and do nothing if the run is finished."""
     overwrite: bool = False
-    """Start again where a run exists."""
+    """Whether to replace an existing run."""
     tensorboard: bool = False
-    """Also write the log's rows as TensorBoard event files."""
+    """Whether to also write the log as TensorBoard event files."""
     quiet: bool = False
-    """Show no progress bar."""
+    """Whether to hide the progress bar."""
 
 
 def run_training(
@@ -72,33 +72,34 @@ def run_training(
     precision: Precision,
     options: Options,
 ) -> None:
-    """Train in the folder `out` unless it holds the finished run.
+    """Train in the folder `out`, unless it holds a finished run.
 
     Args:
         out: folder of the run.
-        requested: settings that the user asked for; a run can only be resumed with the same.
-        prepare: reads the data and returns the task; called only if the run is not finished.
-        save: writes the product from the trained model.
-        product: file that a finished run holds.
-        device: device of the training.
-        precision: precision of the predictions.
-        options: resume, overwrite, and what is shown.
+        requested: settings requested by the user; a run can only be resumed with the same settings.
+        prepare: function that reads the data and returns the task; called only if the run is not finished.
+        save: function that writes the product of the trained model.
+        product: name of the file that a finished run holds.
+        device: device to train on.
+        precision: precision of the forward pass.
+        options: options that do not change the result.
 
-    Raises SolaError if the run exists and cannot be resumed or overwritten, or the folder cannot be written.
+    Raises:
+        SolaError: if the run exists and cannot be resumed or overwritten, or if the folder cannot be written.
     """
     require_tensorboard(options.tensorboard)
     with joined(choose_device(device)) as processes:
         run = Run(out)
         if not can_start(run, requested, resume=options.resume, overwrite=options.overwrite, product=product):
-            log.info("%s: finished already, nothing to do", out)
+            log.info("%s: already finished, nothing to do", out)
             return
-        processes.wait()  # all have looked at the folder before the first writes to it
+        processes.wait()  # every process checks the folder before the main process writes to it
         chosen = choose_device(device)
         place = Place(
             chosen,
             choose_precision(precision, chosen),
             next(folder for folder in (out, *out.absolute().parents) if folder.is_dir()),
-            int(psutil.virtual_memory().available / processes.here),
+            int(psutil.virtual_memory().available / processes.local_count),
         )
         prepared = prepare(place)
         description = {
@@ -114,16 +115,16 @@ def run_training(
         trainer = Trainer(run, place.device, place.precision, processes, options.tensorboard, options.quiet)
         trainer.fit(prepared.task, prepared.epochs, resume=options.resume)
         if processes.leads:
-            model = kept_model(prepared.task)
+            model = evaluated_model(prepared.task)
             epoch = BestWeights(run.best).restore(model)
             if epoch is not None:
-                log.info("kept epoch %d of %d, which has the lowest validation loss", epoch, prepared.epochs)
+                log.info("selected epoch %d of %d, which has the lowest validation loss", epoch, prepared.epochs)
             save(model)
         processes.wait()
 
 
 def fingerprint(header: object, arrays: Iterable[np.ndarray]) -> str:
-    """Return a digest of a header and of all values: data with the same digest are the same."""
+    """Return the SHA-256 hash of a header and the values of arrays."""
     digest = hashlib.sha256(repr(header).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
@@ -131,14 +132,14 @@ def fingerprint(header: object, arrays: Iterable[np.ndarray]) -> str:
 
 
 def ids_digest(ids: Iterable[str]) -> str:
-    """Return a short digest of the ids of videos, in their order."""
+    """Return a short hash of video ids in this order."""
     return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:12]
 
 
 def _changes(run: Run, environment: Mapping[str, Any]) -> list[str]:
-    """Describe the differences from the machine on which a resumed run was started."""
+    """Describe the differences from the environment in which a resumed run was started."""
     if not (run.checkpoint.is_file() and run.is_run()):
         return []
     before = read_json(run.config, "a run's config").get("environment", {})
     changed = [f"{name} {before[name]}, now {now}" for name, now in environment.items() if before.get(name, now) != now]
-    return [f"started with {'; '.join(changed)}: the result may differ in its last bits"] if changed else []
+    return [f"started with {'; '.join(changed)}: the result may differ by rounding"] if changed else []

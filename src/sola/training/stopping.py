@@ -1,4 +1,4 @@
-"""Stop requests: SIGINT and SIGTERM end a training after the current step."""
+"""Stop requests: SIGINT and SIGTERM stop a training after the current step."""
 
 import signal
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass
 class Stop:
-    """Whether the run was asked to stop."""
+    """Flag that is set when the run is asked to stop."""
 
     is_set: bool = False
 
 
 @contextmanager
 def stop_requests() -> Iterator[Stop]:
-    """Turn the first SIGINT or SIGTERM into a request; a second one has its usual effect."""
+    """Turn the first SIGINT or SIGTERM into a stop request; a second signal has its usual effect."""
     stop = Stop()
     handlers: dict[signal.Signals, Any] = {}
 

@@ -1,4 +1,4 @@
-"""The log of a run, metrics.jsonl, as TensorBoard event files."""
+"""Write the log of a run (metrics.jsonl) as TensorBoard event files."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,13 +11,13 @@ from sola.core.files import unwritable
 from sola.training.run import Run
 
 FOLDER = "tensorboard"
-"""Folder of the event files in the run's folder."""
+"""Name of the folder of event files in the folder of a run."""
 
 Write = Callable[[Mapping[str, Any]], None]
 
 
 def require_tensorboard(wanted: bool) -> None:
-    """Raise SolaError when TensorBoard is wanted and not installed."""
+    """Raise SolaError if TensorBoard is wanted but not installed."""
     if wanted and find_spec("tensorboard") is None:
         raise SolaError(
             "--tensorboard: TensorBoard is not installed; pip install -c constraints.txt 'sola-tal[tensorboard]'"
@@ -26,10 +26,13 @@ def require_tensorboard(wanted: bool) -> None:
 
 @contextmanager
 def tensorboard_writer(run: Run, wanted: bool, epochs: int) -> Iterator[Write]:
-    """Yield a function that writes a row of the log to the run's event files, or does nothing if not `wanted`.
+    """Yield a function that writes a log row to the event files of the run, or does nothing if not `wanted`.
 
-    Scalars have the names of the row; the step is the epoch. Event files of earlier trainings are replaced; those of a
-    resumed run start with the rows of the `epochs` completed epochs. Raises SolaError if they cannot be written.
+    The scalars have the names of the row, and the step is the epoch. Existing event files are replaced. Those of a
+    resumed run start with the rows of the `epochs` completed epochs.
+
+    Raises:
+        SolaError: if the event files cannot be written.
     """
     folder = run.folder / FOLDER
     if not wanted:
@@ -41,7 +44,7 @@ def tensorboard_writer(run: Run, wanted: bool, epochs: int) -> Iterator[Write]:
 
     clear(folder)
     try:
-        # a running TensorBoard then drops what it has read of this run
+        # a running TensorBoard drops the points of this run that it has already read
         writer = SummaryWriter(str(folder), purge_step=0)
     except OSError as error:
         raise unwritable(folder, error) from error
@@ -65,7 +68,7 @@ def tensorboard_writer(run: Run, wanted: bool, epochs: int) -> Iterator[Write]:
 
 
 def clear(folder: Path) -> None:
-    """Remove the event files of an earlier training. Raises SolaError if that fails."""
+    """Remove the event files of an earlier run. Raises SolaError if that fails."""
     try:
         for path in folder.glob("events.out.tfevents.*"):
             path.unlink(missing_ok=True)

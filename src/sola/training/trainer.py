@@ -1,6 +1,6 @@
 """The training loop: steps, precision, checkpoints, the log, and the best epoch.
 
-A `Task` says what is trained, on which data, and with which loss; it knows nothing of processes and files.
+A `Task` defines the model, the data and the loss. It does not depend on processes or files.
 """
 
 import math
@@ -21,7 +21,7 @@ from sola.training.stopping import Stop, stop_requests
 from sola.training.tensorboard import tensorboard_writer
 
 SHOWN = ("loss", "gate", "validation_loss")
-"""Values of an epoch's row that the progress bar shows."""
+"""Values of a log row that the progress bar shows."""
 
 
 @runtime_checkable
@@ -32,7 +32,7 @@ class Batch(Protocol):
         """Return the number of windows in the whole batch."""
 
     def share(self, part: slice) -> Any:
-        """Return the batch with the inputs of these windows, and the targets of all."""
+        """Return the batch with the inputs of these windows only, and the targets of all windows."""
 
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
@@ -41,44 +41,44 @@ Prediction = TypeVar("Prediction")
 
 @runtime_checkable
 class Task(Protocol[AnyBatch, Prediction]):
-    """A training task: `predict` runs in the run's precision, `score` in fp32."""
+    """A training task; `predict` runs in the precision of the run, `score` in fp32."""
 
     @property
     def model(self) -> nn.Module:
-        """Everything that is trained."""
+        """The model with all trained parameters."""
 
     @property
     def average(self) -> AveragedModel | None:
-        """Averaged weights, which are evaluated and saved instead of the model's; None without averaging."""
+        """Model with averaged weights, evaluated and saved instead of `model`, or None without averaging."""
 
     @property
     def clip_norm(self) -> float | None:
-        """Maximum norm of the gradient; None for no clipping."""
+        """Maximum norm of the gradient, or None for no clipping."""
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Return an optimizer of the model at its full learning rate."""
+        """Return an optimizer for the model, at the full learning rate."""
 
     def rate(self, epoch: int, step: int) -> float:
-        """Return the factor of the learning rate at a step of an epoch, both counted from 0."""
+        """Return the learning rate factor at a step of an epoch, both counted from 0."""
 
     def steps(self, epoch: int) -> int:
         """Return the number of batches in an epoch."""
 
     def batch(self, epoch: int, step: int) -> AnyBatch:
-        """Return a whole batch on the model's device; it depends on seed, epoch and step only."""
+        """Return a whole batch on the device of the model; it depends only on seed, epoch and step."""
 
     def predict(self, batch: AnyBatch) -> Prediction:
-        """Return the model's prediction for the batch's inputs."""
+        """Return the prediction of the model for the inputs of the batch."""
 
     def score(self, prediction: Prediction, batch: AnyBatch) -> Tensor:
-        """Return the loss of the whole batch, a scalar."""
+        """Return the loss of the whole batch as a scalar."""
 
     def evaluate(self, model: nn.Module, epoch: int) -> dict[str, float]:
-        """Return values for the epoch's row; the epoch with the lowest "validation_loss", if any, is kept."""
+        """Return values for the log row; if they have "validation_loss", the epoch with the lowest is selected."""
 
 
-def kept_model(task: Task[Any, Any]) -> nn.Module:
-    """Return the model that is evaluated and saved: the averaged one, if there is one."""
+def evaluated_model(task: Task[Any, Any]) -> nn.Module:
+    """Return the model to evaluate and save: the averaged model if there is one."""
     if task.average is None:
         return task.model
     averaged: nn.Module = task.average.module
@@ -87,10 +87,10 @@ def kept_model(task: Task[Any, Any]) -> nn.Module:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains a task in a run's folder, in one process or in several, of which the first writes and evaluates.
+    """Train a task in the folder of a run, in one or several processes; the main process writes and evaluates.
 
-    Each epoch adds a row to the log. A checkpoint is written at the start and the end, every 10 s or 250 steps, and
-    at a stop request (SIGINT, SIGTERM), which raises KeyboardInterrupt after the current step.
+    Each epoch adds a row to the log. A checkpoint is written at the start, every 10 s or 250 steps, and at the end. A
+    stop request (SIGINT or SIGTERM) writes a checkpoint after the current step and raises KeyboardInterrupt.
     """
 
     run: Run
@@ -98,14 +98,15 @@ class Trainer:
     precision: Literal["fp32", "bf16"]
     processes: Processes = ALONE
     tensorboard: bool = False
-    """Also write the log's rows as TensorBoard event files."""
+    """Whether to also write the log as TensorBoard event files."""
     quiet: bool = False
-    """Show no progress bar."""
+    """Whether to hide the progress bar."""
 
     def fit(self, task: Task[Any, Any], epochs: int, *, resume: bool = False) -> None:
-        """Train until `epochs` epochs are completed, from the run's checkpoint if `resume` and there is one.
+        """Train until `epochs` epochs are completed; if `resume` is set, continue from the checkpoint if there is one.
 
-        Raises SolaError for an unreadable checkpoint, a folder that cannot be written, or a loss that is not finite.
+        Raises:
+            SolaError: if the checkpoint is unreadable, the folder cannot be written, or the loss is not finite.
         """
         optimizer = task.optimizer()
         full_rates = [group["lr"] for group in optimizer.param_groups]
@@ -121,7 +122,7 @@ class Trainer:
         ):
             while state.epoch < epochs:
                 steps = task.steps(state.epoch)
-                # the sum stays on the device, so that no step waits for it
+                # keep the sum on the device, so that no step waits for it
                 loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=self.device)
                 clock.start()
                 while state.step < steps:
@@ -131,7 +132,7 @@ class Trainer:
                     loss_sum += self.step(task, optimizer, batch).double() * len(batch)
                     state.add(len(batch))
                     clock.add(len(batch))
-                    # at an epoch's last step the row comes first: a checkpoint is before a step or before an epoch
+                    # after the last step of an epoch, log the row before the checkpoint
                     if state.step < steps:
                         self._save_or_stop(checkpoints, state, stop, loss_sum)
                 row = self._row(task, state.epoch, float(loss_sum) / state.windows, clock.rate())
@@ -144,7 +145,7 @@ class Trainer:
             checkpoints.save(state)
 
     def step(self, task: Task[AnyBatch, Any], optimizer: torch.optim.Optimizer, batch: AnyBatch) -> Tensor:
-        """Take one optimizer step on a batch, and return its loss."""
+        """Take an optimizer step on a batch and return its loss."""
         loss = backward(task, batch, self.device, self.precision, self.processes)
         if task.clip_norm is not None:
             nn.utils.clip_grad_norm_(task.model.parameters(), task.clip_norm)
@@ -160,12 +161,12 @@ class Trainer:
             if self.processes.leads:
                 self.run.append({**state.row, "epoch": state.epoch, "resumed_from_epoch": state.epoch})
             return state
-        if self.processes.leads:  # a run that is killed from here on can be resumed
+        if self.processes.leads:  # a run killed after this point can be resumed
             checkpoints.save(TrainingState())
         return TrainingState()
 
     def _row(self, task: Task[Any, Any], epoch: int, loss: float, windows_per_s: float) -> dict[str, Any]:
-        """Evaluate an epoch, save its weights if they are the best, and log its row."""
+        """Evaluate an epoch, save its weights if they are the best so far, and log and return its row."""
         if not math.isfinite(loss):
             raise SolaError(
                 f"{self.run.folder}: the loss of epoch {epoch + 1} is {loss}; "
@@ -174,24 +175,24 @@ class Trainer:
         row: dict[str, Any] = {"epoch": epoch + 1, "loss": loss, "windows_per_s": windows_per_s}
         if not self.processes.leads:
             return row
-        model, training = kept_model(task), task.model.training
+        model, training = evaluated_model(task), task.model.training
         model.eval()
         values = task.evaluate(model, epoch)
         model.train(training)
         if "validation_loss" in values:
-            values |= {"best_validation_loss": self._keep_best(model, epoch, values["validation_loss"])}
+            values |= {"best_validation_loss": self._save_best(model, epoch, values["validation_loss"])}
         row = {"epoch": epoch + 1, "loss": loss, **values, "windows_per_s": windows_per_s}
         self.run.append(row)
         return row
 
-    def _keep_best(self, model: nn.Module, epoch: int, loss: float) -> float:
-        """Save the weights if their validation loss is the lowest so far; return the lowest one."""
+    def _save_best(self, model: nn.Module, epoch: int, loss: float) -> float:
+        """Save the weights if their validation loss is the lowest so far, and return the lowest validation loss."""
         if not math.isfinite(loss):
             raise SolaError(f"the validation loss of epoch {epoch + 1} is {loss}; lower --learning-rate")
         best = BestWeights(self.run.best)
         if loss < best.loss():
             best.save(model, epoch + 1, loss)
-        # from the log: the saved weights may be of a later epoch, which a resumed run repeats
+        # use the log, because the saved weights may come from a later epoch that a resumed run repeats
         earlier = [float(row["validation_loss"]) for row in self.run.rows() if row["epoch"] <= epoch]
         return min([loss, *earlier])
 
@@ -204,7 +205,7 @@ class Trainer:
             state.loss_sum = 0.0 if loss_sum is None else float(loss_sum)
             checkpoints.save(state)
         if stopping and not last:
-            self.processes.wait()  # a launcher kills the others when one ends
+            self.processes.wait()  # the launcher kills the other processes when one ends
             raise KeyboardInterrupt
 
 
@@ -215,7 +216,7 @@ def backward(
     precision: Literal["fp32", "bf16"],
     processes: Processes = ALONE,
 ) -> Tensor:
-    """Compute the gradients of a batch and return its loss; each process predicts a share and scores the batch."""
+    """Compute the gradients of a batch and return its loss; each process predicts only its share of the batch."""
     share = batch if processes.count == 1 else batch.share(processes.share(len(batch)))
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         prediction = task.predict(share)
@@ -226,7 +227,7 @@ def backward(
 
 
 class Clock:
-    """Windows per second over the steps of an epoch, without the first step of a process (warm-up)."""
+    """Throughput of an epoch (windows per second), without the warm-up step of the process."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.warm = device, False
@@ -240,16 +241,16 @@ class Clock:
         """Count the windows of a step."""
         self.windows += windows
         if not self.warm:
-            self.warm, self.only = True, (windows, time.perf_counter() - self.began)
+            self.warm, self.warm_up = True, (windows, time.perf_counter() - self.began)
             self._wait()
             self.start()
 
     def rate(self) -> float:
-        """Return the rate since `start`; that of the warm-up step if it was the only one."""
+        """Return the windows per second since `start`, or those of the warm-up step if it was the only step."""
         self._wait()
         windows, seconds = self.windows, time.perf_counter() - self.began
         if not windows:
-            windows, seconds = self.only
+            windows, seconds = self.warm_up
         return windows / max(seconds, 1e-9)
 
     def _wait(self) -> None:

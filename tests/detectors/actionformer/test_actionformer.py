@@ -1,4 +1,4 @@
-"""ActionFormer against the published network written down plainly: one level, one block, one clip at a time."""
+"""Compare ActionFormer with the published network in plain code: one level, one block and one clip at a time."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def published_shapes(channels: int, width: int, classes: int) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the published state dict, frozen: 2 convolutions, 2 + 5 blocks, 6 levels."""
+    """Names and shapes of the published state dict: 2 convolutions, 2 + 5 blocks, 6 levels."""
     norm = (1, width, 1)
     shapes: dict[str, tuple[int, ...]] = {}
     for index in (0, 1):
@@ -63,7 +63,7 @@ def published_shapes(channels: int, width: int, classes: int) -> dict[str, tuple
 
 
 def published_state(channels: int, width: int, classes: int, seed: int = 0) -> dict[str, Tensor]:
-    """Random weights, with norms and scales far enough from 1 and 0 to be told apart."""
+    """Random weights, with norms and scales that differ clearly from 1 and 0."""
     state = {}
     for number, (name, shape) in enumerate(published_shapes(channels, width, classes).items()):
         draw = noise(*shape, seed=1000 * seed + number)
@@ -79,7 +79,7 @@ def published_state(channels: int, width: int, classes: int, seed: int = 0) -> d
 def published_network(
     state: dict[str, Tensor], x: Tensor, mask: Tensor, windows: list[int | None], position: Tensor | None
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Logits [batch, classes, time], offsets [batch, 2, time] and masks of the levels, 4 heads; x is padded with 0."""
+    """Return logits [batch, classes, time], offsets [batch, 2, time] and masks of the levels; x has zero padding."""
 
     def norm(name: str, x: Tensor) -> Tensor:
         mean = x.mean(1, keepdim=True)
@@ -140,7 +140,7 @@ def published_network(
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Callable[..., Path]:
-    """Write a checkpoint as the published program does."""
+    """Write a checkpoint in the published format."""
 
     def save(state: dict[str, Tensor], **entries: dict[str, Tensor]) -> Path:
         path = tmp_path / "epoch_034.pth.tar"
@@ -153,7 +153,7 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
 
 
 def randomized(head: ActionFormer, seed: int = 0) -> ActionFormer:
-    """Weights at which every layer matters."""
+    """Set weights with which every layer affects the output."""
     with torch.no_grad():
         for number, parameter in enumerate(head.parameters()):
             if parameter.ndim == 1:
@@ -166,7 +166,7 @@ def small(**values: object) -> ActionFormer:
     return randomized(ActionFormer(**{"channels": 5, "classes": 3, "width": 8, "length": 64, **values}))
 
 
-def test_parameters_are_as_many_as_published() -> None:
+def test_the_number_of_parameters_is_as_published() -> None:
     def count(head: ActionFormer) -> int:
         return sum(p.numel() for p in head.parameters())
 
@@ -175,7 +175,7 @@ def test_parameters_are_as_many_as_published() -> None:
         assert count(ActionFormer(2048, 20, **ACTIVITYNET)) == 8_137_756
 
 
-def test_weights_start_as_published() -> None:
+def test_weights_are_initialized_as_published() -> None:
     torch.manual_seed(0)
     head = ActionFormer(6, 4, width=8)
     state = head.state_dict()
@@ -207,15 +207,15 @@ def test_published_weights_give_the_published_outputs(
         torch.testing.assert_close(got.logits[level], logits[level].transpose(1, 2), **CLOSE)
         torch.testing.assert_close(got.offsets[level], offsets[level].transpose(1, 2), **CLOSE)
     assert logits[0].std() > 0.1, "the oracle must tell points apart"
-    scale = 1 / sum(part.numel() for part in logits)  # a mean over the points, as a loss is
-    ours = sum(part.square().sum() for part in (*got.logits, *got.offsets)) * scale
-    theirs = sum(part.square().sum() for part in (*logits, *offsets)) * scale
+    scale = 1 / sum(part.numel() for part in logits)  # a mean over the points, like a loss
+    actual = sum(part.square().sum() for part in (*got.logits, *got.offsets)) * scale
+    reference = sum(part.square().sum() for part in (*logits, *offsets)) * scale
     torch.testing.assert_close(
-        torch.autograd.grad(ours, x)[0], torch.autograd.grad(theirs, x)[0] * mask[:, None], **CLOSE
+        torch.autograd.grad(actual, x)[0], torch.autograd.grad(reference, x)[0] * mask[:, None], **CLOSE
     )
 
 
-def test_positions_follow_the_formula_and_stretch() -> None:
+def test_positions_follow_the_formula_and_are_stretched() -> None:
     table = sinusoid_positions(5, 6)
     for t in range(5):
         for c in range(6):
@@ -269,12 +269,12 @@ def test_checkpoint_whose_shapes_do_not_fit_is_refused(saved: Callable[..., Path
 
 
 def test_other_number_of_windows_is_refused(saved: Callable[..., Path]) -> None:
-    with pytest.raises(SolaError, match="a pyramid of 6 levels; give as many windows, not 2"):
+    with pytest.raises(SolaError, match="the pyramid has 6 levels; pass 6 windows, not 2"):
         checkpoint.load(saved(published_state(6, 8, 3)), windows=(5, 5))
 
 
 def at_snippets(head: ActionFormer, features: Tensor, mask: Tensor | None, clip: int, snippets: int) -> list[Tensor]:
-    """What the head says of a clip, at its points."""
+    """Return the outputs of the head at the points of a clip."""
     prediction = head(features, mask)
     return [
         torch.cat([logits, offsets], dim=2)[clip, : -(-snippets // 2**level)]
@@ -289,7 +289,9 @@ def assert_same(first: list[Tensor], second: list[Tensor]) -> None:
 
 @pytest.mark.parametrize("snippets", [1, 3, 31, 32, 33, 63, 64, 65, 200, 512, 600])
 @pytest.mark.parametrize("windows", [(19,) * 6, (7, 7, 7, 7, 7, None)], ids=["local", "global"])
-def test_padding_is_as_good_as_the_published_amount_of_it(snippets: int, windows: tuple[int | None, ...]) -> None:
+def test_outputs_with_shorter_padding_equal_those_with_published_padding(
+    snippets: int, windows: tuple[int | None, ...]
+) -> None:
     head = small(windows=windows, length=192)
     clip = noise(5, snippets)
     features, mask = head.collate([clip])
@@ -301,11 +303,11 @@ def test_padding_is_as_good_as_the_published_amount_of_it(snippets: int, windows
     assert_same(at_snippets(head, features, mask, 0, snippets), at_snippets(head, whole, present, 0, snippets))
 
 
-def test_padding_for_stretched_positions_is_the_published_one() -> None:
+def test_padding_for_stretched_positions_is_as_published() -> None:
     assert ActionFormer(4, **{**ACTIVITYNET, "width": 8}).padded_length(193) == 288
 
 
-def test_clip_says_the_same_in_any_batch() -> None:
+def test_the_output_for_a_clip_does_not_depend_on_the_batch() -> None:
     head, clips = small(), [noise(5, n, seed=n) for n in (7, 33, 50)]
     features, mask = head.collate(clips)
     for index, clip in enumerate(clips):
@@ -313,14 +315,14 @@ def test_clip_says_the_same_in_any_batch() -> None:
         assert_same(at_snippets(head, features, mask, index, clip.shape[1]), alone)
 
 
-def test_what_stands_in_the_padding_has_no_influence() -> None:
+def test_values_in_the_padding_have_no_effect() -> None:
     head = small()
     features, mask = head.collate([noise(5, 40)])
     filled = features.masked_fill(~mask[:, None], torch.nan)
     assert_same(at_snippets(head, features, mask, 0, 40), at_snippets(head, filled, mask, 0, 40))
 
 
-def test_time_that_cannot_be_halved_is_padded() -> None:
+def test_clips_are_padded_to_a_multiple_of_the_stride() -> None:
     head, clip = small(), noise(1, 5, 40)
     prediction = head(clip)
     assert [x.shape[1] for x in prediction.logits] == [64, 32, 16, 8, 4, 2] == list(head.pyramid.lengths(40))
@@ -328,7 +330,7 @@ def test_time_that_cannot_be_halved_is_padded() -> None:
     assert_same(at_snippets(head, clip, None, 0, 40), at_snippets(head, *head.collate([clip[0]]), 0, 40))
 
 
-def test_mask_of_ones_is_no_mask() -> None:
+def test_a_mask_of_ones_equals_no_mask() -> None:
     head, clip = small(), noise(1, 5, 64)
     whole = torch.ones(1, 64, dtype=torch.bool)
     assert_same(at_snippets(head, clip, None, 0, 64), at_snippets(head, clip, whole, 0, 64))
@@ -344,7 +346,7 @@ def test_features_of_another_width_are_refused() -> None:
         small()(noise(1, 7, 32))
 
 
-def test_every_weight_learns() -> None:
+def test_every_weight_has_a_gradient() -> None:
     head = small().train()
     prediction = head(*head.collate([noise(5, 40), noise(5, 64, seed=1)]))
     instances, labels = [torch.tensor([[3.0, 9.0], [5.0, 60.0]])] * 2, [torch.tensor([0, 2])] * 2
@@ -352,11 +354,11 @@ def test_every_weight_learns() -> None:
     torch.manual_seed(1)
     OffsetLoss(label_smoothing=0.1)(prediction, targets).total.backward()
     still = [name for name, p in head.named_parameters() if p.grad is None or not p.grad.any()]
-    # at a scale where no action is, the offsets have nothing to learn
+    # on levels without actions, the offsets have no gradient
     assert [name for name in still if "offset_scale" not in name] == []
 
 
-def test_recomputation_gives_the_gradient_of_dropout_drawn_once() -> None:
+def test_recomputation_uses_the_same_dropout() -> None:
     block = TransformerBlock(8, dropout=0.5, drop_path=0.0).double()
     with torch.no_grad():
         block.perceptron_scale.fill_(1.0)
@@ -371,7 +373,7 @@ def test_recomputation_gives_the_gradient_of_dropout_drawn_once() -> None:
     assert ((at(x + step) - at(x - step)) / 2).item() == pytest.approx((gradient * step).sum().item(), rel=1e-5)
 
 
-def test_drop_path_leaves_a_clip_s_branch_out_or_scales_it() -> None:
+def test_drop_path_skips_or_scales_the_branch_of_a_clip() -> None:
     torch.manual_seed(0)
     block = TransformerBlock(8, drop_path=0.75)
     with torch.no_grad():
@@ -381,9 +383,9 @@ def test_drop_path_leaves_a_clip_s_branch_out_or_scales_it() -> None:
     with torch.no_grad():
         branch = block.eval()(x, None)[0] - x
         share = ((block.train()(x, None)[0] - x) / branch).flatten(1)
-    kept = share.mean(1) > 2
-    torch.testing.assert_close(share, torch.where(kept, 4.0, 0.0)[:, None].expand_as(share), atol=1e-3, rtol=1e-3)
-    assert 0.18 < kept.float().mean() < 0.32
+    active = share.mean(1) > 2
+    torch.testing.assert_close(share, torch.where(active, 4.0, 0.0)[:, None].expand_as(share), atol=1e-3, rtol=1e-3)
+    assert 0.18 < active.float().mean() < 0.32
 
 
 def test_half_precision_is_close() -> None:
@@ -426,8 +428,8 @@ def random_prediction(lengths: tuple[int, ...] = (16, 8), classes: int = 3, vali
 def decoded_in_loops(
     prediction: PointPrediction, clip: int, threshold: float, candidates: int, least: float
 ) -> list[tuple[float, ...]]:
-    """(start, end, label, score), sorted."""
-    found = []
+    """Return sorted rows (start, end, label, score)."""
+    decoded = []
     for level in range(len(prediction.logits)):
         scored = []
         for i, row in enumerate(prediction.logits[level][clip].tolist()):
@@ -439,8 +441,8 @@ def decoded_in_loops(
             left, right = prediction.offsets[level][clip, i].tolist()
             start, end = (i * 2**level + 0.5) - left * 2**level, (i * 2**level + 0.5) + right * 2**level
             if end - start > least:
-                found.append((start, end, c, score))
-    return sorted(found)
+                decoded.append((start, end, c, score))
+    return sorted(decoded)
 
 
 @pytest.mark.parametrize(
@@ -449,14 +451,14 @@ def decoded_in_loops(
 def test_decoding_equals_its_definition(classes: int, threshold: float, candidates: int) -> None:
     head = small(windows=(3, 3), classes=classes, threshold=threshold, candidates=candidates, min_duration=0.5)
     prediction = random_prediction(classes=classes)
-    for clip, found in enumerate(head.decode(prediction)):
-        got = sorted(zip(found.start, found.end, found.label, found.score, strict=True))
+    for clip, decoded in enumerate(head.decode(prediction)):
+        got = sorted(zip(decoded.start, decoded.end, decoded.label, decoded.score, strict=True))
         expected = decoded_in_loops(prediction, clip, threshold, candidates, 0.5)
         assert len(expected) >= 3
         np.testing.assert_allclose(np.array(got), np.array(expected), rtol=1e-5, atol=1e-5)
 
 
-def test_decoding_what_was_aimed_at_gives_the_instances_back() -> None:
+def test_decoding_the_targets_gives_the_instances() -> None:
     head = small(windows=(19,) * 6)
     instances, labels = torch.tensor([[2.25, 9.5], [20.0, 61.0]]), torch.tensor([1, 2])
     targets = head.targets([instances], [labels], 64)
@@ -466,22 +468,22 @@ def test_decoding_what_was_aimed_at_gives_the_instances_back() -> None:
         targets.offsets.clamp(min=0).split(lengths, dim=1),
         tuple(torch.ones(1, n, dtype=torch.bool) for n in lengths),
     )
-    (found,) = head.decode(aimed)
-    assert set(zip(found.start.round(4), found.end.round(4), found.label, strict=True)) == {
+    (decoded,) = head.decode(aimed)
+    assert set(zip(decoded.start.round(4), decoded.end.round(4), decoded.label, strict=True)) == {
         (2.25, 9.5, 1),
         (20.0, 61.0, 2),
     }
 
 
-def test_nothing_above_the_threshold_is_no_segment() -> None:
+def test_no_score_above_the_threshold_gives_no_segment() -> None:
     prediction = random_prediction()
     silent = PointPrediction(tuple(x - 100 for x in prediction.logits), prediction.offsets, prediction.masks)
-    assert [len(one) for one in small(windows=(3, 3)).decode(silent)] == [0, 0]
+    assert [len(segments) for segments in small(windows=(3, 3)).decode(silent)] == [0, 0]
 
 
 @pytest.fixture
 def published_program() -> Iterator[Callable[[str], torch.nn.Module]]:
-    """The authors' network class from a clone, built from the name of one of its configurations."""
+    """Yield a function that builds the authors' network from the name of a configuration, using a local clone."""
     with program("SOLA_ACTIONFORMER_REFERENCE") as make:
 
         def build(name: str) -> torch.nn.Module:
@@ -491,7 +493,7 @@ def published_program() -> Iterator[Callable[[str], torch.nn.Module]]:
             assert {name: tuple(value.shape) for name, value in model.state_dict().items()} == published_shapes(
                 channels, width, classes
             )
-            # as confident as a trained one, so that its segments are told apart
+            # scores as high as those of a trained network, so that its segments differ clearly
             model.load_state_dict(
                 {name: value * (0.2 if "cls_head.cls_head" in name else 1) for name, value in state.items()}
             )
@@ -505,34 +507,34 @@ def published_program() -> Iterator[Callable[[str], torch.nn.Module]]:
 def test_outputs_and_segments_equal_the_authors_program(
     published_program: Callable[[str], torch.nn.Module], saved: Callable[..., Path], config: str, snippets: int
 ) -> None:
-    theirs = published_program(config).eval()
-    ours = checkpoint.load(saved(theirs.state_dict()))
-    clip = noise(ours.channels, snippets)
+    reference = published_program(config).eval()
+    model = checkpoint.load(saved(reference.state_dict()))
+    clip = noise(model.channels, snippets)
     with torch.no_grad():
-        features, masks = theirs.neck(*theirs.backbone(*theirs.preprocessing([{"feats": clip}])))
-        got = ours(*ours.collate([clip]))
-        for outputs, ours_by_level in (
-            (theirs.cls_head(features, masks), got.logits),
-            (theirs.reg_head(features, masks), got.offsets),
+        features, masks = reference.neck(*reference.backbone(*reference.preprocessing([{"feats": clip}])))
+        got = model(*model.collate([clip]))
+        for outputs, levels in (
+            (reference.cls_head(features, masks), got.logits),
+            (reference.reg_head(features, masks), got.offsets),
         ):
-            for level, (expected, found) in enumerate(zip(outputs, ours_by_level, strict=True)):
+            for level, (expected, actual) in enumerate(zip(outputs, levels, strict=True)):
                 points = -(-snippets // 2**level)
-                torch.testing.assert_close(found[0, :points], expected[0, :, :points].T, **CLOSE)
+                torch.testing.assert_close(actual[0, :points], expected[0, :, :points].T, **CLOSE)
         video = {"video_id": "v", "fps": 25.0, "duration": 1e6, "feat_stride": 4, "feat_num_frames": 16}
-        (result,) = theirs([{"feats": clip, **video}])
-    # their clock starts half a window after the start of the first snippet
+        (result,) = reference([{"feats": clip, **video}])
+    # times of the authors' code start half a window after the start of the first snippet
     placement = Placement((16 - 4) / 2 / 25, 4 / 25)
-    (found,) = ours.decode(got)
-    assert len(found) == len(result["scores"]) > 300
-    np.testing.assert_allclose(np.sort(found.score), np.sort(result["scores"].numpy()), rtol=1e-4, atol=1e-5)
-    # they cut their segments to the video
-    for column, theirs_column in (
-        (placement.seconds(found.start).clip(min=0), 0),
-        (placement.seconds(found.end), 1),
+    (decoded,) = model.decode(got)
+    assert len(decoded) == len(result["scores"]) > 300
+    np.testing.assert_allclose(np.sort(decoded.score), np.sort(result["scores"].numpy()), rtol=1e-4, atol=1e-5)
+    # the authors' code clips segments to the video
+    for column, index in (
+        (placement.seconds(decoded.start).clip(min=0), 0),
+        (placement.seconds(decoded.end), 1),
     ):
-        expected = np.sort(result["segments"].numpy()[:, theirs_column])
+        expected = np.sort(result["segments"].numpy()[:, index])
         np.testing.assert_allclose(np.sort(column), expected, rtol=1e-4, atol=1e-3)
-    assert np.bincount(found.label).tolist() == result["labels"].bincount().tolist()
+    assert np.bincount(decoded.label).tolist() == result["labels"].bincount().tolist()
 
 
 @pytest.mark.slow
@@ -540,44 +542,44 @@ def test_outputs_and_segments_equal_the_authors_program(
 def test_loss_and_gradient_equal_the_authors_program(
     published_program: Callable[[str], torch.nn.Module], saved: Callable[..., Path], config: str, snippets: int
 ) -> None:
-    """In double precision, in which rounding does not move a unit across the bend of a ReLU."""
-    theirs = published_program(config)
-    ours = checkpoint.load(saved(theirs.state_dict())).double().train()
-    theirs.double()
-    for module in (*theirs.modules(), *ours.modules()):
+    """Use float64, so that rounding does not change the sign of a ReLU input."""
+    reference = published_program(config)
+    model = checkpoint.load(saved(reference.state_dict())).double().train()
+    reference.double()
+    for module in (*reference.modules(), *model.modules()):
         for name in ("drop_prob", "drop_path"):
             if isinstance(getattr(module, name, None), float):
                 setattr(module, name, 0.0)
-    clips = [noise(ours.channels, n, seed=n).double() for n in (snippets, snippets - 100)]
+    clips = [noise(model.channels, n, seed=n).double() for n in (snippets, snippets - 100)]
     start = torch.rand(2, 12, generator=torch.Generator().manual_seed(0)) * (snippets - 100)
     size = 1 + 90 * torch.rand(2, 12, generator=torch.Generator().manual_seed(1)) ** 2
     instances = torch.stack([start, start + size], dim=2)
-    labels = torch.arange(24).view(2, 12) % theirs.num_classes
-    losses = theirs(
+    labels = torch.arange(24).view(2, 12) % reference.num_classes
+    losses = reference(
         [
             {"feats": clip, "segments": instance - 0.5, "labels": label}
             for clip, instance, label in zip(clips, instances, labels, strict=True)
         ]
     )
-    features, mask = ours.collate(clips)
+    features, mask = model.collate(clips)
     activitynet = config == "anet_tsp"
     loss = OffsetLoss(
         regression_weight=2.0 if activitynet else 1.0,
         label_smoothing=0.1 if activitynet else 0.0,
         normalizer=200.0 if activitynet else 100.0,
     )
-    got = loss(ours(features, mask), ours.targets(list(instances), list(labels), features.shape[2]))
+    got = loss(model(features, mask), model.targets(list(instances), list(labels), features.shape[2]))
     torch.testing.assert_close(got.classification, losses["cls_loss"], **CLOSE)
     torch.testing.assert_close(got.regression, losses["reg_loss"], **CLOSE)
     torch.testing.assert_close(got.total, losses["final_loss"], **CLOSE)
-    assert loss.normalizer.item() == pytest.approx(theirs.loss_normalizer, rel=1e-6)
+    assert loss.normalizer.item() == pytest.approx(reference.loss_normalizer, rel=1e-6)
     got.total.backward()
     losses["final_loss"].backward()
-    for mine, published in (
-        (ours.backbone.convolutions[0].weight, theirs.backbone.embd[0].conv.weight),
-        (ours.backbone.stem[0].query.linear.weight, theirs.backbone.stem[0].attn.query.weight),
-        (ours.backbone.branch[4].expansion.weight, theirs.backbone.branch[4].mlp[0].weight),
+    for actual, published in (
+        (model.backbone.convolutions[0].weight, reference.backbone.embd[0].conv.weight),
+        (model.backbone.stem[0].query.linear.weight, reference.backbone.stem[0].attn.query.weight),
+        (model.backbone.branch[4].expansion.weight, reference.backbone.branch[4].mlp[0].weight),
     ):
-        torch.testing.assert_close(mine.grad, published.grad, rtol=1e-4, atol=1e-5)
-    scales = torch.stack([level.scale.grad for level in theirs.reg_head.scale])
-    torch.testing.assert_close(ours.offset_scale.grad, scales, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(actual.grad, published.grad, rtol=1e-4, atol=1e-5)
+    scales = torch.stack([level.scale.grad for level in reference.reg_head.scale])
+    torch.testing.assert_close(model.offset_scale.grad, scales, rtol=1e-4, atol=1e-5)

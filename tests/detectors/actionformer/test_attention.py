@@ -1,4 +1,4 @@
-"""Local attention against its definition in plain loops over clips, heads, queries and keys."""
+"""Compare local attention with its definition in plain loops over clips, heads, queries and keys."""
 
 import math
 
@@ -19,7 +19,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, reach: int) -> Tensor:
-    """The definition; zero where the mask is False."""
+    """Return attention by definition, zero where the mask is False."""
     batch, time, heads, width = query.shape
     rows = []
     for b in range(batch):
@@ -37,7 +37,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, re
 
 
 def compare(time: int, window: int | None, mask: Tensor | None, batch: int = 2) -> None:
-    """Outputs and gradients at the snippets that exist."""
+    """Compare outputs and gradients at valid snippets."""
     inputs = [noise(batch, time, 2, 3, seed=seed).requires_grad_() for seed in range(3)]
     got = global_attention(*inputs, mask) if window is None else local_attention(*inputs, mask, window)
     expected = attention(*inputs, mask, time if window is None else window // 2)
@@ -47,9 +47,9 @@ def compare(time: int, window: int | None, mask: Tensor | None, batch: int = 2) 
         weight = weight * mask[:, :, None, None]
         got = got * mask[:, :, None, None]
     torch.testing.assert_close(got, expected, **CLOSE)
-    ours = torch.autograd.grad((got * weight).sum(), inputs)
-    theirs = torch.autograd.grad((expected * weight).sum(), inputs, allow_unused=True, materialize_grads=True)
-    for a, b in zip(ours, theirs, strict=True):
+    actual = torch.autograd.grad((got * weight).sum(), inputs)
+    reference = torch.autograd.grad((expected * weight).sum(), inputs, allow_unused=True, materialize_grads=True)
+    for a, b in zip(actual, reference, strict=True):
         torch.testing.assert_close(a, b, **CLOSE)
 
 
@@ -76,7 +76,7 @@ def test_attention_equals_its_definition_for_any_mask(data: st.DataObject) -> No
 
 
 @pytest.mark.parametrize("window", [5, None])
-def test_clip_without_snippets_stays_finite(window: int | None) -> None:
+def test_the_output_for_a_clip_without_snippets_is_finite(window: int | None) -> None:
     inputs = [noise(2, 8, 2, 3, seed=seed).requires_grad_() for seed in range(3)]
     mask = torch.tensor([[True] * 8, [False] * 8])
     out = global_attention(*inputs, mask) if window is None else local_attention(*inputs, mask, window)
@@ -85,9 +85,9 @@ def test_clip_without_snippets_stays_finite(window: int | None) -> None:
 
 
 def test_memory_is_linear_in_the_length() -> None:
-    """Bytes that the backward pass keeps, and the largest single tensor of them."""
+    """Compare the bytes saved for the backward pass."""
 
-    def kept(time: int) -> int:
+    def saved_bytes(time: int) -> int:
         storages: dict[int, int] = {}
 
         def pack(x: Tensor) -> Tensor:
@@ -99,10 +99,10 @@ def test_memory_is_linear_in_the_length() -> None:
             local_attention(*inputs, torch.ones(1, time, dtype=torch.bool), 19)
         return sum(storages.values())
 
-    assert kept(4096) < 4.1 * kept(1024)
+    assert saved_bytes(4096) < 4.1 * saved_bytes(1024)
 
 
 @pytest.mark.parametrize("window", [0, 4, -1])
-def test_window_without_a_middle_is_refused(window: int) -> None:
+def test_an_even_window_is_refused(window: int) -> None:
     with pytest.raises(SolaError, match=f"window={window}"):
         local_attention(*[noise(1, 4, 1, 2)] * 3, None, window)

@@ -1,4 +1,4 @@
-"""Training ActionFormer: what is cropped, what is decayed, what is kept, and that it resumes to the bit."""
+"""Training ActionFormer: crops, weight decay, averaged weights, and exact resume."""
 
 import json
 from collections.abc import Callable
@@ -40,7 +40,7 @@ WORLD = SyntheticWorld(training_videos=5, validation_videos=3, length=80, channe
 
 
 class PowerCutError(Exception):
-    """The machine goes down."""
+    """Simulates a machine that goes down."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def task_of(world: Dataset, **changes: object) -> DetectionTask:
     return DetectionTask(config, clips, len(world.classes), CPU)
 
 
-def test_a_crop_has_the_length_it_should_and_the_instances_that_are_half_inside(world, tmp_path):
+def test_a_crop_has_the_right_length_and_the_instances_at_least_half_inside(world, tmp_path):
     task = task_of(world, length=40)
     generator = np.random.default_rng(0)
     for index in range(len(task.clips)):
@@ -67,16 +67,16 @@ def test_a_crop_has_the_length_it_should_and_the_instances_that_are_half_inside(
             (first,) = [s for s in range(len(whole) - 39) if np.array_equal(whole[s : s + 40], values)]
             expected = []
             for (start, end), label in zip(task.clips.instances[index], task.clips.labels[index], strict=True):
-                # two units beyond the centers of the first unit and of the next after the last
+                # two units beyond the centers of the first unit and of the unit after the last one
                 low, high = max(float(start), first - 1.5), min(float(end), first + 42.5)
                 if (high - low) / float(end - start) >= 0.5:
                     expected.append((low - first, high - first, int(label)))
-            found = [(*pair, int(label)) for pair, label in zip(instances.tolist(), labels, strict=True)]
-            np.testing.assert_allclose(np.array(found), np.array(expected), atol=1e-4)
+            actual = [(*pair, int(label)) for pair, label in zip(instances.tolist(), labels, strict=True)]
+            np.testing.assert_allclose(np.array(actual), np.array(expected), atol=1e-4)
             assert expected
 
 
-def test_a_short_video_loses_a_tenth_at_most(world, tmp_path):
+def test_a_crop_of_a_short_video_removes_at_most_a_tenth(world, tmp_path):
     task = task_of(world, length=512)
     lengths = {
         len(task.config.augment(task.clips.example(0), np.random.default_rng(seed)).features) for seed in range(60)
@@ -86,20 +86,20 @@ def test_a_short_video_loses_a_tenth_at_most(world, tmp_path):
     assert max(lengths) == whole
 
 
-def test_without_cropping_clips_stay_whole(world, tmp_path):
+def test_clips_do_not_change_without_cropping(world, tmp_path):
     task = task_of(world, length=512, crop=1.0)
     values, instances, _ = task.config.augment(task.clips.example(0), np.random.default_rng(0))
     assert np.array_equal(values, task.clips.clip(0))
     assert torch.equal(instances, task.clips.instances[0])
 
 
-def test_a_batch_follows_from_seed_epoch_and_step_alone(world, tmp_path):
-    one, other = task_of(world), task_of(world)
-    other.batch(0, 1)
-    a, b = one.batch(1, 0), other.batch(1, 0)
+def test_a_batch_depends_only_on_seed_epoch_and_step(world, tmp_path):
+    first, second = task_of(world), task_of(world)
+    second.batch(0, 1)
+    a, b = first.batch(1, 0), second.batch(1, 0)
     assert torch.equal(a.inputs[0], b.inputs[0])
     assert torch.equal(a.targets.classes, b.targets.classes)
-    different = one.batch(2, 0)
+    different = first.batch(2, 0)
     (features, _, _), (others, _, _) = a.inputs, different.inputs
     assert features.shape != others.shape or not torch.equal(features, others)
 
@@ -123,7 +123,7 @@ def test_biases_norms_and_scales_are_not_decayed(world, tmp_path):
     assert len(names) == len(by_decay[0.05]) + len(by_decay[0.0])
 
 
-def test_the_rate_rises_linearly_and_falls_along_a_cosine():
+def test_the_learning_rate_has_linear_warm_up_and_cosine_decay():
     config = replace(SMALL, epochs=10, warmup_epochs=2)
     rates = [config.rate(step // 5, step % 5, 5) for step in range(50)]
     assert rates[0] == 0
@@ -132,7 +132,7 @@ def test_the_rate_rises_linearly_and_falls_along_a_cosine():
 
 
 @pytest.mark.parametrize("multi_class", [True, False])
-def test_a_detector_without_classes_is_trained_toward_one(world, tmp_path, multi_class):
+def test_a_detector_without_classes_is_trained_on_a_single_class(world, tmp_path, multi_class):
     task = task_of(world, multi_class=multi_class)
     classes = len(world.classes)
     assert task.model.classes == (classes if multi_class else 1)
@@ -151,7 +151,7 @@ def fails_after(steps: int) -> Callable[..., torch.Tensor]:
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 7])
-def test_resumed_after_any_step_it_ends_in_the_same_bits(world, tmp_path, monkeypatch, steps):
+def test_a_training_resumed_after_any_step_ends_in_the_same_bits(world, tmp_path, monkeypatch, steps):
     train_detector(world.subset("training"), SMALL, out=tmp_path / "whole", quiet=True)
     monkeypatch.setattr(sola.training.checkpoint, "CHECKPOINT_STEPS", 1)
     with monkeypatch.context() as patch:
@@ -163,20 +163,20 @@ def test_resumed_after_any_step_it_ends_in_the_same_bits(world, tmp_path, monkey
     assert whole.read_bytes() == cut_.read_bytes()
 
 
-def test_the_averaged_weights_are_kept(world, tmp_path):
-    kept = train_detector(world.subset("training"), SMALL, out=tmp_path / "kept", quiet=True)
-    # averages that keep next to nothing are the weights themselves
+def test_the_averaged_weights_are_saved(world, tmp_path):
+    averaged = train_detector(world.subset("training"), SMALL, out=tmp_path / "averaged", quiet=True)
+    # with a decay near 0, the averaged weights are the weights themselves
     last = train_detector(world.subset("training"), replace(SMALL, ema_decay=1e-9), out=tmp_path / "last", quiet=True)
     name = "classifier.output.weight"
     differences = [
         (a - b).abs().max()
-        for (n, a), (_, b) in zip(kept.model.named_parameters(), last.model.named_parameters(), strict=True)
+        for (n, a), (_, b) in zip(averaged.model.named_parameters(), last.model.named_parameters(), strict=True)
         if n != name
     ]
     assert max(differences) > 1e-5
 
 
-def test_validation_judges_the_averaged_weights_and_leaves_no_trace(world, tmp_path):
+def test_validation_uses_the_averaged_weights_and_changes_nothing(world, tmp_path):
     plain = train_detector(world.subset("training"), SMALL, out=tmp_path / "plain", quiet=True)
     judged = train_detector(
         world.subset("training"), SMALL, out=tmp_path / "judged", validation=world.subset("validation"), quiet=True
@@ -190,13 +190,13 @@ def test_validation_judges_the_averaged_weights_and_leaves_no_trace(world, tmp_p
     assert [row["loss"] for row in rows] == [row["loss"] for row in plain_rows]
 
 
-def test_detections_have_classes_and_lie_in_their_video(world, tmp_path):
+def test_detections_have_classes_and_are_inside_their_video(world, tmp_path):
     train_detector(world.subset("training"), SMALL, out=tmp_path / "run", quiet=True)
     detector = TrainedDetector.load(tmp_path / "run")
     validation = world.subset("validation")
-    found = propose(detector, validation)
-    assert set(found) == {video.id for video in validation.videos}
-    for video, segments in found.items():
+    detections = propose(detector, validation)
+    assert set(detections) == {video.id for video in validation.videos}
+    for video, segments in detections.items():
         assert len(segments) <= SMALL.max_detections
         assert set(segments.label.tolist()) <= set(range(len(world.classes)))
         assert (np.diff(segments.score) <= 0).all(), video
@@ -228,9 +228,9 @@ def test_values_out_of_range_are_named(changes, said):
         replace(SMALL, **changes)
 
 
-@pytest.mark.long  # tests/detectors/test_overlapping_labels.py asks more of it
-def test_it_learns_an_easy_world(tmp_path):
-    # no drift, hardly a scene: what an action is stands out
+@pytest.mark.long  # tests/detectors/test_overlapping_labels.py is stricter
+def test_an_easy_data_set_is_learned(tmp_path):
+    # no drift and almost no scene, so that actions are easy to detect
     easy = SyntheticWorld(
         training_videos=20,
         validation_videos=8,
@@ -247,9 +247,9 @@ def test_it_learns_an_easy_world(tmp_path):
     config = replace(SMALL, length=256, width=32, levels=4, epochs=12, learning_rate=3e-3, ema_decay=0.95)
     detector = train_detector(data.subset("training"), config, out=tmp_path / "run", quiet=True)
     validation = data.subset("validation")
-    found = propose(detector, validation)
+    detections = propose(detector, validation)
     truth = SegmentTable.joined([video.segments for video in validation.videos])
-    predicted = SegmentTable.joined([found[video.id] for video in validation.videos])
+    predicted = SegmentTable.joined([detections[video.id] for video in validation.videos])
     rng = np.random.default_rng(0)
     shuffled = replace(predicted, score=rng.permutation(predicted.score), label=rng.permutation(predicted.label))
     mean = average_precision(truth, predicted, [0.3]).mean
@@ -257,19 +257,19 @@ def test_it_learns_an_easy_world(tmp_path):
     assert mean >= 3 * chance, (mean, chance)
 
 
-def test_the_commands_one_after_the_other(tmp_path, capsys):
+def test_train_detect_and_evaluate_commands(tmp_path, capsys):
     write(WORLD, tmp_path / "world", seed=0)
     features, annotations = tmp_path / "world" / "features", tmp_path / "world" / "annotations.json"
     flags = ["--length", "64", "--width", "16", "--levels", "3", "--attention-window", "5", "--epochs", "2"]
     flags += ["--warmup-epochs", "1", "--precision", "fp32", "--quiet"]
-    run, found, proposals = tmp_path / "run", tmp_path / "found.json", tmp_path / "proposals.json"
+    run, detections, proposals = tmp_path / "run", tmp_path / "detections.json", tmp_path / "proposals.json"
     train = ["train-detector", features, "--annotations", annotations, "--out", run, "--model", "actionformer"]
     assert command(*train, "--recipe", "thumos", *flags) == 0
     assert not (run / "best.safetensors").exists()
     predict = ["detect", run, features, "--annotations", annotations, "--quiet"]
-    assert command(*predict, "--out", found, "--proposals", proposals) == 0
+    assert command(*predict, "--out", detections, "--proposals", proposals) == 0
     capsys.readouterr()
-    assert command("evaluate", found, "--annotations", annotations, "--json") == 0
+    assert command("evaluate", detections, "--annotations", annotations, "--json") == 0
     assert 0 <= json.loads(capsys.readouterr().out)["average_mAP"] <= 1
     assert command("evaluate", proposals, "--annotations", annotations, "--proposals", "--json") == 0
     capsys.readouterr()
@@ -282,12 +282,12 @@ def test_the_commands_one_after_the_other(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("combine", ["product", "sqrt"])
-def test_without_classes_its_proposals_are_named_twice(world, tmp_path, combine):
+def test_each_proposal_of_a_detector_without_classes_gets_two_classes(world, tmp_path, combine):
     config = replace(SMALL, multi_class=False, classifier_epochs=2, voting_iou=0.9, max_detections=20)
     detector = train_detector(world.subset("training"), config, out=tmp_path / "run", quiet=True)
     validation = world.subset("validation")
     proposals = propose(detector, validation)
-    assert all((one.label == 0).all() for one in proposals.values())
+    assert all((segments.label == 0).all() for segments in proposals.values())
     named = name_proposals(detector, validation, proposals, combine=combine)
     for video, segments in named.items():
         assert len(segments) == 2 * len(proposals[video]) > 0

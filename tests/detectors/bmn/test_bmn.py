@@ -1,4 +1,4 @@
-"""Boundary matching and the whole of BMN against their definitions, and against the published programs where at hand.
+"""Compare boundary matching and BMN with their definitions, and with the published programs if there are clones.
 
 Two tests run the authors' classes: they look for clones of github.com/JJBOY/BMN-Boundary-Matching-Network and
 github.com/open-mmlab/mmaction2 in the folders that SOLA_BMN_REFERENCE and SOLA_MMACTION2_REFERENCE name.
@@ -56,13 +56,13 @@ REFERENCE_LAYERS = {
     "x_2d_p.6.weight": (2, 128, 1, 1),
     "x_2d_p.6.bias": (2,),
 }
-"""Both programs' layers at 400 channels; a `sample_mask` [T, 32·T·T] lies beside them, and mmaction2's `bm_mask`."""
+"""Layers of both programs with 400 channels. They also save `sample_mask` [T, 32·T·T], and mmaction2 `bm_mask`."""
 
 
 def dense_mask(
     length: int, layout: str, longest: int, *, samples: int, points: int, context: float, end_inclusive: bool
 ) -> Tensor:
-    """The boundary-matching mask [T, samples, rows, columns], place by place."""
+    """Return the boundary-matching mask [T, samples, rows, columns], computed one position at a time."""
     rows = longest if layout == "duration_start" else length
     mask = np.zeros((length, samples, rows, length), np.float32)
     for start in range(length):
@@ -74,7 +74,7 @@ def dense_mask(
             step = (high - low) / (samples * points - 1)
             for at in range(samples * points):
                 place = low + step * at
-                inner = int(place)  # toward 0, so a place in (-1, 0) reads snippet 0 in full
+                inner = int(place)  # rounds toward 0, so a position in (-1, 0) has the full value of snippet 0
                 for snippet, weight in ((inner, 1 - (place - inner)), (math.ceil(place), place - inner)):
                     if place > -1 and 0 <= snippet < length:
                         mask[snippet, at // points, row, column] += weight / points
@@ -82,13 +82,13 @@ def dense_mask(
 
 
 def definition(features: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Sample every cell, then Conv3d and ReLU, over the whole map."""
+    """Sample every cell of the map, then apply Conv3d and ReLU."""
     sampled = torch.einsum("bct,tnij->bcnij", features, mask)
     return F.conv3d(sampled, weight, bias).squeeze(2).relu()
 
 
 def set_weights(module: nn.Module, seed: int) -> None:
-    """Weights large enough for the outputs to depend on the inputs; PyTorch's own start leaves them near 0.5."""
+    """Set weights large enough for outputs to depend on the inputs; with PyTorch's initialization they are near 0.5."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -123,14 +123,14 @@ def test_sampling_is_the_sum_of_its_entries(operator: dict[str, Any], batch: int
 
 @PROPERTY
 @given(operator=operators())
-def test_gradient_of_sampling_is_that_of_finite_differences(operator: dict[str, Any]) -> None:
+def test_the_gradient_of_sampling_equals_finite_differences(operator: dict[str, Any]) -> None:
     sampling = LinearSampling(**operator).double()
     shape = 2, operator["samples"], operator["length"], 2
     projected = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(sampling, projected)
 
 
-def test_weights_of_sampling_as_an_array() -> None:
+def test_dense_sampling_weights() -> None:
     cell, sample, time = np.array([1, 1, 0]), np.array([0, 0, 1]), np.array([2, 2, 0])
     sampling = LinearSampling(cell, sample, time, np.array([0.5, 0.25, 2.0]), cells=2, samples=2, length=3)
     expected = torch.zeros(2, 2, 3)
@@ -139,14 +139,14 @@ def test_weights_of_sampling_as_an_array() -> None:
 
 
 def test_an_entry_outside_the_map_is_refused() -> None:
-    one = np.array([1])
+    index = np.array([1])
     with pytest.raises(SolaError, match="sample of an entry"):
-        LinearSampling(one, one, one, np.ones(1), cells=2, samples=1, length=2)
+        LinearSampling(index, index, index, np.ones(1), cells=2, samples=1, length=2)
 
 
-def test_sampling_of_bfloat16_keeps_its_weights_in_32_bits() -> None:
+def test_sampling_of_bfloat16_uses_float32_weights() -> None:
     twice, once = np.zeros(2, np.int64), np.arange(2)
-    weight = np.array([1 + 2**-10, -1.0])  # in bfloat16 the first is 1
+    weight = np.array([1 + 2**-10, -1.0])  # the first rounds to 1 in bfloat16
     sampling = LinearSampling(twice, twice, once, weight, cells=1, samples=1, length=2)
     assert sampling(torch.ones(1, 1, 2, 1, dtype=torch.bfloat16)).item() == 2**-10
 
@@ -168,7 +168,7 @@ def test_sampling_of_bfloat16_keeps_its_weights_in_32_bits() -> None:
 def test_boundary_matching_is_sampling_then_convolution(
     length: int, longest: int, layout: Any, end_inclusive: bool, channels: int
 ) -> None:
-    """Outputs, and gradients of features, weights and biases."""
+    """Compare outputs, and gradients of features, weights and biases."""
     geometry: dict[str, Any] = {"samples": 8, "points": 3, "context": 0.5, "end_inclusive": end_inclusive}
     if length == 100:
         geometry["samples"] = 32
@@ -185,14 +185,14 @@ def test_boundary_matching_is_sampling_then_convolution(
 
     upstream = torch.randn(got.shape, generator=generator) / got[0].numel() ** 0.5
     inputs = features, layer.conv.weight, layer.conv.bias
-    for ours, plain in zip(
+    for actual, plain in zip(
         torch.autograd.grad(got, inputs, upstream), torch.autograd.grad(expected, inputs, upstream), strict=True
     ):
-        torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(actual, plain, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("values", [{"samples": 1, "points": 1}, {"points": 0}, {"context": -0.1}, {"hidden": 0}])
-def test_matching_that_cannot_be_is_refused(values: dict[str, Any]) -> None:
+def test_invalid_matching_settings_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(SolaError):
         BoundaryMatching(**{"channels": 4, "hidden": 4, "proposals": ProposalMap(4), **values})
 
@@ -208,7 +208,7 @@ def small(**values: Any) -> BMN:
 
 
 def plain_forward(head: BMN, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The network as the paper has it, with the head's weights."""
+    """Run the network as in the paper, with the weights of the head."""
     base = head.base(features)
     cells = definition(head.reduce(base), mask, head.matching.conv.weight, head.matching.conv.bias)
     return head.confidence(cells), head.start(base)[:, 0], head.end(base)[:, 0]
@@ -223,8 +223,8 @@ def plain_forward(head: BMN, features: Tensor, mask: Tensor) -> tuple[Tensor, Te
         {"max_duration": 4, "layout": "start_end"},
     ],
 )
-def test_head_is_its_definition(values: dict[str, Any]) -> None:
-    """Outputs on the whole map, and the gradient of every weight."""
+def test_head_equals_its_definition(values: dict[str, Any]) -> None:
+    """Compare outputs on the whole map, and the gradient of every weight."""
     head = small(**values)
     mask = dense_mask(
         11,
@@ -244,24 +244,24 @@ def test_head_is_its_definition(values: dict[str, Any]) -> None:
     for parts in (got, expected):
         upstream = [torch.randn(part.shape, generator=torch.Generator().manual_seed(2)) / 100 for part in parts]
         gradients.append(torch.autograd.grad(parts, weights, upstream))
-    for ours, plain in zip((*got, *gradients[0]), (*expected, *gradients[1]), strict=True):
-        torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-4)
+    for actual, plain in zip((*got, *gradients[0]), (*expected, *gradients[1]), strict=True):
+        torch.testing.assert_close(actual, plain, atol=1e-5, rtol=1e-4)
     assert prediction.confidence.std() > 0.05
 
 
-def test_defaults_are_the_papers() -> None:
+def test_defaults_are_those_of_the_paper() -> None:
     head = BMN(400)
     assert head.proposals.shape == (100, 100)
     assert tuple(head.reduce[0].weight.shape) == (128, 256, 3)
     assert tuple(head.matching.conv.weight.shape) == (512, 128, 32, 1, 1)
 
 
-def test_state_holds_the_weights_alone() -> None:
+def test_the_state_dict_has_only_the_weights() -> None:
     head = small()
     assert set(head.state_dict()) == {name for name, _ in head.named_parameters()}
 
 
-def test_bfloat16_autocast_stays_near() -> None:
+def test_outputs_with_bfloat16_autocast_are_close() -> None:
     head = small()
     features = torch.randn(2, 8, 11, generator=torch.Generator().manual_seed(1))
     exact = head(features).confidence
@@ -285,27 +285,28 @@ def test_head_learns_the_proposals_of_one_clip() -> None:
         head.loss(head(features), targets, generator).backward()
         optimizer.step()
     best = [
-        (found.start[found.score.argmax()], found.end[found.score.argmax()]) for found in head.decode(head(features))
+        (decoded.start[decoded.score.argmax()], decoded.end[decoded.score.argmax()])
+        for decoded in head.decode(head(features))
     ]
     assert best[0] == (2.0, 9.0)
     assert best[1] in [(0.0, 4.0), (8.0, 16.0)]
 
 
-def test_score_is_the_product_of_four() -> None:
+def test_the_score_is_the_product_of_four_probabilities() -> None:
     head = small()
     prediction = head(torch.randn(1, 8, 11, generator=torch.Generator().manual_seed(3)))
-    (found,) = head.decode(prediction)
-    at = int(np.flatnonzero((found.start == 2) & (found.end == 6))[0])
+    (decoded,) = head.decode(prediction)
+    row = int(np.flatnonzero((decoded.start == 2) & (decoded.end == 6))[0])
     confidence = prediction.confidence[0, :, 3, 2]
     expected = confidence[0] * confidence[1] * prediction.start[0, 2] * prediction.end[0, 6]
-    assert found.score[at] == pytest.approx(expected.item(), rel=1e-6)
+    assert decoded.score[row] == pytest.approx(expected.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize(
     "values",
     [{"channels": 6}, {"channels": 8, "hidden": 10}, {"channels": 8, "map_channels": 0}, {"anchor": (1.0, 0.0)}],
 )
-def test_a_head_that_cannot_be_is_refused(values: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(SolaError, match=list(values)[-1]):
         BMN(**{"channels": 8, "length": 4, **values})
 
@@ -326,7 +327,7 @@ def reference_weights(length: int, layout: str) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("layout", ["start_end", "duration_start"])
-def test_a_reference_checkpoint_loads_with_the_choices_of_its_program(layout: str, tmp_path: Path) -> None:
+def test_a_published_checkpoint_loads_with_the_settings_of_its_program(layout: str, tmp_path: Path) -> None:
     weights = reference_weights(5, layout)
     if layout == "duration_start":
         weights["bm_mask"] = torch.ones(5, 5)
@@ -339,7 +340,7 @@ def test_a_reference_checkpoint_loads_with_the_choices_of_its_program(layout: st
     assert head.candidates_only == (layout == "duration_start")
     assert not head.final_boundary
     assert not head.training
-    for layer, theirs in (
+    for layer, name in (
         (head.base[0], "x_1d_b.0"),
         (head.start[2], "x_1d_s.2"),
         (head.end[2], "x_1d_e.2"),
@@ -347,12 +348,12 @@ def test_a_reference_checkpoint_loads_with_the_choices_of_its_program(layout: st
         (head.matching.conv, "x_3d_p.0"),
         (head.confidence[6], "x_2d_p.6"),
     ):
-        assert torch.equal(layer.weight, weights[f"{theirs}.weight"])
-        assert torch.equal(layer.bias, weights[f"{theirs}.bias"])
+        assert torch.equal(layer.weight, weights[f"{name}.weight"])
+        assert torch.equal(layer.bias, weights[f"{name}.bias"])
 
 
 @pytest.mark.parametrize("by_duration", [None, True])
-def test_a_checkpoint_without_its_mask_is_what_the_arguments_say(by_duration: bool | None, tmp_path: Path) -> None:
+def test_a_checkpoint_without_a_mask_loads_with_the_given_settings(by_duration: bool | None, tmp_path: Path) -> None:
     weights = reference_weights(5, "start_end")
     del weights["sample_mask"]
     torch.save(weights, tmp_path / "bmn.pth.tar")
@@ -376,7 +377,7 @@ def test_weights_of_other_shapes_are_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "bmn.pth.tar")
 
 
-def test_a_checkpoint_sampled_otherwise_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_with_another_sampling_is_refused(tmp_path: Path) -> None:
     torch.save(reference_weights(3, "start_end"), tmp_path / "bmn.pth.tar")
     with pytest.raises(SolaError, match=r"sample_mask.*context 0\.25"):
         checkpoint.load(tmp_path / "bmn.pth.tar", context=0.25)
@@ -399,17 +400,17 @@ def imported(name: str, path: Path) -> types.ModuleType:
 
 
 def assert_equal_outputs(head: BMN, features: Tensor, expected: tuple[Tensor, Tensor, Tensor]) -> MapPrediction:
-    """`expected` is the map of confidences, the starts and the ends."""
+    """Compare with the expected confidence map, start and end probabilities."""
     with torch.no_grad():
         prediction = head(features)
-    for got, theirs in zip((prediction.confidence, prediction.start, prediction.end), expected, strict=True):
-        assert theirs.std() > 0.05
-        torch.testing.assert_close(got, theirs, atol=1e-5, rtol=0)
+    for got, reference in zip((prediction.confidence, prediction.start, prediction.end), expected, strict=True):
+        assert reference.std() > 0.05
+        torch.testing.assert_close(got, reference, atol=1e-5, rtol=0)
     return prediction
 
 
 def test_equals_the_program_of_jjboy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outputs, the two losses that need no GPU there, and targets; pandas is stood in for."""
+    """Compare outputs, targets, and the two losses that run without a GPU there; pandas is replaced by a stub."""
     folder = reference_folder("SOLA_BMN_REFERENCE")
     sizes = {"temporal_scale": 100, "feat_dim": 400, "prop_boundary_ratio": 0.5}
     model = imported("jjboy_models", folder / "models.py").BMN({**sizes, "num_sample": 32, "num_sample_perbin": 3})
@@ -424,11 +425,11 @@ def test_equals_the_program_of_jjboy(tmp_path: Path, monkeypatch: pytest.MonkeyP
     losses = imported("jjboy_losses", folder / "loss_function.py")
     instances = [torch.tensor([[10.0, 60.0]]), torch.tensor([[5.0, 30.0], [40.3, 99.1]])]
     targets = head.targets(instances, [], 100)
-    ours = map_loss(head.proposals, prediction, targets, torch.Generator().manual_seed(0))
+    actual = map_loss(head.proposals, prediction, targets, torch.Generator().manual_seed(0))
     boundary = losses.tem_loss_func(prediction.start, prediction.end, targets.start, targets.end)
     classification = losses.pem_cls_loss_func(prediction.confidence[:, 1], targets.iou, losses.get_mask(100))
-    assert ours.boundary.item() == pytest.approx(boundary.item(), abs=1e-5)
-    assert ours.classification.item() == pytest.approx(classification.item(), abs=1e-5)
+    assert actual.boundary.item() == pytest.approx(boundary.item(), abs=1e-5)
+    assert actual.classification.item() == pytest.approx(classification.item(), abs=1e-5)
 
     monkeypatch.setitem(sys.modules, "pandas", types.ModuleType("pandas"))
     monkeypatch.setitem(sys.modules, "utils", imported("jjboy_utils", folder / "utils.py"))
@@ -437,16 +438,16 @@ def test_equals_the_program_of_jjboy(tmp_path: Path, monkeypatch: pytest.MonkeyP
     video["annotations"] = [{"segment": instance} for instance in instances[1].tolist()]
     anchors = [(t - 0.5) / 100 for t in range(100)], [(t + 0.5) / 100 for t in range(100)]
     data = types.SimpleNamespace(video_list=["one"], video_dict={"one": video}, temporal_gap=0.01, temporal_scale=100)
-    for theirs, got in zip(
+    for reference, got in zip(
         dataset._get_train_label(data, 0, *anchors), (targets.start[1], targets.end[1], targets.iou[1]), strict=True
     ):
-        torch.testing.assert_close(got, theirs, atol=1e-5, rtol=0)
+        torch.testing.assert_close(got, reference, atol=1e-5, rtol=0)
 
 
 def test_equals_mmaction2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outputs, targets, and the proposals before suppression; mmengine and the registry are stood in for."""
+    """Compare outputs, targets and proposals before suppression; mmengine and the registry are replaced by stubs."""
     detectors = reference_folder("SOLA_MMACTION2_REFERENCE") / "mmaction/models/localizers"
-    registry = types.SimpleNamespace(register_module=lambda: lambda made: made, build=lambda config: None)
+    registry = types.SimpleNamespace(register_module=lambda: lambda module: module, build=lambda config: None)
     utils = imported("mmaction2_utils", detectors / "utils/proposal_utils.py")
     utils.post_processing = lambda proposals, *settings: proposals
     for name, module in {
@@ -473,15 +474,17 @@ def test_equals_mmaction2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     sample = types.SimpleNamespace(metainfo={"video_name": "one"})
     with torch.no_grad():
         (result,) = model.predict(features, [sample])
-    theirs = result["proposal_list"][:, [0, 1, 6]]
-    found = head.decode(prediction)[0]
-    np.testing.assert_allclose(np.stack([found.start / 100, found.end / 100, found.score], 1), theirs, atol=1e-5)
-    assert len(found) > 100
+    reference = result["proposal_list"][:, [0, 1, 6]]
+    decoded = head.decode(prediction)[0]
+    np.testing.assert_allclose(
+        np.stack([decoded.start / 100, decoded.end / 100, decoded.score], 1), reference, atol=1e-5
+    )
+    assert len(decoded) > 100
 
     instances = torch.tensor([[0.1, 0.634], [0.401, 0.99]], dtype=torch.float64)
     iou, start, end = model.generate_labels([instances])
-    ours = head.targets([instances * 100], [], 100)
+    actual = head.targets([instances * 100], [], 100)
     valid = torch.from_numpy(head.proposals.valid)
-    np.testing.assert_allclose(ours.iou[:, valid], iou[:, valid], atol=1e-5)
-    np.testing.assert_allclose(ours.start, start, atol=1e-5)
-    np.testing.assert_allclose(ours.end, end, atol=1e-5)
+    np.testing.assert_allclose(actual.iou[:, valid], iou[:, valid], atol=1e-5)
+    np.testing.assert_allclose(actual.start, start, atol=1e-5)
+    np.testing.assert_allclose(actual.end, end, atol=1e-5)

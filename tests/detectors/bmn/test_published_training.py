@@ -1,4 +1,4 @@
-"""Some epochs of training BMN equal JJBOY's program: losses and weights, from the same weights."""
+"""Several epochs of BMN training have the same losses and weights as JJBOY's code."""
 
 import os
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ WORLD = SyntheticWorld(training_videos=6, validation_videos=2, length=60, channe
 
 @dataclass
 class Loader:
-    """The batches of a task, from the program's data set, epoch by epoch."""
+    """Yield the batches of a task from the data set of the published program, epoch by epoch."""
 
     task: DetectionTask
     videos: Any
@@ -59,35 +59,35 @@ def test_epochs_of_training_equal_the_program_of_jjboy(tmp_path: Path, monkeypat
     write(WORLD, tmp_path / "world", seed=0)
     halves = Dataset.open(tmp_path / "world" / "features", tmp_path / "world" / "annotations.json")
     data = features.write(halves, 1, tmp_path / "floats").subset("training")
-    write_for_the_program(data, CONFIG.length, tmp_path / "theirs")
-    # both draw the cells of their regression, theirs above 1 - share, ours below the share
+    write_for_the_program(data, CONFIG.length, tmp_path / "reference")
+    # the published code draws regression cells above 1 - share, this package below the share
     numbers, others = np.random.default_rng(0), np.random.default_rng(0)
     valid = ProposalMap(CONFIG.length, layout="start_end").valid
     shape = CONFIG.batch_size, *valid.shape
     monkeypatch.setattr(np.random, "rand", lambda *_: 1 - numbers.random(shape))
     monkeypatch.setattr(torch, "rand", lambda *_, **options: torch.from_numpy(others.random(shape)[:, valid]).float())
     with program(Path(clone).absolute()) as (main, losses):
-        options = {**configuration(CONFIG, data, tmp_path / "theirs", tmp_path), "mode": "train"}
+        options = {**configuration(CONFIG, data, tmp_path / "reference", tmp_path), "mode": "train"}
         torch.manual_seed(0)
-        theirs = main.BMN(options)
+        reference = main.BMN(options)
 
-        def ours_of_theirs() -> dict[str, torch.Tensor]:
-            torch.save({"state_dict": theirs.state_dict()}, tmp_path / "weights.pth")
+        def converted_weights() -> dict[str, torch.Tensor]:
+            torch.save({"state_dict": reference.state_dict()}, tmp_path / "weights.pth")
             return checkpoint.load(tmp_path / "weights.pth").state_dict()
 
         task = DetectionTask(CONFIG, cut(data, CONFIG.clipping(), keep_empty=False), len(data.classes), CPU)
-        task.model.load_state_dict(ours_of_theirs())
+        task.model.load_state_dict(converted_weights())
         run = Run(tmp_path / "run")
         run.folder.mkdir()
         Trainer(run, CPU, "fp32", quiet=True).fit(task, CONFIG.epochs)
 
         main.opt = options
-        monkeypatch.setattr(main, "BMN", lambda options: theirs)
+        monkeypatch.setattr(main, "BMN", lambda options: reference)
         monkeypatch.setattr(torch.utils.data, "DataLoader", lambda videos, **options: Loader(task, videos))
         monkeypatch.setattr(main, "test_BMN", lambda *arguments: None)
         main.BMN_Train(options)
         assert [row["loss"] for row in run.rows()] == pytest.approx(losses, rel=1e-4)
-        expected = ours_of_theirs()
+        expected = converted_weights()
         for name, weight in task.model.state_dict().items():
-            # Adam moves a weight of hardly any gradient by what its rounding is
+            # with a gradient near 0, the step of Adam depends on rounding
             assert (weight - expected[name]).norm() <= 1e-3 * expected[name].norm(), name

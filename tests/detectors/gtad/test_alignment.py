@@ -1,4 +1,4 @@
-"""The alignment's weights against the published kernel's rule in plain loops, and what can be said by hand."""
+"""Compare alignment weights with the rule of the published kernel in plain loops, and with values by hand."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PROPERTY = settings(max_examples=100, deadline=None, derandomize=True)
 
 
 def dense(start, end, bins, length):
-    """The weights as a full array [region, bin, time]."""
+    """Return the weights as a dense array [region, bin, time]."""
     weights = alignment_weights(np.array(start, float), np.array(end, float), bins, length)
     full = np.zeros((len(start), bins, length))
     np.add.at(full, (weights.cell, weights.sample, weights.time), weights.weight)
@@ -23,7 +23,7 @@ def dense(start, end, bins, length):
 ROW = np.arange(1.0, 11.0)
 
 
-def test_region_from_minus_a_half_in_as_many_bins_as_snippets_is_the_row() -> None:
+def test_a_region_over_the_whole_clip_with_one_bin_per_snippet_is_the_clip() -> None:
     np.testing.assert_allclose(dense([-0.5], [9.5], 10, 10)[0] @ ROW, ROW, atol=1e-12)
 
 
@@ -45,11 +45,11 @@ def test_weights_equal_the_kernel(regions: list[tuple[float, float]], bins: int,
     [(-1.01, 0.0), (-1.0, 1.0), (-0.3, 1.0), (0.25, 1.25), (8.5, 9.5), (9.5, 10.0), (10.0, 10.0), (10.01, 0.0)],
 )
 def test_ends(at: float, expected: float) -> None:
-    # a region of length 1 in one bin is one point, at its middle
+    # a region of length 1 with one bin has one point, at its center
     assert (dense([at - 0.5], [at + 0.5], 1, 10)[0] @ ROW).item() == pytest.approx(expected, abs=1e-9)
 
 
-def test_empty_region_is_one_snippet_long() -> None:
+def test_an_empty_region_has_a_length_of_one_snippet() -> None:
     np.testing.assert_allclose(dense([0], [0], 4, 10)[0] @ ROW, [1.125, 1.375, 1.625, 1.875], atol=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""G-TAD against the published network written down plainly: align, then 1×1 convolution, on every cell of the map."""
+"""Compare G-TAD with the published network in plain code: align every cell of the map, then 1×1 convolution."""
 
 import argparse
 import os
@@ -30,7 +30,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def graph_in_loops(x: Tensor, k: int) -> list[list[list[int]]]:
-    """Of each clip [channels, time] and snippet, the k nearest snippets."""
+    """Return the k nearest snippets of each snippet of each clip [channels, time]."""
     return [
         [
             sorted(range(clip.shape[1]), key=lambda n, t=t, clip=clip: float((clip[:, n] - clip[:, t]).norm()))[:k]
@@ -41,26 +41,26 @@ def graph_in_loops(x: Tensor, k: int) -> list[list[list[int]]]:
 
 
 def of_neighbors(x: Tensor, k: int) -> Tensor:
-    """[batch, channels, time, k]."""
+    """Return the features of the neighbors as [batch, channels, time, k]."""
     graph = graph_in_loops(x, k)
     return torch.stack([clip[:, torch.tensor(index)] for clip, index in zip(x, graph, strict=True)])
 
 
 def align(x: Tensor, regions: list[tuple[float, float]], bins: int) -> Tensor:
-    """[batch, channels, regions, bins]: by the kernel's weights, from plain loops."""
+    """Align with the weights of the kernel in plain loops, as [batch, channels, regions, bins]."""
     weights = np.array([kernel(start, end, bins, x.shape[2]) for start, end in regions])
     return torch.einsum("bct,rnt->bcrn", x, torch.tensor(weights, dtype=x.dtype))
 
 
 def aligned_map(x: Tensor, regions: list[tuple[float, float]], bins: int, context_bins: int, k: int) -> Tensor:
-    """[batch, channels·(bins + context_bins), regions], channels first."""
+    """Return aligned features as [batch, channels·(bins + context_bins), regions], channels first."""
     inner = align(x, regions, bins)
     context = align(of_neighbors(x, k).mean(-1), regions, context_bins)
     return torch.cat([inner, context], dim=3).transpose(2, 3).flatten(1, 2)
 
 
 def regions_of(length: int, durations: int, end_inclusive: bool = False) -> list[tuple[float, float]]:
-    """Of every cell [duration, start], row by row."""
+    """Return the region of every cell [duration, start], row by row."""
     regions = []
     for d in range(durations):
         for s in range(length):
@@ -70,7 +70,7 @@ def regions_of(length: int, durations: int, end_inclusive: bool = False) -> list
     return regions
 
 
-# The published layers and shapes at the defaults of the branch `anet`.
+# published layers and shapes with the defaults of the branch `anet`
 BLOCK = {
     "tconvs.0": (128, 256, 1),
     "tconvs.2": (128, 4, 3),
@@ -105,7 +105,7 @@ def published_state(
     }
     state = {}
     for seed, (name, shape) in enumerate(shapes.items()):
-        # wide enough for probabilities that differ from cell to cell
+        # large enough for probabilities that differ between cells
         state[f"{name}.weight"] = 1.5 * noise(*shape, seed=seed) / np.prod(shape[1:]) ** 0.5
         state[f"{name}.bias"] = 0.1 * noise(shape[0], seed=100 + seed)
     return state
@@ -114,7 +114,7 @@ def published_state(
 def published_network(
     state: dict[str, Tensor], x: Tensor, durations: int, bins: int, context_bins: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Map, start and end as the paper and the published program define them."""
+    """Return map, start and end as defined in the paper and the published code."""
 
     def conv(name: str, x: Tensor, groups: int = 1, padding: int = 0) -> Tensor:
         function = F.conv1d if x.ndim == 3 else F.conv2d
@@ -144,7 +144,7 @@ def published_network(
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Callable[..., Path]:
-    """Write a state dict as the published program does."""
+    """Write a state dict in the published format."""
 
     def save(state: dict[str, Tensor]) -> Path:
         path = tmp_path / "GTAD_best.pth.tar"
@@ -159,7 +159,7 @@ def test_neighbors_are_the_nearest_in_feature_space() -> None:
     assert nearest_neighbors(x, 4).tolist() == graph_in_loops(x, 4)
 
 
-def test_neighbors_are_found_in_full_precision_under_autocast() -> None:
+def test_neighbors_are_computed_in_float32_under_autocast() -> None:
     x = noise(1, 8, 40) + 100
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert nearest_neighbors(x, 3).tolist() == nearest_neighbors(x, 3).tolist()
@@ -172,12 +172,12 @@ def test_gathering_neighbors() -> None:
 
 
 def test_too_few_snippets_for_the_graph_are_refused() -> None:
-    with pytest.raises(SolaError, match="a clip of 2 snippets"):
+    with pytest.raises(SolaError, match="clip of 2 snippets"):
         nearest_neighbors(torch.zeros(1, 4, 2), 3)
 
 
 def block_by_definition(block: GCNeXt, x: Tensor) -> Tensor:
-    """Every edge by itself: concat(neighbor, snippet), three layers, the maximum over the edges."""
+    """Process every edge separately: concat(neighbor, snippet), three layers, and the maximum over the edges."""
     k = block.neighbors
     edge = torch.cat([of_neighbors(x, k), x[..., None].expand(-1, -1, -1, k)], dim=1)
     grouped, last = block.semantic[1], block.semantic[3]
@@ -196,12 +196,12 @@ def test_graph_block_equals_its_definition_with_gradients(neighbors: int) -> Non
     got, expected = block(x), block_by_definition(block, x)
     torch.testing.assert_close(got, expected, **CLOSE)
     weight = noise(*got.shape, seed=1)
-    for ours, theirs in zip(
+    for actual, reference in zip(
         torch.autograd.grad((got * weight).sum(), inputs),
         torch.autograd.grad((expected * weight).sum(), inputs),
         strict=True,
     ):
-        torch.testing.assert_close(ours, theirs, **CLOSE)
+        torch.testing.assert_close(actual, reference, **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -220,15 +220,15 @@ def test_alignment_equals_align_then_convolve_with_gradients(
     weight = torch.cat([layer.weight, layer.context_weight]).permute(1, 2, 0).flatten(1)
     expected = F.conv1d(aligned_map(x, regions, bins, context_bins, 3), weight[..., None], layer.bias).transpose(1, 2)
     torch.testing.assert_close(got, expected, **CLOSE)
-    # a mean over the cells, as a loss is
+    # a mean over the cells, like a loss
     factor = noise(*got.shape, seed=1) / len(regions)
     inputs = [x, *layer.parameters()]
-    for ours, theirs in zip(
+    for actual, reference in zip(
         torch.autograd.grad((got * factor).sum(), inputs),
         torch.autograd.grad((expected * factor).sum(), inputs),
         strict=True,
     ):
-        torch.testing.assert_close(ours, theirs, **CLOSE)
+        torch.testing.assert_close(actual, reference, **CLOSE)
 
 
 def test_alignment_without_context() -> None:
@@ -240,7 +240,7 @@ def test_alignment_without_context() -> None:
     torch.testing.assert_close(layer(x), expected.transpose(1, 2) + layer.bias, **CLOSE)
 
 
-def test_alignment_runs_in_half_precision_and_sums_in_full() -> None:
+def test_alignment_of_half_precision_inputs_sums_in_float32() -> None:
     start, end = np.array(regions_of(12, 12)).T
     layer = SubgraphAlignment(8, 6, start, end, length=12)
     x = noise(1, 8, 12)
@@ -264,11 +264,11 @@ def test_published_weights_give_the_published_outputs(
     outputs = got.confidence, got.start, got.end
     expected = published_network(state, x, durations, bins, context_bins)
     assert (expected[0].amax((0, 2, 3)) - expected[0].amin((0, 2, 3)) > 0.05).all(), "the oracle must tell cells apart"
-    for ours, theirs in zip(outputs, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, **CLOSE)
-    (ours,) = torch.autograd.grad(sum(o.square().mean() for o in outputs), x)
-    (theirs,) = torch.autograd.grad(sum(o.square().mean() for o in expected), x)
-    torch.testing.assert_close(ours, theirs, **CLOSE)
+    for actual, reference in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(actual, reference, **CLOSE)
+    (actual,) = torch.autograd.grad(sum(o.square().mean() for o in outputs), x)
+    (reference,) = torch.autograd.grad(sum(o.square().mean() for o in expected), x)
+    torch.testing.assert_close(actual, reference, **CLOSE)
 
 
 def test_published_checkpoint_of_full_size_loads(saved: Callable[..., Path]) -> None:
@@ -276,7 +276,7 @@ def test_published_checkpoint_of_full_size_loads(saved: Callable[..., Path]) -> 
     assert sum(p.numel() for p in head.parameters()) == 5_563_268
 
 
-def test_published_program_counts_9495428_parameters_with_32_context_bins_and_3x3_convolutions() -> None:
+def test_32_context_bins_and_3x3_convolutions_have_9495428_parameters_as_published() -> None:
     head = GTAD(400, length=10, context_bins=32, kernel_size=3)
     assert sum(p.numel() for p in head.parameters()) == 9_495_428
 
@@ -311,7 +311,7 @@ def test_checkpoint_whose_shapes_do_not_fit_is_refused(saved: Callable[..., Path
     ],
     ids=["text", "empty", "absent", "list", "numbers", "objects"],
 )
-def test_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: object, message: str) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path: Path, content: object, message: str) -> None:
     path = tmp_path / "weights.pth"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -327,18 +327,18 @@ def test_checkpoint_may_be_a_bare_state_dict(tmp_path: Path) -> None:
 
 
 def test_region_up_to_the_end_unit() -> None:
-    """OpenTAD's regions reach to s + d + 1; the map alone depends on them."""
+    """Regions of OpenTAD extend to s + d + 1, which affects only the map."""
     torch.manual_seed(0)
-    ours = GTAD(8, 6, projected=16, end_inclusive=True)
+    actual = GTAD(8, 6, projected=16, end_inclusive=True)
     start, end = np.array(regions_of(6, 6, end_inclusive=True)).T
     same = SubgraphAlignment(256, 16, start, end, length=6)
-    same.load_state_dict(ours.alignment.state_dict())
+    same.load_state_dict(actual.alignment.state_dict())
     x = noise(1, 256, 6)
-    torch.testing.assert_close(ours.alignment(x)[:, ours.cell], same(x), **CLOSE)
+    torch.testing.assert_close(actual.alignment(x)[:, actual.cell], same(x), **CLOSE)
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3])
-def test_every_weight_learns(kernel_size: int) -> None:
+def test_every_weight_has_a_gradient(kernel_size: int) -> None:
     torch.manual_seed(0)
     head = GTAD(8, 9, projected=16, kernel_size=kernel_size)
     prediction = head(noise(2, 8, 9))
@@ -370,15 +370,15 @@ def test_values_out_of_range_are_refused(values: dict, message: str) -> None:
 
 
 def published_proposals(start: Tensor, end: Tensor, cls: Tensor, reg: Tensor) -> list[tuple[float, float, float]]:
-    """What the published inference program writes for one clip, and the score that its post-processing gives."""
+    """Return the proposals of the published inference for a clip, with the score of its post-processing."""
     length = len(start)
 
     def candidates(p: list[float], always: int) -> set[int]:
-        found = {always}
+        result = {always}
         for t in range(1, length - 1):
             if p[t] > max(p[t - 1], p[t + 1]) or p[t] > 0.5 * max(p):
-                found.add(t)
-        return found
+                result.add(t)
+        return result
 
     starts, ends = candidates(start.tolist(), 0), candidates(end.tolist(), length - 1)
     return [
@@ -389,53 +389,53 @@ def published_proposals(start: Tensor, end: Tensor, cls: Tensor, reg: Tensor) ->
     ]
 
 
-def test_decoding_gives_what_the_published_program_does() -> None:
+def test_decoding_equals_the_published_code() -> None:
     head = GTAD(8, 12, max_duration=7, projected=16, final_boundary=False)
     uniform = torch.rand(2, 2 * 7 * 12 + 24, generator=torch.Generator().manual_seed(0))
     confidence, start, end = uniform.split([2 * 7 * 12, 12, 12], dim=1)
     prediction = MapPrediction(confidence.unflatten(1, (2, 7, 12)), start**3, end**3)
-    for clip, found in enumerate(head.decode(prediction)):
+    for clip, decoded in enumerate(head.decode(prediction)):
         reg, cls = prediction.confidence[clip]
         expected = published_proposals(prediction.start[clip], prediction.end[clip], cls, reg)
         assert 5 < len(expected) < 50
-        got = np.stack([found.start / 12, found.end / 12, found.score], 1)
+        got = np.stack([decoded.start / 12, decoded.end / 12, decoded.score], 1)
         np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("candidates_only", [True, False])
-def test_loaded_head_decodes_as_its_program(saved: Callable[..., Path], candidates_only: bool) -> None:
+def test_a_loaded_head_decodes_like_the_published_code(saved: Callable[..., Path], candidates_only: bool) -> None:
     state = published_state(8, projected=16)
     head = checkpoint.load(saved(state), length=6, candidates_only=candidates_only)
-    # neither a peak nor above half the maximum, but for snippet 3
+    # no peak and no value above half the maximum, except at snippet 3
     boundary = torch.tensor([[0.1, 0.1, 0.1, 0.9, 0.1, 0.1]])
-    (found,) = head.decode(MapPrediction(torch.ones(1, 2, 6, 6), boundary, boundary))
-    pairs = set(zip(found.start.tolist(), found.end.tolist(), strict=True))
+    (decoded,) = head.decode(MapPrediction(torch.ones(1, 2, 6, 6), boundary, boundary))
+    pairs = set(zip(decoded.start.tolist(), decoded.end.tolist(), strict=True))
     every = {(float(s), float(e)) for s in range(6) for e in range(s + 1, 6)}
     assert pairs == ({(0.0, 3.0), (0.0, 5.0), (3.0, 5.0)} if candidates_only else every)
 
 
-def test_alignment_starts_as_a_linear_layer_of_all_its_inputs() -> None:
+def test_alignment_is_initialized_like_a_linear_layer() -> None:
     torch.manual_seed(0)
     layer = SubgraphAlignment(16, 50, np.zeros(1), np.ones(1), length=4)
-    reference = torch.nn.Linear(16 * 36, 50)
-    for ours, theirs in ((layer.weight, reference.weight), (layer.context_weight, reference.weight)):
-        assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.05)
+    linear = torch.nn.Linear(16 * 36, 50)
+    for weight in (layer.weight, layer.context_weight):
+        assert weight.std().item() == pytest.approx(linear.weight.std().item(), rel=0.05)
     assert layer.bias.abs().max() <= (16 * 36) ** -0.5
 
 
-def test_targets_are_of_the_map_and_the_anchor() -> None:
+def test_targets_use_the_map_and_the_anchor() -> None:
     head = GTAD(8, 6, projected=16)
     targets = head.targets([torch.tensor([[1.0, 4.0]])], [], 6)
     assert targets.iou[0, 2, 1] == 1
-    # region [-.5, 2.5] of the start; the anchor of snippet 2 is [1.5, 3.5]
+    # the region of the start is [-.5, 2.5], and the anchor of snippet 2 is [1.5, 3.5]
     assert targets.start[0, 2] == 0.5
 
 
 @pytest.mark.parametrize(("length", "durations"), [(20, 20), pytest.param(64, 24, marks=pytest.mark.slow)])
-def test_authors_program_gives_the_same(
+def test_outputs_equal_the_authors_code(
     length: int, durations: int, saved: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a clone named in SOLA_GTAD_REFERENCE (any branch); its CUDA-only operator is the kernel in loops here."""
+    """Use the clone at SOLA_GTAD_REFERENCE (any branch); plain loops replace its CUDA kernel."""
     clone = os.environ.get("SOLA_GTAD_REFERENCE")
     if clone is None:
         pytest.skip("no clone of the authors' repository; name one in SOLA_GTAD_REFERENCE")
@@ -463,27 +463,27 @@ def test_authors_program_gives_the_same(
         "batch_size": 2,
     }
     torch.manual_seed(0)
-    theirs = models.GTAD(option)
-    for name, parameter in theirs.named_parameters():
+    reference = models.GTAD(option)
+    for name, parameter in reference.named_parameters():
         if name.endswith("weight"):
             torch.nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
     x = noise(2, 16, length)
     with torch.no_grad():
-        expected = theirs(x)
-        ours = checkpoint.load(
-            saved(theirs.state_dict()),
+        expected = reference(x)
+        model = checkpoint.load(
+            saved(reference.state_dict()),
             length=length,
             max_duration=option["max_duration"],
-            bins=theirs.goi_align.resolution,
-            context_bins=theirs.goi_align.align_context.feature_dim,
+            bins=reference.goi_align.resolution,
+            context_bins=reference.goi_align.align_context.feature_dim,
         )
-        got = ours(x)
-    for output, reference in zip((got.confidence, got.start, got.end), expected, strict=True):
-        assert reference.std() > 0.01, "weights too small to tell outputs apart"
-        torch.testing.assert_close(output, reference, **CLOSE)
+        got = model(x)
+    for output, target in zip((got.confidence, got.start, got.end), expected, strict=True):
+        assert target.std() > 0.01, "weights too small for outputs to differ"
+        torch.testing.assert_close(output, target, **CLOSE)
 
 
 def option_is_square(opts: types.ModuleType) -> bool:
-    """Whether the branch's map is T × T: `anet` reshapes by T alone."""
+    """Return whether the map of the branch is T × T: `anet` reshapes only by T."""
     option = vars(opts.parse_opt())
     return bool(option["temporal_scale"] == option["max_duration"])

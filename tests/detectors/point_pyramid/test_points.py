@@ -1,4 +1,4 @@
-"""Points, targets and loss of ActionFormer against the description in plain loops."""
+"""Compare points, targets and loss of ActionFormer with their description in plain loops."""
 
 import math
 
@@ -23,8 +23,8 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 def matched(
     snippets: int, instances: list[tuple[float, float]], labels: list[int], ranges: list[tuple[float, float]]
 ) -> list[tuple[set[int], tuple[float, float] | None]]:
-    """Of each point, the classes and the offsets (strides) that it is trained toward."""
-    found = []
+    """Return the target classes and offsets (strides) of each point."""
+    targets = []
     for level, (low, high) in enumerate(ranges):
         stride = 2**level
         for i in range(snippets // stride):
@@ -35,13 +35,13 @@ def matched(
                 if start < at < end and near and low <= max(at - start, end - at) <= high:
                     fitting.append((end - start, n))
             if not fitting:
-                found.append((set(), None))
+                targets.append((set(), None))
                 continue
             length, first = min(fitting)
             classes = {labels[n] for size, n in fitting if size <= length + 1e-3}
             start, end = instances[first]
-            found.append((classes, ((at - start) / stride, (end - at) / stride)))
-    return found
+            targets.append((classes, ((at - start) / stride, (end - at) / stride)))
+    return targets
 
 
 def check_targets(instances: list[tuple[float, float]], labels: list[int], snippets: int = 64) -> PointTargets:
@@ -66,21 +66,21 @@ def test_targets_equal_the_description(clip: list[tuple[tuple[float, float], int
     check_targets([segment for segment, _ in clip], [label for _, label in clip])
 
 
-def test_shortest_action_wins_and_equals_share_their_classes() -> None:
+def test_the_shortest_action_is_the_target_and_equally_short_actions_add_their_classes() -> None:
     targets = check_targets([(10.0, 17.0), (11.0, 16.0), (11.0, 16.0005), (11.0, 16.0)], [0, 1, 2, 1])
     assert targets.classes[0, 13].tolist() == [0, 1, 1]
     assert targets.offsets[0, 13].tolist() == [2.5, 2.5]
 
 
-def test_ranges_hold_both_ends() -> None:
-    """The point at 8.5 is 4 from the farther end of [4.5, 12.5]: the first two levels' ranges hold it."""
+def test_ranges_include_both_ends() -> None:
+    """The point at 8.5 is 4 units from both ends of [4.5, 12.5], which is in the ranges of the first two levels."""
     targets = check_targets([(4.5, 12.5)], [0], 64)
     assert targets.classes[0, 8, 0] == 1
     assert targets.classes[0, 64 + 4, 0] == 1
     assert targets.offsets[0, 64 + 4].tolist() == [2, 2]
 
 
-def test_points_stand_where_the_strided_convolutions_read() -> None:
+def test_points_are_at_the_centers_of_the_strided_convolutions() -> None:
     pyramid = PointPyramid(3)
     assert [pyramid.positions(level, 2).tolist() for level in range(3)] == [[0.5, 1.5], [0.5, 2.5], [0.5, 4.5]]
     assert pyramid.lengths(12) == pyramid.lengths(9) == (12, 6, 3)
@@ -100,10 +100,13 @@ def test_pyramid_out_of_range_is_refused(values: dict, message: str) -> None:
         PointPyramid(**values)
 
 
-@pytest.mark.parametrize(("labels", "message"), [([[3]], "label 3"), ([[-1]], "label -1"), ([[0, 1]], "equal number")])
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([[3]], "label 3"), ([[-1]], "label -1"), ([[0, 1]], "numbers of instances and labels differ")],
+)
 def test_labels_that_do_not_fit_are_refused(labels: list[list[int]], message: str) -> None:
     with pytest.raises(SolaError, match=message):
-        PointPyramid().targets([torch.tensor([[1.0, 5.0]])], [torch.tensor(one) for one in labels], 64, 3)
+        PointPyramid().targets([torch.tensor([[1.0, 5.0]])], [torch.tensor(clip) for clip in labels], 64, 3)
 
 
 def prediction(points: tuple[int, ...] = (8, 4), batch: int = 2, classes: int = 3) -> PointPrediction:
@@ -123,7 +126,7 @@ def targets(points: int = 12, batch: int = 2, classes: int = 3, share: float = 0
 def loss_in_loops(
     predicted: PointPrediction, wanted: PointTargets, smoothing: float, weight: float, before: float
 ) -> tuple[float, float]:
-    """The total, and the normalizer after it."""
+    """Return the total loss and the updated normalizer."""
     logits, offsets, mask = (torch.cat(x, 1) for x in (predicted.logits, predicted.offsets, predicted.masks))
     classification = regression = 0.0
     positives = 0
@@ -176,12 +179,12 @@ def test_offsets_of_zero_give_a_finite_gradient() -> None:
 
 
 def test_focal_loss_by_hand() -> None:
-    """At p = ½ the modulation is ¼: a positive costs .25·.25·log 2, a negative three times that."""
+    """At p = ½ the modulation is ¼, so the loss of a positive is .25·.25·log 2, and of a negative three times that."""
     got = focal_loss(torch.zeros(2), torch.tensor([1.0, 0.0]))
     assert got.tolist() == pytest.approx([0.0625 * math.log(2), 0.1875 * math.log(2)])
 
 
-def test_normalizer_is_resumed_and_rests_in_evaluation() -> None:
+def test_the_normalizer_is_saved_and_does_not_change_in_evaluation() -> None:
     loss, resumed = OffsetLoss(), OffsetLoss()
     loss(prediction(), targets())
     resumed.load_state_dict(loss.state_dict())

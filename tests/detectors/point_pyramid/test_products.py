@@ -1,4 +1,4 @@
-"""The convolution by matrix products against PyTorch's."""
+"""Compare the convolution by matrix products with PyTorch's convolution."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_products_equal_the_convolution_and_its_gradient(
             torch.testing.assert_close(mine.grad, other.grad, rtol=1e-10, atol=1e-10)
 
 
-def test_a_large_convolution_is_the_same_in_products(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_convolution_uses_products_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x = TemporalConvolution(6, 5, 3), noise(2, 11, 6)
     mask = torch.arange(11) < torch.tensor([[11], [7]])
     expected = layer(x, mask)

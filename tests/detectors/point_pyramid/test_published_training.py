@@ -1,4 +1,4 @@
-"""Crops and some epochs of training equal the authors' programs: loss, weights and averaged weights.
+"""Crops and several epochs of training equal the authors' code: loss, weights and averaged weights.
 
 The clips of a step, and which branches a clip skips, are given; the rest is each program's own: the groups of the
 optimizer, the learning rate of each step, clipping, the loss's normalizer, and the average.
@@ -74,19 +74,19 @@ def test_crops_equal_the_authors_program(world: Dataset, monkeypatch: pytest.Mon
     clips, cropped = cut(world, config.clipping(), keep_empty=False), 0
     assert min(clips.lengths) < 64 < max(clips.lengths)
     with program(REFERENCES[model]):
-        theirs = importlib.import_module("libs.datasets.data_utils")
+        reference = importlib.import_module("libs.datasets.data_utils")
         offset = [config.crop_overhang] if model == "actionformer" else []
         for clip, seed in product(map(clips.example, range(len(clips))), range(10)):
             numbers = np.random.default_rng(seed)
             draw = partial(_randint, numbers)
-            monkeypatch.setattr(theirs.random, "randint", draw)
+            monkeypatch.setattr(reference.random, "randint", draw)
             item = {"feats": clip.tensor(CPU), "segments": clip.instances - 0.5, "labels": clip.labels}
-            expected = theirs.truncate_feats(item, 64, config.inside, *offset, crop_ratio=(0.7, 1.0))
-            found = config.augment(clip, np.random.default_rng(seed))
-            assert torch.equal(found.tensor(CPU), expected["feats"])
-            assert found.labels.tolist() == expected["labels"].tolist()
-            torch.testing.assert_close(found.instances - 0.5, expected["segments"])
-            cropped += int((found.instances != clip.instances[: len(found.instances)]).any())
+            expected = reference.truncate_feats(item, 64, config.inside, *offset, crop_ratio=(0.7, 1.0))
+            result = config.augment(clip, np.random.default_rng(seed))
+            assert torch.equal(result.tensor(CPU), expected["feats"])
+            assert result.labels.tolist() == expected["labels"].tolist()
+            torch.testing.assert_close(result.instances - 0.5, expected["segments"])
+            cropped += int((result.instances != clip.instances[: len(result.instances)]).any())
     assert cropped > 10
 
 
@@ -96,7 +96,7 @@ def _randint(generator: np.random.Generator, low: int, high: int) -> int:
 
 @dataclass
 class Loader:
-    """The batches of a task, as the authors' loader gives them, epoch by epoch."""
+    """Yield the batches of a task in the format of the authors' loader, epoch by epoch."""
 
     task: DetectionTask
     epoch: int = 0
@@ -109,7 +109,7 @@ class Loader:
         for step in range(len(self)):
             self.task.batch(self.epoch, step)  # draws the order of the epoch
             clips = [self.task.clips.example(i) for i in self.task.order[1][step * size : (step + 1) * size].tolist()]
-            # their points lie at the starts of units
+            # points of the authors' code are at the starts of units
             yield [
                 {"feats": clip.tensor(CPU).contiguous(), "segments": clip.instances - 0.5, "labels": clip.labels}
                 for clip in clips
@@ -118,7 +118,7 @@ class Loader:
 
 
 def every_branch(model: Detector) -> Callable[..., tuple[Tensor, ...]]:
-    """Return noise that leaves no branch out."""
+    """Return a noise function that skips no branch."""
     drawn = model.noise
 
     def noise(clips: int, device: torch.device) -> tuple[Tensor, ...]:
@@ -137,16 +137,16 @@ def test_epochs_of_training_equal_the_authors_program(
     with program(REFERENCES[model]) as build:
         path = tmp_path / "settings.yaml"
         path.write_text(yaml.safe_dump(configuration(config, data, 0, tmp_path)))
-        theirs, settings = build(str(path.with_suffix("")))
+        reference, settings = build(str(path.with_suffix("")))
         load = partial(load_actionformer, windows=(5, 5, 5)) if model == "actionformer" else load_tridet
 
-        def ours_of(state: Mapping[str, Tensor]) -> PointDetector:
+        def converted(state: Mapping[str, Tensor]) -> PointDetector:
             torch.save({"state_dict": state}, tmp_path / "weights.pth")
             return load(tmp_path / "weights.pth", length=config.length)
 
         task = DetectionTask(config, cut(data, config.clipping(), keep_empty=False), len(data.classes), CPU)
         normalizer = {"criterion.normalizer": task.model.criterion.normalizer}
-        task.model.load_state_dict(ours_of(theirs.state_dict()).state_dict() | normalizer)
+        task.model.load_state_dict(converted(reference.state_dict()).state_dict() | normalizer)
         task.average = config.averaged(task.model)
         monkeypatch.setattr(task.model, "noise", every_branch(task.model))
         run = Run(tmp_path / "run")
@@ -157,14 +157,14 @@ def test_epochs_of_training_equal_the_authors_program(
         blocks = importlib.import_module("libs.modeling.blocks")
         blocks.drop_path = lambda x, drop_prob, training: x / (1 - drop_prob) if training else x
         loader, losses = Loader(task), []
-        optimizer = utils.make_optimizer(theirs, settings["opt"])
+        optimizer = utils.make_optimizer(reference, settings["opt"])
         schedule = utils.make_scheduler(optimizer, settings["opt"], len(loader))
-        average = utils.ModelEma(theirs, config.ema_decay)
+        average = utils.ModelEma(reference, config.ema_decay)
         train = recording(utils.train_one_epoch, losses)
         for epoch in range(config.epochs):
             train(
                 loader,
-                theirs,
+                reference,
                 optimizer,
                 schedule,
                 epoch,
@@ -173,10 +173,10 @@ def test_epochs_of_training_equal_the_authors_program(
                 print_freq=1000,
             )
         assert [row["loss"] for row in run.rows()] == pytest.approx(losses, rel=1e-4)
-        assert task.model.criterion.normalizer.item() == pytest.approx(theirs.loss_normalizer, rel=1e-5)
-        for ours, published in ((task.model, theirs), (task.average.module, average.module)):
-            expected = ours_of(published.state_dict()).state_dict()
-            for name, weight in ours.state_dict().items():
+        assert task.model.criterion.normalizer.item() == pytest.approx(reference.loss_normalizer, rel=1e-5)
+        for trained, published in ((task.model, reference), (task.average.module, average.module)):
+            expected = converted(published.state_dict()).state_dict()
+            for name, weight in trained.state_dict().items():
                 if name != "criterion.normalizer":
                     torch.testing.assert_close(
                         weight, expected[name], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}"

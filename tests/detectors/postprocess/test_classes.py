@@ -1,4 +1,4 @@
-"""Class scores from every layout of file, their fusion with proposals, and the snippet classifier."""
+"""Class scores from every file layout, their fusion with proposals, and scores from snippets."""
 
 import json
 from pathlib import Path
@@ -33,13 +33,13 @@ def random_proposals(seed: int, n: int, longest: float = 6.0) -> Segments:
 
 
 @pytest.mark.parametrize("key", ["class", "classes"])
-def test_named_rows_are_put_in_the_order_asked_for(tmp_path: Path, key: str) -> None:
+def test_named_scores_are_sorted_in_the_requested_order(tmp_path: Path, key: str) -> None:
     path = write(tmp_path, SCORES, **{key: NAMES})
     got = read_classifier(path, videos=["b", "a"], classes=["swim", "jump", "run"])
     assert got.scores.tolist() == [[0.1, 0.6, 0.3], [0.2, 0.1, 0.7]]
 
 
-def test_a_class_may_be_left_out(tmp_path: Path) -> None:
+def test_classes_can_be_a_subset_of_the_file(tmp_path: Path) -> None:
     got = read_classifier(write(tmp_path, SCORES, **{"class": NAMES}), videos=["a"], classes=["run"])
     assert got.scores.tolist() == [[0.7]]
 
@@ -55,18 +55,18 @@ def test_columns_name_a_json_file_without_names(tmp_path: Path) -> None:
     assert got.scores.tolist() == [[0.2, 0.7]]
 
 
-def test_a_row_within_a_row(tmp_path: Path) -> None:
+def test_nested_rows(tmp_path: Path) -> None:
     got = read_classifier(write(tmp_path, {"a": [[0.1, 0.7, 0.2]]}), videos=["a"], classes=NAMES)
     assert got.scores.tolist() == [[0.1, 0.7, 0.2]]
 
 
-def test_labeled_scores_are_zero_where_none_is_given(tmp_path: Path) -> None:
+def test_missing_labeled_scores_are_zero(tmp_path: Path) -> None:
     entries = [{"label": "swim", "score": 0.8}, {"label": "jump", "score": 0.1}]
     got = read_classifier(write(tmp_path, {"a": entries, "b": []}), videos=["a"], classes=NAMES)
     assert got.scores.tolist() == [[0.1, 0.0, 0.8]]
 
 
-def test_an_array_is_picked_from_by_the_names_of_its_rows_and_columns(tmp_path: Path) -> None:
+def test_an_array_is_indexed_by_the_names_of_its_rows_and_columns(tmp_path: Path) -> None:
     path = tmp_path / "scores.npy"
     values = np.arange(6, dtype=np.float32).reshape(2, 3)
     np.save(path, values)
@@ -74,7 +74,7 @@ def test_an_array_is_picked_from_by_the_names_of_its_rows_and_columns(tmp_path: 
     assert got.scores.tolist() == [[5, 3]]
 
 
-def test_thumos14s_array_is_indexed_as_its_users_do(tmp_path: Path) -> None:
+def test_the_array_for_thumos14_is_indexed_as_in_published_code(tmp_path: Path) -> None:
     path = tmp_path / "uNet_test.npy"
     values = np.arange(30 * 101, dtype=np.float64).reshape(30, 101)
     np.save(path, values)
@@ -90,7 +90,7 @@ def test_thumos14s_array_is_indexed_as_its_users_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ({"results": {"b": [1, 2, 3]}}, "no video 'a'"),
         ({"results": {"a": [1, 2]}}, "'a' has 2 scores; expected 3"),
@@ -108,15 +108,15 @@ def test_thumos14s_array_is_indexed_as_its_users_do(tmp_path: Path) -> None:
         ([], 'no object "results"'),
     ],
 )
-def test_bad_json_is_told(tmp_path: Path, content: Any, told: str) -> None:
+def test_bad_json_is_reported(tmp_path: Path, content: Any, message: str) -> None:
     path = tmp_path / "scores.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(SolaError, match=told):
+    with pytest.raises(SolaError, match=message):
         read_classifier(path, videos=["a"], classes=NAMES)
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         (np.ones((3, 3)), r"expected numbers of shape \(2, 3\)"),
         (np.ones((2, 4)), r"expected numbers of shape \(2, 3\)"),
@@ -125,20 +125,20 @@ def test_bad_json_is_told(tmp_path: Path, content: Any, told: str) -> None:
         (np.array([[None] * 3] * 2), "cannot be read"),
     ],
 )
-def test_bad_arrays_are_told(tmp_path: Path, values: np.ndarray, told: str) -> None:
+def test_bad_arrays_are_reported(tmp_path: Path, values: np.ndarray, message: str) -> None:
     path = tmp_path / "scores.npy"
     np.save(path, values, allow_pickle=True)
-    with pytest.raises(SolaError, match=told):
+    with pytest.raises(SolaError, match=message):
         read_classifier(path, videos=["a", "b"], classes=NAMES, rows=["a", "b"], columns=NAMES)
 
 
 @pytest.mark.parametrize("name", ["scores.npy", "scores.json"])
-def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path, name: str) -> None:
     with pytest.raises(SolaError, match="no such file"):
         read_classifier(tmp_path / name, videos=["a"], classes=NAMES)
 
 
-def test_a_video_that_was_not_read_is_told(tmp_path: Path) -> None:
+def test_a_video_without_scores_is_reported(tmp_path: Path) -> None:
     got = read_classifier(write(tmp_path, SCORES), videos=["a"], classes=NAMES)
     with pytest.raises(SolaError, match="'b'"):
         got.of("b")
@@ -152,7 +152,7 @@ def test_a_video_that_was_not_read_is_told(tmp_path: Path) -> None:
     combine=st.sampled_from(["product", "sqrt"]),
     per_proposal=st.booleans(),
 )
-def test_fusion_is_the_plain_loop(
+def test_fusion_equals_a_plain_loop(
     seed: int, n: int, top: int, combine: Literal["product", "sqrt"], per_proposal: bool
 ) -> None:
     proposals = random_proposals(seed, n)
@@ -170,24 +170,24 @@ def test_fusion_is_the_plain_loop(
     assert got.score.tolist() == pytest.approx([row[2] for row in expected], rel=1e-12)
 
 
-def test_of_equal_classes_the_lower_index_comes_first() -> None:
+def test_the_lower_index_of_equal_classes_comes_first() -> None:
     scores = np.random.default_rng(0).integers(0, 4, 200) / 4
     expected = sorted(range(200), key=lambda c: (-scores[c], c))
     assert fuse(random_proposals(0, 1), scores, classes_per_proposal=200).label.tolist() == expected
 
 
 @pytest.mark.parametrize(
-    ("scores", "top", "told"),
+    ("scores", "top", "message"),
     [
         ([0.5, 0.5], 3, "expected 1 to 2"),
         ([0.5, 0.5], 0, "expected 1 to 2"),
         ([[0.5, 0.5]] * 3, 1, "3 rows of class scores for 2 proposals"),
-        ([0.5, -0.5], 1, "class's score is negative"),
-        ([0.5, float("nan")], 1, "class's score is negative or not finite"),
+        ([0.5, -0.5], 1, "class score is negative"),
+        ([0.5, float("nan")], 1, "class score is negative or not finite"),
     ],
 )
-def test_bad_fusions_are_told(scores: list[Any], top: int, told: str) -> None:
-    with pytest.raises(SolaError, match=told):
+def test_bad_fusions_are_reported(scores: list[Any], top: int, message: str) -> None:
+    with pytest.raises(SolaError, match=message):
         fuse(random_proposals(0, 2), np.array(scores), classes_per_proposal=top)
 
 
@@ -203,7 +203,7 @@ def test_share_of_top_two_needs_two_classes() -> None:
 
 @PROPERTY
 @given(seed=st.integers(0, 10_000), length=st.integers(1, 15), longest=st.sampled_from([0.3, 6.0]))
-def test_snippet_scores_are_the_plain_means(seed: int, length: int, longest: float) -> None:
+def test_snippet_scores_equal_plain_means(seed: int, length: int, longest: float) -> None:
     proposals = random_proposals(seed, 8, longest)
     probabilities = np.random.default_rng(seed).uniform(0, 1, (length, 3))
     grid = SnippetGrid(fps=15, stride=8, window=16, offset=3)
@@ -216,7 +216,7 @@ def test_snippet_scores_are_the_plain_means(seed: int, length: int, longest: flo
         np.testing.assert_allclose(row, [np.mean([probabilities[i, c] for i in inside]) for c in range(3)], rtol=1e-9)
 
 
-def test_snippet_scores_label_each_proposal_by_itself() -> None:
+def test_snippet_scores_differ_by_proposal() -> None:
     proposals = Segments(np.array([0.0, 2.0]), np.array([2.0, 4.0]), np.zeros(2, np.int64), np.ones(2))
     probabilities = np.array([[0.9, 0.1]] * 2 + [[0.2, 0.8]] * 2, np.float32)
     scores = snippet_class_scores(proposals, probabilities, SnippetGrid(fps=1))
@@ -224,6 +224,6 @@ def test_snippet_scores_label_each_proposal_by_itself() -> None:
 
 
 @pytest.mark.parametrize("probabilities", [np.empty((0, 2)), np.full((2, 2), np.nan)])
-def test_bad_snippet_probabilities_are_told(probabilities: np.ndarray) -> None:
+def test_bad_snippet_probabilities_are_reported(probabilities: np.ndarray) -> None:
     with pytest.raises(SolaError):
         snippet_class_scores(random_proposals(0, 2), probabilities, SnippetGrid(fps=1))

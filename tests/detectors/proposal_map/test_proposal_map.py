@@ -1,4 +1,4 @@
-"""The proposal map, its targets, its loss and its decoding against their definitions in plain loops."""
+"""Compare the proposal map, its targets, loss and decoding with their definitions in plain loops."""
 
 import math
 
@@ -36,7 +36,7 @@ def instances_of(draw: st.DrawFn, length: float, least: int = 0) -> Tensor:
 
 
 def cells_of(proposals: ProposalMap) -> list[tuple[int, int, int, int]]:
-    """Row, column, start and end of every proposal that exists, from the definition."""
+    """Return row, column, start and end of every valid proposal, by definition."""
     cells = []
     for start in range(proposals.length):
         for end in range(start + 1, proposals.length + 1):
@@ -109,7 +109,7 @@ def test_targets_of_a_batch_are_those_of_each_clip() -> None:
     ("values", "named"),
     [((0, None), "length"), ((4, 5), "max_duration"), ((4, 0), "max_duration"), ((2049, None), "2,049 × 2,049 cells")],
 )
-def test_a_map_that_cannot_be_is_refused(values: tuple[int, int | None], named: str) -> None:
+def test_an_invalid_map_is_refused(values: tuple[int, int | None], named: str) -> None:
     with pytest.raises(SolaError, match=named):
         ProposalMap(*values)
 
@@ -147,7 +147,7 @@ def test_a_placement_without_a_scale_is_refused(origin: float, unit: float) -> N
     candidates_only=st.booleans(),
     final_boundary=st.booleans(),
 )
-def test_decoding_is_the_published_double_loop(
+def test_decoding_equals_the_published_double_loop(
     proposals: ProposalMap, seed: int, boundary_scores: bool, candidates_only: bool, final_boundary: bool
 ) -> None:
     prediction = random_prediction(proposals, seed)
@@ -196,7 +196,7 @@ def generator() -> torch.Generator:
 
 
 def published_logistic(probability: list[float], positive: list[bool]) -> float:
-    """The loss in its published form, with ratio = N/N⁺."""
+    """Return the loss in its published form, with ratio = N/N⁺."""
     n = len(probability)
     ratio = n / sum(positive)
     total = 0.0
@@ -208,8 +208,8 @@ def published_logistic(probability: list[float], positive: list[bool]) -> float:
     return -total / n
 
 
-def test_classification_is_the_known_answer() -> None:
-    """The figure that mmaction2's tests hold."""
+def test_classification_has_the_known_value() -> None:
+    """The value is from the tests of mmaction2."""
     probability = torch.tensor([[0.1, 0.99], [0.95, 0.2]], dtype=torch.float64)
     iou, mask = torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.tensor([[0.1, 0.4], [0.4, 0.1]])
     positive = iou > 0.9
@@ -223,7 +223,7 @@ def test_classification_is_the_known_answer() -> None:
         lambda entries: len({positive for _, positive in entries}) == 2
     )
 )
-def test_logistic_is_the_published_form(entries: list[tuple[float, bool]]) -> None:
+def test_logistic_loss_equals_the_published_form(entries: list[tuple[float, bool]]) -> None:
     probability, positive = (list(column) for column in zip(*entries, strict=True))
     role = torch.tensor(positive, dtype=torch.float64)
     got = balanced_logistic(torch.tensor(probability, dtype=torch.float64), role, 1 - role)
@@ -232,13 +232,13 @@ def test_logistic_is_the_published_form(entries: list[tuple[float, bool]]) -> No
 
 def test_high_cells_are_always_drawn_and_empty_ones_never() -> None:
     iou = torch.rand(50, 50, generator=generator()) * (torch.rand(50, 50, generator=generator()) > 0.5)
-    kept = drawn_cells(iou, generator())
-    assert kept[iou > 0.7].all()
-    assert not kept[iou == 0].any()
+    drawn = drawn_cells(iou, generator())
+    assert drawn[iou > 0.7].all()
+    assert not drawn[iou == 0].any()
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.3, 0.7), (0.0, 0.3)])
-def test_as_many_cells_of_a_class_are_drawn_as_are_high(low: float, high: float) -> None:
+def test_as_many_medium_and_low_cells_are_drawn_as_there_are_high_cells(low: float, high: float) -> None:
     draw = torch.Generator().manual_seed(1)
     iou = low + (high - low) * torch.rand(20_000, generator=draw).clamp(min=1e-3)
     iou[:2_000] = 0.95
@@ -246,7 +246,7 @@ def test_as_many_cells_of_a_class_are_drawn_as_are_high(low: float, high: float)
     assert abs(drawn - 2_000) < 5 * math.sqrt(2_000)
 
 
-def test_a_class_with_fewer_cells_than_high_ones_is_kept_whole_and_nothing_else() -> None:
+def test_all_medium_and_low_cells_are_drawn_if_there_are_more_high_cells() -> None:
     iou = torch.tensor([0.8, 0.9, 1.0, 0.5, 0.1, 0.0])
     assert drawn_cells(iou, generator()).tolist() == [True, True, True, True, True, False]
 
@@ -256,13 +256,13 @@ def test_a_class_with_fewer_cells_than_high_ones_is_kept_whole_and_nothing_else(
 def test_regression_is_half_the_mean_squared_error_of_the_drawn_cells(seed: int, n: int) -> None:
     draw = torch.Generator().manual_seed(seed)
     predicted, iou = torch.rand(2, n, generator=draw, dtype=torch.float64)
-    kept = drawn_cells(iou, torch.Generator().manual_seed(seed)).tolist()
+    drawn = drawn_cells(iou, torch.Generator().manual_seed(seed)).tolist()
     got = balanced_regression(predicted, iou, torch.Generator().manual_seed(seed))
-    errors = [(p - y) ** 2 for p, y, keep in zip(predicted.tolist(), iou.tolist(), kept, strict=True) if keep]
+    errors = [(p - y) ** 2 for p, y, keep in zip(predicted.tolist(), iou.tolist(), drawn, strict=True) if keep]
     assert got.item() == pytest.approx(0.5 * sum(errors) / max(1, len(errors)), abs=1e-9)
 
 
-def test_total_is_the_weighted_sum_of_terms_over_the_cells_that_exist() -> None:
+def test_the_total_is_the_weighted_sum_of_terms_over_valid_cells() -> None:
     proposals = ProposalMap(8, 5)
     prediction = random_prediction(proposals, 1)
     targets = proposals.targets([torch.tensor([[1.0, 5.0]]), torch.tensor([[2.0, 4.0], [3.0, 8.0]])], (-0.5, 1.5))
@@ -280,7 +280,7 @@ def test_total_is_the_weighted_sum_of_terms_over_the_cells_that_exist() -> None:
     assert loss.total.item() == pytest.approx(boundary + 10 * regression.item() + classification, abs=1e-4)
 
 
-def test_cells_that_do_not_exist_do_not_count() -> None:
+def test_invalid_cells_are_ignored() -> None:
     proposals = ProposalMap(6)
     prediction = random_prediction(proposals, 2)
     targets = proposals.targets([torch.tensor([[1.0, 4.0]])] * 2, (-0.5, 1.5))
@@ -296,7 +296,7 @@ def test_cells_that_do_not_exist_do_not_count() -> None:
 def test_loss_and_gradient_are_finite_in_the_smallest_batches(
     length: int, instances: list[list[float]], probability: float
 ) -> None:
-    """No positive, one clip, one cell, and probabilities at their limits."""
+    """Batches with no positive, one clip, one cell, and probabilities of 0 and 1."""
     proposals = ProposalMap(length)
     targets = proposals.targets([torch.tensor(instances).reshape(-1, 2)], (-0.5, 0.5))
     parts = [torch.full(size, probability) for size in ((1, 2, *proposals.shape), (1, length), (1, length))]

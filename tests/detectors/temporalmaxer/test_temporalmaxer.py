@@ -1,4 +1,4 @@
-"""TemporalMaxer against the published network and its assignment of instances, written down plainly."""
+"""Compare TemporalMaxer with the published network and its instance assignment in plain code."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def small(**values: object) -> TemporalMaxer:
 
 
 def plain(model: TemporalMaxer, x: Tensor, valid: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Logits and offsets of the levels of one clip [channels, time], padded to its whole length."""
+    """Return logits and offsets of the levels for one padded clip [channels, time]."""
     w = dict(model.named_parameters())
 
     def norm(name: str, x: Tensor) -> Tensor:
@@ -69,11 +69,11 @@ def test_outputs_equal_the_plain_network(valid: int, normalization: str) -> None
     assert logits[0].std() > 0.1, "the oracle must tell points apart"
 
 
-def test_outputs_do_not_depend_on_padding_but_with_a_norm_over_clips() -> None:
+def test_outputs_depend_on_the_padded_length_only_with_clip_normalization() -> None:
     clip = noise(5, 13)
     short, long = small(normalization="layer"), small(normalization="layer", length=96)
-    for mine, other in zip(short(*short.collate([clip])).logits, long(*long.collate([clip])).logits, strict=True):
-        torch.testing.assert_close(mine[:, : other.shape[1]], other[:, : mine.shape[1]], **CLOSE)
+    for first, second in zip(short(*short.collate([clip])).logits, long(*long.collate([clip])).logits, strict=True):
+        torch.testing.assert_close(first[:, : second.shape[1]], second[:, : first.shape[1]], **CLOSE)
     assert short.collate([clip])[0].shape[2] == 20, "one coarsest stride of padding"
     assert small().collate([clip])[0].shape[2] == 32
 

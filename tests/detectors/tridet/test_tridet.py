@@ -1,4 +1,4 @@
-"""TriDet against the published network written down plainly, and against the authors' program from a clone."""
+"""Compare TriDet with the published network in plain code."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def small(**values: object) -> TriDet:
 
 
 def plain(model: TriDet, x: Tensor, valid: int) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
-    """Logits, starts, ends and bins of the levels of one clip [channels, time], padded to its whole length."""
+    """Return logits, starts, ends and bins of the levels for one padded clip [channels, time]."""
     w = dict(model.named_parameters())
 
     def norm(name: str, x: Tensor) -> Tensor:
@@ -77,8 +77,10 @@ def plain(model: TriDet, x: Tensor, valid: int) -> tuple[list[Tensor], list[Tens
     outputs: tuple[list[Tensor], ...] = ([], [], [], [])
     for level, (x, mask) in enumerate(levels):
         x = norm(f"norms.{level}", x)
-        for found, name in zip(outputs, ("classifier", "start_classifier", "end_classifier", "regressor"), strict=True):
-            found.append(layers(name, x, mask))
+        for result, name in zip(
+            outputs, ("classifier", "start_classifier", "end_classifier", "regressor"), strict=True
+        ):
+            result.append(layers(name, x, mask))
         outputs[3][-1] = (outputs[3][-1] * w["offset_scale"][level]).relu()
     return outputs
 
@@ -109,17 +111,17 @@ def random_prediction(classes: int = 3, seed: int = 0) -> TridentPrediction:
 
 
 def expected_offsets(prediction: TridentPrediction, level: int, clip: int, point: int, label: int) -> list[Tensor]:
-    """The distances from one point to start and end, bin after bin."""
-    found = []
+    """Return the distances from a point to start and end, computed one bin at a time."""
+    result = []
     for side, logits, step in ((0, prediction.starts, -1), (1, prediction.ends, 1)):
         near = []
         for distance in range(BINS + 1):
             at = point + step * distance
-            own = prediction.bins[level][clip, point, side, BINS - distance if side == 0 else distance]
-            near.append((logits[level][clip, at, label] if 0 <= at < logits[level].shape[1] else 0) + own)
+            bias = prediction.bins[level][clip, point, side, BINS - distance if side == 0 else distance]
+            near.append((logits[level][clip, at, label] if 0 <= at < logits[level].shape[1] else 0) + bias)
         weights = torch.stack(near).exp()
-        found.append(sum(weight * distance for distance, weight in enumerate(weights)) / weights.sum())
-    return found
+        result.append(sum(weight * distance for distance, weight in enumerate(weights)) / weights.sum())
+    return result
 
 
 def test_boundaries_are_expectations_over_bins() -> None:
@@ -134,7 +136,7 @@ def test_boundaries_are_expectations_over_bins() -> None:
 
 
 def loss_in_loops(prediction: TridentPrediction, targets: PointTargets, power: float, smoothing: float) -> Tensor:
-    """The loss, normalized by .9 · 10 + .1 · positive points."""
+    """Return the loss, normalized by .9 · 10 + .1 · positive points."""
     total, positive, classes = torch.zeros(()), 0, targets.classes.shape[2]
     first = 0
     for level, logits in enumerate(prediction.logits):
@@ -142,19 +144,19 @@ def loss_in_loops(prediction: TridentPrediction, targets: PointTargets, power: f
             for point in range(logits.shape[1]):
                 if not prediction.masks[level][clip, point]:
                     continue
-                own = targets.classes[clip, first + point]
-                positive += bool(own.any())
+                classes_at = targets.classes[clip, first + point]
+                positive += bool(classes_at.any())
                 for label in range(classes):
-                    target = (1 - smoothing) * own[label] + smoothing / (classes + 1)
+                    target = (1 - smoothing) * classes_at[label] + smoothing / (classes + 1)
                     p = logits[clip, point, label].sigmoid()
                     entropy = -(target * p.log() + (1 - target) * (1 - p).log())
                     p_t = p * target + (1 - p) * (1 - target)
                     loss = (0.25 * target + 0.75 * (1 - target)) * (1 - p_t) ** 2 * entropy
-                    if own[label]:
-                        found = torch.stack(expected_offsets(prediction, level, clip, point, label))
+                    if classes_at[label]:
+                        result = torch.stack(expected_offsets(prediction, level, clip, point, label))
                         wanted = targets.offsets[clip, first + point]
-                        inner, outer = torch.minimum(found, wanted).sum(), torch.maximum(found, wanted).sum()
-                        middle = ((found[1] - found[0]) - (wanted[1] - wanted[0])) / 2
+                        inner, outer = torch.minimum(result, wanted).sum(), torch.maximum(result, wanted).sum()
+                        middle = ((result[1] - result[0]) - (wanted[1] - wanted[0])) / 2
                         loss = loss * (inner / outer) ** power + 1 - inner / outer + (middle / outer) ** 2
                     total = total + loss
         first += logits.shape[1]
@@ -173,20 +175,20 @@ def test_the_loss_and_its_gradient_equal_the_loops(power: float, smoothing: floa
     expected = loss_in_loops(prediction, targets, power, smoothing)
     torch.testing.assert_close(got, expected, **CLOSE)
     leaves = (*prediction.logits, *prediction.starts, *prediction.ends)
-    for mine, theirs in zip(torch.autograd.grad(got, leaves), torch.autograd.grad(expected, leaves), strict=True):
-        torch.testing.assert_close(mine, theirs, **CLOSE)
+    for actual, reference in zip(torch.autograd.grad(got, leaves), torch.autograd.grad(expected, leaves), strict=True):
+        torch.testing.assert_close(actual, reference, **CLOSE)
 
 
-def test_no_action_is_no_regression() -> None:
+def test_the_regression_loss_is_zero_without_actions() -> None:
     prediction, model = random_prediction(), small(windows=(1, 3))
     none = model.targets([torch.zeros(0, 2)] * 2, [torch.zeros(0, dtype=torch.int64)] * 2, 16)
-    found = TriDetLoss()(prediction, none)
-    assert found.regression == 0
-    assert found.total.isfinite()
+    result = TriDetLoss()(prediction, none)
+    assert result.regression == 0
+    assert result.total.isfinite()
 
 
-def test_a_boundary_where_none_is_predicted_has_a_finite_gradient() -> None:
-    """Then the overlap is 0, at which its power has no gradient."""
+def test_the_gradient_is_finite_for_segments_of_length_zero() -> None:
+    """The overlap is 0, where the gradient of its power is infinite."""
     prediction, model = random_prediction(), small(windows=(1, 3))
     sure = tuple(torch.zeros_like(one) for one in prediction.starts)
     bins = []
@@ -202,7 +204,7 @@ def test_a_boundary_where_none_is_predicted_has_a_finite_gradient() -> None:
 
 def test_decoding_equals_its_definition() -> None:
     prediction, model = random_prediction(), small(windows=(1, 3), threshold=0.3, candidates=7, min_duration=0.5)
-    for clip, found in enumerate(model.decode(prediction)):
+    for clip, result in enumerate(model.decode(prediction)):
         expected = []
         for level, logits in enumerate(prediction.logits):
             score = logits[clip].sigmoid() * prediction.masks[level][clip, :, None]
@@ -212,12 +214,12 @@ def test_decoding_equals_its_definition() -> None:
                 if value > 0.3 and left + right > 0.5:
                     middle = point * 2**level + 0.5
                     expected.append((middle - left, middle + right, label, value))
-        got = sorted(zip(found.start, found.end, found.label, found.score, strict=True))
+        got = sorted(zip(result.start, result.end, result.label, result.score, strict=True))
         assert len(expected) >= 3
         np.testing.assert_allclose(np.array(got), np.array(sorted(expected)), rtol=1e-5, atol=1e-5)
 
 
-def test_noise_depends_on_the_clip_alone() -> None:
+def test_input_noise_does_not_depend_on_other_clips() -> None:
     model = small(input_noise=0.5, drop_path=0.1).train()
     clips = [noise(5, 32, seed=seed) for seed in range(3)]
     torch.manual_seed(1)
@@ -233,12 +235,12 @@ def test_noise_depends_on_the_clip_alone() -> None:
     torch.testing.assert_close(quiet.logits[0], model(features, mask).logits[0])
 
 
-def test_padding_is_the_published_amount_of_it() -> None:
+def test_padding_is_as_published() -> None:
     model = small()
     assert [model.padded_length(snippets) for snippets in (1, 32, 33, 50)] == [32, 32, 36, 60]
 
 
-def test_weights_start_as_published() -> None:
+def test_weights_are_initialized_as_published() -> None:
     torch.manual_seed(0)
     model = TriDet(8, 20, **{**SHAPE, "width": 64, "deviation": 0.2})
     block = model.backbone.branch[0]
@@ -253,7 +255,7 @@ def test_weights_start_as_published() -> None:
     assert full == 15_989_604
 
 
-def test_ranges_that_overlap() -> None:
+def test_overlapping_ranges() -> None:
     epic = [(0, 4), (2, 8), (4, 16), (8, 32), (16, 64), (32, 10_000)]
     assert overlapping(6) == epic
 

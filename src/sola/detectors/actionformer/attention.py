@@ -1,4 +1,4 @@
-"""Attention within a window of time (ActionFormer, section 3.2), in memory linear in the length."""
+"""Local attention (ActionFormer, section 3.2) with memory linear in the clip length."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from sola.core.checks import odd
 
 BLOCK = 32
-"""Minimum number of queries that share a range of keys, for matrix products of efficient size."""
+"""Minimum number of queries that share a range of keys, so that matrix products are efficient."""
 
 
 def local_attention(
@@ -20,11 +20,14 @@ def local_attention(
     mask: Bool[Tensor, "batch time"] | None,
     window: int,
 ) -> Float[Tensor, "batch time heads width"]:
-    """Softmax attention of each snippet to the valid ones among the `window` snippets centered at it.
+    """Apply softmax attention of each snippet to the valid snippets in a window centered on it.
 
-    It equals attention with a band mask, by blocks of queries on overlapping views of keys and values, without a time ×
-    time array. `mask` is True at valid snippets; None is all True. The output at the others is finite and has no
-    meaning. Raises SolaError for an even window.
+    The result equals attention with a band mask. It is computed in blocks of queries on overlapping views of keys and
+    values, without a time × time array. `mask` is True for valid snippets; None means all are valid. The output for
+    other snippets is finite but meaningless. `window` is an odd number of snippets.
+
+    Raises:
+        SolaError: if the window is even.
     """
     odd(window=window)
     batch, time, heads, width = query.shape
@@ -47,7 +50,7 @@ def global_attention(
     value: Float[Tensor, "batch time heads width"],
     mask: Bool[Tensor, "batch time"] | None,
 ) -> Float[Tensor, "batch time heads width"]:
-    """Softmax attention of each snippet to all valid ones; a clip without valid snippets to all of them."""
+    """Apply softmax attention of each snippet to all valid snippets, or to all snippets if none is valid."""
     allowed = None if mask is None else (mask | ~mask.any(1, keepdim=True))[:, None, None, :]
     query, key, value = (x.transpose(1, 2) for x in (query, key, value))
     return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed).transpose(1, 2)
@@ -60,16 +63,16 @@ def _band(
     offset = torch.arange(block + 2 * reach, device=device) - torch.arange(block, device=device)[:, None] - reach
     if mask is None:
         mask = torch.ones(batch, time, dtype=torch.bool, device=device)
-    # the windows reach into the next clip, or beyond the last
+    # windows extend into the next clip, or beyond the last one
     exists = F.pad(mask, (reach, -time % block + reach), value=False).unfold(1, block + 2 * reach, block)
-    # a query without valid keys attends to itself: not every backend of PyTorch makes its softmax finite
+    # a query without valid keys attends to itself, because some PyTorch backends would return NaN
     return ((offset.abs() <= reach) & (exists[:, :, None] | (offset == 0))).flatten(0, 1)[:, None]
 
 
 class _Windows(torch.autograd.Function):
-    """Blocks of rows with `reach` rows before and after each, as overlapping views of one copy.
+    """Blocks of rows with `reach` more rows on each side, as overlapping views of one copy.
 
-    PyTorch sums the gradient of overlapping views element by element; here it is three additions of whole blocks.
+    PyTorch sums the gradient of overlapping views element by element. This class adds whole blocks instead.
     """
 
     @staticmethod

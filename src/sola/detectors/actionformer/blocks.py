@@ -1,4 +1,4 @@
-"""The transformer block of ActionFormer, which may halve the time."""
+"""The transformer block of ActionFormer, with optional downsampling in time."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,7 +19,7 @@ from sola.detectors.point_pyramid.convolution import (
 
 
 class NeighborhoodProjection(nn.Module):
-    """Queries, keys or values: a depthwise convolution of three snippets, a normalization and a linear layer."""
+    """Projection to queries, keys or values: depthwise convolution of kernel size 3, LayerNorm and linear layer."""
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
@@ -30,18 +30,21 @@ class NeighborhoodProjection(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch out"] | None
     ) -> Float[Tensor, "batch out channels"]:
-        """Project; `mask` is that of the output."""
+        """Project the features; `mask` is the mask of the output."""
         projected: Tensor = self.linear(self.norm(self.convolution(x, mask)))
         return projected
 
 
 class TransformerBlock(nn.Module):
-    """Attention and a two-layer perceptron, each on normalized features and added to its input (section 3.2).
+    """A pre-norm transformer block: attention and a two-layer perceptron with residual connections (section 3.2).
 
-    Queries, keys and values pass a depthwise convolution of three snippets and a normalization first. With a `stride`
-    of 2 these convolutions halve the time, and the attention is added to a maximum over three snippets. `window` is an
-    odd number of snippets, None for all. `dropout` follows the attention and both layers of the perceptron;
-    `drop_path` is the probability that a clip skips a branch in training. Raises SolaError for a value out of range.
+    Queries, keys and values first go through a depthwise convolution of kernel size 3 and a LayerNorm. With `stride` 2,
+    these convolutions halve the time, and the residual is the maximum over three snippets. `window` is the attention
+    window (snippets, odd), or None for global attention. `dropout` follows the attention and both layers of the
+    perceptron. `drop_path` is the probability that a clip skips a branch in training.
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class TransformerBlock(nn.Module):
     ) -> None:
         super().__init__()
         if heads < 1 or channels < 1 or channels % heads:
-            raise SolaError(f"heads={heads}: expected a number that divides the {channels} channels")
+            raise SolaError(f"heads={heads}: expected a divisor of the {channels} channels")
         odd(window=window)
         fraction("[0, 1)", dropout=dropout, drop_path=drop_path)
         self.heads, self.stride, self.window = heads, stride, window
@@ -78,9 +81,9 @@ class TransformerBlock(nn.Module):
         mask: Bool[Tensor, "batch time"] | None,
         paths: Float[Tensor, "2 batch"] | None = None,
     ) -> tuple[Float[Tensor, "batch out channels"], Bool[Tensor, "batch out"] | None]:
-        """Return the features, zero in the padding, and their mask; `time` is a multiple of the stride.
+        """Return the features, which are zero in the padding, and their mask; `time` is a multiple of the stride.
 
-        In training, a clip skips a branch where its number in `paths`, drawn here if None, is below `drop_path`.
+        In training, a clip skips a branch if its number in `paths` is below `drop_path`; None draws new numbers.
         """
         after = None if mask is None else mask[:, :: self.stride]
         if not self.training:
@@ -93,7 +96,7 @@ class TransformerBlock(nn.Module):
             x = halved(x)
         x = (x if after is None else x * after[:, :, None]) + dropped(attended, first, self.drop_path)
         hidden = self.expansion(self.perceptron_norm(x))
-        # the activation's output is four times as wide as x
+        # recompute the activation, whose output is four times as wide as x
         out = recomputed(self._contract, hidden, after, random=self.dropout > 0)
         return x + dropped(out, second, self.drop_path), after
 

@@ -1,4 +1,4 @@
-"""Checkpoints of the authors' ActionFormer program."""
+"""Load checkpoints of the authors' ActionFormer code."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ IN_BLOCK = {
     "expansion": "mlp.0",
     "contraction": "mlp.3",
 }
-"""Published names of the layers with a bias in a block, by our names."""
+"""Published name of each layer with a bias in a block, by name in this package."""
 IN_BLOCK_WEIGHTS = {
     "query.convolution.weight": "attn.query_conv.conv.weight",
     "key.convolution.weight": "attn.key_conv.conv.weight",
@@ -30,6 +30,7 @@ IN_BLOCK_WEIGHTS = {
     "attention_scale": "drop_path_attn.scale",
     "perceptron_scale": "drop_path_mlp.scale",
 }
+"""Published name of each single weight in a block, by name in this package."""
 
 
 def load(
@@ -42,13 +43,14 @@ def load(
     ranges: Sequence[tuple[float, float]] | None = None,
     min_duration: float | None = None,
 ) -> ActionFormer:
-    """Load a checkpoint of the authors' program, with the outputs and segments of that program, in evaluation mode.
+    """Load a checkpoint of the authors' code; the model has the same outputs and segments, and is in evaluation mode.
 
-    Its averaged weights (`state_dict_ema`) are preferred. Widths, classes and numbers of layers come from the weights;
-    one class is "an action". The other defaults are the authors' values: for ActivityNet where the width is 256, for
-    THUMOS14 elsewhere.
+    Averaged weights (`state_dict_ema`) are used if there are any. The numbers of channels, classes and layers come from
+    the weights. A checkpoint with a single class is class-agnostic. The other defaults are the authors' values: those
+    for ActivityNet if the width is 256, otherwise those for THUMOS14.
 
-    Raises SolaError when the file is no such checkpoint.
+    Raises:
+        SolaError: if the file is not a checkpoint of the authors' code.
     """
     state = published_weights(path, ("state_dict_ema", "state_dict"))
     levels, convolutions = max(1, count(state, "neck.fpn_norms")), max(1, count(state, "backbone.embd"))
@@ -63,7 +65,7 @@ def load(
     if windows is None:
         windows = ACTIVITYNET_WINDOWS if activitynet else THUMOS_WINDOWS
     if len(windows) != levels:
-        raise SolaError(f"{path}: a pyramid of {levels} levels; give as many windows, not {len(windows)}")
+        raise SolaError(f"{path}: the pyramid has {levels} levels; pass {levels} windows, not {len(windows)}")
     with building(path, "ActionFormer"):
         model = ActionFormer(
             first.shape[1],

@@ -9,14 +9,14 @@ from sola.detectors.point_pyramid.config import PointPyramidConfig
 
 @dataclass(frozen=True)
 class ActionFormerConfig(PointPyramidConfig):
-    """Settings that determine one training of ActionFormer, and detection with it; the defaults are THUMOS14's."""
+    """Settings for training and detection with ActionFormer; the defaults are for THUMOS14."""
 
     model: Literal["actionformer"] = "actionformer"
     """Name of the detector."""
     attention_window: int = 19
-    """Size of the attention window at each level, in that level's units."""
+    """Size of the attention window at each level (positions of that level, odd)."""
     global_last: bool = False
-    """Global attention at the coarsest level."""
+    """Whether to use global attention at the coarsest level."""
 
     def build(self, channels: int, classes: int) -> ActionFormer:
         """Return an untrained network."""

@@ -1,4 +1,4 @@
-"""ActionFormer (Zhang et al., ECCV 2022): every point of a pyramid in time predicts its action and the boundaries."""
+"""ActionFormer (Zhang et al., ECCV 2022): every point of a temporal pyramid predicts an action and its boundaries."""
 
 from collections.abc import Sequence
 
@@ -15,17 +15,19 @@ THUMOS_WINDOWS = (19,) * 6
 
 
 class ActionFormer(OffsetDetector):
-    """Actions, with or without classes, from the snippet features of clips of any length.
+    """Detect actions, with or without classes, in the snippet features of clips of any length.
 
-    The defaults are the authors' for THUMOS14: 29,251,612 parameters at 2048 channels and 20 classes. For ActivityNet
-    they take `classes=None, length=192, width=256, windows=(7, 7, 7, 7, 7, None), absolute_position=True,
-    min_duration=.001` on clips rescaled to 192 snippets. Initial weights are those of their program. The state dict
-    includes the running normalizer of the loss.
+    The defaults are the authors' values for THUMOS14: 29,251,612 parameters with 2048 channels and 20 classes. For
+    ActivityNet, the authors use `classes=None, length=192, width=256, windows=(7, 7, 7, 7, 7, None),
+    absolute_position=True, min_duration=.001` on clips rescaled to 192 snippets. Weights are initialized as in their
+    code. The state dict includes the running normalizer of the loss.
 
-    `length` determines the padding (see `padded_length`) and the number of absolute positions. See `PointDetector`,
-    `TransformerBlock`, `PyramidBackbone`, `PointLayers` (`head_width`) and `PointCriterion` for the parameters.
+    `length` determines the padding (see `padded_length`) and the number of absolute positions. The other parameters are
+    described in `PointDetector`, `TransformerBlock`, `PyramidBackbone`, `PointLayers` (`head_width`) and
+    `PointCriterion`.
 
-    Raises SolaError for a value out of range.
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     def __init__(
@@ -83,17 +85,17 @@ class ActionFormer(OffsetDetector):
         )
 
     def padded_length(self, snippets: int) -> int:
-        """Return the length to pad clips of up to `snippets` to, for outputs equal to the published program's.
+        """Return the padded length (snippets) of clips up to `snippets` long that gives the published outputs.
 
-        That program pads to `length`, and beyond it to a multiple of stride times window less one. But a snippet
-        depends only on whether padding follows, not on its length: one coarsest stride of it is enough.
+        The authors' code pads clips to `length`, and longer clips to a multiple of stride times (window - 1). But the
+        output only depends on whether there is padding, not on its length, so one coarsest stride is enough.
         """
         published = self.length
         if snippets > self.length:
             levels = zip(self.pyramid.strides, self.windows, strict=True)
             step = max(stride * (window - 1 if window is not None and window > 1 else 1) for stride, window in levels)
             published = -(-snippets // step) * step
-            if self.backbone.position is not None:  # which is stretched to the padded length
+            if self.backbone.position is not None:  # position embeddings are stretched to the padded length
                 return published
         return min(published, self.with_padding(snippets))
 
@@ -105,6 +107,6 @@ class ActionFormer(OffsetDetector):
     ) -> PointPrediction:
         """Return the raw prediction of every point; the features are padded to a multiple of the coarsest stride.
 
-        `paths` are from `noise`, drawn here where None, and without effect outside training. See `features_at`.
+        `paths` come from `noise`; None draws new ones. They have no effect outside training. See `features_at`.
         """
         return self.outputs(self.features_at(features, mask, paths))

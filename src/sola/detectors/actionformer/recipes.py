@@ -1,4 +1,4 @@
-"""Named settings of ActionFormer, published and ours."""
+"""Recipes of ActionFormer."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,16 +12,16 @@ EPIC_VERB = replace(THUMOS, **shared.EPIC, crop_overhang=1.0, attention_window=9
 GTEA = replace(THUMOS, **shared.GTEA, crop_overhang=0.5, attention_window=9)
 
 RECIPES: Mapping[str, ActionFormerConfig] = {
-    # as published for TSP features (160 units for I3D); a video classifier names the proposals
+    # published for TSP features (for I3D: 160 units); a video classifier assigns classes to proposals
     "anet": ANET,
-    # the authors publish none; OpenTAD's is ActivityNet's, and so is this
+    # not published by the authors; like OpenTAD, use the settings for ActivityNet
     "hacs": ANET,
-    # as published (Zhang et al., ECCV 2022) for I3D features every four frames
+    # published (Zhang et al., ECCV 2022) for I3D features with a stride of four frames
     "thumos": THUMOS,
-    # as published for SlowFast features every 16 frames
+    # published for SlowFast features with a stride of 16 frames
     "epic-verb": EPIC_VERB,
     "epic-noun": replace(EPIC_VERB, label_smoothing=0.1),
-    # ours
+    # not published
     "gtea": GTEA,
     "quick": replace(GTEA, **shared.QUICK),
 }

@@ -1,4 +1,4 @@
-"""Checkpoints of published BMN programs: JJBOY's and mmaction2's."""
+"""Load checkpoints of the BMN code of JJBOY and mmaction2."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ NAMES = weights_and_biases(
         "confidence.6": "x_2d_p.6",
     }
 )
-"""Name of each weight in both programs, by our name."""
+"""Published name of each weight, by name in this package; the same in both programs."""
 
 
 def load(
@@ -37,15 +37,17 @@ def load(
     points: int = 3,
     context: float = 0.5,
 ) -> BMN:
-    """Load a checkpoint of JJBOY's program or mmaction2's, with every choice of that program, in evaluation mode.
+    """Load a checkpoint of JJBOY's or mmaction2's code; the model has the same outputs and is in evaluation mode.
 
-    Widths come from the weights. The sampling mask that both programs save determines T and the program, and is
-    compared with that of `points` and `context`, as in `BoundaryMatching`. Without it, `length` is T, and `by_duration`
-    says whether the map is mmaction2's [duration, start] or JJBOY's [start, end]; None is JJBOY's. Raises SolaError
-    when the file is no such checkpoint; the message lists missing and unexpected names.
+    The numbers of channels come from the weights. Both programs save their sampling mask. It determines T and the
+    program, and must match `points` and `context` (see `BoundaryMatching`). Without a mask, T is `length`, and
+    `by_duration` selects the map of mmaction2 [duration, start] or of JJBOY [start, end], which is the default.
+
+    Raises:
+        SolaError: if the file is not a checkpoint of these programs; the message lists missing and unexpected names.
     """
     weights = published_weights(path)
-    existing = weights.pop("bm_mask", None)  # mmaction2's mask of the cells that exist
+    existing = weights.pop("bm_mask", None)  # mask of valid cells, only in mmaction2
     mask = weights.pop("sample_mask", None)
     check_names(path, weights, NAMES.values(), "BMN as JJBOY or mmaction2 writes it")
     with building(path, "BMN"):
@@ -54,7 +56,7 @@ def load(
             length = len(mask)
             mask = mask.view(length, samples, length, length)
         if by_duration is None:
-            # the lower left corner is the longest proposal by duration, and no proposal by start and end
+            # the lower left corner is a valid proposal in a [duration, start] map, but not in a [start, end] map
             by_duration = existing is not None if mask is None else bool(length == 1 or mask[:, :, -1, 0].any())
         model = BMN(
             weights["x_1d_b.0.weight"].shape[1] * GROUPS,
@@ -72,17 +74,17 @@ def load(
             candidates_only=by_duration,
             final_boundary=False,
         )
-    load_renamed(path, model, {ours: weights[theirs] for ours, theirs in NAMES.items()}, NAMES)
+    load_renamed(path, model, {name: weights[published] for name, published in NAMES.items()}, NAMES)
     if mask is not None and not _same_sampling(model, mask):
         raise SolaError(
-            f"{path}: its sample_mask is not that of {points} points and context {context}; pass the values it was "
-            "trained with"
+            f"{path}: the sample_mask does not match points {points} and context {context}; pass the values that the "
+            "checkpoint was trained with"
         )
     return model.eval()
 
 
 def _same_sampling(model: BMN, mask: Tensor) -> bool:
-    """Return whether a published mask [snippet, sample, row, column] holds the model's sampling weights."""
+    """Return whether a published mask [snippet, sample, row, column] equals the sampling weights of the model."""
     length, samples = mask.shape[:2]
     sampled = model.matching.sampling.dense()  # [cell, sample, snippet]
     expected = sampled.new_zeros(length * length, samples, length).index_copy(0, model.existing, sampled)

@@ -9,11 +9,11 @@ from sola.detectors.proposal_map.config import ProposalMapConfig
 
 @dataclass(frozen=True)
 class BMNConfig(ProposalMapConfig):
-    """Settings that determine one training of BMN, and detection with it; the defaults are ActivityNet's."""
+    """Settings for training and detection with BMN; the defaults are for ActivityNet."""
 
     model: Literal["bmn"] = "bmn"
     """Name of the detector."""
 
     def build(self, channels: int, classes: int) -> BMN:
-        """Return an untrained network; it predicts no classes."""
+        """Return an untrained network without classes."""
         return BMN(channels, self.length, max_duration=self.max_duration, candidates_only=self.candidates_only)

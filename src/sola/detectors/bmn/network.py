@@ -1,4 +1,4 @@
-"""BMN: Boundary-Matching Network (Lin et al., ICCV 2019): boundary probabilities and a map of proposal confidences."""
+"""BMN, the Boundary-Matching Network (Lin et al., ICCV 2019): boundary probabilities and a proposal confidence map."""
 
 import torch
 from jaxtyping import Float
@@ -12,18 +12,19 @@ from sola.detectors.proposal_map.map import Layout, MapPrediction, ProposalMap
 
 
 class BMN(ProposalMapDetector):
-    """Temporal action proposals from a clip's snippet features, scored p_start·p_end·cls·reg.
+    """Predict temporal action proposals, scored by p_start·p_end·cls·reg, from the snippet features of a clip.
 
-    Initial weights are PyTorch's, as in the programs of JJBOY and mmaction2. See `ProposalMap` for `length`,
-    `max_duration` and `layout`, `BoundaryMatching` for `samples`, `points`, `context` and `end_inclusive`, and
-    `ProposalMapDetector` for the rest. Published variants:
+    Weights have PyTorch's default initialization, as in the code of JJBOY and mmaction2. See `ProposalMap` for
+    `length`, `max_duration` and `layout`, `BoundaryMatching` for `samples`, `points`, `context` and `end_inclusive`,
+    and `ProposalMapDetector` for the other parameters. Published variants:
 
     - `proposal_channels`: 128 (paper, Paddle, OpenTAD) or 256 (JJBOY, mmaction2);
     - `layout`: "duration_start" (Paddle, mmaction2, OpenTAD) or "start_end" (JJBOY);
     - `anchor`: (-.5, 1.5) (mmaction2), (-.5, .5) (JJBOY) or (0, 1) (OpenTAD);
     - `candidates_only`: True (mmaction2, OpenTAD) or False (JJBOY).
 
-    Raises SolaError for a value out of range.
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     boundary_scores = True
@@ -89,9 +90,10 @@ class BMN(ProposalMapDetector):
         self.register_buffer("existing", existing, persistent=False)
 
     def forward(self, features: Float[Tensor, "batch channels time"]) -> MapPrediction:
-        """Return the boundaries' probabilities and the map of confidences.
+        """Return the boundary probabilities and the confidence map.
 
-        Raises SolaError for clips of another length or width than the network was built for.
+        Raises:
+            SolaError: if the clips have another length or number of channels than the network.
         """
         self.check(features)
         base = self.base(features)
@@ -99,9 +101,9 @@ class BMN(ProposalMapDetector):
         return MapPrediction(confidence, self.start(base).squeeze(1), self.end(base).squeeze(1))
 
     def _map_of(self, cells: Float[Tensor, "batch cells hidden"]) -> Float[Tensor, "batch channels rows columns"]:
-        """Return the whole map after its first layer, which is 1 × 1 and runs once for all cells that do not exist.
+        """Return the whole map after its first layer, a 1 × 1 convolution that runs only once for all invalid cells.
 
-        The 3 × 3 layers after it read those cells next to existing ones, so they need their true value.
+        The following 3 × 3 convolutions read invalid cells next to valid cells, so their values must be correct.
         """
         layer = self.confidence[0]
         assert isinstance(layer, nn.Conv2d)

@@ -1,7 +1,7 @@
 """One-dimensional region-of-interest alignment as a fixed sparse operator (G-TAD, section 3.4).
 
-Aligning is linear in the features and depends on the regions alone, so the weights of a set of regions are computed
-once and applied to every clip.
+The alignment is linear in the features and its weights depend only on the regions. So the weights are computed once and
+applied to every clip.
 """
 
 import numpy as np
@@ -18,13 +18,16 @@ from sola.detectors.proposal_map.sampling import Entries, LinearSampling
 def alignment_weights(
     start: Float[np.ndarray, " regions"], end: Float[np.ndarray, " regions"], bins: int, length: int
 ) -> Entries:
-    """Return the weights that align regions [start, end] (snippets; t lies at t) of a clip of `length` snippets.
+    """Return the weights that align regions [start, end] (snippets; snippet t is at t) of a clip of `length` snippets.
 
-    A region is at least 1 long and is cut into equal bins. A bin is the mean of ceil(region length / bins) points at
-    the centers of as many equal parts, each a linear interpolation between two snippets. A point before -1 or after
-    `length` counts as 0; one in [-1, 0] takes the first snippet, one in [length - 1, length] the last. This is the rule
-    of the CUDA kernel published with G-TAD; its gradient is the transpose. Raises SolaError when there are no bins or
-    no snippets.
+    A region has a length of at least 1 and is divided into equal bins. The value of a bin is the mean over
+    ceil(region length / bins) points at the centers of as many equal parts of the bin. The value at a point is
+    interpolated linearly between two snippets. It is 0 before -1 and after `length`, the value of the first snippet in
+    [-1, 0], and that of the last snippet in [length - 1, length]. This is the rule of the CUDA kernel published with
+    G-TAD; the gradient is the transpose.
+
+    Raises:
+        SolaError: if `bins` or `length` is below 1.
     """
     at_least(1, bins=bins, length=length)
     extent = np.maximum(end - start, 1.0)
@@ -34,7 +37,7 @@ def alignment_weights(
     first_point = np.cumsum(np.repeat(points, bins)) - np.repeat(points, bins)
     point = np.arange(len(cell)) - first_point[cell]
     size, count = (extent / bins)[region], points[region]
-    # in the kernel's order of operations, since rounding decides which points are beyond the ends
+    # same order of operations as the kernel, because rounding decides which points are beyond the ends
     time = start[region] + bin_index * size + (point + 0.5) * size / count
 
     inside = (time >= -1) & (time <= length)
@@ -47,13 +50,15 @@ def alignment_weights(
 
 
 class SubgraphAlignment(nn.Module):
-    """SGAlign and the linear layer after it: aligned features of each region, projected (G-TAD, sections 3.4 and 3.5).
+    """SGAlign and the linear layer after it: align the features of each region and project them (sections 3.4 and 3.5).
 
-    By definition: align the features in `bins` bins and the mean of every snippet's nearest neighbors in
-    `context_bins` bins (0 is none), and multiply the bins × channels numbers of each region with a matrix. Here the
-    matrix is applied first, to every snippet, and its output is sampled: the same sums, without regions × bins ×
-    channels numbers in memory. `start` and `end` of the regions are in snippets. Raises SolaError for a value out of
-    range.
+    By definition, the features are aligned in `bins` bins, the mean of the nearest neighbors of each snippet in
+    `context_bins` bins (0 for none), and the bins × channels values of each region are multiplied with a matrix. This
+    layer applies the matrix to every snippet first and samples the result. The sums are the same, without regions ×
+    bins × channels values in memory. `start` and `end` of the regions are in snippets.
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     def __init__(
@@ -73,12 +78,12 @@ class SubgraphAlignment(nn.Module):
         parts = [alignment_weights(start, end, bins, length)]
         if context_bins:
             parts.append(alignment_weights(start, end, context_bins, length))
-        # as PyTorch draws a linear layer of bins × channels inputs
+        # PyTorch's initialization of a linear layer with bins × channels inputs
         bound = (channels * (bins + context_bins)) ** -0.5
         self.weight = nn.Parameter(torch.empty(bins, hidden, channels).uniform_(-bound, bound))
         self.context_weight = nn.Parameter(torch.empty(context_bins, hidden, channels).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(hidden).uniform_(-bound, bound))
-        # a projected row is (snippet, bin), as a linear layer leaves it; the context's rows follow
+        # projected rows have the order (snippet, bin) of a linear layer, followed by the rows of the context
         rows = [part.time * size + part.sample for part, size in zip(parts, (bins, context_bins), strict=False)]
         if context_bins:
             rows[1] = rows[1] + length * bins
@@ -94,7 +99,7 @@ class SubgraphAlignment(nn.Module):
         )
 
     def forward(self, features: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch regions hidden"]:
-        """Project and align; the bias is added, no activation."""
+        """Project and align the features, and add the bias; there is no activation."""
         rows = _project(features, self.weight)
         if self.context_bins:
             graph = nearest_neighbors(features, self.neighbors)

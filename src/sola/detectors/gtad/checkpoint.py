@@ -1,4 +1,4 @@
-"""Checkpoints of the authors' G-TAD program."""
+"""Load checkpoints of the authors' G-TAD code."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from sola.detectors.gtad.network import GTAD
 from sola.detectors.proposal_map.detector import GROUPS
 
 ALIGNMENT = ("localization.0.weight", "localization.0.bias")
-"""Published names of the layer that `SubgraphAlignment` holds."""
+"""Published names of the weights of `SubgraphAlignment`."""
 
 LAYERS = {
     "stem.0": "backbone1.0",
@@ -30,9 +30,13 @@ IN_BLOCK = {
 }
 NAMES = weights_and_biases(
     LAYERS
-    | {f"{block}.{ours}": f"{name}.{theirs}" for block, name in BLOCKS.items() for ours, theirs in IN_BLOCK.items()}
+    | {
+        f"{block}.{layer}": f"{published_block}.{published}"
+        for block, published_block in BLOCKS.items()
+        for layer, published in IN_BLOCK.items()
+    }
 )
-"""Published name of each weight, by our name, but for those of `ALIGNMENT`."""
+"""Published name of each weight, by name in this package, except those of `ALIGNMENT`."""
 
 
 def load(
@@ -44,10 +48,13 @@ def load(
     context_bins: int = 4,
     candidates_only: bool = True,
 ) -> GTAD:
-    """Load a checkpoint of the authors' program, with the outputs and proposals of that program, in evaluation mode.
+    """Load a checkpoint of the authors' code; the model has the same outputs and proposals, and is in evaluation mode.
 
-    Widths and kernel size come from the weights. The other defaults are those of the authors' branches `anet` and
-    `hacs`; for their `master`, which is THUMOS14, see `GTAD`. Raises SolaError when the file is no such checkpoint.
+    The numbers of channels and the kernel size come from the weights. The other defaults are those of the authors'
+    branches `anet` and `hacs`. For their branch `master` (THUMOS14), see `GTAD`.
+
+    Raises:
+        SolaError: if the file is not a checkpoint of the authors' code.
     """
     published = published_weights(path)
     check_names(path, published, [*NAMES.values(), *ALIGNMENT], "G-TAD's published program")
@@ -55,8 +62,8 @@ def load(
     hidden = len(stem)
     if first.shape[1:] != (hidden * (bins + context_bins), 1, 1):
         raise SolaError(
-            f"{path}: {ALIGNMENT[0]} is {list(first.shape)}, which is not {bins} + {context_bins} bins of "
-            f"{hidden} channels; give the bins and context_bins that it was trained with"
+            f"{path}: {ALIGNMENT[0]} has the shape {list(first.shape)}, which is not {bins} + {context_bins} bins of "
+            f"{hidden} channels; pass the bins and context_bins that it was trained with"
         )
     with building(path, "G-TAD"):
         model = GTAD(
@@ -77,7 +84,7 @@ def load(
         "alignment.weight": by_bin[:bins],
         "alignment.context_weight": by_bin[bins:],
         "alignment.bias": published[ALIGNMENT[1]],
-        **{ours: published[theirs] for ours, theirs in NAMES.items()},
+        **{name: published[published_name] for name, published_name in NAMES.items()},
     }
     load_renamed(path, model, weights, {**NAMES, "alignment.bias": ALIGNMENT[1]})
     return model.eval()

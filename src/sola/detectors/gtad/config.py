@@ -9,19 +9,19 @@ from sola.detectors.proposal_map.config import ProposalMapConfig
 
 @dataclass(frozen=True)
 class GTADConfig(ProposalMapConfig):
-    """Settings that determine one training of G-TAD, and detection with it."""
+    """Settings for training and detection with G-TAD."""
 
     model: Literal["gtad"] = "gtad"
     """Name of the detector."""
     bins: int = 32
-    """Number of bins in the alignment of a proposal."""
+    """Number of bins for the alignment of a proposal."""
     context_bins: int = 4
-    """Number of bins in the alignment of a proposal's nearest neighbors."""
+    """Number of bins for the alignment of the nearest neighbors of a proposal."""
     kernel_size: int = 1
-    """Kernel size of the convolutions over the map, in cells."""
+    """Kernel size of the convolutions over the map (cells, odd)."""
 
     def build(self, channels: int, classes: int) -> GTAD:
-        """Return an untrained network; it predicts no classes."""
+        """Return an untrained network without classes."""
         return GTAD(
             channels,
             self.length,

@@ -1,4 +1,4 @@
-"""G-TAD's graph block: snippets exchange features along time and with their nearest neighbors in feature space."""
+"""The graph block of G-TAD: convolutions along time and over the nearest neighbors in feature space."""
 
 import torch
 from jaxtyping import Float, Int
@@ -10,11 +10,15 @@ from sola.core.errors import SolaError
 
 
 class GCNeXt(nn.Module):
-    """ReLU(temporal(x) + x + semantic(x)), of the same width and without normalization (G-TAD, section 3.2).
+    """Return ReLU(temporal(x) + x + semantic(x)) without normalization (G-TAD, section 3.2).
 
-    The temporal path is three convolutions, k1 - k3 grouped - k1. The semantic path runs k1 - k1 grouped - k1 on each
-    edge (neighbor, snippet) of the nearest-neighbor graph and takes the maximum over a snippet's edges. The paths are
-    `groups * group_width` wide inside; a snippet is among its own `neighbors`. Raises SolaError for a value below 1.
+    The temporal path has three convolutions with kernel sizes 1, 3 (grouped) and 1. The semantic path applies three
+    convolutions of kernel size 1 (the second is grouped) to each edge (neighbor, snippet) of the nearest-neighbor graph
+    and takes the maximum over the edges of a snippet. Both paths have `groups * group_width` hidden channels. A snippet
+    is one of its own `neighbors`.
+
+    Raises:
+        SolaError: if a value is below 1.
     """
 
     def __init__(self, channels: int, *, neighbors: int = 3, groups: int = 32, group_width: int = 4) -> None:
@@ -38,13 +42,13 @@ class GCNeXt(nn.Module):
         )
 
     def forward(self, features: Float[Tensor, "batch channels time"]) -> Float[Tensor, "batch channels time"]:
-        """Return features of the same shape; raises SolaError for a clip of fewer snippets than `neighbors`."""
+        """Return features of the same shape. Raises SolaError if the clips have fewer snippets than `neighbors`."""
         graph = nearest_neighbors(features, self.neighbors)
-        # the first layer on the edge (neighbor, snippet) is the sum of one on the neighbors and one on the snippets,
-        # each of which runs once a snippet and not once an edge
-        of_neighbor = F.conv1d(features, self.edge.weight[:, : self.channels])
-        of_snippet = F.conv1d(features, self.edge.weight[:, self.channels :], self.edge.bias)
-        edges = gather_neighbors(of_neighbor, graph) + of_snippet[..., None]
+        # the first layer on an edge is the sum of a layer on its neighbor and a layer on its snippet; each runs once
+        # per snippet instead of once per edge
+        neighbor_part = F.conv1d(features, self.edge.weight[:, : self.channels])
+        snippet_part = F.conv1d(features, self.edge.weight[:, self.channels :], self.edge.bias)
+        edges = gather_neighbors(neighbor_part, graph) + snippet_part[..., None]
         semantic = self.semantic(edges.flatten(2)).view(*features.shape, -1).max(dim=-1).values
         mixed: Tensor = self.temporal(features) + features + semantic
         return mixed.relu()
@@ -56,11 +60,14 @@ def nearest_neighbors(
 ) -> Int[Tensor, "batch time neighbors"]:
     """Return the nearest snippets of each snippet by Euclidean distance of features, nearest first.
 
-    The distances are expanded, ‖x‖² - 2x·y + ‖y‖², in full precision and in the order of the published program, so that
-    rounding breaks near-ties in the same way. Raises SolaError when there are fewer snippets than neighbors.
+    The distances are computed as ‖x‖² - 2x·y + ‖y‖² in float32 or float64, in the same order of operations as the
+    published program, so that rounding resolves near-ties in the same way.
+
+    Raises:
+        SolaError: if there are fewer snippets than neighbors.
     """
     if features.shape[2] < neighbors:
-        raise SolaError(f"a clip of {features.shape[2]} snippets: G-TAD's graph needs at least {neighbors}")
+        raise SolaError(f"clip of {features.shape[2]} snippets: the graph of G-TAD needs at least {neighbors}")
     with torch.autocast(features.device.type, enabled=False):
         x = features if features.dtype == torch.float64 else features.float()
         square = x.square().sum(dim=1, keepdim=True)
@@ -72,6 +79,6 @@ def nearest_neighbors(
 def gather_neighbors(
     features: Float[Tensor, "batch channels time"], graph: Int[Tensor, "batch time neighbors"]
 ) -> Float[Tensor, "batch channels time neighbors"]:
-    """Return the features of every snippet's neighbors."""
+    """Return the features of the neighbors of each snippet."""
     index = graph.flatten(1)[:, None].expand(-1, features.shape[1], -1)
     return features.gather(2, index).view(*features.shape, -1)

@@ -1,4 +1,4 @@
-"""G-TAD: Sub-Graph Localization (Xu et al., CVPR 2020), equal to the authors' program at a fraction of its cost."""
+"""G-TAD, Sub-Graph Localization (Xu et al., CVPR 2020): the same outputs as the authors' code at lower cost."""
 
 import numpy as np
 import torch
@@ -13,21 +13,24 @@ from sola.detectors.proposal_map.detector import GROUPS, ProposalMapDetector
 from sola.detectors.proposal_map.map import MapPrediction, ProposalMap
 
 MOST_BINS = 1024
-"""Maximum number of bins of an alignment; published are 32 and 4."""
+"""Maximum number of bins of an alignment; the published values are 32 and 4."""
 
 
 class GTAD(ProposalMapDetector):
-    """Graph blocks on the snippets, each proposal's sub-graph aligned, and convolutions on the map; scored cls·reg.
+    """Predict proposals, scored by cls·reg, with graph blocks, sub-graph alignment and convolutions on the map.
 
-    The defaults are the authors' for ActivityNet-1.3: 5,563,268 parameters at 400 channels. For THUMOS14 they take
-    sliding windows with `length=256, max_duration=64, bins=16, context_bins=16, kernel_size=3,
-    candidates_only=False`. Initial weights are PyTorch's, as in the authors' program. See `ProposalMap` for `length`
-    and `max_duration`, `SubgraphAlignment` for `bins`, `context_bins` and `neighbors`, `aligned_regions` for `context`
-    and `end_inclusive`, and `ProposalMapDetector` for the rest. OpenTAD's variant is `end_inclusive=True,
-    anchor=(0, 1)`.
+    The defaults are the authors' values for ActivityNet-1.3: 5,563,268 parameters with 400 channels. For THUMOS14, the
+    authors use sliding windows with `length=256, max_duration=64, bins=16, context_bins=16, kernel_size=3,
+    candidates_only=False`. OpenTAD uses `end_inclusive=True, anchor=(0, 1)`. Weights have PyTorch's default
+    initialization, as in the authors' code.
 
-    With an (odd) `kernel_size` above 1 on the map, cells that do not exist, which align the region [0, 0], influence
-    those that do. Raises SolaError for a value out of range.
+    See `ProposalMap` for `length` and `max_duration`, `SubgraphAlignment` for `bins`, `context_bins` and `neighbors`,
+    `aligned_regions` for `context` and `end_inclusive`, and `ProposalMapDetector` for the other parameters.
+    `kernel_size` is odd. If it is larger than 1, invalid cells of the map, which align the region [0, 0], affect valid
+    cells.
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     boundary_scores = False
@@ -65,7 +68,7 @@ class GTAD(ProposalMapDetector):
         if max(bins, context_bins) > MOST_BINS:
             raise SolaError(f"bins={bins}, context_bins={context_bins}: expected at most {MOST_BINS}")
         if length < neighbors:
-            raise SolaError(f"length={length}: expected at least {neighbors} snippets, one for each neighbor")
+            raise SolaError(f"length={length}: expected at least {neighbors} snippets, the number of neighbors")
         self.kernel_size = kernel_size
         self.stem = nn.Sequential(nn.Conv1d(channels, hidden, 3, padding=1, groups=GROUPS), nn.ReLU())
         self.base_graph = GCNeXt(hidden, neighbors=neighbors)
@@ -97,15 +100,16 @@ class GTAD(ProposalMapDetector):
         self.register_buffer("cell", torch.from_numpy(cell.ravel()), persistent=False)
 
     def forward(self, features: Float[Tensor, "batch channels time"]) -> MapPrediction:
-        """Return the probabilities of the whole map, cells that do not exist included, and of the boundaries.
+        """Return the probabilities of the boundaries and of the whole map, including invalid cells.
 
-        Raises SolaError for clips of another length or width than the network was built for.
+        Raises:
+            SolaError: if the clips have another length or number of channels than the network.
         """
         self.check(features)
         base = self.base_graph(self.stem(features))
         cells = self.reduction(self.alignment(self.proposal_graph(base)).relu_())
         if self.kernel_size == 1:
-            # cells are independent: score each once, and all those that do not exist together
+            # cells are independent, so score each valid cell once, and all invalid cells together
             confidence = self.scoring(cells.transpose(1, 2)[:, :, None])[:, :, 0]
             confidence = confidence.index_select(2, self.cell).unflatten(2, self.proposals.shape)
         else:
@@ -117,11 +121,11 @@ class GTAD(ProposalMapDetector):
 def aligned_regions(
     proposals: ProposalMap, *, context: float, end_inclusive: bool
 ) -> tuple[Float[np.ndarray, " regions"], Float[np.ndarray, " regions"]]:
-    """Return start and end, in snippets, of the region that each existing cell aligns, row by row, and [0, 0].
+    """Return start and end (snippets) of the region of each valid cell, row by row, and of a last region [0, 0].
 
-    The region extends `context` times the proposal's length beyond either end. Before that it ends at the proposal's
-    end unit with `end_inclusive` (OpenTAD), else one unit before it, at its last snippet (the authors). The last
-    region, which alignment makes 1 long, is that of every cell that does not exist.
+    The region extends beyond each end of the proposal by `context` times its length. Without context, it ends at the
+    end unit of the proposal with `end_inclusive` (OpenTAD), otherwise at its last snippet, one unit earlier (the
+    authors). All invalid cells use the last region, which the alignment extends to a length of 1.
     """
     start = proposals.start[proposals.valid].astype(np.float64)
     end = proposals.end[proposals.valid].astype(np.float64)

@@ -1,1 +1,1 @@
-"""What detectors on a pyramid of points share: backbone, points, targets, loss, decoding, settings."""
+"""Backbone, points, targets, loss, decoding and settings shared by detectors on a pyramid of points."""

@@ -1,4 +1,4 @@
-"""The backbone: convolutions, then blocks on a pyramid that halves the time from level to level."""
+"""The backbone: convolutions, followed by blocks that halve the time from level to level of a pyramid."""
 
 from collections.abc import Callable, Sequence
 from itertools import repeat
@@ -20,12 +20,20 @@ W = TypeVar("W")
 
 
 class PyramidBackbone(nn.Module):
-    """Features of a clip at each level of the pyramid (ActionFormer, section 3.2).
+    """Compute the features of a clip at each level of the pyramid (ActionFormer, section 3.2).
 
-    `convolutions` come first, then the `stem`, blocks of the first level, and one block for each further level.
-    `block(window, stride)` returns a block, which takes features, mask and paths and returns features and mask;
-    `windows` has the window of each level. `positions` is the length of a table of sinusoid positions, None for none.
-    Raises SolaError for a value out of range.
+    Args:
+        channels: number of feature channels.
+        width: number of channels of all levels.
+        windows: window of each level, passed to `block`.
+        block: function of window and stride that returns a block. A block takes features, mask and paths, and returns
+            features and mask.
+        convolutions: number of convolutions before the blocks.
+        stem: number of blocks of the first level; each further level has one block.
+        positions: length of the table of sinusoidal position embeddings (snippets), or None for none.
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     position: Tensor | None
@@ -45,7 +53,7 @@ class PyramidBackbone(nn.Module):
         at_least(1, channels=channels, width=width, convolutions=convolutions)
         at_least(0, stem=stem)
         if not windows:
-            raise SolaError("windows is empty: expected one entry for each level of the pyramid")
+            raise SolaError("windows is empty: expected one entry per level of the pyramid")
         self.convolutions = nn.ModuleList(
             TemporalConvolution(width if index else channels, width, 3, bias=None) for index in range(convolutions)
         )
@@ -63,24 +71,24 @@ class PyramidBackbone(nn.Module):
     ) -> list[Level]:
         """Return the levels, finest first; `time` is a multiple of 2^(levels - 1).
 
-        `paths` are from `draw_paths`; each block draws its own where None.
+        `paths` come from `draw_paths`; if it is None, each block draws its own.
         """
-        of_block = repeat(None) if paths is None else iter(torch.split(paths, 2))
+        block_paths = repeat(None) if paths is None else iter(torch.split(paths, 2))
         x = convolved(self.convolutions, self.norms, x, mask)
         x = self.norms[-1](x).relu_()
         if self.position is not None:
             position = self._positions(x.shape[1])
             x = x + (position if mask is None else position * mask[:, :, None])
         for block in self.stem:
-            x, mask = block(x, mask, next(of_block))
+            x, mask = block(x, mask, next(block_paths))
         levels: list[Level] = [(x, mask)]
         for block in self.branch:
-            x, mask = block(x, mask, next(of_block))
+            x, mask = block(x, mask, next(block_paths))
             levels.append((x, mask))
         return levels
 
     def _positions(self, time: int) -> Float[Tensor, "time width"]:
-        """Return rows of the table, stretched for a longer clip."""
+        """Return the first rows of the table, or the whole table stretched to a longer clip."""
         assert self.position is not None
         if time <= len(self.position):
             return self.position[:time]
@@ -94,7 +102,7 @@ def convolved(
     mask: Bool[Tensor, "batch time"] | None,
     gaps: Int[Tensor, " gaps"] | None = None,
 ) -> Float[Tensor, "batch time _"]:
-    """Apply convolutions with a normalization and ReLU between every two; the inputs at `gaps` are zero for each."""
+    """Apply convolutions with a normalization and ReLU in between; the input of each is zero at `gaps`."""
 
     def layers(x: Tensor, mask: Tensor | None, norm: nn.Module, convolution: nn.Module) -> Tensor:
         x = norm(x)
@@ -110,7 +118,7 @@ def convolved(
 
 
 def sinusoid_positions(length: int, width: int) -> Float[Tensor, "length width"]:
-    """sin (even channels) and cos (odd ones) of t / 10000^(2⌊c/2⌋/width) (Vaswani et al., 2017, section 3.5)."""
+    """Return sin (even channels c) or cos (odd channels) of t / 10000^(2⌊c/2⌋/width) (Vaswani et al., 2017, 3.5)."""
     channel = torch.arange(width)
     rate = 10000.0 ** (-2 * channel.div(2, rounding_mode="floor").double() / width)
     angle = torch.arange(length)[:, None] * rate

@@ -1,4 +1,4 @@
-"""Settings that detectors on a pyramid of points share."""
+"""Settings shared by detectors on a pyramid of points."""
 
 import math
 from dataclasses import dataclass
@@ -16,60 +16,60 @@ from sola.detectors.point_pyramid.points import LONGEST
 from sola.detectors.postprocess.soft_nms import Gaussian
 
 CROP_TRIES = 200
-"""Maximum number of random positions to try for a crop that holds an action."""
+"""Maximum number of random crops to try until a crop contains an action."""
 MOST_LEVELS = 16
-"""Maximum number of pyramid levels; published are 6 and 7."""
+"""Maximum number of pyramid levels; the published values are 6 and 7."""
 MOST_UNITS = 2**18
-"""Maximum number of units per clip: eighteen hours at four features a second."""
+"""Maximum number of units per clip: 18 hours at four features per second."""
 
 
 @dataclass(frozen=True)
 class PointPyramidConfig(DetectorConfig):
-    """Settings of training and detection on a pyramid of points; the defaults are ActionFormer's for THUMOS14."""
+    """Settings for training and detection on a pyramid of points; the defaults are for ActionFormer on THUMOS14."""
 
     resize_length: int | None = None
-    """Units that every video is rescaled to; None keeps its own length."""
+    """Length to which every video is rescaled (units), or None to keep its length."""
     snippets_per_unit: int = 1
-    """Snippets per unit where a video keeps its own length."""
+    """Snippets per unit, if videos keep their length."""
     length: int = 2304
-    """Maximum length of a training clip, in units; longer videos are cropped at random, in training only."""
+    """Maximum length of a training clip (units); longer videos are cropped at random in training."""
     multi_class: bool = True
-    """Prediction of classes, instead of proposals that a classifier names."""
+    """Whether to predict classes, instead of proposals to which a classifier assigns classes."""
     width: int = 512
-    """Width of the network, in channels."""
+    """Number of channels of the network."""
     levels: int = 6
-    """Number of pyramid levels, each half as fine as the one before."""
+    """Number of pyramid levels; each level halves the time resolution."""
     absolute_position: bool = False
-    """Sinusoidal position embeddings, added to the features."""
+    """Whether to add sinusoidal position embeddings to the features."""
     min_duration: float = 0.05
-    """Duration that a segment must exceed, in units."""
+    """Duration that a segment must exceed (units)."""
     overlapping_ranges: bool = False
-    """Ranges of the levels that overlap by half, for points of two levels on one action (EPIC-Kitchens)."""
+    """Whether the ranges of neighboring levels overlap by half, so that two levels detect an action (EPIC-Kitchens)."""
     candidates: int = 2000
     """Maximum number of segments per level before suppression."""
     regression_weight: float = 1.0
     """Weight of the distance-IoU loss relative to the focal loss."""
     label_smoothing: float = 0.0
-    """Label smoothing of the classes."""
+    """Label smoothing of the classes, 0 to 1."""
     normalizer: float = 100.0
-    """Initial value of the running mean of positive points, which normalizes the loss."""
+    """Initial value of the running mean of the number of positive points, which normalizes the loss."""
     final_rate: float = 0.0
-    """Learning rate at the end, as a share of the initial one."""
+    """Final learning rate, as a share of the initial learning rate."""
     crop: float = 0.9
-    """Minimum share of a video that a random crop keeps in training; 1 disables cropping."""
+    """Minimum share of a video in a random training crop; 1 disables cropping."""
     inside: float = 0.5
-    """Minimum share of an instance that a crop holds; others are left out of it."""
+    """Minimum share of an instance inside a crop; other instances are dropped."""
     crop_overhang: float = 2.0
-    """Units before the center of a crop's first unit, and after the center of the one that follows its last, at which
-    instances are cut; ActionFormer's is half a snippet's window."""
+    """Distance beyond a crop at which its instances are cut (units), measured from the center of its first unit and of
+    the unit after its last one; ActionFormer uses half the window of a snippet."""
     warmup_epochs: int = 5
-    """Epochs of linear learning rate warm-up, before the cosine decay."""
+    """Epochs of linear learning rate warm-up before the cosine decay."""
     clip_norm: float | None = 1.0
-    """Maximum norm of the gradients; None disables clipping."""
+    """Maximum norm of the gradients, or None for no clipping."""
     ema_decay: float = 0.999
-    """Decay per step of the averaged weights, which are evaluated and kept."""
+    """Decay per step of the averaged weights, which are evaluated and saved."""
     sigma: float = 0.5
-    """Width of the Gaussian score decay of soft-NMS, exp(-tIoU²/sigma)."""
+    """Width sigma of the Gaussian score decay of soft-NMS, exp(-tIoU²/sigma)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,38 +94,38 @@ class PointPyramidConfig(DetectorConfig):
 
     @property
     def longest(self) -> int:
-        """Units of the longest training clip."""
+        """Length of the longest training clip (units)."""
         return self.resize_length or self.length
 
     @property
     def detection_batch_size(self) -> int:
-        """One clip: videos differ in length, and are not padded to one another."""
+        """One clip, because videos differ in length and are not padded to a common length."""
         return 1
 
     @property
     def ranges(self) -> list[tuple[float, float]] | None:
-        """Least and largest distance to the farther end of an action, for each level; None is the default."""
+        """Least and largest distance to the farther end of an action per level (units), or None for the default."""
         return overlapping(self.levels) if self.overlapping_ranges else None
 
     def clipping(self) -> Clipping:
-        """Return whole videos, rescaled or at their own length."""
+        """Return settings for whole videos, rescaled or with their own length."""
         return Clipping(self.resize_length, snippets_per_unit=self.snippets_per_unit)
 
     def decay(self) -> Gaussian:
-        """Return the soft-NMS."""
+        """Return the score decay of Gaussian soft-NMS."""
         return Gaussian(self.sigma)
 
     def optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Return AdamW, with weight decay for linear layers and convolutions, but not for biases, norms and scales."""
+        """Return AdamW with weight decay only for the weights of linear layers and convolutions."""
         decayed: list[nn.Parameter] = []
-        plain: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
-            (decayed if name.endswith("weight") and parameter.ndim > 1 else plain).append(parameter)
-        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+            (decayed if name.endswith("weight") and parameter.ndim > 1 else others).append(parameter)
+        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": others, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, lr=self.learning_rate, fused=True)
 
     def rate(self, epoch: int, step: int, steps: int) -> float:
-        """Return the share of the learning rate at a step: a linear warm-up, then a cosine (per iteration)."""
+        """Return the learning rate factor at a step: linear warm-up followed by cosine decay, per iteration."""
         done, total = epoch * steps + step, self.epochs * steps
         warmup = round(total * self.warmup_epochs / self.epochs)
         if done < warmup:
@@ -134,39 +134,40 @@ class PointPyramidConfig(DetectorConfig):
         return self.final_rate + (1 - self.final_rate) * cosine
 
     def averaged(self, model: nn.Module) -> AveragedModel:
-        """Return the exponential moving average of the weights, which starts from the initial ones."""
+        """Return the exponential moving average of the weights, which starts from the initial weights."""
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.ema_decay))  # type: ignore[no-untyped-call]
-        average.n_averaged.fill_(1)  # the initial weights count, as in the authors' program
+        average.n_averaged.fill_(1)  # the initial weights count, as in the authors' code
         return average
 
     def augment(self, example: Example, generator: np.random.Generator) -> Example:
-        """Return a random piece of a clip, with an action in it.
+        """Return a random crop of a clip that contains an action.
 
-        A clip of more than `longest` units is cut to that length, a shorter one to a random share of its length, at
-        least `crop`. Instances of which less than `inside` is in it are left out; the others are cut, as the authors'
-        programs do, at `crop_overhang` from the centers of its first unit and of the one that follows its last.
+        A clip longer than `longest` units is cropped to that length. A shorter clip is cropped to a random share of its
+        length, at least `crop`. Instances with a share of less than `inside` in the crop are dropped. The others are
+        cut, as in the authors' code, at `crop_overhang` from the centers of the first unit and of the unit after the
+        last one.
         """
         values, instances, labels = example
         length = len(values)
-        kept = self.longest
+        size = self.longest
         if length <= self.longest:
             shortest = max(round(self.crop * length), 1)
-            kept = int(generator.integers(shortest, length + 1)) if self.crop < 1 else length
-        if kept >= length:
+            size = int(generator.integers(shortest, length + 1)) if self.crop < 1 else length
+        if size >= length:
             return example
         for _ in range(CROP_TRIES):
-            first = int(generator.integers(0, length - kept + 1))
+            first = int(generator.integers(0, length - size + 1))
             center = first + 0.5
-            inside = instances.clamp(center - self.crop_overhang, center + kept + self.crop_overhang)
+            inside = instances.clamp(center - self.crop_overhang, center + size + self.crop_overhang)
             share = (inside[:, 1] - inside[:, 0]) / (instances[:, 1] - instances[:, 0]).clamp(min=1e-8)
             chosen = share >= self.inside
             if chosen.any():
                 break
-        return Example(values[first : first + kept], inside[chosen] - first, labels[chosen])
+        return Example(values[first : first + size], inside[chosen] - first, labels[chosen])
 
 
 def overlapping(levels: int) -> list[tuple[float, float]]:
-    """Return ranges of which each but the first begins where half of the one before it ends.
+    """Return the range of each level (units); each range starts at half the end of the previous range.
 
     >>> overlapping(4)
     [(0.0, 4.0), (2.0, 8.0), (4.0, 16.0), (8.0, 10000.0)]

@@ -1,4 +1,4 @@
-"""What detectors on a pyramid of points share besides the points: batches, backbone, targets, loss and decoding."""
+"""Batches, targets, loss and decoding shared by detectors on a pyramid of points."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -20,12 +20,23 @@ from sola.detectors.point_pyramid.points import PointPyramid, PointTargets, Pred
 
 
 class PointDetector(Detector):
-    """A detector in which every point of a pyramid in time predicts its action and the boundaries.
+    """A detector in which every point of a temporal pyramid predicts an action and its boundaries.
 
-    A subclass adds `backbone` and `criterion`. `classes=None` is one output, "an action", and proposals with label 0.
-    `length`, snippets of the longest training clip, is a multiple of the coarsest stride, 2^(levels - 1). `decode`
-    returns segments with a score above `threshold` and longer than `min_duration` units, at most `candidates` per
-    level. See `PointPyramid` for the other parameters. Raises SolaError for a value out of range.
+    A subclass adds `backbone` and `criterion`.
+
+    Args:
+        channels: number of feature channels.
+        classes: number of classes, or None for class-agnostic proposals with label 0.
+        levels: number of levels of the pyramid.
+        length: length of the longest training clip (snippets), a multiple of the coarsest stride 2^(levels - 1).
+        ranges: see `PointPyramid`.
+        radius: see `PointPyramid`.
+        threshold: score that a segment must exceed in `decode`.
+        candidates: maximum number of segments per level in `decode`.
+        min_duration: duration that a segment must exceed in `decode` (units).
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     backbone: PyramidBackbone
@@ -57,25 +68,26 @@ class PointDetector(Detector):
 
     @abstractmethod
     def padded_length(self, snippets: int) -> int:
-        """Return the length to pad clips of up to `snippets` to, for outputs equal to the published program's."""
+        """Return the padded length (snippets) of clips up to `snippets` long that gives the published outputs."""
 
     def with_padding(self, snippets: int) -> int:
-        """Return a length with one coarsest stride of padding, for networks in which only its presence matters."""
+        """Return a length with one coarsest stride of padding, for networks where more padding has no effect."""
         coarsest = self.pyramid.strides[-1]
         return (-(-snippets // coarsest) + 1) * coarsest
 
     def collate(
         self, clips: Sequence[Float[Tensor, "channels _"]]
     ) -> tuple[Float[Tensor, "batch channels time"], Bool[Tensor, "batch time"]]:
-        """Return clips of any lengths as one batch of `padded_length`, and the mask that is True at their snippets.
+        """Return clips of any length as a batch of `padded_length`, and a mask that is True at their snippets.
 
-        Raises SolaError when there is no clip, or one without snippets.
+        Raises:
+            SolaError: if there is no clip, or a clip without snippets.
         """
         lengths = [clip.shape[1] for clip in clips]
         if not lengths or min(lengths) < 1:
-            raise SolaError(f"clips of {lengths} snippets: expected at least one clip, and a snippet in each")
+            raise SolaError(f"clips of {lengths} snippets: expected at least one clip, each with at least one snippet")
         time = self.padded_length(max(lengths))
-        # channels last in memory: what the network computes on
+        # channels last in memory, the layout that the network uses
         batch = clips[0].new_zeros(len(clips), time, clips[0].shape[0])
         for row, clip in zip(batch, clips, strict=True):
             row[: clip.shape[1]] = clip.T
@@ -83,7 +95,7 @@ class PointDetector(Detector):
         return batch.transpose(1, 2), mask
 
     def noise(self, clips: int, device: torch.device) -> tuple[Tensor, ...]:
-        """Draw the numbers that decide in training which clips skip which branch of the network."""
+        """Draw the random numbers that decide which branches of the network each clip skips in training."""
         return (draw_paths(len(self.backbone.stem) + len(self.backbone.branch), clips, device).T,)
 
     def features_at(
@@ -92,10 +104,12 @@ class PointDetector(Detector):
         mask: Bool[Tensor, "batch time"] | None,
         paths: Float[Tensor, "batch branches"] | None,
     ) -> list[Level]:
-        """Return the backbone's levels for the features, padded to a multiple of the coarsest stride.
+        """Return the levels of the backbone for features, padded to a multiple of the coarsest stride.
 
-        `mask` is True at snippets, False in the padding, whose features have no influence; None is all True. Raises
-        SolaError for features of another width than the network was built for.
+        `mask` is True at snippets and False in the padding, whose features are ignored; None means no padding.
+
+        Raises:
+            SolaError: if the features have another number of channels than the network.
         """
         if features.shape[1] != self.channels:
             raise SolaError(
@@ -116,32 +130,33 @@ class PointDetector(Detector):
     def targets(
         self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
     ) -> PointTargets:
-        """Return the targets of a batch of `length` snippets; labels are ignored where the network predicts none.
+        """Return the targets of a batch of `length` snippets; a network without classes ignores the labels.
 
-        Raises SolaError when labels are not one for each instance, or not among the classes.
+        Raises:
+            SolaError: if there is not one label per instance, or a label is not a class.
         """
         return self.pyramid.targets(instances, self.known(labels), length, self.classes)
 
     def known(self, labels: Sequence[Int[Tensor, " _"]]) -> Sequence[Int[Tensor, " _"]]:
-        """Return the labels that the network tells apart: all are 0 where it predicts no classes."""
+        """Return the labels that the network predicts: all 0 for a network without classes."""
         return labels if self.predicts_classes else [torch.zeros_like(label) for label in labels]
 
     def loss(self, output: Prediction, targets: PointTargets, generator: torch.Generator) -> Float[Tensor, ""]:
-        """Return the loss of classes and boundaries; in training this moves the running normalizer."""
+        """Return the loss of classes and boundaries; in training, this updates the running normalizer."""
         total: Tensor = self.criterion(output, targets).total
         return total
 
     def decode(self, output: Prediction) -> list[Segments]:
-        """Return the segments of each clip in units, before any suppression: of each level the best scores.
+        """Return the segments of each clip (units) with the best scores of each level, before suppression.
 
-        A point gives a segment for each class whose score, the sigmoid of its logit, is above the threshold. Segments
-        may reach beyond the clip.
+        A point predicts a segment for each class whose score, the sigmoid of its logit, is above the threshold.
+        Segments may extend beyond the clip.
         """
         parts: list[list[tuple[np.ndarray, ...]]] = [[] for _ in output.logits[0]]
         for level, (logits, mask) in enumerate(zip(output.logits, output.masks, strict=True)):
             score = logits.detach().float().sigmoid().mul_(mask[:, :, None]).flatten(1).cpu()
             position, stride = self.pyramid.positions(level, logits.shape[1]), self.pyramid.strides[level]
-            for clip, (found, value) in enumerate(zip(parts, score, strict=True)):
+            for clip, (part, value) in enumerate(zip(parts, score, strict=True)):
                 index = (value > self.threshold).nonzero().squeeze(1)
                 index = index[value[index].argsort(descending=True, stable=True)[: self.candidates]]
                 point, label = index.div(self.classes, rounding_mode="floor"), index % self.classes
@@ -150,5 +165,5 @@ class PointDetector(Detector):
                 start, end = position[point] - extent[:, 0], position[point] + extent[:, 1]
                 lasting = end - start > self.min_duration
                 columns = (start, end, label, value[index].double())
-                found.append(tuple(column[lasting].numpy() for column in columns))
+                part.append(tuple(column[lasting].numpy() for column in columns))
         return [Segments(*map(np.concatenate, zip(*levels, strict=True))) for levels in parts]

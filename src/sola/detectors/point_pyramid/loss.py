@@ -1,4 +1,4 @@
-"""What the losses of detectors on a pyramid of points share (ActionFormer, section 3.3)."""
+"""Losses shared by detectors on a pyramid of points (ActionFormer, section 3.3)."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ from sola.core.checks import fraction, not_negative, positive
 from sola.detectors.point_pyramid.points import PointPrediction, PointTargets
 
 ALPHA, GAMMA = 0.25, 2.0
-"""Weight of a positive, and power of the modulation (Lin et al., ICCV 2017)."""
+"""α and γ of the focal loss (Lin et al., ICCV 2017)."""
 
 EPSILON = 1e-8
-"""Minimum divisor, in strides."""
+"""Minimum divisor (strides)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +27,13 @@ class PointLoss:
 
 
 class PointCriterion(nn.Module):
-    """Settings of a loss, and the running mean of the number of positive points, which both of its sums are divided by.
+    """Settings of a loss, and its normalizer: the running mean of the number of positive points.
 
-    The mean is a buffer that starts from `normalizer` and moves with `momentum` in training. With `label_smoothing` ε,
-    a target y becomes (1 - ε)·y + ε/(classes + 1). Raises SolaError for a value out of range.
+    The normalizer is a buffer that starts from `normalizer` and is updated with `momentum` in training. Both sums of
+    the loss are divided by it. With `label_smoothing` ε, a target y becomes (1 - ε)·y + ε/(classes + 1).
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     normalizer: Tensor
@@ -51,25 +54,25 @@ class PointCriterion(nn.Module):
         self.register_buffer("normalizer", torch.tensor(normalizer, dtype=torch.float32))
 
     def count(self, positive: Bool[Tensor, "batch points"]) -> Float[Tensor, ""]:
-        """Return the running mean; in training, after it has moved towards the number of positive points."""
+        """Return the running mean; in training, update it first with the number of positive points."""
         if self.training:
             with torch.no_grad():
                 self.normalizer.lerp_(positive.sum().clamp(min=1).to(self.normalizer), 1 - self.momentum)
         return self.normalizer
 
     def smoothed(self, classes: Float[Tensor, "*n classes"]) -> Float[Tensor, "*n classes"]:
-        """Return the smoothed targets."""
+        """Apply label smoothing to targets."""
         return (1 - self.label_smoothing) * classes + self.label_smoothing / (classes.shape[-1] + 1)
 
 
 class OffsetLoss(PointCriterion):
-    """Loss of a `PointPrediction` against `PointTargets`: focal loss of the classes, distance-IoU loss of the offsets.
+    """Focal loss of the classes plus distance-IoU loss of the offsets (ActionFormer, section 3.3).
 
-    Half precision is summed in full. ActionFormer, section 3.3.
+    Half-precision inputs are summed in float32.
     """
 
     def forward(self, prediction: PointPrediction, targets: PointTargets) -> PointLoss:
-        """Return the loss of a batch; finite without any positive point, where the regression is 0."""
+        """Return the loss of a batch; without positive points, the regression loss is 0."""
         logits = torch.cat(prediction.logits, dim=1)
         valid = torch.cat(prediction.masks, dim=1)
         classes = targets.classes.to(logits.device)
@@ -77,32 +80,34 @@ class OffsetLoss(PointCriterion):
         count = self.count(positive)
         classification = focal_loss(logits[valid].float(), self.smoothed(classes)[valid]).sum() / count
         offsets = torch.cat(prediction.offsets, dim=1)[positive].float()
-        wanted = targets.offsets.to(logits.device)[positive]
-        regression = distance_iou_loss(offsets, wanted).sum() / count
+        target = targets.offsets.to(logits.device)[positive]
+        regression = distance_iou_loss(offsets, target).sum() / count
         return PointLoss(classification + self.regression_weight * regression, classification, regression)
 
 
 def focal_loss(logits: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Return -α_t·(1 - p_t)^γ·log likelihood of each entry, α = .25 and γ = 2 (Lin et al., ICCV 2017, Equation 5).
+    """Return -α_t·(1 - p_t)^γ·log(p_t) for each entry, with α = .25 and γ = 2 (Lin et al., ICCV 2017, Equation 5).
 
-    A target between 0 and 1 mixes: p_t = p·y + (1 - p)·(1 - y), α_t likewise, and the likelihood is the cross-entropy.
+    For a target y between 0 and 1, p_t = p·y + (1 - p)·(1 - y), α_t is mixed in the same way, and the cross-entropy
+    replaces -log(p_t).
     """
     probability = logits.sigmoid()
-    of_target = probability * target + (1 - probability) * (1 - target)
+    target_probability = probability * target + (1 - probability) * (1 - target)
     alpha = ALPHA * target + (1 - ALPHA) * (1 - target)
-    return alpha * (1 - of_target) ** GAMMA * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return alpha * (1 - target_probability) ** GAMMA * cross_entropy
 
 
 def distance_iou_loss(
-    predicted: Float[Tensor, "points 2"], wanted: Float[Tensor, "points 2"]
+    predicted: Float[Tensor, "points 2"], target: Float[Tensor, "points 2"]
 ) -> Float[Tensor, " points"]:
-    """Return 1 - IoU + (distance of the middles / length of the hull)², of extents left and right of a point.
+    """Return 1 - IoU + (center distance / hull length)² for distances from a point to start and end.
 
-    Zheng et al., AAAI 2020, Equation 7, in one dimension; offsets are not negative.
+    This is Equation 7 of Zheng et al., AAAI 2020, in one dimension. The distances are not negative.
     """
-    inner, outer = torch.minimum(predicted, wanted).sum(1), torch.maximum(predicted, wanted).sum(1)
-    # both hold the point, so that the union is the hull
+    inner, outer = torch.minimum(predicted, target).sum(1), torch.maximum(predicted, target).sum(1)
+    # both segments contain the point, so their union is the hull
     hull = outer.clamp(min=EPSILON)
-    difference = predicted - wanted
-    apart = (difference[:, 1] - difference[:, 0]) / 2
-    return 1 - inner / hull + (apart / hull).square()
+    difference = predicted - target
+    center_distance = (difference[:, 1] - difference[:, 0]) / 2
+    return 1 - inner / hull + (center_distance / hull).square()

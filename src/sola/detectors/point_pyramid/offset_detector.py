@@ -1,4 +1,4 @@
-"""A detector whose points predict classes and the distances to start and end, as ActionFormer's do."""
+"""A detector whose points predict classes and the distances to start and end, like ActionFormer."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from sola.detectors.point_pyramid.points import PointPrediction
 
 
 class OffsetDetector(PointDetector):
-    """A detector with output layers for classes and offsets, the same at every level but for a scale of the offsets.
+    """A detector with output layers for classes and offsets that all levels share, except for a scale of the offsets.
 
     A subclass calls `add_outputs` after it has added `backbone`.
     """
@@ -23,7 +23,7 @@ class OffsetDetector(PointDetector):
     offset_scale: nn.Parameter
 
     def add_outputs(self, width: int, head_width: int | None, norms: Sequence[nn.Module]) -> None:
-        """Add the output layers, for levels of this width, each of which a module of `norms` normalizes first."""
+        """Add the output layers for levels with `width` channels; `norms` has the normalization of each level."""
         self.norms = nn.ModuleList(norms)
         self.classifier = PointLayers(width, head_width or width, self.classes, bias=PRIOR_BIAS)
         self.regressor = PointLayers(width, head_width or width, 2)

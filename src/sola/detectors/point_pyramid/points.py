@@ -1,7 +1,7 @@
-"""Points of the pyramid in time, and their targets (ActionFormer, section 3.3).
+"""Points of the temporal pyramid and their targets (ActionFormer, section 3.3).
 
-Point i of level l, with stride s = 2^l, is at unit s·i + ½, the center of snippet s·i. A unit is the distance of two
-snippets; a clip of T snippets spans the units [0, T].
+Point i of level l, with stride s = 2^l, is at s·i + ½ units, the center of snippet s·i. A unit is the distance between
+two snippets, and a clip of T snippets covers the units [0, T].
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ from sola.core.checks import at_least, positive
 from sola.core.errors import SolaError
 
 LONGEST = 10_000.0
-"""Maximum distance from a point to the farther end of an action, in units."""
+"""Maximum distance from a point to the farther end of an action (units)."""
 
 SAME_LENGTH = 1e-3
-"""Units by which an action may be longer than the shortest at a point and still add its class."""
+"""Length difference (units) from the shortest action at a point up to which another action also adds its class."""
 
 
 @runtime_checkable
 class Prediction(Protocol):
-    """What decoding asks of a prediction at every point: one entry per level, finest first."""
+    """Interface of a prediction for decoding, with one entry per level, finest first."""
 
     @property
     def logits(self) -> tuple[Float[Tensor, "batch _ classes"], ...]:
@@ -34,29 +34,29 @@ class Prediction(Protocol):
 
     @property
     def masks(self) -> tuple[Bool[Tensor, "batch _"], ...]:
-        """True at the points that lie in their clip."""
+        """True at points inside the clip."""
 
     def offsets_at(
         self, level: int, clip: int, point: Int[Tensor, " chosen"], label: Int[Tensor, " chosen"]
     ) -> Float[Tensor, "chosen 2"]:
-        """Return the distances from points of a clip to start and end of a class, in strides."""
+        """Return the distances from points of a clip to the start and end of an action of a class (strides)."""
 
 
 @dataclass(frozen=True, eq=False)
 class PointPrediction:
-    """The prediction at every point: one entry per level, finest first."""
+    """The prediction at every point, with one entry per level, finest first."""
 
     logits: tuple[Float[Tensor, "batch _ classes"], ...]
     """Logit of each class; 0 in the padding."""
     offsets: tuple[Float[Tensor, "batch _ 2"], ...]
-    """Distances from the point to start and end, in strides of its level; not negative."""
+    """Distances from the point to start and end (strides of its level), not negative."""
     masks: tuple[Bool[Tensor, "batch _"], ...]
-    """True at the points that lie in their clip."""
+    """True at points inside the clip."""
 
     def offsets_at(
         self, level: int, clip: int, point: Int[Tensor, " chosen"], label: Int[Tensor, " chosen"]
     ) -> Float[Tensor, "chosen 2"]:
-        """Return the distances from points of a clip to start and end, in strides; classes do not matter."""
+        """Return the distances from points of a clip to start and end (strides), which are the same for all classes."""
         return self.offsets[level][clip, point]
 
 
@@ -65,17 +65,22 @@ class PointTargets:
     """Targets of a batch at all points, finest level first."""
 
     classes: Float[Tensor, "batch points classes"]
-    """1 for the classes of the point's action; all 0 for background."""
+    """1 for the classes of the action at the point, otherwise 0; all 0 for background."""
     offsets: Float[Tensor, "batch points 2"]
-    """Distances from the point to start and end, in strides of its level; undefined for background."""
+    """Distances from the point to start and end (strides of its level), undefined for background."""
 
 
 class PointPyramid:
     """Points at every level of a pyramid.
 
-    `ranges` has the least and largest distance (units) from a point to the farther end of an action, for each level;
-    None is [0, 4], [4, 8], [8, 16] and so on, the last up to 10,000. Points within `radius` strides of an action's
-    middle are positive. Raises SolaError for a value out of range.
+    Args:
+        levels: number of levels.
+        ranges: least and largest distance from a point to the farther end of an action for each level (units). The
+            default is [0, 4], [4, 8], [8, 16] and so on; the last range ends at 10,000.
+        radius: maximum distance of a positive point from the center of an action (strides).
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     def __init__(
@@ -92,16 +97,16 @@ class PointPyramid:
         self.strides: tuple[int, ...] = tuple(2**level for level in range(levels))
 
     def lengths(self, snippets: int) -> tuple[int, ...]:
-        """Return the number of points of each level for clips of this many snippets, padding included."""
+        """Return the number of points of each level for clips of this many snippets, including padding."""
         coarsest = -(-snippets // self.strides[-1])
         return tuple(coarsest * self.strides[-1] // stride for stride in self.strides)
 
     def positions(self, level: int, points: int) -> Float[Tensor, " points"]:
-        """Return the positions of a level's first points, in units."""
+        """Return the positions (units) of the first points of a level."""
         return torch.arange(points, dtype=torch.float64) * self.strides[level] + 0.5
 
     def grid(self, lengths: Sequence[int]) -> tuple[Float[Tensor, " points"], Float[Tensor, " points"]]:
-        """Return position and stride, in units, of all points of levels with so many points, finest level first."""
+        """Return position and stride (units) of all points, finest level first; `lengths` has the points per level."""
         position = torch.cat([self.positions(level, count) for level, count in enumerate(lengths)])
         stride = torch.tensor(self.strides, dtype=torch.float64).repeat_interleave(torch.tensor(lengths))
         return position, stride
@@ -113,14 +118,23 @@ class PointPyramid:
         snippets: int,
         classes: int,
     ) -> PointTargets:
-        """Return the targets of clips with these instances (start and end in units, a class each).
+        """Return the targets of clips.
 
-        A point stands for the shortest action (the first of equals) that holds it, whose middle is less than `radius`
-        strides away and whose farther end is within the level's range. Actions up to 0.001 units longer add their
-        classes. Raises SolaError when labels are not one for each instance, or not among the classes.
+        The target of a point is the shortest action that contains it, has its center less than `radius` strides away
+        and its farther end within the range of the level. Of equally long actions, the first is the target. Actions up
+        to 0.001 units longer also add their classes.
+
+        Args:
+            instances: start and end of the instances of each clip (units).
+            labels: class of each instance.
+            snippets: length of the clips (snippets).
+            classes: number of classes.
+
+        Raises:
+            SolaError: if there is not one label per instance, or a label is not a class.
         """
         if len(instances) != len(labels) or any(len(a) != len(b) for a, b in zip(instances, labels, strict=False)):
-            raise SolaError("instances and labels are not of equal number; expected one label for each instance")
+            raise SolaError("the numbers of instances and labels differ; expected one label per instance")
         lengths = self.lengths(snippets)
         point, stride = (column[:, None] for column in self.grid(lengths))
         count = torch.tensor(lengths)
@@ -139,8 +153,8 @@ class PointPyramid:
             inside &= (farther >= low) & (farther <= high)
             length = torch.where(inside, end - start, torch.inf)
             chosen = length.argmin(dim=1, keepdim=True)
-            alike = (length <= length.gather(1, chosen) + SAME_LENGTH) & inside
-            present = (alike.float() @ F.one_hot(label.long(), classes).float()).clamp_(max=1)
+            same_length = (length <= length.gather(1, chosen) + SAME_LENGTH) & inside
+            present = (same_length.float() @ F.one_hot(label.long(), classes).float()).clamp_(max=1)
             offsets = torch.cat([left.gather(1, chosen), right.gather(1, chosen)], dim=1) / stride
             return present, offsets.float()
 

@@ -1,4 +1,4 @@
-"""What recipes of several detectors on a pyramid of points have in common, by data set; each adds its own."""
+"""Settings by data set that recipes of several detectors on a pyramid of points share."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ THUMOS: Settings = {
     "max_detections": 200,
     "voting_iou": 0.7,
 }
-"""Of ActionFormer and TemporalMaxer."""
+"""Settings of ActionFormer and TemporalMaxer for THUMOS14."""
 ANET: Settings = {
     "resize_length": 192,
     "crop_overhang": 0.5,
@@ -32,7 +32,7 @@ ANET: Settings = {
     "max_detections": 100,
     "voting_iou": 0.9,
 }
-"""Of ActionFormer; TemporalMaxer, for which nothing is published, has the same."""
+"""Settings of ActionFormer for ActivityNet, also used for TemporalMaxer, which has no published settings."""
 EPIC: Settings = {
     "overlapping_ranges": True,
     "candidates": 5000,
@@ -44,7 +44,7 @@ EPIC: Settings = {
     "max_detections": 2000,
     "voting_iou": 0.75,
 }
-"""Of all three."""
+"""Settings of ActionFormer, TemporalMaxer and TriDet for EPIC-Kitchens."""
 GTEA: Settings = {
     "snippets_per_unit": 4,
     "length": 512,
@@ -55,7 +55,8 @@ GTEA: Settings = {
     "ema_decay": 0.99,
     "max_detections": 200,
 }
-"""Ours, for all three: a smaller network for 21 videos; a unit is four snippets (0.27 s), a video has 145 to 480."""
+"""Settings of all three for GTEA (not published): a smaller network for 21 videos of 145 to 480 units, with units of
+four snippets (0.27 s)."""
 QUICK: Settings = {
     "snippets_per_unit": 2,
     "length": 192,
@@ -65,4 +66,4 @@ QUICK: Settings = {
     "warmup_epochs": 1,
     "batch_size": 4,
 }
-"""Small and hardly trained, for all three: to see that it runs; beside those of GTEA."""
+"""Settings of all three for quick checks, in addition to those for GTEA: a small network, trained briefly."""

@@ -1,1 +1,1 @@
-"""From candidates to detections: suppression, voting and class labels, as pure functions of segments."""
+"""Postprocessing from candidates to detections: suppression, voting and class labels."""

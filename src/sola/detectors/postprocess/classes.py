@@ -1,4 +1,4 @@
-"""Class labels for class-agnostic proposals: a video's class scores, or a snippet classifier's inside each proposal."""
+"""Assign classes to proposals, from class scores of the video or snippet probabilities inside each proposal."""
 
 from typing import Literal
 
@@ -11,15 +11,18 @@ from sola.data.timing import SnippetGrid
 
 
 def share_of_top_two(class_scores: Float[np.ndarray, "*n classes"]) -> Float[np.ndarray, "*n classes"]:
-    """Return the scores divided by the sum of the two best, p/(p₁ + p₂), as G-TAD labels HACS.
+    """Divide class scores by the sum of the two best, p/(p₁ + p₂), like G-TAD on HACS.
 
-    Scores that are all 0 stay so. Raises SolaError with fewer than two classes.
+    If all scores are 0, the result is 0.
+
+    Raises:
+        SolaError: if there are fewer than two classes.
 
     >>> share_of_top_two(np.array([0.6, 0.1, 0.2]))
     array([0.75 , 0.125, 0.25 ])
     """
     if class_scores.shape[-1] < 2:
-        raise SolaError("the two best classes of fewer than two; expected two classes or more")
+        raise SolaError(f"the share of the two best classes needs two classes, not {class_scores.shape[-1]}")
     best = np.partition(class_scores, -2, axis=-1)[..., -2:].sum(-1, keepdims=True)
     share: np.ndarray = np.divide(class_scores, best, out=np.zeros(class_scores.shape), where=best > 0)
     return share
@@ -32,12 +35,21 @@ def fuse(
     classes_per_proposal: int,
     combine: Literal["product", "sqrt"] = "product",
 ) -> Segments:
-    """Return every proposal once for each of its `classes_per_proposal` best classes, labeled by the class's index.
+    """Return each proposal once for each of its `classes_per_proposal` best classes, with the class index as label.
 
-    `class_scores` is one row for the video, or one a proposal. The new score is proposal·class ("product": G-TAD, BMN,
-    OpenTAD) or its square root ("sqrt": ActionFormer). First come all proposals with their best class, then all with
-    their second; of equal classes the lower index. Raises SolaError for a value out of range, a wrong number of rows,
-    or a score that is negative or not finite.
+    Args:
+        proposals: the proposals.
+        class_scores: one row for the video, or one row per proposal.
+        classes_per_proposal: number of classes per proposal.
+        combine: "product" multiplies the scores of proposal and class (G-TAD, BMN, OpenTAD); "sqrt" takes the square
+            root of the product (ActionFormer).
+
+    Returns:
+        All proposals with their best class, followed by all proposals with their second best class, and so on. Of
+        classes with equal scores, the lower index comes first.
+
+    Raises:
+        SolaError: if a value is out of range, the number of rows is wrong, or a score is negative or not finite.
 
     >>> proposal = Segments(np.array([1.0]), np.array([2.0]), np.array([0]), np.array([0.5]))
     >>> labeled = fuse(proposal, np.array([0.1, 0.5, 0.4]), classes_per_proposal=2)
@@ -49,10 +61,10 @@ def fuse(
     if not 1 <= top <= classes:
         raise SolaError(f"classes_per_proposal={top}: expected 1 to {classes}, the number of classes")
     if class_scores.ndim == 2 and len(class_scores) != n:
-        raise SolaError(f"{len(class_scores)} rows of class scores for {n} proposals; expected one, or one a proposal")
-    for what, scores in (("a proposal's", proposals.score), ("a class's", class_scores)):
+        raise SolaError(f"{len(class_scores)} rows of class scores for {n} proposals; expected one row per proposal")
+    for name, scores in (("proposal", proposals.score), ("class", class_scores)):
         if not (np.isfinite(scores) & (scores >= 0)).all():
-            raise SolaError(f"{what} score is negative or not finite; expected 0 or more")
+            raise SolaError(f"a {name} score is negative or not finite; expected 0 or more")
     best = np.argsort(-class_scores, axis=-1, kind="stable")[..., :top]
     score = np.take_along_axis(class_scores, best, axis=-1)
     label = np.broadcast_to(best, (n, top)).T.ravel().astype(np.int64)
@@ -65,10 +77,12 @@ def fuse(
 def snippet_class_scores(
     proposals: Segments, probabilities: Float[np.ndarray, "snippets classes"], grid: SnippetGrid
 ) -> Float[np.ndarray, "n classes"]:
-    """Return the mean class probability of the snippets whose center lies in each proposal (start ≤ center < end).
+    """Return the mean class probabilities over the snippets with their center in each proposal (start ≤ center < end).
 
-    A proposal without a center takes the snippet centered nearest its middle. Raises SolaError when there are no
-    snippets or a probability is not finite.
+    A proposal without a snippet center uses the snippet nearest to its center.
+
+    Raises:
+        SolaError: if there are no snippets, or a probability is not finite.
 
     >>> proposals = Segments(np.array([0.0, 2.6]), np.array([2.0, 2.7]), np.array([0, 0]), np.ones(2))
     >>> snippet_class_scores(proposals, np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]), SnippetGrid(fps=1))
@@ -77,14 +91,14 @@ def snippet_class_scores(
     """
     length = len(probabilities)
     if length == 0:
-        raise SolaError("class probabilities of no snippets; expected one row a snippet")
+        raise SolaError("class probabilities of no snippets; expected one row per snippet")
     if not np.isfinite(probabilities).all():
-        raise SolaError("a snippet's class probability is not finite; expected numbers")
+        raise SolaError("a class probability of a snippet is not finite; expected a finite number")
     first, stop = grid.inside(proposals, length)
     nearest = np.floor(grid.index((proposals.start + proposals.end) / 2) + 0.5).clip(0, length - 1).astype(np.int64)
-    holds_none = stop <= first
-    first = np.where(holds_none, nearest, first)
-    stop = np.where(holds_none, nearest + 1, stop)
-    until = np.concatenate([np.zeros((1, probabilities.shape[1])), probabilities.cumsum(0, np.float64)])
-    mean: np.ndarray = (until[stop] - until[first]) / (stop - first)[:, None]
+    empty = stop <= first
+    first = np.where(empty, nearest, first)
+    stop = np.where(empty, nearest + 1, stop)
+    cumulative = np.concatenate([np.zeros((1, probabilities.shape[1])), probabilities.cumsum(0, np.float64)])
+    mean: np.ndarray = (cumulative[stop] - cumulative[first]) / (stop - first)[:, None]
     return mean

@@ -1,4 +1,4 @@
-"""Non-maximum suppression, hard and soft: a candidate lowers the scores of weaker ones that overlap it."""
+"""Hard and soft non-maximum suppression: a candidate lowers the scores of overlapping candidates with lower scores."""
 
 import math
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from sola.core.errors import SolaError
 from sola.data.segments import Segments
 
 SCALE_TOLERANCE = 1e-9
-"""Difference at which two videos' candidates count as the same, in lengths of the shortest candidate."""
+"""Maximum difference between the candidates of two videos that count as equal, as a share of the shortest candidate."""
 
 CACHE_BYTES = 512 * 2**20
-"""Maximum size of cached decay factors; a 100-unit map with all its cells takes 204 MB."""
+"""Maximum size of cached decay factors; all cells of a 100-unit map take 204 MB."""
 
 LEAST = float(np.finfo(np.float64).tiny)
-"""Smallest divisor, in place of a union of 0."""
+"""Smallest divisor, used instead of a union of 0."""
 
 
 @dataclass(frozen=True)
 class _Threshold:
     threshold: float
-    """Minimum tIoU with the pick, in (0, 1]."""
+    """Minimum tIoU with the pick at which the score decays, in (0, 1]."""
 
     by_width: ClassVar = False
     smooth: ClassVar = False
@@ -35,26 +35,31 @@ class _Threshold:
 
 
 class Hard(_Threshold):
-    """Score 0 where the tIoU with the pick is `threshold` or more."""
+    """Set the score to 0 if the tIoU with the pick is `threshold` or more."""
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
-        """Return the factor of each score by its tIoU with the pick; `width` is not used."""
+        """Return the score factors for these tIoUs with the pick; `width` is not used."""
         return np.where(iou >= self.threshold, 0.0, 1.0)
 
 
 class Linear(_Threshold):
-    """Score·(1 - tIoU) where the tIoU with the pick is `threshold` or more (Bodla et al., ICCV 2017)."""
+    """Multiply the score by 1 - tIoU if the tIoU with the pick is `threshold` or more (Bodla et al., ICCV 2017)."""
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
-        """Return the factor of each score by its tIoU with the pick; `width` is not used."""
+        """Return the score factors for these tIoUs with the pick; `width` is not used."""
         return np.where(iou >= self.threshold, 1 - iou, 1.0)
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Score·exp(-tIoU²/σ) (Bodla et al., ICCV 2017); raises SolaError unless σ is positive."""
+    """Multiply the score by exp(-tIoU²/σ) (Bodla et al., ICCV 2017).
+
+    Raises:
+        SolaError: if σ is not positive.
+    """
 
     sigma: float
+    """σ of the decay."""
 
     by_width: ClassVar = False
     smooth: ClassVar = True
@@ -63,7 +68,7 @@ class Gaussian:
         positive(sigma=self.sigma)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
-        """Return the factor of each score by its tIoU with the pick; `width` is not used."""
+        """Return the score factors for these tIoUs with the pick; `width` is not used."""
         decay: np.ndarray = iou * iou
         decay /= -self.sigma
         np.exp(decay, out=decay)
@@ -72,14 +77,20 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class WidthAdaptive:
-    """Score·exp(-tIoU²/α) where the tIoU exceeds low + (high - low)·width of the pick (BMN, Lin et al., ICCV 2019).
+    """Multiply the score by exp(-tIoU²/α) if the tIoU exceeds low + (high - low)·width (BMN, Lin et al., ICCV 2019).
 
-    The width is a share of the video's duration, which `suppress` needs. Raises SolaError for a value out of range.
+    The width is the length of the pick as a share of the video's duration, so `suppress` needs the durations.
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     alpha: float
+    """α of the decay."""
     low: float
+    """tIoU threshold for a pick of width 0."""
     high: float
+    """tIoU threshold for a pick as long as the video."""
 
     by_width: ClassVar = True
     smooth: ClassVar = False
@@ -89,7 +100,7 @@ class WidthAdaptive:
         finite(low=self.low, high=self.high)
 
     def factor(self, iou: Float[np.ndarray, " n"], width: float) -> Float[np.ndarray, " n"]:
-        """Return the factor of each score by its tIoU with a pick of this share of the video."""
+        """Return the score factors for these tIoUs with a pick of this width (share of the video)."""
         threshold = self.low + (self.high - self.low) * width
         return np.where(iou > threshold, np.exp(iou * iou / -self.alpha), 1.0)
 
@@ -106,53 +117,62 @@ def suppress(
     class_aware: bool = True,
     durations: Sequence[float] | None = None,
 ) -> list[Segments]:
-    """Return each video's picks, in the order of their decayed scores.
+    """Return the picks of each video, sorted by descending decayed score.
 
-    The candidate with the highest current score is picked (of equals, the first) and lowers the scores of the others,
-    with `class_aware` only those of its own label, until `max_detections` are picked in the video or no score is above
-    `min_score`. Candidates of score 0 are never picked. Only `WidthAdaptive` needs the `durations` of the videos, in
-    the unit of the segments.
+    Repeatedly, the candidate with the highest current score is picked (of equal scores, the first), and it lowers the
+    scores of the other candidates. This ends when `max_detections` are picked in the video, or no score is above
+    `min_score`. Candidates with score 0 are never picked.
 
-    It is fast where videos have the same candidates but for their scores, as on the cells of a proposal map: up to
-    scale and shift with `Gaussian`, bit for bit (and by duration) with the others. With those, suppress in units of
-    the map and convert to seconds afterwards.
+    Suppression is fast if several videos have the same candidates with different scores, like the cells of a proposal
+    map. With `Gaussian`, the candidates may differ in scale and shift. With other decays, they must be exactly equal
+    (for `WidthAdaptive`, the durations too), so suppress in units of the map and convert to seconds afterwards.
 
-    Raises SolaError when `max_detections` is not positive, `min_score` negative, a number not finite, or the durations
-    are missing or not positive.
+    Args:
+        videos: candidates of each video.
+        decay: score decay of overlapping candidates.
+        max_detections: maximum number of picks per video.
+        min_score: score that a pick must exceed.
+        class_aware: lower only the scores of candidates with the same label as the pick.
+        durations: duration of each video in the unit of the segments, required only for `WidthAdaptive`.
+
+    Raises:
+        SolaError: if `max_detections` is not positive, `min_score` is negative, a number is not finite, or durations
+            are missing or not positive.
 
     >>> candidates = Segments(np.array([0.0, 0.0, 6.0]), np.array([4.0, 4.0, 8.0]), np.zeros(3, int),
     ...                       np.array([0.9, 0.8, 0.5]))
-    >>> [kept] = suppress([candidates], Gaussian(0.8), max_detections=2)
-    >>> kept.start, kept.score
+    >>> [picks] = suppress([candidates], Gaussian(0.8), max_detections=2)
+    >>> picks.start, picks.score
     (array([0., 6.]), array([0.9, 0.5]))
     """
     at_least(1, max_detections=max_detections)
     not_negative(min_score=min_score)
     if durations is None:
         if decay.by_width:
-            raise SolaError("WidthAdaptive needs the videos' durations; pass durations=, one per video")
+            raise SolaError("WidthAdaptive needs the durations of the videos; pass durations, one per video")
         durations = [1.0] * len(videos)
     if len(durations) != len(videos):
         raise SolaError(f"{len(durations)} durations for {len(videos)} videos; expected one per video")
-    kept = [Segments.empty()] * len(videos)
+    picks = [Segments.empty()] * len(videos)
     shared: _Candidates | None = None
-    for position in sorted(range(len(videos)), key=lambda position: len(videos[position])):  # equal sizes together
+    # videos of equal size follow each other
+    for position in sorted(range(len(videos)), key=lambda position: len(videos[position])):
         video, duration = videos[position], durations[position]
         where = f"video {position} of the list"
         for name in ("start", "end", "score"):
             if not np.isfinite(getattr(video, name)).all():
-                raise SolaError(f"{where}: a candidate's {name} is not finite; leave such candidates out")
+                raise SolaError(f"{where}: a candidate's {name} is not finite; remove candidates that are not finite")
         if not 0 < duration < math.inf:
             raise SolaError(f"{where}: the duration must be a positive number, not {duration}")
         candidates = _Candidates(video, float(duration), decay, class_aware)
         if shared is None or not shared.serves(candidates):
             shared = candidates
-        kept[position] = _greedy(video, shared, max_detections, min_score)
-    return kept
+        picks[position] = _greedy(video, shared, max_detections, min_score)
+    return picks
 
 
 def _greedy(video: Segments, candidates: "_Candidates", max_detections: int, min_score: float) -> Segments:
-    """Pick greedily; the factors of a pick come from `candidates`, and are 0 for itself."""
+    """Pick candidates greedily; `candidates` has the score factors of each pick, which are 0 for the pick itself."""
     current = video.score.astype(np.float64)
     picks: list[int] = []
     scores: list[float] = []
@@ -169,7 +189,7 @@ def _greedy(video: Segments, candidates: "_Candidates", max_detections: int, min
 
 
 class _Candidates:
-    """Candidates, without their scores, that one or more videos share, and their decay factors."""
+    """Candidates without scores, shared by one or more videos, and their decay factors."""
 
     def __init__(self, video: Segments, duration: float, decay: Decay, class_aware: bool) -> None:
         self.start = video.start.astype(np.float64)
@@ -182,7 +202,7 @@ class _Candidates:
         self.room = CACHE_BYTES // (8 * max(len(video), 1))
 
     def serves(self, other: "_Candidates") -> bool:
-        """Return whether `other` has the same factors."""
+        """Return whether `other` has the same decay factors."""
         if not np.array_equal(self.label, other.label):
             return False
         if np.array_equal(self.start, other.start) and np.array_equal(self.end, other.end):
@@ -195,17 +215,17 @@ class _Candidates:
         if not (extent > 0 and other_extent > 0):
             return False
         scale = extent / other_extent
-        tolerance = SCALE_TOLERANCE * self.length.min()  # relative to the shortest, whose tIoU errs the most
-        for mine, its in ((self.start, other.start), (self.end, other.end)):
-            difference = (its - other_origin) * scale
+        tolerance = SCALE_TOLERANCE * self.length.min()  # the tIoU of the shortest candidate is the most sensitive
+        for times, other_times in ((self.start, other.start), (self.end, other.end)):
+            difference = (other_times - other_origin) * scale
             difference += origin
-            difference -= mine
+            difference -= times
             if not np.abs(difference, out=difference).max() <= tolerance:
                 return False
         return True
 
     def factors(self, pick: int) -> Float[np.ndarray, " n"]:
-        """Return the factors of all scores for a pick: 0 for itself, so that it is not picked again."""
+        """Return the factors of all scores for a pick; its own factor is 0, so that it is not picked again."""
         factors = self.cached.get(pick)
         if factors is None:
             factors = self.decay.factor(self._iou(pick), float(self.length[pick]) / self.duration)
@@ -217,12 +237,12 @@ class _Candidates:
         return factors
 
     def _iou(self, pick: int) -> Float[np.ndarray, " n"]:
-        """`segments.temporal_iou` of one with all, in place: this is where the time goes."""
+        """Return the tIoU of a pick with all candidates; in place, because this takes most of the time."""
         intersection: np.ndarray = np.minimum(self.end, self.end[pick])
         intersection -= np.maximum(self.start, self.start[pick])
         np.maximum(intersection, 0.0, out=intersection)
         union = self.length + self.length[pick]
         union -= intersection
-        np.maximum(union, LEAST, out=union)  # an empty union has an empty intersection: 0
+        np.maximum(union, LEAST, out=union)  # if the union is 0, so is the intersection
         intersection /= union
         return intersection

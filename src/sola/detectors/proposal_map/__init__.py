@@ -1,1 +1,1 @@
-"""The proposal map that BMN and G-TAD share: cells, targets, loss, decoding, settings."""
+"""The proposal map of BMN and G-TAD: cells, targets, loss, decoding and settings."""

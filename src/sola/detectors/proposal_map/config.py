@@ -1,4 +1,4 @@
-"""Settings that BMN and G-TAD share."""
+"""Settings shared by BMN and G-TAD."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,46 +17,46 @@ MapSuppression = Literal["width_adaptive", "gaussian"]
 
 @dataclass(frozen=True)
 class ProposalMapConfig(DetectorConfig):
-    """Settings of a detector that scores a map of proposals; the defaults are BMN's on ActivityNet."""
+    """Settings of a detector that scores a map of proposals; the defaults are for BMN on ActivityNet."""
 
     length: int = 100
-    """T, units per clip: cells of the map along time."""
+    """Length T of a clip (units), the number of cells of the map along time."""
     window_size: int | None = None
-    """Snippets per sliding window, rescaled to T units; None is the whole video."""
+    """Length of a sliding window (snippets), which is rescaled to T units, or None for the whole video."""
     window_stride: int | None = None
-    """Snippets from one window to the next; None is half of the window size."""
+    """Distance between the starts of successive windows (snippets), or None for half the window size."""
     max_duration: int | None = None
-    """Duration of the longest proposal, in units; None is T."""
+    """Duration of the longest proposal (units), or None for T."""
     candidates_only: bool = False
-    """Restriction to proposals between candidate boundaries: local peaks, or above half the maximum."""
+    """Whether to return only proposals between candidate boundaries: local peaks, or above half the maximum."""
     decay_every: int = 7
-    """Epochs between divisions of the learning rate by ten."""
+    """Number of epochs after which the learning rate is divided by ten."""
     suppression: MapSuppression = "width_adaptive"
-    """Kind of soft-NMS: BMN's, whose threshold grows with the width of the proposal, or Gaussian."""
+    """Kind of soft-NMS: width_adaptive (BMN), with a threshold that grows with the proposal's length, or gaussian."""
     sigma: float = 0.4
-    """Width of the Gaussian score decay, exp(-tIoU²/sigma)."""
+    """Width sigma of the Gaussian score decay, exp(-tIoU²/sigma)."""
     low: float = 0.5
-    """tIoU threshold of width-adaptive suppression for the shortest proposals."""
+    """tIoU threshold of width_adaptive suppression for the shortest proposals."""
     high: float = 0.9
-    """tIoU threshold of width-adaptive suppression for proposals as long as the clip."""
+    """tIoU threshold of width_adaptive suppression for proposals as long as the video."""
 
     def __post_init__(self) -> None:
         one_of(MapSuppression, suppression=self.suppression)
         at_least(1, decay_every=self.decay_every)
         super().__post_init__()
-        ProposalMap(self.length, self.max_duration)  # checks both
+        ProposalMap(self.length, self.max_duration)  # checks both values
 
     @property
     def predicts_classes(self) -> bool:
-        """False: these detectors find proposals."""
+        """False, because these detectors predict proposals."""
         return False
 
     def clipping(self) -> Clipping:
-        """Return clips of T units."""
+        """Return settings for clips of T units."""
         return Clipping(self.length, self.window_size, self.window_stride)
 
     def decay(self) -> Gaussian | WidthAdaptive:
-        """Return the soft-NMS."""
+        """Return the score decay of soft-NMS."""
         if self.suppression == "gaussian":
             return Gaussian(self.sigma)
         return WidthAdaptive(self.sigma, self.low, self.high)
@@ -66,5 +66,5 @@ class ProposalMapConfig(DetectorConfig):
         return torch.optim.Adam(model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
 
     def rate(self, epoch: int, step: int, steps: int) -> float:
-        """Return the share of the learning rate in an epoch: divided by ten after every `decay_every` epochs."""
+        """Return the learning rate factor of an epoch: divided by ten after every `decay_every` epochs."""
         return float(0.1 ** (epoch // self.decay_every))

@@ -1,7 +1,7 @@
-"""The loss of a proposal map, that of BMN and of G-TAD: boundaries + 10·regression + classification.
+"""The loss of a proposal map for BMN and G-TAD: boundaries + 10·regression + classification.
 
-It differs from JJBOY's program in two cases. Without positives in a batch the term is 0, not NaN. With more cells of
-high IoU than of middling or low ones, that class is kept whole, and no cell that does not exist is added.
+It differs from JJBOY's code in two cases. A term without positives in the batch is 0, not NaN. If there are more cells
+with a high IoU than cells with a medium or low IoU, all of the latter are used, and no invalid cells are added.
 """
 
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ BOUNDARY_POSITIVE = 0.5
 """Target above which a snippet is a boundary."""
 
 PROPOSAL_POSITIVE = 0.9
-"""IoU above which a cell is a proposal."""
+"""IoU above which a cell is a positive proposal."""
 
 HIGH, LOW = 0.7, 0.3
-"""IoUs between which a cell is middling in the regression."""
+"""Upper and lower limit of a medium IoU in the regression."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class MapLoss:
 def map_loss(
     proposals: ProposalMap, prediction: MapPrediction, targets: MapTargets, generator: torch.Generator
 ) -> MapLoss:
-    """Return the loss of a batch, balanced over it, as published; `generator` samples the cells of the regression."""
+    """Return the loss, balanced over the whole batch, as published; `generator` samples cells for the regression."""
 
     def logistic(probability: Tensor, target: Tensor, threshold: float) -> Tensor:
         positive = target > threshold
@@ -58,9 +58,9 @@ def map_loss(
 def balanced_logistic(
     probability: Float[Tensor, "*map"], positive: Float[Tensor, "*map"], negative: Float[Tensor, "*map"]
 ) -> Float[Tensor, ""]:
-    """Return half the mean of -log p, weighted by `positive`, plus half that of -log(1-p), weighted by `negative`.
+    """Return half the mean of -log p weighted by `positive`, plus half the mean of -log(1-p) weighted by `negative`.
 
-    The published coefficients .5·N/N⁺ and .5·ratio/(ratio-1) = .5·N/N⁻ turn the mean over all N entries into these.
+    This equals the published mean over all N entries with the coefficients .5·N/N⁺ and .5·ratio/(ratio-1) = .5·N/N⁻.
     """
 
     def mean(value: Tensor, weight: Tensor) -> Tensor:
@@ -74,19 +74,19 @@ def balanced_regression(
     predicted: Float[Tensor, "*map"], iou: Float[Tensor, "*map"], generator: torch.Generator
 ) -> Float[Tensor, ""]:
     """Return half the mean squared error of the IoU over the cells of `drawn_cells`."""
-    kept = drawn_cells(iou, generator).to(predicted.dtype)
-    return 0.5 * (kept * (predicted - iou).square()).sum() / kept.sum().clamp(min=1)
+    weight = drawn_cells(iou, generator).to(predicted.dtype)
+    return 0.5 * (weight * (predicted - iou).square()).sum() / weight.sum().clamp(min=1)
 
 
 def drawn_cells(iou: Float[Tensor, "*map"], generator: torch.Generator) -> Bool[Tensor, "*map"]:
-    """Return all cells of IoU > .7, and about as many random ones each of (.3, .7] and of (0, .3]."""
+    """Return a mask of all cells with IoU > .7, and about as many random cells each from (.3, .7] and (0, .3]."""
     high = iou > HIGH
-    middling = (iou > LOW) & ~high
+    medium = (iou > LOW) & ~high
     low = (iou > 0) & (iou <= LOW)
-    kept = high
-    for drawn in (middling, low):
-        share = high.sum() / drawn.sum().clamp(min=1)
-        # drawn on the generator's device, so that a seed gives the same on every device
-        chance = torch.rand(iou.shape, generator=generator, device=generator.device).to(iou.device)
-        kept = kept | (drawn & (chance < share))
-    return kept
+    selected = high
+    for group in (medium, low):
+        share = high.sum() / group.sum().clamp(min=1)
+        # draw on the device of the generator, so that a seed gives the same cells on every device
+        number = torch.rand(iou.shape, generator=generator, device=generator.device).to(iou.device)
+        selected = selected | (group & (number < share))
+    return selected

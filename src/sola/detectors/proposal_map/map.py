@@ -1,6 +1,6 @@
-"""The map of candidate proposals shared by BMN and G-TAD, the prediction on it, and its targets.
+"""The map of candidate proposals of BMN and G-TAD, its prediction, and its targets.
 
-Map units: a clip of T snippets spans the units [0, T]; a cell is a proposal [start, end] in whole units.
+A clip of T snippets covers the units [0, T]. A cell of the map is a proposal [start, end] in whole units.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from sola.core.errors import SolaError
 Layout = Literal["duration_start", "start_end"]
 
 MOST_CELLS = 2**22
-"""Maximum number of cells: 2,048 × 2,048. A larger map takes gigabytes."""
+"""Maximum number of cells, 2,048 × 2,048; a larger map takes gigabytes of memory."""
 REGION = 1.5
-"""Units on either side of a boundary that count as the boundary."""
+"""Size of the region on each side of a boundary (units)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +29,11 @@ class MapPrediction:
     """Probabilities that BMN and G-TAD predict for a batch of clips."""
 
     confidence: Float[Tensor, "batch 2 rows columns"]
-    """Confidence of each cell: channel 0 is its IoU (regression), channel 1 that it is a proposal (classification)."""
+    """Confidence of each cell: its IoU (channel 0, regression) and its probability (channel 1, classification)."""
     start: Float[Tensor, "batch time"]
-    """Probability that an action starts at a snippet."""
+    """Probability that an action starts at each snippet."""
     end: Float[Tensor, "batch time"]
-    """Probability that an action ends at a snippet."""
+    """Probability that an action ends at each snippet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,11 @@ class MapTargets:
     """Targets of a `MapPrediction`, all in [0, 1]."""
 
     iou: Float[Tensor, "batch rows columns"]
-    """The best IoU of each cell with an instance; 0 in cells that do not exist."""
+    """Best IoU of each cell with an instance, 0 for invalid cells."""
     start: Float[Tensor, "batch time"]
+    """Overlap of each snippet with the start of an instance."""
     end: Float[Tensor, "batch time"]
+    """Overlap of each snippet with the end of an instance."""
 
     def to(self, device: torch.device | str) -> "MapTargets":
         """Return the targets on a device."""
@@ -52,18 +54,19 @@ class MapTargets:
 
 @dataclass(frozen=True)
 class ProposalMap:
-    """Proposals of the cells of a map.
+    """The proposals of the cells of a map.
 
-    Raises SolaError for sizes below 1, a map of more than 4 million cells, a maximum duration beyond the length, or an
-    unknown layout.
+    Raises:
+        SolaError: if a size is below 1, the map has more than 4 million cells, the maximum duration exceeds the length,
+            or the layout is unknown.
     """
 
     length: int
-    """T, snippets of a clip."""
+    """Length T of a clip (snippets)."""
     max_duration: int | None = None
-    """D, units that the longest proposal lasts; None is T. Shorter than T for sliding windows."""
+    """Duration D of the longest proposal (units), or None for T; shorter than T for sliding windows."""
     layout: Layout = "duration_start"
-    """"duration_start": D × T, cell (d, s) is [s, s+d+1]. "start_end": T × T, cell (i, j) is [i, j+1]."""
+    """Layout "duration_start" (D × T, cell (d, s) is [s, s+d+1]) or "start_end" (T × T, cell (i, j) is [i, j+1])."""
 
     def __post_init__(self) -> None:
         at_least(1, length=self.length)
@@ -75,13 +78,13 @@ class ProposalMap:
         rows, columns = self.shape
         if rows * columns > MOST_CELLS:
             raise SolaError(
-                f"a map of {rows:,} × {columns:,} cells: expected at most {MOST_CELLS:,}; "
-                "choose a shorter length or max_duration"
+                f"map of {rows:,} × {columns:,} cells: expected at most {MOST_CELLS:,}; "
+                "choose a smaller length or max_duration"
             )
 
     @property
     def longest(self) -> int:
-        """D, units that the longest proposal lasts."""
+        """Duration D of the longest proposal (units)."""
         return self.length if self.max_duration is None else self.max_duration
 
     @property
@@ -91,29 +94,29 @@ class ProposalMap:
 
     @cached_property
     def start(self) -> Int[np.ndarray, "rows columns"]:
-        """Start of each cell, in units."""
+        """Start of each cell (units)."""
         row, column = np.indices(self.shape)
         return column if self.layout == "duration_start" else row
 
     @cached_property
     def end(self) -> Int[np.ndarray, "rows columns"]:
-        """End of each cell, in units; before the start or after T for some cells that do not exist."""
+        """End of each cell (units); for some invalid cells, it is before the start or after T."""
         row, column = np.indices(self.shape)
         end: np.ndarray = column + 1 + (row if self.layout == "duration_start" else 0)
         return end
 
     @cached_property
     def valid(self) -> Bool[np.ndarray, "rows columns"]:
-        """Mask of the cells that exist: they end after they start, within the clip, and last D units at most."""
+        """Mask of the valid cells, which end after their start, within the clip, and last at most D units."""
         duration = self.end - self.start
         valid: np.ndarray = (duration >= 1) & (duration <= self.longest) & (self.end <= self.length)
         return valid
 
     def iou_map(self, instances: Float[Tensor, "n 2"]) -> Float[Tensor, "rows columns"]:
-        """Return the best IoU of each cell with the instances (start, end in units); 0 if there is none."""
+        """Return the best IoU of each cell with the instances (start and end in units), or 0 without instances."""
         if len(instances) == 0:
             return instances.new_zeros(self.shape)
-        start, end = (torch.from_numpy(at).to(instances)[..., None] for at in (self.start, self.end))
+        start, end = (torch.from_numpy(units).to(instances)[..., None] for units in (self.start, self.end))
         overlap = (torch.minimum(end, instances[:, 1]) - torch.maximum(start, instances[:, 0])).clamp(min=0)
         union = (end - start) + (instances[:, 1] - instances[:, 0]) - overlap
         valid = torch.from_numpy(self.valid).to(instances.device)
@@ -132,10 +135,10 @@ class ProposalMap:
 def boundary_targets(
     instances: Float[Tensor, "n 2"], length: int, anchor: tuple[float, float]
 ) -> tuple[Float[Tensor, " time"], Float[Tensor, " time"]]:
-    """Return how much each snippet t is a start, and an end: max over instances of |anchor_t ∩ region| / |anchor_t|.
+    """Return start and end targets of each snippet t: the maximum of |anchor_t ∩ region| / |anchor_t| over instances.
 
-    anchor_t is [t + anchor[0], t + anchor[1]] and the region the boundary ± 1.5, all in units. Anchors of the
-    references: (-.5, .5) BMN of JJBOY, (-.5, 1.5) G-TAD and mmaction2, (0, 1) OpenTAD.
+    anchor_t is [t + anchor[0], t + anchor[1]], and the region is the boundary ± 1.5, all in units. The published
+    anchors are (-.5, .5) in JJBOY's BMN, (-.5, 1.5) in G-TAD and mmaction2, and (0, 1) in OpenTAD.
     """
     time = torch.arange(length, dtype=instances.dtype, device=instances.device)[:, None]
     low, high = time + anchor[0], time + anchor[1]

@@ -1,7 +1,8 @@
 """Fixed linear sampling of projected snippets into cells.
 
-Boundary matching (BMN) and sub-graph alignment (G-TAD) sample every cell's features and then apply a linear layer
-over channels and samples. Both are linear, so the layer is applied first, to T snippets, and its output is sampled.
+Boundary matching (BMN) and sub-graph alignment (G-TAD) sample features for every cell, and then apply a linear layer
+over channels and samples. Both steps are linear, so the layer is applied to the T snippets first, and its output is
+sampled.
 """
 
 from typing import Any, NamedTuple
@@ -16,34 +17,37 @@ from sola.core.errors import SolaError
 
 
 class Entries(NamedTuple):
-    """Entries of a sampling: out[cell, sample] = Σ weight·x[time]; equal entries add up."""
+    """Entries of a linear sampling: out[cell, sample] = Σ weight·x[time]; entries with equal indices are summed."""
 
     cell: Int[np.ndarray, " entries"]
     sample: Int[np.ndarray, " entries"]
     time: Int[np.ndarray, " entries"]
-    """Snippets."""
+    """Index of the snippet."""
     weight: Float[np.ndarray, " entries"]
 
 
 Operator = tuple[Tensor, Tensor, Tensor]
-"""A sparse matrix by rows: columns of the entries, where each row's entries begin, weights of the entries."""
+"""A sparse matrix in row order: columns of the entries, first entry of each row, and weights of the entries."""
 
 
 class LinearSampling(nn.Module):
-    """Each cell is a fixed weighted sum of projected snippets: out[cell] = Σ weight·projected[sample, time].
+    """Compute each cell as a fixed weighted sum of projected snippets: out[cell] = Σ weight·projected[sample, time].
 
-    The entries are arrays of equal length, of indices below `cells`, `samples` (of a cell) and `length` (T, snippets of
-    a clip); entries of the same cell, sample and time add up. They are constants of the map's geometry, so they are not
-    in the state dict. Sums are in 32 bits or more, and the same in every run: the gradient is the transposed matrix,
-    not a scatter. Raises SolaError for an index out of range.
+    The entries are arrays of equal length with indices below `cells`, `samples` (per cell) and `length` (snippets T of
+    a clip). Entries with equal indices are summed. The entries depend only on the geometry of the map, so they are not
+    in the state dict. Sums use float32 or float64 and are deterministic, because the gradient is a product with the
+    transposed matrix and not a scatter.
+
+    Raises:
+        SolaError: if an index is out of range.
     """
 
-    there_column: Tensor
-    there_begin: Tensor
-    there_weight: Tensor
-    back_column: Tensor
-    back_begin: Tensor
-    back_weight: Tensor
+    forward_column: Tensor
+    forward_begin: Tensor
+    forward_weight: Tensor
+    backward_column: Tensor
+    backward_begin: Tensor
+    backward_weight: Tensor
 
     def __init__(
         self,
@@ -60,33 +64,33 @@ class LinearSampling(nn.Module):
         self.cells, self.samples, self.length = cells, samples, length
         for name, index, size in (("cell", cell, cells), ("sample", sample, samples), ("time", time, length)):
             if len(index) and not (index.min() >= 0 and index.max() < size):
-                raise SolaError(f"{name} of an entry lies outside 0 … {size - 1}; expected indices of the map sampled")
+                raise SolaError(f"{name} of an entry is outside 0 … {size - 1}; expected an index of the map")
         snippet = sample * length + time
-        # merge equal entries: the three points of a sample in boundary matching share their snippets
+        # merge entries with equal indices; in boundary matching, the three points of a sample share snippets
         unique, inverse = np.unique(cell * (samples * length) + snippet, return_inverse=True)
         total = np.bincount(inverse, weights=weight, minlength=len(unique))
         unique, total = unique[total != 0], total[total != 0]
         row, column = np.divmod(unique, samples * length)
-        self._register("there", row, column, total, cells)
-        self._register("back", column, row, total, samples * length)
+        self._register("forward", row, column, total, cells)
+        self._register("backward", column, row, total, samples * length)
 
     def forward(self, projected: Float[Tensor, "batch samples time hidden"]) -> Float[Tensor, "batch cells hidden"]:
         """Sum each cell over its samples and snippets; a cell without entries is 0."""
-        there = self.there_column, self.there_begin, self.there_weight
-        back = self.back_column, self.back_begin, self.back_weight
-        sampled: Tensor = _Product.apply(projected.flatten(1, 2), there, back)  # type: ignore[no-untyped-call]
+        matrix = self.forward_column, self.forward_begin, self.forward_weight
+        transposed = self.backward_column, self.backward_begin, self.backward_weight
+        sampled: Tensor = _Product.apply(projected.flatten(1, 2), matrix, transposed)  # type: ignore[no-untyped-call]
         return sampled
 
     def dense(self) -> Float[Tensor, "cells samples time"]:
-        """Return the weights as a full, large array."""
-        table = self.there_weight.new_zeros(self.cells, self.samples * self.length)
-        row = torch.arange(self.cells, device=table.device).repeat_interleave(self.there_begin.diff())
-        table[row, self.there_column] = self.there_weight
+        """Return the weights as a dense array, which is large."""
+        table = self.forward_weight.new_zeros(self.cells, self.samples * self.length)
+        row = torch.arange(self.cells, device=table.device).repeat_interleave(self.forward_begin.diff())
+        table[row, self.forward_column] = self.forward_weight
         return table.view(self.cells, self.samples, self.length)
 
     def extra_repr(self) -> str:
-        """Return the sizes, for `print(module)`."""
-        entries = len(self.there_weight)
+        """Return the sizes for `print`."""
+        entries = len(self.forward_weight)
         return f"cells={self.cells}, samples={self.samples}, length={self.length}, entries={entries}"
 
     def _register(self, name: str, row: np.ndarray, column: np.ndarray, weight: np.ndarray, rows: int) -> None:
@@ -101,28 +105,28 @@ class LinearSampling(nn.Module):
 
 
 class _Product(torch.autograd.Function):
-    """Sparse matrix · dense batch; the gradient is the product with the transposed matrix."""
+    """Product of a sparse matrix and a dense batch; the gradient is the product with the transposed matrix."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, there: Operator, back: Operator) -> Tensor:
-        ctx.operators = there, back
-        return _product(rows, there)
+    def forward(ctx: Any, rows: Tensor, matrix: Operator, transposed: Operator) -> Tensor:
+        ctx.operators = matrix, transposed
+        return _product(rows, matrix)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        there, back = ctx.operators
-        return _Product.apply(gradient, back, there), None, None  # type: ignore[no-untyped-call]
+        matrix, transposed = ctx.operators
+        return _Product.apply(gradient, transposed, matrix), None, None  # type: ignore[no-untyped-call]
 
 
 def _product(rows: Tensor, operator: Operator) -> Tensor:
-    # embedding_bag is torch's fastest sparse·dense product on CPUs (2.1 × its CSR product at BMN's size), and gathers
-    # on GPUs; it takes one table, so the clips go through one at a time
+    # embedding_bag is the fastest sparse-dense product of PyTorch on CPUs (2.1x faster than CSR at the size of BMN) and
+    # gathers on GPUs; it takes a single table, so process one clip at a time
     column, begin, weight = operator
     wide = torch.promote_types(weight.dtype, torch.float32)
     out = rows.new_empty(len(rows), len(begin) - 1, rows.shape[-1])
-    for clip, into in zip(rows, out, strict=True):
+    for clip, target in zip(rows, out, strict=True):
         table = clip.to(wide).contiguous()
-        into.copy_(
+        target.copy_(
             F.embedding_bag(
                 column, table, begin, mode="sum", per_sample_weights=weight.to(wide), include_last_offset=True
             )

@@ -1,4 +1,4 @@
-"""Which instance a positive point regresses to in TemporalMaxer: the one that its prediction fits best."""
+"""Target assignment of TemporalMaxer: a positive point regresses to the instance that its prediction fits best."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from sola.detectors.point_pyramid.loss import distance_iou_loss, focal_loss
 from sola.detectors.point_pyramid.points import PointPrediction, PointPyramid, PointTargets
 
 OVERLAP_WEIGHT = 2.0
-"""Weight of the distance-IoU loss relative to the focal loss in the cost of an instance."""
+"""Weight of the distance-IoU loss relative to the focal loss in the assignment cost."""
 
 
 @dataclass(frozen=True, eq=False)
 class InstanceTargets:
-    """Targets of a batch before offsets are chosen."""
+    """Targets of a batch before the assignment."""
 
     points: PointTargets
-    """Targets of ActionFormer; the classes are TemporalMaxer's, too."""
+    """Targets of ActionFormer, whose classes TemporalMaxer uses too."""
     instances: Sequence[Float[Tensor, "_ 2"]]
-    """Start and end of each instance of each clip, in units."""
+    """Start and end of each instance of each clip (units)."""
     labels: Sequence[Int[Tensor, " _"]]
     """Class of each instance of each clip."""
 
 
 @torch.no_grad()
 def chosen_targets(targets: InstanceTargets, prediction: PointPrediction, pyramid: PointPyramid) -> PointTargets:
-    """Return targets whose offsets are those of the instance with the least cost, among all that hold the point.
+    """Return targets with offsets to the instance with the lowest cost among those that contain the point.
 
-    The cost is the focal loss of the point's logits against the instance's class, plus twice the distance-IoU loss of
-    its offsets. Only positive points are assigned anew. An assignment by optimal transport (Ge et al., CVPR 2021) with
-    the settings of the published configurations: no instance is left out, and all weights are 1. As published, an
-    instance can be chosen whose class the point does not stand for.
+    The cost is the focal loss of the point's logits for the class of the instance, plus twice the distance-IoU loss of
+    its offsets. Only positive points are reassigned. This equals optimal transport assignment (Ge et al., CVPR 2021)
+    with the settings of the published configurations, where no instance is dropped and all weights are 1. As in the
+    published code, the class of the chosen instance may differ from the class targets of the point.
     """
     logits = torch.cat(prediction.logits, dim=1)
     offsets = torch.cat(prediction.offsets, dim=1)
@@ -41,7 +41,7 @@ def chosen_targets(targets: InstanceTargets, prediction: PointPrediction, pyrami
     lengths = [level.shape[1] for level in prediction.logits]
     position, stride = (column.to(logits.device) for column in pyramid.grid(lengths))
     positive = (targets.points.classes.to(logits.device).sum(2) > 0) & valid
-    wanted = targets.points.offsets.to(logits.device, copy=True)
+    chosen = targets.points.offsets.to(logits.device, copy=True)
     for clip, (instances, labels) in enumerate(zip(targets.instances, targets.labels, strict=True)):
         (point,) = positive[clip].nonzero(as_tuple=True)
         if not len(point):
@@ -50,8 +50,8 @@ def chosen_targets(targets: InstanceTargets, prediction: PointPrediction, pyrami
         extent = torch.stack([position[point, None] - start, end - position[point, None]], dim=2)
         extent = (extent / stride[point, None, None]).float()
         cost = instance_costs(logits[clip, point].float(), offsets[clip, point].float(), extent, labels)
-        wanted[clip, point] = extent[torch.arange(len(point), device=logits.device), cost.argmin(dim=1)]
-    return PointTargets(targets.points.classes, wanted)
+        chosen[clip, point] = extent[torch.arange(len(point), device=logits.device), cost.argmin(dim=1)]
+    return PointTargets(targets.points.classes, chosen)
 
 
 def instance_costs(
@@ -60,9 +60,9 @@ def instance_costs(
     extent: Float[Tensor, "points instances 2"],
     labels: Int[Tensor, " instances"],
 ) -> Float[Tensor, "points instances"]:
-    """Return the cost of each instance at each point, infinite where the instance does not hold the point.
+    """Return the cost of each instance at each point, which is infinite if the instance does not contain the point.
 
-    `extent` are the distances from the point to start and end of an instance, in strides.
+    `extent` has the distances from the points to start and end of the instances (strides).
     """
     outside = (extent < 0).any(dim=2)
     inside = extent.clamp(min=0)

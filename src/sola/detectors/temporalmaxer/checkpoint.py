@@ -1,4 +1,4 @@
-"""Checkpoints of the authors' TemporalMaxer program."""
+"""Load checkpoints of the authors' TemporalMaxer code."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +16,14 @@ def load(
     min_duration: float = 0.05,
     candidates: int = 2000,
 ) -> TemporalMaxer:
-    """Load a checkpoint of the authors' program, with the outputs and segments of that program, in evaluation mode.
+    """Load a checkpoint of the authors' code; the model has the same outputs and segments, and is in evaluation mode.
 
-    Its averaged weights (`state_dict_ema`) are preferred. Widths, classes, numbers of layers and the normalization come
-    from the weights; one class is "an action". The other defaults are the authors' values for THUMOS14.
+    Averaged weights (`state_dict_ema`) are used if there are any. The numbers of channels, classes and layers and the
+    normalization come from the weights. A checkpoint with a single class is class-agnostic. The other defaults are the
+    authors' values for THUMOS14.
 
-    Raises SolaError when the file is no such checkpoint.
+    Raises:
+        SolaError: if the file is not a checkpoint of the authors' code.
     """
     state = published_weights(path, ("state_dict_ema", "state_dict"))
     levels, convolutions = max(1, count(state, "reg_head.scale")), max(1, count(state, "backbone.embd"))

@@ -10,15 +10,15 @@ from sola.detectors.temporalmaxer.network import Normalization, TemporalMaxer
 
 @dataclass(frozen=True)
 class TemporalMaxerConfig(PointPyramidConfig):
-    """Settings that determine one training of TemporalMaxer, and detection with it; the defaults are THUMOS14's."""
+    """Settings for training and detection with TemporalMaxer; the defaults are for THUMOS14."""
 
     model: Literal["temporalmaxer"] = "temporalmaxer"
     """Name of the detector."""
     convolutions: int = 2
     """Number of convolutions before the pyramid."""
     level_normalization: Normalization = "clip"
-    """Normalization of a level: layer, over the channels of a snippet; clip, over the time of a clip, padding included,
-    and a quarter of the channels."""
+    """Normalization of a level: layer normalizes the channels of each snippet; clip normalizes each quarter of the
+    channels over the whole clip, including padding."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

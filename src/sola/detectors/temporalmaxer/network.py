@@ -1,4 +1,4 @@
-"""TemporalMaxer (Tang et al., 2023): max pooling in place of the blocks of ActionFormer."""
+"""TemporalMaxer (Tang et al., 2023): ActionFormer with max pooling instead of transformer blocks."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -16,17 +16,20 @@ from sola.detectors.temporalmaxer.assignment import InstanceTargets, chosen_targ
 from sola.detectors.temporalmaxer.pooling import ClipNorm, MaxPooling
 
 Normalization = Literal["layer", "clip"]
-"""Normalization of a level before the output layers: over the channels of a snippet, or a `ClipNorm`."""
+"""Normalization of a level before the output layers: LayerNorm, or `ClipNorm`."""
 
 
 class TemporalMaxer(OffsetDetector):
-    """Actions, with or without classes, from the snippet features of clips of any length.
+    """Detect actions, with or without classes, in the snippet features of clips of any length.
 
-    The defaults are the authors' for THUMOS14: 7,117,852 parameters at 2048 channels and 20 classes. Initial weights
-    are those of ActionFormer. The state dict includes the running normalizer of the loss.
+    The defaults are the authors' values for THUMOS14: 7,117,852 parameters with 2048 channels and 20 classes. Weights
+    are initialized as in ActionFormer. The state dict includes the running normalizer of the loss.
 
-    `normalization` is that of the levels. See `PointDetector`, `PyramidBackbone`, `PointLayers` (`head_width`) and
-    `PointCriterion` for the other parameters. Raises SolaError for a value out of range.
+    `normalization` is the normalization of the levels. See `PointDetector`, `PyramidBackbone`, `PointLayers`
+    (`head_width`) and `PointCriterion` for the other parameters.
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     def __init__(
@@ -79,10 +82,11 @@ class TemporalMaxer(OffsetDetector):
         )
 
     def padded_length(self, snippets: int) -> int:
-        """Return the length to pad clips of up to `snippets` to, for outputs equal to the published program's.
+        """Return the padded length (snippets) of clips up to `snippets` long that gives the published outputs.
 
-        That program pads to `length`, and beyond it to a multiple of the coarsest stride. The padding counts in a
-        `ClipNorm`. Without it, a snippet depends only on whether padding follows: one coarsest stride is enough.
+        The authors' code pads clips to `length`, and longer clips to a multiple of the coarsest stride. `ClipNorm`
+        includes the padding. Without it, the output only depends on whether there is padding, so one coarsest stride is
+        enough.
         """
         coarsest = self.pyramid.strides[-1]
         published = max(self.length, -(-snippets // coarsest) * coarsest)
@@ -91,7 +95,7 @@ class TemporalMaxer(OffsetDetector):
         return min(published, self.with_padding(snippets))
 
     def noise(self, clips: int, device: torch.device) -> tuple[Tensor, ...]:
-        """Draw nothing: the network is the same in training."""
+        """Return nothing, because the network has no random branches."""
         return ()
 
     def forward(
@@ -106,11 +110,11 @@ class TemporalMaxer(OffsetDetector):
     def targets(  # type: ignore[override]
         self, instances: Sequence[Float[Tensor, "_ 2"]], labels: Sequence[Int[Tensor, " _"]], length: int
     ) -> InstanceTargets:
-        """Return the targets of a batch, from which `loss` chooses; see `PointDetector.targets`."""
+        """Return the targets of a batch before the assignment in `loss`; see `PointDetector.targets`."""
         return InstanceTargets(super().targets(instances, labels, length), instances, self.known(labels))
 
     def loss(  # type: ignore[override]
         self, output: PointPrediction, targets: InstanceTargets, generator: torch.Generator
     ) -> Float[Tensor, ""]:
-        """Return the loss of classes and boundaries; in training this moves the running normalizer."""
+        """Return the loss of classes and boundaries; in training, this updates the running normalizer."""
         return super().loss(output, chosen_targets(targets, output, self.pyramid), generator)

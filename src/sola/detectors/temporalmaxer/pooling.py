@@ -1,4 +1,4 @@
-"""The block of TemporalMaxer, and the normalization of its levels, both without weights."""
+"""The pooling block and the level normalization of TemporalMaxer, both without weights."""
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -7,16 +7,16 @@ from torch.nn import functional as F
 from sola.detectors.point_pyramid.convolution import halved
 
 GROUPS = 4
-"""Groups of channels that `ClipNorm` normalizes separately."""
+"""Number of channel groups that `ClipNorm` normalizes separately."""
 
 
 class MaxPooling(nn.Module):
-    """The maximum over three snippets around every second one (section 3.2)."""
+    """Max pooling along time with kernel size 3 and stride 2 (section 3.2)."""
 
     def forward(
         self, x: Float[Tensor, "batch time channels"], mask: Bool[Tensor, "batch time"] | None, paths: None = None
     ) -> tuple[Float[Tensor, "batch half channels"], Bool[Tensor, "batch half"] | None]:
-        """Return the features, zero in the padding, and their mask."""
+        """Return the features, which are zero in the padding, and their mask."""
         x = halved(x)
         if mask is None:
             return x, None
@@ -25,9 +25,9 @@ class MaxPooling(nn.Module):
 
 
 class ClipNorm(nn.Module):
-    """Group normalization over the whole time of a clip, without weights (Wu and He, ECCV 2018).
+    """Group normalization over a whole clip, without weights (Wu and He, ECCV 2018).
 
-    As in the published program the padding counts, so that the output depends on the padded length.
+    As in the published program, the padding is included, so the output depends on the padded length.
     """
 
     def forward(self, x: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:

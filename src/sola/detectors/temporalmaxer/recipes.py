@@ -1,4 +1,4 @@
-"""Named settings of TemporalMaxer, published and ours."""
+"""Recipes of TemporalMaxer."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,17 +12,17 @@ EPIC_VERB = replace(THUMOS, **shared.EPIC, crop_overhang=1.0, level_normalizatio
 GTEA = replace(THUMOS, **shared.GTEA, crop_overhang=0.5, level_normalization="layer")
 
 RECIPES: Mapping[str, TemporalMaxerConfig] = {
-    # the authors publish none; the settings of ActionFormer's
+    # not published; settings of ActionFormer
     "anet": ANET,
     "hacs": ANET,
-    # as published (Tang et al., 2023) for I3D features every four frames
+    # published (Tang et al., 2023) for I3D features with a stride of four frames
     "thumos": THUMOS,
-    # as published for I3D features, of RGB alone
+    # published for I3D features of RGB frames only
     "multithumos": replace(THUMOS, convolutions=3, level_normalization="layer", candidates=3000, max_detections=300),
-    # as published for SlowFast features every 16 frames
+    # published for SlowFast features with a stride of 16 frames
     "epic-verb": EPIC_VERB,
     "epic-noun": replace(EPIC_VERB, level_normalization="clip"),
-    # ours
+    # not published
     "gtea": GTEA,
     "quick": replace(GTEA, **shared.QUICK),
 }

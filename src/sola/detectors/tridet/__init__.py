@@ -1,4 +1,4 @@
-"""TriDet (Shi et al., CVPR 2023): a pyramid of convolutional perception, and boundaries as distributions over bins."""
+"""TriDet (Shi et al., CVPR 2023): a convolutional pyramid, and boundaries as distributions over bins."""
 
 from sola.detectors.base import DetectorFamily
 from sola.detectors.tridet.config import TriDetConfig

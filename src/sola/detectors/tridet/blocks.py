@@ -1,4 +1,4 @@
-"""The scalable-granularity perception layer of TriDet (section 3.2)."""
+"""The scalable-granularity perception (SGP) layer of TriDet (section 3.2)."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,20 +18,28 @@ from sola.detectors.point_pyramid.convolution import (
 )
 
 GROUPS = 16
-"""Groups of channels of the normalization before the perceptron."""
+"""Number of channel groups of the normalization before the perceptron."""
 
 
 class PerceptionBlock(nn.Module):
-    """An instant branch and a window branch on normalized features, added to the input; then a perceptron likewise.
+    """An instant branch and a window branch, followed by a perceptron, each with a residual connection.
 
-    Of normalized features n the block adds fc(n)·φ + (conv_w(n) + conv_kw(n))·ψ(n) + n, where all convolutions are
-    depthwise: φ is a ReLU of the mean over time, ψ and conv_w see `window` snippets, conv_kw sees (window + 1)·`scale`,
-    rounded to an odd number. With a `stride` of 2 the block takes the maximum over three snippets first. `drop_path` is
-    the probability that a clip skips a branch in training; with 0 the branches have no scales either. `deviation` is
-    the standard deviation of the initial weights of the depthwise convolutions. As in the authors' program, the padding
-    takes part: it is not zero after the first block, and counts in the mean and the group normalization.
+    For normalized features n, the branches add fc(n)·φ + (conv_w(n) + conv_kw(n))·ψ(n) + n. All convolutions are
+    depthwise. φ is a ReLU of the mean over time. ψ and conv_w have a kernel of `window` snippets, and conv_kw has a
+    kernel of (window + 1)·`scale` snippets, rounded to an odd number. As in the authors' code, the padding has an
+    effect: it is not zero after the first block, and the mean and the group normalization include it.
 
-    Raises SolaError for a value out of range.
+    Args:
+        channels: number of channels, a multiple of 16.
+        hidden: number of hidden channels of the perceptron.
+        stride: 1, or 2 for max pooling (kernel size 3, stride 2) before the block.
+        window: kernel size of the narrow convolutions (snippets, odd).
+        scale: size of the wide convolution relative to window + 1.
+        deviation: standard deviation of the initial weights of the depthwise convolutions.
+        drop_path: probability that a clip skips a branch in training; with 0, the branches have no scales.
+
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     def __init__(
@@ -56,9 +64,9 @@ class PerceptionBlock(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
         def depthwise(kernel_size: int) -> TemporalConvolution:
-            made = TemporalConvolution(channels, channels, kernel_size, groups=channels)
-            nn.init.normal_(made.weight, 0, deviation)
-            return made
+            convolution = TemporalConvolution(channels, channels, kernel_size, groups=channels)
+            nn.init.normal_(convolution.weight, 0, deviation)
+            return convolution
 
         self.gate = depthwise(window)
         self.instant = depthwise(1)
@@ -82,7 +90,7 @@ class PerceptionBlock(nn.Module):
     ) -> tuple[Float[Tensor, "batch out channels"], Bool[Tensor, "batch out"] | None]:
         """Return the features and their mask; `time` is a multiple of the stride.
 
-        In training, a clip skips a branch where its number in `paths`, drawn here if None, is below `drop_path`.
+        In training, a clip skips a branch if its number in `paths` is below `drop_path`; None draws new numbers.
         """
         if self.stride > 1:
             x = halved(x)
@@ -101,7 +109,7 @@ class PerceptionBlock(nn.Module):
 
     def _perceive(self, x: Float[Tensor, "batch time channels"]) -> Float[Tensor, "batch time channels"]:
         level = self.mean(x.mean(dim=1, keepdim=True)).relu()
-        # both windows at once: the sum of two convolutions is the convolution with the sum of their kernels
+        # run both convolutions at once: their sum is a convolution with the sum of their kernels
         beyond = (self.wide.kernel_size[0] - self.narrow.kernel_size[0]) // 2
         weight = F.pad(self.narrow.weight, (beyond, beyond)) + self.wide.weight
         assert self.narrow.bias is not None

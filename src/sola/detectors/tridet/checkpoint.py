@@ -1,4 +1,4 @@
-"""Checkpoints of the authors' TriDet program."""
+"""Load checkpoints of the authors' TriDet code."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,9 +25,9 @@ IN_BLOCK = {
     "expansion": "mlp.0",
     "contraction": "mlp.2",
 }
-"""Published names of the layers in a block, by our names."""
+"""Published name of each layer in a block, by name in this package."""
 SCALES = {"branch_scale": "drop_path_out.scale", "perceptron_scale": "drop_path_mlp.scale"}
-"""Published names of the scales in a block of the branch, by our names."""
+"""Published name of each scale in a block of the branch, by name in this package."""
 
 
 def load(
@@ -39,12 +39,14 @@ def load(
     min_duration: float = 0.05,
     candidates: int = 2000,
 ) -> TriDet:
-    """Load a checkpoint of the authors' program, with the outputs and segments of that program, in evaluation mode.
+    """Load a checkpoint of the authors' code; the model has the same outputs and segments, and is in evaluation mode.
 
-    Its averaged weights (`state_dict_ema`) are preferred. Widths, windows, bins, classes and numbers of layers come
-    from the weights; one class is "an action". The other defaults are the authors' for THUMOS14.
+    Averaged weights (`state_dict_ema`) are used if there are any. The numbers of channels, classes, layers and bins and
+    the windows come from the weights. A checkpoint with a single class is class-agnostic. The other defaults are the
+    authors' values for THUMOS14.
 
-    Raises SolaError when the file is no such checkpoint.
+    Raises:
+        SolaError: if the file is not a checkpoint of the authors' code.
     """
     state = published_weights(path, ("state_dict_ema", "state_dict"))
     levels, convolutions = max(1, count(state, "neck.fpn_norms")), max(1, count(state, "backbone.embd"))
@@ -52,10 +54,12 @@ def load(
     blocks = {"stem": stem, "branch": levels - 1}
     names = published_names(levels, convolutions, blocks, HEADS, IN_BLOCK, {})
     for block in (f"backbone.branch.{index}" for index in range(levels - 1)):
-        names |= {f"{block}.{ours}": f"{block}.{theirs}" for ours, theirs in SCALES.items()}
+        names |= {f"{block}.{name}": f"{block}.{published}" for name, published in SCALES.items()}
     check_names(path, state, [*names.values(), *scale_names(levels)], "TriDet's published program")
     if levels < 2 or not stem:
-        raise SolaError(f"{path}: a pyramid of {levels} levels and a stem of {stem} blocks; expected 2 and 1, or more")
+        raise SolaError(
+            f"{path}: a pyramid of {levels} levels and a stem of {stem} blocks; expected at least 2 levels and 1 block"
+        )
     first, hidden, last, boundary, bins = (
         state[f"{name}.conv.weight"]
         for name in (
@@ -92,7 +96,7 @@ def load(
 
 
 def _scale(windows: Sequence[int], wide: Sequence[int]) -> float:
-    """Return a scale that makes the wide windows out of the windows; rounding to odd numbers leaves a range of them."""
+    """Return the middle of the range of scales that give these wide windows after rounding to odd numbers."""
     pairs = list(zip(windows, wide, strict=True))
     least, most = (pick((size + by) / (window + 1) for window, size in pairs) for pick, by in ((max, -1.5), (min, 0.5)))
     return (least + most) / 2

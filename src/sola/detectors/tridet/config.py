@@ -10,33 +10,33 @@ from sola.detectors.tridet.network import TriDet
 
 @dataclass(frozen=True)
 class TriDetConfig(PointPyramidConfig):
-    """Settings that determine one training of TriDet, and detection with it; the defaults are THUMOS14's."""
+    """Settings for training and detection with TriDet; the defaults are for THUMOS14."""
 
     model: Literal["tridet"] = "tridet"
     """Name of the detector."""
     crop_overhang: float = 0.0
-    """Units before the center of a crop's first unit, and after the center of the one that follows its last, at which
-    instances are cut."""
+    """Distance beyond a crop at which its instances are cut (units), measured from the center of its first unit and of
+    the unit after its last one."""
     perception_window: int = 1
-    """Window of the perception at each level, in that level's units; odd."""
+    """Kernel size of the perception at each level (positions of that level, odd)."""
     window_scale: float = 5.0
-    """Size of the wide window: this times the window plus 1 (k)."""
+    """Scale k of the wide window, whose size is k times the perception window plus one."""
     hidden: int = 768
-    """Channels of the perceptron of each block."""
+    """Number of hidden channels of the perceptron of each block."""
     deviation: float = 0.0
     """Standard deviation of the initial weights of the perception."""
     head_width: int | None = None
-    """Channels of the output layers; None is the width of the network."""
+    """Number of channels of the output layers, or None for the width of the network."""
     head_kernel_size: int = 3
-    """Kernel size of the layers for classes and offsets; odd."""
+    """Kernel size of the layers for classes and offsets (odd)."""
     boundary_kernel_size: int = 3
-    """Kernel size of the layers for starts and ends; odd."""
+    """Kernel size of the layers for starts and ends (odd)."""
     bins: int = 16
-    """Largest distance from a point to a boundary, in strides of its level (B)."""
+    """Largest distance B from a point to a boundary (strides of its level)."""
     overlap_power: float = 0.2
-    """Power of the overlap that weights the focal loss of a point's own classes."""
+    """Power of the tIoU that weights the focal loss of positive classes."""
     input_noise: float = 0.0005
-    """Standard deviation of noise that is added to the features in training."""
+    """Standard deviation of the noise added to the features in training."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""The loss of TriDet (section 3.4): focal loss weighted by the overlap of the boundaries, and distance-IoU loss."""
+"""The loss of TriDet (section 3.4): focal loss weighted by the IoU of the segments, and distance-IoU loss."""
 
 import torch
 from jaxtyping import Float
@@ -10,14 +10,15 @@ from sola.detectors.point_pyramid.points import PointTargets
 from sola.detectors.tridet.outputs import TridentPrediction
 
 LEAST_OVERLAP = 1e-12
-"""Overlap below which the weight of the focal loss has no gradient, which is infinite at 0."""
+"""IoU below which the weight of the focal loss has no gradient; at 0, the gradient would be infinite."""
 
 
 class TriDetLoss(PointCriterion):
-    """Loss of a `TridentPrediction` against `PointTargets`; half precision is summed in full.
+    """Loss of a `TridentPrediction`; half-precision inputs are summed in float32.
 
-    The focal loss of a point's own classes is multiplied by IoU^`overlap_power`, where IoU is that of the predicted and
-    the annotated segment. The gradient passes through both factors. See `PointCriterion` for the other parameters.
+    The focal loss of the positive classes of a point is multiplied by IoU^`overlap_power`, with the IoU of the
+    predicted and the annotated segment. The gradient flows through both factors. See `PointCriterion` for the other
+    parameters.
     """
 
     def __init__(
@@ -39,38 +40,38 @@ class TriDetLoss(PointCriterion):
         self.overlap_power = overlap_power
 
     def forward(self, prediction: TridentPrediction, targets: PointTargets) -> PointLoss:
-        """Return the loss of a batch; finite without any positive point, where the regression is 0."""
+        """Return the loss of a batch; without positive points, the regression loss is 0."""
         logits = torch.cat(prediction.logits, dim=1)
         valid = torch.cat(prediction.masks, dim=1)
         classes = targets.classes.to(logits.device)
-        own = (classes > 0) & valid[:, :, None]
-        count = self.count(own.any(dim=2))
-        clip, point, label = own.nonzero(as_tuple=True)
+        positive = (classes > 0) & valid[:, :, None]
+        count = self.count(positive.any(dim=2))
+        clip, point, label = positive.nonzero(as_tuple=True)
         predicted, order = _offsets(prediction, clip, point, label)
-        wanted = targets.offsets.to(logits.device)[clip[order], point[order]]
+        target = targets.offsets.to(logits.device)[clip[order], point[order]]
         losses = focal_loss(logits.float(), self.smoothed(classes))
-        at = clip[order], point[order], label[order]
-        weight = _overlap(predicted, wanted).clamp(min=LEAST_OVERLAP) ** self.overlap_power
-        losses = losses.index_put(at, losses[at] * weight)
+        index = clip[order], point[order], label[order]
+        weight = _overlap(predicted, target).clamp(min=LEAST_OVERLAP) ** self.overlap_power
+        losses = losses.index_put(index, losses[index] * weight)
         classification = losses[valid].sum() / count
-        regression = distance_iou_loss(predicted, wanted).sum() / count
+        regression = distance_iou_loss(predicted, target).sum() / count
         return PointLoss(classification + self.regression_weight * regression, classification, regression)
 
 
 def _offsets(
     prediction: TridentPrediction, clip: Tensor, point: Tensor, label: Tensor
 ) -> tuple[Float[Tensor, "chosen 2"], Tensor]:
-    """Return the offsets at points that count over all levels, by level, and the order in which these come."""
-    found, order, first = [], [], 0
+    """Return the offsets at points, sorted by level, and their order; the index `point` counts over all levels."""
+    offsets, order, first = [], [], 0
     for level, logits in enumerate(prediction.logits):
-        (here,) = ((point >= first) & (point < first + logits.shape[1])).nonzero(as_tuple=True)
-        found.append(prediction.offsets_at(level, clip[here], point[here] - first, label[here]))
-        order.append(here)
+        (chosen,) = ((point >= first) & (point < first + logits.shape[1])).nonzero(as_tuple=True)
+        offsets.append(prediction.offsets_at(level, clip[chosen], point[chosen] - first, label[chosen]))
+        order.append(chosen)
         first += logits.shape[1]
-    return torch.cat(found), torch.cat(order)
+    return torch.cat(offsets), torch.cat(order)
 
 
-def _overlap(predicted: Float[Tensor, "chosen 2"], wanted: Float[Tensor, "chosen 2"]) -> Float[Tensor, " chosen"]:
+def _overlap(predicted: Float[Tensor, "chosen 2"], target: Float[Tensor, "chosen 2"]) -> Float[Tensor, " chosen"]:
     """Return the IoU of segments around the same points."""
-    inner, outer = torch.minimum(predicted, wanted).sum(1), torch.maximum(predicted, wanted).sum(1)
+    inner, outer = torch.minimum(predicted, target).sum(1), torch.maximum(predicted, target).sum(1)
     return inner / outer.clamp(min=EPSILON)

@@ -1,4 +1,4 @@
-"""TriDet (Shi et al., CVPR 2023): a pyramid of convolutional perception, and boundaries as distributions over bins."""
+"""TriDet (Shi et al., CVPR 2023): a convolutional pyramid, and boundaries as distributions over bins."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,17 +17,18 @@ from sola.detectors.tridet.outputs import TridentPrediction
 
 
 class TriDet(PointDetector):
-    """Actions, with or without classes, from the snippet features of clips of any length.
+    """Detect actions, with or without classes, in the snippet features of clips of any length.
 
-    The defaults are the authors' for THUMOS14. Initial weights are those of their program. The state dict includes the
-    running normalizer of the loss.
+    The defaults are the authors' values for THUMOS14. Weights are initialized as in their code. The state dict includes
+    the running normalizer of the loss.
 
-    `windows` and `window_scale` are those of `PerceptionBlock`; the stem has a window of 1. `hidden` are the channels
-    of its perceptron, `deviation` its initial weights. `bins` is the number of strides that a boundary may be away from
-    its point. `input_noise` is the standard deviation of noise that is added to the features in training. See
-    `PointDetector`, `PyramidBackbone`, `PointLayers` and `TriDetLoss` for the other parameters.
+    See `PerceptionBlock` for `windows`, `window_scale`, `hidden` and `deviation`; the stem has a window of 1. `bins` is
+    the largest distance from a point to a boundary (strides). `input_noise` is the standard deviation of the noise
+    added to the features in training. See `PointDetector`, `PyramidBackbone`, `PointLayers` and `TriDetLoss` for the
+    other parameters.
 
-    Raises SolaError for a value out of range.
+    Raises:
+        SolaError: if a value is out of range.
     """
 
     def __init__(
@@ -107,10 +108,10 @@ class TriDet(PointDetector):
         )
 
     def padded_length(self, snippets: int) -> int:
-        """Return the length to pad clips of up to `snippets` to, for outputs equal to the published program's.
+        """Return the padded length (snippets) of clips up to `snippets` long that gives the published outputs.
 
-        The padding takes part in the network, so this is that program's: `length`, and beyond it a multiple of the
-        largest product of stride and window.
+        The padding affects the output, so this is the length in the authors' code: `length`, and for longer clips a
+        multiple of the largest product of stride and window.
         """
         if snippets <= self.length:
             return self.length
@@ -118,7 +119,7 @@ class TriDet(PointDetector):
         return -(-snippets // step) * step
 
     def noise(self, clips: int, device: torch.device) -> tuple[Tensor, ...]:
-        """Draw which clips skip which branch of the network in training, and the seed of each clip's input noise."""
+        """Draw the random numbers for skipped branches in training, and a seed for the input noise of each clip."""
         seeds = torch.randint(2**62, (clips,))
         return (*super().noise(clips, device), seeds)
 
@@ -131,8 +132,8 @@ class TriDet(PointDetector):
     ) -> TridentPrediction:
         """Return the raw prediction of every point; the features are padded to a multiple of the coarsest stride.
 
-        `paths` and `seeds` are from `noise`. Branches are drawn here where `paths` is None, and there is no noise
-        without `seeds`; both are without effect outside training. See `features_at`.
+        `paths` and `seeds` come from `noise`. If `paths` is None, new ones are drawn. If `seeds` is None, there is no
+        input noise. Both have no effect outside training. See `features_at`.
         """
         if self.training and self.input_noise and seeds is not None:
             features = features + self.input_noise * _noise(features, seeds)
@@ -148,17 +149,18 @@ class TriDet(PointDetector):
         return TridentPrediction(
             outputs(self.classifier, row),
             tuple(
-                (one * scale).relu().unflatten(2, (2, -1)) for one, scale in zip(bins, self.offset_scale, strict=True)
+                (level * scale).relu().unflatten(2, (2, -1))
+                for level, scale in zip(bins, self.offset_scale, strict=True)
             ),
             masks_of(levels),
-            # boundaries do not train the pyramid
+            # the boundary outputs do not train the pyramid
             outputs(self.start_classifier, row.detach()),
             outputs(self.end_classifier, row.detach()),
         )
 
 
 def _noise(features: Float[Tensor, "batch channels time"], seeds: Int[Tensor, " batch"]) -> Tensor:
-    """Draw standard normal noise for each clip from its seed, so that it does not depend on the other clips."""
+    """Draw standard normal noise for each clip from its own seed, so that it does not depend on other clips."""
     drawn = torch.empty_like(features)
     for clip, seed in zip(drawn, seeds.tolist(), strict=True):
         clip.normal_(generator=torch.Generator(features.device).manual_seed(seed))

@@ -1,4 +1,4 @@
-"""Named settings of TriDet, published and ours."""
+"""Recipes of TriDet."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -86,18 +86,18 @@ EPIC_VERB = replace(
 GTEA = replace(THUMOS, **shared.GTEA, hidden=256, deviation=0.1)
 
 RECIPES: Mapping[str, TriDetConfig] = {
-    # as published (Shi et al., CVPR 2023) for TSP features, at their own length; a video classifier names the proposals
+    # published (Shi et al., CVPR 2023) for TSP features that are not rescaled; a video classifier assigns classes
     "anet": ANET,
-    # as published for SlowFast features
+    # published for SlowFast features
     "hacs": HACS,
-    # as published for I3D features every four frames; the perception starts from weights of 0, which have no gradient
+    # published for I3D features with a stride of four frames; weights of the perception start at 0, without gradient
     "thumos": THUMOS,
-    # as published for SlowFast features every 16 frames
+    # published for SlowFast features with a stride of 16 frames
     "epic-verb": EPIC_VERB,
     "epic-noun": replace(
         EPIC_VERB, perception_window=1, window_scale=4.0, label_smoothing=0.1, epochs=19, final_rate=0.0
     ),
-    # ours; the perception learns
+    # not published; the weights of the perception have a gradient
     "gtea": GTEA,
     "quick": replace(GTEA, **shared.QUICK, hidden=64),
 }
