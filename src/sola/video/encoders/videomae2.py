@@ -19,7 +19,14 @@ from sola.core.errors import SolaError
 from sola.core.published import check_names, load_renamed, published_weights, weights_and_biases
 from sola.video.encoders.huggingface_families import VideoTower
 from sola.video.encoders.huggingface_folders import ModelFolder
-from sola.video.encoders.transformers_models import LOADING, check_loaded, digest, loading, transformers_class, unloaded
+from sola.video.encoders.transformers_models import (
+    LOADING,
+    check_loaded,
+    digest,
+    loading,
+    missing_weights,
+    transformers_class,
+)
 from sola.video.framing import Framing
 
 WINDOW = 16
@@ -153,7 +160,7 @@ def _tower(place: Path, weights: Mapping[str, Tensor]) -> VideoTower:
     architecture = transformers_class("VideoMAEModel")
     with loading(place):
         network, report = architecture.from_pretrained(None, config=config, state_dict=state, **LOADING)
-    check_loaded(place, unloaded(report))
+    check_loaded(place, missing_weights(report))
     norm = nn.LayerNorm(config.hidden_size, eps=EPSILON)
     load_renamed(place, norm, {name: weights[published] for name, published in NORM.items()}, NORM)
     return VideoTower(network, norm=norm).eval().requires_grad_(False)
