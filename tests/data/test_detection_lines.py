@@ -99,7 +99,7 @@ def test_header_with_missing_column_is_rejected(tmp_path: Path, missing: str) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("video,start,end,class,label,score\n", "line 1: both 'class' and 'label' name the class; rename or remove"),
         ("video,start\n", "the header has no column 'end' and no column 'class' and no column 'score'"),
@@ -111,5 +111,5 @@ def test_header_with_missing_column_is_rejected(tmp_path: Path, missing: str) ->
         ('v,1,2,a,.5\n"v,1,2,a,.5\n', "close the quotes"),
     ],
 )
-def test_error_names_the_line_and_the_problem(tmp_path: Path, text: str, said: str) -> None:
-    assert said in refusal(tmp_path, text)
+def test_error_names_the_line_and_the_problem(tmp_path: Path, text: str, message: str) -> None:
+    assert message in refusal(tmp_path, text)

@@ -93,7 +93,7 @@ def test_format_can_be_given(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "malformed JSON: input data was truncated"),
         ('{"results": {"a": [', "malformed JSON"),
@@ -113,16 +113,16 @@ def test_format_can_be_given(tmp_path):
         ('{"results": {"a": [{"segment": [1, 2], "score": true}]}}', "got `bool` - at `$[0].score`"),
     ],
 )
-def test_malformed_json_raises_one_line_error(tmp_path, text, said):
+def test_malformed_json_raises_one_line_error(tmp_path, text, message):
     (tmp_path / "p.json").write_text(text)
     with pytest.raises(SolaError) as error:
         read_detections(tmp_path / "p.json")
     assert str(error.value).startswith(str(tmp_path / "p.json"))
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("v 0 1 jump 1\nv 0 1 jump\n", "line 2: 'v 0 1 jump'; expected five cells"),
         ("v 0 1 jump 1\nv 0 x jump 1\n", "line 2"),
@@ -130,19 +130,19 @@ def test_malformed_json_raises_one_line_error(tmp_path, text, said):
         ("v 0 inf jump 1\n", "video 'v': segments and scores must be finite"),
     ],
 )
-def test_malformed_lines_raise_one_line_error(tmp_path, text, said):
+def test_malformed_lines_raise_one_line_error(tmp_path, text, message):
     (tmp_path / "p.txt").write_text(text)
     with pytest.raises(SolaError) as error:
         read_detections(tmp_path / "p.txt")
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("missing.json", "no such file"), ("missing.txt", "no such file"), (".", "one class per frame.*pass --fps")],
 )
-def test_error_names_an_unreadable_path(tmp_path, name, said):
-    with pytest.raises(SolaError, match=said):
+def test_error_names_an_unreadable_path(tmp_path, name, message):
+    with pytest.raises(SolaError, match=message):
         read_detections(tmp_path / name)
 
 

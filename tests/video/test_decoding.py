@@ -14,7 +14,7 @@ from PIL import Image
 from support.rendering import CODECS, TONES, corners, emptied, picture, render, song
 
 from sola.core.errors import SolaError
-from sola.video.decoding import LONGEST_GAP, Shown, shown_frames, stated_duration
+from sola.video.decoding import LONGEST_GAP, TimedFrame, shown_frames, stated_duration
 from sola.video.errors import BadVideo
 
 SUFFIXES = sorted(CODECS)
@@ -41,7 +41,7 @@ def real(name: str) -> Path:
     return path
 
 
-def follow_each_other(frames: list[Shown]) -> bool:
+def follow_each_other(frames: list[TimedFrame]) -> bool:
     ends = [shown.end for shown in frames]
     return [shown.start for shown in frames] == [frames[0].start, *ends[:-1]] and all(s.start < s.end for s in frames)
 

@@ -12,26 +12,26 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.rendering import render
 
-from sola.video.decoding import Shown, shown_frames
+from sola.video.decoding import TimedFrame, shown_frames
 from sola.video.framing import Framing
 from sola.video.sampling import sampled
 
 TINY = Framing(2, 2)
 
 
-def stream(lengths: list[Fraction]) -> list[Shown]:
+def stream(lengths: list[Fraction]) -> list[TimedFrame]:
     """Return frames with these display times, where frame n has red value n."""
     frames, begin = [], Fraction(0)
     for number, length in enumerate(lengths):
         array = np.zeros((2, 2, 3), np.uint8)
         array[..., 0] = number
         frame = av.VideoFrame.from_ndarray(array, format="rgb24")
-        frames.append(Shown(frame, float(begin), float(begin + length)))
+        frames.append(TimedFrame(frame, float(begin), float(begin + length)))
         begin += length
     return frames
 
 
-def numbers(shown: list[Shown], fps: float) -> list[int]:
+def numbers(shown: list[TimedFrame], fps: float) -> list[int]:
     return [int(array[0, 0, 0]) for array in sampled(shown, fps, TINY)]
 
 
@@ -90,7 +90,7 @@ def test_unsampled_frame_is_not_scaled() -> None:
 def test_frames_are_decoded_on_demand() -> None:
     taken = 0
 
-    def counted() -> Iterator[Shown]:
+    def counted() -> Iterator[TimedFrame]:
         nonlocal taken
         for one in stream([Fraction(1)] * 5):
             taken += 1

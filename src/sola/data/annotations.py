@@ -60,7 +60,7 @@ class Annotations:
     videos: Mapping[str, VideoAnnotation]
     """Annotated videos by id."""
     classes: tuple[str, ...]
-    """Class names, in alphabetical order."""
+    """Class names, sorted if read from a file."""
     source: Path | None = None
     """Path of the file or folder, or None if the annotations were not read from disk."""
     label_key: str = "label"

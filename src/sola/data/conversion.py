@@ -61,12 +61,12 @@ def keep_best(videos: Videos, *, min_score: float = 0.0, per_minute: float | Non
     """
     dropped = 0
     for record in videos.values():
-        kept = [instance for instance in record.instances if instance.score >= min_score]
+        selected = [instance for instance in record.instances if instance.score >= min_score]
         if per_minute is not None:
             limit = round(per_minute * max(record.length, 0.0) / MINUTE)
-            kept = sorted(kept, key=lambda instance: -instance.score)[:limit]
-        dropped += len(record.instances) - len(kept)
-        record.instances = sorted(kept)
+            selected = sorted(selected, key=lambda instance: -instance.score)[:limit]
+        dropped += len(record.instances) - len(selected)
+        record.instances = sorted(selected)
     return dropped
 
 

@@ -149,8 +149,8 @@ def write_detections(path: Path, detections: Mapping[str, Segments], classes: Se
         >>> import sola
         >>> from pathlib import Path
         >>> segments = sola.Segments(np.array([1.5]), np.array([4.0]), np.array([0]), np.array([0.9]))
-        >>> sola.write_detections(Path("found.json"), {"video_1": segments}, ["jump"])
-        >>> sola.read_detections(Path("found.json")).classes
+        >>> sola.write_detections(Path("predictions.json"), {"video_1": segments}, ["jump"])
+        >>> sola.read_detections(Path("predictions.json")).classes
         ('jump',)
     """
     results = {}

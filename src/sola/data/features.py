@@ -77,7 +77,7 @@ class FeatureSet:
             trim_padding: remove trailing zeros or copies of the last snippet from each video.
 
         Raises:
-            SolaError: for a source or file that cannot be used; with `skip_bad`, only if no video is readable.
+            SolaError: if a source or file cannot be used. With `skip_bad`, bad files are an error only if all are bad.
 
         Examples:
             >>> import sola

@@ -68,7 +68,7 @@ def instances_of(annotations: "Annotations", ids: Sequence[str]) -> SegmentTable
     return SegmentTable.joined([annotations.videos[id_].segments for id_ in ids])
 
 
-def shown(instances: SegmentTable, index: int) -> str:
+def describe_times(instances: SegmentTable, index: int) -> str:
     """Return the times of an instance as text."""
     return f"{seconds(instances.start[index])} to {seconds(instances.end[index])} s"
 
@@ -123,7 +123,7 @@ def instance_findings(
             where += f", whose features cover {seconds(begins[video])} to {seconds(ends[video])} s"
         most = kind == "outside_video" and 2 * mask.sum() > len(mask)
         advice = "the durations may be those of trimmed clips, or the times are not in seconds" if most else ""
-        findings.append(Finding(kind, int(mask.sum()), f"{shown(instances, first)} {where}", advice))
+        findings.append(Finding(kind, int(mask.sum()), f"{describe_times(instances, first)} {where}", advice))
     return findings, ~(empty | outside_features), outside_video | outside_features
 
 

@@ -18,7 +18,7 @@ from sola.data.names import IdFrom
 CURE = "repair or remove it, or pass --skip-bad"
 ONLY_CURE = "repair or replace it"
 """Advice if there is only one video."""
-MOST_CUT = 2
+MAX_LENGTH_DIFFERENCE = 2
 """Largest length difference between the streams of a video (snippets); longer streams are cut. Flow has one frame less
 than RGB."""
 
@@ -128,13 +128,14 @@ def open_streams(
 def joined_header(video: str, headers: Sequence[Header]) -> Header:
     """Return the header of streams joined along channels and cut to the shortest stream.
 
-    Raises SolaError if their lengths differ by more than `MOST_CUT`.
+    Raises SolaError if their lengths differ by more than `MAX_LENGTH_DIFFERENCE`.
     """
     lengths = [header.shape[0] for header in headers]
-    if max(lengths) - min(lengths) > MOST_CUT:
+    if max(lengths) - min(lengths) > MAX_LENGTH_DIFFERENCE:
         counts = " and ".join(map(str, lengths))
         raise SolaError(
-            f"video {video!r}: its streams have {counts} snippets; expected lengths that differ by at most {MOST_CUT}"
+            f"video {video!r}: its streams have {counts} snippets; expected lengths that differ by at most "
+            f"{MAX_LENGTH_DIFFERENCE}"
         )
     dtype = np.result_type(*(header.dtype.newbyteorder("=") for header in headers))
     return Header((min(lengths), sum(header.shape[1] for header in headers)), dtype)
@@ -270,7 +271,7 @@ def _ratio(lengths: Sequence[Sequence[int]]) -> float | None:
     totals = np.sum(lengths, axis=0)
     longest, shortest = int(totals.argmax()), int(totals.argmin())
     ratio = float(totals[longest] / totals[shortest])
-    alike = all(abs(row[longest] - ratio * row[shortest]) <= MOST_CUT * ratio for row in lengths)
+    alike = all(abs(row[longest] - ratio * row[shortest]) <= MAX_LENGTH_DIFFERENCE * ratio for row in lengths)
     return ratio if alike and ratio > 1.2 else None
 
 

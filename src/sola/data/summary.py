@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from sola.data.annotations import Annotations
-from sola.data.findings import TOLERANCE, Finding, instance_findings, instances_of, shown, unseen_classes
+from sola.data.findings import TOLERANCE, Finding, describe_times, instance_findings, instances_of, unseen_classes
 from sola.data.instance_checks import check_instances, check_last_instances
 from sola.data.segments import SegmentTable
 from sola.data.time_checks import Ends, check_durations, check_rate
@@ -147,7 +147,7 @@ def _between_snippets(
     if not unlabeled.any():
         return []
     index = int(np.argmax(unlabeled))
-    where = f"{shown(instances, index)} in {videos[int(instances.video[index])].id!r}"
+    where = f"{describe_times(instances, index)} in {videos[int(instances.video[index])].id!r}"
     return [Finding("between_snippets", int(unlabeled.sum()), where)]
 
 

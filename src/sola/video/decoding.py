@@ -40,7 +40,7 @@ CURE = "repair it (ffmpeg -i IN OUT.mp4 often does)"
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class TimedFrame:
     """A decoded frame with its display time, relative to the start of the file; see `time_zero`."""
 
     frame: "VideoFrame"
@@ -57,7 +57,7 @@ def stated_duration(path: Path) -> float | None:
         return _duration(container, stream)
 
 
-def shown_frames(path: Path) -> Iterator[Shown]:
+def shown_frames(path: Path) -> Iterator[TimedFrame]:
     """Yield the frames of a video in display order, with constant memory.
 
     The first frame starts at 0 s, or later if the file starts with audio only. A frame is shown until the timestamp of
@@ -92,7 +92,7 @@ def shown_frames(path: Path) -> Iterator[Shown]:
                 continue
             if time - begin > LONGEST_GAP:
                 raise BadVideo(f"{path}: timestamps jump from {begin:.2f} s to {time:.2f} s; {CURE}")
-            yield Shown(last, begin, time)
+            yield TimedFrame(last, begin, time)
             last, begin, count = frame, time, count + 1
         if last is None:
             raise BadVideo(f"{path}: no frame can be decoded; {CURE}")
@@ -106,7 +106,7 @@ def shown_frames(path: Path) -> Iterator[Shown]:
             raise BadVideo(
                 f"{path}: truncated: ends at {reached:.1f} s, but its header has a duration of {stated:.1f} s; {CURE}"
             )
-        yield Shown(last, begin, end)
+        yield TimedFrame(last, begin, end)
 
 
 @contextmanager

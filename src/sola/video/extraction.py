@@ -17,7 +17,7 @@ from sola.core.errors import SolaError
 from sola.data.formats.npy import NpyWriter
 from sola.data.journal import Report
 from sola.data.manifest import Manifest
-from sola.video.decoding import Shown, shown_frames, stated_duration
+from sola.video.decoding import TimedFrame, shown_frames, stated_duration
 from sola.video.encoders.base import Encoder
 from sola.video.framing import Framing
 from sola.video.prefetch import prefetched
@@ -133,7 +133,7 @@ def extract_video(path: Path, out: Path, encoder: SharedEncoder, sampling: Sampl
     counts: dict[str, Any] = {"frames": 0, "begins": 0.0, "seconds": 0.0, "snippets": 0}
     duration = stated_duration(path)
 
-    def frames() -> Iterator[Shown]:
+    def frames() -> Iterator[TimedFrame]:
         for frame in shown_frames(path):
             if not counts["frames"]:
                 counts["begins"] = frame.start

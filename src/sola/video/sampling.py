@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import UInt8
 
-from sola.video.decoding import Shown
+from sola.video.decoding import TimedFrame
 from sola.video.framing import Framing
 
 
 def sampled(
-    shown: Iterable[Shown], fps: float, framing: Framing
+    shown: Iterable[TimedFrame], fps: float, framing: Framing
 ) -> Iterator[UInt8[np.ndarray, "{framing.height} {framing.width} 3"]]:
     """Yield `fps` frames per second: sample k is the frame shown at (k + ½) / fps seconds.
 

@@ -218,7 +218,7 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize(
-    ("said", "framing"),
+    ("settings", "framing"),
     [
         ({}, Framing(224, 224, 256)),
         ({"size": 300, "crop_size": 200}, Framing(200, 200, 300)),
@@ -228,8 +228,8 @@ DEFAULTS = {
         ({"size": {"shortest_edge": 230, "longest_edge": None}, "do_resize": None}, Framing(224, 224, 230)),
     ],
 )
-def test_sizes(said: dict[str, Any], framing: Framing, tmp_path: Path) -> None:
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+def test_sizes(settings: dict[str, Any], framing: Framing, tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
     assert read_preprocessing(tmp_path, DEFAULTS).framing == framing
 
 
@@ -248,7 +248,7 @@ def test_settings_in_processor_and_video_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "fault"),
+    ("settings", "fault"),
     [
         ({"do_resize": False}, "do_resize is false"),
         ({"do_center_crop": False}, "without do_center_crop"),
@@ -264,8 +264,8 @@ def test_settings_in_processor_and_video_files(tmp_path: Path) -> None:
         ({"rescale_factor": "1/255"}, "rescale_factor"),
     ],
 )
-def test_unsupported_preprocessing_is_an_error(said: dict[str, Any], fault: str, tmp_path: Path) -> None:
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+def test_unsupported_preprocessing_is_an_error(settings: dict[str, Any], fault: str, tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
     with pytest.raises(SolaError, match=r"preprocessor_config.json: .*" + fault) as error:
         read_preprocessing(tmp_path, DEFAULTS)
     assert "\n" not in str(error.value)

@@ -211,9 +211,9 @@ def refused(source: str, window: int | None = None) -> str:
 def test_error_names_a_pretraining_checkpoint(tmp_path: Path) -> None:
     encoder = {f"encoder.{name}": weight for name, weight in weights_of(blocks=1).items()}
     others = {"mask_token": torch.zeros(1, 1, 4), "encoder_to_decoder.weight": torch.zeros(4, 384)}
-    said = refused(checkpoint(tmp_path / "pt.pth", encoder | others, "model"))
-    assert "pt.pth: a pretraining checkpoint" in said
-    assert "vit_b_k710_dl_from_giant.pth" in said
+    message = refused(checkpoint(tmp_path / "pt.pth", encoder | others, "model"))
+    assert "pt.pth: a pretraining checkpoint" in message
+    assert "vit_b_k710_dl_from_giant.pth" in message
 
 
 Change = Callable[[Weights], object]
@@ -247,9 +247,9 @@ def test_other_weights_are_rejected(change: Change, words: str, tmp_path: Path) 
 
 
 def test_network_of_another_width_is_an_error(tmp_path: Path) -> None:
-    said = refused(checkpoint(tmp_path / "vit.pth", weights_of(width=192, blocks=1)))
-    assert "patch_embed.proj.weight is [192, 3, 2, 16, 16]" in said
-    assert "expected VideoMAE V2 with 384, 768, 1024, 1280, 1408 channels" in said
+    message = refused(checkpoint(tmp_path / "vit.pth", weights_of(width=192, blocks=1)))
+    assert "patch_embed.proj.weight is [192, 3, 2, 16, 16]" in message
+    assert "expected VideoMAE V2 with 384, 768, 1024, 1280, 1408 channels" in message
 
 
 def test_other_files_are_rejected(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sola.core.errors import SolaError
 from sola.core.files import read_json, write_json
-from sola.data.annotation_formats.base import Format, Instance, Source, VideoRecord, Videos, shown
+from sola.data.annotation_formats.base import Format, Instance, Source, VideoRecord, Videos, short_repr
 
 WITHHELD = ("test", "testing")
 """Subsets that may lack annotations (as in OpenTAD's files for EPIC-Kitchens and Ego4D)."""
@@ -31,13 +31,15 @@ def read(source: Source) -> Videos:
 
 def _video(source: Source, where: str, record: Any) -> VideoRecord:
     if not isinstance(record, dict):
-        raise source.bad(where, f"expected an object with subset, duration and annotations, not {shown(record)}")
+        raise source.bad(where, f"expected an object with subset, duration and annotations, not {short_repr(record)}")
     subset, annotations = record.get("subset"), record.get("annotations")
     if not isinstance(subset, str):
-        raise source.bad(where, f'"subset" must be a string, not {shown(subset)}')
+        raise source.bad(where, f'"subset" must be a string, not {short_repr(subset)}')
     withheld = "annotations" not in record and subset.casefold() in WITHHELD
     if not withheld and not isinstance(annotations, list):
-        raise source.bad(where, f'"annotations" must be a list of {{"segment", "label"}}, not {shown(annotations)}')
+        raise source.bad(
+            where, f'"annotations" must be a list of {{"segment", "label"}}, not {short_repr(annotations)}'
+        )
     frames = _positive(source, where, record, "duration_frame")
     feature_frames = _positive(source, where, record, "feature_frame")
     duration = _positive(source, where, record, "duration")
@@ -59,26 +61,26 @@ def _positive(source: Source, where: str, record: dict[str, Any], key: str) -> f
         return None
     number = _number(source, where, record[key], key)
     if number <= 0:
-        raise source.bad(where, f'"{key}" must be positive, not {shown(record[key])}')
+        raise source.bad(where, f'"{key}" must be positive, not {short_repr(record[key])}')
     return number
 
 
 def _instance(source: Source, where: str, annotation: Any) -> Instance:
     key = source.label_key
     if not isinstance(annotation, dict):
-        raise source.bad(where, f'expected an annotation {{"segment", "{key}"}}, not {shown(annotation)}')
+        raise source.bad(where, f'expected an annotation {{"segment", "{key}"}}, not {short_repr(annotation)}')
     segment = annotation.get("segment")
     if not isinstance(segment, list) or len(segment) != 2:
-        raise source.bad(where, f'"segment" must be [start, end] in seconds, not {shown(segment)}')
+        raise source.bad(where, f'"segment" must be [start, end] in seconds, not {short_repr(segment)}')
     start, end = (_number(source, where, time, "segment") for time in segment)
     if end < start:
-        raise source.bad(where, f"segment {shown(segment)} ends before it starts")
+        raise source.bad(where, f"segment {short_repr(segment)} ends before it starts")
     if key not in annotation:
         has = ", ".join(repr(name) for name in annotation)
         raise source.bad(where, f"an annotation has no {key!r}, only {has}; pick the class field with --label-key")
     label = annotation[key]
     if isinstance(label, bool) or not isinstance(label, str | int):
-        raise source.bad(where, f"{key!r} must be a class name or number, not {shown(label)}")
+        raise source.bad(where, f"{key!r} must be a class name or number, not {short_repr(label)}")
     return Instance(start, end, str(label))
 
 

@@ -101,7 +101,7 @@ class Source:
                 where, f"{start:g} to {end:g} s ends before it starts; swap the times or remove the instance"
             )
         if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
-            raise self.bad(where, f"the class must be a name or number, not {shown(label)}")
+            raise self.bad(where, f"the class must be a name or number, not {short_repr(label)}")
         return Instance(start, end, str(label).strip(), score)
 
     def number(self, where: str, value: Any, what: str) -> float:
@@ -111,7 +111,7 @@ class Source:
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
-            raise self.bad(where, f"{what} must be a finite number, not {shown(value)}")
+            raise self.bad(where, f"{what} must be a finite number, not {short_repr(value)}")
         return number
 
     def decode(self, kind: Any) -> Any:
@@ -151,7 +151,7 @@ def written_rate(path: Path, video: str, record: VideoRecord, fps: float | None)
     return Source(path, "", fps=fps).rate(record.fps, f"video {video!r}")
 
 
-def stretches(keys: Iterable[tuple[int, bool]], end: int) -> Iterator[tuple[int, int]]:
+def visible_ranges(keys: Iterable[tuple[int, bool]], end: int) -> Iterator[tuple[int, int]]:
     """Yield the first frame of each visible stretch of a track and the frame after its last.
 
     `keys` are (frame, whether the track is visible from that frame on), in frame order. A track that is visible at its
@@ -204,7 +204,7 @@ def lower_first(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def shown(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """Return a short one-line representation of a value."""
     if value is None:
         return "nothing"

@@ -12,7 +12,7 @@ from sola.data.annotation_formats.base import (
     classes_of,
     media_name,
     media_of,
-    stretches,
+    visible_ranges,
     written_rate,
 )
 from sola.data.annotation_formats.xml import parse, write_xml
@@ -42,7 +42,7 @@ def read(source: Source) -> Videos:
         )
         last = max((frame for frame, _ in shapes), default=0) + 1
         keys = [(frame, not outside) for frame, outside in shapes]
-        for begin, end in stretches(keys, last if frames is None else max(first + frames, last)):
+        for begin, end in visible_ranges(keys, last if frames is None else max(first + frames, last)):
             record.instances.append(source.instance(where, begin / rate, end / rate, label))
     tagged: dict[str, list[int]] = {}
     for image in root.iter("image"):

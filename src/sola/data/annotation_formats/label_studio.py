@@ -17,7 +17,7 @@ from sola.data.annotation_formats.base import (
     lower_first,
     media_name,
     media_of,
-    stretches,
+    visible_ranges,
     written_rate,
 )
 
@@ -133,7 +133,7 @@ def _times(source: Source, where: str, value: _Value, rate: float | None) -> Ite
     """Yield start and end (seconds) of a region: frame ranges, the frames of a track, or audio times."""
     keys = [(key.frame, key.enabled) for key in sorted(value.sequence, key=lambda key: key.frame)]
     end_frame = max([value.framesCount or 0, *(frame for frame, _ in keys)])
-    ranges = [(interval.start, interval.end) for interval in value.ranges] or list(stretches(keys, end_frame))
+    ranges = [(interval.start, interval.end) for interval in value.ranges] or list(visible_ranges(keys, end_frame))
     if ranges:
         frames = source.rate(rate, where)
         for first, last in ranges:

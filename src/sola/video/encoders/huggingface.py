@@ -10,7 +10,14 @@ from sola.core.errors import SolaError
 from sola.video.encoders.huggingface_families import FAMILIES, Family
 from sola.video.encoders.huggingface_folders import ModelFolder
 from sola.video.encoders.huggingface_preprocessing import read_preprocessing
-from sola.video.encoders.transformers_models import LOADING, check_loaded, digest, loading, transformers_class, unloaded
+from sola.video.encoders.transformers_models import (
+    LOADING,
+    check_loaded,
+    digest,
+    loading,
+    missing_weights,
+    transformers_class,
+)
 from sola.video.framing import Framing
 
 FEATURES_PER_SECOND = 4
@@ -96,7 +103,7 @@ def _load(model: ModelFolder, family: Family) -> tuple[Any, Any]:
         if "vision_config" in model.config:  # the projection size of CLIP is in the config of the whole model
             config.projection_dim = model.config.get("projection_dim", config.projection_dim)
         network, report = architecture.from_pretrained(model.path, config=config, **LOADING)
-    missing = unloaded(report)
+    missing = missing_weights(report)
     check_loaded(model.path, {key for key in missing if not key.startswith(family.optional)})
     return family.tower(network, missing).eval().requires_grad_(False), network.config
 

@@ -18,7 +18,7 @@ LOADING: Mapping[str, Any] = {
     "dtype": torch.float32,
     "use_safetensors": True,
     "local_files_only": True,
-    "ignore_mismatched_sizes": True,  # reported by `unloaded` instead
+    "ignore_mismatched_sizes": True,  # reported by `missing_weights` instead
     "output_loading_info": True,
 }
 """Arguments of `from_pretrained`."""
@@ -51,7 +51,7 @@ def loading(place: Path | str) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def unloaded(report: Mapping[str, Any]) -> set[str]:
+def missing_weights(report: Mapping[str, Any]) -> set[str]:
     """Return the names of weights that are missing or have the wrong shape, from the info of `from_pretrained`."""
     return set(report["missing_keys"]) | {key for key, *_ in report["mismatched_keys"]}
 

@@ -16,7 +16,7 @@ from sola.core.published import check_names, load_renamed, weights_and_biases
 from sola.video.encoders.huggingface_families import VideoTower
 from sola.video.encoders.huggingface_folders import ModelFolder
 from sola.video.encoders.published_checkpoints import SIDE, Checkpoint, PublishedEncoder
-from sola.video.encoders.transformers_models import LOADING, check_loaded, loading, transformers_class, unloaded
+from sola.video.encoders.transformers_models import LOADING, check_loaded, loading, missing_weights, transformers_class
 
 WINDOW = PublishedEncoder.window
 EPSILON = 1e-6
@@ -113,7 +113,7 @@ def _tower(place: Path, weights: Mapping[str, Tensor]) -> VideoTower:
     architecture = transformers_class("VideoMAEModel")
     with loading(place):
         network, report = architecture.from_pretrained(None, config=config, state_dict=state, **LOADING)
-    check_loaded(place, unloaded(report))
+    check_loaded(place, missing_weights(report))
     norm = nn.LayerNorm(config.hidden_size, eps=EPSILON)
     load_renamed(place, norm, {name: weights[published] for name, published in NORM.items()}, NORM)
     return VideoTower(network, norm=norm).eval().requires_grad_(False)
