@@ -64,22 +64,21 @@ class Estimate:
     constant_epochs: bool = False
     """Whether an epoch takes the same time for any number of videos, as with `sola train --recipe auto`."""
 
-    def extrapolate(self, small: float, large: float, videos: int) -> float:
-        """Return the value at this number of videos on the line through both sizes, which never falls."""
-        slope = max((large - small) / (self.large.videos - self.small.videos), 0.0)
-        return large + slope * max(videos - self.large.videos, 0)
-
     @property
     def seconds(self) -> float:
-        """Time for all videos and all epochs (seconds)."""
+        """Time for all videos and all epochs (seconds); proportional to the videos if more of them took no longer."""
+        slope = (self.large.seconds - self.small.seconds) / (self.large.videos - self.small.videos)
+        if slope <= 0:
+            slope = self.large.seconds / self.large.videos
         training = self.epochs * self.large.epoch * (1 if self.constant_epochs else self.videos / self.large.videos)
-        return self.extrapolate(self.small.seconds, self.large.seconds, self.videos) + training
+        return self.large.seconds + slope * (self.videos - self.large.videos) + training
 
     @property
     def peak(self) -> float:
         """Peak memory for all videos (bytes), if features stay in memory and no video is longer."""
         held = min(self.videos, AT_A_TIME.get(self.step, self.videos))
-        return self.extrapolate(self.small.peak, self.large.peak, held)
+        slope = max((self.large.peak - self.small.peak) / (self.large.videos - self.small.videos), 0.0)
+        return self.large.peak + slope * max(held - self.large.videos, 0)
 
 
 WATCHER = """
