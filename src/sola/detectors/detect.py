@@ -64,7 +64,7 @@ def detect(
         >>> detections = sola.detect(detector, data)
         >>> detections.videos
         ('validation_0000', 'validation_0001', 'validation_0002')
-        >>> sola.write_detections(Path("found.json"), detections.by_video(), detections.classes)
+        >>> sola.write_detections(Path("new_detections.json"), detections.by_video(), detections.classes)
     """
     detector.check_timing(data)
     segments = propose(detector, data, device=device, skipped=skipped, progress=progress)

@@ -98,10 +98,10 @@ class DetectJob(VideoJob):
         source, group = self._data, self._groups[video]
         try:
             with nullcontext(source.only(group)) if isinstance(source, Dataset) else source.fetched(video) as data:
-                found, skipped = self._detected(data)
+                columns, skipped = self._detected(data)
         except SolaError as error:
             raise BadVideo(str(error)) if isinstance(source, StoredDataset) else error from None
-        return {"video": video, "read": self._state(video), "found": found, "skipped": skipped}
+        return {"video": video, "read": self._state(video), "found": columns, "skipped": skipped}
 
     def detect(self, *, skip_bad: bool = False, progress: Progress = no_progress) -> Found:
         """Run the job and return the results of all videos, in the order of the data; see `run_job`.

@@ -38,7 +38,7 @@ class TrainingConfig:
     smoothing: int = 1
     """Length of the moving average over the module's output (snippets, odd); 1 disables it."""
     hidden: int = 1024
-    """Number of channels H of the two hidden layers."""
+    """Number of channels H of the two hidden layers of each module."""
     kernel_size: int = 5
     """Kernel size of the first convolution (snippets, odd)."""
     form: Form = "adapter"

@@ -82,7 +82,7 @@ def leading(moments: Square, count: int) -> Float[np.ndarray, "channels count"]:
 
 
 def whitening(covariance: Square, shrinkage: float) -> Square:
-    """Return the inverse square root of a covariance, after adding `shrinkage` times its mean variance to each one."""
+    """Return the inverse square root of a covariance; `shrinkage` times its mean variance is added to each variance."""
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, 0.0) + (shrinkage * float(values.mean()) or 1.0)
     root: Square = (vectors / np.sqrt(values)) @ vectors.T

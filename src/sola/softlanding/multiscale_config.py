@@ -41,7 +41,7 @@ class MultiScaleConfig:
     reduced: int | None = 128
     """Number of principal components of the input for all parts except the first average, or None for all channels."""
     output_channels: int | Literal["same"] | None = None
-    """Number of output channels (principal components of all parts), same for that of the input, or None for all."""
+    """Number of output channels, as principal components of all parts: a number, same as the input, or None for all."""
     k: float = 16.0
     """K of the target similarity sigmoid(K / distance²); the distance is in positions."""
     hidden: int = 256

@@ -82,7 +82,10 @@ class MultiScaleRecipe(Recipe):
     choosable = ("largest_step",)
 
     def resolve(self, features: FeatureSet) -> tuple[MultiScaleConfig, dict[str, str]]:
-        """Return the config; if `largest_step` is None, choose `LARGEST_STEP`, or less if most videos are too short."""
+        """Return the config, and by name the reason for each setting that was chosen from the features.
+
+        If `largest_step` is None, it becomes `LARGEST_STEP`, or less so that windows fit in 80% of the videos.
+        """
         known = {name: value for name, value in self.settings.items() if name not in self._open}
         config = MultiScaleConfig(**known)
         if not self._open:

@@ -43,7 +43,7 @@ def train(
     Training uses all videos that are at least as long as a window.
 
     Args:
-        features: features [time, channels] of each video: an open set, a folder, or a data set, whose labels are not
+        features: features [time, channels] of each video: a FeatureSet, a folder, or a Dataset, whose labels are not
             used.
         recipe: a recipe, its name ("anet", "hacs", "thumos", "gtea" or "auto"), or a complete config.
         out: folder of the run. It holds config.json, metrics.jsonl, checkpoint/ and, after training,

@@ -199,7 +199,7 @@ class Trainer:
     def _save_or_stop(
         self, checkpoints: Checkpoints, state: TrainingState, stop: Stop, loss_sum: Tensor | None, *, last: bool = False
     ) -> None:
-        """Write a checkpoint if one is due, and raise KeyboardInterrupt if a process was asked to stop."""
+        """Write a checkpoint if it is due, and raise KeyboardInterrupt if a process was asked to stop."""
         stopping = self.processes.agree_to_stop(stop.is_set, state.step, self.device)
         if self.processes.leads and (stopping or checkpoints.due(state)):
             state.loss_sum = 0.0 if loss_sum is None else float(loss_sum)

@@ -109,7 +109,7 @@ def test_tridet_outputs_and_segments_equal_the_published_program(
             (reference.cls_head, got.logits),
             (reference.start_head, got.starts),
             (reference.end_head, got.ends),
-            (reference.reg_head, [one.flatten(2) for one in got.bins]),
+            (reference.reg_head, [level.flatten(2) for level in got.bins]),
         ):
             for expected, actual in zip(head(features, masks), result, strict=True):
                 torch.testing.assert_close(

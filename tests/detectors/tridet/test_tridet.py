@@ -190,16 +190,16 @@ def test_the_regression_loss_is_zero_without_actions() -> None:
 def test_the_gradient_is_finite_for_segments_of_length_zero() -> None:
     """The overlap is 0, where the gradient of its power is infinite."""
     prediction, model = random_prediction(), small(windows=(1, 3))
-    sure = tuple(torch.zeros_like(one) for one in prediction.starts)
+    zeros = tuple(torch.zeros_like(level) for level in prediction.starts)
     bins = []
-    for one in prediction.bins:
-        far = torch.zeros_like(one)
+    for level in prediction.bins:
+        far = torch.zeros_like(level)
         far[..., 0, BINS] = far[..., 1, 0] = 1e4  # distance 0 on both sides
         bins.append(far.requires_grad_())
-    zero = TridentPrediction(prediction.logits, tuple(bins), prediction.masks, sure, sure)
+    zero = TridentPrediction(prediction.logits, tuple(bins), prediction.masks, zeros, zeros)
     targets = model.targets([torch.tensor([[1.0, 4.5]])] * 2, [torch.tensor([0])] * 2, 16)
     TriDetLoss(overlap_power=0.2)(zero, targets).total.backward()
-    assert all(one.grad is None or one.grad.isfinite().all() for one in (*bins, *prediction.logits))
+    assert all(leaf.grad is None or leaf.grad.isfinite().all() for leaf in (*bins, *prediction.logits))
 
 
 def test_decoding_equals_its_definition() -> None:
@@ -210,7 +210,8 @@ def test_decoding_equals_its_definition() -> None:
             score = logits[clip].sigmoid() * prediction.masks[level][clip, :, None]
             best = sorted(((score[i, c].item(), i, c) for i in range(len(score)) for c in range(3)), reverse=True)[:7]
             for value, point, label in best:
-                left, right = (one.item() * 2**level for one in expected_offsets(prediction, level, clip, point, label))
+                offsets = expected_offsets(prediction, level, clip, point, label)
+                left, right = (offset.item() * 2**level for offset in offsets)
                 if value > 0.3 and left + right > 0.5:
                     middle = point * 2**level + 0.5
                     expected.append((middle - left, middle + right, label, value))
@@ -249,9 +250,9 @@ def test_weights_are_initialized_as_published() -> None:
     assert model.backbone.stem[0].branch_scale is None
     for layers in (model.classifier, model.start_classifier, model.end_classifier):
         assert torch.sigmoid(layers.convolutions[2].bias).tolist() == pytest.approx([0.01] * 20)
-    assert not any(one.any() for name, one in block.named_parameters() if name.endswith("bias"))
+    assert not any(bias.any() for name, bias in block.named_parameters() if name.endswith("bias"))
     with torch.device("meta"):
-        full = sum(one.numel() for one in TriDet(2048, 20).parameters())
+        full = sum(parameter.numel() for parameter in TriDet(2048, 20).parameters())
     assert full == 15_989_604
 
 

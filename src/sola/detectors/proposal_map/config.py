@@ -34,11 +34,11 @@ class ProposalMapConfig(DetectorConfig):
     suppression: MapSuppression = "width_adaptive"
     """Kind of soft-NMS: width_adaptive (BMN), with a threshold that grows with the proposal's length, or gaussian."""
     sigma: float = 0.4
-    """Width sigma of the Gaussian score decay, exp(-tIoU²/sigma)."""
+    """Width sigma of the Gaussian score decay of soft-NMS, exp(-tIoU²/sigma)."""
     low: float = 0.5
     """tIoU threshold of width_adaptive suppression for the shortest proposals."""
     high: float = 0.9
-    """tIoU threshold of width_adaptive suppression for proposals as long as the video."""
+    """tIoU threshold of width_adaptive suppression for proposals as long as the clip."""
 
     def __post_init__(self) -> None:
         one_of(MapSuppression, suppression=self.suppression)

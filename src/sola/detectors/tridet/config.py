@@ -16,11 +16,11 @@ class TriDetConfig(PointPyramidConfig):
     """Name of the detector."""
     crop_overhang: float = 0.0
     """Distance beyond a crop at which its instances are cut (units), measured from the center of its first unit and of
-    the unit after its last one."""
+    the unit after its last one; ActionFormer uses half the window of a snippet."""
     perception_window: int = 1
     """Kernel size of the perception at each level (positions of that level, odd)."""
     window_scale: float = 5.0
-    """Scale k of the wide window, whose size is k times the perception window plus one."""
+    """Scale k of the wide window, whose size is k * (perception window + 1)."""
     hidden: int = 768
     """Number of hidden channels of the perceptron of each block."""
     deviation: float = 0.0
