@@ -1,7 +1,10 @@
 """The public surface: what it promises is there, whatever else was imported before."""
 
+import inspect
 import subprocess
 import sys
+
+import pytest
 
 import sola
 
@@ -25,3 +28,9 @@ assert before == {name: getattr(sola, name) for name in sola.__all__}
 def test_importing_the_package_is_light() -> None:
     script = "import sys, sola; sola.SolaError; assert not {'torch', 'scipy', 'matplotlib'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("name", [name for name in sola.__all__ if not name.isupper()])
+def test_every_public_name_has_an_example(name: str) -> None:
+    """`tests/system/test_examples.py` runs it."""
+    assert ">>> import sola" in inspect.getdoc(getattr(sola, name))

@@ -1,4 +1,4 @@
-"""Evaluation of actions that are a verb and a noun (EPIC-Kitchens-100)."""
+"""Evaluate actions that consist of a verb and a noun (EPIC-Kitchens-100)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ from sola.evaluation.detections import DetectionResult, annotations_of, evaluate
 from sola.evaluation.metrics.protocol import EPIC_KITCHENS, Protocol
 
 SEPARATOR = ","
-"""Between verb and noun in the name of a class."""
+"""Separator of verb and noun in a class name."""
 PARTS: Mapping[str, Callable[[str], str]] = {
     "verb": lambda name: name.partition(SEPARATOR)[0].strip(),
     "noun": lambda name: name.partition(SEPARATOR)[2].strip(),
     "action": lambda name: SEPARATOR.join(part.strip() for part in name.split(SEPARATOR, 1)),
 }
-"""What is evaluated, and the class that it makes of an action's."""
+"""Function from the class name of an action to the class name that is evaluated, by what is evaluated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +36,16 @@ class ActionResult:
 
     @property
     def instances(self) -> int:
-        """Number of instances that count."""
+        """Number of evaluated instances."""
         return self.parts["action"].instances
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about all three."""
+        """Warnings of all three evaluations, without duplicates."""
         return tuple(dict.fromkeys(warning for part in self.parts.values() for warning in part.warnings))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the result of each."""
+        """Return the three results and the warnings."""
         return {name: part.to_json() for name, part in self.parts.items()} | {"warnings": list(self.warnings)}
 
 
@@ -57,9 +57,23 @@ def evaluate_actions(
     protocol: Protocol = "official",
     id_prefix: str | None = None,
 ) -> ActionResult:
-    """Measure detections of classes "verb,noun" by verb, by noun and by both, as EPIC-Kitchens-100's evaluator does.
+    """Measure the mAP of verbs, nouns and actions of detections whose classes are "verb,noun".
 
-    See `evaluate` for the arguments. Raises SolaError for a class that is no such pair, and as `evaluate` does.
+    Follows the evaluation program of EPIC-Kitchens-100. See `evaluate` for the arguments.
+
+    Raises:
+        SolaError: if a class is not a verb and a noun, or for the reasons of `evaluate`.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from pathlib import Path
+        >>> import sola
+        >>> truth = sola.read_annotations(Path("annotations.json")).subset("validation")
+        >>> truth = replace(truth, classes=("open,door", "open,drawer"))
+        >>> perfect = {video: record.segments for video, record in truth.videos.items()}
+        >>> result = sola.evaluate_actions(sola.Detections.of(perfect, truth.classes), truth)
+        >>> {part: result.parts[part].average_map for part in result.parts}
+        {'verb': 1.0, 'noun': 1.0, 'action': 1.0}
     """
     annotations = annotations_of(truth)
     for names, where in ((annotations.classes, "the annotations"), (detections.classes, "the predictions")):
@@ -81,14 +95,14 @@ def evaluate_actions(
 
 
 def _of_detections(detections: Detections, part: Callable[[str], str]) -> Detections:
-    """Return detections whose classes are parts of the old ones."""
+    """Return the detections with each class replaced by a part of it."""
     classes, index = _parts(detections.classes, part)
     table = detections.table
     return replace(detections, classes=classes, table=replace(table, label=index[table.label]))
 
 
 def _of_annotations(annotations: Annotations, part: Callable[[str], str]) -> Annotations:
-    """Return annotations whose classes are parts of the old ones."""
+    """Return the annotations with each class replaced by a part of it."""
     classes, index = _parts(annotations.classes, part)
     videos = {
         video: replace(record, segments=replace(record.segments, label=index[record.segments.label]))
@@ -98,7 +112,7 @@ def _of_annotations(annotations: Annotations, part: Callable[[str], str]) -> Ann
 
 
 def _parts(names: Sequence[str], part: Callable[[str], str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the different parts of names in order, and the position of the part of each name among them."""
-    found = list(map(part, names))
-    position = {name: index for index, name in enumerate(dict.fromkeys(found))}
-    return tuple(position), np.array([position[name] for name in found], np.int64)
+    """Return the unique parts of the names in order, and the index of each name's part among them."""
+    parts = list(map(part, names))
+    position = {name: index for index, name in enumerate(dict.fromkeys(parts))}
+    return tuple(position), np.array([position[name] for name in parts], np.int64)

@@ -1,4 +1,4 @@
-"""Evaluation of detections frame by frame: segmentation figures, and the mAP of frames with several classes."""
+"""Evaluate detections frame by frame: segmentation figures, and mAP over frames with several classes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ LEFT_OUT = "are left out"
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """Counts that results over frames share."""
+    """Counts and warnings of a result over frames."""
 
     predictions: int
     """Number of predictions."""
@@ -43,7 +43,7 @@ class SegmentationResult(FrameResult):
     figures: Segmentation
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as fractions; counts; warnings."""
+        """Return the figures as fractions, the counts and the warnings."""
         found = self.figures
         f1 = {f"{overlap:.2f}": value for overlap, value in zip(OVERLAPS, found.f1, strict=True)}
         return {"accuracy": found.accuracy, "edit": found.edit, "F1": f1, **super().to_json()}
@@ -54,17 +54,17 @@ class FrameMapResult(FrameResult):
     """Average precision over frames."""
 
     classes: tuple[str, ...]
-    """Classes that some frame has."""
+    """Classes of at least one frame."""
     ap: Float[np.ndarray, " classes"]
-    """Average precision of each, as a fraction."""
+    """Average precision of each class, as a fraction."""
 
     @property
     def map(self) -> float:
-        """The mean over classes."""
+        """Mean average precision over classes."""
         return float(self.ap.mean())
 
     def to_json(self) -> dict[str, Any]:
-        """Return mAP and average precision by class as fractions; counts; warnings."""
+        """Return mAP and the average precision of each class as fractions, the counts and the warnings."""
         per_class = dict(zip(self.classes, self.ap.tolist(), strict=True))
         return {"frame_mAP": self.map, "per_class": per_class, **super().to_json()}
 
@@ -78,21 +78,31 @@ def evaluate_segmentation(
     background: bool = False,
     id_prefix: str | None = None,
 ) -> SegmentationResult:
-    """Measure detections as a segmentation with one class a frame (see `metrics.segmentation`).
+    """Measure frame accuracy, Edit score and F1 of detections, with one class per frame (see `metrics.segmentation`).
 
     A frame has the class of the detection with the highest score that covers it, or none. Where annotated instances
-    overlap, it has the class of the last of them.
+    overlap, the frame has the class of the last one.
 
     Args:
-        detections: in seconds, as read by `read_detections`.
-        truth: the annotated videos to evaluate, such as a subset.
-        fps: frames per second; None takes those of the annotations.
-        min_score: score that a detection needs to count; None counts all. Frames without one are background.
-        background: whether stretches of background are segments of Edit and F1, too.
-        id_prefix: prefix of video ids on one side only; None detects it.
+        detections: detections in seconds, as read by `read_detections`.
+        truth: annotated videos to evaluate, such as a subset.
+        fps: frames per second, or None for the rate in the annotations.
+        min_score: minimum score of a detection, or None for all. Frames without a detection are background.
+        background: whether stretches of background count as segments in Edit and F1.
+        id_prefix: prefix of video ids on one side only, or None to detect it.
 
-    Raises SolaError when there is no instance, when no video or no label is known to the annotations, and when the
-    duration or frame rate of a video is unknown.
+    Raises:
+        SolaError: if there is no instance, the annotations know no video or no label of the detections, or the duration
+            or frame rate of a video is unknown.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import sola
+        >>> truth = sola.read_annotations(Path("annotations.json")).subset("validation")
+        >>> perfect = {video: record.segments for video, record in truth.videos.items()}
+        >>> result = sola.evaluate_segmentation(sola.Detections.of(perfect, truth.classes), truth, fps=4.0)
+        >>> result.figures.accuracy, result.figures.edit
+        (1.0, 1.0)
     """
     annotations = annotations_of(truth)
     joined = join(detections, annotations, labeled=True, id_prefix=id_prefix, elsewhere=LEFT_OUT)
@@ -122,21 +132,30 @@ def evaluate_frames(
     points: int | None = None,
     id_prefix: str | None = None,
 ) -> FrameMapResult:
-    """Measure detections by the mAP of the classes of frames, which may have several (see `metrics.frame_precision`).
+    """Measure the per-frame mAP of detections; a frame may have several classes (see `metrics.frame_precision`).
 
-    The score of a class at a frame is the highest of its detections that cover it, and lower than all others where none
-    does; both ends of a segment count. A class counts if some frame has it.
+    The score of a class at a frame is the highest score of its detections that cover the frame, ends included. Frames
+    without a detection of the class rank last. Classes that no frame has are left out of the mean.
 
     Args:
-        detections: in seconds, as read by `read_detections`.
-        truth: the annotated videos to evaluate, such as a subset.
-        fps: frames per second; None takes those of the annotations.
-        points: evaluate so many equally spaced points of each video instead of its frames, from time 0 on: 25 in the
-            protocol of Charades.
-        id_prefix: prefix of video ids on one side only; None detects it.
+        detections: detections in seconds, as read by `read_detections`.
+        truth: annotated videos to evaluate, such as a subset.
+        fps: frames per second, or None for the rate in the annotations.
+        points: number of equally spaced points per video to evaluate instead of its frames, from time 0 on. The
+            protocol of Charades has 25.
+        id_prefix: prefix of video ids on one side only, or None to detect it.
 
-    Raises SolaError when there is no instance, when no video or no label is known to the annotations, and when the
-    duration or frame rate of a video is needed and unknown.
+    Raises:
+        SolaError: if there is no instance, the annotations know no video or no label of the detections, or the duration
+            or frame rate of a video is needed and unknown.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> import sola
+        >>> truth = sola.read_annotations(Path("annotations.json")).subset("validation")
+        >>> perfect = {video: record.segments for video, record in truth.videos.items()}
+        >>> sola.evaluate_frames(sola.Detections.of(perfect, truth.classes), truth, fps=4.0).map
+        1.0
     """
     annotations = annotations_of(truth)
     joined = join(detections, annotations, labeled=True, id_prefix=id_prefix, elsewhere=LEFT_OUT)
