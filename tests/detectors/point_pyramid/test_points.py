@@ -124,7 +124,7 @@ def targets(points: int = 12, batch: int = 2, classes: int = 3, share: float = 0
 
 
 def loss_in_loops(
-    predicted: PointPrediction, wanted: PointTargets, smoothing: float, weight: float, before: float
+    predicted: PointPrediction, expected: PointTargets, smoothing: float, weight: float, before: float
 ) -> tuple[float, float]:
     """Return the total loss and the updated normalizer."""
     logits, offsets, mask = (torch.cat(x, 1) for x in (predicted.logits, predicted.offsets, predicted.masks))
@@ -135,14 +135,14 @@ def loss_in_loops(
             if not mask[b, n]:
                 continue
             for c in range(logits.shape[2]):
-                y = wanted.classes[b, n, c].item() * (1 - smoothing) + smoothing / (logits.shape[2] + 1)
+                y = expected.classes[b, n, c].item() * (1 - smoothing) + smoothing / (logits.shape[2] + 1)
                 p = 1 / (1 + math.exp(-logits[b, n, c].item()))
                 entropy = -y * math.log(p) - (1 - y) * math.log(1 - p)
                 of_target = p * y + (1 - p) * (1 - y)
                 classification += (0.25 * y + 0.75 * (1 - y)) * (1 - of_target) ** 2 * entropy
-            if wanted.classes[b, n].any():
+            if expected.classes[b, n].any():
                 positives += 1
-                (p, q), (s, e) = offsets[b, n].tolist(), wanted.offsets[b, n].tolist()
+                (p, q), (s, e) = offsets[b, n].tolist(), expected.offsets[b, n].tolist()
                 overlap = min(p, s) + min(q, e)
                 union = (p + q) + (s + e) - overlap
                 middle = ((q - p) / 2 - (e - s) / 2) / (max(p, s) + max(q, e))

@@ -1,7 +1,7 @@
 """Crops and several epochs of training equal the authors' code: loss, weights and averaged weights.
 
-The clips of a step, and which branches a clip skips, are given; the rest is each program's own: the groups of the
-optimizer, the learning rate of each step, clipping, the loss's normalizer, and the average.
+Both programs get the same clips in each step, and no clip skips a branch. Each program has its own optimizer groups,
+learning rate schedule, gradient clipping, loss normalizer and weight average.
 """
 
 import importlib

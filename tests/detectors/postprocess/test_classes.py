@@ -44,10 +44,10 @@ def test_classes_can_be_a_subset_of_the_file(tmp_path: Path) -> None:
     assert got.scores.tolist() == [[0.7]]
 
 
-@pytest.mark.parametrize(("in_file", "asked"), [("v_a", "a"), ("a", "v_a"), ("v_a", "v_a")])
-def test_video_ids_match_with_or_without_their_prefix(tmp_path: Path, in_file: str, asked: str) -> None:
-    got = read_classifier(write(tmp_path, {in_file: [1, 2, 3]}), videos=[asked], classes=NAMES)
-    assert got.of(asked).tolist() == [1, 2, 3]
+@pytest.mark.parametrize(("in_file", "requested"), [("v_a", "a"), ("a", "v_a"), ("v_a", "v_a")])
+def test_video_ids_match_with_or_without_their_prefix(tmp_path: Path, in_file: str, requested: str) -> None:
+    got = read_classifier(write(tmp_path, {in_file: [1, 2, 3]}), videos=[requested], classes=NAMES)
+    assert got.of(requested).tolist() == [1, 2, 3]
 
 
 def test_columns_name_a_json_file_without_names(tmp_path: Path) -> None:

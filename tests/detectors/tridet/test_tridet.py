@@ -131,8 +131,10 @@ def test_boundaries_are_expectations_over_bins() -> None:
             at = torch.arange(points)
             for label in range(3):
                 got = prediction.offsets_at(level, clip, at, torch.full_like(at, label))
-                wanted = [torch.stack(expected_offsets(prediction, level, clip, point, label)) for point in at.tolist()]
-                torch.testing.assert_close(got, torch.stack(wanted), **CLOSE)
+                reference = [
+                    torch.stack(expected_offsets(prediction, level, clip, point, label)) for point in at.tolist()
+                ]
+                torch.testing.assert_close(got, torch.stack(reference), **CLOSE)
 
 
 def loss_in_loops(prediction: TridentPrediction, targets: PointTargets, power: float, smoothing: float) -> Tensor:
@@ -154,9 +156,9 @@ def loss_in_loops(prediction: TridentPrediction, targets: PointTargets, power: f
                     loss = (0.25 * target + 0.75 * (1 - target)) * (1 - p_t) ** 2 * entropy
                     if classes_at[label]:
                         result = torch.stack(expected_offsets(prediction, level, clip, point, label))
-                        wanted = targets.offsets[clip, first + point]
-                        inner, outer = torch.minimum(result, wanted).sum(), torch.maximum(result, wanted).sum()
-                        middle = ((result[1] - result[0]) - (wanted[1] - wanted[0])) / 2
+                        reference = targets.offsets[clip, first + point]
+                        inner, outer = torch.minimum(result, reference).sum(), torch.maximum(result, reference).sum()
+                        middle = ((result[1] - result[0]) - (reference[1] - reference[0])) / 2
                         loss = loss * (inner / outer) ** power + 1 - inner / outer + (middle / outer) ** 2
                     total = total + loss
         first += logits.shape[1]
