@@ -6,12 +6,15 @@ import importlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from support.annotation_samples import BORIS
 from support.calling import sola as call
 from support.places import REPOSITORY
+from support.rendering import render
 from support.synthetic import SyntheticWorld, write
 
 import sola
@@ -28,6 +31,10 @@ def docstrings(path: Path) -> list[tuple[str, str]]:
     return [(getattr(node, "name", path.stem), ast.get_docstring(node) or "") for node in nodes]
 
 
+SHORT: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "width": 32, "quiet": True}
+"""Settings of a short training of a detector."""
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that examples name: features, annotations, a trained module and detector, and what they give."""
@@ -38,18 +45,28 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = sola.train(features, "auto", out=folder / "run", batches=2, quiet=True)
     softened = sola.transform(module, sola.FeatureSet.open(features), out=folder / "softened")
     data = sola.Dataset.open(softened, annotations)
-    detector = sola.train_detector(
-        data.subset("training"),
-        "actionformer",
-        "gtea",
-        out=folder / "detector",
-        epochs=2,
-        warmup_epochs=1,
-        width=32,
-        quiet=True,
-    )
+    detector = sola.train_detector(data.subset("training"), "actionformer", "gtea", out=folder / "detector", **SHORT)
     found = sola.detect(detector, data.subset("validation"))
     sola.write_detections(folder / "detections.json", found.by_video(), found.classes)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Video files, and a detector that was trained on their transformed features."""
+    folder = tmp_path_factory.mktemp("examples") / "videos"
+    (folder / "new_videos").mkdir(parents=True)
+    clips = {name: render(folder / f"{name}.mp4", count=160) for name in ("a", "b")}
+    render(folder / "new_videos" / "c.mp4", count=160)
+    instances = [{"segment": [1.0, 3.0], "label": "jump"}, {"segment": [5.0, 6.0], "label": "turn"}]
+    video = {"subset": "training", "duration": 8.0, "annotations": instances}
+    (folder / "annotations.json").write_text(json.dumps({"database": dict.fromkeys(clips, video)}))
+    encoder = sola.load_encoder("efficientnet-lite0", torch.device("cpu"))
+    features = sola.extract(sola.find_videos(list(clips.values())), encoder, folder / "features")
+    module = sola.train(features, "anet", out=folder / "run", step=2, epochs=1, hidden=8, quiet=True)
+    softened = sola.transform(module, features, out=folder / "softened")
+    data = sola.Dataset.open(softened, folder / "annotations.json")
+    sola.train_detector(data, "actionformer", "gtea", out=folder / "video_detector", **SHORT)
     return folder
 
 
@@ -57,8 +74,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_examples_give_what_they_say(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    if "import sola" in path.read_text(encoding="utf-8"):
-        shutil.copytree(request.getfixturevalue("files"), tmp_path, dirs_exist_ok=True)
+    text = path.read_text(encoding="utf-8")
+    needed = "videos" if '"video_detector"' in text else "files"
+    if "import sola" in text:
+        shutil.copytree(request.getfixturevalue(needed), tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(".".join(path.relative_to(SOURCE).with_suffix("").parts))
     examples = [

@@ -47,8 +47,7 @@ class Annotations:
 
     Examples:
         >>> import sola
-        >>> from pathlib import Path
-        >>> annotations = sola.read_annotations(Path("annotations.json"))
+        >>> annotations = sola.read_annotations("annotations.json")
         >>> validation = annotations.subset("validation")
         >>> len(annotations.videos), sorted(validation.videos)
         (9, ['validation_0000', 'validation_0001', 'validation_0002'])
@@ -94,7 +93,7 @@ class Annotations:
 
 
 def read_annotations(
-    path: Path,
+    path: Path | str,
     label_key: str = CLASS_KEY,
     *,
     fps: float | None = None,
@@ -117,13 +116,13 @@ def read_annotations(
 
     Examples:
         >>> import sola
-        >>> from pathlib import Path
-        >>> annotations = sola.read_annotations(Path("annotations.json"))
+        >>> annotations = sola.read_annotations("annotations.json")
         >>> len(annotations.videos), len(annotations.classes)
         (9, 2)
         >>> annotations.videos["training_0000"].segments.start.dtype
         dtype('float64')
     """
+    path = Path(path)
     videos = read_videos(path, label_key, fps=fps, video=video)
     for name, record in videos.items():
         if not record.annotated:

@@ -30,8 +30,7 @@ class Detections:
 
     Examples:
         >>> import sola
-        >>> from pathlib import Path
-        >>> detections = sola.read_detections(Path("detections.json"))
+        >>> detections = sola.read_detections("detections.json")
         >>> sorted(detections.videos)
         ['validation_0000', 'validation_0001', 'validation_0002']
         >>> segments = detections.by_video()["validation_0000"]
@@ -83,7 +82,7 @@ _DETECTIONS = msgspec.json.Decoder(list[_Detection])
 T = TypeVar("T")
 
 
-def read_detections(path: Path, format: Format = "auto", *, fps: float | None = None) -> Detections:
+def read_detections(path: Path | str, format: Format = "auto", *, fps: float | None = None) -> Detections:
     """Read detections in file order.
 
     The file is one of:
@@ -105,11 +104,11 @@ def read_detections(path: Path, format: Format = "auto", *, fps: float | None = 
 
     Examples:
         >>> import sola
-        >>> from pathlib import Path
-        >>> detections = sola.read_detections(Path("detections.json"))
+        >>> detections = sola.read_detections("detections.json")
         >>> len(detections.videos), detections.table.score.dtype
         (3, dtype('float64'))
     """
+    path = Path(path)
     if format == "auto" and path.is_dir():
         format = "frames"
     elif format == "auto":
@@ -133,7 +132,7 @@ def read_detections(path: Path, format: Format = "auto", *, fps: float | None = 
     return Detections(tuple(videos), tuple(classes), SegmentTable(starts, ends, label_index, scores, video_index))
 
 
-def write_detections(path: Path, detections: Mapping[str, Segments], classes: Sequence[str]) -> None:
+def write_detections(path: Path | str, detections: Mapping[str, Segments], classes: Sequence[str]) -> None:
     """Write detections as ActivityNet JSON, atomically.
 
     Args:
@@ -147,13 +146,12 @@ def write_detections(path: Path, detections: Mapping[str, Segments], classes: Se
     Examples:
         >>> import numpy as np
         >>> import sola
-        >>> from pathlib import Path
         >>> segments = sola.Segments(np.array([1.5]), np.array([4.0]), np.array([0]), np.array([0.9]))
-        >>> sola.write_detections(Path("predictions.json"), {"video_1": segments}, ["jump"])
-        >>> sola.read_detections(Path("predictions.json")).classes
+        >>> sola.write_detections("predictions.json", {"video_1": segments}, ["jump"])
+        >>> sola.read_detections("predictions.json").classes
         ('jump',)
     """
-    results = {}
+    path, results = Path(path), {}
     for video, segments in detections.items():
         columns = (segments.start, segments.end, segments.score)
         if not all(np.isfinite(column).all() for column in columns):

@@ -57,14 +57,13 @@ def detect(
             other classes.
 
     Examples:
-        >>> from pathlib import Path
         >>> import sola
-        >>> detector = sola.TrainedDetector.load(Path("detector"))
+        >>> detector = sola.TrainedDetector.load("detector")
         >>> data = sola.Dataset.open("softened", "annotations.json").subset("validation")
         >>> detections = sola.detect(detector, data)
         >>> detections.videos
         ('validation_0000', 'validation_0001', 'validation_0002')
-        >>> sola.write_detections(Path("new_detections.json"), detections.by_video(), detections.classes)
+        >>> sola.write_detections("new_detections.json", detections.by_video(), detections.classes)
     """
     detector.check_timing(data)
     segments = propose(detector, data, device=device, skipped=skipped, progress=progress)
@@ -103,9 +102,8 @@ def propose(
         SolaError: if the features do not match the training features, or a file is bad.
 
     Examples:
-        >>> from pathlib import Path
         >>> import sola
-        >>> detector = sola.TrainedDetector.load(Path("detector"))
+        >>> detector = sola.TrainedDetector.load("detector")
         >>> data = sola.Dataset.open("softened", "annotations.json").subset("validation")
         >>> segments = sola.propose(detector, data)
         >>> list(segments)

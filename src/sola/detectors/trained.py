@@ -36,9 +36,8 @@ class TrainedDetector:
     """A trained network with everything needed to run it on more features of the same kind.
 
     Examples:
-        >>> from pathlib import Path
         >>> import sola
-        >>> detector = sola.TrainedDetector.load(Path("detector"))
+        >>> detector = sola.TrainedDetector.load("detector")
         >>> detector.config.model, detector.classes
         ('actionformer', ('action_0', 'action_1'))
         >>> detector.manifest.encoder  # of the training features
@@ -61,7 +60,7 @@ class TrainedDetector:
     """Classes with training instances; empty for runs that do not record them."""
 
     @classmethod
-    def load(cls, run: Path) -> "TrainedDetector":
+    def load(cls, run: Path | str) -> "TrainedDetector":
         """Load a finished run of `sola train-detector`.
 
         Args:
@@ -70,6 +69,7 @@ class TrainedDetector:
         Raises:
             SolaError: if the folder does not hold a finished run.
         """
+        run = Path(run)
         if not run.is_dir():
             raise SolaError(f"{run}: no such folder; expected a finished run of `sola train-detector`")
         if not (run / WEIGHTS).is_file():

@@ -66,9 +66,8 @@ def evaluate_actions(
 
     Examples:
         >>> from dataclasses import replace
-        >>> from pathlib import Path
         >>> import sola
-        >>> truth = sola.read_annotations(Path("annotations.json")).subset("validation")
+        >>> truth = sola.read_annotations("annotations.json").subset("validation")
         >>> truth = replace(truth, classes=("open,door", "open,drawer"))
         >>> perfect = {video: record.segments for video, record in truth.videos.items()}
         >>> result = sola.evaluate_actions(sola.Detections.of(perfect, truth.classes), truth)

@@ -96,9 +96,8 @@ def evaluate_segmentation(
             or frame rate of a video is unknown.
 
     Examples:
-        >>> from pathlib import Path
         >>> import sola
-        >>> truth = sola.read_annotations(Path("annotations.json")).subset("validation")
+        >>> truth = sola.read_annotations("annotations.json").subset("validation")
         >>> perfect = {video: record.segments for video, record in truth.videos.items()}
         >>> result = sola.evaluate_segmentation(sola.Detections.of(perfect, truth.classes), truth, fps=4.0)
         >>> result.figures.accuracy, result.figures.edit
@@ -150,9 +149,8 @@ def evaluate_frames(
             or frame rate of a video is needed and unknown.
 
     Examples:
-        >>> from pathlib import Path
         >>> import sola
-        >>> truth = sola.read_annotations(Path("annotations.json")).subset("validation")
+        >>> truth = sola.read_annotations("annotations.json").subset("validation")
         >>> perfect = {video: record.segments for video, record in truth.videos.items()}
         >>> sola.evaluate_frames(sola.Detections.of(perfect, truth.classes), truth, fps=4.0).map
         1.0

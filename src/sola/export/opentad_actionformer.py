@@ -40,7 +40,7 @@ class ExportedDataset:
 
 def export_dataset(
     data: Dataset,
-    out: Path,
+    out: Path | str,
     *,
     train_subset: str = "training",
     test_subset: str = "validation",
@@ -64,7 +64,7 @@ def export_dataset(
 
     Raises SolaError for bad input, an existing folder, or timing that the tools cannot express: see `common_clock`.
     """
-    out = out.resolve()
+    out = Path(out).resolve()
     if any(stream.source.resolve().is_relative_to(out) for stream in data.features.streams):
         raise SolaError(f"{out}: holds the features that are read; choose another folder")
     if ".hdf5" in str(out):

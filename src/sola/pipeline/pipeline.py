@@ -51,11 +51,10 @@ def rebuild_chain(
             encoder or a module is missing or has changed.
 
     Examples:
-        >>> from pathlib import Path
         >>> import sola
-        >>> detector = sola.TrainedDetector.load(Path("video_detector"))  # doctest: +SKIP
-        >>> chain = sola.rebuild_chain(detector)  # doctest: +SKIP
-        >>> chain.encoder.name, len(chain.modules)  # doctest: +SKIP
+        >>> detector = sola.TrainedDetector.load("video_detector")
+        >>> chain = sola.rebuild_chain(detector)
+        >>> chain.encoder.name, len(chain.modules)
         ('efficientnet-lite0', 1)
     """
     manifest = detector.manifest
@@ -149,13 +148,12 @@ def predict(
         SolaError: if a video cannot be decoded, or the workspace holds other files.
 
     Examples:
-        >>> from pathlib import Path
         >>> import sola
-        >>> chain = sola.rebuild_chain(sola.TrainedDetector.load(Path("video_detector")))  # doctest: +SKIP
-        >>> videos = sola.find_videos([Path("new_videos")])  # doctest: +SKIP
-        >>> result = sola.predict(videos, chain, "workspace")  # doctest: +SKIP
-        >>> classes = chain.detector.classes  # doctest: +SKIP
-        >>> sola.write_detections(Path("detections.json"), result.detections, classes)  # doctest: +SKIP
+        >>> chain = sola.rebuild_chain(sola.TrainedDetector.load("video_detector"))
+        >>> videos = sola.find_videos(["new_videos"])
+        >>> result = sola.predict(videos, chain, "workspace")
+        >>> classes = chain.detector.classes
+        >>> sola.write_detections("detections.json", result.detections, classes)
     """
     manifest, place = chain.detector.manifest, Storage.of(workspace)
     assert manifest.extraction is not None

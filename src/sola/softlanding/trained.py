@@ -30,7 +30,7 @@ class TrainedModule:
         >>> module.network.channels
         16
         >>> module.provenance["training"]["epochs"]
-        1
+        0
         >>> module.save("copy")
         >>> sola.TrainedModule.load("copy").fingerprint == module.fingerprint
         True
