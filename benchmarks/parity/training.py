@@ -31,7 +31,7 @@ LOSSES, DETECTIONS = "losses.json", "detections.json"
 def ours(config: DetectorConfig, data: Dataset, seed: int, out: Path) -> tuple[list[float], dict[str, Segments]]:
     """Train and detect; return the mean loss of each epoch, and the segments of each validation video."""
     register()
-    detector = train_detector(data.subset("training"), config, out=out / "run", seed=seed, quiet=True)
+    detector = train_detector(data.subset("training"), config, out=out / "run", seed=seed, overwrite=True, quiet=True)
     return [row["loss"] for row in Run(out / "run").rows()], propose(detector, data.subset("validation"))
 
 

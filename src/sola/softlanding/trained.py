@@ -29,7 +29,7 @@ class TrainedModule:
         >>> module = sola.TrainedModule.load("run")
         >>> module.network.channels
         16
-        >>> module.provenance["training"]["epochs"]
+        >>> module.provenance["training"]["seed"]
         0
         >>> module.save("copy")
         >>> sola.TrainedModule.load("copy").fingerprint == module.fingerprint
