@@ -172,7 +172,7 @@ def test_thumos_lines(tmp_path, annotations, capsys):
         (GOOD, ["--tiou", "half"], "--tiou half: expected FIRST:LAST:STEP"),
         (GOOD, ["--tiou", "0,.5"], "each in (0, 1]"),
         (GOOD, ["--recall-at", "0"], "--recall-at 0: must be >= 1"),
-        (GOOD, ["--diagnosis", "errors.doc"], "errors.doc: cannot be written as a plot"),
+        (GOOD, ["--diagnosis", "errors.doc"], "errors.doc: unknown plot format"),
         ({"q": found((0, 1, "jump", 1))}, [], "no video has both predictions and annotations"),
         ({"a": found((0, 1, "hop", 1))}, [], "no label of the predictions (such as 'hop') is a class"),
         ({"a": [{"segment": [0, 1], "score": 1}]}, [], "use `sola evaluate --proposals`"),

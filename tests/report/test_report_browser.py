@@ -190,7 +190,7 @@ def test_videos_are_filtered_by_name(opened: WebDriver) -> None:
     one(opened, "#filter").send_keys("0003")
     assert [option.text for option in Select(one(opened, "#video")).options] == ["validation_0003"]
     one(opened, "#filter").send_keys("nowhere")
-    assert "no video of that name" in one(opened, "#video").text
+    assert "no matching video" in one(opened, "#video").text
     one(opened, "#filter").clear()
     one(opened, "#filter").send_keys("v")
     assert len(Select(one(opened, "#video")).options) == 5

@@ -148,7 +148,7 @@ def test_features_that_have_gone_are_told_and_the_rest_is_shown(
     assert "SoLa, adapter" not in explored(html)["features"]
     assert "raw" not in explored(html)["runs"]
     for text in (html, capsys.readouterr().err):
-        assert "SoLa, adapter (table1): its features are not there any more" in text
+        assert "SoLa, adapter (table1): its features no longer exist" in text
         assert "raw (table1): has no detections.json" in text
 
 

@@ -114,7 +114,7 @@ def export_dataset(
 
 
 def learnable(segments: Segments, grid: SnippetGrid, length: int) -> bool:
-    """Return True if ActionFormer keeps any instance (libs/datasets/anet.py); it cannot train on a video without one."""
+    """Return True if ActionFormer keeps any instance (libs/datasets/anet.py), without which its training fails."""
     start, end = grid.index(segments.start), grid.index(segments.end)
     stop = length - grid.index(0.0)  # ActionFormer's end of the features: `length` plus the first center in strides
     long_enough = segments.end - segments.start >= MIN_DURATION

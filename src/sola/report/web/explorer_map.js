@@ -1,11 +1,11 @@
-// The similarity maps: drawn once as they come, then cut to the time that is looked at.
+// Similarity maps: each is rendered once, then cropped to the visible time range.
 
 const colors = bytes(data.colors);
 const frame = document.getElementById("map-frame");
 const canvas = document.getElementById("map");
 const mapReadout = document.getElementById("map-readout");
-const drawn = new Map(); // by `video/features`: the cells' levels and their picture
-let cursor = null; // the cell that is read
+const drawn = new Map(); // levels and rendered image by `video/features`
+let cursor = null; // the selected cell: [column, row]
 
 function cellsOf(videoIndex, features) {
   const key = `${videoIndex}/${features}`;
@@ -49,10 +49,10 @@ function drawMap() {
   const name = data.features[view.features];
   for (const id of ["dark", "bright"]) document.getElementById(id).textContent = map ? short(map.one[id]) : "";
   if (!map) {
-    canvas.ariaLabel = mapReadout.textContent = `No features of this video: ${name}.`;
+    canvas.ariaLabel = mapReadout.textContent = `No features for this video: ${name}.`;
     return;
   }
-  canvas.ariaLabel = `Cosine similarity of every moment with every other, ${name}. Arrow keys read single cells.`;
+  canvas.ariaLabel = `Cosine similarity of all pairs of times, ${name}. Use the arrow keys to read single cells.`;
   const across = (seconds) => ((seconds - view.from) / (view.to - view.from)) * canvas.width;
   const down = (seconds) => ((seconds - view.from) / (view.to - view.from)) * canvas.height;
   context.imageSmoothingEnabled = false;
