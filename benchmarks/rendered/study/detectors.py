@@ -35,7 +35,7 @@ from sola.evaluation.untrained import untrained_like
 from sola.report.sources import DETECTIONS
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
-from sola.studies.runs import fitted, write_control, write_found
+from sola.studies.runs import fitted, write_control, write_detector_output
 
 AUTO, UNTRAINED, CONTROL = RECIPES_SHOWN["auto"], "untrained likeness", "best control"
 BASES = ("raw", CONTROL, RECIPES_SHOWN["anet"], UNTRAINED, AUTO)
@@ -133,7 +133,7 @@ def run(folder: Path, runs: Path, name: str, base: str, seed: int, part: str, vi
         training = training.only(everything.videos[position] for position in everything.draw(videos, seed))
     detector = train_detector(training, config, out=out, resume=True, quiet=True)
     (out / part).mkdir(exist_ok=True)
-    write_found(data_of(folder, part), detector, data, out / part)
+    write_detector_output(data_of(folder, part), detector, data, out / part)
     return out
 
 

@@ -122,7 +122,7 @@ def inspect(
 
 
 def cosine_map(features: Video, side: int = 1000) -> Float[np.ndarray, "side side"]:
-    """Return the cosine similarity of all pairs of snippets [side, side]; longer videos are averaged to `side` parts."""
+    """Return the cosine similarity of all pairs of snippets. Longer videos are averaged to `side` parts first."""
     if len(features) > side:
         bounds = np.linspace(0, len(features), side, endpoint=False).astype(int)
         features = np.add.reduceat(features.astype(np.float32), bounds, axis=0)
