@@ -72,7 +72,7 @@ def explore(material: Material, *, videos: int) -> Explorer:
             raise SolaError(f"{name}: {error}") from None
         material.notes += [f"{name}: {finding}." for finding in data[name].findings]
     features = {name: {video.id: video for video in each.videos} for name, each in data.items()}
-    sources = [by_video.keys() for by_video in (*detections.values(), *features.values())]
+    sources = [each.keys() for each in detections.values()] + [each.keys() for each in features.values()]
     candidates = _candidates(sources, records.keys() if annotations is not None else None)
     if not candidates:
         raise SolaError(

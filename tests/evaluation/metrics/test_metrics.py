@@ -315,7 +315,7 @@ def test_no_instances_are_an_error():
             metric(table([]), table([(0, 5, 0, 1, 0)]), [0.5])
 
 
-def test_average_recall_matches_published_values(shared_data):
+def test_average_recall_matches_known_values(shared_data):
     folder = shared_data / "golden" / "average_recall"
     annotated = json.loads((folder / "gt.json").read_text())
     found = json.loads((folder / "result.json").read_text())["results"]
