@@ -63,21 +63,23 @@ def test_a_duplicate_folder_is_shown_once(out: Path, tmp_path: Path) -> None:
 
 
 def test_experiments_are_in_the_order_of_the_supplement(world: Path, tmp_path: Path) -> None:
-    made = folders.experiment(tmp_path / "out", world)
+    experiment = folders.experiment(tmp_path / "out", world)
     curves = {
         "similarity": {"whole": {"raw": [[0, 1], [1.0, 0.5]]}},
         "assumption_share": {"raw": [[8, 15], [0.9, 0.8]]},
     }
-    folders.experiment(made, world, experiment="sectionC", title="Section C", rows=[], comparisons=[], curves=curves)
-    folders.experiment(made, world, experiment="figure1", title="Figure 1")
-    titles = re.findall(r"<h2>(.*?)</h2>", written(tmp_path, made))
+    folders.experiment(
+        experiment, world, experiment="sectionC", title="Section C", rows=[], comparisons=[], curves=curves
+    )
+    folders.experiment(experiment, world, experiment="figure1", title="Figure 1")
+    titles = re.findall(r"<h2>(.*?)</h2>", written(tmp_path, experiment))
     assert titles == ["Summary", "Table 1: the form of the module", "Figure 1", "Section C", "Explorer"]
 
 
 def test_shared_runs_are_shown_once(world: Path, tmp_path: Path) -> None:
-    made = folders.experiment(tmp_path / "out", world)
-    folders.experiment(made, world, experiment="table2", title="Table 2")
-    assert explored(written(tmp_path, made))["runs"] == list(folders.VALUES)
+    experiment = folders.experiment(tmp_path / "out", world)
+    folders.experiment(experiment, world, experiment="table2", title="Table 2")
+    assert explored(written(tmp_path, experiment))["runs"] == list(folders.VALUES)
 
 
 def test_features_are_opened_as_the_experiment_did(world: Path, tmp_path: Path) -> None:
@@ -140,10 +142,10 @@ def test_videos_that_are_left_out_are_counted(out: Path, tmp_path: Path, capsys:
 def test_missing_features_are_reported_and_the_rest_is_shown(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = folders.experiment(tmp_path / "out", world)
-    shutil.rmtree(made / "features-of" / "SoLa-adapter")
-    (made / "detectors" / "raw" / "detections.json").unlink()
-    assert sola("report", made, "--out", tmp_path / "r.html") == 0
+    experiment = folders.experiment(tmp_path / "out", world)
+    shutil.rmtree(experiment / "features-of" / "SoLa-adapter")
+    (experiment / "detectors" / "raw" / "detections.json").unlink()
+    assert sola("report", experiment, "--out", tmp_path / "r.html") == 0
     html = (tmp_path / "r.html").read_text()
     assert "SoLa, adapter" not in explored(html)["features"]
     assert "raw" not in explored(html)["runs"]
@@ -155,14 +157,14 @@ def test_missing_features_are_reported_and_the_rest_is_shown(
 def test_names_from_data_are_escaped(world: Path, tmp_path: Path) -> None:
     rows = folders.result(world)["rows"]
     rows[3]["name"] = HOSTILE
-    made = folders.experiment(
+    experiment = folders.experiment(
         tmp_path / "out", world, rows=rows, comparisons=[], title=HOSTILE, lead=HOSTILE, notes=[HOSTILE]
     )
     found = folders.detections(world, shift=0.1)
     for detections in found["results"].values():
         detections[0]["label"] = HOSTILE
     path = folders.write_detections(tmp_path / "d.json", found)
-    html = written(tmp_path, made, "--detections", f"<b>={path}", "--title", HOSTILE)
+    html = written(tmp_path, experiment, "--detections", f"<b>={path}", "--title", HOSTILE)
     assert "<img" not in html
     assert "<b>" not in html
     assert "<b>" in explored(html)["runs"]
@@ -235,8 +237,8 @@ def test_a_bad_result_is_named(
 def test_an_invalid_value_is_named(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = folders.result(world)["rows"]
     rows[1]["kind"] = "magic"
-    made = folders.experiment(tmp_path / "out", world, rows=rows)
-    assert "rows[1].kind" in refused(capsys, "report", made, "--out", tmp_path / "r.html").replace("[...]", "[1]")
+    experiment = folders.experiment(tmp_path / "out", world, rows=rows)
+    assert "rows[1].kind" in refused(capsys, "report", experiment, "--out", tmp_path / "r.html").replace("[...]", "[1]")
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ def probe(
         controls: include the controls.
         together: regular expression to group test videos, such as several camera views of a scene. Videos with the same
             match in their ids are resampled together; videos without a match are resampled separately.
-        skipped: if given, videos with bad raw features are skipped and added here: reasons by feature id.
+        skipped: dictionary that receives the reasons for skipped videos, by feature id. Videos with bad raw features
+            are skipped if the data set was opened with `skip_bad`.
         progress: called with (row, completed rows, total rows) before each row, and with ("", total, total) at the end.
 
     Returns:

@@ -57,7 +57,8 @@ def select_videos(
         count: number of videos to select.
         labeled: ids of videos that are already labeled. They are not selected, but count as covered.
         seed: seed of the initial cluster centers.
-        skipped: if given, bad videos are skipped and added here: reasons by id.
+        skipped: dictionary that receives the reasons for skipped videos, by id. Bad videos are skipped if the features
+            were opened with `skip_bad`.
         progress: called with (videos read, videos to read). Each video is read twice.
 
     Raises:

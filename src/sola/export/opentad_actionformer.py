@@ -60,7 +60,8 @@ def export_dataset(
         train_subset: training subset in both configurations.
         test_subset: evaluation subset in both configurations.
         overwrite: replace a folder written by this function.
-        skipped: if given, videos with bad feature files are skipped and added here: reasons by feature id.
+        skipped: dictionary that receives the reasons for skipped videos, by feature id. Videos with bad feature files
+            are skipped if the data set was opened with `skip_bad`.
         progress: called with the number of exported videos and the total.
 
     Returns:

@@ -86,16 +86,16 @@ def explore(material: Material, *, videos: int) -> Explorer:
     for video in chosen:
         record = records.get(video)
         maps = [_map(view, data[name], features[name].get(video), side) for name, view in material.views.items()]
-        found = [
+        detected = [
             _best(by_video.get(video), material.detections[name].classes, classes)
             for name, by_video in detections.items()
         ]
         shown.append(
             {
                 "id": video,
-                "duration": _duration(record, maps, found),
+                "duration": _duration(record, maps, detected),
                 "truth": None if record is None else _segments(record.segments, annotations.classes, classes),  # type: ignore[union-attr]
-                "found": found,
+                "found": detected,
                 "maps": maps,
             }
         )
@@ -197,12 +197,12 @@ def _base64(array: np.ndarray) -> str:
 
 
 def _duration(
-    record: VideoAnnotation | None, maps: Sequence[dict[str, Any] | None], found: Sequence[dict[str, Any] | None]
+    record: VideoAnnotation | None, maps: Sequence[dict[str, Any] | None], detected: Sequence[dict[str, Any] | None]
 ) -> float:
     """Return the length of the time axis (seconds): the video duration if known, else the last end of its content."""
     if record is not None and record.duration is not None:
         return round(record.duration, 2)
     ends = [similarity["end"] for similarity in maps if similarity is not None]
-    ends += [max(detections["end"], default=0.0) for detections in found if detections is not None]
+    ends += [max(detections["end"], default=0.0) for detections in detected if detections is not None]
     ends += record.segments.end.tolist() if record is not None else []
     return round(max(ends, default=0.0), 2) or 1.0

@@ -80,7 +80,7 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
     curves = study_curves(inspected)
     logs = {name: Run(out / "runs" / f"{recipe}-0").rows() for name, recipe in RECIPES.items()}
 
-    shown = min(validation.videos, key=lambda video: abs(len(video.segments) - 5))  # about five instances
+    shown = min(validation.videos, key=lambda video: abs(len(video.segments) - 5))  # chosen without looking at the maps
     assert shown.duration is not None
     maps = {name: cosine_map(view(validation.read(shown))) for name, view in views.items()}
     map_plot = similarity_map_plot(maps, shown.segments, (0, shown.duration), "seconds", data.classes)

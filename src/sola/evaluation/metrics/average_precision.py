@@ -65,9 +65,9 @@ def average_precision(
 
     >>> zero = np.zeros(2, int)
     >>> truth = SegmentTable(np.array([0.0, 20.0]), np.array([10.0, 30.0]), zero, np.ones(2), zero)
-    >>> found = SegmentTable(np.array([0.0, 50.0, 21.0]), np.array([9.0, 60.0, 30.0]), np.zeros(3, int),
+    >>> detections = SegmentTable(np.array([0.0, 50.0, 21.0]), np.array([9.0, 60.0, 30.0]), np.zeros(3, int),
     ...                      np.array([0.9, 0.8, 0.7]), np.zeros(3, int))
-    >>> average_precision(truth, found, [0.5, 0.95]).by_tiou.round(4)
+    >>> average_precision(truth, detections, [0.5, 0.95]).by_tiou.round(4)
     array([0.8333, 0.    ])
 
     Raises SolaError if there are no instances or a threshold is outside (0, 1].

@@ -63,9 +63,9 @@ def average_recall(
     zero-length segments, with a tIoU of 0/0, do not match.
 
     >>> truth = SegmentTable(np.array([0.0, 20.0]), np.array([10.0, 30.0]), np.zeros(2, int), np.ones(2), np.arange(2))
-    >>> found = SegmentTable(np.array([0.0, 50.0, 20.0]), np.array([10.0, 60.0, 27.0]), np.zeros(3, int),
+    >>> proposals = SegmentTable(np.array([0.0, 50.0, 20.0]), np.array([10.0, 60.0, 27.0]), np.zeros(3, int),
     ...                      np.array([0.9, 0.8, 0.7]), np.array([0, 0, 1]))
-    >>> curve = average_recall(truth, found, [0.5, 0.75])
+    >>> curve = average_recall(truth, proposals, [0.5, 0.75])
     >>> curve.recall[:, -1], round(curve.auc, 4)
     (array([1. , 0.5]), 0.7412)
 

@@ -102,9 +102,9 @@ def counted(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
     )
     cluster = np.concatenate(([0], np.cumsum(~near))) if len(order) else order
     crowded = np.bincount(cluster, minlength=1)[cluster] > 1 if len(order) else np.zeros(0, bool)
-    kept: dict[int, list[int]] = {}
+    remaining: dict[int, list[int]] = {}
     for cluster_id, index in sorted(zip(cluster[crowded], order[crowded], strict=True), key=lambda pair: pair[1]):
-        others = kept.setdefault(int(cluster_id), [])
+        others = remaining.setdefault(int(cluster_id), [])
         if any(
             abs(truth.start[index] - truth.start[other]) <= SAME and abs(truth.end[index] - truth.end[other]) <= SAME
             for other in others

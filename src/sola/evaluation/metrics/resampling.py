@@ -45,7 +45,7 @@ def resampled_average_precision(
 
 
 def resampled_average_recall(
-    found: Float[np.ndarray, "annotated points"],
+    retrieved: Float[np.ndarray, "annotated points"],
     instances: Int[np.ndarray, " annotated"],
     draws: Int[np.ndarray, "draws videos"],
 ) -> Float[np.ndarray, "draws points"]:
@@ -54,5 +54,5 @@ def resampled_average_recall(
     The number of retrieved proposals of each video is that of the evaluation on all videos.
     """
     counted = draws[:, : len(instances)]  # later videos have no instances
-    recall: Float[np.ndarray, "draws points"] = (counted @ found) / np.maximum(counted @ instances, 1)[:, None]
+    recall: Float[np.ndarray, "draws points"] = (counted @ retrieved) / np.maximum(counted @ instances, 1)[:, None]
     return recall

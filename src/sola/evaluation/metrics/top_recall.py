@@ -34,9 +34,9 @@ def top_recall(
     instances. Ties are ordered as by `ranking`.
 
     >>> truth = SegmentTable(np.array([0.0]), np.array([10.0]), np.array([0]), np.ones(1), np.array([0]))
-    >>> found = SegmentTable(np.array([40.0, 0.0]), np.array([50.0, 9.0]), np.zeros(2, int), np.array([0.9, 0.8]),
+    >>> detections = SegmentTable(np.array([40.0, 0.0]), np.array([50.0, 9.0]), np.zeros(2, int), np.array([0.9, 0.8]),
     ...                      np.zeros(2, int))
-    >>> top_recall(truth, found, [0.5]).recall
+    >>> top_recall(truth, detections, [0.5]).recall
     array([[0., 1.]])
 
     Raises SolaError if there are no instances or a threshold is outside (0, 1].

@@ -72,7 +72,7 @@ function drawMap() {
     }
   }
   mapReadout.textContent = "";
-  if (cursor) tellCell(map);
+  if (cursor) describeCell(map);
 }
 
 function drawThumbnails() {
@@ -92,7 +92,7 @@ function drawRamp() {
   context.putImageData(image, 0, 0);
 }
 
-function tellCell(map) {
+function describeCell(map) {
   const inside = (cell) => Math.min(map.side - 1, Math.max(0, cell));
   cursor = [inside(cursor[0]), inside(cursor[1])];
   const seconds = (cell) => map.begin + ((cell + 0.5) * (map.end - map.begin)) / map.side;
@@ -111,7 +111,7 @@ function cellAt(event) {
     return Math.floor(((seconds - map.begin) / (map.end - map.begin)) * map.side);
   };
   cursor = [cell((event.clientX - box.left) / box.width), cell((event.clientY - box.top) / box.height)];
-  tellCell(map);
+  describeCell(map);
 }
 
 canvas.addEventListener("pointermove", cellAt);
@@ -122,5 +122,5 @@ canvas.addEventListener("keydown", (event) => {
   if (!move || !map) return;
   event.preventDefault();
   cursor = cursor ? [cursor[0] + move[0], cursor[1] + move[1]] : [Math.floor(map.side / 2), Math.floor(map.side / 2)];
-  tellCell(map);
+  describeCell(map);
 });

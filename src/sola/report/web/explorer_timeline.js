@@ -104,8 +104,8 @@ function button(one, colors, width) {
       "--fill": `${Math.round(one.score === null ? 38 : 10 + 40 * Math.max(strength(one.run, one.score), 0))}%`,
     },
   });
-  segment.addEventListener("pointerenter", () => tell(one));
-  segment.addEventListener("focus", () => tell(one));
+  segment.addEventListener("pointerenter", () => describe(one));
+  segment.addEventListener("focus", () => describe(one));
   segment.addEventListener("click", () => segment.focus()); // some browsers do not focus a clicked button
   return segment;
 }
@@ -140,7 +140,7 @@ function foundBy(one) {
   });
 }
 
-function tell(one) {
+function describe(one) {
   const parts = [`${one.name}: `, element("strong", { textContent: named(one.label) }), `, ${facts(one)}`];
   if (one.score === null && data.runs.length) {
     const by = foundBy(one);
