@@ -1,4 +1,4 @@
-"""SoLa: label-free soft landing of frozen snippet features for temporal action localization.
+"""SoLa: label-free adaptation of frozen snippet features for temporal action localization.
 
 The public names are here, one flat namespace over the modules that hold them; each is imported at its first use, so
 that `import sola` is fast. The layers, from the top: `cli`, `studies`, `report` and `pipeline` and `export`,

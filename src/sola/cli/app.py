@@ -1,4 +1,4 @@
-"""The application: its commands, each imported when it is called, and how `sola` exits."""
+"""The `sola` application. Each command is imported when it is called."""
 
 import os
 import sys
@@ -18,11 +18,11 @@ class Entry:
     """A command in `sola --help`."""
 
     target: str
-    """Module and attribute of the function, or of the App with further commands."""
+    """Module and attribute of the function, or of an App with subcommands."""
     help: str
-    """A sentence for the overview; further paragraphs are shown by the command's own --help only."""
+    """Help text. `sola --help` shows the first sentence only."""
     examples: str = ""
-    """Command lines for the end of the command's help; an App has its own."""
+    """Example command lines at the end of the help, one per line. Subcommands have their own."""
     secondary: bool = True
     """Whether `--help-all` shows more flags than `--help`."""
 
@@ -134,7 +134,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "export": Entry("sola.cli.export:app", "Export a module, or features and annotations, for other tools."),
 }
-"""What `sola --help` lists, in order."""
+"""Commands in the order of `sola --help`."""
 
 app = App(
     name="sola",
@@ -164,7 +164,7 @@ app.register_install_completion_command(help="Set up tab completion for your she
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 success, 2 invalid input, 1 a bug or a closed pipe, 130 interrupted."""
+    """Run a command and exit: 0 for success, 2 for invalid input, 1 for a bug or a closed pipe, 130 if interrupted."""
     try:
         app(choose_help(sys.argv[1:] if arguments is None else arguments), exit_on_error=False, print_error=False)
         sys.stdout.flush()  # raises BrokenPipeError here, not while Python exits
@@ -183,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def complain(message: str, code: int) -> int:
-    """Print one unwrapped line on stderr and return the exit code; a process of a group names its rank."""
+    """Print the message as one line on stderr, with the rank in distributed training, and return the exit code."""
     rank = os.environ.get("RANK", "0")
     who = "sola" if rank == "0" else f"sola, process {rank}"
     print(f"{who}: {' '.join(message.split())}", file=sys.stderr)

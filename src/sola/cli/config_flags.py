@@ -20,10 +20,10 @@ NUMBERS = {int: "INT", float: "FLOAT"}
 
 
 class ConfigFlags:
-    """Config values from the command line, one attribute per flag; None where the flag was not given."""
+    """Config values from the command line, one attribute per flag. None means that the flag was not given."""
 
     words: ClassVar[Mapping[str, str]]
-    """Word that stands for None on the command line, by field."""
+    """Command-line word for None, by field."""
 
     def given(self) -> dict[str, Any]:
         """Return the values that were given, by field."""

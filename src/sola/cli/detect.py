@@ -1,4 +1,4 @@
-"""`sola detect`: its options; `detection` runs it."""
+"""`sola detect`: options. The module `detection` runs the command."""
 
 import dataclasses
 from pathlib import Path
@@ -25,7 +25,7 @@ class FeatureOptions:
     label_key: Annotated[str, Parameter(group=options.READING)] = "label"
     """Field of an annotation that names the class."""
     classifier: Annotated[Path | None, Parameter(metavar="FILE")] = None
-    """Class scores of an external video classifier: JSON as of CUHK or ActivityNet, or .npy of UntrimmedNet."""
+    """Class scores of an external video classifier: JSON in the layout of CUHK or ActivityNet, or UntrimmedNet's .npy."""
     combine: Annotated[Literal["product", "sqrt"], Parameter(group=options.MORE)] = "product"
     """Combination of the scores of a proposal and of its class: their product, or its square root."""
     proposals: Annotated[Path | None, Parameter(metavar="JSON")] = None
@@ -88,14 +88,14 @@ def detect(
 
 
 def are_videos(sources: tuple[Path, ...]) -> bool:
-    """Whether the sources are video files or folders that contain some, at any depth; the first decides."""
+    """Return True if the first source is a video file, or a folder that contains video files at any depth."""
     if sources[0].is_dir():
         return any(path.suffix.lower() in VIDEO_SUFFIXES for path in sources[0].rglob("*"))
     return sources[0].suffix.lower() in VIDEO_SUFFIXES
 
 
 def refuse(reason: str, *groups: Any) -> None:
-    """Raise SolaError for the first flag of groups of options that differs from its default."""
+    """Raise SolaError for the first option that differs from its default."""
     for group in groups:
         for field in dataclasses.fields(group):
             if getattr(group, field.name) != field.default:

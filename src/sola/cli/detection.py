@@ -33,7 +33,7 @@ from sola.video.key_frames import key_frames
 log = logging.getLogger(__name__)
 
 KEY_FRAMES = 8
-"""Frames in a timeline."""
+"""Number of frames in a timeline."""
 KEY_FRAME_HEIGHT = 144
 """Height of a frame in a timeline (pixels)."""
 
@@ -48,18 +48,18 @@ class Target:
 
     @property
     def workspace(self) -> Storage:
-        """Folder of the results so far, for a run that continues a stopped one."""
+        """Folder of intermediate results, from which a stopped command resumes."""
         return Storage.of(self.out.parent) / f".{self.out.name}.partial"
 
     def must_be_new(self, also: Path | None, kind: str) -> None:
-        """Raise SolaError if the file, or the other place to write, exists and may not be replaced."""
+        """Raise SolaError if an output exists and --overwrite was not passed."""
         for path in filter(None, (self.out, also)):
             if not self.overwrite and Storage.of(path.parent).has(path.name):
                 place = options.place_of(path)
                 raise SolaError(f"{place}: exists already; choose another {kind}, or pass --overwrite")
 
     def write(self, found: Found, classes: tuple[str, ...], unreadable: Mapping[str, str], also: str = "") -> None:
-        """Write the detections, delete the workspace, and log what was found."""
+        """Write the detections, delete the workspace, and log the counts."""
         write_segments(self.out, found.detections, classes)
         self.workspace.delete()
         options.report_skipped(unreadable, found.skipped)
@@ -77,7 +77,7 @@ def detect_in_features(
     execution: options.Execution,
     device: Device,
 ) -> None:
-    """Detect, here or on a cluster, and write detections and proposals."""
+    """Detect on this machine or a cluster, and write detections and proposals."""
     if chosen.test_subset is not None and chosen.annotations is None:
         raise SolaError(f"--test-subset {chosen.test_subset}: needs --annotations, which list its videos")
     if chosen.proposals is not None and chosen.proposals.absolute() == target.out.absolute():
@@ -114,7 +114,7 @@ def detect_in_features(
 
 
 def must_know_classes(run: Path, detector: TrainedDetector, classifier: Path | None) -> None:
-    """Raise SolaError unless exactly one of detector and classifier gives the classes."""
+    """Raise SolaError unless exactly one of detector and classifier predicts the classes."""
     if classifier is not None and detector.config.predicts_classes:
         raise SolaError(f"--classifier {classifier}: the detector of {run} predicts classes itself")
     if classifier is None and detector.classifier is None and not detector.config.predicts_classes:

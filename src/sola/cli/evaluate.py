@@ -30,7 +30,7 @@ def evaluate(
         Parameter(
             group=options.INPUTS,
             help='ActivityNet\'s JSON {"results": {video: [{"segment", "label", "score"}]}}, or THUMOS14\'s lines '
-            "`video start end class score`, or a table with such a header; or a folder of files with a class for each "
+            "`video start end class score`, or a table with such a header; or a folder of files with one class per "
             "frame.",
         ),
     ],
@@ -67,18 +67,18 @@ def evaluate(
     Args:
         format: Format of the predictions; auto: by the suffix (.json; .txt, .csv, .tsv), frames for a folder.
         proposals: Evaluate class-agnostic proposals (AR@AN, AUC) instead of detections (mAP); labels are ignored.
-        segmentation: Evaluate one class a frame instead: accuracy, Edit score, F1@10, 25, 50.
-        per_frame: Evaluate the classes of frames instead: mAP over all frames, or 25 points a video with charades.
-        actions: Evaluate classes "verb,noun" three times: by verb, by noun, and by both (EPIC-Kitchens).
+        segmentation: Evaluate one class per frame instead: frame accuracy, Edit score, F1@10, 25, 50.
+        per_frame: Evaluate the classes of frames instead: mAP over all frames, or 25 points per video with charades.
+        actions: Evaluate classes "verb,noun" by verb, by noun, and by both (EPIC-Kitchens).
         fps: Frames per second of --segmentation, --per-frame, and files that count frames. Without it, those of the
             annotations.
         min_score: Leave out detections with a lower score, with --segmentation.
-        background: Stretches without an action are segments, too, with --segmentation (Breakfast, 50 Salads).
+        background: Count background as segments, too, with --segmentation (as for Breakfast and 50 Salads).
         dataset: Dataset that sets default thresholds, subset, and length bins.
         tiou: tIoU thresholds: FIRST:LAST:STEP, or separated by commas. Without it, those of --dataset.
-        protocol: official: every instance counts, as in ActivityNet's evaluator; filtered: no duplicates or empty ones.
-        recall_at: Also compute Recall@kx: of the k·n best detections of a class in a video with n instances of it.
-        diagnosis: Also analyze errors and mAP by instance length; write a figure (.png, .svg, .pdf).
+        protocol: official: all instances, as in ActivityNet's evaluator; filtered: without duplicate and empty instances.
+        recall_at: Also compute Recall@kx, from the k·n best detections of a class in a video with n instances.
+        diagnosis: Also analyze errors and mAP by instance length, and write a figure (.png, .svg, .pdf).
     """
     from rich.console import Console
 
@@ -156,7 +156,7 @@ def evaluate(
 
 
 def chosen(**kinds: bool) -> str:
-    """Return the flag that was passed, empty for detections; raises SolaError for several."""
+    """Return the name of the flag that was passed, or "" for none. Raises SolaError for several flags."""
     flags = [name.replace("_", "-") for name, passed in kinds.items() if passed]
     if len(flags) > 1:
         raise SolaError(f"--{flags[0]} and --{flags[1]}: pass one of them")
@@ -164,7 +164,7 @@ def chosen(**kinds: bool) -> str:
 
 
 def read_thresholds(text: str) -> tuple[float, ...]:
-    """Read FIRST:LAST:STEP, or thresholds separated by commas; SolaError when it is neither."""
+    """Parse FIRST:LAST:STEP or comma-separated thresholds. Raises SolaError for anything else."""
     try:
         if ":" in text:
             first, last, step = map(float, text.split(":"))

@@ -11,7 +11,7 @@ from sola.evaluation.tables import percent
 
 
 def detection_tables(result: DetectionResult) -> list[Table]:
-    """Return mAP and recall, errors, and mAP by instance length, in percent."""
+    """Return tables of mAP and recall, of errors, and of mAP by instance length, in percent."""
     ap, recall = result.average_precision, result.recall
     recalls = [f"Recall@{k}x" for k in recall.k] if recall else []
     tables = [_table(f"% over {len(ap.classes)} classes", "tIoU", "mAP", *recalls)]

@@ -67,7 +67,7 @@ def secondary(name: str, sort_key: int, help: str = "") -> Group:
 
 
 def choose_help(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with `--help` for `--help-all`, and set which flags it shows."""
+    """Replace `--help-all` by `--help`, and set whether help shows secondary groups."""
     SECONDARY.shown = HELP_ALL in arguments
     return ["--help" if argument == HELP_ALL else argument for argument in arguments]
 

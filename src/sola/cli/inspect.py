@@ -114,7 +114,7 @@ def inspect(
 
 
 def summary_lines(found: Mapping[str, "Inspection"]) -> list[str]:
-    """Return a line for each view: windows that satisfy the assumption by step, and the variance within videos."""
+    """Return one line per view: share of windows that satisfy the assumption, by length, and variance within videos."""
     lines = []
     for name, inspection in found.items():
         windows = inspection.assumption
@@ -127,14 +127,14 @@ def summary_lines(found: Mapping[str, "Inspection"]) -> list[str]:
 
 
 def extent(length: int, video: "Video | None") -> tuple["Segments | None", tuple[float, float], str]:
-    """Return the segments of a video, the start of its first and the end of its last snippet, and their unit."""
+    """Return the segments of a video, the time range of its snippets, and the unit of both."""
     if video is None or video.subset is None:
         return None, (0.0, float(length)), "snippets"
     return video.segments, (video.grid.seconds(-0.5), video.grid.seconds(length - 0.5)), "seconds"
 
 
 def step_of(module: "TrainedModule | None") -> int | None:
-    """Return the step that a module was trained with, the largest of several; None without a module or its training."""
+    """Return the largest step that a module was trained with, or None if unknown."""
     if module is None:
         return None
     if steps := module.network.config().get("steps"):

@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they have the same names, help texts and groups everywhere."""
+"""Options shared by several commands, with the same names, help texts and groups everywhere."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ MORE = secondary("More options", sort_key=8)
 
 AT_LEAST_ONE = Number(gte=1)
 TABLE_WIDTH = 150
-"""Columns of a terminal that a table of results needs."""
+"""Minimum width of a table of results (columns)."""
 
 Features = Annotated[
     tuple[Path, ...],
@@ -74,7 +74,8 @@ ClassScores = Annotated[
     Parameter(
         group=MORE,
         metavar="FILE",
-        help="Class scores of an external video classifier: JSON as of CUHK or ActivityNet, or .npy of UntrimmedNet.",
+        help="Class scores of an external video classifier: JSON in the layout of CUHK or ActivityNet, or UntrimmedNet's "
+        ".npy.",
     ),
 ]
 Streams = Annotated[
@@ -100,7 +101,7 @@ Quiet = Annotated[bool, Parameter(group=EXECUTION, help="Print results and error
 @Parameter(name="*", group=READING)
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How feature files are read."""
+    """Options for reading feature files."""
 
     channels_first: bool = False
     """Read arrays as [channels, time] instead of [time, channels]."""
@@ -162,7 +163,7 @@ def fraction(kind: Any, tokens: Sequence[Token]) -> float:
 @Parameter(name="*", group=TIMING)
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Where snippets lie in time, for features whose manifest does not state it."""
+    """Timing of snippets, for features without a manifest."""
 
     fps: Annotated[float | None, Parameter(converter=fraction)] = None
     """Frame rate of the video that the encoder saw (frames per second), such as 25 or 30000/1001."""
@@ -174,14 +175,14 @@ class Timing:
     """Start of the first snippet (frames)."""
 
     def given(self) -> dict[str, float]:
-        """Return the values that were given, by name."""
+        """Return the values that were passed, by name."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
 @Parameter(name="*", group=OUTPUT)
 @dataclasses.dataclass(frozen=True)
 class RunWriting:
-    """How the run of a training is written."""
+    """Options for writing the run of a training."""
 
     resume: bool = False
     """Continue a stopped run, or start one if there is none."""
@@ -194,7 +195,7 @@ class RunWriting:
 @Parameter(name="*", group=EXECUTION)
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """Where the videos are processed."""
+    """Options for distributing the work."""
 
     executor: Literal["local", "ray"] = "local"
     """ray: distribute videos over a Ray cluster; files may be in an object store (extra `cluster`)."""
@@ -206,7 +207,7 @@ class Execution:
     """GPUs of each Ray worker; 0.5 lets two workers share a GPU."""
 
     def executor_for(self, *places: Path | None, threads: int = 1) -> "Threads | Ray":
-        """Return what runs the job. Raises SolaError for a place in an object store without Ray."""
+        """Return the executor of the job. Raises SolaError for a path in an object store without Ray."""
         from sola.core.storage import Storage, is_remote
         from sola.pipeline.executors import Ray, Threads
 
@@ -221,7 +222,7 @@ class Execution:
 @Parameter(name="*", group=EXECUTION)
 @dataclasses.dataclass(frozen=True)
 class Decoding:
-    """How video files are decoded and encoded."""
+    """Options for decoding and encoding video files."""
 
     batch_size: Annotated[int | None, Parameter(validator=AT_LEAST_ONE)] = None
     """Number of snippets per forward pass of the encoder. Without it, 64 frames."""
@@ -230,7 +231,7 @@ class Decoding:
 
 
 def named_paths(flag: str, values: Sequence[str]) -> list[tuple[str, Path]]:
-    """Split each NAME=PATH; SolaError naming the flag when one is not that."""
+    """Split each NAME=PATH. Raises SolaError for a value of another form."""
     pairs = []
     for value in values:
         name, _, path = value.partition("=")
@@ -241,7 +242,7 @@ def named_paths(flag: str, values: Sequence[str]) -> list[tuple[str, Path]]:
 
 
 def report_data(*summaries: "Summary") -> None:
-    """Log what is used of the data, and what does not fit."""
+    """Log the summaries of the data and their findings."""
     from sola.data.summary import lines_of
 
     for line in lines_of(*summaries):
@@ -249,7 +250,7 @@ def report_data(*summaries: "Summary") -> None:
 
 
 def report_skipped(*skipped: Mapping[str, str]) -> None:
-    """Log how many files --skip-bad skipped, and why the first."""
+    """Log the number of files that --skip-bad skipped, and the first reason."""
     reasons = {video: reason for part in skipped for video, reason in part.items()}
     if reasons:
         video, reason = next(iter(reasons.items()))
@@ -257,14 +258,14 @@ def report_skipped(*skipped: Mapping[str, str]) -> None:
 
 
 def place_of(place: Path) -> str:
-    """Return a place as users write it: a Path drops one of the two slashes of a URL."""
+    """Return a path or URL as users write it; `Path` collapses the two slashes of a URL."""
     from sola.core.storage import Storage, is_remote
 
     return Storage.of(place).location if is_remote(place) else str(place)
 
 
 def bar_progress(bar: "ProgressBar") -> "Progress":
-    """Return the function through which a job reports to a progress bar."""
+    """Return a progress callback that updates the bar."""
     return lambda done, total, snippets: bar.update(done, total, f"{snippets / bar.elapsed:.0f} features/s")
 
 
@@ -274,7 +275,7 @@ def print_json(result: Mapping[str, Any]) -> None:
 
 
 def print_wide(renderable: Any) -> None:
-    """Print a table on stdout; a file, a pipe or a narrow terminal does not cut its numbers."""
+    """Print a table on stdout, at least `TABLE_WIDTH` columns wide, so that numbers are not cut."""
     from rich.console import Console
 
     Console(width=max(TABLE_WIDTH, Console().width)).print(renderable)

@@ -1,4 +1,4 @@
-"""Errors of the command line as one line: the flag, the value, and what is expected."""
+"""Format errors of the command line as one line: the flag, the value, and what is expected."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -23,7 +23,7 @@ KINDS = {int: "a whole number", float: "a number", str: "text", bool: "no value 
 
 
 def one_line(error: CycloptsError) -> str:
-    """Return what is wrong with the command line, and the cure."""
+    """Return the error of the command line and its cure."""
     see = f"see {' '.join(('sola', *(error.command_chain or ())))} --help"
     match error:
         case UnknownCommandError():
@@ -52,7 +52,7 @@ def one_line(error: CycloptsError) -> str:
 
 
 def unknown_command(name: str, app: App | None, see: str) -> str:
-    """Return the line for a command that does not exist."""
+    """Return the error for an unknown command."""
     commands = [command for command in app or () if not command.startswith("-")]
     if name.startswith("-"):
         return f"{name}: unknown option; {see}"
@@ -60,13 +60,13 @@ def unknown_command(name: str, app: App | None, see: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ", did you mean …?" when a known name is similar, else nothing."""
+    """Return ", did you mean …?" if a known name is similar, otherwise ""."""
     close = get_close_matches(name, list(known), n=1)
     return f", did you mean {close[0]}?" if close else ""
 
 
 def expected(kind: Any) -> str:
-    """Return the values of a type in words."""
+    """Return a description of the values of a type."""
     if get_origin(kind) is Literal:
         choices = ", ".join(map(str, get_args(kind)))
         return f"one of {choices}" if "," in choices else choices

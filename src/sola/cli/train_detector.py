@@ -86,7 +86,7 @@ def train_detector(
 
 
 def configured(model: str, recipe: str, flags: ConfigFlags) -> DetectorConfig:
-    """Return the config of a recipe with the flags; SolaError for a flag of other models."""
+    """Return the config of a recipe, changed by the flags. Raises SolaError for a flag of another model."""
     owners = field_owners(CONFIGS)
     given = flags.given()
     for field in given:
@@ -97,7 +97,7 @@ def configured(model: str, recipe: str, flags: ConfigFlags) -> DetectorConfig:
 
 
 def explained(name: str, data: "Dataset", clipping: "Clipping") -> str:
-    """Return what --explain prints; SolaError when there is no such video."""
+    """Return the text of --explain. Raises SolaError for an unknown video."""
     from sola.detectors.explain import explain
 
     for video in data.videos:
