@@ -1,8 +1,8 @@
 """SoLa: label-free adaptation of frozen snippet features for temporal action localization.
 
-The public names are here, one flat namespace over the modules that hold them; each is imported at its first use, so
-that `import sola` is fast. The layers, from the top: `cli`, `studies`, `report` and `pipeline` and `export`,
-`evaluation`, `softlanding` and `detectors`, `training` and `video`, `data`, `core`.
+All public names are in this one namespace. Each is imported from its module at first use, so `import sola` is fast. The
+layers, from top to bottom: `cli`; `studies`; `report`, `pipeline` and `export`; `evaluation`; `softlanding` and
+`detectors`; `training` and `video`; `data`; `core`.
 """
 
 from importlib import import_module

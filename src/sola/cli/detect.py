@@ -25,7 +25,7 @@ class FeatureOptions:
     label_key: Annotated[str, Parameter(group=options.READING)] = "label"
     """Field of an annotation that names the class."""
     classifier: Annotated[Path | None, Parameter(metavar="FILE")] = None
-    """Class scores of an external video classifier: JSON in the layout of CUHK or ActivityNet, or UntrimmedNet's .npy."""
+    """Class scores of an external video classifier: JSON as published by CUHK, or UntrimmedNet's .npy."""
     combine: Annotated[Literal["product", "sqrt"], Parameter(group=options.MORE)] = "product"
     """Combination of the scores of a proposal and of its class: their product, or its square root."""
     proposals: Annotated[Path | None, Parameter(metavar="JSON")] = None

@@ -76,7 +76,7 @@ def evaluate(
         background: Count background as segments, too, with --segmentation (as for Breakfast and 50 Salads).
         dataset: Dataset that sets default thresholds, subset, and length bins.
         tiou: tIoU thresholds: FIRST:LAST:STEP, or separated by commas. Without it, those of --dataset.
-        protocol: official: all instances, as in ActivityNet's evaluator; filtered: without duplicate and empty instances.
+        protocol: official: all instances, like ActivityNet's evaluator; filtered: no duplicate and no empty instances.
         recall_at: Also compute Recall@kx, from the k·n best detections of a class in a video with n instances.
         diagnosis: Also analyze errors and mAP by instance length, and write a figure (.png, .svg, .pdf).
     """

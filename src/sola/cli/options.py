@@ -74,8 +74,7 @@ ClassScores = Annotated[
     Parameter(
         group=MORE,
         metavar="FILE",
-        help="Class scores of an external video classifier: JSON in the layout of CUHK or ActivityNet, or UntrimmedNet's "
-        ".npy.",
+        help="Class scores of an external video classifier: JSON as published by CUHK, or UntrimmedNet's .npy.",
     ),
 ]
 Streams = Annotated[
