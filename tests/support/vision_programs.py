@@ -49,7 +49,7 @@ def vision_program(variable: str, file: str, *stand_ins: types.ModuleType) -> It
         *stand_ins,
     ]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations since their PyTorch version
+        warnings.simplefilter("ignore")  # their code was written for an older PyTorch
         for module in modules:
             name = PACKAGE + module.__name__ if module.__name__.startswith(".") else module.__name__
             patch.setitem(sys.modules, name, module)
