@@ -382,7 +382,7 @@ def test_inconsistent_feature_folders_are_rejected(world: Path, tmp_path: Path) 
     with pytest.raises(SolaError, match=f"fewer: the videos differ from those of .*, the first is '{removed.stem}'"):
         StoredFeatures.of([features, tmp_path / "fewer"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SolaError, match="empty: no feature files"):
+    with pytest.raises(SolaError, match="empty: holds no feature files"):
         StoredFeatures.of([tmp_path / "empty"])
     (tmp_path / "empty" / "all.h5").touch()
     with pytest.raises(SolaError, match="expected one file per video"):
@@ -447,7 +447,7 @@ def test_local_and_remote_videos_are_found_together(world: Path, tmp_path: Path)
     assert list(videos) == ["0", "1", "2", "3", "4", "9"]
     assert videos["9"].location == f"{storage.location}/inner/9.mp4"
     assert find_videos([f"{storage.location}/inner/9.mp4"])["9"].location == videos["9"].location
-    with pytest.raises(SolaError, match="no videos"):
+    with pytest.raises(SolaError, match="neither a video nor a folder with videos"):
         find_videos([f"memory://{tmp_path.name}/none"])
     put(storage, world / "clips" / "0.mp4", "0.mp4")
     with pytest.raises(SolaError, match=r"clips/0\.mp4: same video id '0' as"):
