@@ -1,1 +1,1 @@
-"""Training parity: detectors trained by the authors' programs and by ours, on the same features, several seeds each."""
+"""Training parity: detectors trained by the authors' programs and by sola on the same features, with several seeds."""

@@ -1,8 +1,9 @@
-"""JJBOY's BMN: `BMN_Train`, `BMN_inference` and `BMN_post_processing` of its `main.py`, on a CPU, from a clone.
+"""JJBOY's BMN: run `BMN_Train`, `BMN_inference` and `BMN_post_processing` of `main.py` from a clone on a CPU.
 
-Only what needs a GPU, many processes or ActivityNet's files is replaced: `.cuda()`, the loaders' processes, and the
-evaluation. Its learning rate: `scheduler.step()` comes before an epoch, which in the PyTorch 0.4.1 that it names has
-no effect on the first; since PyTorch 1.1 everything is an epoch earlier, so `step_size` is one more here.
+The parts that need a GPU, worker processes or ActivityNet's files are replaced: `.cuda()`, the loader processes and
+the evaluation. The program calls `scheduler.step()` before each epoch. In PyTorch 0.4.1, for which it was written, the
+first call has no effect; since PyTorch 1.1, the learning rate decays one epoch earlier. So `step_size` is increased by
+one here.
 """
 
 import functools
@@ -27,11 +28,11 @@ from sola.data.segments import Segments
 from sola.detectors.clips import rescale
 
 FRAMES = 1600
-"""Frames of every video, all with features; a multiple of 16, to which the program rounds."""
+"""Number of frames of every video, all covered by features; a multiple of 16, to which the program rounds."""
 
 
 def write(data: Dataset, length: int, folder: Path) -> None:
-    """Write videos, annotations and rescaled features as the program reads them."""
+    """Write the video list, annotations and rescaled features in the format of the program."""
     features = folder / f"csv_mean_{length}"
     features.mkdir(parents=True)
     names, annotations = ["video,subset"], {}
@@ -53,7 +54,7 @@ def write(data: Dataset, length: int, folder: Path) -> None:
 
 
 def configuration(config: JJBOYConfig, data: Dataset, folder: Path, out: Path) -> dict[str, Any]:
-    """Return our settings as the program's options, for what `write` wrote."""
+    """Return the settings as options of the program, for the files written by `write`."""
     return {
         "checkpoint_path": str(out),
         "training_lr": config.learning_rate,
@@ -80,15 +81,15 @@ def configuration(config: JJBOYConfig, data: Dataset, folder: Path, out: Path) -
 
 @contextmanager
 def program(clone: Path) -> Iterator[tuple[Any, list[float]]]:
-    """Import `main.py`, and forget it afterwards; the list gets the mean training loss of each epoch."""
+    """Import `main.py` inside the context. The yielded list receives the mean training loss of each epoch."""
     evaluation = types.ModuleType("eval")
     evaluation.evaluation_proposal = None  # type: ignore[attr-defined]
-    here = (
+    on_cpu = (
         patch.object(torch.Tensor, "cuda", lambda self: self),
         patch.object(torch.nn.Module, "cuda", lambda self: self),
     )
-    with here[0], here[1], patch.object(sys, "path", [str(clone), *sys.path]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the order of scheduler and optimizer
+    with on_cpu[0], on_cpu[1], patch.object(sys, "path", [str(clone), *sys.path]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the order of scheduler and optimizer steps
         sys.modules["eval"] = evaluation
         try:
             main: Any = importlib.import_module("main")
@@ -96,32 +97,34 @@ def program(clone: Path) -> Iterator[tuple[Any, list[float]]]:
             main.train_BMN = recording(main, losses)
             yield main, losses
         finally:
-            theirs = [
-                name for name, at in sys.modules.items() if str(getattr(at, "__file__", "")).startswith(str(clone))
+            imported = [
+                name
+                for name, module in sys.modules.items()
+                if str(getattr(module, "__file__", "")).startswith(str(clone))
             ]
-            for name in ("eval", *theirs):
+            for name in ("eval", *imported):
                 del sys.modules[name]
 
 
 def run(clone: Path, config: JJBOYConfig, data: Dataset, seed: int, folder: Path, out: Path) -> Any:
-    """Train and detect; return the mean loss of each epoch, and the proposals of each validation video."""
+    """Train and detect. Return the mean loss of each epoch and the proposals for each validation video."""
     if not (folder / "bmn").is_dir():
         write(data, config.length, folder / "bmn")
     options = configuration(config, data, folder / "bmn", out)
     (out / "output" / "BMN_results").mkdir(parents=True)
-    os.chdir(out)  # the program writes there
+    os.chdir(out)  # the program writes to the working directory
     torch.manual_seed(seed)
     np.random.seed(seed)
-    loader = functools.partial(_alone, torch.utils.data.DataLoader)
+    loader = functools.partial(_in_process, torch.utils.data.DataLoader)
     with program(clone) as (main, losses), patch.object(torch.utils.data, "DataLoader", loader):
         main.opt = {**options, "mode": "train"}
         main.BMN_Train(main.opt)
         main.BMN_inference({**options, "mode": "inference"})
         main.BMN_post_processing(options)
-    found = read_json(out / "proposals.json", "proposals")["results"]
+    proposals = read_json(out / "proposals.json", "proposals")["results"]
     segments = {}
     for video in data.subset("validation").videos:
-        rows = found[video.id]
+        rows = proposals[video.id]
         start, end = np.array([row["segment"] for row in rows]).T
         segments[video.id] = Segments(
             start, end, np.zeros(len(rows), np.int64), np.array([row["score"] for row in rows])
@@ -129,13 +132,13 @@ def run(clone: Path, config: JJBOYConfig, data: Dataset, seed: int, folder: Path
     return losses, segments
 
 
-def _alone(loader: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Return a loader that works in this process."""
+def _in_process(loader: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Return a loader without worker processes."""
     return loader(*arguments, **{**options, "num_workers": 0, "pin_memory": False})
 
 
 def recording(main: Any, losses: list[float]) -> Callable[..., None]:
-    """Return the program's `train_BMN` with the mean loss of the epoch appended to `losses`."""
+    """Wrap the program's `train_BMN` to append the mean loss of the epoch to `losses`."""
     train, loss_of = main.train_BMN, main.bmn_loss_func
     steps: list[float] = []
 

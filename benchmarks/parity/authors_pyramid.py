@@ -1,8 +1,8 @@
-"""The authors' ActionFormer or TriDet: their `train.py` and `eval.py`, on a CPU, from a clone.
+"""The authors' ActionFormer or TriDet: run `train.py` and `eval.py` from a clone on a CPU.
 
-Only what needs a GPU is replaced: where weights are loaded to. `ModelEma` gets our decay, which their `train.py` does
-not let one set, and the evaluator gets a stand-in that keeps the detections. Their suppression is a compiled extension,
-`nms_1d_cpu`, and their metrics import joblib: both must be importable.
+Weights are loaded to the CPU instead of a GPU. `ModelEma` gets sola's decay, which `train.py` cannot set, and the
+evaluator is replaced by a stub that stores the detections. The compiled NMS extension `nms_1d_cpu` and joblib, which
+the metrics import, must be importable.
 """
 
 import functools
@@ -27,11 +27,11 @@ from sola.detectors.point_pyramid.points import PointPyramid
 from sola.detectors.tridet.config import TriDetConfig
 
 RARELY = 10**9
-"""Steps between their messages, each of which waits for a GPU."""
+"""Steps between log messages of the program, which synchronize with a GPU."""
 
 
 def configuration(config: PointPyramidConfig, data: Dataset, seed: int, folder: Path) -> dict[str, Any]:
-    """Return our settings in the words of the authors' configuration files."""
+    """Return the settings in the format of the authors' configuration files."""
     grid = data.videos[0].grid
     model: dict[str, Any] = {
         "fpn_type": "identity",
@@ -102,20 +102,20 @@ def configuration(config: PointPyramidConfig, data: Dataset, seed: int, folder: 
 
 
 def run(clone: Path, config: PointPyramidConfig, data: Dataset, seed: int, folder: Path, out: Path) -> Any:
-    """Train and detect; return the mean loss of each epoch, and the segments of each validation video."""
+    """Train and detect. Return the mean loss of each epoch and the segments for each validation video."""
     out.mkdir(parents=True)
     sys.path.insert(0, str(clone))
     train, evaluation = importlib.import_module("train"), importlib.import_module("eval")
-    found: dict[str, np.ndarray] = {}
+    detections: dict[str, np.ndarray] = {}
 
-    class Kept:
-        """Keeps what the evaluator gets."""
+    class StoringEvaluator:
+        """Evaluator that stores the detections."""
 
         def __init__(self, *arguments: object, **options: object) -> None:
             pass
 
         def evaluate(self, results: dict[str, np.ndarray], verbose: bool = True) -> tuple[float, ...]:
-            found.update(results)
+            detections.update(results)
             return (0.0,) * (2 if isinstance(config, TriDetConfig) else 3)
 
     losses: list[float] = []
@@ -125,26 +125,26 @@ def run(clone: Path, config: PointPyramidConfig, data: Dataset, seed: int, folde
     with (
         patch.object(train, "ModelEma", functools.partial(train.ModelEma, decay=config.ema_decay)),
         patch.object(train, "train_one_epoch", recording(train.train_one_epoch, losses)),
-        patch.object(evaluation, "ANETdetection", Kept),
+        patch.object(evaluation, "ANETdetection", StoringEvaluator),
         patch.object(torch, "load", functools.partial(_on_cpu, torch.load)),
     ):
         train.main(Namespace(ckpt_freq=0, output="run", resume="", **settings))
         evaluation.main(Namespace(ckpt=str(out / "parity_run"), epoch=-1, topk=-1, saveonly=False, **settings))
-    videos = np.array(found["video-id"])
+    videos = np.array(detections["video-id"])
     segments = {
-        video.id: Segments(*(found[name][videos == video.id] for name in ("t-start", "t-end", "label", "score")))
+        video.id: Segments(*(detections[name][videos == video.id] for name in ("t-start", "t-end", "label", "score")))
         for video in data.subset("validation").videos
     }
     return losses, segments
 
 
 def _on_cpu(load: Callable[..., Any], path: str, map_location: object) -> Any:
-    """Return the weights in a file, which the program moves to a GPU."""
+    """Load weights to the CPU; the program would load them to a GPU."""
     return load(path, map_location="cpu")
 
 
 def recording(train_one_epoch: Callable[..., None], losses: list[float]) -> Callable[..., None]:
-    """Return the function with the mean loss of the epoch appended to `losses`."""
+    """Wrap `train_one_epoch` to append the mean loss of the epoch to `losses`."""
 
     def recorded(loader: Any, model: torch.nn.Module, *others: Any, **options: Any) -> None:
         steps: list[float] = []

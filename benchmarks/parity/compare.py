@@ -1,17 +1,17 @@
-"""Train a detector with the authors' program and with ours, on the same features, and compare what they reach.
+"""Train a detector with the authors' program and with sola on the same features, and compare the results.
 
 cd benchmarks && SOLA_ACTIONFORMER_REFERENCE=CLONE python -m parity.compare --model actionformer --data FEATURES
     --annotations FILE --out RESULT.json [--seeds 5] [--snippets 1] [--set epochs=20 batch_size=4]
 
 Both read the means of every --snippets snippets, train on the subset `training`, and detect in `validation`. The
-settings are those of `parity.settings`, changed by --set. Detections of both are evaluated by `sola.evaluate`: average
-mAP at tIoU .3:.1:.7, and for BMN AR@10, AR@100 and AUC of the proposals. Both get the same seeds, with which many of
-their initial weights are the same; so the 95 % interval of the difference is that of Student's t for pairs. Welch's,
-which takes the two for independent, is beside it.
+settings are from `parity.settings`, with changes by --set. Both are evaluated by sola: average mAP at tIoU .3:.1:.7,
+or AR@10, AR@100 and AUC of the proposals for BMN. Both use the same seeds, which give many equal initial weights, so
+the 95 % interval of the difference is from a paired t-test. The interval of Welch's test, which assumes independence,
+is shown too.
 
-A run is a process with one thread; they come one after the other, the two programs in turns. The authors' ActionFormer
-and TriDet need joblib and their extension on PYTHONPATH: in CLONE/libs/utils, `python setup.py build_ext --build-lib
-FOLDER`. Runs are kept in --runs, and those that exist are not repeated.
+Each run is a process with one thread. Runs are sequential and alternate between the two programs. The authors'
+ActionFormer and TriDet need joblib and their extension on PYTHONPATH: in CLONE/libs/utils, run `python setup.py
+build_ext --build-lib FOLDER`. Runs are stored in --runs, and existing runs are not repeated.
 """
 
 import argparse
@@ -42,49 +42,49 @@ SIDES = ("ours", "authors")
 
 
 def measured(model: str, run: Path, data: Dataset) -> dict[str, Any]:
-    """Return the metrics of a run's detections, in per cent, its losses by epoch, and its seconds."""
-    found, validation = read_detections(run / DETECTIONS), data.subset("validation")
+    """Return the metrics of a run (percent), its losses by epoch, and its duration (seconds)."""
+    detections, validation = read_detections(run / DETECTIONS), data.subset("validation")
     if model == "bmn":
-        recall = evaluate_proposals(found, validation).to_json()
+        recall = evaluate_proposals(detections, validation).to_json()
         metrics = {"AR@10": 100 * recall["AR"]["10"], "AR@100": 100 * recall["AR"]["100"], "AUC": recall["AUC"]}
     else:
         tiou = thresholds(0.3, 0.7, 0.1)
-        precision = evaluate(found, validation, tiou=tiou).to_json()
+        precision = evaluate(detections, validation, tiou=tiou).to_json()
         metrics = {"average mAP": 100 * precision["average_mAP"]}
         metrics |= {f"mAP@{at}": 100 * value for at, value in precision["mAP"].items()}
-    return {**metrics, "detections": len(found.table), **read_json(run / LOSSES, "losses")}
+    return {**metrics, "detections": len(detections.table), **read_json(run / LOSSES, "losses")}
 
 
 def intervals(first: list[float], second: list[float]) -> dict[str, tuple[float, float]]:
-    """Return 95 % intervals of the difference of the means: of pairs, and Welch's."""
+    """Return 95 % intervals of the difference of the means, from the paired t-test and Welch's test."""
     tests = {"paired": stats.ttest_rel(first, second), "welch": stats.ttest_ind(first, second, equal_var=False)}
     bounds = {name: test.confidence_interval(0.95) for name, test in tests.items()}
     return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
 
 
 def comparison(rows: Mapping[str, list[dict[str, Any]]], name: str) -> dict[str, Any]:
-    """Return both means and deviations of a metric, the difference, ours less theirs, and its interval."""
+    """Return means and deviations of a metric, the difference (sola minus authors) and its intervals."""
     values = {side: [float(row[name]) for row in rows[side]] for side in SIDES}
-    one, other = (summarize(values[side]) for side in SIDES)
+    ours, authors = (summarize(values[side]) for side in SIDES)
     return {
         "metric": name,
-        "ours": (one.mean, one.std),
-        "authors": (other.mean, other.std),
-        "difference": one.mean - other.mean,
+        "ours": (ours.mean, ours.std),
+        "authors": (authors.mean, authors.std),
+        "difference": ours.mean - authors.mean,
         **intervals(values["ours"], values["authors"]),
     }
 
 
 def curves(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return the comparison of the training loss of each epoch."""
+    """Return the comparison of the training loss by epoch."""
     epochs = len(rows["ours"][0]["loss"])
-    by_epoch = [{side: [{"loss": row["loss"][at]} for row in rows[side]] for side in SIDES} for at in range(epochs)]
-    return [{**comparison(rows_of, "loss"), "epoch": at + 1} for at, rows_of in enumerate(by_epoch)]
+    by_epoch = [{side: [{"loss": row["loss"][i]} for row in rows[side]] for side in SIDES} for i in range(epochs)]
+    return [{**comparison(epoch_rows, "loss"), "epoch": i + 1} for i, epoch_rows in enumerate(by_epoch)]
 
 
 def table(lines: list[dict[str, Any]], digits: int) -> str:
-    """Return comparisons as a table in Markdown."""
-    shown = ["| | ours | authors' program | difference | 95 % interval | Welch's |", "|---|---|---|---|---|---|"]
+    """Format comparisons as a Markdown table."""
+    shown = ["| | sola | authors' program | difference | 95 % interval | Welch's |", "|---|---|---|---|---|---|"]
     for line in lines:
         name = f"loss, epoch {line['epoch']}" if "epoch" in line else line["metric"]
         cells = [name, *(f"{mean:.{digits}f} ± {std:.{digits}f}" for mean, std in (line["ours"], line["authors"]))]
@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     if not os.environ.get(REFERENCES[options.model]):
-        raise SystemExit(f"name a clone of the authors' program in {REFERENCES[options.model]}")
+        raise SystemExit(f"set {REFERENCES[options.model]} to a clone of the authors' program")
     changes = {name: json.loads(value) for name, value in (pair.split("=") for pair in options.set)}
     config = settings(options.model, changes)
     runs = (options.runs or Path(tempfile.mkdtemp())).absolute()

@@ -1,4 +1,4 @@
-"""Features and annotations that both programs read."""
+"""Features and annotations for both programs."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ FEATURES, ANNOTATIONS = "features", "annotations.json"
 
 
 def write(data: Dataset, snippets: int, folder: Path) -> Dataset:
-    """Write the means of every `snippets` snippets as float32, and annotations with numbered classes, and open both."""
+    """Write float32 means of every `snippets` snippets, and annotations with class ids. Return the data set."""
     (folder / FEATURES).mkdir(parents=True)
     database = {}
     grid = data.videos[0].grid
     for video in data.videos:
-        assert video.grid == grid, "the authors' programs take one frame rate for all videos"
+        assert video.grid == grid, "the authors' programs need the same frame rate for all videos"
         values = data.read(video).astype(np.float32)
         length = len(values) // snippets
         means = values[: length * snippets].reshape(length, snippets, -1).mean(axis=1)

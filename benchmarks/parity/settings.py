@@ -1,7 +1,7 @@
-"""One configuration for each model, which both programs can express exactly.
+"""Configuration of each model that both programs support exactly.
 
-The number of training videos must be a multiple of the batch size: the authors' ActionFormer and TriDet leave out the
-last, smaller batch, and ours takes it.
+The number of training videos must be a multiple of the batch size, because the authors' ActionFormer and TriDet drop
+the last, smaller batch, while sola uses it.
 """
 
 from collections.abc import Mapping
@@ -20,17 +20,17 @@ REFERENCES = {
     "tridet": "SOLA_TRIDET_REFERENCE",
     "bmn": "SOLA_BMN_REFERENCE",
 }
-"""Variable that names a clone of the authors' program, by model."""
+"""Environment variable with the path of a clone of the authors' program, by model."""
 
 
 @dataclass(frozen=True)
 class JJBOYConfig(ProposalMapConfig):
-    """BMN as in JJBOY's program, whose layout and geometry differ from those of `sola train-detector --model bmn`."""
+    """BMN as in JJBOY's program. Layout and geometry differ from `sola train-detector --model bmn`."""
 
     model: Literal["bmn-jjboy"] = "bmn-jjboy"
     """Name of the detector."""
     samples: int = 32
-    """Samples of each proposal."""
+    """Number of samples per proposal."""
 
     def build(self, channels: int, classes: int) -> BMN:
         """Return an untrained network."""
@@ -50,14 +50,14 @@ FAMILY = DetectorFamily("bmn-jjboy", JJBOYConfig, {})
 
 
 def register() -> None:
-    """Add JJBOY's BMN to the table of detectors, as `sola.detectors.DETECTORS` describes."""
+    """Register JJBOY's BMN in `sola.detectors.DETECTORS`."""
     sola.detectors.DETECTORS = {**DETECTORS, "bmn-jjboy": "parity.settings"}
 
 
 def settings(model: str, changes: Mapping[str, Any]) -> DetectorConfig:
-    """Return the configuration of a model: ours for GTEA, in fp32, with what the authors' programs cannot do left out.
+    """Return the configuration of a model: sola's for GTEA in fp32, without features that the authors' programs lack.
 
-    They do not vote within a class. Batches of three suit the 21 training videos of GTEA.
+    The authors' programs do not have voting within a class. A batch size of three divides GTEA's 21 training videos.
     """
     config: DetectorConfig
     if model == "bmn":

@@ -1,4 +1,4 @@
-"""One training by ours or by the authors' program, in a process of its own.
+"""Train once with sola or with the authors' program, in a separate process.
 
 cd benchmarks && python -m parity.training SIDE MODEL FOLDER SEED SETTINGS OUT
 """
@@ -29,14 +29,14 @@ LOSSES, DETECTIONS = "losses.json", "detections.json"
 
 
 def ours(config: DetectorConfig, data: Dataset, seed: int, out: Path) -> tuple[list[float], dict[str, Segments]]:
-    """Train and detect; return the mean loss of each epoch, and the segments of each validation video."""
+    """Train and detect with sola. Return the mean loss of each epoch and the segments for each validation video."""
     register()
     detector = train_detector(data.subset("training"), config, out=out / "run", seed=seed, overwrite=True, quiet=True)
     return [row["loss"] for row in Run(out / "run").rows()], propose(detector, data.subset("validation"))
 
 
 def authors(model: str, config: DetectorConfig, data: Dataset, seed: int, folder: Path, out: Path) -> Any:
-    """Train and detect; return the mean loss of each epoch, and the segments of each validation video."""
+    """Train and detect with the authors' program. Return losses and segments like `ours`."""
     clone = Path(os.environ[REFERENCES[model]]).absolute()
     if isinstance(config, JJBOYConfig):
         return authors_bmn.run(clone, config, data, seed, folder, out)

@@ -1,1 +1,1 @@
-"""The rendered benchmark: its renderer, and the study on its sets."""
+"""The rendered benchmark: renderer, and study on its data sets."""

@@ -1,9 +1,10 @@
-"""Runs the experiments that docs/results shows, and writes it: a table and a JSON file of each.
+"""Run the experiments shown in docs/results, and write a table and a JSON file for each.
 
     python benchmarks/rendered/results.py OUT --gtea GTEA --rendered SETS [--only long-1-efficientnet ...] [--jobs 2]
 
-GTEA holds split1 to split4, SETS what `rendered.renderer.benchmark` wrote, and sfinge3d. Runs lie in OUT; a stopped
-run goes on. All figures are of validation videos; the test part of the rendered benchmark is not touched.
+GTEA contains split1 to split4; SETS contains the output of `rendered.renderer.benchmark`, and sfinge3d. Runs are stored
+in OUT and are resumed after an interruption. All results are on validation videos; the test subset of the rendered
+benchmark is not used.
 """
 
 import argparse
@@ -18,12 +19,12 @@ from sola.core.files import read_json, write_text
 
 DOCS = Path(__file__).parents[2] / "docs" / "results"
 DIGITS = 5
-"""Of figures in JSON."""
+"""Decimal digits of values in JSON."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One experiment on one data set, and what was left out of it for the time it takes."""
+    """One experiment on one data set, and how it was shortened to save time."""
 
     data: str
     name: str
@@ -56,44 +57,44 @@ SHOWN = (
 
 
 def folder_of(shown: Shown, gtea: Path, rendered: Path) -> Path:
-    """Where features/ and annotations.json of its data are."""
+    """Return the folder with features/ and annotations.json of an experiment's data."""
     split = shown.data.removeprefix("gtea-")
     return gtea / split if split != shown.data else rendered / shown.data
 
 
 def arguments(shown: Shown, folder: Path, out: Path) -> list[str]:
-    """Those of `sola`."""
+    """Return the command-line arguments of `sola`."""
     where = [f"{folder}/features", "--annotations", f"{folder}/annotations.json", "--out", str(out)]
     return ["reproduce", shown.name, *where, *shown.options]
 
 
 def publish(shown: Shown, out: Path) -> None:
-    """Write what an experiment found to docs/results, without the paths of this machine."""
-    found = out / shown.data / shown.name
-    result = read_json(found / "result.json", "an experiment's result")
+    """Write the result of an experiment to docs/results, without local paths."""
+    folder = out / shown.data / shown.name
+    result = read_json(folder / "result.json", "an experiment's result")
     command = " ".join(arguments(shown, Path(shown.data), Path("OUT")))
-    table = (found / "table.md").read_text()
+    table = (folder / "table.md").read_text()
     title, rest = table.split("\n", 1)
     note = f"\nShortened: {shown.shortened}.\n" if shown.shortened else ""
     write_text(DOCS / shown.data / f"{shown.name}.md", f"{title}\n\n`sola {command}`\n{note}{rest}")
-    kept = {key: value for key, value in result.items() if key not in ("data", "linear")}
-    for row in kept["rows"]:
+    published = {key: value for key, value in result.items() if key not in ("data", "linear")}
+    for row in published["rows"]:
         for paths in ("features", "modules", "detectors"):
             row.pop(paths, None)
-    kept["command"] = f"sola {command}"
+    published["command"] = f"sola {command}"
     if "linear" in result:
-        kept["linear"] = {"rows": result["linear"]["rows"], "comparisons": result["linear"]["comparisons"]}
-    lines = json.dumps(rounded(kept), indent=1)
+        published["linear"] = {"rows": result["linear"]["rows"], "comparisons": result["linear"]["comparisons"]}
+    lines = json.dumps(rounded(published), indent=1)
     write_text(DOCS / shown.data / f"{shown.name}.json", lines + "\n")
 
 
 def rounded(value: Any) -> Any:
-    """Every number with so many digits as mean something."""
+    """Round all numbers to `DIGITS`."""
     if isinstance(value, float):
         return round(value, DIGITS)
     if isinstance(value, dict):
-        return {key: rounded(one) for key, one in value.items()}
-    return [rounded(one) for one in value] if isinstance(value, list) else value
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list) else value
 
 
 def main() -> None:
@@ -101,7 +102,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--gtea", type=Path, required=True)
     parser.add_argument("--rendered", type=Path, required=True)
-    parser.add_argument("--only", nargs="+", help="some of the data sets")
+    parser.add_argument("--only", nargs="+", help="data sets to run; all by default")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     for shown in SHOWN:

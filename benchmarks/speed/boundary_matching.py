@@ -1,9 +1,9 @@
-"""BMN's boundary-matching layer against its plain definition: a dense sampling mask, then Conv3d and ReLU.
+"""BMN's boundary-matching layer compared with its plain definition: a dense sampling mask, then Conv3d and ReLU.
 
-T = 100, C = 128 → 512, 32 × 3 places a proposal, one video, forward and backward with the gradient of the features.
-Ours leaves out the cells that do not exist: their features are one vector, ReLU(bias).
-Time: both in turns in this process, on two threads. Memory: each in a process of its own, the highest resident set of
-one step above that with model, gradients, input and upstream gradient in place.
+T = 100, C = 128 → 512, 32 × 3 sampling points per proposal, one video, forward and backward including the gradient of
+the features. sola skips invalid cells, whose features are all the same vector ReLU(bias).
+Time: both steps alternate in this process, with two threads. Memory: peak resident set size of one step in a separate
+process, minus the memory with model, gradients, input and upstream gradient allocated.
 
     python benchmarks/speed/boundary_matching.py [--rounds 7] [--channels 128]
 """
@@ -23,7 +23,7 @@ NAMES = ("plain", "ours")
 
 
 class Plain(nn.Module):
-    """The layer as the paper describes it and the published programs compute it."""
+    """The layer as described in the paper and computed by the published programs."""
 
     mask: Tensor
 
@@ -49,7 +49,7 @@ class Plain(nn.Module):
 
 
 def built(name: str, channels: int, length: int = LENGTH) -> tuple[nn.Module, Step]:
-    """A layer and one step of it."""
+    """Return a layer and a step of it."""
     torch.manual_seed(0)
     layer: nn.Module
     if name == "ours":
@@ -60,7 +60,7 @@ def built(name: str, channels: int, length: int = LENGTH) -> tuple[nn.Module, St
 
 
 def equal(channels: int) -> float:
-    """The largest difference between both outputs, with the same weights, over the cells that exist."""
+    """Return the largest difference between both outputs over valid cells, with the same weights."""
     (plain, step_plain), (ours, step_ours) = (built(name, channels) for name in NAMES)
     ours.load_state_dict({name: value for name, value in plain.state_dict().items() if name != "mask"})
     valid = torch.from_numpy(ProposalMap(LENGTH).valid)
@@ -75,7 +75,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     if options.memory_of:
-        built(options.memory_of, options.channels, 4)[1]()  # libraries and threads
+        built(options.memory_of, options.channels, 4)[1]()  # warm-up: load libraries, start threads
         print_memory(built(options.memory_of, options.channels)[1])
         return
     difference = equal(options.channels)

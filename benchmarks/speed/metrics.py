@@ -1,7 +1,7 @@
-"""mAP and AR on ActivityNet-1.3's validation videos, against the plain loop over predictions.
+"""mAP and AR on ActivityNet-1.3's validation videos, compared with plain loops.
 
-4,728 videos, 7,293 instances, 100 made-up predictions a video, ten thresholds. The plain loops are the definition:
-one prediction after the other for mAP, one video after the other for AR.
+4,728 videos, 7,293 instances, 100 synthetic predictions per video, ten thresholds. The plain loops follow the
+definitions: over predictions for mAP, over videos for AR.
 
     python benchmarks/speed/metrics.py ANNOTATIONS.json [--rounds 5]
 """
@@ -26,7 +26,7 @@ PER_VIDEO = 100
 
 
 def made_up(annotations: Annotations) -> tuple[SegmentTable, SegmentTable]:
-    """The instances, and predictions that wander around them: 70 % of the right class, a score that says little."""
+    """Return the instances and random predictions near them: 70 % with the correct class, uninformative scores."""
     rng = np.random.default_rng(0)
     truth = SegmentTable.joined([video.segments for video in annotations.videos.values()])
     count = np.bincount(truth.video, minlength=len(annotations.videos))
@@ -42,40 +42,41 @@ def made_up(annotations: Annotations) -> tuple[SegmentTable, SegmentTable]:
 
 
 def tiou_with(start: np.ndarray, end: np.ndarray, one_start: float, one_end: float) -> np.ndarray:
-    """Overlap of one segment with several."""
+    """Return the tIoU of one segment with several segments."""
     intersection = np.clip(np.minimum(end, one_end) - np.maximum(start, one_start), 0, None)
     with np.errstate(invalid="ignore"):
         return intersection / ((end - start) + (one_end - one_start) - intersection)
 
 
 def plain_map(truth: SegmentTable, predictions: SegmentTable) -> float:
-    """One prediction after the other."""
+    """Compute average mAP in a loop over predictions."""
     instances = defaultdict(list)
     for index, key in enumerate(zip(truth.video.tolist(), truth.label.tolist(), strict=True)):
         instances[key].append(index)
     ap = []
     for label in np.unique(truth.label):
-        own = np.flatnonzero(predictions.label == label)
-        own = own[np.argsort(-predictions.score[own], kind="stable")]
-        hit = np.zeros((len(TIOU), len(own)))
+        ranked = np.flatnonzero(predictions.label == label)
+        ranked = ranked[np.argsort(-predictions.score[ranked], kind="stable")]
+        hit = np.zeros((len(TIOU), len(ranked)))
         taken: set[tuple[int, int]] = set()
-        for place, index in enumerate(own):
-            mine = instances.get((int(predictions.video[index]), int(label)))
-            if mine is None:
+        for place, index in enumerate(ranked):
+            candidates = instances.get((int(predictions.video[index]), int(label)))
+            if candidates is None:
                 continue
-            tiou = tiou_with(truth.start[mine], truth.end[mine], predictions.start[index], predictions.end[index])
+            segments = truth.start[candidates], truth.end[candidates]
+            tiou = tiou_with(*segments, predictions.start[index], predictions.end[index])
             for i, threshold in enumerate(TIOU):
-                for j in np.argsort(tiou)[::-1]:  # 0/0 comes first, and is below no threshold
+                for j in np.argsort(tiou)[::-1]:  # NaN (0/0) is first and not below any threshold
                     if tiou[j] < threshold:
                         break
-                    if (i, mine[j]) not in taken:
-                        taken.add((i, mine[j]))
+                    if (i, candidates[j]) not in taken:
+                        taken.add((i, candidates[j]))
                         hit[i, place] = 1
                         break
         total = int((truth.label == label).sum())
         for row in hit:
             true = np.cumsum(row)
-            precision = np.concatenate(([0], true / np.arange(1, len(own) + 1), [0]))
+            precision = np.concatenate(([0], true / np.arange(1, len(ranked) + 1), [0]))
             recall = np.concatenate(([0], true / total, [1]))
             best = np.maximum.accumulate(precision[::-1])[::-1]
             ap.append(((recall[1:] - recall[:-1]) * best[1:]).sum())
@@ -83,18 +84,17 @@ def plain_map(truth: SegmentTable, predictions: SegmentTable) -> float:
 
 
 def plain_auc(truth: SegmentTable, predictions: SegmentTable) -> float:
-    """One video after the other, one number of proposals after the other."""
+    """Compute the AUC of average recall in a loop over videos and numbers of proposals."""
     videos = np.unique(truth.video)
     retrieved = min(int(PER_VIDEO * (100.0 * len(videos) / len(predictions))), PER_VIDEO)
     shares = np.arange(1, 101) / 100.0 * (100.0 * len(videos) / (retrieved * len(videos)))
     matches = np.zeros((len(TIOU), 100))
     for video in videos:
-        mine = np.flatnonzero(truth.video == video)
-        own = np.flatnonzero(predictions.video == video)
-        own = own[np.argsort(-predictions.score[own], kind="stable")][:retrieved]
-        tiou = np.stack(
-            [tiou_with(predictions.start[own], predictions.end[own], truth.start[i], truth.end[i]) for i in mine]
-        )
+        instances = np.flatnonzero(truth.video == video)
+        ranked = np.flatnonzero(predictions.video == video)
+        ranked = ranked[np.argsort(-predictions.score[ranked], kind="stable")][:retrieved]
+        segments = predictions.start[ranked], predictions.end[ranked]
+        tiou = np.stack([tiou_with(*segments, truth.start[i], truth.end[i]) for i in instances])
         for i, threshold in enumerate(TIOU):
             reached = tiou >= threshold
             for j, share in enumerate(shares):
@@ -104,7 +104,7 @@ def plain_auc(truth: SegmentTable, predictions: SegmentTable) -> float:
 
 
 def timed(function: Callable[[], float], rounds: int) -> tuple[float, float]:
-    """The best of so many rounds in seconds, and the result."""
+    """Return the shortest time of several rounds (seconds), and the result."""
     best, value = np.inf, 0.0
     for _ in range(rounds):
         began = time.perf_counter()
@@ -114,7 +114,7 @@ def timed(function: Callable[[], float], rounds: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("annotations", type=Path)
     parser.add_argument("--rounds", type=int, default=5)

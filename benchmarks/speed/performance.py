@@ -1,11 +1,11 @@
-"""Every speed and memory figure of docs/performance.md, measured in one go and written there.
+"""Run all speed and memory benchmarks, and write docs/performance.md.
 
-Each figure stands beside its plain counterpart, measured in the same run by a benchmark of its own; what they print is
-kept in docs/performance.json. Machines are noisy: trust the ratios, on a machine that does nothing else.
+Each benchmark measures sola and a plain counterpart in the same run. The output of the benchmarks is stored in
+docs/performance.json. Run this on an otherwise idle machine; ratios are more reliable than absolute values.
 
     python benchmarks/speed/performance.py ANNOTATIONS.json [--only training_step ...]
 
-ANNOTATIONS are ActivityNet-1.3's, for the metrics. With --only, the other figures stay what they were.
+ANNOTATIONS are those of ActivityNet-1.3, for the metrics. With --only, the other results are unchanged.
 """
 
 import argparse
@@ -31,13 +31,13 @@ JSON = DOCS / "performance.json"
 
 @dataclass(frozen=True)
 class Figure:
-    """A benchmark, and what is said of what it prints."""
+    """A row of the page: a benchmark and the formatting of its output."""
 
     name: str
     what: str
     ours: Callable[[Any], str]
     beside: Callable[[Any], str]
-    """The plain counterpart."""
+    """Result of the plain counterpart."""
     arguments: tuple[str, ...] = ()
 
 
@@ -99,7 +99,7 @@ def suppression(found: Any) -> str:
 
 def suppression_beside(found: Any) -> str:
     row = found["rows"]["smooth"]
-    return f"{row['plain seconds, extrapolated']} s (reckoned from 48 videos): {row['times faster']} ×"
+    return f"{row['plain seconds, extrapolated']} s (extrapolated from 48 videos): {row['times faster']} ×"
 
 
 FIGURES = (
@@ -119,7 +119,7 @@ FIGURES = (
         lambda found: f"{found['share_of_one_epoch']:.2%} of the time of one epoch",
     ),
     Figure("larger_than_memory", "training from a file instead of memory, page cache warm", stream, stream_beside),
-    Figure("larger_than_memory", "its memory, mapped pages not counted", stream_memory, stream_memory_beside),
+    Figure("larger_than_memory", "its memory, without mapped pages", stream_memory, stream_memory_beside),
     Figure(
         "extraction",
         "`sola extract`: ten minutes of 720p, four features a second",
@@ -127,8 +127,8 @@ FIGURES = (
         lambda found: f"a plain loop: {found['seconds']['ratio']:.1f} × as long",
     ),
     Figure("metrics", "mAP of 472,800 detections at ten thresholds", *metric("mAP"), ("ANNOTATIONS",)),
-    Figure("metrics", "AUC of average recall of the same", *metric("AUC"), ("ANNOTATIONS",)),
-    Figure("suppression", "soft suppression of 4,728 videos × 5,050 cells, 100 kept", suppression, suppression_beside),
+    Figure("metrics", "AUC of average recall of the same detections", *metric("AUC"), ("ANNOTATIONS",)),
+    Figure("suppression", "Soft-NMS of 4,728 videos × 5,050 cells to 100 each", suppression, suppression_beside),
     Figure("boundary_matching", "BMN's boundary matching, one video, forward and backward", layer, layer_beside),
     Figure("graph_alignment", "G-TAD's sub-graph alignment, one video, forward and backward", layer, layer_beside),
     Figure(
@@ -142,7 +142,7 @@ FIGURES = (
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """Return a description of the machine."""
     return {
         "cores": psutil.cpu_count(),
         "memory_GiB": round(psutil.virtual_memory().total / 2**30),
@@ -160,12 +160,12 @@ def machine_in_words(found: dict[str, Any]) -> str:
 
 
 def page(kept: dict[str, Any]) -> str:
-    """The document."""
+    """Return the Markdown page."""
     rows = [
-        f"| {one.what} | {one.ours(kept[one.name]['found'])} | {one.beside(kept[one.name]['found'])} "
-        f"| `benchmarks/speed/{one.name}.py` |"
-        for one in FIGURES
-        if one.name in kept
+        f"| {figure.what} | {figure.ours(kept[figure.name]['found'])} | {figure.beside(kept[figure.name]['found'])} "
+        f"| `benchmarks/speed/{figure.name}.py` |"
+        for figure in FIGURES
+        if figure.name in kept
     ]
     machines = sorted({machine_in_words(value["machine"]) for value in kept.values()})
     loads = [value["load_before"] for value in kept.values()]
@@ -174,41 +174,41 @@ def page(kept: dict[str, Any]) -> str:
 
 TEXT = """# Performance
 
-Written by `python benchmarks/speed/performance.py ANNOTATIONS.json` (`make bench ANNOTATIONS=...`), which runs the
-benchmarks named; all that they print is in [performance.json](performance.json). Every figure has its plain counterpart
-measured in the same run: machines differ and are noisy, ratios less so. Figures of a GPU:
+This page is written by `python benchmarks/speed/performance.py ANNOTATIONS.json` (`make bench ANNOTATIONS=...`), which
+runs the listed benchmarks. Their full output is in [performance.json](performance.json). Each benchmark measures a
+plain counterpart in the same run, because ratios vary less between machines than absolute values. For GPU results see
 [scale.md](scale.md).
 
-| what | sola | beside it | measured by |
+| what | sola | for comparison | measured by |
 |---|---|---|---|
 {rows}
 
-Measured on {machines}; the machine's load average as each began: {load}, the figure before it included.
+Measured on {machines}. The load average at the start of each benchmark was {load}; it includes the previous benchmark.
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("annotations", type=Path, nargs="?")
-    parser.add_argument("--only", nargs="+", choices=sorted({one.name for one in FIGURES}))
+    parser.add_argument("--only", nargs="+", choices=sorted({figure.name for figure in FIGURES}))
     options = parser.parse_args()
-    kept = read_json(JSON, "figures measured before") if JSON.is_file() else {}
-    for one in {one.name: one for one in FIGURES}.values():
-        if options.only and one.name not in options.only:
+    kept = read_json(JSON, "previous results") if JSON.is_file() else {}
+    for figure in {figure.name: figure for figure in FIGURES}.values():
+        if options.only and figure.name not in options.only:
             continue
-        if "ANNOTATIONS" in one.arguments and options.annotations is None:
-            print(f"{one.name}: left out, it needs ANNOTATIONS", flush=True)
+        if "ANNOTATIONS" in figure.arguments and options.annotations is None:
+            print(f"{figure.name}: skipped, it needs ANNOTATIONS", flush=True)
             continue
-        arguments = [str(options.annotations) if part == "ANNOTATIONS" else part for part in one.arguments]
+        arguments = [str(options.annotations) if part == "ANNOTATIONS" else part for part in figure.arguments]
         load, began = round(psutil.getloadavg()[0], 2), time.perf_counter()
-        command = [sys.executable, str(HERE / f"{one.name}.py"), *arguments]
+        command = [sys.executable, str(HERE / f"{figure.name}.py"), *arguments]
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        kept[one.name] = {
+        kept[figure.name] = {
             "found": json.loads(printed[printed.index("{") :]),
             "machine": machine(),
             "load_before": load,
         }
-        print(f"{one.name}: {time.perf_counter() - began:.0f} s", flush=True)
+        print(f"{figure.name}: {time.perf_counter() - began:.0f} s", flush=True)
         write_json(JSON, kept)
         write_text(DOCS / "performance.md", page(kept))
 

@@ -1,12 +1,12 @@
-"""A training step of a detector on a pyramid of points at its THUMOS14 settings, beside the authors' code.
+"""A training step of a point pyramid detector with its THUMOS14 settings, compared with the authors' code.
 
-2304 snippets, batch 2, 2048 channels, 20 classes: padding, targets, forward, loss and backward, without an optimizer.
-`ours_bfloat16` is ours under autocast; `plain` is ActionFormer with attention by its definition, a matrix time × time
-of scores under a band mask. The authors' code runs in the same turns where SOLA_ACTIONFORMER_REFERENCE,
-SOLA_TRIDET_REFERENCE or SOLA_TEMPORALMAXER_REFERENCE names a clone of it. Time: the shortest step of each, in turns in
-this process, on --threads threads. Memory: each in a process of its own, the highest resident set of that process, and
-what a step takes above the process with model and gradients in place; for ours at 1, 2 and 4 times the length too.
-Last, one call on 43,200 snippets: three hours at four features a second.
+2304 snippets, batch 2, 2048 channels, 20 classes: padding, targets, forward, loss and backward, without the optimizer.
+`ours_bfloat16` is sola under autocast. `plain` is ActionFormer with attention as defined, a time × time score matrix
+with a band mask. The authors' code is included if SOLA_ACTIONFORMER_REFERENCE, SOLA_TRIDET_REFERENCE or
+SOLA_TEMPORALMAXER_REFERENCE names a clone of it. Time: shortest step of each, alternating in this process, with
+--threads threads. Memory: peak resident set size of a separate process, in total and minus the memory with model and
+gradients allocated; for sola also at 2 and 4 times the length. Finally, one forward pass and decoding of 43,200
+snippets: three hours at four features per second.
 
     python benchmarks/speed/point_pyramid.py [--model actionformer|tridet|temporalmaxer] [--rounds 5] [--threads 2]
 """
@@ -37,12 +37,12 @@ REFERENCES = {
     "tridet": "SOLA_TRIDET_REFERENCE",
     "temporalmaxer": "SOLA_TEMPORALMAXER_REFERENCE",
 }
-"""Variable that names a clone of the authors' code, by model."""
+"""Environment variable with the path of a clone of the authors' code, by model."""
 Step = Callable[[], float]
 
 
 def batch(length: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Clips [channels, time], instances (units) and labels."""
+    """Return clips [channels, time], instances (units) and labels."""
     generator = torch.Generator().manual_seed(0)
     clips = [torch.randn(length, CHANNELS, generator=generator).T for _ in range(BATCH)]
     instances, labels = [], []
@@ -54,7 +54,7 @@ def batch(length: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
 
 
 def full_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, window: int) -> Tensor:
-    """Local attention by its definition."""
+    """Compute local attention as defined."""
     index = torch.arange(query.shape[1])
     allowed = ((index[:, None] - index).abs() <= window // 2)[None]
     if mask is not None:
@@ -65,7 +65,7 @@ def full_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
 
 
 def network(model: str, length: int) -> PointDetector:
-    """An untrained network as published for THUMOS14, for training clips of this length."""
+    """Return an untrained network with the published THUMOS14 settings, for training clips of this length."""
     torch.manual_seed(0)
     built = dataclasses.replace(detector_family(model).recipe("thumos"), length=length).build(CHANNELS, CLASSES)
     assert isinstance(built, PointDetector)
@@ -102,11 +102,11 @@ def plain(name: str, length: int = LENGTH) -> Step:
     step = ours(name, length)
 
     def with_full_attention() -> float:
-        kept, blocks.local_attention = blocks.local_attention, full_attention
+        original, blocks.local_attention = blocks.local_attention, full_attention
         try:
             return step()
         finally:
-            blocks.local_attention = kept
+            blocks.local_attention = original
 
     return with_full_attention
 
@@ -114,9 +114,9 @@ def plain(name: str, length: int = LENGTH) -> Step:
 def authors(name: str, length: int = LENGTH) -> Step:
     clone = os.environ.get(REFERENCES[name], "")
     if not clone:
-        raise SystemExit(f"name a clone of the authors' code in {REFERENCES[name]}")
+        raise SystemExit(f"set {REFERENCES[name]} to a clone of the authors' code")
     sys.path.insert(0, clone)
-    # their suppression is a compiled extension, which a training step does not need
+    # the compiled NMS extension is not needed for a training step
     utils = types.ModuleType("libs.utils")
     utils.batched_nms = None  # type: ignore[attr-defined]
     sys.modules["libs.utils"] = utils
@@ -165,7 +165,7 @@ PREPARE: dict[str, Callable[[str, int], Step]] = {
 
 
 def seconds(model: str, names: list[str], rounds: int) -> dict[str, float]:
-    """Shortest time of a step of each, taken in turns after one warm-up."""
+    """Return the shortest time of a step of each (seconds), measured in alternation after one warm-up."""
     steps = {name: PREPARE[name](model, LENGTH) for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds + 1):
@@ -177,14 +177,14 @@ def seconds(model: str, names: list[str], rounds: int) -> dict[str, float]:
 
 
 def resident(field: str) -> int:
-    """A line of this process's memory status, in bytes."""
-    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return 1024 * int(found[1])
+    """Return a field of this process's memory status (bytes)."""
+    match = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return 1024 * int(match[1])
 
 
 def measure_memory(model: str, name: str, length: int) -> None:
-    """Print what one step takes and how long (run in a process of its own)."""
+    """Print memory and time of one step. Run this in a separate process."""
     step = PREPARE[name](model, length)
     before = resident("VmRSS")
     begun = time.perf_counter()
@@ -194,16 +194,16 @@ def measure_memory(model: str, name: str, length: int) -> None:
 
 
 def memory(model: str, name: str, length: int) -> dict[str, float]:
-    """GiB of a process's peak and of one step above what stood before it, and the seconds of that first step."""
+    """Return the peak memory of a process and of one step in it (GiB), and the time of that first step (seconds)."""
     command = [sys.executable, __file__, "--model", model, "--memory-of", name, str(length)]
-    # freed memory goes back to the system at once
+    # return freed memory to the system immediately
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
     ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-    found = json.loads(ended.stdout.splitlines()[-1])
+    measured = json.loads(ended.stdout.splitlines()[-1])
     return {
-        "peak_GiB": round(found["peak"] / 2**30, 3),
-        "step_GiB": round(found["above"] / 2**30, 3),
-        "seconds": found["seconds"],
+        "peak_GiB": round(measured["peak"] / 2**30, 3),
+        "step_GiB": round(measured["above"] / 2**30, 3),
+        "seconds": measured["seconds"],
     }
 
 

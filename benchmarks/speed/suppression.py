@@ -1,9 +1,10 @@
-"""Soft suppression of a whole validation set against the plain loop, one video and one pick at a time.
+"""Soft-NMS on a whole validation set compared with a plain loop over videos and picks.
 
-4,728 videos (ActivityNet-1.3's validation set), each with the 5,050 cells of a 100-unit start × duration map in seconds
-of its own duration; Gaussian, σ = .8, 100 kept. Scores are products cls·reg·p_s·p_e of smooth maps around one to four
-instances, or uniform noise. The last row has fewer candidates, drawn for each video, as from a detector that filters
-by boundary. The plain loop runs on a few videos and is scaled to all; the picks of both are compared.
+4,728 videos (the size of ActivityNet-1.3's validation set), each with the 5,050 cells of a 100-unit start × duration
+map, scaled to its duration. Gaussian decay with σ = .8, 100 detections per video. Scores are products cls·reg·p_s·p_e
+of smooth maps around one to four instances ("smooth"), or uniform noise ("uniform"). "filtered" has a random quarter of
+the candidates, as after filtering by boundary. The plain loop runs on a few videos and its time is extrapolated to all.
+The picks of both are compared.
 
     python benchmarks/speed/suppression.py [--videos 4728] [--plain 48]
 """
@@ -24,7 +25,7 @@ STARTS, ENDS = np.array([(i, j) for i in range(UNITS) for j in range(i + 1, UNIT
 
 
 def smooth_scores(rng: np.random.Generator) -> np.ndarray:
-    """Proposals of a detector with both maps and both boundary curves in one video."""
+    """Return scores for one video, like those of a detector with two maps and two boundary curves."""
     instances = int(rng.integers(1, 5))
     start = rng.uniform(0, 0.95, instances)
     end = np.minimum(start + rng.uniform(0.03, 0.8, instances), 1)
@@ -48,17 +49,17 @@ def smooth_scores(rng: np.random.Generator) -> np.ndarray:
 def candidates(videos: int, kind: str) -> list[Segments]:
     rng = np.random.default_rng(0)
     label = np.zeros(len(STARTS), np.int64)
-    made = []
+    segments = []
     for _ in range(videos):
         duration = rng.uniform(5, 240)
         score = rng.uniform(size=len(STARTS)) if kind == "uniform" else smooth_scores(rng)
         video = Segments(STARTS / UNITS * duration, ENDS / UNITS * duration, label, score)
-        made.append(video.take(rng.random(len(STARTS)) < 0.25) if kind == "filtered" else video)
-    return made
+        segments.append(video.take(rng.random(len(STARTS)) < 0.25) if kind == "filtered" else video)
+    return segments
 
 
 def plain(video: Segments) -> Segments:
-    """The definition, a NumPy pass a pick."""
+    """Suppress as defined, with one NumPy pass per pick."""
     score = video.score.copy()
     picks, scores = [], []
     for _ in range(min(KEEP, len(video))):
@@ -75,14 +76,14 @@ def plain(video: Segments) -> Segments:
 
 
 def peak() -> float:
-    """Peak memory of this process so far, in MiB."""
+    """Return the peak memory of this process so far (MiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, default=4728)
-    parser.add_argument("--plain", type=int, default=48, help="videos that the plain loop runs on")
+    parser.add_argument("--plain", type=int, default=48, help="number of videos for the plain loop")
     options = parser.parse_args()
     rows = {}
     for kind in ("filtered", "uniform", "smooth"):

@@ -2,9 +2,9 @@
 
     python benchmarks/speed/training_memory.py [--videos 10000] [--folder DIR]
 
-The command trains for one epoch in a process of its own; its peak resident set, beside the size of the packed features,
-is read from the operating system when it has ended. The checks of its data set are then timed alone, from headers, and
-stand beside the time of the command.
+The command trains for one epoch in a separate process. Its peak resident set size is read from the operating system
+afterwards and compared with the size of the packed features. The checks of the data set, which read only headers, are
+then timed separately and compared with the time of the command.
 """
 
 import argparse
@@ -31,7 +31,7 @@ DURATION = LENGTH * 16 / 30
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, default=10_000)
-    parser.add_argument("--folder", type=Path, default=None, help="where to write the features meanwhile")
+    parser.add_argument("--folder", type=Path, default=None, help="folder for the temporary features")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         source, annotations = Path(folder) / "features", Path(folder) / "annotations.json"
@@ -39,22 +39,22 @@ def main() -> None:
         command = [sys.executable, "-m", "sola", "train", str(source), "--annotations", str(annotations)]
         began = time.perf_counter()
         subprocess.run([*command, "--epochs", "1", "--out", str(Path(folder) / "run")], check=True)
-        trained = time.perf_counter() - began
-        checked = seconds_of_checks(source, annotations)
+        training_seconds = time.perf_counter() - began
+        check_seconds = seconds_of_checks(source, annotations)
     packed = options.videos * LENGTH * CHANNELS * 2
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     gib = {"packed_features": packed, "peak": peak, "above_packed": peak - packed}
-    found = {
+    results = {
         "videos": options.videos,
         "GiB": {k: round(v / 2**30, 3) for k, v in gib.items()},
-        "seconds": {"one_epoch": round(trained, 2), "data_checks": round(checked, 3)},
-        "share_of_one_epoch": round(checked / trained, 4),
+        "seconds": {"one_epoch": round(training_seconds, 2), "data_checks": round(check_seconds, 3)},
+        "share_of_one_epoch": round(check_seconds / training_seconds, 4),
     }
-    print(json.dumps(found, indent=2))
+    print(json.dumps(results, indent=2))
 
 
 def write(source: Path, annotations: Path, videos: int) -> None:
-    """Write features, their manifest, and three instances for each video."""
+    """Write features, their manifest, and annotations with three instances per video."""
     source.mkdir()
     generator = np.random.default_rng(0)
     segments = [[0.1 * DURATION, 0.2 * DURATION], [0.4 * DURATION, 0.6 * DURATION], [0.7 * DURATION, DURATION]]
@@ -68,7 +68,7 @@ def write(source: Path, annotations: Path, videos: int) -> None:
 
 
 def seconds_of_checks(source: Path, annotations: Path) -> float:
-    """Return the median time of the checks of the opened data set, whose summary is computed anew each time."""
+    """Return the median time (seconds) of the checks of the opened data set, without cached results."""
     data = Dataset.open(source, annotations)
     times = []
     for _ in range(5):

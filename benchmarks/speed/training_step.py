@@ -1,7 +1,7 @@
-"""A training step of `sola train` against the plain one: dense fp32 convolutions over whole windows.
+"""A training step of `sola train` compared with a plain step: dense fp32 convolutions over whole windows.
 
-C = 400, H = 1024, s = 8, 8 × 8, batch 256: Table 4a on features of ActivityNet's width. Both take windows out of the
-same packed float16 features and end with an AdamW update; they run in turns, so that the machine's mood hits both.
+C = 400, H = 1024, s = 8, 8 × 8, batch 256: Table 4a with features of ActivityNet's width. Both read windows from the
+same packed float16 features and end with an AdamW update. They alternate, to share fluctuations of the machine.
 
     python benchmarks/speed/training_step.py [--rounds 7]
 """
@@ -29,14 +29,14 @@ CHANNELS, LENGTH, VIDEOS = 400, 150, 1024
 
 
 def packed_noise() -> PackedFeatures:
-    """Features of an ActivityNet-like shape: a step's cost does not depend on their values."""
+    """Return noise of an ActivityNet-like shape; the time of a step does not depend on the values."""
     values = np.random.default_rng(0).standard_normal((VIDEOS * LENGTH, CHANNELS), dtype=np.float32)
     starts = np.arange(VIDEOS + 1) * LENGTH
     return PackedFeatures(values.astype(np.float16), starts, tuple(map(str, range(VIDEOS))))
 
 
 def ours(packed: PackedFeatures, precision: str) -> Callable[[int], None]:
-    """The step that the engine takes."""
+    """Return the training step of sola."""
     task = SimilarityMatching(TrainingConfig(), packed, CPU)
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=1e-4, weight_decay=0.01, fused=True)
 
@@ -49,7 +49,7 @@ def ours(packed: PackedFeatures, precision: str) -> Callable[[int], None]:
 
 
 class Plain(nn.Module):
-    """The module and projector as the supplement describes them."""
+    """Module and projector as described in the supplement."""
 
     def __init__(self, channels: int, hidden: int, projector_hidden: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Plain(nn.Module):
 
 
 def plain(packed: PackedFeatures) -> Callable[[int], None]:
-    """One step of the plain definition."""
+    """Return a training step of the plain definition."""
     torch.manual_seed(0)
     model, target = Plain(CHANNELS, 1024, 512), lambda_target(8, 16.0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01)

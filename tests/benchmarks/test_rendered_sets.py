@@ -46,7 +46,7 @@ class TestReduction:
 
     @pytest.mark.parametrize("videos", [[], arrays()])
     def test_more_components_than_channels_are_rejected(self, videos: list[np.ndarray]) -> None:
-        with pytest.raises(SolaError, match="11 principal components"):
+        with pytest.raises(SolaError, match="at least 11 channels"):
             fit_reduction(videos, 11)
 
 

@@ -37,8 +37,8 @@ def test_numbers(
         assert str(caught.value) == f"x={value}: expected {expected}"
 
 
-def test_whole_numbers_of_any_type() -> None:
-    # the type checker of the tests takes int alone
+def test_integers_of_any_type() -> None:
+    # bypass the runtime type checks of the tests, which accept only int
     unchecked = at_least.__wrapped__
     unchecked(1, epochs=np.int64(3))
     for value in (1.5, math.nan, math.inf):

@@ -1,4 +1,4 @@
-"""Names of devices and precisions that are not known."""
+"""Unknown names of devices and precisions."""
 
 import pytest
 
@@ -6,13 +6,13 @@ from sola.core.device import choose_device, choose_precision
 from sola.core.errors import SolaError
 
 
-def test_a_device_that_is_not_supported_is_refused_with_those_that_are() -> None:
-    unchecked = choose_device.__wrapped__  # the type checker of the tests takes the known ones alone
+def test_unknown_device_is_refused() -> None:
+    unchecked = choose_device.__wrapped__  # bypass the runtime type checks of the tests
     with pytest.raises(SolaError, match="device='mps': expected one of auto, cpu, cuda"):
         unchecked("mps")
 
 
-def test_a_precision_that_is_not_supported_is_refused_with_those_that_are() -> None:
+def test_unknown_precision_is_refused() -> None:
     unchecked = choose_precision.__wrapped__
     with pytest.raises(SolaError, match="precision='fp16': expected one of auto, fp32, bf16"):
         unchecked("fp16", choose_device("cpu"))

@@ -1,4 +1,4 @@
-"""Text files with a byte order mark, through every reader of text."""
+"""Text files with a byte order mark, in every reader of text files."""
 
 import codecs
 from pathlib import Path
@@ -17,7 +17,7 @@ ENCODERS = {
     "UTF-32, little-endian": lambda text: codecs.BOM_UTF32_LE + text.encode("utf-32-le"),
     "UTF-32, big-endian": lambda text: codecs.BOM_UTF32_BE + text.encode("utf-32-be"),
 }
-"""Text as editors save it, with a mark."""
+"""Encoders that add a byte order mark, as some editors do."""
 
 TEXT_READERS = sorted(
     reader for reader, (name, _, _) in READERS.items() if Path(name).suffix in (".json", ".jsonl", ".csv", ".txt")
@@ -25,7 +25,7 @@ TEXT_READERS = sorted(
 
 
 @pytest.mark.parametrize("encoding", ENCODERS)
-@given(text=st.text().filter(lambda text: not text.startswith("\0")))  # a mark of UTF-16 and NUL is one of UTF-32
+@given(text=st.text().filter(lambda text: not text.startswith("\0")))  # the UTF-16 mark plus NUL is the UTF-32 mark
 def test_text_with_a_mark_is_read_without_it(encoding: str, text: str) -> None:
     content = ENCODERS[encoding](text)
     assert decoded(content) == text
@@ -40,7 +40,7 @@ def test_text_without_a_mark_is_utf8(text: str) -> None:
 
 @pytest.mark.parametrize("encoding", ENCODERS)
 @pytest.mark.parametrize("reader", TEXT_READERS)
-def test_every_reader_of_text_reads_the_same_with_a_mark(reader: str, encoding: str, tmp_path: Path) -> None:
+def test_every_text_reader_ignores_the_mark(reader: str, encoding: str, tmp_path: Path) -> None:
     name, read, seeds = READERS[reader]
     path = tmp_path / name
     for seed in seeds:

@@ -7,7 +7,7 @@ from sola.core.log import show_log
 LOG = logging.getLogger("sola.some.module")
 
 
-def test_a_library_shows_no_messages(capsys: pytest.CaptureFixture[str]) -> None:
+def test_library_use_shows_no_messages(capsys: pytest.CaptureFixture[str]) -> None:
     LOG.info("trained")
     assert capsys.readouterr() == ("", "")
 
@@ -26,7 +26,7 @@ def test_quiet_shows_warnings_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "2 bad files skipped\n"
 
 
-def test_the_first_of_several_processes_shows_messages(
+def test_only_the_leading_process_shows_messages(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     show_log()

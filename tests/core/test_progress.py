@@ -10,7 +10,7 @@ from sola.core.progress import progress_bar
 LOG = logging.getLogger("sola.some.module")
 
 
-def test_a_bar_shows_what_is_done_and_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bar_shows_progress_and_disappears(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch) as shown, progress_bar("train", total=30, completed=2, unit="epochs") as bar:
         bar.update(3, note="loss 0.51  1,234 [b]windows/s")
         assert bar.elapsed > 0
@@ -21,7 +21,7 @@ def test_a_bar_shows_what_is_done_and_vanishes(monkeypatch: pytest.MonkeyPatch) 
     assert shown.screen() == []
 
 
-def test_an_error_is_the_only_line_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_error_stays_on_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> None:
         with progress_bar("extract", total=10) as bar:
             bar.update(0.25)
@@ -35,7 +35,7 @@ def test_an_error_is_the_only_line_left(monkeypatch: pytest.MonkeyPatch) -> None
     assert shown.screen() == ["sola: a.mp4: cannot be read"]
 
 
-def test_lines_appear_when_they_are_first_updated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_appear_on_first_update(monkeypatch: pytest.MonkeyPatch) -> None:
     with terminal(monkeypatch) as shown, progress_bar() as bar:
         bar.update(1, 2, line="extract")
         LOG.warning("between")
@@ -79,7 +79,7 @@ def test_nothing_is_shown(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.text == ""
 
 
-def test_a_file_gets_no_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_bar_if_stderr_is_a_file(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     show_log()
     with progress_bar("extract", total=2) as bar:

@@ -22,7 +22,7 @@ from sola.softlanding.trained import TrainedModule
 
 
 def walks(seed=0, videos=4, channels=6):
-    """Videos whose channels drift at different speeds, about a mean of their own."""
+    """Return videos whose channels drift at different speeds around a video-specific mean."""
     generator = np.random.default_rng(seed)
     found = []
     for _ in range(videos):
@@ -40,7 +40,7 @@ def small(**changes):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 30), st.sampled_from([1, 3, 5, 9, 65]))
-def test_moving_average_is_that_of_a_loop(length, width):
+def test_moving_average_matches_a_loop(length, width):
     features = np.random.default_rng(length).normal(size=(length, 2)).astype(np.float32)
     averaged = moving_average(features, width)
     for t in range(length):
@@ -54,7 +54,7 @@ def test_an_even_width_is_refused():
         moving_average(np.zeros((3, 1), np.float32), 4)
 
 
-def test_moments_are_those_of_loops():
+def test_moments_match_loops():
     videos = walks()
     moments = video_moments(videos)
     covariance, differences, snippets, steps = np.zeros((6, 6)), np.zeros((6, 6)), 0, 0
@@ -72,7 +72,7 @@ def test_moments_are_those_of_loops():
     np.testing.assert_allclose(moments.mean, np.concatenate(videos).mean(axis=0, dtype=np.float64), rtol=1e-9)
 
 
-def test_slow_features_are_the_slowest_uncorrelated_ones_of_unit_variance():
+def test_slow_features_are_uncorrelated_with_unit_variance_in_order_of_slowness():
     videos = walks()
     moments = video_moments(videos)
     directions = slow_directions(moments, 4)
@@ -94,12 +94,12 @@ def test_slow_features_find_the_planted_slow_direction():
     assert abs(np.corrcoef(found[:, 0], slow)[0, 1]) > 0.99
 
 
-def test_slow_features_skip_directions_that_never_move():
+def test_slow_features_skip_constant_directions():
     videos = [np.column_stack((video, np.ones(len(video)), video[:, 0])).astype(np.float32) for video in walks()]
     assert slow_directions(video_moments(videos), 64).shape == (8, 6)
 
 
-def test_whitening_whitens_within_videos_up_to_its_shrinkage():
+def test_whitening_whitens_within_videos_up_to_shrinkage():
     moments = video_moments(walks())
     matrix = whitening(moments.covariance, SHRINKAGE)
     shrunk = moments.covariance + SHRINKAGE * np.trace(moments.covariance) / 6 * np.eye(6)
@@ -116,7 +116,7 @@ def test_untrained_residual_adds_the_gated_direct_module():
     np.testing.assert_array_equal(module.transform(7, "direct")(video), module.transform(7, "direct")(video))
 
 
-def test_untrained_modules_are_conditioned_and_smoothed_as_the_trained_one():
+def test_untrained_modules_have_the_conditioning_and_smoothing_of_the_trained_module():
     trained = SoLa(6, hidden=8, gate="linear", conditioning="center+scale", smoothing=3)
     with torch.no_grad():
         trained.alpha.fill_(0.0)
@@ -128,7 +128,7 @@ def test_untrained_modules_are_conditioned_and_smoothed_as_the_trained_one():
     )
 
 
-def test_untrained_modules_leave_the_global_generator_alone():
+def test_untrained_modules_do_not_change_the_global_generator():
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
@@ -137,12 +137,12 @@ def test_untrained_modules_leave_the_global_generator_alone():
 
 
 @pytest.mark.parametrize("entry", [{}, {"config": None, "gate": 1, "scale": 1}, {"config": {}, "gate": 1, "scale": 1}])
-def test_a_manifest_entry_that_is_not_a_modules_is_refused(entry):
-    with pytest.raises(SolaError, match='"sola" in a manifest'):
+def test_an_invalid_manifest_entry_is_refused(entry):
+    with pytest.raises(SolaError, match='invalid "sola" entry in a manifest'):
         untrained_like(entry)
 
 
-def test_every_control_has_its_name_and_transforms_a_video():
+def test_controls_have_the_expected_names_and_transform_a_video():
     videos = walks()
     controls = fit_controls(videos, {"ours": (small(),)})
     assert tuple(control.name for control in controls) == NAMES
@@ -152,7 +152,7 @@ def test_every_control_has_its_name_and_transforms_a_video():
         assert len(output) == len(videos[0])
 
 
-def test_controls_are_what_their_names_say():
+def test_controls_do_what_their_names_say():
     videos = walks()
     controls = {control.name: control.at_seed(0) for control in fit_controls(videos, {})}
     moments, video = video_moments(videos), videos[1]
@@ -192,8 +192,8 @@ def test_features_that_never_change_are_refused():
         fit_controls([np.ones((1, 2), np.float32)], {})
 
 
-def test_an_untrained_multi_scale_module_is_the_trained_one_with_random_weights():
-    """Same conditioning, input parts and gate; each part of the size that it has in a trained module."""
+def test_an_untrained_multi_scale_module_differs_from_the_trained_module_only_in_weights():
+    """Same conditioning, input parts and gate; each part is scaled as in the trained module."""
     videos = walks()
     trained = MultiScaleSoLa(6, steps=(1, 2), random_steps=(1,), hidden=8, reduced=4, average=3).eval()
     for module in trained.trained:

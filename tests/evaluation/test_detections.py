@@ -1,4 +1,4 @@
-"""`sola evaluate` as it is called: the figures, what is odd about the input, and what is refused."""
+"""`sola evaluate`: values, warnings about unusual input, and refused input."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def annotations(tmp_path) -> Path:
 
 @pytest.fixture
 def evaluate(tmp_path, annotations, capsys):
-    """Call the command on predictions: its exit code, stdout, stderr."""
+    """Run the command on predictions; return exit code, stdout and stderr."""
 
     def call(what: str, results: dict, *flags: str) -> tuple[int, str, str]:
         (tmp_path / "p.json").write_text(json.dumps({"results": results}))
@@ -46,8 +46,8 @@ def evaluate(tmp_path, annotations, capsys):
 
 
 @pytest.mark.parametrize("classes", [(5, 6, 7, 8, 9, 12), ("jump", "run", "BaseballPitch", "fly", "Diving", "sit")])
-def test_lines_and_json_of_the_same_predictions_give_the_same_figures(tmp_path, capsys, classes):
-    """Classes that are numbers of one's own data set, and THUMOS14's names with its numbers in the predictions."""
+def test_lines_and_json_of_the_same_predictions_give_the_same_values(tmp_path, capsys, classes):
+    """With numeric class names, and with THUMOS14's class names and numbers in the predictions."""
     numbers = {"BaseballPitch": 7, "Diving": 26}
     instances = {
         f"v{i}": {"subset": "validation", "duration": 60, "annotations": [{"segment": [20, 40], "label": label}]}
@@ -93,7 +93,7 @@ def test_proposals_as_json(evaluate):
     assert (values["predictions"], values["instances"]) == (2, 2)
 
 
-def test_tables_for_people(evaluate, tmp_path):
+def test_printed_tables(evaluate, tmp_path):
     figure = tmp_path / "errors.png"
     code, out, err = evaluate("detections", GOOD, "--recall-at", "1", "5", "--diagnosis", str(figure))
     assert code == 0
@@ -121,7 +121,7 @@ def test_predictions_may_name_files(evaluate, name):
     assert json.loads(out)["warnings"][0].startswith("ids differ by ")
 
 
-def test_what_is_odd_is_counted_and_evaluated(evaluate):
+def test_unusual_predictions_are_counted_and_evaluated(evaluate):
     odd = {
         "a": found((-1, 10, "jump", 0.9), (4, 3, "jump", 0.8), (0, 31, "swim", 0.7)),
         "elsewhere": found((0, 1, "jump", 0.5)),
@@ -140,7 +140,7 @@ def test_what_is_odd_is_counted_and_evaluated(evaluate):
 
 
 @pytest.mark.parametrize(("protocol", "effect"), [("official", "evaluated as annotated"), ("filtered", "left out by")])
-def test_instances_of_zero_length_are_said_to_be_left_out_where_they_are(evaluate, annotations, protocol, effect):
+def test_warning_about_zero_length_instances(evaluate, annotations, protocol, effect):
     database = json.loads(annotations.read_text())
     database["database"]["v_a"]["annotations"].append({"segment": [5, 5], "label": "jump"})
     annotations.write_text(json.dumps(database))
@@ -149,7 +149,7 @@ def test_instances_of_zero_length_are_said_to_be_left_out_where_they_are(evaluat
     assert effect in warning
 
 
-def test_no_prediction_is_nothing_found(evaluate):
+def test_no_predictions(evaluate):
     _, out, _ = evaluate("detections", {}, "--json")
     values = json.loads(out)
     assert values["average_mAP"] == 0
@@ -172,7 +172,7 @@ def test_thumos_lines(tmp_path, annotations, capsys):
         (GOOD, ["--tiou", "half"], "--tiou half: expected FIRST:LAST:STEP"),
         (GOOD, ["--tiou", "0,.5"], "each in (0, 1]"),
         (GOOD, ["--recall-at", "0"], "--recall-at 0: must be >= 1"),
-        (GOOD, ["--diagnosis", "errors.doc"], "errors.doc: cannot be written as a plot"),
+        (GOOD, ["--diagnosis", "errors.doc"], "errors.doc: unknown plot format"),
         ({"q": found((0, 1, "jump", 1))}, [], "no video has both predictions and annotations"),
         ({"a": found((0, 1, "hop", 1))}, [], "no label of the predictions (such as 'hop') is a class"),
         ({"a": [{"segment": [0, 1], "score": 1}]}, [], "use `sola evaluate --proposals`"),
@@ -188,14 +188,14 @@ def test_bad_input_is_one_line(evaluate, results, flags, said):
 
 
 @pytest.mark.parametrize("flag", [["--recall-at", "1"], ["--diagnosis", "errors.png"]])
-def test_what_is_for_detections_is_not_for_proposals(evaluate, flag):
+def test_detection_flags_are_refused_for_proposals(evaluate, flag):
     code, out, err = evaluate("proposals", GOOD, *flag)
     assert code == 2
     assert out == ""
     assert f"{flag[0]}: is for detections" in err
 
 
-def test_the_whole_of_activitynet_found_is_found(shared_data, tmp_path, capsys):
+def test_perfect_predictions_of_all_of_activitynet(shared_data, tmp_path, capsys):
     path = shared_data / "annotations" / "activitynet-1.3.json"
     database = json.loads(path.read_text())["database"]
     results = {
@@ -211,14 +211,14 @@ def test_the_whole_of_activitynet_found_is_found(shared_data, tmp_path, capsys):
     assert values["instances"] == 7293
 
 
-def test_a_reader_that_has_gone_is_no_fault_to_be_told(tmp_path, annotations):
+def test_a_closed_output_pipe_is_not_an_error(tmp_path, annotations):
     (tmp_path / "p.json").write_text(json.dumps({"results": GOOD}))
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     command = [sys.executable, "-m", "sola", "evaluate", tmp_path / "p.json", "--json"]
     process = subprocess.Popen(
         [*command, "--annotations", annotations], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered
     )
-    process.stdout.close()  # as `| head -1` does, only sooner
+    process.stdout.close()  # like `| head -1`, but immediately
     assert process.stderr.read() == b""
     process.stderr.close()
     process.wait()

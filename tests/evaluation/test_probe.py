@@ -25,7 +25,7 @@ LENGTH = 50
 
 
 class World:
-    """Videos on disk whose labels are written into the features `strength` strong: 4 s of action in 10 s."""
+    """Videos on disk whose features encode the labels with the given `strength`: 4 s of action in 10 s."""
 
     def __init__(self, folder, strength, train=12, test=10, seed=0, classes=2):
         self.folder = folder
@@ -65,7 +65,7 @@ class World:
         return Dataset.open(self.raw, self.annotations)
 
     def copy(self, name, change=lambda video, values: values):
-        """A compared set: the raw features changed."""
+        """Return a compared set: the raw features after `change`."""
         (self.folder / name).mkdir()
         for video in self.raw.videos:
             changed = change(video, np.array(self.raw.read(video)))
@@ -73,7 +73,7 @@ class World:
         return FeatureSet.open(self.folder / name)
 
     def transformed(self, name, **values):
-        """A compared set: through a module of random weights, gate at .5."""
+        """Return a compared set: features transformed by a module with random weights and a gate of .5."""
         module = SoLa(CHANNELS, hidden=4, gate="linear", **values)
         if module.alpha is not None:
             module.alpha.data.fill_(0.5)
@@ -100,14 +100,14 @@ def test_a_planted_direction_is_found(planted, solver):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "ridge"])
-def test_noise_is_chance(tmp_path, solver):
+def test_noise_scores_at_chance(tmp_path, solver):
     world = World(tmp_path, strength=0.0, test=30)
     row = probe(world.data, solver=solver, controls=False).rows[0]
     assert row.mean("roc_auc") == pytest.approx(0.5, abs=0.05)
     assert row.mean("class_accuracy") == pytest.approx(0.5, abs=0.1)
 
 
-def test_metrics_are_those_of_the_classifier_on_the_test_videos(weak):
+def test_metrics_match_the_classifier_on_the_test_videos(weak):
     result = probe(weak.data, solver="ridge", controls=False)
     features, labels = {}, {}
     for part, keep in {"training": lambda i: i < 12, "validation": lambda i: i >= 12}.items():
@@ -130,7 +130,7 @@ def test_metrics_are_those_of_the_classifier_on_the_test_videos(weak):
 
 
 @pytest.mark.parametrize("solver", ["sgd", "ridge"])
-def test_a_class_is_right_if_it_is_among_those_of_the_snippet(tmp_path, solver):
+def test_a_class_is_correct_if_the_snippet_has_it(tmp_path, solver):
     world = World(tmp_path, strength=3.0)
     for record in world.database.values():
         (action,) = record["annotations"]
@@ -139,8 +139,8 @@ def test_a_class_is_right_if_it_is_among_those_of_the_snippet(tmp_path, solver):
     assert row.mean("class_accuracy") > 0.9
 
 
-def test_a_class_of_some_test_snippets_is_right_in_those_alone(tmp_path):
-    """Training has one class; half of the test videos have it beside another, and half only the other."""
+def test_a_class_is_correct_only_in_snippets_that_have_it(tmp_path):
+    """Training has one class; half of the test videos have it and another class, half only the other class."""
     world = World(tmp_path, strength=3.0, classes=1)
     for index, record in enumerate(world.database.values()):
         (action,) = record["annotations"]
@@ -151,8 +151,8 @@ def test_a_class_of_some_test_snippets_is_right_in_those_alone(tmp_path):
     assert row.mean("class_accuracy") == 0.5
 
 
-def test_training_figures_never_count(tmp_path):
-    """A test set of shuffled features scores at chance, whatever is learned in training."""
+def test_training_accuracy_does_not_count(tmp_path):
+    """A test set of shuffled features scores at chance, regardless of training."""
     generator = np.random.default_rng(0)
     world = World(tmp_path, strength=3.0, test=30)
     for name, record in world.database.items():
@@ -163,7 +163,7 @@ def test_training_figures_never_count(tmp_path):
     assert row.mean("roc_auc") == pytest.approx(0.5, abs=0.06)
 
 
-def test_controls_are_fitted_on_the_training_videos_alone(weak, monkeypatch):
+def test_controls_are_fitted_on_the_training_videos_only(weak, monkeypatch):
     seen = []
     fit = sola.evaluation.probe.fit_controls
 
@@ -181,12 +181,12 @@ def test_controls_are_fitted_on_the_training_videos_alone(weak, monkeypatch):
 
 @pytest.fixture(scope="module")
 def full(weak):
-    """Every kind of row, two seeds: SoLa's stand-in has the labels mixed in."""
+    """A result with all kinds of rows and two seeds; labels are mixed into the features of the compared row."""
     better = weak.copy("better", lambda video, values: values + 4 * (weak.labels[video] >= 0)[:, None])
     return probe(weak.data, compare={"[ours]": better}, solver="ridge", seeds=2)
 
 
-def test_rows_come_in_order_and_compare_with_raw_and_every_control(full):
+def test_rows_are_ordered_and_compared_with_raw_and_every_control(full):
     assert [row.name for row in full.rows] == ["raw", *NAMES, "[ours]"]
     assert [row.kind for row in full.rows] == ["raw", *["control"] * len(NAMES), "compared"]
     ours = full.row("[ours]")
@@ -203,14 +203,14 @@ def test_rows_come_in_order_and_compare_with_raw_and_every_control(full):
     assert full.row(full.best_control("roc_auc")).mean("roc_auc") == max(row.mean("roc_auc") for row in controls)
 
 
-def test_the_difference_in_class_accuracy_is_that_of_the_rows(full):
+def test_the_difference_in_class_accuracy_matches_the_rows(full):
     found = full.comparison("[ours]", "raw", "class_accuracy")
     ours, raw = full.row("[ours]"), full.row("raw")
     assert found.difference == pytest.approx(ours.mean("class_accuracy") - raw.mean("class_accuracy"))
     assert found.interval[0] <= found.difference <= found.interval[1]
 
 
-def test_json_has_the_keys_that_others_call(full):
+def test_json_has_the_documented_keys(full):
     found = json.loads(json.dumps(full.to_json(), allow_nan=False))
     for row in found["rows"]:
         for metric in ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "class_accuracy"):
@@ -231,7 +231,7 @@ def test_the_table_marks_the_best_control(full):
     assert f"{100 * full.rows[0].mean('roc_auc'):.2f}" in text.getvalue()
 
 
-def test_rows_in_which_the_seed_draws_nothing_repeat_one_value(full):
+def test_rows_that_do_not_depend_on_the_seed_repeat_one_value(full):
     for name in ("raw", "centered", "slow 16", "[ours]"):
         assert full.row(name).summaries["roc_auc"].std == 0.0
         assert len(full.row(name).summaries["roc_auc"].values) == 2
@@ -253,7 +253,7 @@ def test_videos_of_one_event_are_resampled_together(weak):
     assert found["video_1"].versus_raw("seen").interval != found[None].versus_raw("seen").interval
 
 
-def test_what_is_no_regular_expression_is_refused(weak):
+def test_an_invalid_regular_expression_is_refused(weak):
     with pytest.raises(SolaError, match=r"together='\(': not a regular expression"):
         probe(weak.data, solver="ridge", controls=False, together="(")
 
@@ -266,7 +266,7 @@ def test_an_equal_set_is_never_significantly_different(weak):
     assert (versus_raw.p, versus_raw.significant) == (1.0, False)
 
 
-def test_few_labels_are_drawn_per_seed_and_alike_for_every_row(weak):
+def test_few_labels_are_drawn_per_seed_and_shared_by_all_rows(weak):
     compared = weak.copy("few")
     result = probe(weak.data, compare={"same": compared}, solver="ridge", videos=2, seeds=4, controls=False)
     raw, same = result.rows
@@ -275,7 +275,7 @@ def test_few_labels_are_drawn_per_seed_and_alike_for_every_row(weak):
     assert raw.summaries["roc_auc"].std > 0
 
 
-def test_a_draw_without_both_kinds_is_drawn_again(tmp_path):
+def test_draws_without_action_and_background_are_redrawn(tmp_path):
     world = World(tmp_path, strength=1.0)
     for name in sorted(world.database)[1:12]:
         world.database[name]["annotations"] = []
@@ -283,7 +283,7 @@ def test_a_draw_without_both_kinds_is_drawn_again(tmp_path):
     assert [train.draw(1, seed) for seed in range(5)] == [(0,)] * 5
 
 
-def test_a_draw_that_cannot_hold_both_kinds_is_refused(tmp_path):
+def test_draws_that_cannot_have_action_and_background_are_refused(tmp_path):
     world = World(tmp_path, strength=1.0)
     for index, name in enumerate(sorted(world.database)[:12]):
         world.database[name]["annotations"] = [{"segment": [0, 10], "label": "class 0"}] if index % 2 else []
@@ -291,12 +291,12 @@ def test_a_draw_that_cannot_hold_both_kinds_is_refused(tmp_path):
         probe(world.data, videos=1, controls=False)
 
 
-def test_labels_of_all_videos_are_the_full_mode(weak):
+def test_labels_of_all_videos_equal_the_full_mode(weak):
     full, all_drawn = (probe(weak.data, solver="ridge", videos=videos, controls=False) for videos in (None, 12))
     assert full.rows == all_drawn.rows
 
 
-def test_a_name_given_several_times_is_one_row_of_several_modules(weak):
+def test_several_modules_of_one_name_are_one_row(weak):
     torch.manual_seed(0)
     one, other = (weak.transformed(f"module {i}", form="direct") for i in range(2))
     result = probe(weak.data, compare={"SoLa": [one, other]}, solver="ridge", seeds=3, controls=False)
@@ -315,7 +315,7 @@ def test_seeds_are_at_least_the_modules_given(weak):
 
 
 def test_the_untrained_controls_resemble_the_compared_module(weak):
-    """Gate .5, hidden 4: a residual control of the default module would stay nearer to raw."""
+    """Gate .5, hidden 4: a residual control with the default module would be closer to raw."""
     compared = weak.transformed("module", conditioning="center", smoothing=5)
     result = probe(weak.data, compare={"SoLa": compared}, solver="ridge")
     centered = result.row("centered, average 5").mean("roc_auc")
@@ -332,7 +332,7 @@ def test_videos_without_annotation_are_ignored(tmp_path):
     assert before.rows == after.rows
 
 
-def test_a_class_that_training_lacks_is_never_right(tmp_path):
+def test_a_class_absent_from_training_is_never_correct(tmp_path):
     world = World(tmp_path, strength=3.0)
     for record in world.database.values():
         if record["subset"] == "validation":
@@ -356,14 +356,14 @@ def one_kind(world, subset, whole):
 
 @pytest.mark.parametrize("subset", ["training", "validation"])
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_subset_of_one_kind_is_refused(tmp_path, subset, whole):
+def test_a_subset_without_action_or_background_is_refused(tmp_path, subset, whole):
     world = World(tmp_path, strength=1.0)
     one_kind(world, subset, whole)
     with pytest.raises(SolaError, match=f"subset '{subset}'.*{'action' if whole else 'background'}"):
         probe(world.data)
 
 
-def test_bad_input_is_told_in_one_line(weak, tmp_path):
+def test_bad_input_gives_a_one_line_error(weak, tmp_path):
     raw, data = weak.raw, weak.data
     missing = World(tmp_path / "missing", strength=0.3, test=3)
     shorter = weak.copy("shorter", lambda video, values: values[:-1])
@@ -382,7 +382,7 @@ def test_bad_input_is_told_in_one_line(weak, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_a_bad_file_is_skipped_when_asked(tmp_path):
+def test_a_bad_file_is_skipped_on_request(tmp_path):
     world = World(tmp_path, strength=1.0)
     np.save(world.folder / "raw" / "video_03.npy", np.full((LENGTH, CHANNELS), np.nan, np.float32))
     with pytest.raises(SolaError, match="video_03"):

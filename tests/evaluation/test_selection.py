@@ -1,4 +1,4 @@
-"""The choice of videos to label: groups of videos that show the same, and the definition in plain loops."""
+"""Selection of videos to label: groups of similar videos, and the definition in plain loops."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ GROUPS, MEMBERS, SNIPPETS = 4, 5, 30
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Videos g0v0 ... g3v4: those of a group show the same two of eight directions; g0v4 is ten times as long."""
+    """Videos g0v0 ... g3v4: each group uses two of eight directions; g0v4 is ten times as long as the others."""
     root = tmp_path_factory.mktemp("groups")
     generator = np.random.default_rng(0)
     for group in range(GROUPS):
@@ -35,14 +35,14 @@ def groups(videos: tuple[str, ...]) -> list[str]:
     return sorted(video[:2] for video in videos)
 
 
-def test_each_video_shows_something_else(folder: Path) -> None:
+def test_selected_videos_are_from_different_groups(folder: Path) -> None:
     found = select_videos(FeatureSet.open(folder), 4)
     assert groups(found.videos) == ["g0", "g1", "g2", "g3"]
     assert 8 <= found.kinds <= found.all_kinds + 1 <= selection.CLUSTERS + 1
     assert select_videos(FeatureSet.open(folder), 4) == found
 
 
-def test_what_is_labeled_counts_as_chosen(folder: Path) -> None:
+def test_labeled_videos_count_as_covered(folder: Path) -> None:
     found = select_videos(FeatureSet.open(folder), 3, labeled={"g1v0"})
     assert groups(found.videos) == ["g0", "g2", "g3"]
     assert set(select_videos(FeatureSet.open(folder), 19, labeled={"g1v0"}).videos) == {
@@ -50,8 +50,8 @@ def test_what_is_labeled_counts_as_chosen(folder: Path) -> None:
     }
 
 
-def test_too_many_are_refused(folder: Path) -> None:
-    with pytest.raises(SolaError, match="20 videos asked for, but only 19 of 20 have no labels yet"):
+def test_too_large_counts_are_refused(folder: Path) -> None:
+    with pytest.raises(SolaError, match="20 videos requested, but only 19 of 20 are not labeled yet"):
         select_videos(FeatureSet.open(folder), 20, labeled={"g1v0"})
     with pytest.raises(SolaError, match="count=0"):
         select_videos(FeatureSet.open(folder), 0)
@@ -66,7 +66,7 @@ def test_fewer_snippets_than_clusters(tmp_path: Path) -> None:
     assert found.all_kinds == pytest.approx(4)
 
 
-def test_a_bad_file_is_left_out(folder: Path, tmp_path: Path) -> None:
+def test_a_bad_file_is_skipped(folder: Path, tmp_path: Path) -> None:
     for path in folder.glob("*v0.npy"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     np.save(tmp_path / "bad.npy", np.full((30, 8), np.nan, np.float32))
@@ -78,7 +78,7 @@ def test_a_bad_file_is_left_out(folder: Path, tmp_path: Path) -> None:
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 99), videos=st.integers(1, 6), data=st.data())
-def test_the_choice_is_greedy(seed: int, videos: int, data: st.DataObject) -> None:
+def test_the_selection_is_greedy(seed: int, videos: int, data: st.DataObject) -> None:
     shares = np.random.default_rng(seed).dirichlet(np.ones(4), videos)
     labeled = data.draw(st.lists(st.booleans(), min_size=videos, max_size=videos))
     count = data.draw(st.integers(0, labeled.count(False)))
@@ -104,6 +104,6 @@ def test_the_command_prints_ids(folder: Path, tmp_path: Path, capsys: pytest.Cap
     chosen = json.loads(capsys.readouterr().out)["videos"]
     assert groups(tuple(chosen)) == ["g1", "g2", "g3"]
     assert "g1v1" not in chosen
-    assert "only 18 of 19 have no labels yet" in refused(
+    assert "only 18 of 19 are not labeled yet" in refused(
         capsys, "select", folder, "--videos", 30, "--annotations", table
     )

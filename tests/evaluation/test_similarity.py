@@ -1,4 +1,4 @@
-"""Section C's figures against their definitions in plain loops."""
+"""Similarity measures of section C compared with their definitions in plain loops."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def drawn(seed: int, lengths: list[int], channels: int = 3) -> list[np.ndarray]:
 
 
 def walk(length: int, seed: int = 0) -> np.ndarray:
-    """A video that drifts: the nearer, the more alike."""
+    """Return a drifting video: snippets close in time are more similar."""
     return np.random.default_rng(seed).normal(size=(length, 8)).cumsum(axis=0).astype(np.float32)
 
 
@@ -44,7 +44,7 @@ def test_similarity_by_distance_is_the_mean_over_pairs(seed: int, lengths: list[
         assert got == pytest.approx(np.mean(pairs), abs=1e-5)
 
 
-def test_cosine_map_is_every_pair() -> None:
+def test_cosine_map_has_all_pairs() -> None:
     (video,) = drawn(0, [6])
     got = cosine_map(video)
     for i in range(6):
@@ -52,8 +52,8 @@ def test_cosine_map_is_every_pair() -> None:
             assert got[i, j] == pytest.approx(cosine(video[i], video[j]), abs=1e-5)
 
 
-def test_window_maps_hold_snippets_a_step_apart() -> None:
-    """A video whose snippet t points at angle t/20: similarity in a window is cos(step·|i-j|/20) wherever it lies."""
+def test_window_maps_use_the_step() -> None:
+    """If snippet t has angle t/20, similarity in any window is cos(step·|i-j|/20)."""
     angle = np.arange(60) / 20
     unit = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
     maps = window_maps([unit], 3, 5, 4, np.random.default_rng(0))
@@ -62,7 +62,7 @@ def test_window_maps_hold_snippets_a_step_apart() -> None:
     np.testing.assert_allclose(maps, np.broadcast_to(np.cos(3 * distance / 20), maps.shape), atol=1e-5)
 
 
-def test_the_assumption_is_near_against_far() -> None:
+def test_the_assumption_compares_near_and_distant_pairs() -> None:
     distance = np.abs(np.subtract.outer(np.arange(8), np.arange(8)))
     falling, rising = 1 - distance / 8, distance / 8
     assert satisfies_assumption(np.stack([falling, rising]).astype(np.float32)).tolist() == [True, False]
@@ -75,8 +75,8 @@ def test_noise_satisfies_the_assumption_by_chance_and_drift_does() -> None:
     assert drift.assumption.share.min() > 0.8
 
 
-def test_where_actions_repeat_a_window_over_several_of_them_does_not_satisfy_it() -> None:
-    """Section C: alternating every 10 snippets satisfies it in windows of 8, not in windows of 50 and more."""
+def test_windows_over_repeated_actions_do_not_satisfy_the_assumption() -> None:
+    """Section C: alternating every 10 snippets satisfies it in windows of 8, but not in windows of 50 or more."""
     generator = np.random.default_rng(0)
     state = np.where((np.arange(400) // 10) % 2, 1.0, -1.0)
     videos = [np.outer(state, generator.normal(size=8)) + 0.1 * generator.normal(size=(400, 8)) for _ in range(5)]
@@ -88,7 +88,7 @@ def test_where_actions_repeat_a_window_over_several_of_them_does_not_satisfy_it(
 
 @PROPERTY
 @given(seed=st.integers(0, 99), lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4))
-def test_variance_within_is_its_share(seed: int, lengths: list[int]) -> None:
+def test_variance_within_matches_the_definition(seed: int, lengths: list[int]) -> None:
     videos = [video + i for i, video in enumerate(drawn(seed, lengths))]
     everything = np.concatenate(videos).astype(float)
     total = ((everything - everything.mean(axis=0)) ** 2).sum()
@@ -97,7 +97,7 @@ def test_variance_within_is_its_share(seed: int, lengths: list[int]) -> None:
     assert variance_within(videos) == pytest.approx(expected, abs=1e-6)
 
 
-def test_videos_too_short_for_a_window_leave_an_empty_curve() -> None:
+def test_videos_too_short_for_a_window_give_an_empty_curve() -> None:
     short = inspect(drawn(0, [5, 6]), step=2)
     assert len(short.windows.distance) == 0
     assert len(short.assumption.length) == 0

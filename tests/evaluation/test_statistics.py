@@ -35,7 +35,7 @@ def scene(seed, snippets, units, levels=None):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 150), st.integers(1, 6), st.sampled_from([None, 1, 3, 40]))
-def test_pairs_are_those_of_a_double_loop(seed, snippets, units, levels):
+def test_ordered_pairs_match_a_double_loop(seed, snippets, units, levels):
     score, positive, unit = scene(seed, snippets, units, levels)
     np.testing.assert_array_equal(
         ordered_pairs(score, positive, unit, units), pairs_oracle(score, positive, unit, units)
@@ -48,7 +48,7 @@ def roc_auc_oracle(positive, score):
 
 
 def average_precision_oracle(positive, score):
-    """Sum over the distinct scores, best first, of the recall gained there times the precision there."""
+    """Sum over distinct scores, in descending order, of the gain in recall times the precision."""
     total, recall = 0.0, 0.0
     for threshold in sorted(set(score.tolist()), reverse=True):
         taken = score >= threshold
@@ -60,14 +60,14 @@ def average_precision_oracle(positive, score):
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32), st.integers(2, 120), st.sampled_from([None, 1, 3, 40]))
-def test_roc_auc_and_average_precision_are_those_of_plain_loops(seed, snippets, levels):
+def test_roc_auc_and_average_precision_match_plain_loops(seed, snippets, levels):
     score, positive, _ = scene(seed, snippets, 1, levels)
     positive[:2] = True, False
     assert roc_auc(positive, score) == pytest.approx(roc_auc_oracle(positive, score), abs=1e-12)
     assert average_precision(positive, score) == pytest.approx(average_precision_oracle(positive, score), abs=1e-12)
 
 
-def test_areas_need_what_they_are_shares_of():
+def test_roc_auc_and_average_precision_need_positives():
     nothing = np.zeros(3, dtype=bool)
     with pytest.raises(ValueError, match="positives and negatives"):
         roc_auc(nothing, np.arange(3.0))
@@ -75,7 +75,7 @@ def test_areas_need_what_they_are_shares_of():
         average_precision(nothing, np.arange(3.0))
 
 
-def test_weighted_auc_is_that_of_the_videos_repeated():
+def test_weighted_auc_equals_the_auc_of_repeated_videos():
     score, positive, unit = scene(0, 400, 5, levels=30)
     weights = np.array([[1, 1, 1, 1, 1], [0, 3, 1, 0, 1], [2, 0, 0, 2, 1]])
     positives, negatives = np.bincount(unit[positive]), np.bincount(unit[~positive])
@@ -95,7 +95,7 @@ def test_weighted_auc_does_not_depend_on_its_slices():
     assert whole[2100] == pytest.approx(single[0], abs=1e-14)
 
 
-def test_bootstrap_draws_as_many_videos_as_there_are_and_repeats():
+def test_bootstrap_draws_all_counts_and_is_reproducible():
     counts = np.array([3, 2, 4, 1])
     weights = bootstrap_weights(counts, counts, replicates=4000, seed=3)
     assert (weights.sum(axis=1) == 4).all()
@@ -103,13 +103,13 @@ def test_bootstrap_draws_as_many_videos_as_there_are_and_repeats():
     np.testing.assert_array_equal(weights, bootstrap_weights(counts, counts, replicates=4000, seed=3))
 
 
-def test_replicates_without_a_kind_are_drawn_again():
+def test_replicates_without_positives_or_negatives_are_redrawn():
     weights = bootstrap_weights(np.array([5, 0]), np.array([0, 7]), replicates=200)
     np.testing.assert_array_equal(weights, 1)
 
 
-def test_bootstrap_refuses_videos_of_one_kind():
-    with pytest.raises(SolaError, match="both kinds"):
+def test_bootstrap_needs_positives_and_negatives():
+    with pytest.raises(SolaError, match="both action and background"):
         bootstrap_weights(np.array([5, 3]), np.array([0, 0]))
 
 
@@ -126,12 +126,12 @@ def test_p_counts_the_replicates_on_the_other_side_plus_one():
     assert paired_difference(0.1, np.full(99, 0.1), np.zeros(99), units=100).p == pytest.approx(2 / 100)
 
 
-def test_interval_holds_ninety_five_per_cent():
+def test_interval_covers_ninety_five_percent():
     difference = paired_difference(0.5, np.linspace(0, 1, 2001), np.zeros(2001), units=100)
     assert (difference.low, difference.high) == pytest.approx((0.025, 0.975))
 
 
-def test_a_handful_of_videos_supports_no_small_p():
+def test_p_has_a_lower_limit_for_few_videos():
     sure = np.full(9999, 0.2)
     assert paired_difference(0.2, sure, np.zeros(9999), units=1).p == 1.0
     assert paired_difference(0.2, sure, np.zeros(9999), units=5).p == smallest_p(5) == 2 / 2**5

@@ -1,4 +1,4 @@
-"""The exported file against the module, under another runtime."""
+"""The exported ONNX file in ONNX Runtime gives the outputs of the module."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ SETTINGS = {
     "adapter": {"form": "adapter", "gate": "tanh", "conditioning": "center+scale", "smoothing": 5},
     "direct": {"form": "direct", "gate": "linear", "conditioning": "none", "smoothing": 1},
 }
-# in a process of its own: the shape checks of the tests would make the exporter take sizes for constants
+# in a subprocess: with the shape checks of the tests active, the exporter would treat sizes as constants
 EXPORT = """
 import sys
 from sola.cli import main

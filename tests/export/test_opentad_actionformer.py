@@ -1,6 +1,6 @@
-"""What is handed over to ActionFormer, OpenTAD and FiftyOne: the layout, the seconds, and what is refused.
+"""Export to ActionFormer, OpenTAD and FiftyOne: layout, times, and rejected input.
 
-The tools' own data sets are run from clones that SOLA_ACTIONFORMER_REFERENCE and SOLA_OPENTAD_REFERENCE name.
+The data sets of both tools are loaded from clones named by SOLA_ACTIONFORMER_REFERENCE and SOLA_OPENTAD_REFERENCE.
 """
 
 import importlib
@@ -41,7 +41,7 @@ GRIDS = {
 }
 LENGTHS = {"a": 40, "b": 31, "c": 57, "d": 20}
 SUBSETS = {"a": "training", "b": "training", "c": "validation", "d": "validation"}
-SEGMENTS = {  # as shares of what the features cover
+SEGMENTS = {  # as fractions of the time covered by features
     "a": [(0.1, 0.3, "jump"), (0.25, 0.9, "run")],
     "b": [(0.5, 0.75, "run")],
     "c": [(0.0, 0.2, "walk"), (0.4, 1.0, "jump")],
@@ -50,7 +50,7 @@ SEGMENTS = {  # as shares of what the features cover
 
 
 def written(folder: Path, grid: SnippetGrid | None, *, prefix: str = "", durations: bool = True) -> tuple[Path, Path]:
-    """Features timed by a manifest, without one by durations alone, and annotations."""
+    """Write features and annotations. A grid is written as manifest; without one, only durations give times."""
     features = folder / "features_in"
     features.mkdir(parents=True)
     database: dict[str, Any] = {}
@@ -79,7 +79,7 @@ def handed_over(folder: Path, grid: SnippetGrid | None, **more: Any) -> Path:
 
 
 def center(grid: SnippetGrid, snippet: int) -> float:
-    """Seconds of a snippet's center, from what the manifest's words mean."""
+    """Center of a snippet in seconds, computed independently from the definition of the manifest."""
     first_frame = grid.offset + snippet * grid.stride
     return (first_frame + (first_frame + grid.window)) / 2 / grid.fps
 
@@ -103,14 +103,14 @@ def opentad_config(out: Path) -> dict[str, Any]:
 # --- the layout --------------------------------------------------------------------------------------------------
 
 
-def test_every_file_is_there_and_named_by_the_annotated_id(tmp_path: Path) -> None:
+def test_files_are_named_by_annotated_id(tmp_path: Path) -> None:
     out = handed_over(tmp_path, GRIDS["windows touch"], prefix="v_")
     files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     features = [f"features/{name}" for name in ("a.npy", "b.npy", "c.npy", "d.npy", "features.json")]
     assert files == ["actionformer.yaml", "annotations.json", "category_idx.txt", *features, "opentad.py"]
 
 
-def test_features_are_the_same_numbers_in_float32(tmp_path: Path) -> None:
+def test_features_are_unchanged_in_float32(tmp_path: Path) -> None:
     out = handed_over(tmp_path, GRIDS["windows touch"])
     for video in LENGTHS:
         array = np.load(out / "features" / f"{video}.npy")
@@ -118,12 +118,12 @@ def test_features_are_the_same_numbers_in_float32(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, np.load(tmp_path / "features_in" / f"{video}.npy"))
 
 
-def test_labels_are_numbered_as_the_class_map_is(tmp_path: Path) -> None:
+def test_label_ids_match_the_class_map(tmp_path: Path) -> None:
     out = handed_over(tmp_path, GRIDS["windows touch"])
     names = (out / "category_idx.txt").read_text().splitlines()
     assert names == ["jump", "run", "walk"]
-    instances = [one for record in database_of(out).values() for one in record["annotations"]]
-    assert all(names[one["label_id"]] == one["label"] for one in instances)
+    instances = [instance for record in database_of(out).values() for instance in record["annotations"]]
+    assert all(names[instance["label_id"]] == instance["label"] for instance in instances)
 
 
 def test_annotations_keep_segments_subsets_and_durations(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_annotations_keep_segments_subsets_and_durations(tmp_path: Path) -> None
         assert {key: after[video][key] for key in ("subset", "duration")} == {
             key: record[key] for key in ("subset", "duration")
         }
-        assert [one["segment"] for one in after[video]["annotations"]] == [
-            one["segment"] for one in record["annotations"]
+        assert [instance["segment"] for instance in after[video]["annotations"]] == [
+            instance["segment"] for instance in record["annotations"]
         ]
 
 
@@ -145,7 +145,7 @@ def test_a_video_without_duration_lasts_as_long_as_its_features(tmp_path: Path) 
     )
 
 
-def test_what_is_written_reads_as_features_and_annotations_again(tmp_path: Path) -> None:
+def test_exported_features_and_annotations_can_be_read_back(tmp_path: Path) -> None:
     out = handed_over(tmp_path, GRIDS["windows overlap"])
     features = FeatureSet.open(out / "features")
     assert (features.manifest.fps, features.manifest.stride, features.manifest.window) == (25.0, 4.0, 16.0)
@@ -153,14 +153,14 @@ def test_what_is_written_reads_as_features_and_annotations_again(tmp_path: Path)
 
 
 def renamed(annotations: Path, form: str) -> Path:
-    """Change the ids in a file of annotations."""
+    """Format the video ids in an annotation file."""
     document = json.loads(annotations.read_text())
     document["database"] = {form.format(video): record for video, record in document["database"].items()}
     annotations.write_text(json.dumps(document))
     return annotations
 
 
-def test_folders_in_ids_are_folders_of_files(tmp_path: Path) -> None:
+def test_folders_in_ids_become_folders_of_files(tmp_path: Path) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     export_dataset(Dataset.open(features, renamed(annotations, "data/{}")), tmp_path / "out")
     written_files = {path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.glob("out/**/*.npy")}
@@ -168,7 +168,7 @@ def test_folders_in_ids_are_folders_of_files(tmp_path: Path) -> None:
     assert "features/data/a.npy" in written_files
 
 
-def test_ids_that_would_leave_the_folder_are_refused(tmp_path: Path) -> None:
+def test_ids_outside_the_folder_are_refused(tmp_path: Path) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     data = Dataset.open(features, renamed(annotations, "../../{}"))
     with pytest.raises(SolaError, match=r"video '\.\./\.\./a': not a valid file name"):
@@ -176,7 +176,7 @@ def test_ids_that_would_leave_the_folder_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_only_classes_of_videos_that_are_there_count(tmp_path: Path) -> None:
+def test_only_classes_of_exported_videos_are_counted(tmp_path: Path) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     document = json.loads(annotations.read_text())
     document["database"]["elsewhere"] = {
@@ -200,31 +200,34 @@ def test_a_training_video_without_an_instance_is_left_out(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "found"),
+    ("start", "end", "expected"),
     [
         (1.0, 2.0, True),
         (1.0, 1.0005, False),  # too short
-        (9.0, 12.9, True),  # of its 3.9 s, 2 are inside: the tool counts to 11 s
+        (9.0, 12.9, True),  # 2 of its 3.9 s are inside: ActionFormer's features end at 11 s
         (9.0, 13.1, False),
         (10.9, 11.0, True),
         (11.1, 11.2, False),
     ],
 )
-def test_learnable_as_actionformer_has_it(start: float, end: float, found: bool) -> None:
+def test_learnable_matches_actionformer(start: float, end: float, expected: bool) -> None:
     segments = Segments(np.array([start]), np.array([end]), np.zeros(1, np.int64), np.ones(1))
-    assert learnable(segments, SnippetGrid(1.0), length=10) is found
+    assert learnable(segments, SnippetGrid(1.0), length=10) is expected
 
 
 @pytest.mark.parametrize(
     ("longest", "clip", "factor"), [(10, 576, 6), (577, 1152, 6), (9000, 2304, 6), (20000, 2304, 9)]
 )
-def test_clip_length_suits_the_longest_video(longest: int, clip: int, factor: int) -> None:
+def test_clip_length_depends_on_the_longest_video(longest: int, clip: int, factor: int) -> None:
     yaml = pytest.importorskip("yaml")
     data = ExportedData(Path("out"), 6, 3, 16, 8, longest, "Training", "test")
     config = yaml.safe_load(actionformer_yaml(data))
     assert config["dataset"]["max_seq_len"] == clip
     assert config["model"]["max_buffer_len_factor"] == factor
-    assert (config["train_split"], config["val_split"]) == (["training"], ["test"])  # the tool compares in lower case
+    assert (config["train_split"], config["val_split"]) == (
+        ["training"],
+        ["test"],
+    )  # ActionFormer compares in lower case
 
 
 @pytest.mark.parametrize(
@@ -276,20 +279,20 @@ def test_skip_bad_leaves_out_a_damaged_file(tmp_path: Path) -> None:
     assert sorted(database_of(tmp_path / "out")) == ["a", "c", "d"]
 
 
-def test_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_prints_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features, annotations = written(tmp_path, None, prefix="v_")
     out = tmp_path / "out"
     assert sola("export", "opentad", features, "--annotations", annotations, "--out", out, "--id-prefix", "v_") == 0
-    told = capsys.readouterr().err
-    assert "4 videos matched by another id, such as 'v_a' for 'a'; ids differ by the prefix 'v_'" in told
-    assert "4 videos, 3 classes" in told
+    log = capsys.readouterr().err
+    assert "4 videos matched by another id, such as 'v_a' for 'a'; ids differ by the prefix 'v_'" in log
+    assert "4 videos, 3 classes" in log
 
 
-# --- the seconds -------------------------------------------------------------------------------------------------
+# --- times ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
-def test_both_tools_give_every_snippet_its_seconds(tmp_path: Path, grid: SnippetGrid) -> None:
+def test_both_tools_compute_the_same_snippet_centers(tmp_path: Path, grid: SnippetGrid) -> None:
     out = handed_over(tmp_path, grid)
     actionformer, opentad = actionformer_config(out)["dataset"], opentad_config(out)["dataset"]
     for video, record in database_of(out).items():
@@ -313,12 +316,12 @@ def test_without_fps_snippets_tile_each_duration(tmp_path: Path) -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
-def test_frames_stay_whole_ones_where_they_are() -> None:
+def test_integer_frames_are_unchanged() -> None:
     clock = common_clock({"a": SnippetGrid(30.0, 16, 16), "b": SnippetGrid(25.0, 16, 16)})
     assert (clock.stride, clock.first, clock.fps) == (16, 8, {"a": 30.0, "b": 25.0})
 
 
-def test_a_video_timed_by_its_duration_counts_beside_one_timed_by_fps() -> None:
+def test_videos_timed_by_duration_and_by_fps_share_a_clock() -> None:
     grids = {"a": SnippetGrid(30.0, 16, 16), "b": SnippetGrid.covering(10.0, 40)}
     clock = common_clock(grids)
     for video, grid in grids.items():
@@ -326,7 +329,7 @@ def test_a_video_timed_by_its_duration_counts_beside_one_timed_by_fps() -> None:
         assert seconds == pytest.approx([center(grid, snippet) for snippet in range(40)], abs=1e-12)
 
 
-# --- what is refused ---------------------------------------------------------------------------------------------
+# --- rejected input ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -335,7 +338,7 @@ def test_a_video_timed_by_its_duration_counts_beside_one_timed_by_fps() -> None:
         ([SnippetGrid(30.0, 16, 16), SnippetGrid(4.0, 1, 3)], "video 'v1': .* time all by --fps"),
         ([SnippetGrid(30.0, 16, 16, -9)], "video 'v0': .* before the video begins"),
         ([SnippetGrid(30.0, 2**0.5)], "video 'v0': a stride of 1.41421356"),
-        ([SnippetGrid(30.0, 1 / 999, 1 / 499)], "1/1000 at the finest"),
+        ([SnippetGrid(30.0, 1 / 999, 1 / 499)], "at least 1/1000"),
     ],
 )
 def test_times_that_the_tools_cannot_express(grids: list[SnippetGrid], message: str) -> None:
@@ -346,7 +349,10 @@ def test_times_that_the_tools_cannot_express(grids: list[SnippetGrid], message: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda database: [one.update(subset="training") for one in database.values()], "unknown subset 'validation'"),
+        (
+            lambda database: [item.update(subset="training") for item in database.values()],
+            "unknown subset 'validation'",
+        ),
         (lambda database: [database[video].update(annotations=[]) for video in "ab"], "subset 'training': none of its"),
         (lambda database: database["a"]["annotations"][0].update(label="a\nb"), "would be two lines"),
     ],
@@ -364,17 +370,17 @@ def test_annotations_that_the_tools_would_misread(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["features_in", "in.json"]
 
 
-def test_places_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refused_output_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     command = ["export", "opentad", features, "--annotations", annotations, "--overwrite", "--out"]
-    assert "holds the features that are read" in refused(capsys, *command, features.parent)
-    assert "for an archive" in refused(capsys, *command, tmp_path / "out.hdf5")
+    assert "contains the input features" in refused(capsys, *command, features.parent)
+    assert "as an archive" in refused(capsys, *command, tmp_path / "out.hdf5")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "annotations.json").write_text('{"database": {}}')
     assert "so it is not overwritten" in refused(capsys, *command, tmp_path / "other")
 
 
-def test_only_with_overwrite_is_a_folder_of_ours_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exported_folder_is_replaced_only_with_overwrite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features, annotations = written(tmp_path, GRIDS["windows touch"])
     command = ["export", "opentad", features, "--annotations", annotations, "--out", tmp_path / "out"]
     assert sola(*command, "--quiet") == 0
@@ -390,7 +396,7 @@ def test_a_value_beyond_float32_is_refused(tmp_path: Path, capsys: pytest.Captur
     assert not (tmp_path / "out").exists()
 
 
-# --- the tools' own data sets ------------------------------------------------------------------------------------
+# --- data sets of the tools --------------------------------------------------------------------------------------
 
 
 def clone(variable: str) -> Path:
@@ -401,7 +407,7 @@ def clone(variable: str) -> Path:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **attributes: Any) -> None:
-    """A module in the place of one that is not installed, with as much of it as reading a data set takes."""
+    """Stub a module that is not installed, with the attributes needed to read a data set."""
     try:
         if importlib.util.find_spec(name) is not None:
             return
@@ -413,25 +419,25 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **attributes: Any) -> N
 
 
 def forget(package: str) -> None:
-    """Nothing of a tool's stays imported."""
+    """Remove all modules of a package from the import cache."""
     for name in [name for name in sys.modules if name.split(".")[0] == package]:
         del sys.modules[name]
 
 
 @pytest.fixture
 def actionformer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """ActionFormer's data sets and its reader of configurations."""
+    """ActionFormer's data sets and its configuration loader."""
     root = clone("SOLA_ACTIONFORMER_REFERENCE")
     pytest.importorskip("yaml")
     pytest.importorskip("h5py")
     stand_in(monkeypatch, "pandas")
     stand_in(monkeypatch, "joblib", Parallel=None, delayed=None)
     monkeypatch.syspath_prepend(str(root))
-    utils = types.ModuleType("libs.utils")  # without their compiled suppression
+    utils = types.ModuleType("libs.utils")  # without its compiled NMS
     utils.__path__ = [str(root / "libs" / "utils")]
     monkeypatch.setitem(sys.modules, "libs.utils", utils)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the packages they need
+        warnings.simplefilter("ignore")  # raised by dependencies
         metrics = importlib.import_module("libs.utils.metrics")
         utils.remove_duplicate_annotations = metrics.remove_duplicate_annotations
         datasets = importlib.import_module("libs.datasets")
@@ -442,10 +448,10 @@ def actionformer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.mark.parametrize("name", ["anet", "thumos"])
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
-def test_actionformers_data_set_reads_it(tmp_path: Path, actionformer: Any, grid: SnippetGrid, name: str) -> None:
+def test_actionformer_reads_the_export(tmp_path: Path, actionformer: Any, grid: SnippetGrid, name: str) -> None:
     out = handed_over(tmp_path, grid)
     config = actionformer.load_config(str(out / "actionformer.yaml"))
-    config["dataset"]["crop_ratio"] = None  # the whole video, not a random part of it
+    config["dataset"]["crop_ratio"] = None  # no random cropping
     truth = read_annotations(tmp_path / "in.json")
     seen = []
     for training, split in ((True, config["train_split"]), (False, config["val_split"])):
@@ -453,21 +459,21 @@ def test_actionformers_data_set_reads_it(tmp_path: Path, actionformer: Any, grid
             video = item["video_id"]
             seen.append(video)
             np.testing.assert_array_equal(item["feats"].numpy().T, np.load(tmp_path / "features_in" / f"{video}.npy"))
-            own = truth.videos[video].segments
-            if not len(own):
+            segments = truth.videos[video].segments
+            if not len(segments):
                 assert item["segments"] is None
                 continue
-            expected = np.stack([grid.index(own.start), grid.index(own.end)], axis=1)
+            expected = np.stack([grid.index(segments.start), grid.index(segments.end)], axis=1)
             np.testing.assert_allclose(item["segments"].numpy(), expected, rtol=1e-5, atol=1e-4)
-            assert item["labels"].tolist() == own.label.tolist()
-            # and back, as their network's postprocessing has it
+            assert item["labels"].tolist() == segments.label.tolist()
+            # back to seconds as in ActionFormer's postprocessing
             seconds = (expected * item["feat_stride"] + 0.5 * item["feat_num_frames"]) / item["fps"]
-            np.testing.assert_allclose(seconds, np.stack([own.start, own.end], axis=1), atol=1e-9)
+            np.testing.assert_allclose(seconds, np.stack([segments.start, segments.end], axis=1), atol=1e-9)
     assert seen == ["a", "b", "c", "d"]
 
 
 class Registry:
-    """As much of MMEngine's as OpenTAD's data sets ask for."""
+    """The part of MMEngine's Registry that OpenTAD's data sets use."""
 
     def __init__(self, name: str) -> None:
         self.kinds: dict[str, Any] = {}
@@ -485,7 +491,7 @@ class Registry:
 
 @pytest.fixture(scope="module")
 def opentad() -> Iterator[Any]:
-    """Builds one of OpenTAD's data sets; imported once, as MMEngine registers a name once."""
+    """Builder of OpenTAD's data sets. Imported once, because MMEngine refuses to register a name twice."""
     root = clone("SOLA_OPENTAD_REFERENCE")
     transforms = Registry("transform")
 
@@ -501,14 +507,18 @@ def opentad() -> Iterator[Any]:
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the packages they need
+            warnings.simplefilter("ignore")  # raised by dependencies
             stand_in(monkeypatch, "pandas")
             stand_in(monkeypatch, "torchvision")
             stand_in(monkeypatch, "einops", rearrange=lambda array, _: array.T, reduce=None)
             stand_in(monkeypatch, "mmengine")
             stand_in(monkeypatch, "mmengine.registry", Registry=Registry, TRANSFORMS=transforms, build_from_cfg=None)
             stand_in(monkeypatch, "mmengine.dataset", Compose=compose)
-            for package in ("opentad", "opentad.datasets", "opentad.datasets.transforms"):  # without those for video
+            for package in (
+                "opentad",
+                "opentad.datasets",
+                "opentad.datasets.transforms",
+            ):  # without the video transforms
                 module = types.ModuleType(package)
                 module.__path__ = [str(root / package.replace(".", "/"))]
                 monkeypatch.setitem(sys.modules, package, module)
@@ -519,7 +529,7 @@ def opentad() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
-def test_opentads_data_set_reads_it(tmp_path: Path, opentad: Any, grid: SnippetGrid) -> None:
+def test_opentad_reads_the_export(tmp_path: Path, opentad: Any, grid: SnippetGrid) -> None:
     out = handed_over(tmp_path, grid)
     truth = read_annotations(tmp_path / "in.json")
     seen = {}
@@ -531,24 +541,24 @@ def test_opentads_data_set_reads_it(tmp_path: Path, opentad: Any, grid: SnippetG
         seen[part] = [data[index]["metas"]["video_name"] for index in range(len(data))]
         for index, video in enumerate(seen[part]):
             item = data[index]
-            meta, own = item["metas"], truth.videos[video].segments
+            meta, segments = item["metas"], truth.videos[video].segments
             array = np.load(tmp_path / "features_in" / f"{video}.npy")
             np.testing.assert_array_equal(item["inputs"].numpy().T[item["masks"].numpy()], array)
-            # back to seconds as their convert_to_seconds has it
+            # back to seconds as in OpenTAD's convert_to_seconds
             centers = (np.arange(len(array)) * meta["snippet_stride"] + meta["offset_frames"]) / meta["fps"]
             np.testing.assert_allclose(centers, [center(grid, i) for i in range(len(array))], atol=1e-9)
             if part != "test":
-                expected = np.stack([grid.index(own.start), grid.index(own.end)], axis=1)
+                expected = np.stack([grid.index(segments.start), grid.index(segments.end)], axis=1)
                 np.testing.assert_allclose(item["gt_segments"].numpy(), expected, rtol=1e-5, atol=1e-4)
-                assert item["gt_labels"].tolist() == own.label.tolist()
+                assert item["gt_labels"].tolist() == segments.label.tolist()
     assert seen == {"train": ["a", "b"], "val": ["c"], "test": ["c", "d"]}
 
 
 # --- FiftyOne ----------------------------------------------------------------------------------------------------
 
 
-def found(*rows: tuple[float, float, int, float, int]) -> Detections:
-    """Detections of the videos p and q in the rows (start, end, label, score, video)."""
+def detections_of(*rows: tuple[float, float, int, float, int]) -> Detections:
+    """Return detections of the videos p and q from rows (start, end, label, score, video)."""
     start, end, label, score, video = (np.array(column) for column in zip(*rows, strict=True))
     return Detections(("p", "q"), ("jump", ""), SegmentTable(start, end, label, score, video))
 
@@ -557,7 +567,7 @@ def found(*rows: tuple[float, float, int, float, int]) -> Detections:
     ("start", "end", "frames"),
     [
         (0.0, 4.0, [1, 100]),
-        (1.0, 2.0, [26, 50]),  # frame 26 comes on at 1.0 s, frame 50 goes at 2.0 s
+        (1.0, 2.0, [26, 50]),  # frame 26 starts at 1.0 s, frame 50 ends at 2.0 s
         (1.01, 1.02, [26, 26]),
         (1.0, 1.0, [26, 26]),
         (0.28, 0.56, [8, 14]),  # 7.000000000000001 and 14.000000000000002 frames
@@ -567,36 +577,38 @@ def found(*rows: tuple[float, float, int, float, int]) -> Detections:
         (4.0, 5.0, None),
     ],
 )
-def test_support_is_the_frames_on_screen(start: float, end: float, frames: list[int] | None) -> None:
+def test_support_is_the_visible_frames(start: float, end: float, frames: list[int] | None) -> None:
     assert support("v", start, end, frame_rate=25.0, count=100) == frames
 
 
 @pytest.fixture
 def fiftyone() -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the packages it needs
+        warnings.simplefilter("ignore")  # raised by dependencies
         return pytest.importorskip("fiftyone")
 
 
 def test_temporal_detections_by_video(fiftyone: Any) -> None:
-    detections = found((1.0, 2.0, 0, 0.75, 0), (9.0, 9.5, 0, 0.5, 0), (0.0, 1.0, 1, 0.25, 1), (0.5, 1.5, 0, 0.125, 0))
+    detections = detections_of(
+        (1.0, 2.0, 0, 0.75, 0), (9.0, 9.5, 0, 0.5, 0), (0.0, 1.0, 1, 0.25, 1), (0.5, 1.5, 0, 0.125, 0)
+    )
     metadata = fiftyone.VideoMetadata(frame_rate=25.0, total_frame_count=100, duration=4.0)
     got = to_fiftyone(detections, {"p": metadata, "q": VideoFrames(10.0, 30)})
-    assert all(isinstance(one, fiftyone.TemporalDetections) for one in got.values())
+    assert all(isinstance(value, fiftyone.TemporalDetections) for value in got.values())
     assert {
-        video: [(one.label, list(one.support), one.confidence) for one in field.detections]
-        for video, field in got.items()
+        video: [(detection.label, list(detection.support), detection.confidence) for detection in value.detections]
+        for video, value in got.items()
     } == {
-        "p": [("jump", [26, 50], 0.75), ("jump", [13, 38], 0.125)],  # what lies outside has no frame
+        "p": [("jump", [26, 50], 0.75), ("jump", [13, 38], 0.125)],  # the detection outside the video is dropped
         "q": [(None, [1, 10], 0.25)],
     }
     sample = fiftyone.Sample(filepath="p.mp4", metadata=metadata, sola=got["p"])
-    theirs = [
+    expected = [
         fiftyone.TemporalDetection.from_timestamps(times, metadata=metadata).support
         for times in ([1.0, 2.0], [0.5, 1.5])
     ]
-    ours = [one.support for one in sample["sola"].detections]
-    assert np.abs(np.array(ours) - np.array(theirs)).max() <= 1
+    supports = [detection.support for detection in sample["sola"].detections]
+    assert np.abs(np.array(supports) - np.array(expected)).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -605,18 +617,18 @@ def test_temporal_detections_by_video(fiftyone: Any) -> None:
         ((0.0, 1.0, 0, 1.0, 0), {"q": VideoFrames(25.0, 100)}, "video 'p': frame rate None and frame count None"),
         ((0.0, 1.0, 0, 1.0, 0), {"p": VideoFrames(25.0, 0)}, "video 'p': frame rate 25.0 and frame count 0"),
         ((2.0, 1.0, 0, 1.0, 0), {"p": VideoFrames(25.0, 100)}, "2 to 1 s ends before it starts"),
-        ((8.0, 9.0, 0, 1.0, 0), {"p": VideoFrames(25.0, 100)}, "all detections lie outside its 100 frames"),
+        ((8.0, 9.0, 0, 1.0, 0), {"p": VideoFrames(25.0, 100)}, "all detections are outside its 100 frames"),
     ],
 )
-def test_videos_and_segments_that_have_no_frames(
+def test_videos_and_segments_without_frames_are_refused(
     monkeypatch: pytest.MonkeyPatch, row: Any, videos: dict[str, VideoFrames], message: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "fiftyone", types.ModuleType("fiftyone"))  # none of it is reached
+    monkeypatch.setitem(sys.modules, "fiftyone", types.ModuleType("fiftyone"))  # never used
     with pytest.raises(SolaError, match=message):
-        to_fiftyone(found(row), videos)
+        to_fiftyone(detections_of(row), videos)
 
 
-def test_without_fiftyone_the_line_to_install_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_fiftyone_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fiftyone", None)
     with pytest.raises(SolaError, match="pip install fiftyone"):
-        to_fiftyone(found((0.0, 1.0, 0, 1.0, 0)), {"p": VideoFrames(25.0, 100)})
+        to_fiftyone(detections_of((0.0, 1.0, 0, 1.0, 0)), {"p": VideoFrames(25.0, 100)})

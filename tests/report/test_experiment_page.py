@@ -1,4 +1,4 @@
-"""What a page says of an experiment: in words, in rows, in error bars."""
+"""Presentation of an experiment on a page: main finding, tables and error bars."""
 
 import copy
 from pathlib import Path
@@ -23,7 +23,7 @@ def result(**changes: Any) -> StudyResult:
     return msgspec.convert(copy.deepcopy(RECORD) | changes, StudyResult, dec_hook=decode_path)
 
 
-def test_the_finding_names_the_best_row_and_what_it_was_compared_with() -> None:
+def test_the_finding_names_the_best_row_and_its_comparisons() -> None:
     (sentence,) = finding(result())
     assert sentence == (
         "average mAP: SoLa, adapter is the best of the compared rows with 35.00 %; "
@@ -38,7 +38,7 @@ def test_without_a_comparison_nothing_is_significant() -> None:
     assert sentence.endswith("not tested against anything.")
 
 
-def test_a_control_that_is_not_the_best_is_not_called_so() -> None:
+def test_only_the_best_control_is_called_best() -> None:
     rows = copy.deepcopy(RECORD["rows"])
     better = copy.deepcopy(rows[1]) | {"name": "slow features"}
     better["summaries"]["average_mAP"]["mean"] = 0.33
@@ -47,41 +47,41 @@ def test_a_control_that_is_not_the_best_is_not_called_so() -> None:
     assert "best control" not in sentence
 
 
-def test_a_metric_that_rows_lack_is_left_out_of_the_finding() -> None:
+def test_finding_without_rows() -> None:
     assert finding(result(rows=[])) == ["Nothing was measured."]
 
 
-def test_rows_come_raw_controls_compared_with_a_heading_each() -> None:
+def test_rows_are_grouped_by_kind_with_headings() -> None:
     shuffled = result(rows=[RECORD["rows"][i] for i in (3, 1, 0, 2)])
-    made = result_table(shuffled, 2)
-    names = [row[0] for row in made.rows if isinstance(row[0], str)]
+    table = result_table(shuffled, 2)
+    names = [row[0] for row in table.rows if isinstance(row[0], str)]
     assert names == ["raw", "moving average of 9", "SoLa, adapter", "SoLa, direct"]
-    assert {names.index(made.rows[number][0]) for number in made.groups} == {0, 1, 2}
+    assert {names.index(table.rows[number][0]) for number in table.groups} == {0, 1, 2}
 
 
-def test_a_cell_holds_mean_deviation_and_interval() -> None:
+def test_a_cell_has_mean_deviation_and_interval() -> None:
     (adapter,) = (row for row in result_table(result(), 2).rows if row[0] == "SoLa, adapter")
     assert adapter[2] == Cell("35.00 ± 1.41", small="[33.00, 37.00]")
 
 
-def test_one_value_has_no_deviation() -> None:
+def test_a_single_value_has_no_deviation() -> None:
     assert result_table(result(), 2).rows[0][2] == Cell("30.00", small="[28.00, 32.00]")
 
 
 @pytest.mark.parametrize(("comparable", "name"), [(False, "published, not comparable"), (True, "published")])
-def test_published_figures_say_whether_they_may_be_compared(comparable: bool, name: str) -> None:
+def test_published_rows_say_whether_they_are_comparable(comparable: bool, name: str) -> None:
     rows = copy.deepcopy(RECORD["rows"])
     rows[3]["comparable"] = comparable
     last = result_table(result(rows=rows), 2).rows[-1]
     assert last == [Cell(text, faint=True) for text in (name, "", "34.99")]
 
 
-def test_without_published_figures_there_are_no_such_rows() -> None:
+def test_no_published_rows_without_published_values() -> None:
     rows = [row | {"published": None} for row in RECORD["rows"]]
     assert [row[0] for row in result_table(result(rows=rows), 2).rows] == list(folders.VALUES)
 
 
-def test_each_detector_has_a_finding_in_its_own_metric() -> None:
+def test_each_detector_has_a_finding_in_its_main_metric() -> None:
     rows = []
     for detector in ("gtad", "bmn"):
         for row in RECORD["rows"]:
@@ -96,7 +96,7 @@ def test_each_detector_has_a_finding_in_its_own_metric() -> None:
     ]
 
 
-def test_error_bars_lie_where_the_values_are() -> None:
+def test_error_bars_match_the_values() -> None:
     average, other = error_bars(result())
     assert (average.folded, other.folded) == ("", "mAP at tIoU .5, %")
     assert "SoLa, adapter 35.00 ± 1.41" in average.description
@@ -120,21 +120,21 @@ def test_a_negative_difference_has_a_minus_sign() -> None:
     assert difference(lower) == "−1.00 [−2.00, +0.00]"
 
 
-def test_section_c_has_a_panel_a_curve() -> None:
+def test_section_c_has_one_panel_per_curve() -> None:
     line = [[1.0, 2.0, 4.0], [0.9, 0.5, 0.4]]
     curves = {"similarity": {"whole": {"raw": line}, "windows": {"raw": line}}, "assumption_share": {"raw": line}}
-    made = result(rows=[], comparisons=[], curves=curves)
-    assert len(study_panels(Study(Path("/out"), made))) == 3
-    assert finding(made) == ["Curves without a test: see below."]
+    section_c = result(rows=[], comparisons=[], curves=curves)
+    assert len(study_panels(Study(Path("/out"), section_c))) == 3
+    assert finding(section_c) == ["Curves without a test: see below."]
 
 
-def test_the_gray_line_takes_no_color() -> None:
+def test_the_gray_line_uses_no_palette_color() -> None:
     line = ([0.0, 1.0], [0.0, 1.0])
     (axes,) = curve_plot([Panel("loss", "epoch", {"raw": line, "a": line, "b": line})]).axes
-    assert [one.get_color() for one in axes.lines] == [GRAY, PALETTE[0], PALETTE[1]]
+    assert [line.get_color() for line in axes.lines] == [GRAY, PALETTE[0], PALETTE[1]]
 
 
-def test_a_color_that_comes_again_is_dashed() -> None:
+def test_repeated_colors_are_dashed() -> None:
     lines = {f"line {number}": ([0.0, 1.0], [0.0, 1.0]) for number in range(len(PALETTE) + 1)}
     (axes,) = curve_plot([Panel("loss", "epoch", lines)]).axes
     first, *_, last = axes.lines

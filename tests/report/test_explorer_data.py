@@ -1,4 +1,4 @@
-"""What the explorer is given: videos, segments and similarity maps, small enough for a page."""
+"""Data of the explorer: videos, segments and similarity maps, small enough for a page."""
 
 import base64
 
@@ -20,41 +20,41 @@ def annotations(count: int) -> Annotations:
 
 
 def detections(videos: list[str], *, scores: list[float], classes: tuple[str, ...] = ("jump", "run")) -> Detections:
-    """The same detections in every video, of the second class."""
+    """Return the same detections, with the last class, in every video."""
     count = len(scores)
     starts = np.arange(count, dtype=np.float64)
     each = Segments(starts, starts + 0.5, np.full(count, len(classes) - 1), np.array(scores))
     return Detections(tuple(videos), classes, SegmentTable.joined([each] * len(videos)))
 
 
-def test_a_map_is_what_it_was_to_half_a_level() -> None:
+def test_packed_maps_are_accurate_to_half_a_level() -> None:
     generator = np.random.default_rng(0)
     half = generator.normal(size=(7, 7))
     values = (half + half.T).astype(np.float32)
-    made = packed(values)
-    upper = np.frombuffer(base64.b64decode(made["cells"]), np.uint8)
-    restored = made["least"] + (made["greatest"] - made["least"]) * upper / 255
-    level = (made["greatest"] - made["least"]) / 255
+    encoded = packed(values)
+    upper = np.frombuffer(base64.b64decode(encoded["cells"]), np.uint8)
+    level = (encoded["greatest"] - encoded["least"]) / 255
+    restored = encoded["least"] + level * upper
     np.testing.assert_allclose(restored, values[np.triu_indices(7)], atol=0.51 * level)
-    assert made["least"] <= made["dark"] < made["bright"] <= made["greatest"]
+    assert encoded["least"] <= encoded["dark"] < encoded["bright"] <= encoded["greatest"]
 
 
 @pytest.mark.parametrize("values", [np.ones((1, 1), np.float32), np.ones((4, 4), np.float32)])
-def test_a_map_that_is_all_the_same_is_packed(values: np.ndarray) -> None:
+def test_constant_maps_can_be_packed(values: np.ndarray) -> None:
     assert packed(values)["dark"] == packed(values)["bright"] == 1.0
 
 
 @pytest.mark.parametrize(("maps", "side"), [(0, 200), (12, 200), (100_000, 48)])
-def test_maps_shrink_where_there_are_many(maps: int, side: int) -> None:
+def test_map_size_depends_on_the_number_of_maps(maps: int, side: int) -> None:
     assert cells_a_map(maps) == side
 
 
-def test_maps_keep_within_what_they_may_take() -> None:
+def test_maps_stay_within_the_size_limit() -> None:
     for maps in range(125, 2000, 125):
         assert maps * cells_a_map(maps) ** 2 / 2 <= MAP_BYTES
 
 
-def test_the_best_detections_come_first_and_the_rest_is_counted() -> None:
+def test_only_the_best_detections_are_included_and_the_rest_counted() -> None:
     scores = [i / 150 for i in range(150)]
     material = Material(annotations(1), detections={"one": detections(["v0"], scores=scores)})
     found = explore(material, videos=1).data["videos"][0]["found"][0]
@@ -63,7 +63,7 @@ def test_the_best_detections_come_first_and_the_rest_is_counted() -> None:
     assert (len(found["score"]), found["left_out"]) == (100, 50)
 
 
-def test_classes_are_told_by_name_whatever_their_number_in_the_file() -> None:
+def test_classes_are_matched_by_name() -> None:
     one = detections(["v0"], scores=[0.5], classes=("jump",))
     other = detections(["v0"], scores=[0.5], classes=("run", "jump"))
     data = explore(Material(annotations(1), detections={"one": one, "other": other}), videos=1).data
@@ -73,25 +73,25 @@ def test_classes_are_told_by_name_whatever_their_number_in_the_file() -> None:
     assert video["truth"] == {"start": [1.0], "end": [2.0], "label": [0]}
 
 
-def test_videos_of_which_every_run_has_something_are_preferred() -> None:
+def test_videos_in_all_runs_are_preferred() -> None:
     one, other = detections(["v0", "v1"], scores=[0.5]), detections(["v1", "v2"], scores=[0.5])
     data = explore(Material(annotations(4), detections={"one": one, "other": other}), videos=9).data
     assert [video["id"] for video in data["videos"]] == ["v1"]
 
 
-def test_where_no_video_is_common_all_are_shown() -> None:
+def test_all_videos_are_shown_if_none_is_in_all_runs() -> None:
     one, other = detections(["v0"], scores=[0.5]), detections(["v2"], scores=[0.5])
     data = explore(Material(annotations(4), detections={"one": one, "other": other}), videos=9).data
     assert [video["id"] for video in data["videos"]] == ["v0", "v2"]
     assert data["videos"][0]["found"][1] is None
 
 
-def test_ids_that_differ_by_a_prefix_are_the_same_video() -> None:
+def test_ids_may_differ_by_a_prefix() -> None:
     data = explore(Material(annotations(2), detections={"one": detections(["v_v0"], scores=[0.5])}), videos=2).data
     assert [video["id"] for video in data["videos"]] == ["v0"]
 
 
-def test_a_subset_of_which_there_is_nothing_is_told() -> None:
+def test_a_subset_without_sources_is_refused() -> None:
     everything = annotations(2)
     other = VideoAnnotation("w", "testing", 1.0, None, Segments.empty())
     both = Annotations({**everything.videos, "w": other}, everything.classes)

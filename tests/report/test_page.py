@@ -1,4 +1,4 @@
-"""Pages hold everything in themselves and show data as text; plots take the page's text and colors."""
+"""Pages are self-contained and escape data; plots use the font and colors of the page."""
 
 import re
 import struct
@@ -43,7 +43,7 @@ def png(plot: Figure, folder: Path) -> bytes:
     return (folder / "plot.png").read_bytes()
 
 
-def test_every_plot_is_a_png(tmp_path: Path) -> None:
+def test_all_plots_can_be_saved_as_png(tmp_path: Path) -> None:
     lines = {"raw": ([0.0, 1.0, 2.0], [1.0, 0.5, 0.0]), "sola": ([0.0, 1.0], [1.0, 1.0])}
     summary = {"roc_auc": Summary(0.5, 0.1, (0.4, 0.6))}
     rows = [Row("raw", "raw", summary), Row("c", "control", summary)]
@@ -58,7 +58,7 @@ def test_every_plot_is_a_png(tmp_path: Path) -> None:
     assert all(min(size(png(plot, tmp_path))) > 40 for plot in plots)
 
 
-def test_the_same_plot_is_the_same_file(tmp_path: Path) -> None:
+def test_plots_are_deterministic(tmp_path: Path) -> None:
     assert png(assumption_plot(), tmp_path) == png(assumption_plot(), tmp_path)
     assert inline_svg(assumption_plot(), "text") == inline_svg(assumption_plot(), "text")
 
@@ -79,28 +79,28 @@ def test_a_page_opens_offline() -> None:
     assert "http" not in html.replace("http-equiv", "")
 
 
-def test_text_from_data_stays_text() -> None:
+def test_text_from_data_is_escaped() -> None:
     html = page(HOSTILE).html()
     assert "<script" not in html
     assert html.count("&lt;script&gt;") == html.count("alert(") > 10
 
 
 @pytest.mark.parametrize("name", ["$x^{", "\\1 \\g<0>", 'a" id="b', 'a id="b" : #1a1c23', "--><b>", "raw & cooked"])
-def test_a_plot_takes_any_name(name: str) -> None:
+def test_plots_accept_any_name(name: str) -> None:
     svg = inline_svg(assumption_plot(name), name)
     root = ElementTree.fromstring(svg.replace("xlink:href", "href"))
     assert root.get("aria-label") == name
     assert name in [text.text for text in root.iter("text")]
 
 
-def test_a_plot_follows_the_colors_of_the_page() -> None:
+def test_plots_use_the_colors_of_the_page() -> None:
     svg = inline_svg(assumption_plot(), "text")
     assert "var(--ink)" in svg
     assert "var(--gray)" in svg
     assert not re.findall(r": #[0-9a-f]{6}", svg)
 
 
-def test_every_id_of_a_page_is_there_once() -> None:
+def test_ids_of_a_page_are_all_used() -> None:
     html = page("plain").html()
     used = re.findall(r'(?:href="|url\()#([\w-]+)', html)
     ids = re.findall(r' id="([^"]*)"', html)
@@ -109,7 +109,7 @@ def test_every_id_of_a_page_is_there_once() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_auto")
-def test_the_demo_goes_the_whole_path(tmp_path: Path) -> None:
+def test_demo_end_to_end(tmp_path: Path) -> None:
     world = SyntheticWorld(training_videos=8, validation_videos=5, length=110, channels=16, action_length=10)
     write(world, tmp_path / "data")
     said: list[str] = []

@@ -1,4 +1,4 @@
-"""The report in headless Chromium, opened from its file: the explorer is clicked through and figures are read off."""
+"""The report in headless Chromium, opened as a file: operate the explorer and check the displayed values."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(world: Path) -> Path:
-    """A report on an experiment, one of whose rows and classes has a name that is not to be run."""
+    """A report on an experiment with HTML in the names of a row and a class."""
     rows = folders.result(world)["rows"]
     rows[2]["name"] = HOSTILE
     annotations = json.loads((world / "annotations.json").read_text())
@@ -68,7 +68,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
 
 @pytest.fixture
 def opened(browser: WebDriver, page: Path) -> Iterator[WebDriver]:
-    """The page, fresh, at desktop width and in light colors; whatever is done, nothing is to be logged."""
+    """A newly loaded page at desktop width in light mode. Fails if the browser logs anything."""
     shaped(browser, 1280, "light")
     browser.get(page.as_uri())
     yield browser
@@ -94,7 +94,7 @@ def several(browser: WebDriver, selector: str) -> list[WebElement]:
 
 
 def lanes(browser: WebDriver) -> dict[str, int]:
-    """Segments by the lane's name."""
+    """Return the number of segments by lane name."""
     counts = {}
     for lane in several(browser, "#lanes .lane:not(.axis)"):
         name = lane.find_element(By.CSS_SELECTOR, ".lane-name").text.splitlines()[0]
@@ -103,7 +103,7 @@ def lanes(browser: WebDriver) -> dict[str, int]:
 
 
 def set_threshold(browser: WebDriver, value: float) -> None:
-    """Move the slider as a hand does: key by key to its end, or to where it is wanted."""
+    """Move the slider with the arrow keys."""
     slider = one(browser, "#threshold")
     slider.send_keys(Keys.HOME)
     slider.send_keys(Keys.ARROW_RIGHT * round(value * 100))
@@ -115,7 +115,7 @@ def annotated(world: Path, video: str) -> list[Any]:
     return list(record["database"][video]["annotations"])
 
 
-def test_figures_are_read_off_the_table_and_the_error_bars(opened: WebDriver) -> None:
+def test_table_and_error_bars_show_the_values(opened: WebDriver) -> None:
     assert "35.00 ± 1.41" in one(opened, "#experiment-1 table").text
     assert "35.00 ± 1.41 [33.00, 37.00]" in one(opened, "#experiment-1 .plot").text
     assert "+5.00 [+2.00, +8.00], significant (p = .012, corrected)" in one(opened, "#summary").text
@@ -137,23 +137,23 @@ def test_the_threshold_shows_and_hides_detections(opened: WebDriver, world: Path
     assert f"{2 * instances} shown" in one(opened, "#lanes").text
 
 
-def test_a_segment_is_told_in_words(opened: WebDriver, world: Path) -> None:
-    """The adapter's detection of the longest instance, .6 s late."""
+def test_the_readout_describes_a_segment(opened: WebDriver, world: Path) -> None:
+    """The readout of the adapter's detection of the longest instance, which is .6 s late."""
     instances = annotated(world, "validation_0000")
     longest = max(range(len(instances)), key=lambda i: instances[i]["segment"][1] - instances[i]["segment"][0])
     start, end = instances[longest]["segment"]
     set_threshold(opened, 0.3)
     opened.execute_script("arguments[0].focus()", one(opened, f'#lanes [data-key="3/{longest}"]'))
     iou = (end - start - 0.6) / (end - start + 0.6)
-    told = one(opened, "#readout").text
+    text = one(opened, "#readout").text
     label = instances[longest]["label"]
-    assert told.startswith(f"SoLa, adapter: {label}, {start + 0.6:.2f} s to {end + 0.6:.2f} s")
-    assert f"score {0.9 - 0.05 * longest:.3f}".replace("0.", ".") in told
-    (read,) = re.findall(r"tIoU (\.\d\d) with the annotated", told)
-    assert float(read) == pytest.approx(iou, abs=0.02)  # seconds on the page are whole hundredths
+    assert text.startswith(f"SoLa, adapter: {label}, {start + 0.6:.2f} s to {end + 0.6:.2f} s")
+    assert f"score {0.9 - 0.05 * longest:.3f}".replace("0.", ".") in text
+    (displayed,) = re.findall(r"tIoU (\.\d\d) with the annotated", text)
+    assert float(displayed) == pytest.approx(iou, abs=0.02)  # times on the page are rounded to 10 ms
 
 
-def test_arrow_keys_go_through_segments_and_lanes(opened: WebDriver, world: Path) -> None:
+def test_arrow_keys_move_through_segments_and_lanes(opened: WebDriver, world: Path) -> None:
     set_threshold(opened, 0.5)
     first = one(opened, "#lanes .segment.truth")
     assert first.get_attribute("tabindex") == "0"
@@ -169,7 +169,7 @@ def test_arrow_keys_go_through_segments_and_lanes(opened: WebDriver, world: Path
     assert outline == "solid"
 
 
-def test_videos_are_switched_by_button_by_key_and_by_name(opened: WebDriver) -> None:
+def test_videos_are_switched_by_button_key_and_name(opened: WebDriver) -> None:
     chosen = Select(one(opened, "#video"))
     assert chosen.first_selected_option.text == "validation_0000"
     assert not one(opened, "#previous").is_enabled()
@@ -190,7 +190,7 @@ def test_videos_are_filtered_by_name(opened: WebDriver) -> None:
     one(opened, "#filter").send_keys("0003")
     assert [option.text for option in Select(one(opened, "#video")).options] == ["validation_0003"]
     one(opened, "#filter").send_keys("nowhere")
-    assert "no video of that name" in one(opened, "#video").text
+    assert "no matching video" in one(opened, "#video").text
     one(opened, "#filter").clear()
     one(opened, "#filter").send_keys("v")
     assert len(Select(one(opened, "#video")).options) == 5
@@ -201,7 +201,7 @@ def test_classes_are_filtered(opened: WebDriver) -> None:
     assert lanes(opened)["Annotated"] == 1
 
 
-def test_the_map_of_another_feature_set_is_another_picture(opened: WebDriver) -> None:
+def test_feature_sets_have_different_maps(opened: WebDriver) -> None:
     def picture() -> str:
         return str(opened.execute_script("return document.getElementById('map').toDataURL()"))
 
@@ -215,17 +215,17 @@ def test_the_map_of_another_feature_set_is_another_picture(opened: WebDriver) ->
     assert picture() == raw
 
 
-def test_a_similarity_is_read_off_the_map(opened: WebDriver, world: Path) -> None:
+def test_the_readout_shows_the_similarity(opened: WebDriver, world: Path) -> None:
     values = cosine_map(np.load(world / "features" / "validation_0000.npy"))
     middle = len(values) // 2
     one(opened, "#map").send_keys(Keys.ARROW_RIGHT)
     one(opened, "#map").send_keys(Keys.ARROW_RIGHT * 3)
-    told = one(opened, "#map-readout").text
-    (similarity,) = re.findall(r"cosine similarity (−?\d*\.\d+)", told)
+    text = one(opened, "#map-readout").text
+    (similarity,) = re.findall(r"cosine similarity (−?\d*\.\d+)", text)
     assert float(similarity.replace("−", "-")) == pytest.approx(values[middle, middle + 3], abs=0.011)
 
 
-def test_zooming_in_shows_fewer_segments_and_out_all_again(opened: WebDriver) -> None:
+def test_zooming_in_and_out(opened: WebDriver) -> None:
     before = lanes(opened)
     one(opened, "#zoom-in").click()
     one(opened, "#zoom-in").click()
@@ -239,7 +239,7 @@ def test_a_run_can_be_hidden(opened: WebDriver) -> None:
     assert "raw" not in lanes(opened)
 
 
-def test_the_shown_segments_are_a_table_too(opened: WebDriver) -> None:
+def test_visible_segments_are_listed_in_a_table(opened: WebDriver) -> None:
     set_threshold(opened, 0.5)
     one(opened, "#listing summary").click()
     shown = sum(lanes(opened).values())
@@ -252,13 +252,13 @@ def test_names_from_data_are_text(opened: WebDriver) -> None:
     assert several(opened, "img") == []
 
 
-def test_the_page_asks_the_network_for_nothing(opened: WebDriver) -> None:
+def test_the_page_makes_no_requests(opened: WebDriver) -> None:
     assert opened.current_url.startswith("file:")
     assert opened.execute_script("return performance.getEntriesByType('resource').length") == 0
 
 
 @pytest.mark.parametrize("width", [375, 1280])
-def test_nothing_is_wider_than_the_page(width: int, opened: WebDriver, page: Path) -> None:
+def test_no_content_is_wider_than_the_page(width: int, opened: WebDriver, page: Path) -> None:
     shaped(opened, width, "light")
     opened.get(page.as_uri())
     for folded in several(opened, "details"):
@@ -267,7 +267,7 @@ def test_nothing_is_wider_than_the_page(width: int, opened: WebDriver, page: Pat
     assert widths[0] <= widths[1] == width
 
 
-def test_dark_is_dark(opened: WebDriver) -> None:
+def test_dark_mode(opened: WebDriver) -> None:
     def lightness(name: str) -> int:
         return sum(map(int, re.findall(r"\d+", one(opened, "body").value_of_css_property(name))[:3]))
 

@@ -1,4 +1,4 @@
-"""`sola report` as it is called: on experiments, on runs, on files of other tools, and on what is none of these."""
+"""`sola report` on experiments, runs, files of other tools, and invalid input."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def out(world: Path) -> Path:
-    """OUT of an experiment; only read."""
+    """The output folder of an experiment; tests only read it."""
     return folders.experiment(world.parent / "out", world)
 
 
@@ -34,15 +34,15 @@ def module(world: Path) -> Path:
 
 
 def written(tmp_path: Path, *arguments: object) -> str:
-    """The page."""
+    """Return the page."""
     assert sola("report", *arguments, "--out", tmp_path / "report.html", "--quiet") == 0
     return (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def explored(html: str) -> Any:
-    """What the explorer reads."""
-    (found,) = re.findall(r'<script type="application/json" id="explorer-data">(.*?)</script>', html, re.DOTALL)
-    return json.loads(found)
+    """Return the data of the explorer."""
+    (data,) = re.findall(r'<script type="application/json" id="explorer-data">(.*?)</script>', html, re.DOTALL)
+    return json.loads(data)
 
 
 def test_an_experiment_becomes_a_page(out: Path, tmp_path: Path) -> None:
@@ -54,30 +54,32 @@ def test_an_experiment_becomes_a_page(out: Path, tmp_path: Path) -> None:
     assert len(data["videos"]) == 5
 
 
-def test_one_experiment_of_several_can_be_named(out: Path, tmp_path: Path) -> None:
+def test_a_single_experiment_folder_can_be_given(out: Path, tmp_path: Path) -> None:
     assert "Table 1" in written(tmp_path, out / "table1")
 
 
-def test_a_folder_that_is_named_twice_is_shown_once(out: Path, tmp_path: Path) -> None:
+def test_a_duplicate_folder_is_shown_once(out: Path, tmp_path: Path) -> None:
     assert written(tmp_path, out, out / "table1").count('<section id="experiment-') == 1
 
 
-def test_several_experiments_come_in_the_order_of_the_supplement(world: Path, tmp_path: Path) -> None:
-    made = folders.experiment(tmp_path / "out", world)
+def test_experiments_are_in_the_order_of_the_supplement(world: Path, tmp_path: Path) -> None:
+    experiment = folders.experiment(tmp_path / "out", world)
     curves = {
         "similarity": {"whole": {"raw": [[0, 1], [1.0, 0.5]]}},
         "assumption_share": {"raw": [[8, 15], [0.9, 0.8]]},
     }
-    folders.experiment(made, world, experiment="sectionC", title="Section C", rows=[], comparisons=[], curves=curves)
-    folders.experiment(made, world, experiment="figure1", title="Figure 1")
-    titles = re.findall(r"<h2>(.*?)</h2>", written(tmp_path, made))
+    folders.experiment(
+        experiment, world, experiment="sectionC", title="Section C", rows=[], comparisons=[], curves=curves
+    )
+    folders.experiment(experiment, world, experiment="figure1", title="Figure 1")
+    titles = re.findall(r"<h2>(.*?)</h2>", written(tmp_path, experiment))
     assert titles == ["Summary", "Table 1: the form of the module", "Figure 1", "Section C", "Explorer"]
 
 
-def test_runs_that_two_experiments_share_are_shown_once(world: Path, tmp_path: Path) -> None:
-    made = folders.experiment(tmp_path / "out", world)
-    folders.experiment(made, world, experiment="table2", title="Table 2")
-    assert explored(written(tmp_path, made))["runs"] == list(folders.VALUES)
+def test_shared_runs_are_shown_once(world: Path, tmp_path: Path) -> None:
+    experiment = folders.experiment(tmp_path / "out", world)
+    folders.experiment(experiment, world, experiment="table2", title="Table 2")
+    assert explored(written(tmp_path, experiment))["runs"] == list(folders.VALUES)
 
 
 def test_features_are_opened_as_the_experiment_did(world: Path, tmp_path: Path) -> None:
@@ -95,13 +97,13 @@ def test_features_are_opened_as_the_experiment_did(world: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_module_is_seen_before_and_after(module: Path, tmp_path: Path) -> None:
+def test_a_module_shows_features_before_and_after(module: Path, tmp_path: Path) -> None:
     html = written(tmp_path, module, "--test-subset", "validation")
     assert explored(html)["features"] == ["raw", "after module"]
     assert "module: effective rank" in html
 
 
-def test_a_detector_brings_its_detections(world: Path, tmp_path: Path) -> None:
+def test_a_detector_run_shows_its_detections(world: Path, tmp_path: Path) -> None:
     run = tmp_path / "detector"
     folders.log(run, ["loss"])
     requested = {"features": [str(world / "features")], "annotations": str(world / "annotations.json")}
@@ -113,7 +115,7 @@ def test_a_detector_brings_its_detections(world: Path, tmp_path: Path) -> None:
     assert data["videos"][0]["truth"]["start"]
 
 
-def test_detections_of_any_tool_need_no_run(world: Path, tmp_path: Path) -> None:
+def test_detection_files_need_no_run(world: Path, tmp_path: Path) -> None:
     path = folders.write_detections(tmp_path / "d.json", folders.detections(world, shift=0.1))
     flags = ["--detections", f"one={path}", f"two={path}", "--annotations", world / "annotations.json"]
     data = explored(written(tmp_path, *flags, "--features", f"raw={world / 'features'}", "--title", "Mine"))
@@ -137,32 +139,32 @@ def test_videos_that_are_left_out_are_counted(out: Path, tmp_path: Path, capsys:
     assert "3 are left out" in capsys.readouterr().err
 
 
-def test_features_that_have_gone_are_told_and_the_rest_is_shown(
+def test_missing_features_are_reported_and_the_rest_is_shown(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = folders.experiment(tmp_path / "out", world)
-    shutil.rmtree(made / "features-of" / "SoLa-adapter")
-    (made / "detectors" / "raw" / "detections.json").unlink()
-    assert sola("report", made, "--out", tmp_path / "r.html") == 0
+    experiment = folders.experiment(tmp_path / "out", world)
+    shutil.rmtree(experiment / "features-of" / "SoLa-adapter")
+    (experiment / "detectors" / "raw" / "detections.json").unlink()
+    assert sola("report", experiment, "--out", tmp_path / "r.html") == 0
     html = (tmp_path / "r.html").read_text()
     assert "SoLa, adapter" not in explored(html)["features"]
     assert "raw" not in explored(html)["runs"]
     for text in (html, capsys.readouterr().err):
-        assert "SoLa, adapter (table1): its features are not there any more" in text
+        assert "SoLa, adapter (table1): its features no longer exist" in text
         assert "raw (table1): has no detections.json" in text
 
 
-def test_names_from_data_stay_text(world: Path, tmp_path: Path) -> None:
+def test_names_from_data_are_escaped(world: Path, tmp_path: Path) -> None:
     rows = folders.result(world)["rows"]
     rows[3]["name"] = HOSTILE
-    made = folders.experiment(
+    experiment = folders.experiment(
         tmp_path / "out", world, rows=rows, comparisons=[], title=HOSTILE, lead=HOSTILE, notes=[HOSTILE]
     )
     found = folders.detections(world, shift=0.1)
     for detections in found["results"].values():
         detections[0]["label"] = HOSTILE
     path = folders.write_detections(tmp_path / "d.json", found)
-    html = written(tmp_path, made, "--detections", f"<b>={path}", "--title", HOSTILE)
+    html = written(tmp_path, experiment, "--detections", f"<b>={path}", "--title", HOSTILE)
     assert "<img" not in html
     assert "<b>" not in html
     assert "<b>" in explored(html)["runs"]
@@ -171,7 +173,7 @@ def test_names_from_data_stay_text(world: Path, tmp_path: Path) -> None:
     assert HOSTILE in explored(html)["features"]
 
 
-def test_the_page_may_load_nothing(out: Path, tmp_path: Path) -> None:
+def test_the_page_loads_nothing(out: Path, tmp_path: Path) -> None:
     html = written(tmp_path, out)
     assert "default-src 'none'; img-src data:" in html
     assert not re.findall(r'(?:src|href)="(?!#)[^"]*"', html)
@@ -179,7 +181,7 @@ def test_the_page_may_load_nothing(out: Path, tmp_path: Path) -> None:
     assert "http:" not in html
 
 
-def test_the_same_report_is_the_same_page(out: Path, tmp_path: Path) -> None:
+def test_reports_are_deterministic(out: Path, tmp_path: Path) -> None:
     one = written(tmp_path, out)
     (tmp_path / "report.html").unlink()
     assert written(tmp_path, out) == one
@@ -192,16 +194,16 @@ def test_a_page_is_small(out: Path, tmp_path: Path) -> None:
 # --- bad input ---------------------------------------------------------------------------------------------------
 
 
-def test_nothing_to_report_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_report_needs_a_source(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "RUN is missing" in refused(capsys, "report", "--out", tmp_path / "r.html")
 
 
-@pytest.mark.parametrize("what", ["nowhere", "a stranger's", "empty", "a file", "unfinished"])
-def test_what_is_no_run_is_told(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("what", ["missing", "foreign", "empty", "a file", "unfinished"])
+def test_folders_without_a_run_are_refused(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "it"
-    if what in ("empty", "a stranger's", "unfinished"):
+    if what in ("empty", "foreign", "unfinished"):
         folder.mkdir()
-    if what == "a stranger's":
+    if what == "foreign":
         (folder / "config.json").write_text('{"name": "mine"}')
     elif what == "a file":
         folder.write_text("{}")
@@ -232,11 +234,11 @@ def test_a_bad_result_is_named(
     assert named in line
 
 
-def test_a_value_that_is_wrong_is_named(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_value_is_named(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = folders.result(world)["rows"]
     rows[1]["kind"] = "magic"
-    made = folders.experiment(tmp_path / "out", world, rows=rows)
-    assert "rows[1].kind" in refused(capsys, "report", made, "--out", tmp_path / "r.html").replace("[...]", "[1]")
+    experiment = folders.experiment(tmp_path / "out", world, rows=rows)
+    assert "rows[1].kind" in refused(capsys, "report", experiment, "--out", tmp_path / "r.html").replace("[...]", "[1]")
 
 
 @pytest.mark.parametrize(
@@ -259,16 +261,16 @@ def test_a_bad_argument_is_one_line(
     assert not (tmp_path / "r.html").exists()
 
 
-def test_detections_of_other_videos_are_told(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_detections_of_other_videos_are_refused(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     results = {"elsewhere": [{"segment": [0, 1], "label": "a", "score": 1.0}]}
     path = folders.write_detections(tmp_path / "d.json", {"results": results})
     flags = ["--detections", f"one={path}", "--annotations", world / "annotations.json", "--out", tmp_path / "r.html"]
     assert "no video has both detections of one and annotations" in refused(capsys, "report", *flags)
 
 
-def test_a_page_is_not_overwritten_unless_told_to(
-    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_page_is_overwritten_only_on_request(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     there = tmp_path / "r.html"
     there.write_text("mine")
     assert "r.html: exists already" in refused(capsys, "report", out, "--out", there)

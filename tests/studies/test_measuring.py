@@ -28,13 +28,13 @@ def noisy(name: str, kind: Kind, mean: float, seed: int) -> Measurement:
 
 
 def compared(rows: list[Measurement]) -> tuple[Comparison, ...]:
-    return comparisons([one for one, _ in rows], {one.name: seeds for one, seeds in rows}, [METRIC], videos=60)
+    return comparisons([each for each, _ in rows], {each.name: seeds for each, seeds in rows}, [METRIC], videos=60)
 
 
 ROWS = [row("raw", "raw", 0.3), row("centered", "control", 0.31), row("whitened", "control", 0.2)]
 
 
-def test_compared_rows_meet_raw_and_every_control_and_controls_meet_raw() -> None:
+def test_which_rows_are_compared() -> None:
     found = compared([*ROWS, row("SoLa", "compared", 0.4)])
     pairs = {(c.row, c.against) for c in found}
     assert pairs == {
@@ -53,7 +53,7 @@ def test_rows_of_different_detectors_are_not_compared() -> None:
     assert all(c.row.startswith("bmn") == c.against.startswith("bmn") for c in found)
 
 
-def test_significant_is_said_of_what_is_beyond_the_spread_over_videos_only() -> None:
+def test_only_differences_beyond_the_variation_over_videos_are_significant() -> None:
     far = compared([*ROWS, row("SoLa", "compared", 0.4)])
     assert next(c for c in far if (c.row, c.against) == ("SoLa", "centered")).significant
     near = compared([noisy("raw", "raw", 0.3, 1), noisy("SoLa", "compared", 0.31, 2)])
@@ -71,7 +71,7 @@ def test_p_is_corrected_within_its_family() -> None:
 
 
 def result(rows: list[Measurement]) -> StudyResult:
-    results = Results(metrics=(METRIC,), rows=tuple(one for one, _ in rows), comparisons=compared(rows))
+    results = Results(metrics=(METRIC,), rows=tuple(each for each, _ in rows), comparisons=compared(rows))
     return StudyResult(
         experiment="table1",
         title="Table 1",
@@ -84,7 +84,7 @@ def result(rows: list[Measurement]) -> StudyResult:
     )
 
 
-def test_markdown_has_the_best_control_and_no_significance_that_is_not_there() -> None:
+def test_markdown_compares_with_the_best_control_and_counts_only_significant_differences() -> None:
     text = study_markdown(result([*ROWS, row("SoLa", "compared", 0.3)]))
     line = next(line for line in text.splitlines() if line.startswith("| SoLa |"))
     assert "+0.00" in line  # against raw
@@ -93,9 +93,9 @@ def test_markdown_has_the_best_control_and_no_significance_that_is_not_there() -
     assert "- a note" in text
 
 
-def test_published_figures_of_other_data_are_called_not_comparable() -> None:
-    one, measured = row("SoLa", "compared", 0.4)
-    published = msgspec.structs.replace(one, published={"average_mAP": 0.3499})
+def test_published_values_on_other_data_are_marked_not_comparable() -> None:
+    plain, measured = row("SoLa", "compared", 0.4)
+    published = msgspec.structs.replace(plain, published={"average_mAP": 0.3499})
     text = study_markdown(result([*ROWS, (published, measured)]))
     assert "**not comparable**" in text
     assert "34.99" in text
@@ -106,7 +106,7 @@ def test_a_bar_in_a_name_does_not_break_the_table() -> None:
     assert "| a\\|b |" in text
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_a_written_result_reads_back(tmp_path: Path) -> None:
     written = result([*ROWS, row("SoLa", "compared", 0.4)])
     written.write(tmp_path / "result.json")
     assert read_result(tmp_path / "result.json") == written
@@ -114,8 +114,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*/*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_the_results_in_the_documentation_are_records(path: Path) -> None:
-    """They lack `data`, which holds paths of the machine they were made on."""
+    """The published files lack `data`, which contains local paths."""
     values = {"data": {"features": [], "annotations": ""}, **json.loads(path.read_text())}
-    found = msgspec.convert(values, StudyResult, dec_hook=decode_path)
-    assert found.rows
-    assert study_markdown(found).splitlines()[-1] in path.with_suffix(".md").read_text()
+    result = msgspec.convert(values, StudyResult, dec_hook=decode_path)
+    assert result.rows
+    assert study_markdown(result).splitlines()[-1] in path.with_suffix(".md").read_text()

@@ -1,4 +1,4 @@
-"""Experiments as they are called: from features to tables, shared runs, kills, and what is refused."""
+"""`sola reproduce`: from features to tables, shared runs, resuming after kills, and refused input."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(data: Path, name: str, out: Path, *more: str) -> list[str]:
     where = [str(data / "features"), "--annotations", str(data / "annotations.json"), "--out", str(out)]
-    # two runs at once have a thread each; one run with two threads would wait more than it computes
+    # two parallel runs with one thread each are faster than one run with two threads
     jobs = () if "--jobs" in more else ("--jobs", "2")
     return ["reproduce", name, *where, "--quick", "--quiet", *jobs, *more]
 
@@ -40,28 +40,28 @@ LITTLE = ("--seeds", "1", "--no-controls")
 
 @pytest.fixture(scope="module")
 def out(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of Table 1 with its controls; other experiments are run there too."""
-    folder = tmp_path_factory.mktemp("swept") / "out"
+    """A workspace with Table 1 and its controls; tests add other experiments."""
+    folder = tmp_path_factory.mktemp("sweep") / "out"
     assert sola(*call(data, "table1", folder, "--seeds", "1")) == 0
     return folder
 
 
 def result_of(out: Path, name: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads((out / name / "result.json").read_text())
-    if found["linear"] is not None:
-        found["linear"]["settings"].pop("compared")  # type: ignore[index]  # says where each module lies
-    return found
+    result: dict[str, object] = json.loads((out / name / "result.json").read_text())
+    if result["linear"] is not None:
+        result["linear"]["settings"].pop("compared")  # type: ignore[index]  # contains paths of modules
+    return result
 
 
 def finished(out: Path) -> dict[str, int]:
-    """Every file of a finished run, and when it was written."""
+    """Return all files of runs with their modification times."""
     paths = [path for kind in ("modules", "controls", "detectors") for path in (out / kind).rglob("*")]
     return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in paths if path.is_file()}
 
 
 @pytest.mark.slow
 class TestSweep:
-    def test_a_table_has_raw_a_control_of_each_kind_and_the_variants(self, out: Path) -> None:
+    def test_a_table_has_raw_features_controls_and_variants(self, out: Path) -> None:
         result = result_of(out, "table1")
         kinds = [row["kind"] for row in result["rows"]]  # type: ignore[index,attr-defined]
         assert kinds == ["raw", *["control"] * 7, "compared", "compared"]
@@ -73,7 +73,7 @@ class TestSweep:
         assert "| SoLa, adapter |" in table
         assert "**not comparable**" in table
 
-    def test_experiments_share_the_runs_that_they_have_in_common(self, data: Path, out: Path) -> None:
+    def test_experiments_share_runs(self, data: Path, out: Path) -> None:
         before = finished(out)
         modules, detectors = (len(list((out / kind).iterdir())) for kind in ("modules", "detectors"))
         assert sola(*call(data, "table6", out, *LITTLE)) == 0
@@ -81,8 +81,8 @@ class TestSweep:
         assert sola(*call(data, "table3", out, *LITTLE)) == 0
         after = finished(out)
         assert {name: after[name] for name in before} == before
-        # the asymmetric module and G-TAD on it and on raw features were there; the symmetric module and G-TAD on it,
-        # and the other detectors on two bases, were not
+        # new: the symmetric module and G-TAD on it, and the other detectors on two feature sets; shared: the
+        # asymmetric module, and G-TAD on it and on raw features
         assert len(list((out / "modules").iterdir())) == modules + 1
         assert len(list((out / "detectors").iterdir())) == detectors + 1 + 2 * (len(DETECTORS) - 1)
 
@@ -91,64 +91,64 @@ class TestSweep:
         result = result_of(out, "sectionC")
         shares = [row["summaries"]["assumption_share"]["mean"] for row in result["rows"]]  # type: ignore[attr-defined]
         assert all(0 <= share <= 1 for share in shares)
-        assert shares[0] > 0.5  # actions last, so near snippets are alike
+        assert shares[0] > 0.5  # near snippets are similar, because actions last
         assert set(result["curves"]) == {"similarity", "assumption_share"}  # type: ignore[call-overload]
         assert (out / "sectionC" / "assumption-share.png").is_file()
 
-    def test_section_c_of_modules_at_several_steps_has_windows_of_the_largest(self, data: Path, tmp_path: Path) -> None:
+    def test_section_c_uses_the_largest_of_several_steps(self, data: Path, tmp_path: Path) -> None:
         assert sola(*call(data, "sectionC", tmp_path, *LITTLE), "--recipe", "auto") == 0
         assert result_of(tmp_path, "sectionC")["rows"]
 
     @pytest.mark.long
-    def test_killed_twice_it_ends_as_one_that_ran_through(self, data: Path, tmp_path: Path) -> None:
-        through, killed = tmp_path / "through", tmp_path / "killed"
-        assert sola(*call(data, "table1", through, *LITTLE)) == 0
-        for waited_for in (
+    def test_a_sweep_killed_twice_resumes_to_the_same_result(self, data: Path, tmp_path: Path) -> None:
+        uninterrupted, killed = tmp_path / "uninterrupted", tmp_path / "killed"
+        assert sola(*call(data, "table1", uninterrupted, *LITTLE)) == 0
+        for expected in (
             "modules/*/checkpoint/checkpoint.safetensors",
             "detectors/*/checkpoint/checkpoint.safetensors",
         ):
             process = subprocess.Popen([sys.executable, "-m", "sola", *call(data, "table1", killed, *LITTLE)])
-            wait_until(lambda pattern=waited_for: any(killed.glob(pattern)))  # type: ignore[misc]
+            wait_until(lambda pattern=expected: any(killed.glob(pattern)))  # type: ignore[misc]
             family = psutil.Process(process.pid).children(recursive=True)
             process.kill()
             process.wait()
             _, alive = psutil.wait_procs(family, timeout=20)
-            assert not alive  # whoever is left would write into a run that is begun again
+            assert not alive  # a surviving process would write to a resumed run
         done = {name: when for name, when in finished(killed).items() if complete(killed / name)}
         assert sola(*call(data, "table1", killed, *LITTLE)) == 0
         after = finished(killed)
         assert {name: after[name] for name in done} == done
-        assert result_of(killed, "table1") == result_of(through, "table1")
+        assert result_of(killed, "table1") == result_of(uninterrupted, "table1")
 
 
 def wait_until(true: object, seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
     while not true():  # type: ignore[operator]
-        assert time.monotonic() < end, "it never came"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.02)
 
 
 def complete(path: Path) -> bool:
-    """Whether a file is of a run that is finished."""
-    run = next(one for one in path.parents if one.parent.name in ("modules", "controls", "detectors"))
+    """Return True if a file belongs to a finished run."""
+    run = next(parent for parent in path.parents if parent.parent.name in ("modules", "controls", "detectors"))
     return run.parent.name == "controls" or is_finished(run / "features") or (run / "detections.json").is_file()
 
 
 class TestRefusals:
-    def test_without_features_only_quick_goes(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def test_features_are_required_without_quick(self, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         assert "--quick" in refused(capsys, "reproduce", "table1", "--out", tmp_path / "out")
 
-    def test_an_unknown_name_is_answered_with_those_there_are(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_unknown_name_lists_the_experiments(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert "sectionC" in refused(capsys, "reproduce", "table4")
 
-    def test_a_folder_of_something_else_is_not_touched(
+    def test_a_folder_with_other_contents_is_refused(
         self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "thesis.txt").write_text("mine")
-        assert "holds no experiments" in refused(capsys, *call(data, "table1", tmp_path))
+        assert "contains no experiments" in refused(capsys, *call(data, "table1", tmp_path))
         assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
-    def test_no_jobs(self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_zero_jobs_are_refused(self, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert "--jobs 0" in refused(capsys, *call(data, "table1", tmp_path / "out", "--jobs", "0"))
 
 
@@ -156,7 +156,7 @@ class TestWorkspace:
     def data(self, **changed: object) -> DataSource:
         return DataSource(**{"features": (Path("/f"),), "annotations": Path("/a.json"), **changed})  # type: ignore[arg-type]
 
-    def test_it_is_of_one_data_set(self, tmp_path: Path) -> None:
+    def test_it_belongs_to_one_data_set(self, tmp_path: Path) -> None:
         with Workspace(tmp_path).claimed_for(self.data()):
             pass
         with (
@@ -165,7 +165,7 @@ class TestWorkspace:
         ):
             pass
 
-    def test_it_is_of_one_process(self, tmp_path: Path) -> None:
+    def test_it_belongs_to_one_process(self, tmp_path: Path) -> None:
         with (
             Workspace(tmp_path).claimed_for(self.data()),
             pytest.raises(SolaError, match="another `sola reproduce`"),
@@ -184,12 +184,12 @@ def vanish() -> None:
 
 @pytest.mark.slow
 class TestPool:
-    def test_results_come_in_the_order_of_the_jobs_and_errors_are_raised(self) -> None:
+    def test_results_are_in_job_order_and_errors_are_raised(self) -> None:
         with Pool(2) as pool:
             assert pool.run([(pow, (2, n)) for n in range(4)]) == [1, 2, 4, 8]
             with pytest.raises(SolaError, match="no such video"):
                 pool.run([(fail, ("no such video",))])
 
-    def test_a_killed_job_says_what_to_do(self) -> None:
+    def test_the_error_of_a_killed_job_suggests_fewer_jobs(self) -> None:
         with pytest.raises(SolaError, match="fewer --jobs"), Pool(1) as pool:
             pool.run([(vanish, ())])

@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def test_examples_give_what_they_say(
     assert runner.summarize(verbose=False).failed == 0
 
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+README = re.sub(r" \\\n +", " ", (REPOSITORY / "README.md").read_text(encoding="utf-8"))
 ELSEWHERE = ("sola demo", "sola reproduce", "torchrun", "s3://", "videos/")
 """Parts of examples that take long or need more than files; other tests run these commands."""
 EXAMPLES = [

@@ -28,7 +28,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_auto")
 def test_the_commands_run(folder: Path) -> None:
-    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("sola ")]
+    commands = [
+        line for block in blocks("sh") for line in block.replace("\\\n", "").splitlines() if line.startswith("sola ")
+    ]
     # the folder already has features; tests/system/test_own_videos.py covers extraction from videos
     commands = [command for command in commands if not command.startswith("sola extract")]
     assert len(commands) >= 4

@@ -1,10 +1,10 @@
-"""Untrimmed videos of an articulated figure, drawn by this project, whose action boundaries are exact.
+"""Renderer of untrimmed videos of an articulated figure with exact action boundaries.
 
-Reading order: skeleton (a body and its pose), curves (smooth motion from key poses), actions and background (what the
-figure does), timeline (when), choreography (pose and place at any time), style (who, and from where it is seen),
-camera, scene (what stands around), drawing, video (frames at any times), world (data sets), trimmed (clips of single
-performances), contact_sheet (a picture of all of it), features (videos to snippet features), clip_network, clip_encoder
-and pretraining (the small encoder that is trained on trimmed clips). Everything up to style is numpy and scipy; the
-rest draws with OpenCV (`opencv-python-headless`). Lengths are meters, angles degrees in the tables and radians in
-poses, times seconds.
+Reading order: skeleton (body and pose), curves (smooth motion from key poses), actions and background (motions),
+timeline (order and times of the motions), choreography (pose and position at any time), style (person and viewpoint),
+camera, scene (room and furniture), drawing, video (frames at any times), world (data sets), trimmed (clips of single
+performances), contact_sheet (overview image), features (videos to snippet features), clip_network, clip_encoder and
+pretraining (a small encoder trained on trimmed clips). The modules up to style use only NumPy and SciPy; the others
+draw with OpenCV (`opencv-python-headless`). Units are meters and seconds. Angles are in degrees in tables and in
+radians in poses.
 """

@@ -1,4 +1,4 @@
-"""The action classes: key poses over one cycle, in degrees, for a right-handed person; all written for this project."""
+"""The action classes: key poses over one cycle (degrees) of a right-handed person, written for this project."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from rendered.renderer.curves import Cycle
 from rendered.renderer.skeleton import angles
 
 STAND = {"spread": 8, "elbow": 15, "inward": 10, "thigh": 3, "knee": 5, "splay": 3, "planted": 1.0}
-"""How a person stands: what a key pose leaves unsaid."""
+"""Standing pose: the defaults of key poses."""
 GUARD = {
     **STAND,
     **{"raise_": 35, "elbow": 125, "inward": 15, "bend": 8},
@@ -20,17 +20,17 @@ HANDS_ON_HIPS = {"spread": 48, "raise_": -20, "elbow": 100, "inward": 75}
 
 @dataclass(frozen=True)
 class Action:
-    """One class: what a cycle looks like and how long it takes."""
+    """An action class: the cycle and its duration."""
 
     cycle: Cycle
     period: float
-    """Seconds of one cycle at tempo 1."""
+    """Duration of one cycle at tempo 1 (seconds)."""
     blend: float = 0.3
-    """Seconds from and to what happens before and after; half of them lie within the instance."""
+    """Blending time with adjacent pieces (seconds); half of it is inside the instance."""
     travel: float = 0.0
-    """Meters a second on the floor."""
+    """Speed on the floor (meters per second)."""
     turn: float = 0.0
-    """Full turns a cycle."""
+    """Full turns per cycle."""
 
 
 def _keys(base: dict[str, float], *keys: tuple[float, dict[str, float]]) -> Cycle:
@@ -273,4 +273,4 @@ ACTIONS = {
         period=0.8,
     ),
 }
-"""Every class by name, in the order of their labels."""
+"""All classes by name, in label order."""

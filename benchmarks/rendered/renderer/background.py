@@ -1,4 +1,4 @@
-"""What the figure does between actions: it stands about, with short gestures that look like actions, or walks."""
+"""Motions between actions: standing, with short gestures that resemble actions, and walking."""
 
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +24,7 @@ STANCES = {
     "kneeling": angles(**{**STAND, "right_thigh": 2, "right_knee": 92, "right_toe": 75, "left_thigh": 90,
                           "left_knee": 90, "left_raise": 45, "left_elbow": 40}),
 }  # fmt: skip
-"""Key poses that are held for some seconds."""
+"""Poses that are held for a few seconds."""
 _RARE = ("hands_on_knees", "sitting", "kneeling")
 
 _SCRATCH = {**STAND, "right_spread": 70, "right_inward": 20, "right_raise": 55, "nod": 6}
@@ -70,7 +70,7 @@ GESTURES = {
         0.5,
     ),
 }  # fmt: skip
-"""Short gestures: a cycle and its seconds; they last too briefly, or do too little, to be an action."""
+"""Short gestures: a cycle and its duration (seconds). They are too short or too small to be actions."""
 
 WALK = Cycle({
     0.00: angles(**{**STAND, "left_thigh": 26, "left_knee": 4, "left_toe": -18, "right_thigh": -20, "right_knee": 14,
@@ -88,11 +88,11 @@ WALK = Cycle({
 })  # fmt: skip
 """One stride (two steps)."""
 WALKING_SPEED, STRIDE = 0.8, 1.25
-"""Meters a second at tempo 1, and meters of one stride."""
+"""Walking speed at tempo 1 (meters per second), and length of one stride (meters)."""
 
 
 class Idle:
-    """Standing about for some seconds: stances held in turn, gestures, breathing, swaying, looking around."""
+    """Standing: a sequence of stances, with gestures, breathing, swaying and looking around."""
 
     def __init__(self, duration: float, tempo: float, generator: np.random.Generator) -> None:
         self._stances, self._changes = [self._stance(generator)], []
@@ -118,7 +118,7 @@ class Idle:
             self._strength[PLACE[f"{side}_toe"]] = 0.0
 
     def __call__(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames pose"]:
-        """Return the poses at times since the stretch began."""
+        """Return the poses at times since the start of the piece (seconds)."""
         held = shares(seconds, self._changes, [0.8] * len(self._changes))
         pose = held @ np.stack(self._stances)
         for start, end, name, mirror in self._gestures:

@@ -1,11 +1,11 @@
-"""Makes the benchmark: videos of a figure → features of two frozen encoders, 128 principal components, float16.
+"""Generate the benchmark: features of rendered videos from two frozen encoders, 128 principal components, float16.
 
 cd benchmarks && python -m rendered.renderer.benchmark OUT [--levels 1 2] [--timelines long short] [--workers 2]
 
-OUT/{timeline}-{level}-{encoder}/ holds features/ and annotations.json, as `sola` reads them; OUT/work/ what was made on
-the way: stopped at any moment, it goes on. The clip network is trained first. Two processors take an hour and a half
-for two levels and both timelines. On another machine features come out equal within rounding of float16, but for the
-clip network's, which is another network there (`rendered.renderer.pretraining`).
+OUT/{timeline}-{level}-{encoder}/ contains features/ and annotations.json for `sola`. OUT/work/ contains intermediate
+files, so that an interrupted call can be repeated. The clip network is trained first. With two CPU cores, two levels
+and both timelines take an hour and a half. On another machine, features are equal within float16 rounding, except those
+of the clip network, whose weights differ (see `rendered.renderer.pretraining`).
 """
 
 import argparse
@@ -32,19 +32,19 @@ from sola.video.encoders.base import Encoder
 from sola.video.encoders.efficientnet import EfficientNetEncoder
 
 COUNTS = {"training": 80, "validation": 40, "testing": 60, "unlabeled": 60}
-"""Videos of each part of a set."""
+"""Number of videos by subset."""
 KEPT = 128
-"""Principal components."""
+"""Number of principal components."""
 CPU = torch.device("cpu")
 ENCODERS: dict[str, Callable[[Path], Encoder]] = {
     "efficientnet": lambda work: EfficientNetEncoder(CPU),
     "clip": lambda work: ClipEncoder(work / "clip.safetensors", CPU),
 }
-"""The frozen encoders, made from what lies in the work folder."""
+"""Constructors of the frozen encoders, given the work folder."""
 
 
 def write_set(out: Path, timeline: str, level: int, encoder: str) -> str:
-    """Write one set of features and its annotations; returns what is to be said of it."""
+    """Write the features and annotations of one set. Return a summary."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     specs = list(videos(level, timeline, COUNTS))
@@ -53,11 +53,11 @@ def write_set(out: Path, timeline: str, level: int, encoder: str) -> str:
     write_features(specs, network, raw)
     share = reduce_features(specs, raw, folder / "features", manifest_of(network))
     write_annotations(specs, folder / "annotations.json")
-    return f"{folder.name}: {len(specs)} videos, {KEPT} components hold {share:.1%} of the variance"
+    return f"{folder.name}: {len(specs)} videos, {KEPT} components explain {share:.1%} of the variance"
 
 
 def reduce_features(specs: list[VideoSpec], raw: Path, folder: Path, manifest: Manifest) -> float:
-    """Write the principal components of the features in `raw`; returns their share of the variance."""
+    """Write the principal components of the features in `raw`. Return their share of the variance."""
     reduction = fit_reduction((np.load(raw / f"{s.name}.npy") for s in specs if s.split == "training"), KEPT)
     folder.mkdir(parents=True, exist_ok=True)
     dataclasses.replace(manifest, dim=KEPT).write(folder)
@@ -68,17 +68,17 @@ def reduce_features(specs: list[VideoSpec], raw: Path, folder: Path, manifest: M
 
 
 def main() -> None:
-    """Make all sets that are asked for."""
+    """Generate all requested sets."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--levels", type=int, nargs="+", choices=LEVELS, default=[1, 2])
     parser.add_argument("--timelines", nargs="+", choices=list(TIMELINES), default=list(TIMELINES))
-    parser.add_argument("--workers", type=int, default=2, help="processes, one processor each")
+    parser.add_argument("--workers", type=int, default=2, help="number of processes, with one thread each")
     given = parser.parse_args()
     work = given.out / "work"
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "clip.safetensors").is_file():
-        torch.set_num_threads(1)  # sums in the same order, whatever the machine
+        torch.set_num_threads(1)  # deterministic order of summation
         cv2.setNumThreads(1)
         write_encoder(work / "clip.safetensors", work)
     with ProcessPoolExecutor(given.workers) as pool:

@@ -1,4 +1,4 @@
-"""A perspective camera, still or drifting, as a function of time."""
+"""A perspective camera, fixed or drifting, as a function of time."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,18 @@ UP = np.array([0.0, 0.0, 1.0])
 
 @dataclass(frozen=True)
 class Views:
-    """What a camera sees at several times, one row a frame; rows of `axes` are right, down and ahead."""
+    """Camera parameters by frame; the rows of `axes` point right, down and forward."""
 
     center: Float[np.ndarray, "frames 3"]
-    """Where the camera is, in meters."""
+    """Camera position (meters)."""
     axes: Float[np.ndarray, "frames 3 3"]
     focal: Float[np.ndarray, " frames"]
-    """Focal length, in heights of the picture."""
+    """Focal length (image heights)."""
 
     def see(
         self, points: Float[np.ndarray, "frames points 3"]
     ) -> tuple[Float[np.ndarray, "frames points 2"], Float[np.ndarray, "frames points"]]:
-        """Return where points appear, in heights of the picture from its middle, and their depth in meters."""
+        """Project points to the image (image heights from the center), and return their depth (meters)."""
         seen = (points - self.center[:, None]) @ self.axes.transpose(0, 2, 1)
         depth = np.maximum(seen[..., 2], 0.1)
         return self.focal[:, None, None] * seen[..., :2] / depth[..., None], depth
@@ -31,7 +31,7 @@ class Views:
     def plane(
         self, frame: int, origin: Float[np.ndarray, " 3"], *spans: Float[np.ndarray, " 3"]
     ) -> Float[np.ndarray, "3 3"]:
-        """Return the homography that takes (a, b, 1) to where origin + a·spans[0] + b·spans[1] appears."""
+        """Return the homography from (a, b, 1) to the projection of origin + a·spans[0] + b·spans[1]."""
         world = np.stack([*spans, origin - self.center[frame]], axis=1)
         return np.diag([self.focal[frame], self.focal[frame], 1.0]) @ self.axes[frame] @ world
 
@@ -51,7 +51,7 @@ class Camera:
         self._strength = np.array(amounts) * (generator.uniform(0.6, 1.4) if moving else 0.0)
 
     def at(self, seconds: Float[np.ndarray, " frames"]) -> Views:
-        """Return the views at times in seconds."""
+        """Return the camera parameters at times in seconds."""
         drift = self._strength * self._noise(seconds)
         center = self._center + drift[:, 0:3]
         ahead = _unit(self._target + drift[:, 3:6] - center)

@@ -1,4 +1,4 @@
-"""Pose and place of a figure at any time: the pieces of a timeline as motions, blended where they meet."""
+"""Pose and position of a figure at any time: motions of the pieces of a timeline, blended at their boundaries."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -15,16 +15,16 @@ from rendered.renderer.skeleton import PLACE, POSE, Body, joints, mirrored
 from rendered.renderer.timeline import Piece
 
 Motion = Callable[[Float[np.ndarray, " frames"]], Float[np.ndarray, "frames pose"]]
-"""Poses at times since a piece began, in seconds."""
+"""Function from times since the start of a piece (seconds) to poses."""
 RATE = 30
-"""Steps a second at which the place on the floor is tabulated; it is interpolated between them."""
+"""Rate (Hz) of the table of positions on the floor, between which positions are interpolated."""
 
 
 class Choreography:
-    """One figure over one video: where each of its joints is at any time.
+    """Joint positions of a figure at any time of a video.
 
-    Two pieces blend around the moment where they meet (over 0.3 s; 0.8 s where one of them is done on the floor): at
-    an annotated boundary both show by half, and half a blend into an instance there is nothing but the action.
+    Adjacent pieces are blended around their boundary, over 0.3 s, or 0.8 s if one of them is on the floor. At an
+    annotated boundary both have equal weight; half a blend later, only the action is visible.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Choreography:
         room: float = 0.45,
         facing: float = 0.0,
     ) -> None:
-        """Draw the performances; the figure stays within `room` meters of the origin and faces `facing` (radians)."""
+        """Sample the performances. The figure stays within `room` meters of the origin and faces `facing` (radians)."""
         self._pieces, self._body = pieces, body
         self._habit = _habit(generator)
         self._motions = [_motion(piece, left_handed, generator) for piece in pieces]
@@ -46,7 +46,7 @@ class Choreography:
         self._widths = [max(_blend(before), _blend(after)) for before, after in pairwise(pieces)]
 
     def pose(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames pose"]:
-        """Return the poses at times of the video."""
+        """Return the poses at times of the video (seconds)."""
         shown = shares(seconds, self._borders, self._widths)
         pose = np.tile(self._habit, (len(seconds), 1))
         for index in np.flatnonzero(shown.any(axis=0)).tolist():
@@ -56,12 +56,12 @@ class Choreography:
         return pose
 
     def place(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames 3"]:
-        """Return where the figure is on the floor: x, y in meters and its heading in radians."""
+        """Return the position on the floor (x, y in meters) and the heading (radians)."""
         step = np.arange(len(self._path)) / RATE
         return np.stack([np.interp(seconds, step, column) for column in self._path.T], axis=1)
 
     def joints(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames joints 3"]:
-        """Return where the joints are in the world, in meters."""
+        """Return the joint positions in the world (meters)."""
         local = joints(self.pose(seconds), self._body)
         x, y, heading = (column[:, None] for column in self.place(seconds).T)
         turned_x = x + np.cos(heading) * local[..., 0] - np.sin(heading) * local[..., 1]
@@ -70,19 +70,19 @@ class Choreography:
 
 
 def _blend(piece: Piece) -> float:
-    """Return the seconds a piece needs to blend into its neighbor."""
+    """Return the blending time of a piece (seconds)."""
     return ACTIONS[piece.what].blend if piece.is_action else 0.3
 
 
 def _habit(generator: np.random.Generator) -> Float[np.ndarray, " pose"]:
-    """Draw how a person's every pose differs from the common one, in radians."""
+    """Sample a constant offset of all poses of a person (radians)."""
     habit = generator.normal(0, np.radians(2.5), len(POSE))
     habit[[PLACE[name] for name in ("pitch", "roll", "look", "lift", "planted", "left_toe", "right_toe")]] = 0
     return habit
 
 
 def _motion(piece: Piece, left_handed: bool, generator: np.random.Generator) -> Motion:
-    """Draw one performance of a piece."""
+    """Sample a performance of a piece."""
     if piece.what == "idle":
         return Idle(piece.end - piece.start, piece.tempo, generator)
     if piece.what == "walk":
@@ -92,7 +92,7 @@ def _motion(piece: Piece, left_handed: bool, generator: np.random.Generator) -> 
 
 
 class _Restlessness:
-    """What a motion varies by, so that no two cycles are the same; lift, ground and feet stay as they are."""
+    """Random variation of a motion, so that no two cycles are the same. Lift, ground and feet are unchanged."""
 
     def __init__(self, generator: np.random.Generator) -> None:
         self._noise = Noise(len(POSE), 0.1, 0.6, generator)
@@ -102,12 +102,12 @@ class _Restlessness:
             self._strength[PLACE[name]] = 0.0
 
     def __call__(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames pose"]:
-        """Return what is added to the poses at times in seconds."""
+        """Return the offsets of the poses at times in seconds."""
         return self._strength * self._noise(seconds)
 
 
 def performance(what: str, tempo: float, left_handed: bool, generator: np.random.Generator) -> Motion:
-    """Draw one performance of an action: how large, how even, to which side, how restless."""
+    """Sample a performance of an action: amplitude, regularity, side and variation."""
     action = ACTIONS[what]
     frequency = tempo / action.period
     mirror = left_handed != bool(generator.random() < 0.15)
@@ -129,7 +129,7 @@ def performance(what: str, tempo: float, left_handed: bool, generator: np.random
 def _path(
     pieces: Sequence[Piece], generator: np.random.Generator, room: float, facing: float
 ) -> Float[np.ndarray, "steps 3"]:
-    """Draw x, y (meters) and heading (radians) over the whole video, at `RATE` steps a second."""
+    """Sample x, y (meters) and heading (radians) over the whole video, at a rate of `RATE`."""
     clock = np.arange(int(pieces[-1].end * RATE) + RATE) / RATE
     path = np.empty((len(clock), 3))
     place, heading = _within(room, generator), facing + generator.normal(0, 0.3)
@@ -141,7 +141,7 @@ def _path(
         if speed > 0:
             path[inside] = _wandering(since, place, heading, speed, room, generator)
         else:
-            # a third of a turn to either side at most: most actions are done roughly toward `facing`
+            # turn by at most a third of a turn: most actions roughly face `facing`
             heading = _nearest(facing + generator.normal(0, 0.35 if action else 0.6), heading)
             turns = action.turn * piece.tempo / action.period * since if action else np.zeros_like(since)
             path[inside, :2] = place
@@ -159,7 +159,7 @@ def _wandering(
     room: float,
     generator: np.random.Generator,
 ) -> Float[np.ndarray, "steps 3"]:
-    """Walk from point to point within the room, at an even speed, looking where one goes."""
+    """Walk from point to point in the room at constant speed, facing the direction of motion."""
     points, times = [place], [0.0]
     while times[-1] < since[-1] + 1.0:
         goal = _within(1.4 * room, generator)
@@ -179,5 +179,5 @@ def _within(room: float, generator: np.random.Generator) -> Float[np.ndarray, " 
 
 
 def _nearest(wanted: float, heading: float) -> float:
-    """Return the wanted heading plus whole turns, as near as can be to the present one."""
+    """Return the wanted heading plus whole turns, as close as possible to the current heading."""
     return wanted + 2 * np.pi * round((heading - wanted) / (2 * np.pi))

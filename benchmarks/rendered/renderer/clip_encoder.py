@@ -1,4 +1,4 @@
-"""The frozen network of trimmed clips as an encoder of untrimmed video."""
+"""The network trained on trimmed clips, as a frozen encoder of untrimmed videos."""
 
 import hashlib
 from pathlib import Path
@@ -15,13 +15,13 @@ from sola.core.errors import SolaError
 from sola.video.framing import Framing
 
 ON_CPU = 4
-"""Windows that a processor takes at once: more no longer fit its cache, and take half as long again each."""
+"""Batch size on a CPU. Larger batches do not fit the cache and take 50 % longer per window."""
 
 
 class ClipEncoder:
-    """256 channels a window of 8 frames (a second), four windows a second; weights by `rendered.renderer.pretraining`.
+    """Encoder with 256 channels per window of 8 frames (1 s), and four windows per second.
 
-    Raises SolaError when the file is missing or holds something else.
+    The weights are written by `rendered.renderer.pretraining`. Raises SolaError if the file is missing or invalid.
     """
 
     name = "figure-clip-cnn"
@@ -35,15 +35,15 @@ class ClipEncoder:
     def __init__(self, weights: Path, device: torch.device) -> None:
         self.device = device
         self.network = ClipNetwork(len(KNOWN))
-        make = f"write it with: python -m rendered.renderer.pretraining {weights}"
+        cure = f"write it with: python -m rendered.renderer.pretraining {weights}"
         try:
             content = weights.read_bytes()
             self.network.load_state_dict(load(content))
         except FileNotFoundError:
-            raise SolaError(f"{weights}: no such file; {make}") from None
+            raise SolaError(f"{weights}: no such file; {cure}") from None
         except (OSError, SafetensorError, RuntimeError) as error:
             reason = str(error).splitlines()[0].rstrip(":")
-            raise SolaError(f"{weights}: cannot be read as weights of {self.name} ({reason}); {make}") from None
+            raise SolaError(f"{weights}: cannot be read as weights of {self.name} ({reason}); {cure}") from None
         self.identity = hashlib.sha256(content).hexdigest()
         self.network.freeze()
         self.network.to(device)

@@ -1,7 +1,7 @@
-"""A small network for windows of frames: convolutions over space, then over time, then their mean.
+"""A small network for windows of frames: alternating convolutions over space and time, then global average pooling.
 
-Space and time in turn after R(2+1)D (Tran et al., CVPR 2018); a convolution over time is one over a plane of times and
-places, so that everything runs as 2-D convolutions with the channels last in memory, the fastest there is on a CPU.
+The structure follows R(2+1)D (Tran et al., CVPR 2018). Convolutions over time run as 2-D convolutions over (time,
+position) in channels-last format, which is fastest on a CPU.
 """
 
 from itertools import pairwise
@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Frames = UInt8[Tensor, "batch time height width 3"] | Float[Tensor, "batch time height width 3"]
-"""Windows of frames: red, green and blue from 0 to 255."""
+"""Windows of RGB frames, values from 0 to 255."""
 WINDOW = 8
-"""Frames that a window spans."""
+"""Number of frames in a window."""
 SIDE = 64
-"""Pixels of a frame."""
+"""Width and height of a frame (pixels)."""
 CHANNELS = 256
-"""Channels of a feature."""
+"""Number of feature channels."""
 PLANES = 6
-"""What the first convolution sees of a frame: its colors, and how far each is from its mean over the window."""
+"""Input channels: the RGB colors, and their differences from the mean over the window."""
 WIDTHS = (16, 32, 64, 256)
-"""Channels after each convolution over space, which halves the sides."""
+"""Channels after each spatial convolution, which halves width and height."""
 TIME_STRIDES = (None, 1, 2, 2)
-"""Frames from one to the next of the convolution over time that follows; None where there is none."""
+"""Stride of the temporal convolution after each spatial convolution, or None for no temporal convolution."""
 
 
 class Step(nn.Module):
@@ -41,14 +41,14 @@ class Step(nn.Module):
         return torch.relu_(self.normalization(self.convolution(x)))
 
     def fold(self) -> None:
-        """Put the batch normalization, as it is when not training, into the convolution."""
+        """Fold the batch normalization, in evaluation mode, into the convolution."""
         if isinstance(self.normalization, nn.BatchNorm2d):
             self.convolution = fuse_conv_bn_eval(self.convolution, self.normalization)
             self.normalization = nn.Identity()
 
 
 class Space(Step):
-    """A convolution of 3×3 places within each frame that halves the sides."""
+    """A 3×3 spatial convolution with stride 2."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, (3, 3), (2, 2))
@@ -60,7 +60,7 @@ class Space(Step):
 
 
 class Time(Step):
-    """A convolution of 3 moments at each place."""
+    """A temporal convolution with kernel size 3."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__(channels_in, channels_out, (3, 1), (stride, 1))
@@ -73,7 +73,7 @@ class Time(Step):
 
 
 class ClipNetwork(nn.Module):
-    """Windows of 8 frames of 64×64 pixels → one score for each class, from a feature of 256 channels."""
+    """Classifier of windows of 8 frames of 64×64 pixels, with features of 256 channels."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -88,18 +88,18 @@ class ClipNetwork(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def features(self, frames: Frames) -> Float[Tensor, "batch 256"]:
-        """The last activation of each window, its mean over moments and places."""
+        """Return the last activations of each window, averaged over time and space."""
         pictures = (frames.float() - 127.5) / 127.5
-        # what moves stands out from the mean of the window, also to the first convolution, which sees single frames
+        # differences from the window's mean show motion to the first convolution, which processes single frames
         moving = 4 * (pictures - pictures.mean(dim=1, keepdim=True))
         return self.steps(torch.cat([pictures, moving], dim=-1).movedim(-1, 1)).float().mean(dim=(2, 3, 4))
 
     def forward(self, frames: Frames) -> Float[Tensor, "batch classes"]:
-        """Score the classes."""
+        """Return the class scores."""
         return self.classifier(self.dropout(self.features(frames)))
 
     def freeze(self) -> None:
-        """Make it ready to be used, and no longer trained: batch normalization becomes part of the convolutions."""
+        """Prepare for inference: fold batch normalization into the convolutions and disable gradients."""
         self.eval().requires_grad_(False)
         for step in self.steps:
             step.fold()

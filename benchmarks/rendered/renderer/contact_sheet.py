@@ -1,6 +1,6 @@
-"""A picture of the benchmark: every class at every level, and film strips of whole videos.
+"""Overview image of the benchmark: all classes at all levels, and film strips of whole videos.
 
-cd benchmarks && python -m rendered.renderer.contact_sheet OUT.png [--seed 0]    (or OUT.jpg, a fifth of the size)
+cd benchmarks && python -m rendered.renderer.contact_sheet OUT.png [--seed 0]    (OUT.jpg is five times smaller)
 """
 
 import argparse
@@ -17,12 +17,12 @@ from rendered.renderer.world import VideoSpec, videos
 from sola.core.files import replacing
 
 STRIP = 16
-"""Pictures in a row."""
+"""Frames per row."""
 Picture = UInt8[np.ndarray, "height width 3"]
 
 
 def labeled(picture: Picture, text: str, color: tuple[int, int, int] = (255, 255, 255)) -> Picture:
-    """Return the picture with a word in its corner."""
+    """Return the image with a caption in its corner."""
     marked = picture.copy()
     for thickness, shade in ((2, (0, 0, 0)), (1, color)):
         cv2.putText(marked, text, (3, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.35, shade, thickness, cv2.LINE_AA)
@@ -30,7 +30,7 @@ def labeled(picture: Picture, text: str, color: tuple[int, int, int] = (255, 255
 
 
 def of_classes(seed: int) -> Picture:
-    """Every class in a row: one clip at each level, five moments of one cycle."""
+    """Return one row per class: one clip per level, with five frames of one cycle."""
     rows = []
     drawn = list(clips(len(CLASSES) * len(LEVELS), seed))
     for label, name in enumerate(CLASSES):
@@ -43,7 +43,7 @@ def of_classes(seed: int) -> Picture:
 
 
 def of_videos(seed: int) -> Picture:
-    """One video of each timeline and level, its pictures evenly spaced over all of it."""
+    """Return one row per timeline and level, with evenly spaced frames of one video."""
     rows = []
     for timeline in ("long", "short"):
         for level in LEVELS:
@@ -53,7 +53,7 @@ def of_videos(seed: int) -> Picture:
 
 
 def strip(spec: VideoSpec, seconds: np.ndarray) -> Picture:
-    """A video's pictures at times in seconds, each with what happens in it."""
+    """Return the frames of a video at times in seconds, with captions."""
     row = []
     for second, frame in zip(seconds, spec.open().frames(seconds), strict=True):
         piece = next(piece for piece in spec.pieces if piece.start <= second <= piece.end)
@@ -63,13 +63,13 @@ def strip(spec: VideoSpec, seconds: np.ndarray) -> Picture:
 
 
 def main() -> None:
-    """Write the sheet."""
+    """Write the image."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     sheet = np.concatenate([of_classes(given.seed), of_videos(given.seed)])
-    quality = (cv2.IMWRITE_JPEG_QUALITY, 70)  # other formats look past it
+    quality = (cv2.IMWRITE_JPEG_QUALITY, 70)  # ignored by other formats
     encoded = cv2.imencode(given.out.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), quality)[1]
     with replacing(given.out) as aside:
         aside.write_bytes(encoded.tobytes())

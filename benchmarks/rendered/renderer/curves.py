@@ -1,4 +1,4 @@
-"""Smooth motion: cycles through key poses, poses held in turn, and noise that is a function of time."""
+"""Smooth motion: cycles through key poses, blending, and noise as a function of time."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from scipy.interpolate import PchipInterpolator
 
 
 class Cycle:
-    """A closed path through key poses, each at its phase in [0, 1); velocity is 0 at the turning points."""
+    """A closed path through key poses at phases in [0, 1), with zero velocity at turning points."""
 
     def __init__(self, keys: Mapping[float, Float[np.ndarray, " pose"]]) -> None:
         phases = np.array(sorted(keys))
@@ -17,13 +17,13 @@ class Cycle:
         self._path = PchipInterpolator(around, np.concatenate([poses] * 3), axis=0)
 
     def __call__(self, phase: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames pose"]:
-        """Return the poses at phases counted in cycles."""
-        found: Float[np.ndarray, "frames pose"] = self._path(np.mod(phase, 1.0))
-        return found
+        """Return the poses at phases (cycles)."""
+        poses: Float[np.ndarray, "frames pose"] = self._path(np.mod(phase, 1.0))
+        return poses
 
 
 class Noise:
-    """Smooth noise of several channels: sums of sines with random frequencies, so that any time can be asked for."""
+    """Smooth noise with several channels: sums of sines with random frequencies (Hz), defined at any time."""
 
     def __init__(self, channels: int, slowest: float, fastest: float, generator: np.random.Generator) -> None:
         waves = 5
@@ -32,12 +32,12 @@ class Noise:
         self._scale = np.sqrt(2 / waves)
 
     def __call__(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames channels"]:
-        """Return values of mean 0 and variance 1, at times in seconds (frequencies were in hertz)."""
+        """Return values with mean 0 and variance 1 at times in seconds."""
         return self._scale * np.sin(seconds[:, None, None] * self._frequency + self._phase).sum(axis=1)
 
 
 def smooth_step(value: Float[np.ndarray, " frames"]) -> Float[np.ndarray, " frames"]:
-    """Return 0 below -1/2, 1 above 1/2, and a smooth rise between."""
+    """Return 0 below -1/2, 1 above 1/2, and smooth interpolation between."""
     share = np.clip(value + 0.5, 0.0, 1.0)
     return share * share * (3 - 2 * share)
 
@@ -45,9 +45,10 @@ def smooth_step(value: Float[np.ndarray, " frames"]) -> Float[np.ndarray, " fram
 def shares(
     seconds: Float[np.ndarray, " frames"], borders: Sequence[float], widths: Sequence[float]
 ) -> Float[np.ndarray, "frames stretches"]:
-    """Return how much of each stretch between borders shows at each time; each row sums to 1.
+    """Return the weight of each interval between borders at each time; rows sum to 1.
 
-    A border of width w (seconds) is crossed from w/2 before it to w/2 after it: at the border both show by half.
+    Around a border of width w (seconds), the weights change from w/2 before to w/2 after it. At the border, both
+    weights are one half.
     """
     steps = [np.ones_like(seconds)]
     steps += [smooth_step((seconds - border) / width) for border, width in zip(borders, widths, strict=True)]

@@ -1,4 +1,4 @@
-"""What else moves in the hardest scenes: drifting things, a second figure that never acts, a flickering light."""
+"""Distractors in the hardest scenes: drifting objects, a second figure that performs no actions, flickering light."""
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -12,10 +12,10 @@ from rendered.renderer.timeline import BACKGROUND, Piece
 
 
 class Thing:
-    """A ball or a box that drifts about, before or behind the figure."""
+    """A ball or box that drifts in front of or behind the figure."""
 
     def __init__(self, azimuth: float, generator: np.random.Generator) -> None:
-        """Draw a thing for a room that is filmed from an azimuth (radians)."""
+        """Sample an object for a room filmed from an azimuth (radians)."""
         sight = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
         across = np.array([-sight[1], sight[0], 0.0])
         self._middle = generator.uniform(-1.3, 0.9) * sight + generator.uniform(-1.2, 1.2) * across
@@ -29,7 +29,7 @@ class Thing:
     def seen(
         self, seconds: Float[np.ndarray, " frames"], views: Views, size: tuple[int, int]
     ) -> tuple[Int[np.ndarray, "frames 2 points 2"], Float[np.ndarray, " frames"]]:
-        """Return its shaded edge and its lit middle in fixed-point pixels, and its depth in meters, at each time."""
+        """Return the outlines of shaded edge and lit center (fixed-point pixels) and the depth (meters) by frame."""
         drift = self._reach * self._noise(seconds)
         middle, depth = views.see((self._middle + drift[:, :3])[:, None])
         cosine, sine = np.cos(drift[:, 3:]), np.sin(drift[:, 3:])
@@ -40,7 +40,7 @@ class Thing:
         return pixels(outlines, size), depth[:, 0]
 
     def draw(self, picture: UInt8[np.ndarray, "height width 3"], outlines: Int[np.ndarray, "2 points 2"]) -> None:
-        """Draw the thing where it was seen."""
+        """Draw the object at its outlines."""
         blue, green, red = self._color
         fill(picture, outlines[0], (blue * 0.7, green * 0.7, red * 0.7))
         fill(picture, outlines[1], self._color)
@@ -49,7 +49,7 @@ class Thing:
 def bystander(
     split: str, azimuth: float, duration: float, generator: np.random.Generator
 ) -> tuple[Person, Choreography, Float[np.ndarray, " 3"]]:
-    """Draw a person who stands about and walks in the distance, and where on the floor (meters)."""
+    """Sample a person who stands and walks in the background, and the position on the floor (meters)."""
     pieces = []
     clock, paces = 0.0, tempos(split, generator)
     while clock < duration:
@@ -66,7 +66,7 @@ def bystander(
 
 
 class Flicker:
-    """Brightness of the light over time: it drifts, and now and then it drops for a moment."""
+    """Brightness of the light over time: it drifts, with occasional short drops."""
 
     def __init__(self, duration: float, generator: np.random.Generator) -> None:
         self._slow, self._fast = Noise(1, 0.03, 0.3, generator), Noise(1, 1.0, 6.0, generator)
@@ -74,7 +74,7 @@ class Flicker:
         self._depth = generator.uniform(0.05, 0.25)
 
     def __call__(self, seconds: Float[np.ndarray, " frames"]) -> Float[np.ndarray, " frames"]:
-        """Return the factor of the light at times in seconds."""
+        """Return the brightness factor at times in seconds."""
         since = seconds[:, None] - self._drops
         dropped = (np.exp(-np.abs(since) / 0.15)).sum(axis=1)
         return 1 + 0.06 * self._slow(seconds)[:, 0] + 0.015 * self._fast(seconds)[:, 0] - self._depth * dropped

@@ -1,4 +1,4 @@
-"""Drawing a figure: shaded limbs, nearest last, and its soft shadow on the floor."""
+"""Drawing of a figure: shaded limbs in order of depth, and a soft shadow on the floor."""
 
 import cv2
 import numpy as np
@@ -29,21 +29,21 @@ PARTS: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = (
         )
     ),
 )
-"""What is drawn: a material, and the balls whose hull is filled; radii as shares of the stature."""
+"""Body parts: a material, and the balls whose convex hull is filled; radii are fractions of the stature."""
 BALLS = 4
-"""Most balls a part has; parts with fewer repeat their last."""
+"""Maximum number of balls per part; parts with fewer repeat the last."""
 BANDS = ((1.0, 0.0, 0.62), (0.8, 0.17, 0.92), (0.45, 0.4, 1.12))
-"""Shading from the edge inwards: share of the radius, shift toward the light in radii, brightness."""
+"""Shading from the edge inwards: fraction of the radius, shift toward the light (radii), brightness."""
 _JOINTS = np.array([[JOINT[balls[min(i, len(balls) - 1)][0]] for i in range(BALLS)] for _, balls in PARTS])
 _RADII = np.array([[balls[min(i, len(balls) - 1)][1] for i in range(BALLS)] for _, balls in PARTS])
 _ROUND = [len(balls) == 1 for _, balls in PARTS]
 _SHADED = [index for index, (_, balls) in enumerate(PARTS) if max(radius for _, radius in balls) > 0.027]
-"""Parts large enough for their shadow to show."""
+"""Parts large enough to cast a visible shadow."""
 _HEAD = np.array([balls[0][0] in ("head", "hair", "nose") for _, balls in PARTS])
 
 
 class DrawnFigure:
-    """Outlines of one person over several frames, ready to be filled."""
+    """Outlines of one person in several frames, ready to fill."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class DrawnFigure:
         light: Float[np.ndarray, " 3"],
         size: tuple[int, int],
     ) -> None:
-        """Lay out the outlines; `light` points toward the light, `size` is (height, width) in pixels."""
+        """Compute the outlines; `light` points toward the light, `size` is (height, width) in pixels."""
         body = person.body
         self._size = size
         balls = joints[:, _JOINTS]
@@ -64,22 +64,22 @@ class DrawnFigure:
         seen = seen.reshape(frames, parts, BALLS, 2)
         depth = depth.reshape(frames, parts, BALLS)
         apparent = views.focal[:, None, None] * radii / depth
-        # toward the light, as it lies in the picture
+        # direction toward the light in the image
         aside = (views.axes[:, :2] @ light)[:, None, None]
         outlines = []
         for share, shift, _ in BANDS:
             middle = seen + shift * apparent[..., None] * aside
             outlines.append(middle[..., None, :] + share * apparent[..., None, None] * CIRCLE)
         self._outlines = pixels(np.stack(outlines, axis=2), size).reshape(frames, parts, len(BANDS), -1, 2)
-        # the head goes over the neck it sits on
+        # the head is drawn over the neck
         self._order = np.argsort(-depth.mean(axis=2) + np.where(_HEAD, 0.02, 0.0), axis=1, kind="stable")
         self._colors = [_shades(person.colors, material) for material, _ in PARTS]
         self._shadow = _shadow(balls[:, _SHADED], radii[_SHADED], views, light, size)
         self.depth = depth.mean(axis=(1, 2))
-        """Mean distance from the camera, in meters, a frame."""
+        """Mean distance from the camera by frame (meters)."""
 
     def draw(self, picture: UInt8[np.ndarray, "height width 3"], frame: int) -> None:
-        """Draw the figure of one frame."""
+        """Draw the figure in one frame."""
         for part in self._order[frame].tolist():
             outlines = self._outlines[frame, part]
             for outline, color in zip(outlines, self._colors[part], strict=True):
@@ -89,7 +89,7 @@ class DrawnFigure:
                     fill_hull(picture, outline, color)
 
     def shade(self, picture: UInt8[np.ndarray, "height width 3"], frame: int, strength: float) -> None:
-        """Darken the floor where the figure of one frame keeps the light away."""
+        """Darken the floor in the shadow of the figure in one frame."""
         height, width = self._size
         mask = np.full(((height + 1) // 2, (width + 1) // 2), 255, np.uint8)
         for outline in self._shadow[frame]:
@@ -105,7 +105,7 @@ def _shadow(
     light: Float[np.ndarray, " 3"],
     size: tuple[int, int],
 ) -> Int[np.ndarray, "frames parts points 2"]:
-    """Return the outlines on the floor, in the fixed-point pixels of a picture of half the size."""
+    """Return the outlines of the shadow, in fixed-point pixels of an image of half the size."""
     frames, parts = balls.shape[:2]
     fallen = balls - balls[..., 2:] / light[2] * light
     disc = np.concatenate([CIRCLE[::2], np.zeros((6, 1))], axis=1)

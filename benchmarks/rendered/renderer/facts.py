@@ -1,9 +1,9 @@
-"""Measures what the benchmark is: raw features, every control, a supervised bound, similarity against distance.
+"""Measure properties of the benchmark: raw features, all controls, a supervised bound, similarity against distance.
 
 cd benchmarks && python -m rendered.renderer.facts OUT [--sets NAME ...]
 
-OUT is written by `rendered.renderer.benchmark`; adds OUT/facts.json and OUT/similarity.png. Labels are of
-the training videos, figures of the validation videos: the test part is not read.
+OUT is written by `rendered.renderer.benchmark`; adds OUT/facts.json and OUT/similarity.png. Uses the labels of the
+training videos and evaluates on the validation videos. The test subset is not read.
 """
 
 import argparse
@@ -31,11 +31,11 @@ from sola.softlanding.network import SoLa
 
 FEW, DRAWS = 5, 10
 BATCHES, BATCH, DROPOUT, RATE = 800, 256, 0.3, 5e-4
-"""Of the supervised bound: batches, snippets in each, share of values dropped, learning rate (AdamW)."""
+"""Supervised bound: number of batches, snippets per batch, dropout rate, learning rate (AdamW)."""
 
 
 def supervised_bound(data: Dataset, smoothing: int, seed: int = 0) -> float:
-    """ROC-AUC of a network of SoLa's shape that is trained with the labels of all training videos, and smoothed."""
+    """Return the ROC-AUC of a network with SoLa's shape, trained with all training labels; scores are smoothed."""
     generator = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -62,7 +62,7 @@ def supervised_bound(data: Dataset, smoothing: int, seed: int = 0) -> float:
 
 
 def _labeled(data: Dataset) -> tuple[list[Float[np.ndarray, "_ channels"]], list[Bool[np.ndarray, " _"]]]:
-    """Centered float32 features of each video, and whether each snippet is within an action."""
+    """Return centered float32 features by video, and whether each snippet is inside an action."""
     snippets, labels = [], []
     for video in data.videos:
         snippets.append(center(data.read(video).astype(np.float32)))
@@ -71,7 +71,7 @@ def _labeled(data: Dataset) -> tuple[list[Float[np.ndarray, "_ channels"]], list
 
 
 def facts(folder: Path) -> dict[str, object]:
-    """What is measured of one set."""
+    """Measure one set."""
     data = Dataset.open(folder / "features", folder / "annotations.json")
     part = data.subset("validation")
     validation = [part.read(video) for video in part.videos]
@@ -91,7 +91,7 @@ def facts(folder: Path) -> dict[str, object]:
 
 
 def similarity_curves(known: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Mean similarity against distance in snippets, a panel an encoder, a line a set."""
+    """Plot mean similarity against distance (snippets), with a panel per encoder and a line per set."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, 3.2))
         encoders = sorted({name.rsplit("-", 1)[1] for name in known})
@@ -109,10 +109,10 @@ def similarity_curves(known: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def main() -> None:
-    """Measure all sets, those that are measured already excepted."""
+    """Measure all sets that have no results yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the folder that rendered.renderer.benchmark has written")
-    parser.add_argument("--sets", nargs="+", help="some of the sets, in any order; all by default")
+    parser.add_argument("out", type=Path, help="output folder of rendered.renderer.benchmark")
+    parser.add_argument("--sets", nargs="+", help="sets to measure; all by default")
     given = parser.parse_args()
     names = given.sets or sorted(path.parent.name for path in given.out.glob("*/annotations.json"))
     path = given.out / "facts.json"

@@ -1,4 +1,4 @@
-"""Videos of a data set → features of a frozen encoder, straight from the renderer: no video file lies between."""
+"""Features of a frozen encoder, computed from rendered frames without intermediate video files."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ FRAMES_AT_ONCE = 32
 
 
 def features_of(video: Video, encoder: Encoder) -> Float[np.ndarray, "time channels"]:
-    """The features of one video: what `sola extract` would give for it, were it written without loss."""
+    """Return the features of one video, equal to those of `sola extract` on a lossless video file."""
     frames = int(np.ceil(video.duration * encoder.fps - 0.5)) or 1
     seconds = (np.arange(frames) + 0.5) / encoder.fps
     pictures = video.frames(seconds, (encoder.framing.height, encoder.framing.width))
@@ -25,7 +25,7 @@ def features_of(video: Video, encoder: Encoder) -> Float[np.ndarray, "time chann
 
 
 def manifest_of(encoder: Encoder) -> Manifest:
-    """Where its snippets lie in time."""
+    """Return the manifest with the snippet times of an encoder."""
     return Manifest(
         dim=encoder.dim,
         fps=encoder.fps,
@@ -37,7 +37,7 @@ def manifest_of(encoder: Encoder) -> Manifest:
 
 
 def write_features(specs: list[VideoSpec], encoder: Encoder, folder: Path) -> None:
-    """Write the features of videos, float16, that are not there yet; stopped at any moment, it goes on."""
+    """Write missing features as float16. An interrupted call can be repeated."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest_of(encoder).write(folder)
     for spec in specs:

@@ -1,13 +1,12 @@
-"""Trains the small clip network on trimmed clips, where every frame shows the action, and writes its weights.
+"""Train the clip network on trimmed clips, in which every frame shows the action, and write its weights.
 
 cd benchmarks && python -m rendered.renderer.pretraining OUT.safetensors [--work FOLDER] [--seed 0]
 
-Draws 1,600 clips for training, of half of the classes at the two lower levels, and 480 others (other people, views,
-rooms) of these classes at all three levels to be tested on, and says how many of the others are recognized. Trained on
-all classes and levels it would see too well for a benchmark: at the highest level, long actions, its raw features gave
-a ROC-AUC of .92, and averages over time .98. Clips that lie in the work folder are not drawn again: empty it when what
-is drawn has changed. The same seed on the same machine gives the same file; other processors round
-otherwise, and give other weights of about the same accuracy.
+Renders 1,600 training clips of half of the classes at the two lower levels, and 480 test clips of these classes (other
+people, views and rooms) at all three levels, and prints the test accuracy. Training on all classes and levels would
+make the benchmark too easy: at the highest level with long actions, raw features had a ROC-AUC of .92, and moving
+averages .98. Clips in the work folder are reused; clear it after changes to the renderer. The same seed on the same
+machine gives the same file. Other processors round differently and give other weights with similar accuracy.
 """
 
 import argparse
@@ -30,24 +29,24 @@ from rendered.renderer.video import LEVELS
 from sola.core.files import replacing
 
 CLIPS, OTHERS = 4800, 960
-"""Clips of all classes and levels, of which the known are kept: multiples of classes times levels, so that each pair
-of them is drawn equally often."""
+"""Numbers of training and test clips, before the selection of known classes and levels. Multiples of classes × levels,
+so that all combinations are equally frequent."""
 FRAMES = 24
-"""Frames drawn of each clip, 3 seconds: training takes any window of them."""
+"""Frames per clip (3 seconds); training uses random windows of them."""
 RATE = 8.0
-"""Frames a second."""
+"""Frames per second."""
 EPOCHS, BATCH, PEAK, DECAY = 24, 32, 2e-3, 0.02
-"""Passes over the clips, clips a step, highest rate of learning, decay of weights (AdamW)."""
+"""Epochs, batch size, maximum learning rate, weight decay (AdamW)."""
 SMOOTHING = 0.1
-"""Of labels: a window of one second may show a moment that classes share."""
+"""Label smoothing, because a window of one second may show a pose that several classes share."""
 
 Clips = UInt8[np.ndarray, "clips frames height width 3"]
 
 
 def drawn(clips: Sequence[Clip], path: Path, frames: int = FRAMES) -> tuple[Clips, Int64[np.ndarray, " clips"]]:
-    """Return trimmed clips and their labels, places in `KNOWN`; pictures are kept in a file and read from there.
+    """Return trimmed clips, memory-mapped from a file, and their labels (indices into `KNOWN`).
 
-    Raises SolaError when the file cannot be written.
+    Renders the clips if the file does not exist. Raises SolaError if it cannot be written.
     """
     if not path.is_file():
         with replacing(path) as aside:
@@ -61,7 +60,7 @@ def drawn(clips: Sequence[Clip], path: Path, frames: int = FRAMES) -> tuple[Clip
 def augmented(
     clips: UInt8[np.ndarray, "batch frames height width 3"], generator: np.random.Generator
 ) -> Float32[np.ndarray, "batch window height width 3"]:
-    """Return a window of each clip, at random mirrored, brighter or darker, of another contrast and tint."""
+    """Return a random window of each clip, with random mirroring, brightness, contrast and tint."""
     count, frames = clips.shape[:2]
     begin = generator.integers(frames - WINDOW + 1, size=count)
     windows = np.stack([clip[first : first + WINDOW] for clip, first in zip(clips, begin, strict=True)])
@@ -79,7 +78,7 @@ def augmented(
 def trained(
     clips: Clips, labels: Int64[np.ndarray, " clips"], seed: int = 0, epochs: int = EPOCHS, batch: int = BATCH
 ) -> ClipNetwork:
-    """Train a network on windows of clips; one seed gives one network, on one machine and number of threads."""
+    """Train a network on windows of clips. Deterministic for a seed on one machine with a fixed number of threads."""
     generator = np.random.default_rng((seed, 2))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -87,7 +86,7 @@ def trained(
         optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK, weight_decay=DECAY)
         steps = len(clips) // batch
         schedule = OneCycleLR(optimizer, PEAK, total_steps=epochs * steps)
-        # half the time where a processor knows this format; elsewhere it would take longer
+        # twice as fast on processors with native bfloat16, slower on others
         brief = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
         for epoch in range(epochs):
             began, losses = time.monotonic(), 0.0
@@ -110,7 +109,7 @@ def trained(
 
 @torch.inference_mode()
 def recognized(network: ClipNetwork, clips: Clips, labels: Int64[np.ndarray, " clips"]) -> float:
-    """Share of the clips whose class scores highest in the window in their middle."""
+    """Return the share of clips whose central window is classified correctly."""
     network.eval()
     begin = (clips.shape[1] - WINDOW) // 2
     windows = clips[:, begin : begin + WINDOW]
@@ -119,7 +118,7 @@ def recognized(network: ClipNetwork, clips: Clips, labels: Int64[np.ndarray, " c
 
 
 def write(network: ClipNetwork, path: Path) -> None:
-    """Write the weights, whole or not at all. Raises SolaError when they cannot be written."""
+    """Write the weights atomically. Raises SolaError if they cannot be written."""
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     with replacing(path) as aside:
         save_file(weights, aside)
@@ -129,10 +128,10 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--work", type=Path, help="where the clips are kept, 0.6 GB; a temporary folder by default")
+    parser.add_argument("--work", type=Path, help="folder for the clips (0.6 GB); temporary by default")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    torch.set_num_threads(1)  # sums in the same order, whatever the machine
+    torch.set_num_threads(1)  # deterministic order of summation
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         work = given.work or Path(folder)
@@ -140,12 +139,12 @@ def main() -> None:
 
 
 def write_encoder(path: Path, work: Path, seed: int = 0) -> None:
-    """Draw, train, test and write; what is drawn is kept in the folder `work`."""
+    """Render the clips in the folder `work`, then train, test and write the network."""
     network = trained(*drawn(known(clips(CLIPS, seed)), work / f"clips-{seed}.npy"), seed=seed)
     for level in LEVELS:
         others = known(clips(OTHERS, seed + 1), (level,))
         share = recognized(network, *drawn(others, work / f"others-{seed}-level-{level}.npy"))
-        print(f"level {level}: {share:.1%} of other clips recognized")
+        print(f"level {level}: {share:.1%} of test clips classified correctly")
     write(network, path)
 
 

@@ -1,4 +1,4 @@
-"""Principal components of the training videos' features: what the benchmark keeps of an encoder's channels."""
+"""Reduction of encoder features to principal components of the training videos."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from sola.core.errors import SolaError
 
 @dataclass(frozen=True)
 class Reduction:
-    """A projection onto the directions of largest variance, one column each."""
+    """Projection onto the directions of largest variance, one per column."""
 
     mean: Float[np.ndarray, " channels"]
     directions: Float[np.ndarray, "channels kept"]
     share: float
-    """Share of the variance that is kept."""
+    """Share of the variance retained."""
 
     def __call__(self, features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time kept"]:
-        """Project, as float16."""
+        """Project the features and return float16."""
         return ((features.astype(np.float64) - self.mean) @ self.directions).astype(np.float16)
 
 
 def fit_reduction(videos: Iterable[Float[np.ndarray, "_ channels"]], kept: int) -> Reduction:
-    """Fit it on the snippets of all videos; each direction points to where its largest entry is positive.
+    """Fit the projection on the snippets of all videos; the largest entry of each direction is positive.
 
-    Raises SolaError when there are fewer channels than are to be kept, or no video.
+    Raises SolaError if there are fewer channels than `kept`, or no videos.
     """
     count, total, products = 0, np.zeros(()), np.zeros(())
     for video in videos:
         x = video.astype(np.float64)
         count, total, products = count + len(x), total + x.sum(axis=0), products + x.T @ x
     if not count or len(total) < kept:
-        raise SolaError(f"{kept} principal components of {count} snippets: expected more channels, and snippets at all")
+        raise SolaError(f"{count} snippets: expected at least one, with at least {kept} channels")
     mean = total / count
     variance, directions = np.linalg.eigh(products / count - np.outer(mean, mean))
     directions = directions[:, ::-1][:, :kept]

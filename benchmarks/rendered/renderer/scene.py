@@ -1,4 +1,4 @@
-"""What stands around the figure: floor, wall, furniture and light, drawn at random."""
+"""Random surroundings of the figure: floor, wall, furniture and light."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from rendered.renderer.canvas import Color, fill, pixels, to_pixels
 
 Texture = UInt8[np.ndarray, "rows columns 3"]
 FLOOR = np.array([[-9.0, -9.0], [9.0, 9.0]])
-"""Corners of the floor, in meters."""
+"""Corners of the floor (meters)."""
 WALL = np.array([[-12.0, 7.0], [12.0, 0.0]])
-"""Corners of the wall, in meters along it and upwards; the first is the texture's top left."""
+"""Corners of the wall (meters along it and upwards); the first is the top left of the texture."""
 
 
 FACES = np.array([[0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7], [4, 5, 6, 7]])
 """Corners of the sides and the top of a box."""
 BRIGHTNESS = (0.7, 0.85, 0.6, 0.8, 1.1)
-"""How much light each face gets."""
+"""Relative brightness of each face."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,17 @@ class Box:
     """A piece of furniture."""
 
     corners: Float[np.ndarray, "8 3"]
-    """Meters: four on the floor, then the four above them."""
+    """Corners (meters): four on the floor, then the four above them."""
     color: Color
 
     @property
     def colors(self) -> list[Color]:
-        """Color of each face, by how much light it gets."""
+        """Color of each face, scaled by its brightness."""
         blue, green, red = self.color
         return [(bright * blue, bright * green, bright * red) for bright in BRIGHTNESS]
 
     def shown_to(self, centers: Float[np.ndarray, "frames 3"]) -> Bool[np.ndarray, "frames faces"]:
-        """Return which faces look toward each camera."""
+        """Return which faces are visible from each camera position."""
         middles = self.corners[FACES].mean(axis=1)
         outwards = middles - self.corners.mean(axis=0)
         shown: Bool[np.ndarray, "frames faces"] = ((centers[:, None] - middles) * outwards).sum(axis=2) > 0
@@ -46,16 +46,16 @@ class Box:
 
 
 class Room:
-    """A floor, one wall behind the figure, boxes, and where the light comes from."""
+    """A room with a floor, a wall behind the figure, boxes and a light."""
 
     def __init__(self, plain: bool, azimuth: float, generator: np.random.Generator) -> None:
-        """Draw a room to be filmed from an azimuth (radians); a plain one has nothing in it but color."""
+        """Sample a room filmed from an azimuth (radians). A plain room has only uniform colors."""
         behind = azimuth + np.pi + generator.normal(0, 0.0 if plain else 0.2)
         self._along = np.array([np.sin(behind), -np.cos(behind), 0.0])
         self._foot = generator.uniform(3.1, 4.4) * np.array([np.cos(behind), np.sin(behind), 0.0])
         cast = np.exp(generator.normal(0, 0.03 if plain else 0.1, 3))
         self.exposure = 1.0 if plain else float(np.exp(generator.uniform(-0.6, 0.25)))
-        """Brightness of the whole picture."""
+        """Brightness of the whole image."""
         self._floor = _lit(_texture(plain, 360, generator), cast, plain, generator)
         wall = _texture(plain, 480, generator)
         if not plain:
@@ -66,10 +66,10 @@ class Room:
         self.light = np.array([np.cos(turn) * np.cos(slope), np.sin(turn) * np.cos(slope), np.sin(slope)])
         """Unit vector toward the light."""
         self.shadow = float(generator.uniform(0.2, 0.5))
-        """How much of the light a shadow takes away, from 0 to 1."""
+        """Strength of shadows, from 0 to 1."""
 
     def pictures(self, views: Views, size: tuple[int, int]) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-        """Yield the room as each frame sees it (blue, green, red); `size` is (height, width) in pixels."""
+        """Yield the room in each frame (BGR); `size` is (height, width) in pixels."""
         height, width = size
         screen, frames = to_pixels(size), len(views.focal)
         corners = np.concatenate([box.corners for box in self._boxes] or [np.zeros((0, 3))])
@@ -81,7 +81,7 @@ class Room:
             floor = screen @ views.plane(frame, np.zeros(3), *np.eye(3)[:2]) @ _texels(self._floor, FLOOR)
             wall = screen @ views.plane(frame, self._foot, self._along, UP) @ _texels(self._wall, WALL)
             picture = cv2.warpPerspective(self._floor, floor, (width, height), borderMode=cv2.BORDER_REPLICATE)
-            # the wall hides the floor behind it, and with it everything up to the horizon and above
+            # the wall hides the floor behind it and everything above the floor
             cv2.warpPerspective(self._wall, wall, (width, height), picture, borderMode=cv2.BORDER_TRANSPARENT)
             for index in order[frame].tolist():
                 for face in np.flatnonzero(shown[frame, index]).tolist():
@@ -89,7 +89,7 @@ class Room:
             yield picture
 
     def _furniture(self, azimuth: float, generator: np.random.Generator) -> list[Box]:
-        """Place boxes along the wall and at the sides, never between the camera and the figure."""
+        """Place boxes along the wall and the sides, but not between camera and figure."""
         boxes = []
         sight = np.array([np.cos(azimuth), np.sin(azimuth)])
         across = np.array([-sight[1], sight[0]])
@@ -113,14 +113,14 @@ def _any_color(generator: np.random.Generator, low: float, high: float) -> Color
 
 
 def _texels(texture: Texture, corners: Float[np.ndarray, "2 2"]) -> Float[np.ndarray, "3 3"]:
-    """Return the matrix from the texture's pixels to meters between two opposite corners."""
+    """Return the matrix from texture pixels to meters, given two opposite corners."""
     rows, columns = texture.shape[:2]
     scale = (corners[1] - corners[0]) / np.array([columns, rows])
     return np.array([[scale[0], 0, corners[0, 0]], [0, scale[1], corners[0, 1]], [0, 0, 1.0]])
 
 
 def _texture(plain: bool, size: int, generator: np.random.Generator) -> Texture:
-    """Draw a square texture of 3 bytes a pixel: one color, or stripes, tiles, planks, blotches in two or three."""
+    """Return a random square texture (3 bytes per pixel): one color, or stripes, tiles, planks or blotches."""
     colors = np.clip(generator.uniform(30, 225) + generator.normal(0, 32, (3, 3)), 5, 250)
     if plain:
         return np.full((size, size, 3), colors[0] * 0.4 + 0.6 * colors[0].mean(), np.uint8)
@@ -147,7 +147,7 @@ def _texture(plain: bool, size: int, generator: np.random.Generator) -> Texture:
 
 
 def _decorate(wall: Texture, generator: np.random.Generator) -> None:
-    """Put windows, pictures and doors on a wall."""
+    """Draw windows, pictures and doors on a wall."""
     size = len(wall)
     for _ in range(int(generator.integers(3, 14))):
         width, height = generator.integers(10, 50), generator.integers(40, 200)
@@ -158,7 +158,7 @@ def _decorate(wall: Texture, generator: np.random.Generator) -> None:
 
 
 def _lit(texture: Texture, cast: Float[np.ndarray, " 3"], plain: bool, generator: np.random.Generator) -> Texture:
-    """Color a texture by the light, and let the light fall off across it."""
+    """Tint a texture by the light, with a falloff across it."""
     fall = generator.uniform(0.0, 0.15 if plain else 0.5)
     slope = np.linspace(-1, 1, len(texture), dtype=np.float32)
     turn = generator.uniform(0, 2 * np.pi)

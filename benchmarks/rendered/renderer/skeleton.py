@@ -1,4 +1,4 @@
-"""A human body: its proportions, the names of its joint angles, and forward kinematics over many frames at once."""
+"""A human body: proportions, joint angles, and vectorized forward kinematics."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ ANGLES = (
 (forward, outward, turn of the upper arm that brings the hand inward, elbow) and the leg (forward, outward, knee, and
 the foot's slope against the floor, 0 when it is flat)."""
 POSE = (*ANGLES, "lift", "planted")
-"""A pose: the angles in radians, the height of a jump in meters, how far (0 to 1) the standing foot is held."""
+"""Components of a pose: angles (radians), height of a jump (meters), and degree (0 to 1) to which a foot is planted."""
 PLACE = {name: index for index, name in enumerate(POSE)}
 JOINTS = (
     *("pelvis", "waist", "neck", "head", "nose", "hair"),
@@ -30,23 +30,23 @@ class Body:
     """Proportions of one person."""
 
     stature: float = 1.72
-    """Meters from floor to crown."""
+    """Height from floor to crown (meters)."""
     legs: float = 0.49
-    """Length of thigh and shin, as a share of the stature."""
+    """Length of thigh and shin, as a fraction of the stature."""
     shoulders: float = 0.225
-    """Width between the shoulder joints, as a share of the stature."""
+    """Distance between the shoulder joints, as a fraction of the stature."""
     hips: float = 0.11
-    """Width between the hip joints, as a share of the stature."""
+    """Distance between the hip joints, as a fraction of the stature."""
     girth: float = 1.0
-    """Thickness of every limb, as a multiple of an average one."""
+    """Thickness of the limbs, relative to the average."""
     head: float = 0.068
-    """Radius of the head, as a share of the stature."""
+    """Radius of the head, as a fraction of the stature."""
 
 
 def angles(**degrees: float) -> Float[np.ndarray, " pose"]:
-    """Return a pose from angles in degrees (`lift` in meters, `planted` a share), 0 where nothing is said.
+    """Return a pose from angles in degrees (`lift` in meters, `planted` from 0 to 1). Omitted values are 0.
 
-    A name without its side ("raise_", "knee") sets both sides, unless the side has a value of its own.
+    A name without a side ("raise_", "knee") sets both sides, except a side that is given separately.
     """
     values = np.zeros(len(POSE))
     for key, value in sorted(degrees.items(), key=lambda item: item[0] in PLACE):
@@ -58,17 +58,17 @@ def angles(**degrees: float) -> Float[np.ndarray, " pose"]:
 
 
 def mirrored(pose: Float[np.ndarray, "*batch pose"]) -> Float[np.ndarray, "*batch pose"]:
-    """Return the pose as a mirror shows it: left and right exchanged, turns the other way round."""
+    """Return the mirrored pose: left and right exchanged, rotations reversed."""
     order = [PLACE[_other_side(name)] for name in POSE]
     sign = [-1.0 if name in ("roll", "lean", "twist", "look") else 1.0 for name in POSE]
     return pose[..., order] * np.array(sign)
 
 
 def joints(pose: Float[np.ndarray, "frames pose"], body: Body) -> Float[np.ndarray, "frames joints 3"]:
-    """Return where the joints are, in meters: x forward, y to the figure's left, z up from the floor.
+    """Return joint positions (meters): x forward, y to the figure's left, z up from the floor.
 
-    The lowest part of the body touches the floor (plus `lift`), so that no pose floats or sinks; where `planted` is
-    1, the lower foot stays below the origin, elsewhere the pelvis does.
+    The lowest part of the body touches the floor (plus `lift`), so that no pose floats or sinks. If `planted` is 1,
+    the lower foot stays below the origin; if 0, the pelvis stays above it.
     """
     length = body.stature
     places = np.empty((len(pose), len(JOINTS), 3))
@@ -117,7 +117,7 @@ _TOUCHING = {
     **{f"{side}_{name}": 0.03 for side in SIDES for name in ("knee", "ankle")},
     **{f"{side}_{name}": 0.018 for side in SIDES for name in ("toe", "hand", "elbow")},
 }
-"""The parts that can touch the floor, and how thick each is, as a share of the stature."""
+"""Parts that can touch the floor, with their thickness as a fraction of the stature."""
 
 
 def _other_side(name: str) -> str:
@@ -126,7 +126,7 @@ def _other_side(name: str) -> str:
 
 
 def _rotation(angle: Float[np.ndarray, " frames"], first: int, second: int) -> Float[np.ndarray, "frames 3 3"]:
-    """Return turns in the plane of two axes, from the first toward the second."""
+    """Return rotations in the plane of two axes, from the first toward the second."""
     matrix = np.zeros((len(angle), 3, 3))
     matrix[:, 3 - first - second, 3 - first - second] = 1.0
     matrix[:, first, first] = matrix[:, second, second] = np.cos(angle)

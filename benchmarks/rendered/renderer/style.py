@@ -1,4 +1,4 @@
-"""Who is seen, and from where: drawn so that no two splits ever share a body, clothes, a tempo or a viewpoint."""
+"""Persons and viewpoints, sampled so that no two splits share a body, clothes, a tempo or a viewpoint."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ from jaxtyping import Float
 from rendered.renderer.skeleton import Body
 
 SPLITS = ("training", "validation", "testing", "unlabeled", "trimmed")
-"""The four parts of a data set, and the trimmed clips that a frozen encoder is trained on."""
+"""The four subsets of a data set, and the trimmed clips for training the encoder."""
 CELLS = 15
-"""Rows and columns of the Latin squares; a multiple of the number of splits, so that each fills as many cells."""
+"""Rows and columns of the Latin squares; a multiple of the number of splits, so that all splits have equal shares."""
 FACING = 110.0
-"""Degrees to either side of the figure's usual heading from which it is filmed."""
+"""Maximum angle (degrees) between the camera direction and the figure's usual heading."""
 
 
 @dataclass(frozen=True)
 class Colors:
-    """Colors of one person, blue-green-red from 0 to 255."""
+    """Colors of a person (BGR, 0 to 255)."""
 
     skin: tuple[float, float, float]
     hair: tuple[float, float, float]
@@ -30,7 +30,7 @@ class Colors:
 
 @dataclass(frozen=True)
 class Person:
-    """One person's body, clothes and hand."""
+    """Body, clothes and handedness of a person."""
 
     body: Body
     colors: Colors
@@ -38,10 +38,10 @@ class Person:
 
 
 def square(split: str, generator: np.random.Generator) -> tuple[float, float]:
-    """Draw two values in [0, 1) from the cells of a Latin square that belong to a split.
+    """Sample two values in [0, 1) from the cells of a Latin square that belong to a split.
 
-    Every row and column holds cells of every split, so each value alone covers its whole range in all splits, no
-    split lies outside of what the others span, and yet no pair of values can be drawn by two splits.
+    Every row and column has cells of every split. So each single value covers its whole range in all splits, but no
+    pair of values can occur in two splits.
     """
     row = int(generator.integers(CELLS))
     column = len(SPLITS) * int(generator.integers(CELLS // len(SPLITS)))
@@ -50,19 +50,19 @@ def square(split: str, generator: np.random.Generator) -> tuple[float, float]:
 
 
 def tempos(split: str, generator: np.random.Generator, count: int = 4) -> list[float]:
-    """Draw what a video's performances may use, from 0.75 to 1.35: each split has every fifth of 15 narrow ranges."""
+    """Sample tempos for a video's performances, from 0.75 to 1.35; each split has every fifth of 15 narrow ranges."""
     cells = len(SPLITS) * generator.integers(CELLS // len(SPLITS), size=count) + SPLITS.index(split)
     return np.exp(np.interp((cells + generator.random(count)) / CELLS, [0, 1], np.log([0.75, 1.35]))).tolist()
 
 
 def viewpoint(split: str, generator: np.random.Generator) -> tuple[float, float]:
-    """Draw a camera's azimuth (radians, 0 where the figure usually faces) and height (meters)."""
+    """Sample the azimuth (radians, 0 in the figure's usual heading) and height (meters) of a camera."""
     azimuth, height = square(split, generator)
     return float(np.radians(FACING * (2 * azimuth - 1))), 0.7 + 1.7 * height
 
 
 def person(split: str, generator: np.random.Generator) -> Person:
-    """Draw a person of a split."""
+    """Sample a person of a split."""
     stature, girth = square(split, generator)
     shirt, trousers = square(split, generator)
     body = Body(
@@ -87,7 +87,7 @@ def person(split: str, generator: np.random.Generator) -> Person:
 
 
 def _color(hue: float, saturation: float, value: float) -> tuple[float, float, float]:
-    """Return blue, green and red from 0 to 255 for a hue, saturation and value from 0 to 1."""
+    """Convert hue, saturation and value from 0 to 1 to BGR from 0 to 255."""
     channel = np.abs((hue + np.array([1 / 3, 2 / 3, 0.0])) % 1.0 * 6 - 3) - 1
     shades: Float[np.ndarray, " 3"] = 255 * value * (1 - saturation * (1 - np.clip(channel, 0, 1)))
     return float(shades[0]), float(shades[1]), float(shades[2])

@@ -1,4 +1,4 @@
-"""Trimmed clips of single performances, to train an encoder on that is then frozen."""
+"""Trimmed clips of single performances, for training the encoder."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from rendered.renderer.timeline import Piece
 from rendered.renderer.video import LEVELS, Video
 
 CLASSES = tuple(ACTIONS)
-"""Names of the classes; a clip's label is a place in this list."""
+"""Class names; a clip's label is an index into this list."""
 KNOWN = CLASSES[::2]
-"""Classes that the clip network is trained on: every second one, for a frozen encoder has not seen every action."""
+"""Training classes of the clip network: every second class, since real encoders have not seen all actions."""
 KNOWN_LEVELS = LEVELS[:2]
-"""Levels it is trained on: a moving camera and distractors are new to it."""
+"""Training levels of the clip network, without moving camera and distractors."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip, cut so that it shows nothing but the action."""
+    """A clip that shows only the action."""
 
     label: int
     level: int
@@ -31,13 +31,13 @@ class Clip:
 
     @property
     def what(self) -> str:
-        """Name of the class."""
+        """Class name."""
         return CLASSES[self.label]
 
     def frames(
         self, count: int = 16, rate: float = 8.0, size: tuple[int, int] = (128, 128)
     ) -> UInt8[np.ndarray, "frames height width 3"]:
-        """Draw `count` frames at `rate` frames a second, from somewhere within a longer performance."""
+        """Render `count` frames at `rate` frames per second, from a random time in a longer performance."""
         generator = np.random.default_rng(self.seed)
         begin = generator.uniform(0, ACTIONS[self.what].period / self.tempo)
         length = begin + count / rate
@@ -46,14 +46,14 @@ class Clip:
 
 
 def known(clips: Iterable[Clip], levels: tuple[int, ...] = KNOWN_LEVELS) -> list[Clip]:
-    """Keep the clips of classes the network is trained on, at some levels."""
+    """Return the clips of training classes at the given levels."""
     return [clip for clip in clips if clip.what in KNOWN and clip.level in levels]
 
 
 def clips(count: int, seed: int = 0, levels: tuple[int, ...] = LEVELS) -> Iterator[Clip]:
-    """Draw clips, classes and levels in turn; more of them leave the earlier ones as they are.
+    """Yield random clips, cycling through classes and levels. A larger count only appends clips.
 
-    People, tempos, viewpoints and scenes are of the split `trimmed`, which shares none with any data set.
+    People, tempos, viewpoints and scenes are from the split `trimmed`, which is disjoint from all data sets.
     """
     for index in range(count):
         stream = (seed, 0, SPLITS.index("trimmed"), index)

@@ -1,4 +1,4 @@
-"""A video as a function of time: whatever the rate it is asked for, the same moment is the same picture."""
+"""A video as a function of time: the frame at a given time does not depend on the frame rate."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,21 +17,21 @@ from rendered.renderer.timeline import Piece
 
 Picture = UInt8[np.ndarray, "height width 3"]
 LEVELS = (0, 1, 2)
-"""A plain room; a random one; a random one with a moving camera, drifting things, a bystander, flickering light."""
+"""0: a plain room; 1: a random room; 2: also a moving camera, drifting objects, a bystander and flickering light."""
 NOISE = (2.0, 4.0, 6.0)
-"""Standard deviation of each level's picture noise, of 255."""
+"""Standard deviation of image noise by level, on a scale of 255."""
 CHUNK = 32
-"""Frames laid out at once: enough to be fast, few enough to need no memory."""
+"""Number of frames computed at once, to limit memory."""
 
 
 class Video:
-    """A figure in a room, filmed; everything about it is drawn from the generator when it is built."""
+    """A video of a figure in a room. All random choices are made on construction."""
 
     def __init__(
         self, pieces: tuple[Piece, ...], who: Person, split: str, level: int, generator: np.random.Generator
     ) -> None:
-        """Draw performances, viewpoint, room and distractions of a video in which `who` does `pieces`."""
-        # streams of their own, so that the performance is the same whatever the level
+        """Sample performances, viewpoint, room and distractors of a video in which `who` performs `pieces`."""
+        # separate random streams, so that performances do not depend on the level
         acting, filming, building, distracting, grain = generator.spawn(5)
         self._choreography = Choreography(pieces, who.body, acting, left_handed=who.left_handed)
         azimuth, height = viewpoint(split, filming)
@@ -39,7 +39,7 @@ class Video:
         self._room = Room(level == 0, azimuth, building)
         self._moving, self._who = level == 2, who
         self.duration = pieces[-1].end
-        """Seconds."""
+        """Duration (seconds)."""
         self._things: list[Thing] = []
         if self._moving:
             self._things = [Thing(azimuth, distracting) for _ in range(int(distracting.integers(2, 6)))]
@@ -49,7 +49,7 @@ class Video:
         self._grain = np.clip(deviation * grain.standard_normal(1 << 18, np.float32), -40, 40).astype(np.int8)
 
     def frames(self, seconds: Float[np.ndarray, " frames"], size: tuple[int, int] = (128, 128)) -> Iterator[Picture]:
-        """Yield the pictures (red, green, blue) at times in seconds, one after another; `size` is (height, width)."""
+        """Yield the frames (RGB) at times in seconds; `size` is (height, width)."""
         backdrop = None
         if not self._moving:
             backdrop = next(self._room.pictures(self._camera.at(np.zeros(1)), size))
@@ -88,9 +88,9 @@ class Video:
             yield self._grainy(picture, float(seconds[frame]))
 
     def _grainy(self, picture: Picture, second: float) -> Picture:
-        """Add the noise that belongs to this moment, and turn the colors from OpenCV's order into the usual one."""
+        """Convert from BGR to RGB and add the noise of this time."""
         picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        # a stretch of the stored noise; a millisecond is told from the next by where it begins
+        # a slice of the stored noise, at an offset that depends on the time in milliseconds
         begin = round(second * 1000) * 2654435761 % max(1, len(self._grain) - picture.size)
         grain = np.resize(self._grain[begin : begin + picture.size], picture.shape)
         return cv2.add(picture, grain, dtype=cv2.CV_8U)

@@ -1,4 +1,4 @@
-"""Data sets of videos: which videos there are, who and what is in them, and their annotations."""
+"""Data sets: specifications of videos, and annotations."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from sola.core.errors import SolaError
 from sola.core.files import write_json
 
 PARTS = SPLITS[:4]
-"""The subsets of a data set; videos of `unlabeled` are listed without annotations."""
+"""Subsets of a data set; videos in `unlabeled` have no annotations."""
 
 
 @dataclass(frozen=True)
 class VideoSpec:
-    """One video: enough to annotate it without drawing it, and to draw it."""
+    """Specification of a video, sufficient to annotate it without rendering, and to render it."""
 
     name: str
     split: str
@@ -30,18 +30,18 @@ class VideoSpec:
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Duration (seconds)."""
         return self.pieces[-1].end
 
     def open(self) -> Video:
-        """Build the video, ready to be asked for frames."""
+        """Return the video, ready to render."""
         return Video(self.pieces, self.who, self.split, self.level, np.random.default_rng(self.seed))
 
 
 def videos(level: int, timeline: str, counts: Mapping[str, int], seed: int = 0) -> Iterator[VideoSpec]:
-    """Draw the videos of a data set: so many of each of `PARTS`; more of them leave the earlier ones as they are.
+    """Yield the videos of a data set, with the given counts by subset. Larger counts only append videos.
 
-    Timeline, people and performances are the same at every level: only what surrounds them differs.
+    Timelines, people and performances are the same at all levels; only the surroundings differ.
 
     Raises SolaError for an unknown level, timeline or subset.
     """
@@ -68,9 +68,9 @@ def videos(level: int, timeline: str, counts: Mapping[str, int], seed: int = 0) 
 
 
 def write_annotations(specs: Iterable[VideoSpec], path: Path) -> None:
-    """Write annotations in ActivityNet's layout, times in seconds; an unlabeled video has an empty list.
+    """Write annotations in ActivityNet format; unlabeled videos have an empty list.
 
-    Raises SolaError when the file cannot be written.
+    Raises SolaError if the file cannot be written.
     """
     database = {
         spec.name: {

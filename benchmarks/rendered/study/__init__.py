@@ -1,6 +1,6 @@
-"""The study of SoLa on the rendered benchmark: modules of both recipes beside every control, evaluated in four ways.
+"""Study of SoLa on the rendered benchmark: modules of both recipes compared with all controls.
 
-`softening` trains the modules; then `linear` (linear evaluation), `boundaries` (a change-point detector that sees no
-labels) and `detectors` (BMN, G-TAD, ActionFormer) measure, and `tables` writes Markdown tables. Each resumes where it
-stopped. OUT is written by `rendered.renderer.benchmark` and `rendered.renderer.facts`, RUNS by the study.
+`softening` trains the modules. Then `linear` (linear evaluation), `selection` (choice of videos to label) and
+`detectors` (BMN, G-TAD, ActionFormer) evaluate them, and `tables` writes Markdown tables. All of them resume after an
+interruption. OUT is written by `rendered.renderer.benchmark` and `rendered.renderer.facts`, RUNS by the study.
 """

@@ -1,13 +1,12 @@
-"""Three detectors on raw features, on the best control, after SoLa with each recipe, and after its untrained likeness.
+"""Three detectors on raw features, the best control, SoLa with each recipe, and an untrained module.
 
 cd benchmarks && python -m rendered.study.detectors OUT RUNS [--sets NAME ...] [--part validation|testing] [--seeds 3]
     [--detectors BMN ...] [--videos 10]
 
-The best control is that of linear evaluation on validation videos (ridge, all labels), from `rendered.study.linear`.
-Seed i of a detector has the features of seed i of the module, and with --videos the i-th draw of labeled videos.
-Detectors have the settings of their recipes, with shorter trainings for 80 videos of a minute, chosen on raw features
-and validation videos; the last epoch is evaluated. Writes RUNS/SET/detectors/ (each run) and
-RUNS/SET/PART-DETECTOR-LABELS.json.
+The best control is the one of linear evaluation on validation videos (ridge, all labels), by `rendered.study.linear`.
+Seed i of a detector uses the features of seed i of the module and, with --videos, the i-th draw of labeled videos. The
+detectors use their recipes with fewer epochs, for 80 videos of one minute, chosen with raw features on validation
+videos. The last epoch is evaluated. Writes runs to RUNS/SET/detectors/, and RUNS/SET/PART-DETECTOR-LABELS.json.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,15 +34,15 @@ from sola.evaluation.untrained import untrained_like
 from sola.report.sources import DETECTIONS
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
-from sola.studies.runs import fitted, write_control, write_found
+from sola.studies.runs import fitted, write_control, write_detector_output
 
 AUTO, UNTRAINED, CONTROL = RECIPES_SHOWN["auto"], "untrained likeness", "best control"
 BASES = ("raw", CONTROL, RECIPES_SHOWN["anet"], UNTRAINED, AUTO)
 WHOLE = ("long", "urfd", "sfinge3d")
-"""Sets, by the first word of their name, whose videos are rescaled as a whole; others are cut into windows."""
+"""Sets, by first word of the name, whose videos are rescaled as a whole; other videos are split into windows."""
 DETECTORS = ("BMN", "G-TAD", "ActionFormer")
 METRICS = {"average_mAP": "average mAP", "AR@100": "AR@100"}
-"""Title of each reported metric, by its key."""
+"""Title by key, for reported metrics."""
 
 
 def kind_of(name: str) -> str:
@@ -52,12 +51,12 @@ def kind_of(name: str) -> str:
 
 
 def tiou_of(name: str) -> tuple[float, ...]:
-    """Return the tIoU thresholds of the average mAP: ActivityNet's for long actions, THUMOS14's for others."""
+    """Return the tIoU thresholds of average mAP: ActivityNet's for long actions, otherwise THUMOS14's."""
     return thresholds(0.5, 0.95, 0.05) if kind_of(name) == "long" else thresholds(0.3, 0.7, 0.1)
 
 
 def detector_configs(kind: str) -> dict[str, DetectorConfig]:
-    """Return configs by name: whole videos of 100 units, or windows of 128 half seconds."""
+    """Return configs by detector: whole videos of 100 units, or windows of 128 half-second units."""
     few = {"batch_size": 4, "epochs": 8, "decay_every": 6}
     whole = {"length": 100, "window_size": None, "window_stride": None, "max_duration": None}
     windows = {"length": 128, "window_size": 256, "window_stride": 128, "max_duration": 20}
@@ -72,14 +71,14 @@ def detector_configs(kind: str) -> dict[str, DetectorConfig]:
 
 
 def write_best_control(folder: Path, runs: Path) -> None:
-    """Write the features of the control that linear evaluation finds best on the validation videos."""
+    """Write the features of the control that is best in linear evaluation on the validation videos."""
     out = runs / folder.name / "best-control"
     if is_finished(out):
         return
     data = labeled(folder)
     measured = read_json(measured_at(runs, folder.name, "validation", "ridge", None), "a probe")
     figures = {row["name"]: row["roc_auc"]["mean"] for row in measured["rows"]}
-    # untrained modules differ by seed; they are rows of their own
+    # untrained modules depend on the seed and have separate rows
     controls = [control for control in fitted(data.subset("training")) if not control.seeded]
     best = max(controls, key=lambda control: figures[control.name])
     write_control(data.features, best, 0, out)
@@ -87,19 +86,20 @@ def write_best_control(folder: Path, runs: Path) -> None:
 
 
 def write_untrained(folder: Path, runs: Path, seed: int) -> Path:
-    """Write the features of a seed's untrained likeness."""
+    """Write the features of the untrained module for a seed."""
     out = runs / folder.name / f"untrained-{seed}"
     if not is_finished(out):
         data = labeled(folder)
         module = softened(runs, folder.name, "auto", seed).manifest.sola
         assert module is not None
         controls = fitted(data.subset("training"), untrained_like(module))
-        write_control(data.features, next(one for one in controls if one.name == "untrained direct"), seed, out)
+        control = next(control for control in controls if control.name == "untrained direct")
+        write_control(data.features, control, seed, out)
     return out
 
 
 def base_features(folder: Path, runs: Path, base: str, seed: int) -> Dataset:
-    """Return the features that a detector is trained on, with the annotations."""
+    """Return the input features of a detector, with annotations."""
     features: Path | FeatureSet = folder / "features"
     if base == CONTROL:
         features = runs / folder.name / "best-control"
@@ -116,12 +116,12 @@ def run_of(folder: Path, runs: Path, name: str, base: str, seed: int, videos: in
 
 
 def data_of(folder: Path, part: str) -> DataSource:
-    """Return the set in `folder`, of which one part is scored."""
+    """Return the set in `folder`, with `part` as the test subset."""
     return DataSource((folder / "features",), folder / "annotations.json", test_subset=part)
 
 
 def run(folder: Path, runs: Path, name: str, base: str, seed: int, part: str, videos: int | None) -> Path:
-    """Train one detector, and write its detections in the videos of one part."""
+    """Train one detector and write its detections for the videos of one subset."""
     out = run_of(folder, runs, name, base, seed, videos)
     if (out / part / DETECTIONS).is_file():
         return out
@@ -133,32 +133,32 @@ def run(folder: Path, runs: Path, name: str, base: str, seed: int, part: str, vi
         training = training.only(everything.videos[position] for position in everything.draw(videos, seed))
     detector = train_detector(training, config, out=out, resume=True, quiet=True)
     (out / part).mkdir(exist_ok=True)
-    write_found(data_of(folder, part), detector, data, out / part)
+    write_detector_output(data_of(folder, part), detector, data, out / part)
     return out
 
 
 def measure(
     folder: Path, runs: Path, name: str, part: str, seeds: int, videos: int | None, bases: Sequence[str] = BASES
 ) -> Path:
-    """Measure a detector on every feature set, unless that is done."""
+    """Evaluate a detector on all feature sets, unless the result exists."""
     path = runs / folder.name / f"{part}-{name}-{videos or 'all'}.json"
     if path.exists():
         return path
     data, tiou = data_of(folder, part), tiou_of(folder.name)
-    found = {
+    measured = {
         base: [measure_run(data, run_of(folder, runs, name, base, seed, videos) / part, tiou) for seed in range(seeds)]
         for base in bases
     }
     count = len(data.open_annotations().subset(part).videos)
-    write_json(path, {title: report(key, found, count) for key, title in METRICS.items()})
+    write_json(path, {title: report(key, measured, count) for key, title in METRICS.items()})
     return path
 
 
 def report(key: str, found: Mapping[str, Sequence[Measured]], videos: int) -> dict[str, object]:
-    """Return one metric of each feature set over the seeds, and `auto` against every other row."""
-    rows = {base: summarize([one.values[key] for one in seeds]) for base, seeds in found.items()}
+    """Return one metric of all feature sets over seeds, and the comparisons of `auto` with the other rows."""
+    rows = {base: summarize([each.values[key] for each in seeds]) for base, seeds in found.items()}
     samples = {
-        base: Resampled(rows[base].mean, np.mean([one.draws[key] for one in seeds], axis=0))
+        base: Resampled(rows[base].mean, np.mean([each.draws[key] for each in seeds], axis=0))
         for base, seeds in found.items()
     }
     others = [base for base in found if base != AUTO]
@@ -173,11 +173,13 @@ def report(key: str, found: Mapping[str, Sequence[Measured]], videos: int) -> di
 
 
 def main() -> None:
-    """Train what is missing, and measure what is not measured yet."""
+    """Train missing detectors and compute missing results."""
     parser = arguments(__doc__, seeds=3)
     parser.add_argument("--detectors", nargs="+", choices=DETECTORS, default=DETECTORS)
-    parser.add_argument("--videos", type=int, help="labeled training videos, drawn for each seed; all by default")
-    parser.add_argument("--part", choices=PARTS, default="validation", help="of the videos, the one that is scored")
+    parser.add_argument(
+        "--videos", type=int, help="number of labeled training videos, drawn for each seed; all by default"
+    )
+    parser.add_argument("--part", choices=PARTS, default="validation", help="subset for evaluation")
     given = parser.parse_args()
     folders = [given.out / name for name in set_names(given.out, given.sets)]
     runs, seeds = given.runs, range(given.seeds)

@@ -1,9 +1,9 @@
-"""Linear evaluation of SoLa beside every control and its untrained likeness: all labels and few, both solvers.
+"""Linear evaluation of SoLa, all controls and untrained modules, with all and with few labels, and both solvers.
 
 cd benchmarks && python -m rendered.study.linear OUT RUNS [--part validation|testing] [--seeds 10] [--sets NAME ...]
 
-Writes RUNS/SET/PART-SOLVER-LABELS.json, what `sola probe --json` would print for that set. Seed i draws the labeled
-videos and has the i-th module, in turn.
+Writes RUNS/SET/PART-SOLVER-LABELS.json in the format of `sola probe --json`. Seed i determines the labeled videos and
+uses the i-th module, cyclically.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from sola.data.dataset import Dataset
 from sola.evaluation.probe import Solver, probe
 
 FEW = 5
-"""Labeled videos of the few-label figures."""
+"""Number of labeled videos in few-label evaluation."""
 PARTS = ("validation", "testing")
 SOLVERS: tuple[Solver, ...] = ("ridge", "sgd")
 
 
 def measured_at(runs: Path, name: str, part: str, solver: Solver, videos: int | None) -> Path:
-    """Return where one probe is written."""
+    """Return the path of a probe's result."""
     return runs / name / f"{part}-{solver}-{'all' if videos is None else videos}.json"
 
 
@@ -36,7 +36,7 @@ def measure(
     modules: int,
     together: str | None = None,
 ) -> Path:
-    """Probe one set with one solver and number of labeled videos, unless that is done."""
+    """Probe one set with one solver and number of labeled videos, unless the result exists."""
     path = measured_at(runs, folder.name, part, solver, videos)
     if not path.exists():
         data = Dataset.open(folder / "features", folder / "annotations.json")
@@ -50,13 +50,13 @@ def measure(
 
 
 def main() -> None:
-    """Measure what is not measured yet."""
+    """Compute missing results."""
     parser = arguments(__doc__, seeds=10)
-    parser.add_argument("--part", choices=PARTS, default="validation", help="of the videos, the one that is scored")
+    parser.add_argument("--part", choices=PARTS, default="validation", help="subset for evaluation")
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=SOLVERS)
     parser.add_argument("--labels", nargs="+", choices=("all", "few"), default=("few", "all"))
-    parser.add_argument("--modules", type=int, help="modules of each recipe; as many as seeds by default")
-    parser.add_argument("--together", help="videos that are resampled as one, as for `sola probe`")
+    parser.add_argument("--modules", type=int, help="number of modules per recipe; by default, the number of seeds")
+    parser.add_argument("--together", help="regular expression for videos to resample together, as for `sola probe`")
     given = parser.parse_args()
     numbers = {"all": None, "few": FEW}
     jobs = [

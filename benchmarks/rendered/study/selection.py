@@ -1,10 +1,10 @@
-"""Labels of the videos that `sola select` chooses, against labels of random and of the longest videos.
+"""Few-label evaluation with the videos chosen by `sola select`, compared with random and with the longest videos.
 
 cd benchmarks && python -m rendered.study.selection OUT RUNS [--part validation|testing] [--seeds 5] [--sets NAME ...]
 
-OUT and RUNS are those of `rendered.study.softening`. Ridge regression is fitted on the features of `auto`. Seed i has
-the i-th module; it draws the clusters of the selection, and `RANDOM` times random videos. Videos without both action
-and background among them are drawn again; a selection is not. Writes RUNS/SET/PART-selection.json.
+OUT and RUNS are those of `rendered.study.softening`. Ridge regression is fitted on the features of `auto`. Seed i uses
+the i-th module and determines the clusters of the selection and `RANDOM` random choices. Random choices without both
+action and background are redrawn; selections are not. Writes RUNS/SET/PART-selection.json.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,14 +23,14 @@ from sola.evaluation.statistics import roc_auc
 from sola.training.linear import fit_ridge
 
 RANDOM = 10
-"""Draws of random videos for each seed."""
+"""Number of random choices per seed."""
 
 Figures = tuple[float, float, float]
-"""ROC-AUC, class accuracy, and labeled snippets."""
+"""ROC-AUC, class accuracy, and number of labeled snippets."""
 
 
 def measure(folder: Path, runs: Path, part: str, seeds: int) -> Path:
-    """Measure one set, unless that is done."""
+    """Evaluate one set, unless the result exists."""
     path = runs / folder.name / f"{part}-selection.json"
     if path.exists():
         return path
@@ -48,13 +48,13 @@ def measure(folder: Path, runs: Path, part: str, seeds: int) -> Path:
         chosen = select_videos(features.only(candidates), count, seed=seed).videos
         rows["selected"].append(score([candidates.index(video) for video in chosen]))
     names = ("roc_auc", "class_accuracy", "snippets")
-    found = {row: dict(zip(names, np.transpose(figures).tolist(), strict=True)) for row, figures in rows.items()}
-    write_json(path, {"videos": count, "of": len(train.videos), "rows": found})
+    results = {row: dict(zip(names, np.transpose(figures).tolist(), strict=True)) for row, figures in rows.items()}
+    write_json(path, {"videos": count, "of": len(train.videos), "rows": results})
     return path
 
 
 def scorer(data: Dataset, train: LabeledVideos, test: LabeledVideos) -> Callable[[Sequence[int]], Figures]:
-    """Return the function that fits on the labels of some training videos and scores the test videos."""
+    """Return a function that fits on the labels of given training videos and evaluates on the test videos."""
     read = reader(data)
     inputs: Float[np.ndarray, "snippets channels"] = train.stack(read)
     tested = test.stack(read)
@@ -71,9 +71,9 @@ def scorer(data: Dataset, train: LabeledVideos, test: LabeledVideos) -> Callable
 
 
 def main() -> None:
-    """Measure what is not measured yet."""
+    """Compute missing results."""
     parser = arguments(__doc__, seeds=5)
-    parser.add_argument("--part", choices=PARTS, default="validation", help="of the videos, the one that is scored")
+    parser.add_argument("--part", choices=PARTS, default="validation", help="subset for evaluation")
     given = parser.parse_args()
     folders = [given.out / name for name in set_names(given.out, given.sets)]
     in_parallel(measure, [(folder, given.runs, given.part, given.seeds) for folder in folders], given.workers)

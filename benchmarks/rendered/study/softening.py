@@ -1,10 +1,10 @@
-"""Train a module of each recipe for each seed on each set, without labels, and transform the labeled videos.
+"""Train a module without labels for each recipe, seed and set, and transform the labeled videos.
 
 cd benchmarks && python -m rendered.study.softening OUT RUNS [--seeds 10] [--sets NAME ...] [--recipes auto]
     [--workers 2]
 
-OUT/SET holds features/ and annotations.json: a set that `rendered.renderer.benchmark` has written, or any other.
-RUNS/SET/RECIPE-SEED/ becomes the run, and features/ in it the transformed videos. Modules are trained on the training
+OUT/SET contains features/ and annotations.json: a set written by `rendered.renderer.benchmark`, or any other set. Runs
+are written to RUNS/SET/RECIPE-SEED/, with the transformed videos in features/. Modules are trained on the training
 videos.
 """
 
@@ -22,11 +22,11 @@ from sola.pipeline.transform_job import transform
 from sola.softlanding.train import train
 
 RECIPES_SHOWN: dict[str, str] = {"anet": "SoLa, published", "auto": "SoLa, auto"}
-"""Recipes of the study, and what their rows are called."""
+"""Row name by recipe."""
 
 
 def soften(folder: Path, runs: Path, recipe: str, seed: int) -> Path:
-    """Train on the set in `folder` and transform its labeled videos; returns where they are."""
+    """Train on the set in `folder` and transform its labeled videos. Return the folder of the transformed features."""
     out = runs / folder.name / f"{recipe}-{seed}"
     if (out / "features").exists():
         return out / "features"
@@ -37,42 +37,42 @@ def soften(folder: Path, runs: Path, recipe: str, seed: int) -> Path:
 
 
 def labeled(folder: Path) -> Dataset:
-    """Return the videos of a set that have labels."""
+    """Return the labeled videos of a set."""
     data = Dataset.open(folder / "features", folder / "annotations.json")
     return data.only(video.id for video in data.videos if video.subset != "unlabeled")
 
 
 def softened(runs: Path, name: str, recipe: str, seed: int) -> FeatureSet:
-    """Return the features that `soften` has written for the set of this name."""
+    """Return the features written by `soften` for a set."""
     return FeatureSet.open(runs / name / f"{recipe}-{seed}" / "features")
 
 
 def set_names(out: Path, chosen: list[str] | None) -> list[str]:
-    """Return the sets that were asked for, or all."""
+    """Return the requested sets, or all."""
     return chosen or sorted(path.parent.name for path in out.glob("*/annotations.json"))
 
 
 def in_parallel(work: Callable[..., object], jobs: Iterable[tuple[Any, ...]], workers: int) -> None:
-    """Call `work` with each job's arguments, in processes of one thread each, and print what it returns."""
+    """Call `work` with the arguments of each job in single-threaded processes, and print the return values."""
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for done in as_completed([pool.submit(work, *job) for job in jobs]):
             print(done.result(), flush=True)
 
 
 def arguments(description: str | None, seeds: int) -> argparse.ArgumentParser:
-    """Return a parser of the options that all parts of the study share."""
+    """Return a parser with the options common to all parts of the study."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the folder of the sets, each with features/ and annotations.json")
-    parser.add_argument("runs", type=Path, help="the study's own folder")
+    parser.add_argument("out", type=Path, help="folder of the sets, each with features/ and annotations.json")
+    parser.add_argument("runs", type=Path, help="folder of the study")
     parser.add_argument("--seeds", type=int, default=seeds)
-    parser.add_argument("--sets", nargs="+", help="some of the sets; all by default")
+    parser.add_argument("--sets", nargs="+", help="sets to use; all by default")
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES_SHOWN), default=list(RECIPES_SHOWN))
-    parser.add_argument("--workers", type=int, default=2, help="processes, one processor each")
+    parser.add_argument("--workers", type=int, default=2, help="number of processes, with one thread each")
     return parser
 
 
 def main() -> None:
-    """Train what is missing."""
+    """Train missing modules."""
     given = arguments(__doc__, seeds=10).parse_args()
     names = set_names(given.out, given.sets)
     jobs = [(given.out / n, given.runs, r, seed) for seed in range(given.seeds) for n in names for r in given.recipes]

@@ -1,4 +1,4 @@
-"""Write what the study found on one part of the videos as Markdown tables, to standard output.
+"""Print the results of the study on one subset as Markdown tables.
 
 cd benchmarks && python -m rendered.study.tables RUNS [--part validation|testing] [--sets NAME ...] [--every-row]
 """
@@ -17,49 +17,49 @@ from sola.evaluation.tables import p_value
 Record = Mapping[str, Any]
 PROBES = [(solver, videos) for solver in SOLVERS for videos in (None, FEW)]
 PROBED = {"roc_auc": "ROC-AUC", "class_accuracy": "class accuracy"}
-"""Title of each metric of linear evaluation that is compared, by its key."""
+"""Title by key, for compared metrics of linear evaluation."""
 
 
 def percent(summary: Record) -> str:
-    """Format a mean ± deviation over the seeds, in percent."""
+    """Format mean ± deviation over seeds, in percent."""
     spread = f" ± {100 * summary['std']:.1f}" if summary["std"] >= 0.0005 else ""
     return f"{100 * summary['mean']:.1f}{spread}"
 
 
 def less(comparison: Record) -> str:
-    """Format a difference in points of percent with its p-value, bold if significant."""
+    """Format a difference in percentage points with its p-value, bold if significant."""
     text = f"{100 * comparison['difference']:+.1f} (p {p_value(comparison['p_corrected'])})".replace("-", "−")
     return f"**{text}**" if comparison["p_corrected"] < LEVEL else text
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Format a table."""
+    """Format a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def compared_with(record: Record, row: str, metric: str) -> dict[str, Record]:
-    """Return the comparisons of a row in one metric, by what it is compared with."""
-    found = [one for one in record["comparisons"] if one["row"] == row]
-    found += [one["versus_raw"] for one in record["rows"] if one["name"] == row and one.get("versus_raw")]
-    return {one["against"]: one for one in found if one.get("metric", metric) == metric}
+    """Return the comparisons of a row in one metric, by name of the other row."""
+    comparisons = [each for each in record["comparisons"] if each["row"] == row]
+    comparisons += [each["versus_raw"] for each in record["rows"] if each["name"] == row and each.get("versus_raw")]
+    return {each["against"]: each for each in comparisons if each.get("metric", metric) == metric}
 
 
 def likeness(record: Record) -> str:
-    """Return the name of the row of `auto`'s untrained likeness."""
+    """Return the row name of the untrained module with the configuration of `auto`."""
     return next(
         row["name"] for row in record["rows"] if row["name"] in (f"untrained direct ({AUTO})", "untrained direct")
     )
 
 
 def best_control(record: Record, metric: str) -> str:
-    """Return the control that is best on these very videos; untrained modules are rows of their own."""
+    """Return the control that is best on the evaluated videos, without untrained modules."""
     controls = [row for row in record["rows"] if row["kind"] == "control" and not row["name"].startswith("untrained")]
     return str(max(controls, key=lambda row: row[metric]["mean"])["name"])
 
 
 def linear_table(records: Mapping[str, Record], metric: str) -> str:
-    """Format a line for each set: raw, the best control there, the untrained likeness and `auto`, and differences."""
+    """Format one line per set: raw, best control, untrained module, `auto`, and the differences of `auto` to them."""
     lines = []
     for name, record in records.items():
         rows = {row["name"]: percent(row[metric]) for row in record["rows"]}
@@ -72,19 +72,19 @@ def linear_table(records: Mapping[str, Record], metric: str) -> str:
 
 
 def verdicts(records: Mapping[str, Record], metric: str) -> str:
-    """Format on how many sets `auto` is significantly ahead of raw, the best control and its likeness, and behind."""
+    """Format the numbers of sets on which `auto` is significantly better or worse than raw, best control, untrained."""
     kinds = {"raw": lambda _: "raw", "the best control": lambda one: best_control(one, metric), "untrained": likeness}
-    said = []
+    parts = []
     for title, name in kinds.items():
-        found = [compared_with(record, AUTO, metric)[name(record)] for record in records.values()]
-        sure = [one["difference"] for one in found if one["p_corrected"] < LEVEL]
-        ahead, behind = sum(one > 0 for one in sure), sum(one < 0 for one in sure)
-        said.append(f"{title}: ahead on {ahead}, behind on {behind}")
-    return f"Significantly, of {len(records)} sets, against {'; '.join(said)}.\n"
+        comparisons = [compared_with(record, AUTO, metric)[name(record)] for record in records.values()]
+        significant = [each["difference"] for each in comparisons if each["p_corrected"] < LEVEL]
+        ahead, behind = sum(value > 0 for value in significant), sum(value < 0 for value in significant)
+        parts.append(f"{title}: ahead on {ahead}, behind on {behind}")
+    return f"Significantly, of {len(records)} sets, against {'; '.join(parts)}.\n"
 
 
 def every_row(records: Mapping[str, Record], metric: str) -> str:
-    """Format a line for each row, a column for each set."""
+    """Format a table with all rows and one column per set."""
     names = [row["name"] for row in next(iter(records.values()))["rows"]]
     figures = [{row["name"]: percent(row[metric]) for row in record["rows"]} for record in records.values()]
     return markdown(
@@ -93,12 +93,12 @@ def every_row(records: Mapping[str, Record], metric: str) -> str:
 
 
 def read_records(paths: Mapping[str, Path]) -> dict[str, Record]:
-    """Return the records that exist."""
+    """Return the existing records."""
     return {name: read_json(path, "study") for name, path in paths.items() if path.exists()}
 
 
 def linear_tables(runs: Path, part: str, sets: Sequence[str], *, whole: bool = False) -> None:
-    """Print the tables of linear evaluation, with every row if `whole`."""
+    """Print the tables of linear evaluation, with all rows if `whole`."""
     for solver, videos in PROBES:
         records = read_records({name: measured_at(runs, name, part, solver, videos) for name in sets})
         labels = "all labels" if videos is None else f"labels of {videos} videos"
@@ -109,7 +109,7 @@ def linear_tables(runs: Path, part: str, sets: Sequence[str], *, whole: bool = F
 
 
 def detector_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
-    """Print a table for each number of labeled videos and metric."""
+    """Print a table of detectors for each number of labeled videos and metric."""
     for videos in ("10", "all"):
         for metric in METRICS.values():
             lines = []
@@ -130,10 +130,10 @@ def detector_tables(runs: Path, part: str, sets: Sequence[str]) -> None:
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, help="the study's own folder")
+    parser.add_argument("runs", type=Path, help="folder of the study")
     parser.add_argument("--part", choices=PARTS, default="validation")
-    parser.add_argument("--sets", nargs="+", help="some of the sets; all by default")
-    parser.add_argument("--every-row", action="store_true", help="also every control")
+    parser.add_argument("--sets", nargs="+", help="sets to use; all by default")
+    parser.add_argument("--every-row", action="store_true", help="also print tables with all controls")
     given = parser.parse_args()
     sets = given.sets or sorted(path.name for path in given.runs.iterdir() if path.is_dir())
     linear_tables(given.runs, given.part, sets, whole=given.every_row)

@@ -1,7 +1,7 @@
-"""Checks of values given by the user: each raises a SolaError that names the first bad value.
+"""Validation of user-supplied values: each check raises a SolaError that names the first bad value.
 
-Values are keyword arguments, so that the message names them. None, an option that was not given, passes every check;
-NaN and infinity pass none.
+Pass values as keyword arguments, so the message can name them. None means that the option was not given and passes
+every check. NaN and infinity always fail.
 
 >>> at_least(1, epochs=30, window=None)
 >>> fraction("[0, 1)", dropout=1.0)
@@ -22,7 +22,7 @@ Bounds = Literal["[0, 1]", "[0, 1)", "(0, 1]", "(0, 1)"]
 
 
 def at_least(low: int, /, **values: int | None) -> None:
-    """Raise SolaError unless every value is a whole number of at least `low`."""
+    """Raise SolaError unless every value is an integer of at least `low`."""
     _check(values, lambda value: isinstance(value, Integral) and int(value) >= low, f"a whole number of at least {low}")
 
 
@@ -48,13 +48,13 @@ def finite(**values: float | None) -> None:
 
 
 def fraction(bounds: Bounds, /, **values: float | None) -> None:
-    """Raise SolaError unless every value lies between 0 and 1, within `bounds`."""
+    """Raise SolaError unless every value is in the interval `bounds`."""
     ends = [float(end) for end, bracket in ((0, bounds[0]), (1, bounds[-1])) if bracket in "[]"]
     _check(values, lambda value: 0 < value < 1 or value in ends, f"a number in {bounds}")
 
 
 def one_of(allowed: Any, /, **values: object) -> None:
-    """Raise SolaError unless every value is in `allowed`: a Literal type, or a collection such as a table."""
+    """Raise SolaError unless every value is in `allowed`, a Literal type or a collection."""
     choices = get_args(allowed) or tuple(allowed)
     for name, value in values.items():
         if value is not None and value not in choices:

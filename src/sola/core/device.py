@@ -1,4 +1,4 @@
-"""The device and the precision of a computation."""
+"""Choice of device and precision."""
 
 import os
 from typing import TYPE_CHECKING, Literal
@@ -7,7 +7,7 @@ from sola.core.checks import one_of
 from sola.core.errors import SolaError
 from sola.core.launch import rank_and_count
 
-if TYPE_CHECKING:  # help texts list the devices without importing torch
+if TYPE_CHECKING:  # the command line lists the devices without importing torch
     import torch
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -15,15 +15,16 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 
 def choose_device(device: Device) -> "torch.device":
-    """Return the device of that name; "auto" is a GPU if there is one, with several processes one GPU for each.
+    """Return the device for a name; "auto" is a GPU if one is available, else the CPU.
 
-    Raises SolaError for another name, or when a GPU is requested and there is none.
+    With several processes, each gets its own GPU. Raises SolaError for an unknown name, or if a GPU is requested and
+    none is available.
     """
     import torch
 
     one_of(Device, device=device)
     if device == "cuda" and not torch.cuda.is_available():
-        raise SolaError("device=cuda: no CUDA GPU is visible here; use --device cpu")
+        raise SolaError("device=cuda: no CUDA GPU is available; use --device cpu")
     if device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     if rank_and_count()[1] > 1:
@@ -32,9 +33,9 @@ def choose_device(device: Device) -> "torch.device":
 
 
 def choose_precision(precision: Precision, device: "torch.device") -> Literal["fp32", "bf16"]:
-    """Return the precision of that name; "auto" is bf16 on hardware with native bf16 products, else fp32.
+    """Return the precision for a name; "auto" is bf16 on hardware with native bf16 arithmetic, else fp32.
 
-    Raises SolaError for another name.
+    Raises SolaError for an unknown name.
     """
     one_of(Precision, precision=precision)
     if precision != "auto":

@@ -1,4 +1,4 @@
-"""Atomic files and folders: written under a temporary name beside the target, then renamed."""
+"""Atomic writing of files and folders: write under a temporary name next to the target, then rename."""
 
 import codecs
 import json
@@ -14,23 +14,23 @@ from sola.core.errors import SolaError
 
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # begins as UTF-16's mark does
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is a prefix of this one
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""Byte order marks, and the encodings that they stand for."""
+"""Encoding by byte order mark."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces `path` if the block succeeds. Raises SolaError if that is impossible."""
+    """Yield a temporary path that replaces `path` if the block succeeds. Raises SolaError if writing fails."""
     path = path.absolute()
     aside = path.with_name(f".{path.name or 'root'}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
-        if aside.is_file():  # safetensors creates files that only their owner can read
+        if aside.is_file():  # safetensors creates files that only the owner can read
             aside.chmod(0o666 & ~_umask())
         os.replace(aside, path)
     except OSError as error:
@@ -68,17 +68,17 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def decoded(content: bytes, errors: str = "strict") -> str:
-    """Return text without a byte order mark; it is UTF-8, or UTF-16 or UTF-32 if the mark says so.
+    """Decode text and drop its byte order mark. The mark selects UTF-8, UTF-16 or UTF-32; the default is UTF-8.
 
-    Raises UnicodeDecodeError if it is not, unless `errors` is "replace".
+    Raises UnicodeDecodeError for invalid bytes, unless `errors` is "replace".
     """
     return content.decode(_encoding(content), errors)
 
 
 def utf8(content: bytes) -> bytes:
-    """Return text as UTF-8 without a byte order mark; a copy only where there is a mark.
+    """Return text as UTF-8 without a byte order mark. Copies only if there is a mark.
 
-    Raises UnicodeDecodeError if the text is not of the encoding that its mark says.
+    Raises UnicodeDecodeError if the bytes do not match the encoding of the mark.
     """
     return decoded(content).encode() if _encoding(content) != "utf-8" else content
 
@@ -87,21 +87,21 @@ def _encoding(content: bytes) -> str:
     return next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), "utf-8")
 
 
-class _TwiceError(ValueError):
-    """A key that an object has twice."""
+class _DuplicateKeyError(ValueError):
+    """A key that occurs twice in a JSON object."""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise _TwiceError(Counter(name for name, _ in pairs).most_common(1)[0][0])
+        raise _DuplicateKeyError(Counter(name for name, _ in pairs).most_common(1)[0][0])
     return values
 
 
 def read_json(path: Path, what: str) -> Any:
-    """Read a JSON file.
+    """Read a JSON file; `what` describes the expected content in error messages.
 
-    Raises SolaError, with `what` it should be, if it is missing, unreadable or malformed, or an object has a key twice.
+    Raises SolaError if the file is missing, unreadable or malformed, or an object has a duplicate key.
     """
     try:
         return json.loads(decoded(path.read_bytes()), object_pairs_hook=_unique)
@@ -113,9 +113,9 @@ def read_json(path: Path, what: str) -> Any:
         raise SolaError(
             f"{path}: malformed JSON at line {error.lineno}, column {error.colno} ({error.msg}); expected {what}"
         ) from None
-    except _TwiceError as error:
+    except _DuplicateKeyError as error:
         raise SolaError(f"{path}: has {error.args[0]!r} twice; expected it once: rename or remove one") from None
-    except ValueError as error:  # a whole number of thousands of digits
+    except ValueError as error:  # an integer with thousands of digits
         raise SolaError(f"{path}: cannot be read as {what} ({error})") from None
 
 
@@ -123,9 +123,9 @@ def read_json(path: Path, what: str) -> Any:
 def new_folder(path: Path, *, overwrite: bool, mark: str, key: str) -> Iterator[Path]:
     """Yield a temporary folder that is renamed to `path` when the block succeeds.
 
-    With `overwrite` it replaces a folder of sola, which has a JSON file `mark`, an object with the key `key`.
+    With `overwrite`, replace a folder that sola wrote: one with a JSON file `mark` whose object has the key `key`.
 
-    Raises SolaError if `path` exists otherwise and is not an empty folder, or cannot be written.
+    Raises SolaError if `path` cannot be written, or exists and may not be replaced. An empty folder may always be.
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         if not overwrite:

@@ -1,4 +1,4 @@
-"""Messages for the user, as plain lines on stderr: library code logs, and commands call `show_log`."""
+"""Log messages as plain lines on stderr. Library code logs; commands call `show_log` to display the messages."""
 
 import logging
 import sys
@@ -9,15 +9,15 @@ from sola.core.launch import leads
 
 
 def show_log(quiet: bool = False) -> None:
-    """Show the messages of this package on stderr in the leading process; `quiet` shows warnings and errors only."""
+    """Show the log of this package on stderr, in the leading process only; `quiet` shows only warnings and errors."""
     logger = logging.getLogger("sola")
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
-    logger.addHandler(_lines)  # adds it once
+    logger.addHandler(_lines)  # no effect if it is already added
 
 
 @contextmanager
 def lines_through(write: Callable[[str], None]) -> Iterator[None]:
-    """Write lines with `write` inside the context, as a progress bar has to."""
+    """Send log lines to `write` inside the context; a progress bar prints them above itself."""
     outer, _lines.write = _lines.write, write
     try:
         yield
@@ -30,7 +30,7 @@ def _to_stderr(line: str) -> None:
 
 
 class _Lines(logging.Handler):
-    """Writes a record's message as one plain line."""
+    """Handler that writes each message as one plain line."""
 
     def __init__(self) -> None:
         super().__init__()

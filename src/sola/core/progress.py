@@ -1,4 +1,4 @@
-"""The progress bar of every command and of training."""
+"""Progress bar for commands and training."""
 
 import sys
 import time
@@ -22,7 +22,7 @@ from sola.core.launch import leads
 from sola.core.log import lines_through
 
 SPEED_PERIOD = 600.0
-"""Seconds over which the speed is averaged for the time left; an epoch or a video may take minutes."""
+"""Averaging window (seconds) for the time estimate; long, because an epoch or a video may take minutes."""
 
 
 class ProgressBar:
@@ -35,13 +35,13 @@ class ProgressBar:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the bar appeared, for rates."""
+        """Seconds since the bar was created."""
         return time.monotonic() - self._began
 
     def update(self, completed: float, total: float | None = None, note: str = "", *, line: str | None = None) -> None:
-        """Set the number of completed units, the total (None keeps it), and a note beside the bar.
+        """Set the number of completed units, the total (None: unchanged) and the note next to the bar.
 
-        `line` is the description of the line to update, which is added at its first use; None is the first line.
+        `line` is the description of the line to update, added on first use. The default is the first line.
         """
         name = self._first if line is None else line
         if name not in self._lines:
@@ -62,16 +62,16 @@ def progress_bar(
     unit: str = "videos",
     quiet: bool = False,
 ) -> Iterator[ProgressBar]:
-    """Show progress on stderr while the context lasts.
+    """Show a progress bar on stderr inside the context.
 
-    It is shown only on a terminal, in the leading process, without `quiet`, and not inside another progress bar. It
-    disappears at the end; messages that are logged meanwhile appear above it (see `sola.core.log`).
+    The bar appears only on a terminal, in the leading process, and not inside another progress bar. It disappears at
+    the end. Messages logged in the meantime appear above it (see `sola.core.log`).
 
     Args:
-        description: description of the first line; without it, lines appear when they are first updated.
-        total: number of units; None if it is not known yet.
-        completed: units done by an earlier run.
-        unit: plural noun of what is counted.
+        description: description of the first line. If empty, each line appears on its first update.
+        total: number of units, or None if not known yet.
+        completed: units completed by an earlier run.
+        unit: plural name of the units.
         quiet: show nothing.
     """
     console = Console(stderr=True)
@@ -86,7 +86,7 @@ def progress_bar(
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        redirect_stdout=False,  # stdout is for results, even while the bar is on stderr
+        redirect_stdout=False,  # results on stdout must not go through the bar
         speed_estimate_period=SPEED_PERIOD,
         disable=not shown,
     )
@@ -109,17 +109,17 @@ def progress_bar(
 
 
 _shown: list[ProgressBar] = []
-"""The bar on the screen, if any."""
+"""The visible bar, if any."""
 
 
 class _Count(ProgressColumn):
-    """Completed and total units, as in "3/10 videos", with a decimal if a unit is partly done."""
+    """Column with completed and total units, such as "3/10 videos". Fractions of a unit get one decimal."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
         self.unit = unit
 
     def render(self, task: Task) -> Text:
-        """The text."""
+        """Return the text for a task."""
         done = f"{task.completed:,.1f}" if isinstance(task.completed, float) else f"{task.completed:,}"
         return Text(f"{done} {self.unit}" if task.total is None else f"{done}/{task.total:,.0f} {self.unit}")

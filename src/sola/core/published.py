@@ -1,4 +1,4 @@
-"""Checkpoints of published programs: reading, renaming, and the errors for weights that do not fit."""
+"""Loading of checkpoints from published code: read, rename weights, and report mismatches."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,20 +12,20 @@ from sola.core.errors import SolaError
 
 
 def published_weights(path: Path | str, entries: Sequence[str] = ("state_dict",)) -> dict[str, Tensor]:
-    """Read the weights of a checkpoint `{"state_dict": …}` or of a bare state dict, without the prefix `module.`.
+    """Read the weights of a checkpoint `{"state_dict": …}` or a bare state dict, and strip the prefix `module.`.
 
-    The first of `entries` that the checkpoint has is read. Nothing is unpickled but tensors and plain containers.
-    Raises SolaError when the file is no such checkpoint.
+    The first key of `entries` present in the checkpoint is used. Only tensors and plain containers are unpickled.
+    Raises SolaError if the file is not such a checkpoint.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of pickles of another protocol before it refuses them
+            warnings.simplefilter("ignore")  # torch warns about other pickle protocols before it refuses them
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise SolaError(f"{path}: cannot be read ({error.strerror or error}); expected a checkpoint") from None
-    except Exception:  # a damaged archive or pickle can raise nearly anything
+    except Exception:  # a damaged archive or pickle can raise almost any exception
         raise SolaError(
-            f"{path}: not a PyTorch checkpoint, or one that holds more than weights; nothing else is unpickled"
+            f"{path}: not a PyTorch checkpoint, or it holds objects other than weights; save only its state dict"
         ) from None
     weights, entry = None, entries[-1]
     if isinstance(checkpoint, Mapping):
@@ -39,7 +39,7 @@ def published_weights(path: Path | str, entries: Sequence[str] = ("state_dict",)
 
 
 def check_names(path: Path | str, names: Iterable[str], expected: Iterable[str], what: str) -> None:
-    """Raise SolaError that lists the names of weights that are missing or unexpected."""
+    """Raise SolaError if any weight names are missing or unexpected, and list them."""
     names, expected = set(names), set(expected)
     faults = []
     for problem, wrong in {"lacks": expected - names, "has the unexpected": names - expected}.items():
@@ -51,15 +51,17 @@ def check_names(path: Path | str, names: Iterable[str], expected: Iterable[str],
 
 
 def weights_and_biases(layers: Mapping[str, str]) -> dict[str, str]:
-    """Return the names of the weight and bias of each layer, ours and published."""
-    return {f"{ours}.{kind}": f"{theirs}.{kind}" for ours, theirs in layers.items() for kind in ("weight", "bias")}
+    """Map the names of each layer's weight and bias here to their published names."""
+    return {
+        f"{name}.{kind}": f"{published}.{kind}" for name, published in layers.items() for kind in ("weight", "bias")
+    }
 
 
 @contextmanager
 def building(path: Path | str, what: str) -> Iterator[None]:
-    """Build a network with the sizes of published weights; its initial weights leave the random state as it is.
+    """Context for building a network with the sizes of published weights, without changing the random state.
 
-    Raises SolaError that names the file when there is no such network.
+    If the network cannot be built, raises SolaError with the file name.
     """
     try:
         with torch.random.fork_rng(devices=[]):
@@ -70,9 +72,9 @@ def building(path: Path | str, what: str) -> Iterator[None]:
 
 
 def load_renamed(path: Path | str, model: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str]) -> None:
-    """Load weights under our names into a model; shapes may differ in axes of size 1.
+    """Load renamed weights into a model; shapes may differ in axes of size 1.
 
-    Raises SolaError that gives the published name, from `names`, of a weight of another shape.
+    Raises SolaError if a shape does not match. The message gives the published name of the weight, from `names`.
     """
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     for name, tensor in weights.items():

@@ -1,4 +1,4 @@
-"""Folders of whole files, on a local disk or in an object store (through universal_pathlib)."""
+"""Folders of files on a local disk or in an object store (through universal_pathlib)."""
 
 import json
 import os
@@ -18,20 +18,20 @@ SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+):/+")
 
 
 def is_remote(location: Path | str) -> bool:
-    """Whether a location is a URL of an object store, such as s3://bucket/folder."""
+    """Return True if a location is an object store URL, such as s3://bucket/folder."""
     return bool(SCHEME.match(str(location)))
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder whose files are written atomically; all methods raise SolaError if access fails."""
+    """A folder with atomic writes. All methods raise SolaError if access fails."""
 
     location: str
     """An absolute path, or a URL that fsspec supports."""
 
     @classmethod
     def of(cls, location: "Path | str | Storage") -> "Storage":
-        """Return the folder of a path or URL; a URL in a `Path`, which drops a slash, is restored."""
+        """Return the folder for a path or URL. A URL that lost a slash in a `Path` is restored."""
         if isinstance(location, Storage):
             return location
         if is_remote(location):
@@ -40,7 +40,7 @@ class Storage:
 
     @property
     def local(self) -> Path | None:
-        """The folder as a local path; None in an object store."""
+        """The folder as a local path, or None for an object store."""
         return None if is_remote(self.location) else Path(self.location)
 
     def __str__(self) -> str:
@@ -50,24 +50,24 @@ class Storage:
         return Storage(f"{self.location}/{name}")
 
     def files(self, *, recursive: bool = False) -> list["StoredFile"]:
-        """Return the files of the folder by name, without hidden ones; none if there is no folder."""
+        """Return the files in the folder sorted by name, without hidden files. Empty if the folder does not exist."""
         with self._reaching("listed") as folder:
             if not folder.is_dir():
                 return []
-            found = []
+            files = []
             for path in folder.rglob("*") if recursive else folder.iterdir():
                 name = path.as_posix().removeprefix(folder.as_posix()).lstrip("/")
                 if not any(part.startswith(".") for part in name.split("/")) and path.is_file():
                     status = path.stat()
-                    found.append(StoredFile(self, name, status.st_size, status.st_mtime_ns))
-        return sorted(found, key=lambda file: file.name)
+                    files.append(StoredFile(self, name, status.st_size, status.st_mtime_ns))
+        return sorted(files, key=lambda file: file.name)
 
     def names(self, *, recursive: bool = False) -> list[str]:
-        """Return the sorted names of the files in the folder, without hidden ones."""
+        """Return the sorted names of the files in the folder, without hidden files."""
         return [file.name for file in self.files(recursive=recursive)]
 
     def has(self, name: str) -> bool:
-        """Return whether a file or folder of that name exists."""
+        """Return True if a file or folder with that name exists."""
         with self._reaching("read", name) as path:
             return bool(path.exists())
 
@@ -77,7 +77,7 @@ class Storage:
             path.unlink(missing_ok=True)
 
     def delete(self) -> None:
-        """Remove the folder and all in it, if it exists."""
+        """Remove the folder and its contents, if it exists."""
         if self.local is not None:
             shutil.rmtree(self.local, ignore_errors=True)
             return
@@ -87,7 +87,10 @@ class Storage:
 
     @contextmanager
     def fetched(self, *names: str) -> Iterator[Path]:
-        """Yield a local folder with the named files, itself or a temporary copy; errors name the original location."""
+        """Yield a local folder with the named files: this folder, or a temporary copy.
+
+        A SolaError raised in the block names the original location.
+        """
         if self.local is not None:
             yield self.local
             return
@@ -103,7 +106,7 @@ class Storage:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Yield a local path; the file written there is stored as `name` when the block ends without an error."""
+        """Yield a local path to write to. The file is stored as `name` if the block succeeds."""
         if self.local is not None:
             with replacing(self.local / name) as aside:
                 yield aside
@@ -112,10 +115,10 @@ class Storage:
             path = Path(folder, Path(name).name)
             yield path
             with self._reaching("written", name) as target:
-                target.fs.put_file(str(path), target.path)  # visible when it is complete
+                target.fs.put_file(str(path), target.path)  # atomic: visible only once complete
 
     def read_text(self, name: str) -> str | None:
-        """Return the content of a text file; None if it does not exist."""
+        """Return the content of a text file, or None if it does not exist."""
         with self._reaching("read", name) as path:
             return decoded(path.read_bytes(), errors="replace") if path.is_file() else None
 
@@ -125,7 +128,7 @@ class Storage:
             path.write_text(text, encoding="utf-8")
 
     def read_json(self, name: str) -> Any:
-        """Return the content of a JSON file; None if it does not exist. Raises SolaError if it is malformed."""
+        """Return the content of a JSON file, or None if it does not exist. Raises SolaError if it is malformed."""
         text = self.read_text(name)
         try:
             return None if text is None else json.loads(text)
@@ -139,7 +142,7 @@ class Storage:
 
     @contextmanager
     def _reaching(self, done: str, name: str = "") -> Iterator[Any]:
-        """Yield the folder or a file in it, a Path or UPath; its errors become a SolaError that names it."""
+        """Yield the folder or a file in it as a Path or UPath, and turn errors into a SolaError that names it."""
         place = f"{self.location}/{name}" if name else self.location
         try:
             yield Path(place) if self.local is not None else _remote(self.location, name)
@@ -149,7 +152,7 @@ class Storage:
             raise SolaError(f"{place}: no such file or bucket") from None
         except ImportError as error:
             raise SolaError(f"{place}: cannot be {done} ({error}); install the package it names") from None
-        except Exception as error:  # each back end raises its own types
+        except Exception as error:  # each backend raises its own exception types
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise SolaError(f"{place}: cannot be {done} ({reason})") from error
 
@@ -160,25 +163,25 @@ def _remote(location: str, name: str) -> Any:
     except ImportError:
         raise SolaError(f"{location}: needs universal_pathlib; install sola-tal[cluster]") from None
     path = UPath(location)
-    path.fs.invalidate_cache()  # other processes write to it too
+    path.fs.invalidate_cache()  # other processes may have changed the folder
     return path / name if name else path
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file on a local disk or in an object store, as it was listed."""
+    """A file on a local disk or in an object store, with its size and modification time when it was listed."""
 
     folder: Storage
     name: str
     """Path within the folder."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     changed: int
     """Modification time in nanoseconds since 1970; 0 if unknown."""
 
     @classmethod
     def of(cls, path: Path) -> "StoredFile":
-        """Return a local file. Raises SolaError if it does not exist."""
+        """Return the entry for a local file. Raises SolaError if it does not exist."""
         try:
             status = path.stat()
         except OSError as error:
@@ -192,13 +195,13 @@ class StoredFile:
 
     @property
     def state(self) -> list[int]:
-        """Size and modification time, which identify the content."""
+        """Size and modification time, used to detect changes."""
         return [self.size, self.changed]
 
 
 @contextmanager
 def renaming_errors(places: dict[str, str]) -> Iterator[None]:
-    """Replace local copies by the original locations in the text of a SolaError raised in the block."""
+    """Replace paths of local copies with the original locations in the message of a SolaError raised in the block."""
     try:
         yield
     except SolaError as error:

@@ -1,1 +1,1 @@
-"""Evaluation of features, detections and proposals: metrics, linear evaluation, controls, statistics."""
+"""Evaluation of features, detections and proposals: metrics, linear evaluation, controls and statistics."""

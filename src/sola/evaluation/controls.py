@@ -1,6 +1,6 @@
-"""Controls: feature transforms that need no SoLa. A gain that one of them also gives is not SoLa's.
+"""Controls: simple feature transforms to compare with SoLa. A gain that a control also reaches is not due to SoLa.
 
-Each maps arrays to arrays and is fitted on the training videos, without labels.
+Each control maps arrays to arrays and is fitted on the training videos without labels.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,15 +18,15 @@ from sola.softlanding.moments import Moments, video_moments, whitening
 from sola.softlanding.transform import Transform
 
 WIDTHS = (5, 9, 17, 33, 65)
-"""Widths of the moving averages, in snippets."""
+"""Widths of moving averages (snippets)."""
 SLOW_SIZES = (16, 64)
 """Numbers of directions of slow-feature analysis."""
 SLOW_WIDTHS = (9, 33)
-"""Widths of the moving averages after it, in snippets."""
+"""Widths of moving averages after slow-feature analysis (snippets)."""
 SCENE_WIDTHS = (9, 33)
-"""Widths of the moving averages of features less their scene, in snippets."""
+"""Widths of moving averages after scene removal (snippets)."""
 SEEDED: Mapping[str, Form] = {"untrained direct": "direct", "untrained residual": "adapter"}
-"""Controls whose features depend on the seed, and the form of their module."""
+"""Form of the module, for controls that depend on the seed."""
 NAMES = (
     "centered",
     *(f"average {width}" for width in WIDTHS),
@@ -37,13 +37,13 @@ NAMES = (
     "centered, whitened",
     *SEEDED,
 )
-"""All controls, in the order of the table."""
+"""All controls in table order."""
 NEGLIGIBLE = 1e-6
-"""Share of the largest variance below which slow-feature analysis skips a direction as rounding."""
+"""Fraction of the largest variance below which slow-feature analysis drops a direction as rounding error."""
 SAMPLE = 16
-"""Training videos from which untrained multi-scale modules take the scales of their parts."""
+"""Number of training videos used to scale the parts of untrained multi-scale modules."""
 SHRINKAGE = 1e-2
-"""Share of the mean variance that is added to the variance of every direction before whitening."""
+"""Fraction of the mean variance added to the variance of each direction before whitening."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Control:
 
     name: str
     at_seed: Callable[[int], Transform]
-    """Transform for a seed."""
+    """Return the transform for a seed."""
     seeded: bool = False
-    """Whether the transform depends on the seed."""
+    """True if the transform depends on the seed."""
 
 
 def center(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "time channels"]:
@@ -64,7 +64,7 @@ def center(features: Float[np.ndarray, "time channels"]) -> Float[np.ndarray, "t
 
 
 def moving_average(features: Float[np.ndarray, "time channels"], width: int) -> Float[np.ndarray, "time channels"]:
-    """Average over `width` snippets around each, at the ends over those that exist; raises SolaError if even."""
+    """Average over a centered window of `width` snippets, cut off at the ends. Raises SolaError if `width` is even."""
     odd(width=width)
     half, length = width // 2, len(features)
     sums = np.zeros((length + 1, features.shape[1]))
@@ -78,23 +78,24 @@ def moving_average(features: Float[np.ndarray, "time channels"], width: int) -> 
 def remove_scene(
     features: Float[np.ndarray, "time channels"], mean: Float[np.ndarray, " channels"], share: float
 ) -> Float[np.ndarray, "time channels"]:
-    """Remove the mean of all videos, and of what a video's mean differs from it the `share` that is the scene."""
+    """Subtract the global mean plus `share` of the difference between the video mean and the global mean."""
     scene = mean + share * (features.mean(axis=0) - mean)
     removed: Float[np.ndarray, "time channels"] = features - scene.astype(features.dtype)
     return removed
 
 
 def slow_directions(moments: Moments, size: int) -> Float[np.ndarray, "channels directions"]:
-    """Return the `size` slowest projections (linear slow-feature analysis; Wiskott and Sejnowski 2002).
+    """Return the `size` slowest directions (linear slow-feature analysis; Wiskott and Sejnowski 2002).
 
-    Projections are uncorrelated, have unit variance within videos, and are in the order of the mean squared difference
-    of successive snippets. Directions of negligible variance are left out, so there may be fewer than `size`.
+    Projections on them are uncorrelated, have unit variance within videos, and are sorted by the mean squared
+    difference of successive snippets. Directions with negligible variance are dropped, so there may be fewer than
+    `size`.
     """
     values, vectors = np.linalg.eigh(moments.covariance)
     if values[-1] <= 0:
-        raise SolaError("the training features never change within a video; expected one feature a snippet")
-    kept = values > NEGLIGIBLE * values[-1]
-    sphere = vectors[:, kept] / np.sqrt(values[kept])
+        raise SolaError("the training features never change within a video; expected one feature vector per snippet")
+    significant = values > NEGLIGIBLE * values[-1]
+    sphere = vectors[:, significant] / np.sqrt(values[significant])
     _, turn = np.linalg.eigh(sphere.T @ moments.difference_covariance @ sphere)
     directions: Float[np.ndarray, "channels directions"] = sphere @ turn[:, :size]
     return directions
@@ -103,16 +104,16 @@ def slow_directions(moments: Moments, size: int) -> Float[np.ndarray, "channels 
 def fit_controls(
     videos: Iterable[Float[np.ndarray, "_ channels"]], untrained: Mapping[str, Sequence[Untrained]]
 ) -> tuple[Control, ...]:
-    """Fit every control of `NAMES` on the raw features [time, channels] of the training videos, read once.
+    """Fit all controls of `NAMES` on the raw features [time, channels] of the training videos.
 
-    `untrained` are the modules that the untrained controls resemble, by the name of a feature set; seed i resembles
-    the i-th of a name, in turn. One name gives the two rows in `NAMES`; each of several gives its own, "untrained
-    direct (NAME)"; none gives those of the default `UntrainedModule`.
+    The videos are read once. `untrained` has the untrained modules by name of the feature set; seed i uses the i-th,
+    cyclically. A single name gives the two untrained controls in `NAMES`, several names give two each, such as
+    "untrained direct (NAME)". If empty, the default `UntrainedModule` is used.
 
-    Raises SolaError when no video has two snippets, or the features never change within a video.
+    Raises SolaError if no video has two snippets, or the features never change within a video.
     """
     sample: list[Float[np.ndarray, "_ channels"]] = []
-    moments = video_moments(_keeping(videos, sample))
+    moments = video_moments(_sampling(videos, sample))
     averages = [partial(moving_average, width=width) for width in WIDTHS]
     slow: list[Transform] = []
     for size in SLOW_SIZES:
@@ -132,17 +133,17 @@ def fit_controls(
     names = [name for name in NAMES if name not in SEEDED]
     controls = [Control(name, partial(_fixed, change)) for name, change in zip(names, transforms, strict=True)]
     modules = untrained or {"": (UntrainedModule(channels=len(moments.mean)),)}
-    for name, likes in modules.items():
+    for name, candidates in modules.items():
         suffix = f" ({name})" if len(modules) > 1 else ""
         for kind, form in SEEDED.items():
-            controls.append(Control(kind + suffix, partial(_untrained, likes, form, moments, sample), seeded=True))
+            controls.append(Control(kind + suffix, partial(_untrained, candidates, form, moments, sample), seeded=True))
     return tuple(controls)
 
 
-def _keeping(
+def _sampling(
     videos: Iterable[Float[np.ndarray, "_ channels"]], sample: list[Float[np.ndarray, "_ channels"]]
 ) -> Iterator[Float[np.ndarray, "_ channels"]]:
-    """Yield the videos, and keep the first `SAMPLE`."""
+    """Yield the videos, and add the first `SAMPLE` to `sample`."""
     for video in videos:
         if len(sample) < SAMPLE:
             sample.append(video)

@@ -1,4 +1,4 @@
-"""Evaluation of detections and proposals against annotations: matching of ids and labels, warnings, metrics."""
+"""Evaluation of detections and proposals against annotations: match ids and labels, warn, compute metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,22 +26,22 @@ from sola.evaluation.metrics.protocol import ACTIVITYNET, Protocol
 from sola.evaluation.metrics.top_recall import TopRecall, top_recall
 
 OUTSIDE = 1e-3
-"""Tolerance at the ends of a video, in seconds: file formats round."""
+"""Tolerance (seconds) at the ends of a video, because file formats round."""
 
 NO_MATCH = "count, but match nothing"
-"""What becomes of proposals in videos that the annotations lack."""
+"""How proposals in videos without annotations are treated."""
 
 AR_AT = (1, 5, 10, 100)
-"""Numbers of proposals at which papers report average recall."""
+"""Average numbers of proposals at which average recall is reported."""
 
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """Instances and predictions with common indices of videos and classes."""
+    """Instances and predictions with common video and class indices."""
 
     truth: SegmentTable
     predictions: SegmentTable
-    """Videos that the annotations lack come after all annotated ones; an unknown label is -1."""
+    """Videos without annotations are numbered after all annotated videos. An unknown label is -1."""
     classes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -51,7 +51,7 @@ class _Result:
     predictions: int
     """Number of predictions."""
     instances: int
-    """Number of instances that count."""
+    """Number of instances counted by the protocol."""
     warnings: tuple[str, ...]
 
     def _counts(self) -> dict[str, Any]:
@@ -60,21 +60,25 @@ class _Result:
 
 @dataclass(frozen=True, eq=False)
 class DetectionResult(_Result):
-    """Detection mAP, and the other metrics that were asked for."""
+    """Detection mAP and the other requested metrics."""
 
     average_precision: AveragePrecision
     classes: tuple[str, ...]
+    """Class names, indexed by label."""
     recall: TopRecall | None = None
+    """Recall@kx, if requested with `top`."""
     lengths: tuple[LengthBin, ...] = ()
+    """mAP by instance length, if requested with `diagnosed`."""
     diagnosis: Diagnosis | None = None
+    """Error types, if requested with `diagnosed`."""
 
     @property
     def average_map(self) -> float:
-        """The mean of the mAP over the tIoU thresholds, as a fraction."""
+        """Mean of mAP over tIoU thresholds, as a fraction."""
         return self.average_precision.mean
 
     def to_json(self) -> dict[str, Any]:
-        """Return average mAP, mAP by threshold and by class, as fractions; counts; warnings."""
+        """Return average mAP, mAP by threshold and by class (fractions), counts and warnings."""
         ap, recall, diagnosis = self.average_precision, self.recall, self.diagnosis
         per_class = zip(ap.classes, ap.ap.mean(axis=0), strict=True)
         values = {
@@ -107,12 +111,12 @@ class DetectionResult(_Result):
 
 @dataclass(frozen=True, eq=False)
 class ProposalResult(_Result):
-    """Recall of proposals."""
+    """Average recall of proposals."""
 
     average_recall: AverageRecall
 
     def to_json(self) -> dict[str, Any]:
-        """Return the AUC in percent; AR as fractions; counts; warnings."""
+        """Return the AUC (percent), AR (fractions), counts and warnings."""
         curve = self.average_recall
         return {"AUC": 100 * curve.auc, "AR": {str(number): curve.at(number) for number in AR_AT}, **self._counts()}
 
@@ -128,19 +132,41 @@ def evaluate(
     lengths: Sequence[float] = ACTIVITYNET.lengths,
     id_prefix: str | None = None,
 ) -> DetectionResult:
-    """Measure detections against the annotations of one subset (see `metrics.average_precision`), in seconds.
+    """Compute the mAP of detections, as ActivityNet's evaluator does (see `metrics.average_precision`).
 
     Args:
-        detections: as read by `read_detections`.
-        truth: the annotated videos to evaluate, such as a subset.
-        tiou: thresholds of mAP.
-        protocol: `official` or `filtered`; see `Protocol`.
-        top: values of k of Recall@kx.
-        diagnosed: whether to sort the errors at the first threshold into kinds, and to split mAP by length.
-        lengths: ascending bounds of the lengths, in seconds.
-        id_prefix: prefix of video ids on one side only; None detects it.
+        detections: detections with segments in seconds.
+        truth: annotated videos to evaluate, usually one subset.
+        tiou: tIoU thresholds of mAP.
+        protocol: "official" counts all instances; "filtered" drops duplicate and zero-length instances.
+        top: values of k for Recall@kx.
+        diagnosed: also classify the errors at the first threshold, and compute mAP by instance length.
+        lengths: ascending boundaries (seconds) between instance lengths.
+        id_prefix: prefix of video ids in either detections or annotations; None detects it.
 
-    Raises SolaError when there is no instance, or when no video or no label is known to the annotations.
+    Returns:
+        mAP, counts, warnings about unusual input, and the other requested metrics.
+
+    Raises:
+        SolaError: if there are no instances, a threshold is outside (0, 1], or none of the videos or none of the labels
+            of the detections is annotated.
+
+    Examples:
+        >>> import sola
+        >>> from pathlib import Path
+        >>> truth = sola.read_annotations(Path("annotations.json")).subset("validation")
+        >>> detections = sola.read_detections(Path("detections.json"))
+        >>> result = sola.evaluate(detections, truth, tiou=(0.3, 0.5, 0.7))
+        >>> 0 <= result.average_map <= 1
+        True
+        >>> list(result.to_json()["mAP"])
+        ['0.30', '0.50', '0.70']
+
+        Annotated segments used as detections are perfect:
+
+        >>> perfect = sola.Detections.of({name: video.segments for name, video in truth.videos.items()}, truth.classes)
+        >>> sola.evaluate(perfect, truth).average_map
+        1.0
     """
     joined = join(detections, annotations_of(truth), labeled=True, id_prefix=id_prefix, protocol=protocol)
     matching = match(joined.truth, joined.predictions, tiou, protocol)
@@ -164,9 +190,33 @@ def evaluate_proposals(
     protocol: Protocol = "official",
     id_prefix: str | None = None,
 ) -> ProposalResult:
-    """Measure the recall of class-agnostic proposals against one subset's annotations (see `metrics.average_recall`).
+    """Compute the average recall of class-agnostic proposals, as ActivityNet's evaluator does.
 
-    Labels are not looked at. Raises SolaError when there is no instance, or when no video is known.
+    Labels are ignored. See `metrics.average_recall`.
+
+    Args:
+        proposals: proposals with segments in seconds.
+        truth: annotated videos to evaluate, usually one subset.
+        tiou: tIoU thresholds over which recall is averaged.
+        protocol: "official" counts all instances; "filtered" drops duplicate and zero-length instances.
+        id_prefix: prefix of video ids in either proposals or annotations; None detects it.
+
+    Returns:
+        Recall against the average number of proposals per video, its AUC, counts and warnings.
+
+    Raises:
+        SolaError: if there are no instances, a threshold is outside (0, 1], or none of the videos of the proposals is
+            annotated.
+
+    Examples:
+        >>> import sola
+        >>> from pathlib import Path
+        >>> truth = sola.read_annotations(Path("annotations.json")).subset("validation")
+        >>> result = sola.evaluate_proposals(sola.read_detections(Path("detections.json")), truth)
+        >>> list(result.to_json()["AR"])
+        ['1', '5', '10', '100']
+        >>> result.average_recall.at(10) <= result.average_recall.at(100)
+        True
     """
     joined = join(
         proposals, annotations_of(truth), labeled=False, id_prefix=id_prefix, protocol=protocol, elsewhere=NO_MATCH
@@ -176,10 +226,10 @@ def evaluate_proposals(
 
 
 def annotations_of(truth: Annotations | Dataset) -> Annotations:
-    """Return the annotations of a data set; raises SolaError if it has none."""
+    """Return the annotations of a data set. Raises SolaError if it has none."""
     annotations = truth.annotations if isinstance(truth, Dataset) else truth
     if annotations is None:
-        raise SolaError("the data set has no annotations to evaluate against: open it with annotations")
+        raise SolaError("the data set has no annotations to evaluate against; open it with annotations")
     return annotations
 
 
@@ -192,14 +242,14 @@ def join(
     protocol: Protocol = "official",
     elsewhere: str = "are false positives",
 ) -> Joined:
-    """Give instances and predictions common indices, and warn about odd instances and predictions.
+    """Map instances and predictions to common video and class indices, and collect warnings about unusual input.
 
-    `elsewhere` says what becomes of predictions in videos that the annotations lack. Raises SolaError when there is no
-    instance, or when no video or (if `labeled`) no label is known.
+    `elsewhere` is the text of the warning about predictions in videos without annotations. Raises SolaError if there
+    are no instances, or if none of the predicted videos or, with `labeled`, none of the predicted labels is annotated.
     """
     truth = SegmentTable.joined([record.segments for record in annotations.videos.values()])
     if len(truth) == 0:
-        raise SolaError(f"the {len(annotations.videos)} annotated videos have no instance: nothing to evaluate")
+        raise SolaError(f"the {len(annotations.videos)} annotated videos have no instance; nothing to evaluate")
     if len(detections.table) == 0:
         return Joined(truth, SegmentTable.empty(), annotations.classes, ("there is no prediction",))
     detections = detections.labeled_as(annotations.classes)
@@ -234,15 +284,15 @@ def join(
 
 
 def _labels(detections: Detections, annotations: Annotations, warnings: list[str]) -> np.ndarray:
-    """Return the annotations' index of every prediction's class, -1 for an unknown one."""
+    """Return the annotated class index of every prediction, or -1 for an unknown class."""
     position = {name: index for index, name in enumerate(annotations.classes)}
     unknown = [name for name in detections.classes if name not in position]
     if len(unknown) == len(detections.classes):
-        found = "no label" if unknown == [UNLABELED] else f"such as {unknown[0]!r}"
+        example = "no label" if unknown == [UNLABELED] else f"such as {unknown[0]!r}"
         raise SolaError(
-            f"no label of the predictions ({found}) is a class of the annotations (such as "
-            f"{annotations.classes[0]!r}); without classes, use `sola evaluate --proposals`, or name the field of the "
-            "annotations by --label-key"
+            f"no label of the predictions ({example}) is a class of the annotations (such as "
+            f"{annotations.classes[0]!r}); for predictions without classes use `sola evaluate --proposals`, or select "
+            "the class field of the annotations with --label-key"
         )
     label: np.ndarray = np.array([position.get(name, -1) for name in detections.classes])[detections.table.label]
     if unknown:
@@ -254,7 +304,7 @@ def _labels(detections: Detections, annotations: Annotations, warnings: list[str
 
 
 def _odd(predictions: SegmentTable, annotations: Annotations) -> list[str]:
-    """Return warnings about segments that end before they start, and about those that leave their video."""
+    """Return warnings about segments that end before they start or extend outside their video."""
     durations = [np.inf if v.duration is None else v.duration for v in annotations.videos.values()]
     end = np.array([*durations, np.inf])[np.minimum(predictions.video, len(durations))] + OUTSIDE
     inverted = int((predictions.end < predictions.start).sum())
@@ -271,10 +321,10 @@ def _videos(count: int) -> str:
 
 
 def by_threshold(tiou: Sequence[float], values: Sequence[float] | np.ndarray) -> Mapping[str, float]:
-    """Return values by the names of their thresholds."""
+    """Return values by threshold name."""
     return {threshold_name(threshold): float(value) for threshold, value in zip(tiou, values, strict=True)}
 
 
 def threshold_name(threshold: float) -> str:
-    """Return a threshold as "0.50", with more digits only where it has them."""
+    """Format a threshold as "0.50", with more digits only if needed."""
     return max(f"{threshold:.2f}", f"{threshold:.6g}", key=len)

@@ -1,4 +1,4 @@
-"""Linear evaluation (Table 4b): linear classifiers of frozen features, next to every control."""
+"""Linear evaluation (Table 4b): linear classifiers on frozen features, compared with controls."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -51,36 +51,56 @@ def probe(
     skipped: dict[str, str] | None = None,
     progress: Callable[[str, int, int], None] = lambda row, done, total: None,
 ) -> ProbeResult:
-    """Fit linear classifiers on labeled training videos and score them on test videos: raw, controls, compared sets.
+    """Fit linear classifiers on labeled training videos and evaluate them on test videos.
 
-    Features are L2-normalized snippet by snippet. A seed draws the order and initial weights of SGD, the labeled
-    videos, and the weights of untrained modules. p-values are of ROC-AUC and class accuracy, by a paired bootstrap over
-    the test videos, Holm-corrected within the families of `compare_rows`.
+    The rows of the result are the raw features, controls (see `controls`) and the compared feature sets. Each snippet
+    is L2-normalized. The seed determines the order and initial weights of SGD, the choice of labeled videos, and the
+    weights of untrained modules. ROC-AUC and class accuracy are compared by a paired bootstrap over test videos, with
+    Holm-corrected p-values.
 
     Args:
-        data: the raw features and their annotations.
-        compare: other features of the same videos by name. Several of one name are one row of several modules: seed i
-            takes the i-th of them, in turn, and there are at least as many seeds.
-        solver: "sgd" (Table 4b) or "ridge" (converged).
-        videos: number of labeled training videos, the same for every row; None is all. Controls are fitted on all.
+        data: raw features and their annotations.
+        compare: other features of the same videos, by row name. Several feature sets in one row are different modules:
+            seed i uses the i-th set, cyclically, and `seeds` is raised to their number.
+        solver: "sgd" (as in Table 4b) or "ridge" (closed form).
+        videos: number of labeled training videos, or None for all. Controls are always fitted on all training videos.
         seeds: number of repetitions.
-        train_subset: videos to learn labels and to fit controls on.
-        test_subset: videos to score on.
-        controls: whether to include the controls.
-        together: regular expression; test videos in whose ids it finds the same text are resampled as one, such as the
-            views of several cameras. A video in which it finds nothing is one by itself.
-        skipped: filled with the reasons why videos with bad raw features were left out, by id in the features.
-        progress: called with (row, rows done, rows in all) before each row, and with ("", all, all) at the end.
+        train_subset: subset for fitting classifiers and controls.
+        test_subset: subset for evaluation.
+        controls: include the controls.
+        together: regular expression to group test videos, such as several camera views of a scene. Videos with the same
+            match in their ids are resampled together; videos without a match are resampled separately.
+        skipped: dictionary that receives the reasons for skipped videos, by feature id. Videos with bad raw features
+            are skipped if the data set was opened with `skip_bad`.
+        progress: called with (row, completed rows, total rows) before each row, and with ("", total, total) at the end.
 
-    Raises SolaError for an invalid regular expression, a subset without both action and background, a compared set that
-    lacks videos or differs in length, the name of another row, more labeled videos than there are, or bad features.
+    Returns:
+        Rows with metrics over seeds, comparisons between rows, and the settings.
+
+    Raises:
+        SolaError: for an invalid regular expression, a subset without both action and background, a compared feature
+            set with missing videos or other lengths, a row name that is taken, fewer training videos than `videos`, or
+            bad features.
+
+    Examples:
+        >>> import sola
+        >>> data = sola.Dataset.open("features", "annotations.json")
+        >>> compared = {"sola": sola.FeatureSet.open("softened")}
+        >>> result = sola.probe(data, compared, solver="ridge", controls=False)
+        >>> [row.name for row in result.rows]
+        ['raw', 'sola']
+        >>> list(result.row("sola").summaries)
+        ['roc_auc', 'average_precision', 'accuracy', 'balanced_accuracy', 'class_accuracy']
+        >>> comparison = result.versus_raw("sola")
+        >>> 0 < comparison.p <= comparison.p_corrected <= 1
+        True
     """
     at_least(1, videos=videos, seeds=seeds)
     one_of(Solver, solver=solver)
     members = {}
     for name, compared in (compare or {}).items():
-        several = [compared] if isinstance(compared, Compared) else compared
-        members[name] = [one.features if isinstance(one, Dataset) else one for one in several]
+        sets = [compared] if isinstance(compared, Compared) else compared
+        members[name] = [each.features if isinstance(each, Dataset) else each for each in sets]
     seeds = max([seeds, *map(len, members.values())])
 
     bad: dict[str, str] = {} if skipped is None else skipped
@@ -95,10 +115,10 @@ def probe(
     sources = [_Source("raw", "raw", (raw,))]
     if controls:
         sources += _control_sources(raw, train, members, seeds)
-    for name, sets in members.items():
+    for name, feature_sets in members.items():
         if name in ("raw", *NAMES):
             raise SolaError(f"{name}: is the name of another row; give the compared features another name")
-        readers = tuple(reader(data.with_features(features, name=name)) for features in sets)
+        readers = tuple(reader(data.with_features(features, name=name)) for features in feature_sets)
         sources.append(_Source(name, "compared", readers))
 
     evaluation = _Evaluation(train, test, draws, solver, _units(test.videos, together), repeats=videos is None)
@@ -134,29 +154,33 @@ def probe(
             "smallest": smallest_p(units),
             "correction": "Holm by family: compared against raw, controls against raw, each compared against controls",
         },
-        # the training of each module, as its manifest describes it
         "data": summaries_json(*summaries),
-        "compared": {name: [features.manifest.sola for features in sets] for name, sets in members.items()},
+        # how each module was trained, from its manifest
+        "compared": {name: [features.manifest.sola for features in each] for name, each in members.items()},
     }
-    comparisons = tuple(one for metric, rows_in in samples.items() for one in compare_rows(rows_in, metric, units))
+    comparisons = tuple(
+        comparison for metric, resampled in samples.items() for comparison in compare_rows(resampled, metric, units)
+    )
     return ProbeResult(metrics=METRICS, rows=tuple(rows), comparisons=comparisons, settings=settings)
 
 
 def _units(videos: Sequence[str], together: str | None) -> Int[np.ndarray, " videos"]:
-    """Return the position of each video's unit of resampling."""
+    """Return the index of each video's resampling unit."""
     try:
         pattern = None if together is None else re.compile(together)
     except re.error as error:
         raise SolaError(f"together={together!r}: not a regular expression ({error})") from None
-    found = [None if pattern is None else pattern.search(video) for video in videos]
-    names = [(video, "") if one is None else ("", one.group()) for video, one in zip(videos, found, strict=True)]
+    matches = [None if pattern is None else pattern.search(video) for video in videos]
+    names = [
+        (video, "") if match is None else ("", match.group()) for video, match in zip(videos, matches, strict=True)
+    ]
     positions = {name: position for position, name in enumerate(dict.fromkeys(names))}
     return np.array([positions[name] for name in names])
 
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """A row's features: seed i reads through the i-th reader, in turn."""
+    """Features of a row; seed i uses the i-th reader, cyclically."""
 
     name: str
     kind: Kind
@@ -164,7 +188,7 @@ class _Source:
 
 
 class _Evaluation:
-    """The same labels, draws and bootstrap for every row; one row's features are in memory at a time."""
+    """Evaluation of all rows with the same labels, draws and bootstrap. One row is in memory at a time."""
 
     def __init__(
         self,
@@ -176,7 +200,7 @@ class _Evaluation:
         *,
         repeats: bool,
     ) -> None:
-        # training videos that no seed draws need not be read
+        # do not read training videos that no seed uses
         drawn = sorted(set().union(*draws))
         self.train, self.test = train.take(drawn), test
         self.draws = [tuple(map(drawn.index, draw)) for draw in draws]
@@ -191,7 +215,7 @@ class _Evaluation:
         self.weights = bootstrap_weights(self.positives, self.negatives)
 
     def run(self, source: _Source) -> tuple[dict[str, list[float]], dict[str, Float[np.ndarray, " replicates"]]]:
-        """Return a row's figures, a value per seed, and the mean of each of `COMPARED` under each replicate."""
+        """Return a row's metrics by seed, and the replicates of the mean over seeds of the metrics in `COMPARED`."""
         seeds = len(self.draws)
         scored: list[dict[str, float]] = [{}] * seeds
         pairs, right = np.zeros((self.units, self.units)), np.zeros(self.units)
@@ -210,7 +234,7 @@ class _Evaluation:
         }
 
     def fit(self, features: Float[np.ndarray, "snippets channels"], seed: int) -> LinearClassifier:
-        """Fit on the videos that the seed draws."""
+        """Fit a classifier on the labeled videos of a seed."""
         drawn = self.train.take(self.draws[seed])
         if len(drawn.videos) < len(self.train.videos):
             features = features[np.isin(self.train.flat_video, self.draws[seed])]
@@ -221,7 +245,7 @@ class _Evaluation:
     def score(
         self, classifier: LinearClassifier, features: Float[np.ndarray, "snippets channels"]
     ) -> tuple[dict[str, float], Float[np.ndarray, "units units"], Int[np.ndarray, " units"]]:
-        """Return the figures on the test videos, and by unit their pairs and the action snippets of the right class."""
+        """Return the metrics on the test videos, and by unit the ordered pairs and correctly classified snippets."""
         score = classifier.action(features).astype(np.float64)
         right = (score > 0) == self.action
         right_class = self.labels.sets[self.labels.index[self.action], classifier.classes(features[self.action])]
@@ -242,7 +266,7 @@ def _control_sources(
     members: Mapping[str, Sequence[FeatureSet]],
     seeds: int,
 ) -> list[_Source]:
-    """Fit the controls on all training videos; each compared module has its own untrained counterparts."""
+    """Fit the controls on all training videos; each compared module has its own untrained controls."""
     untrained = {}
     for name, sets in members.items():
         modules = [features.manifest.sola for features in sets]

@@ -1,4 +1,4 @@
-"""The result of a probe, as `sola probe` prints it."""
+"""Result of linear evaluation, as printed by `sola probe`."""
 
 from io import StringIO
 from typing import Any
@@ -18,18 +18,19 @@ METRICS = (
     Metric("balanced_accuracy", "balanced"),
     Metric("class_accuracy", "class"),
 )
-"""Class accuracy is the share of action snippets whose likeliest class is right, that is, among the snippet's classes.
+"""Metrics of linear evaluation.
 
-A class absent from training is never right.
+Class accuracy is the share of action snippets whose predicted class is one of the snippet's annotated classes. Classes
+that are absent from training are never predicted correctly.
 """
 
 
 COMPARED = ("roc_auc", "class_accuracy")
-"""Metrics in which rows are compared."""
+"""Metrics with comparisons between rows."""
 
 
 class PrintableTable(Table):
-    """A table that is plain text where it is printed without rich."""
+    """A rich table that `str` formats as plain text."""
 
     def __str__(self) -> str:
         text = StringIO()
@@ -38,24 +39,22 @@ class PrintableTable(Table):
 
 
 class ProbeResult(Results, frozen=True, kw_only=True):
-    """Rows in the order raw, controls, compared; every row against raw, every compared row against every control.
+    """Result of `probe`: rows in the order raw, controls, compared, and comparisons in the metrics `COMPARED`.
 
-    The comparisons are in each of the metrics `COMPARED`.
+    All rows are compared with raw, and all compared rows with every control.
     """
 
     settings: dict[str, Any]
 
     def versus_raw(self, row: str) -> Comparison | None:
-        """Comparison of a row's ROC-AUC against raw; None for raw itself."""
+        """Return the comparison of a row's ROC-AUC with raw, or None for raw itself."""
         return self.comparison(row, self.rows[0].name, "roc_auc")
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
+        """Return a JSON-serializable dictionary."""
         raw = self.rows[0].name
         values = msgspec.to_builtins(self)
-        versus_raw = {
-            one["row"]: one for one in values["comparisons"] if one["against"] == raw and one["metric"] == "roc_auc"
-        }
+        versus_raw = {c["row"]: c for c in values["comparisons"] if c["against"] == raw and c["metric"] == "roc_auc"}
         return {
             "rows": [
                 {
@@ -67,15 +66,15 @@ class ProbeResult(Results, frozen=True, kw_only=True):
                 for row in values["rows"]
             ],
             "best_control": self.best_control("roc_auc"),
-            "comparisons": [one for one in values["comparisons"] if one not in versus_raw.values()],
+            "comparisons": [c for c in values["comparisons"] if c not in versus_raw.values()],
             "settings": self.settings,
         }
 
     def table(self) -> PrintableTable:
-        """Return a table for a terminal, in percent; arrows are signs of differences, bold ones significant."""
+        """Return a table for the terminal, in percent. Arrows show the sign of differences, bold if significant."""
         best = self.best_control("roc_auc")
         against = {self.rows[0].name: "p, raw"}
-        if best is not None and any(one.against == best for one in self.comparisons):
+        if best is not None and any(comparison.against == best for comparison in self.comparisons):
             against[best] = "p, best control"
         table = PrintableTable(title="Linear evaluation on the test videos, %", caption=self._caption())
         table.add_column("features", no_wrap=True)
@@ -92,11 +91,11 @@ class ProbeResult(Results, frozen=True, kw_only=True):
         settings = self.settings
         labels = "all labels" if settings["videos"] is None else f"labels of {settings['videos']} videos"
         floor = settings["p_values"]["smallest"]
-        held = f" (of so few none is below {floor:.3f})" if floor >= 0.001 else ""
+        limit = f" (at least {floor:.3f} for so few)" if floor >= 0.001 else ""
         units = settings["p_values"]["units"]
-        of = "them" if units == settings["test_videos"] else f"{units} groups of them"
+        resampled = "them" if units == settings["test_videos"] else f"{units} groups of them"
         return (
             f"{settings['solver']}, {labels}, {seeds_text(settings['seeds'])}, "
-            f"{settings['test_videos']} test videos; p: of ROC-AUC, paired bootstrap over {of}{held}, "
-            "Holm-corrected; the best control is the best on these same videos"
+            f"{settings['test_videos']} test videos; p: ROC-AUC, paired bootstrap over {resampled}{limit}, "
+            "Holm-corrected; the best control is chosen on the same test videos"
         )

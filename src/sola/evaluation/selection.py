@@ -1,4 +1,4 @@
-"""Which videos to label: those that together show most of what happens in a set, found without labels."""
+"""Selection of videos to label: the most diverse videos of a set, chosen without labels."""
 
 import warnings
 from collections.abc import Callable, Collection
@@ -15,25 +15,25 @@ from sola.data.snippet_labels import unit_vectors
 from sola.softlanding.moments import leading
 
 CLUSTERS = 20
-"""Clusters of snippets."""
+"""Number of clusters of snippets."""
 CLUSTERINGS = 5
-"""Clusterings with different initial centers, whose coverages are averaged."""
+"""Number of clusterings with different initial centers; their coverages are averaged."""
 COMPONENTS = 32
-"""Principal components of the snippets that are clustered."""
+"""Number of principal components used for clustering."""
 SNIPPETS = 20_000
-"""Snippets, at most, that principal components and centers are computed from."""
+"""Maximum number of snippets for computing principal components and centers."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Videos to label, and how varied their snippets are."""
+    """Videos to label, and the diversity of their snippets."""
 
     videos: tuple[str, ...]
-    """Ids; the first adds most to what is labeled already, each further one adds most to those before it."""
+    """Video ids in greedy order: each adds the most diversity to the labeled videos and the ids before it."""
     kinds: float
-    """Effective number of clusters that the snippets of these and of the labeled videos lie in."""
+    """Effective number of clusters of the selected and labeled videos."""
     all_kinds: float
-    """Effective number of clusters that the snippets of all videos lie in."""
+    """Effective number of clusters of all videos."""
 
 
 def select_videos(
@@ -45,26 +45,29 @@ def select_videos(
     skipped: dict[str, str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Selection:
-    """Choose `count` videos whose snippets cover the clusters of all snippets best, one after the other.
+    """Greedily select the `count` videos whose snippets best cover the clusters of all snippets.
 
-    Unit vectors of snippets are clustered by k-means. With p(c) the mean over the chosen videos of the share of their
-    snippets in cluster c, the effective number of clusters is (Σ √p(c))², the Rényi diversity of order ½. Each step
-    adds the video that raises Σ √(Σ of shares) most. Every video counts the same, however long.
+    The L2-normalized snippets are clustered by k-means. If p(c) is the share of a video's snippets in cluster c,
+    averaged over the selected videos, the effective number of clusters is (Σ √p(c))², the Rényi diversity of order ½.
+    Each step adds the video that increases Σ √p(c), with unnormalized p(c), the most. All videos have equal weight,
+    independent of length.
 
     Args:
-        features: all videos; features that `sola transform` wrote work better than raw ones.
-        count: number of videos to choose.
-        labeled: ids of videos that are labeled already: they are not chosen, and count as chosen.
-        seed: seed of the initial centers of the clusters.
-        skipped: filled with the reasons why bad videos were left out, by id.
-        progress: called with (videos read, videos to read); every video is read twice.
+        features: features of all videos. Features written by `sola transform` work better than raw features.
+        count: number of videos to select.
+        labeled: ids of videos that are already labeled. They are not selected, but count as covered.
+        seed: seed of the initial cluster centers.
+        skipped: dictionary that receives the reasons for skipped videos, by id. Bad videos are skipped if the features
+            were opened with `skip_bad`.
+        progress: called with (videos read, videos to read). Each video is read twice.
 
-    Raises SolaError if fewer videos than `count` are left to label, or for bad features.
+    Raises:
+        SolaError: if fewer than `count` videos are unlabeled, or for bad features.
     """
     at_least(1, count=count)
     left = [video for video in features.videos if video not in labeled]
     if len(left) < count:
-        raise SolaError(f"{count} videos asked for, but only {len(left)} of {len(features.videos)} have no labels yet")
+        raise SolaError(f"{count} videos requested, but only {len(left)} of {len(features.videos)} are not labeled yet")
     bad: dict[str, str] = {} if skipped is None else skipped
     total = 2 * len(features.videos)
     lengths = [header.shape[0] for header in features.headers(bad).values()]
@@ -81,7 +84,7 @@ def select_videos(
     for done, (video, array) in enumerate(features.without(bad).items(bad)):
         progress(len(features.videos) + done, total)
         points = (unit_vectors(array) - mean) @ axes
-        shares[video] = np.concatenate([_shares(points, one) for one in centers])
+        shares[video] = np.concatenate([_shares(points, each) for each in centers])
     progress(total, total)
     table = np.stack(list(shares.values()))
     chosen, covered = _greedy(table, [video in labeled for video in shares], count)
@@ -90,18 +93,18 @@ def select_videos(
 
 
 def _centers(points: Float[np.ndarray, "snippets axes"], seed: int) -> Float[np.ndarray, "clusters axes"]:
-    """Return the centers of k-means, at most one for each snippet."""
+    """Return the centers of k-means, at most one per snippet."""
+    centers: Float[np.ndarray, "clusters axes"]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a cluster that loses its last snippet stays where it is
+        warnings.simplefilter("ignore", UserWarning)  # an empty cluster keeps its center
         centers, _ = kmeans2(points, min(CLUSTERS, len(points)), minit="++", iter=20, rng=seed)
-    found: Float[np.ndarray, "clusters axes"] = centers
-    return found
+    return centers
 
 
 def _shares(
     points: Float[np.ndarray, "snippets axes"], centers: Float[np.ndarray, "clusters axes"]
 ) -> Float[np.ndarray, " clusters"]:
-    """Return the share of a video's snippets that are nearest to each center."""
+    """Return the share of a video's snippets closest to each center."""
     nearest, _ = vq(points, centers)
     shares: Float[np.ndarray, " clusters"] = np.bincount(nearest, minlength=len(centers)) / len(points)
     return shares
@@ -110,7 +113,7 @@ def _shares(
 def _greedy(
     shares: Float[np.ndarray, "videos clusters"], labeled: Collection[bool], count: int
 ) -> tuple[list[int], Float[np.ndarray, " clusters"]]:
-    """Return the chosen rows in order, and the sum of shares of chosen and labeled rows."""
+    """Return the selected rows in order, and the summed shares of selected and labeled rows."""
     taken = np.array(list(labeled), bool)
     covered = shares[taken].sum(axis=0)
     chosen = []
@@ -127,4 +130,4 @@ def _greedy(
 def _kinds(covered: Float[np.ndarray, " clusters"]) -> float:
     """Return the effective number of clusters, averaged over clusterings."""
     per_clustering = np.split(covered, CLUSTERINGS)
-    return float(np.mean([np.sqrt(one / one.sum()).sum() ** 2 for one in per_clustering]))
+    return float(np.mean([np.sqrt(shares / shares.sum()).sum() ** 2 for shares in per_clustering]))

@@ -1,4 +1,4 @@
-"""Similarity of snippets against their distance in time: the supplement's section C, on any features."""
+"""Similarity of snippets against temporal distance, as in section C of the supplement, for any features."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,47 +12,51 @@ from sola.data.snippet_labels import unit_vectors
 from sola.softlanding.windows import draw_windows
 
 Video = Float[np.ndarray, "_ channels"]
-"""[time, channels]; videos of one set differ in length, not in width."""
+"""Features of one video [time, channels]."""
 
 CHANCE = 0.5
 """Share of windows that satisfy the assumption if similarity does not depend on distance."""
 
 STEPS = (1, 2, 4, 8, 16, 32, 64)
-"""Steps whose windows are looked at."""
+"""Window steps (snippets) for which the share is computed."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Mean cosine similarity of two snippets against their distance in snippets."""
+    """Mean cosine similarity of two snippets against their temporal distance."""
 
     distance: Int[np.ndarray, " distances"]
+    """Distance (snippets)."""
     similarity: Float[np.ndarray, " distances"]
 
 
 @dataclass(frozen=True)
 class AssumptionShare:
-    """Share of windows that satisfy the local-similarity assumption, by length in snippets; chance is one half."""
+    """Share of windows that satisfy the local-similarity assumption, by window length; chance is one half."""
 
     length: Int[np.ndarray, " lengths"]
+    """Window length (snippets)."""
     share: Float[np.ndarray, " lengths"]
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """Similarity against distance in one feature set."""
+    """Similarity against temporal distance in one feature set."""
 
     videos: int
+    """Number of videos."""
     snippets: int
+    """Number of snippets."""
     variance_within: float
-    """Share of the variance that lies within videos; the rest, mostly the scene, is between them."""
+    """Share of the variance within videos; the rest, mostly due to the scene, is between videos."""
     whole: Curve
-    """Over whole videos."""
+    """Similarity in whole videos."""
     windows: Curve
-    """Over windows drawn as in training: `positions` snippets, `step` apart."""
+    """Similarity in windows sampled as in training: `positions` snippets, `step` apart."""
     assumption: AssumptionShare
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything as plain values."""
+        """Return a JSON-serializable dictionary."""
 
         def lists(curve: Curve | AssumptionShare) -> dict[str, list[float]]:
             return {name: values.tolist() for name, values in vars(curve).items()}
@@ -70,10 +74,32 @@ class Inspection:
 def inspect(
     videos: Sequence[Video], *, step: int, positions: int = 8, windows_per_video: int = 16, seed: int = 0
 ) -> Inspection:
-    """Measure similarity against distance (section C) in whole videos and in random windows.
+    """Measure cosine similarity against temporal distance, in whole videos and in random windows.
 
-    A window is `positions` snippets, `step` apart; `windows_per_video` are drawn from each of the videos [time,
-    channels] that is long enough.
+    Tests the local-similarity assumption of SoLa (section C of the supplement): in a short window, snippets close in
+    time have more similar features than distant snippets.
+
+    Args:
+        videos: features of each video [time, channels].
+        step: distance between the snippets of a window (snippets).
+        positions: number of snippets per window.
+        windows_per_video: number of windows sampled from each video that is long enough.
+        seed: seed for sampling windows.
+
+    Returns:
+        Similarity curves, the share of windows that satisfy the assumption by window length, and the share of the
+        variance within videos.
+
+    Examples:
+        >>> import sola
+        >>> features = sola.FeatureSet.open("features")
+        >>> result = sola.inspect([features.read(video) for video in features.videos], step=2)
+        >>> result.videos
+        9
+        >>> result.windows.distance.tolist()
+        [0, 2, 4, 6, 8, 10, 12, 14]
+        >>> round(float(result.windows.similarity[0]), 2)
+        1.0
     """
     generator = np.random.default_rng(seed)
     units = [unit_vectors(video) for video in videos]
@@ -96,7 +122,7 @@ def inspect(
 
 
 def cosine_map(features: Video, side: int = 1000) -> Float[np.ndarray, "side side"]:
-    """Return the cosine similarity of every two snippets; longer videos are averaged to `side` stretches first."""
+    """Return the cosine similarity of all pairs of snippets. Longer videos are averaged to `side` parts first."""
     if len(features) > side:
         bounds = np.linspace(0, len(features), side, endpoint=False).astype(int)
         features = np.add.reduceat(features.astype(np.float32), bounds, axis=0)
@@ -106,9 +132,9 @@ def cosine_map(features: Video, side: int = 1000) -> Float[np.ndarray, "side sid
 
 
 def similarity_by_distance(units: Iterable[Video]) -> Curve:
-    """Return the mean of x_t · x_(t+d) over all pairs of all videos, for d = 0 up to half the longest video.
+    """Return the mean of x_t · x_(t+d) over all pairs in all videos, for d = 0 up to half the longest video.
 
-    The sum over a video is an autocorrelation, computed with the Fourier transform in O(time log time).
+    The sum over a video is an autocorrelation, computed by FFT in O(time log time).
     """
     total, count = np.zeros(0), np.zeros(0)
     for unit in units:
@@ -116,33 +142,33 @@ def similarity_by_distance(units: Iterable[Video]) -> Curve:
         size = 2 ** math.ceil(math.log2(2 * length))
         spectrum = np.fft.rfft(unit, size, axis=0)
         summed = np.fft.irfft(np.square(np.abs(spectrum)).sum(axis=1), size)[:length]
-        grown = max(length, len(total))
-        total, count = np.pad(total, (0, grown - len(total))), np.pad(count, (0, grown - len(count)))
+        longest = max(length, len(total))
+        total, count = np.pad(total, (0, longest - len(total))), np.pad(count, (0, longest - len(count)))
         total[:length] += summed
         count[:length] += length - np.arange(length)
-    # beyond half of the longest video few pairs are left
-    kept = (len(total) + 1) // 2
-    return Curve(np.arange(kept), total[:kept] / count[:kept])
+    # larger distances have few pairs
+    distances = (len(total) + 1) // 2
+    return Curve(np.arange(distances), total[:distances] / count[:distances])
 
 
 def window_maps(
     units: Sequence[Video], step: int, positions: int, per_video: int, generator: np.random.Generator
 ) -> Float[np.ndarray, "windows positions positions"]:
-    """Cosine maps of windows drawn evenly from all videos that hold `positions` snippets at that step."""
-    span = (positions - 1) * step + 1
+    """Return the cosine maps of windows sampled from all videos that are long enough, `per_video` from each."""
+    window_length = (positions - 1) * step + 1
     lengths = np.array([len(unit) for unit in units])
-    video, start = draw_windows(lengths, span, per_video, generator)
+    video, start = draw_windows(lengths, window_length, per_video, generator)
     maps = np.empty((len(video), positions, positions), np.float32)
     for index, (v, s) in enumerate(zip(video, start, strict=True)):
-        window = units[v][s : s + span : step]
+        window = units[v][s : s + window_length : step]
         maps[index] = window @ window.T
     return maps
 
 
 def satisfies_assumption(maps: Float[np.ndarray, "windows positions positions"]) -> np.ndarray:
-    """Return for each window whether "only adjacent features are similar, distant ones distinct": booleans [windows].
+    """Return whether each window satisfies the local-similarity assumption: booleans [windows].
 
-    That is, whether its pairs nearer than half the window are more similar on average than those farther apart.
+    A window satisfies it if pairs closer than half the window are on average more similar than the other pairs.
     """
     n = maps.shape[1]
     distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
@@ -152,7 +178,7 @@ def satisfies_assumption(maps: Float[np.ndarray, "windows positions positions"])
 
 
 def variance_within(videos: Iterable[Video]) -> float:
-    """Share of the variance of all snippets that lies within videos; 1 where there is none at all."""
+    """Return the share of the variance of all snippets that is within videos; 1 if there is no variance."""
     within, snippets = 0.0, 0
     total: Any = 0.0
     squares = 0.0
@@ -174,7 +200,7 @@ def compare(
     positions: int = 8,
     seed: int = 0,
 ) -> dict[str, Inspection]:
-    """Inspect the same videos through each of `views` (raw, centered, transformed, …)."""
+    """Inspect the same videos under several transforms `views` (raw, centered, transformed, …), by name."""
     return {
         name: inspect([view(video) for video in videos], step=step, positions=positions, seed=seed)
         for name, view in views.items()

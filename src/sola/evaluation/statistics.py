@@ -1,4 +1,4 @@
-"""Statistics of a comparison: ROC-AUC, spread over seeds, paired bootstrap over videos, Holm's correction."""
+"""Statistics of comparisons: ROC-AUC, deviation over seeds, paired bootstrap over videos, Holm's correction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,40 +10,40 @@ from jaxtyping import Bool, Float, Int
 from sola.core.errors import SolaError
 
 REPLICATES = 10_000
-"""Bootstrap replicates of the test videos."""
+"""Number of bootstrap replicates of the test videos."""
 
 LEVEL = 0.05
 """Significance level."""
 
 
 class Summary(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One metric over the seeds."""
+    """Summary of one metric over seeds."""
 
     mean: float
     std: float
-    """Sample standard deviation; 0.0 for one value."""
+    """Sample standard deviation; 0.0 for a single value."""
     values: tuple[float, ...]
     interval: tuple[float, float] | None = None
-    """95 % bootstrap interval over the test videos, of the mean over the seeds."""
+    """95 % bootstrap confidence interval over test videos, of the mean over seeds."""
 
 
 def summarize(values: Sequence[float], replicates: Float[np.ndarray, " replicates"] | None = None) -> Summary:
-    """Summarize at least one value, and the bootstrap replicates of its mean, if given."""
+    """Summarize one or more values and, if given, the bootstrap replicates of their mean."""
     interval = None if replicates is None else percentile_interval(replicates)
-    same = len(set(values)) == 1  # the mean and deviation of equal values would show rounding
+    same = len(set(values)) == 1  # avoid rounding errors for equal values
     mean, std = (values[0], 0.0) if same else (np.mean(values), np.std(values, ddof=1))
     return Summary(float(mean), float(std), tuple(map(float, values)), interval)
 
 
 def percentile_interval(replicates: Float[np.ndarray, " replicates"]) -> tuple[float, float]:
-    """95 % percentile interval of bootstrap replicates."""
+    """Return the 95 % percentile interval of bootstrap replicates."""
     low, high = np.quantile(replicates, [LEVEL / 2, 1 - LEVEL / 2])
     return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference of two rows: the estimate, its 95 % percentile interval and two-sided p-value."""
+    """Paired difference of two rows: estimate, 95 % percentile interval and two-sided p-value."""
 
     estimate: float
     low: float
@@ -53,17 +53,14 @@ class Difference:
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A metric of one row, and its value under every bootstrap replicate."""
+    """A metric of one row with its bootstrap replicates."""
 
     estimate: float
     replicates: Float[np.ndarray, " replicates"]
 
 
 def roc_auc(positive: Bool[np.ndarray, " snippets"], score: Float[np.ndarray, " snippets"]) -> float:
-    """Return the area under the ROC curve; ties count one half.
-
-    Raises ValueError unless there are positives and negatives.
-    """
+    """Return the area under the ROC curve; ties count one half. Raises ValueError without positives or negatives."""
     positives = int(positive.sum())
     negatives = len(positive) - positives
     if not positives or not negatives:
@@ -74,7 +71,7 @@ def roc_auc(positive: Bool[np.ndarray, " snippets"], score: Float[np.ndarray, " 
 
 
 def average_precision(positive: Bool[np.ndarray, " snippets"], score: Float[np.ndarray, " snippets"]) -> float:
-    """Return the average precision without interpolation, as in scikit-learn; raises ValueError without positives."""
+    """Return the average precision without interpolation, as in scikit-learn. Raises ValueError without positives."""
     if not positive.any():
         raise ValueError("average precision needs a positive")
     order = np.argsort(-score, kind="stable")
@@ -89,12 +86,12 @@ def ordered_pairs(
     unit: Int[np.ndarray, " snippets"],
     units: int,
 ) -> Float[np.ndarray, "units units"]:
-    """Count W[a, b], the pairs (positive snippet of unit a, negative of unit b) in which the positive scores higher.
+    """Return W[a, b], the number of pairs (positive of unit a, negative of unit b) where the positive scores higher.
 
-    Ties count one half. With unit weights w (how often each video was drawn) and the numbers p and n of positives and
-    negatives in each unit, ROC-AUC is the U-statistic (w'Ww)/((w'p)(w'n)): see `weighted_auc`.
+    Ties count one half. With unit weights w (how often each unit was drawn) and the numbers p and n of positives and
+    negatives per unit, ROC-AUC is the U-statistic (w'Ww)/((w'p)(w'n)); see `weighted_auc`.
     """
-    # with ties, negatives first counts 1 and positives first 0: the mean is one half
+    # a tie counts 1 with negatives sorted first and 0 with positives first; average both
     counts = np.zeros((units, units))
     for first in (positive, ~positive):
         order = np.lexsort((first, score))
@@ -105,9 +102,9 @@ def ordered_pairs(
 def _ascending_pairs(
     positive: Bool[np.ndarray, " snippets"], unit: Int[np.ndarray, " snippets"], units: int
 ) -> Float[np.ndarray, "units units"]:
-    """Count pairs (negative before positive) of a sequence, by the units of (positive, negative).
+    """Count pairs (negative before positive) in a sequence, by the units of (positive, negative).
 
-    Pairs across blocks of the sequence are one matrix product of counts; pairs within a block are few.
+    Pairs across blocks of the sequence are counted by one matrix product, pairs within a block one by one.
     """
     size = max(64, units // 8)
     blocks = -(-len(unit) // size)
@@ -132,9 +129,9 @@ def weighted_auc(
     negatives: Int[np.ndarray, " units"],
     weights: Int[np.ndarray, "replicates units"],
 ) -> Float[np.ndarray, " replicates"]:
-    """ROC-AUC under each row of unit weights; `pairs` from `ordered_pairs`, or its mean over seeds."""
+    """Return ROC-AUC for each row of unit weights; `pairs` is from `ordered_pairs`, or its mean over seeds."""
     auc = np.empty(len(weights))
-    for start in range(0, len(weights), 1024):  # a slice at a time: weights are int, the product needs floats
+    for start in range(0, len(weights), 1024):  # in slices, to limit the memory of the float copy
         w = weights[start : start + 1024].astype(np.float64)
         auc[start : start + 1024] = ((w @ pairs) * w).sum(axis=1) / ((w @ positives) * (w @ negatives))
     return auc
@@ -146,12 +143,12 @@ def bootstrap_weights(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Int[np.ndarray, "replicates units"]:
-    """Draw the units with replacement and return how often each was drawn.
+    """Draw units with replacement and return how often each was drawn.
 
-    Replicates without positives or without negatives are drawn again. Raises SolaError when all units lack one of them.
+    Replicates without positives or negatives are redrawn. Raises SolaError if all units lack positives or negatives.
     """
     if not positives.sum() or not negatives.sum():
-        raise SolaError("a bootstrap of ROC-AUC needs snippets of both kinds, action and background, among its videos")
+        raise SolaError("a bootstrap of ROC-AUC needs both action and background snippets in the test videos")
     units = len(positives)
     generator = np.random.default_rng(seed)
     weights = np.empty((replicates, units), dtype=np.int32)
@@ -164,7 +161,7 @@ def bootstrap_weights(
 
 
 def smallest_p(units: int) -> float:
-    """Return the probability that all `units` videos favor the same row by chance, the smallest p-value: 2/2^units."""
+    """Return the smallest p-value, the probability 2/2^units that all units favor the same row by chance."""
     return float(min(1.0, 2.0 ** (1 - units)))
 
 
@@ -176,7 +173,7 @@ def paired_difference(
 ) -> Difference:
     """Compare two rows by the difference of their replicates under the same weights.
 
-    The p-value is twice the smaller share of replicates on either side of 0, with one added to both counts, and at
+    The p-value is twice the smaller share of replicates on either side of 0, with one added to all counts, and at
     least `smallest_p(units)`.
     """
     difference = first - second
@@ -187,7 +184,7 @@ def paired_difference(
 
 
 def holm(p: Sequence[float]) -> tuple[float, ...]:
-    """Correct p-values for being one family (Holm 1979): the i-th smallest times (count − i + 1), made monotone."""
+    """Correct the p-values of a family (Holm 1979): the i-th smallest times (count − i + 1), made monotone."""
     order = np.argsort(p, kind="stable")
     factors = np.arange(len(p), 0, -1)
     corrected = np.empty(len(p))
@@ -196,9 +193,9 @@ def holm(p: Sequence[float]) -> tuple[float, ...]:
 
 
 def compare_family(pairs: Sequence[tuple[Resampled, Resampled]], units: int) -> list[tuple[Difference, float]]:
-    """Paired difference of each pair, with its p-value after Holm's correction for all pairs as one family."""
+    """Return the paired difference of each pair, with its p-value Holm-corrected over all pairs."""
     differences = [
-        paired_difference(one.estimate - other.estimate, one.replicates, other.replicates, units)
-        for one, other in pairs
+        paired_difference(first.estimate - second.estimate, first.replicates, second.replicates, units)
+        for first, second in pairs
     ]
     return list(zip(differences, holm([difference.p for difference in differences]), strict=True))

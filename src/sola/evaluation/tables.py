@@ -1,4 +1,4 @@
-"""Numbers as text: percentages, p-values and verdicts, and the table of a study."""
+"""Formatting of percentages, p-values, verdicts and the table of a study."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from sola.evaluation.results import Comparison, Results, Row, StudyResult
 from sola.evaluation.statistics import Summary
 
 MAIN_METRICS = {"bmn": "AUC", "assumption": "assumption_share"}
-"""Main metric of each group of rows; average mAP for all others."""
+"""Main metric by group of rows; average mAP for all other groups."""
 
 
 def percent(fraction: float, *, signed: bool = False) -> str:
-    """Format a fraction in per cent with two decimals.
+    """Format a fraction as a percentage with two decimals.
 
     >>> percent(0.3499), percent(0.012, signed=True), percent(-0.012)
     ('34.99', '+1.20', '−1.20')
@@ -19,12 +19,12 @@ def percent(fraction: float, *, signed: bool = False) -> str:
 
 
 def mean_and_std(summary: Summary) -> str:
-    """Format the mean in per cent, with the standard deviation over the seeds unless that is 0."""
+    """Format the mean as a percentage, with the standard deviation over seeds unless it is 0."""
     return percent(summary.mean) + (f" ± {percent(summary.std)}" if summary.std else "")
 
 
 def interval(ends: tuple[float, float] | None, *, signed: bool = False) -> str:
-    """Format an interval in per cent; an empty string if there is none."""
+    """Format an interval in percent, or return an empty string for None."""
     return "" if ends is None else "[{}, {}]".format(*(percent(end, signed=signed) for end in ends))
 
 
@@ -43,17 +43,17 @@ def p_statement(p: float) -> str:
 
 
 def difference(comparison: Comparison) -> str:
-    """Format a difference and its interval in points of per cent."""
+    """Format a difference and its interval in percentage points."""
     return f"{percent(comparison.difference, signed=True)} {interval(comparison.interval, signed=True)}"
 
 
 def significance(comparison: Comparison) -> str:
-    """Whether a difference is significant after correction."""
+    """Return "significant" or "not significant", after correction."""
     return "significant" if comparison.significant else "not significant"
 
 
 def verdict(comparison: Comparison) -> str:
-    """Whether a difference is significant, with the corrected p-value."""
+    """Return the significance of a difference with the corrected p-value."""
     return f"{significance(comparison)} ({p_statement(comparison.p_corrected)}, corrected)"
 
 
@@ -80,7 +80,7 @@ def seeds_text(seeds: int) -> str:
 
 
 def row_name(row: Row, best_control: str | None) -> str:
-    """Name of a row; the best control is marked."""
+    """Return the name of a row, with a mark if it is the best control."""
     return f"{row.name} (best control)" if row.name == best_control else row.name
 
 
@@ -90,13 +90,15 @@ def main_metric(group: str) -> str:
 
 
 def study_lead(results: Results, seeds: int, videos: int) -> str:
-    """Summary of a study in two sentences; "significantly" only where it is."""
+    """Summarize a study in two sentences; differences count only if they are significant."""
     sentences = []
-    for row in (one for one in results.rows if one.kind == "compared"):
+    for row in results.rows:
+        if row.kind != "compared":
+            continue
         others = [other for other in results.group(row.group) if other.kind != "compared"]
-        found = [results.comparison(row.name, other.name, main_metric(row.group)) for other in others]
-        significant = [one.difference for one in found if one is not None and one.significant]
-        ahead, behind = sum(one > 0 for one in significant), sum(one < 0 for one in significant)
+        tests = [results.comparison(row.name, other.name, main_metric(row.group)) for other in others]
+        significant = [test.difference for test in tests if test is not None and test.significant]
+        ahead, behind = sum(value > 0 for value in significant), sum(value < 0 for value in significant)
         sentences.append(f"{row.name}: significantly ahead of {ahead} and behind {behind} of {len(others)} rows")
     return (
         f"{seeds_text(seeds)}, {videos} test videos; paired bootstrap over them, Holm-corrected. "
@@ -106,7 +108,7 @@ def study_lead(results: Results, seeds: int, videos: int) -> str:
 
 
 def study_markdown(result: StudyResult) -> str:
-    """Markdown of a study: per cent, mean ± deviation over the seeds, verdicts, and the published figures."""
+    """Return the Markdown table of a study: mean ± deviation over seeds (percent), verdicts, and published values."""
     lines = [f"# {result.title}", "", result.lead, ""]
     head = ["", *(metric.title for metric in result.metrics), "against raw", "against the best control"]
     lines += [_line(head), _line(["---"] * len(head))]

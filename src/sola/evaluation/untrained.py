@@ -1,4 +1,4 @@
-"""Modules with random weights, which resemble trained ones: the controls that show what training adds."""
+"""Untrained modules with the configuration of trained modules: controls that show the effect of training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from sola.softlanding.network import SoLa
 from sola.softlanding.transform import Transform, transform_array
 
 SHAPE = ("channels", "hidden", "kernel_size", "conditioning", "smoothing")
-"""Settings that an untrained module takes from a trained one."""
+"""Settings that an untrained module copies from a trained module."""
 
 
 @dataclass(frozen=True)
 class UntrainedModule:
-    """A module with random weights: the shape, conditioning, gate and scale of a trained one.
+    """A module with random weights and the shape, conditioning, gate and scale of a trained module.
 
-    The defaults are the supplement's module (Table 4a) without conditioning, with a gate of 0.1.
+    The defaults are the module of the supplement (Table 4a) without conditioning and with a gate of 0.1.
     """
 
     channels: int
@@ -42,7 +42,7 @@ class UntrainedModule:
         moments: Moments | None = None,
         sample: Sequence[Float[np.ndarray, "_ channels"]] = (),
     ) -> Transform:
-        """Return f(x), or with the form "adapter" x + gate·f(x), of the module with this seed."""
+        """Return the transform of the module with this seed: f(x), or x + gate·f(x) for the form "adapter"."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             module = SoLa(
@@ -61,7 +61,7 @@ class UntrainedModule:
 
 @dataclass(frozen=True)
 class UntrainedMultiScale:
-    """A multi-scale module with random weights in the place of trained ones, and their mean gate."""
+    """A multi-scale module with random weights and the mean gate of the trained modules."""
 
     config: Mapping[str, Any]
     gate: float
@@ -69,10 +69,10 @@ class UntrainedMultiScale:
     def transform(
         self, seed: int, form: Form, moments: Moments, sample: Sequence[Float[np.ndarray, "_ channels"]]
     ) -> Transform:
-        """Return the arrangement with this seed, in which modules are f(x), or with "adapter" x + gate·f(x).
+        """Return the transform with this seed. Its modules are f(x), or x + gate·f(x) for the form "adapter".
 
-        Its conditioning is that of `moments`, the means and weights of its parts are those of `sample`; it has no map
-        to fewer channels.
+        The conditioning is computed from `moments`, the means and weights of the parts from `sample`. There is no
+        mapping to fewer channels.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -88,16 +88,14 @@ Untrained = UntrainedModule | UntrainedMultiScale
 
 
 def untrained_like(entry: Mapping[str, Any]) -> Untrained:
-    """Read the `sola` entry of a manifest, as `sola transform` writes it; raises SolaError if it is incomplete."""
+    """Read the `sola` entry of a manifest written by `sola transform`. Raises SolaError if it is incomplete."""
     try:
         config, gate, scale = entry["config"], float(entry["gate"]), float(entry["scale"])
         if "steps" in config:
             return UntrainedMultiScale(dict(config), gate)
         return UntrainedModule(**{name: config[name] for name in SHAPE}, gate=gate, scale=scale)
     except (KeyError, TypeError, ValueError) as error:
-        raise SolaError(
-            f'"sola" in a manifest is not what `sola transform` writes ({error!r}); transform the features again'
-        ) from None
+        raise SolaError(f'invalid "sola" entry in a manifest ({error!r}); transform the features again') from None
 
 
 def _open_gate(module: SoLa, gate: float) -> None:

@@ -1,4 +1,4 @@
-"""Export of features, annotations and detections to ActionFormer, OpenTAD and FiftyOne."""
+"""Export to ActionFormer and OpenTAD (features and annotations) and to FiftyOne (detections)."""
 
 from sola.export.clock import Clock, common_clock
 from sola.export.fiftyone import VideoFrames, to_fiftyone

@@ -1,4 +1,4 @@
-"""Detections as FiftyOne's temporal detections: seconds become frame numbers."""
+"""Conversion of detections to FiftyOne's temporal detections, from seconds to frame numbers."""
 
 import math
 from collections.abc import Mapping
@@ -10,29 +10,45 @@ from sola.core.errors import SolaError
 from sola.data.detections import Detections
 
 ROUNDING = 1e-6
-"""Tolerance in frames when a time is compared with the edge of a frame."""
+"""Tolerance (frames) for comparing a time with a frame boundary."""
 
 
 @dataclass(frozen=True)
 class VideoFrames:
-    """Frame rate (frames per second) and frame count of a video, under the names of FiftyOne's VideoMetadata."""
+    """Frame rate and frame count of a video, with the attribute names of FiftyOne's VideoMetadata."""
 
     frame_rate: float
+    """Frames per second."""
     total_frame_count: int
 
 
 def to_fiftyone(detections: Detections, videos: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `fiftyone.TemporalDetections` of every video, the value of a field of a video sample.
+    """Convert detections to FiftyOne: one `fiftyone.TemporalDetections` per video, to assign to a sample field.
 
-    `support` is [first, last], the 1-based inclusive numbers of the frames between start and end, cut to the video; a
-    detection outside of the video is left out. Proposals without a class have no label.
+    `support` is [first, last], the 1-based inclusive numbers of the frames between start and end, clipped to the
+    video. Detections outside the video are dropped. Proposals without a class get no label.
 
     Args:
-        detections: segments in seconds.
-        videos: `VideoFrames` by id, or `sample.metadata` after FiftyOne's `dataset.compute_metadata()`.
+        detections: detections with segments in seconds.
+        videos: frame rate and frame count by video id: `VideoFrames`, or `sample.metadata` after FiftyOne's
+            `dataset.compute_metadata()`.
 
-    Raises SolaError if FiftyOne is not installed, if the frames of a video are unknown, if all its detections lie
-    outside of it, or if a segment ends before it starts.
+    Returns:
+        `fiftyone.TemporalDetections` by video id, for all videos of `detections`.
+
+    Raises:
+        SolaError: if FiftyOne is not installed, the frame rate or frame count of a video is unknown, all detections
+            of a video are outside it, or a segment ends before it starts.
+
+    Examples:
+        >>> import sola
+        >>> from pathlib import Path
+        >>> from sola.export import VideoFrames
+        >>> detections = sola.read_detections(Path("detections.json"))
+        >>> frames = {video: VideoFrames(frame_rate=25.0, total_frame_count=500) for video in detections.videos}
+        >>> converted = sola.to_fiftyone(detections, frames)  # doctest: +SKIP
+        >>> converted["validation_0000"].detections[0].support  # doctest: +SKIP
+        [13, 88]
     """
     try:
         fiftyone = import_module("fiftyone")
@@ -40,31 +56,31 @@ def to_fiftyone(detections: Detections, videos: Mapping[str, Any]) -> dict[str, 
         if error.name != "fiftyone":
             raise
         raise SolaError("FiftyOne is not installed; get it with: pip install fiftyone") from None
-    found = {}
-    for video, own in detections.by_video().items():
+    converted = {}
+    for video, segments in detections.by_video().items():
         rate, count = _frames(video, videos)
-        times = zip(own.start.tolist(), own.end.tolist(), strict=True)
+        times = zip(segments.start.tolist(), segments.end.tolist(), strict=True)
         supports = [support(video, start, end, rate, count) for start, end in times]
         if supports and not any(supports):
             raise SolaError(
-                f"video {video!r}: all detections lie outside its {count} frames at {rate:g} a second; expected the "
-                "frame rate and count of the video they belong to"
+                f"video {video!r}: all detections are outside its {count} frames at {rate:g} frames per second; "
+                "expected the frame rate and frame count of this video"
             )
-        found[video] = fiftyone.TemporalDetections(
+        converted[video] = fiftyone.TemporalDetections(
             detections=[
                 fiftyone.TemporalDetection(label=detections.classes[label] or None, support=frames, confidence=score)
-                for label, score, frames in zip(own.label.tolist(), own.score.tolist(), supports, strict=True)
+                for label, score, frames in zip(segments.label.tolist(), segments.score.tolist(), supports, strict=True)
                 if frames
             ]
         )
-    return found
+    return converted
 
 
 def support(video: str, start: float, end: float, frame_rate: float, count: int) -> list[int] | None:
-    """Return the numbers of the first and last frame between `start` and `end` seconds, None if there are none.
+    """Return the first and last frame number between `start` and `end` seconds, or None if there is no frame.
 
-    Frame n lasts from (n - 1) / frame_rate to n / frame_rate seconds. FiftyOne's own `from_timestamps` spreads the
-    frames from 0 to the duration, both included, and can differ by a frame.
+    Frame n lasts from (n - 1) / frame_rate to n / frame_rate seconds. FiftyOne's `from_timestamps` can differ by one
+    frame, because it spaces the frames evenly from 0 to the duration, both included.
 
     >>> support("v", 1.0, 2.0, frame_rate=25.0, count=100)
     [26, 50]
@@ -81,7 +97,7 @@ def support(video: str, start: float, end: float, frame_rate: float, count: int)
 
 
 def _frames(video: str, videos: Mapping[str, Any]) -> tuple[float, int]:
-    """Return frame rate and count of a video. Raises SolaError if one is unknown."""
+    """Return frame rate and frame count of a video. Raises SolaError if either is unknown."""
     rate, count = (getattr(videos.get(video), name, None) for name in ("frame_rate", "total_frame_count"))
     if not rate or not count or rate <= 0 or count < 1:
         raise SolaError(

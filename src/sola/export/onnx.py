@@ -1,4 +1,4 @@
-"""Export of a module as one ONNX file, for any number of videos of any length."""
+"""Export of a module to a single ONNX file, with dynamic batch size and length."""
 
 import copy
 import logging
@@ -13,15 +13,16 @@ from sola.softlanding.multiscale import MultiScaleSoLa, Network
 
 
 def export_onnx(module: Network, path: Path) -> None:
-    """Write the module with conditioning and smoothing: `features` to `transformed`, [batch, time, channels].
+    """Write a module, with its conditioning and smoothing, as ONNX.
 
-    Raises SolaError if onnxscript is not installed, or the file cannot be written.
+    The input `features` and the output `transformed` are [batch, time, channels]. Raises SolaError if onnxscript is
+    not installed or the file cannot be written.
     """
     try:
-        import onnxscript  # noqa: F401  (torch's exporter needs it)
+        import onnxscript  # noqa: F401  (required by torch's exporter)
     except ImportError:
         raise SolaError("onnxscript is not installed; pip install 'sola-tal[export]'") from None
-    # the exporter takes a size of 1 for a constant
+    # the example has no size of 1, which the exporter would treat as a constant
     if isinstance(module, MultiScaleSoLa):
         widest = max(module.average, module.wide_average or 1, *module.smoothings)
     else:

@@ -19,23 +19,24 @@ from sola.data.timing import SnippetGrid
 from sola.export.clock import Clock, common_clock
 from sola.export.configurations import ANNOTATIONS, CLASSES, FEATURES, ExportedData, actionformer_yaml, opentad_py
 
-SHORTEST = 1e-3
-"""Length in seconds below which ActionFormer drops an instance."""
-INSIDE = 0.5
-"""Minimum share of an instance inside the features for ActionFormer to train on it (trunc_thresh)."""
+MIN_DURATION = 1e-3
+"""Minimum duration (seconds) of an instance; ActionFormer drops shorter ones."""
+MIN_INSIDE = 0.5
+"""Minimum fraction of an instance inside the features for ActionFormer to train on it (trunc_thresh)."""
 
 
 @dataclass(frozen=True)
 class ExportedDataset:
-    """Content of an exported folder."""
+    """Contents of an exported folder."""
 
     videos: tuple[str, ...]
-    """Ids in the annotations."""
+    """Ids of the exported videos."""
     left_out: tuple[str, ...]
-    """Training videos without an instance to train on, for which training would fail."""
+    """Ids of training videos that were dropped because they have no instance to train on; training would fail."""
     classes: tuple[str, ...]
-    """Classes of the videos, in order of their numbers."""
+    """Class names in the order of their label ids."""
     clock: Clock
+    """Snippet times in frames, as written to the configurations."""
 
 
 def export_dataset(
@@ -48,27 +49,43 @@ def export_dataset(
     skipped: dict[str, str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ExportedDataset:
-    """Write features and annotations of all subsets in the layout that ActionFormer and OpenTAD read.
+    """Write features and annotations of all subsets for ActionFormer and OpenTAD.
 
-    The folder holds features/<video>.npy (float32), annotations.json (ActivityNet's layout), category_idx.txt,
-    actionformer.yaml and opentad.py.
+    The folder contains features/<video>.npy (float32, [time, channels]), annotations.json (ActivityNet format),
+    category_idx.txt, actionformer.yaml and opentad.py.
 
     Args:
-        data: features and annotations; a missing duration becomes the end of the features or of the last instance.
+        data: features and annotations. A missing duration is set to the end of the features or of the last instance.
         out: new folder.
-        train_subset: subset for training in both configurations.
-        test_subset: subset for evaluation in both configurations.
-        overwrite: replace a folder that this function wrote.
-        skipped: gets the reasons why videos with bad files were left out, by id in the features.
-        progress: called with the number of completed videos, and of all.
+        train_subset: training subset in both configurations.
+        test_subset: evaluation subset in both configurations.
+        overwrite: replace a folder written by this function.
+        skipped: dictionary that receives the reasons for skipped videos, by feature id. Videos with bad feature files
+            are skipped if the data set was opened with `skip_bad`.
+        progress: called with the number of exported videos and the total.
 
-    Raises SolaError for bad input, an existing folder, or timing that the tools cannot express: see `common_clock`.
+    Returns:
+        The exported videos, the dropped videos, the classes and the snippet times.
+
+    Raises:
+        SolaError: for an unknown subset, a bad feature file, an existing folder, a subset without videos, or snippet
+            times that the tools cannot express (see `common_clock`).
+
+    Examples:
+        >>> import sola
+        >>> from pathlib import Path
+        >>> data = sola.Dataset.open("features", "annotations.json")
+        >>> exported = sola.export_dataset(data, Path("exported"))
+        >>> len(exported.videos), len(exported.classes)
+        (9, 2)
+        >>> sorted(path.name for path in Path("exported").iterdir())
+        ['actionformer.yaml', 'annotations.json', 'category_idx.txt', 'features', 'opentad.py']
     """
     out = Path(out).resolve()
     if any(stream.source.resolve().is_relative_to(out) for stream in data.features.streams):
-        raise SolaError(f"{out}: holds the features that are read; choose another folder")
+        raise SolaError(f"{out}: contains the input features; choose another folder")
     if ".hdf5" in str(out):
-        raise SolaError(f"{out}: ActionFormer takes a path with .hdf5 in it for an archive; choose another folder")
+        raise SolaError(f"{out}: ActionFormer treats a path containing .hdf5 as an archive; choose another folder")
     data, train_subset, test_subset = _naming_subsets(data, train_subset, test_subset)
     _check_names(data)
     skipped = {} if skipped is None else skipped
@@ -98,17 +115,17 @@ def export_dataset(
 
 
 def learnable(segments: Segments, grid: SnippetGrid, length: int) -> bool:
-    """Return whether ActionFormer keeps an instance (libs/datasets/anet.py); its training fails without one."""
+    """Return True if ActionFormer keeps any instance (libs/datasets/anet.py), without which its training fails."""
     start, end = grid.index(segments.start), grid.index(segments.end)
-    stop = length - grid.index(0.0)  # as in ActionFormer: as far after the last snippet as the first center from 0
-    long_enough = segments.end - segments.start >= SHORTEST
-    return bool((long_enough & (start < stop) & (np.minimum(end, stop) - start >= INSIDE * (end - start))).any())
+    stop = length - grid.index(0.0)  # ActionFormer's end of the features: `length` plus the first center in strides
+    long_enough = segments.end - segments.start >= MIN_DURATION
+    return bool((long_enough & (start < stop) & (np.minimum(end, stop) - start >= MIN_INSIDE * (end - start))).any())
 
 
 def _naming_subsets(data: Dataset, *subsets: str) -> tuple[Dataset, str, str]:
-    """Return the data set and the names of training and test subset, as the annotations spell them.
+    """Return the data set with unified subset names, and the names of the training and test subset in the annotations.
 
-    `Dataset.subset` takes any case and short forms, but OpenTAD compares names exactly: one subset has one name.
+    `Dataset.subset` ignores case and accepts short forms, but OpenTAD compares exactly, so each subset gets one name.
     """
     parts = [data.subset(subset).videos for subset in subsets]
     names = {video.id: part[0].subset for part in parts for video in part}
@@ -118,16 +135,16 @@ def _naming_subsets(data: Dataset, *subsets: str) -> tuple[Dataset, str, str]:
 
 
 def _check_names(data: Dataset) -> None:
-    """Raise SolaError for names of videos or classes that a tool would misread."""
+    """Raise SolaError for video ids or class names that a tool would misread."""
     for video in data.videos:
-        file_of(video.id, ".npy")  # raises for an id that would leave the folder
+        file_of(video.id, ".npy")  # raises for an id that points outside the folder
     for name in data.classes:
         if "\n" in name or "\r" in name:
-            raise SolaError(f"class {name!r}: would be two lines of {CLASSES}; expected a name on one line")
+            raise SolaError(f"class {name!r}: would be two lines in {CLASSES}; remove the line break")
 
 
 def _check_subsets(chosen: Dataset, written: Sequence[Video], skipped: Mapping[str, str], *subsets: str) -> None:
-    """Raise SolaError if no video of a subset is left."""
+    """Raise SolaError if a subset has no exported video."""
     for subset in subsets:
         if any(video.subset == subset for video in written):
             continue
@@ -135,15 +152,15 @@ def _check_subsets(chosen: Dataset, written: Sequence[Video], skipped: Mapping[s
         if bad:
             raise none_left(bad, len(bad))
         raise SolaError(
-            f"subset {subset!r}: none of its videos has an instance in its features to train on; annotate some, or "
-            "name another subset by --train-subset"
+            f"subset {subset!r}: none of its videos has an instance inside its features to train on; annotate some, or "
+            "choose another subset with --train-subset"
         )
 
 
 def _write_features(
     data: Dataset, folder: Path, skipped: dict[str, str], progress: Callable[[int, int], None]
 ) -> tuple[Video, ...]:
-    """Write arrays and manifest, and return the videos that were written."""
+    """Write arrays and manifest, and return the written videos."""
     folder.mkdir()
     written, dtype, cure = [], np.dtype(np.float32), "scale the features down"
     for done, (video, array) in enumerate(data.items(skipped), 1):
@@ -159,15 +176,15 @@ def _write_features(
 
 
 def _classes(names: tuple[str, ...], videos: Sequence[Video]) -> tuple[str, ...]:
-    """Return the classes that occur, since ActionFormer compares their number with the file."""
+    """Return the classes that occur. ActionFormer requires num_classes to match the file."""
     labels = np.unique(np.concatenate([video.segments.label for video in videos]))
     if not len(labels):
-        raise SolaError("the videos that have features have no instance; expected annotated ones")
+        raise SolaError("no video with features has an annotated instance; annotate some")
     return tuple(names[label] for label in labels.tolist())
 
 
 def _entry(video: Video, fps: float, names: tuple[str, ...], classes: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return the entry of a video in annotations.json."""
+    """Return a video's entry in annotations.json."""
     segments, grid, duration = video.segments, video.grid, video.duration
     if duration is None:
         end = (grid.offset + (video.length - 1) * grid.stride + grid.window) / grid.fps

@@ -1,1 +1,1 @@
-"""Reports: figures and self-contained HTML pages."""
+"""Plots and self-contained HTML reports."""

@@ -1,4 +1,4 @@
-"""Data of the page's explorer: annotated segments, detections and similarity maps of a few videos."""
+"""Data of the explorer: annotated segments, detections and similarity maps of a few videos."""
 
 import base64
 import math
@@ -21,46 +21,48 @@ from sola.evaluation.similarity import cosine_map
 from sola.report.material import FeatureView, Material
 
 MOST_DETECTIONS = 100
-"""Detections of a run in a video; the best ones are shown."""
+"""Maximum number of detections per run and video; the highest scores are shown."""
 MOST_CELLS = 200
-"""Rows of a similarity map; snippets of longer videos are averaged."""
+"""Maximum number of rows of a similarity map; snippets of longer videos are averaged."""
 FEWEST_CELLS = 48
+"""Minimum number of rows to which maps are shrunk to fit `MAP_BYTES`."""
 MAP_BYTES = 2_500_000
-"""Size of all maps together, before base64 encoding."""
+"""Target total size of all maps (bytes), before base64 encoding."""
 
 
 @dataclass(frozen=True)
 class Explorer:
-    """What the page's explorer reads."""
+    """Data for the explorer on the page."""
 
     data: Mapping[str, Any]
-    """Plain values for JSON."""
+    """JSON-serializable content."""
     left_out: int
-    """Videos that are not on the page."""
+    """Number of videos that are not on the page."""
 
     @property
     def cut_at(self) -> int | None:
-        """`MOST_DETECTIONS` if a run has more than so many in a video."""
-        found = [one for video in self.data["videos"] for one in video["found"] if one is not None]
-        return MOST_DETECTIONS if any(one["left_out"] for one in found) else None
+        """`MOST_DETECTIONS` if any run has more detections than that in a video, else None."""
+        detections = [table for video in self.data["videos"] for table in video["found"] if table is not None]
+        return MOST_DETECTIONS if any(table["left_out"] for table in detections) else None
 
     @property
     def shown(self) -> int:
-        """Videos on the page."""
+        """Number of videos on the page."""
         return len(self.data["videos"])
 
 
 def explore(material: Material, *, videos: int) -> Explorer:
-    """Gather the data of up to `videos` videos, evenly spaced over the sorted ids; those in every source come first.
+    """Collect the data of up to `videos` videos, evenly spaced over the sorted ids.
 
-    Raises SolaError if detections or features and annotations have no video in common, or a feature file is bad.
+    Uses videos present in all sources, or in any source if there are none. Raises SolaError if detections or features
+    have no video in common with the annotations, or a feature file is bad.
     """
     at_least(1, videos=videos)
     annotations = material.annotations
     records = {} if annotations is None else dict(annotations.subset(material.subset).videos)
     detections = {
-        name: _by_video(one, annotations, material.id_prefix, f"detections of {name}")
-        for name, one in material.detections.items()
+        name: _by_video(each, annotations, material.id_prefix, f"detections of {name}")
+        for name, each in material.detections.items()
     }
     data = {}
     for name, view in material.views.items():
@@ -69,13 +71,13 @@ def explore(material: Material, *, videos: int) -> Explorer:
         except SolaError as error:
             raise SolaError(f"{name}: {error}") from None
         material.notes += [f"{name}: {finding}." for finding in data[name].findings]
-    features = {name: {video.id: video for video in one.videos} for name, one in data.items()}
-    sources = [own.keys() for own in detections.values()] + [own.keys() for own in features.values()]
+    features = {name: {video.id: video for video in each.videos} for name, each in data.items()}
+    sources = [each.keys() for each in detections.values()] + [each.keys() for each in features.values()]
     candidates = _candidates(sources, records.keys() if annotations is not None else None)
     if not candidates:
         raise SolaError(
-            f"subset {material.subset!r}: neither detections nor features have a video of it; "
-            "name another with --test-subset"
+            f"subset {material.subset!r}: detections and features have none of its videos; "
+            "choose another subset with --test-subset"
         )
     chosen = spread(candidates, videos)
     classes = {} if annotations is None else {name: index for index, name in enumerate(annotations.classes)}
@@ -84,13 +86,16 @@ def explore(material: Material, *, videos: int) -> Explorer:
     for video in chosen:
         record = records.get(video)
         maps = [_map(view, data[name], features[name].get(video), side) for name, view in material.views.items()]
-        found = [_found(one.get(video), material.detections[name].classes, classes) for name, one in detections.items()]
+        detected = [
+            _best(by_video.get(video), material.detections[name].classes, classes)
+            for name, by_video in detections.items()
+        ]
         shown.append(
             {
                 "id": video,
-                "duration": _duration(record, maps, found),
+                "duration": _duration(record, maps, detected),
                 "truth": None if record is None else _segments(record.segments, annotations.classes, classes),  # type: ignore[union-attr]
-                "found": found,
+                "found": detected,
                 "maps": maps,
             }
         )
@@ -105,12 +110,12 @@ def explore(material: Material, *, videos: int) -> Explorer:
 
 
 def cells_a_map(maps: int) -> int:
-    """Rows that each of so many maps may have."""
+    """Return the maximum number of rows per map, given the number of maps."""
     return max(FEWEST_CELLS, min(MOST_CELLS, math.isqrt(2 * MAP_BYTES // max(1, maps))))
 
 
 def spread(videos: Sequence[str], count: int) -> list[str]:
-    """At most `count` of the videos, evenly spaced.
+    """Return at most `count` of the videos, evenly spaced.
 
     >>> spread("abcdefg", 3)
     ['a', 'd', 'g']
@@ -120,7 +125,7 @@ def spread(videos: Sequence[str], count: int) -> list[str]:
 
 
 def _candidates(sources: Sequence[Collection[str]], allowed: Collection[str] | None) -> list[str]:
-    """Sorted ids of the videos in every source, or of those in any source if none is in all."""
+    """Return the sorted ids of videos in all sources, or in any source if there are none."""
     sets = [set(source) if allowed is None else set(source) & set(allowed) for source in sources]
     return sorted(set.intersection(*sets) or set.union(*sets)) if sets else []
 
@@ -128,7 +133,7 @@ def _candidates(sources: Sequence[Collection[str]], allowed: Collection[str] | N
 def _by_video(
     detections: Detections, annotations: Annotations | None, id_prefix: str | None, what: str
 ) -> dict[str, Segments]:
-    """Each video's detections, best first, by annotated id if there are annotations."""
+    """Return each video's detections sorted by descending score, by annotated id if there are annotations."""
     table = detections.table
     order = np.lexsort((-table.score, table.video))
     bounds = np.searchsorted(table.video[order], np.arange(1, len(detections.videos)))
@@ -136,11 +141,11 @@ def _by_video(
     if annotations is None:
         return dict(videos)
     matched = match_videos(detections.videos, annotations.videos, id_prefix, what).videos
-    return {theirs: videos[ours] for ours, theirs in matched.items()}
+    return {annotated: videos[detected] for detected, annotated in matched.items()}
 
 
-def _found(segments: Segments | None, names: Sequence[str], classes: dict[str, int]) -> dict[str, Any] | None:
-    """The best detections of one run in a video; None if it lacks the video."""
+def _best(segments: Segments | None, names: Sequence[str], classes: dict[str, int]) -> dict[str, Any] | None:
+    """Return the detections of one run in a video with the highest scores, or None if the run lacks the video."""
     if segments is None:
         return None
     best = segments.take(slice(0, MOST_DETECTIONS))
@@ -149,7 +154,7 @@ def _found(segments: Segments | None, names: Sequence[str], classes: dict[str, i
 
 
 def _segments(segments: Segments, names: Sequence[str], classes: dict[str, int]) -> dict[str, Any]:
-    """Segments as columns; new classes are added to `classes`, which numbers them."""
+    """Return segments as columns. Adds new class names to `classes`, which maps names to indices."""
     return {
         "start": segments.start.round(2).tolist(),
         "end": segments.end.round(2).tolist(),
@@ -158,7 +163,7 @@ def _segments(segments: Segments, names: Sequence[str], classes: dict[str, int])
 
 
 def _map(view: FeatureView, data: Dataset, video: Video | None, side: int) -> dict[str, Any] | None:
-    """A video's similarity map and the seconds that it spans, or 0 to 0 without timing; None without features."""
+    """Return a video's similarity map and its start and end (seconds, 0 without timing); None without features."""
     if video is None:
         return None
     array = np.asarray(view.through(data.read(video)))
@@ -167,9 +172,9 @@ def _map(view: FeatureView, data: Dataset, video: Video | None, side: int) -> di
 
 
 def packed(values: Float[np.ndarray, "side side"]) -> dict[str, Any]:
-    """A map's upper half, row by row, in 256 levels between its least and its greatest value.
+    """Encode the upper triangle of a map, row by row, in 256 levels between its minimum and maximum.
 
-    `dark` and `bright` are the ends of the color scale: the 1st and the 99th percentile off the diagonal.
+    `dark` and `bright` are the ends of the color scale: the 1st and 99th percentile off the diagonal.
     """
     side = len(values)
     least, greatest = float(values.min()), float(values.max())
@@ -192,12 +197,12 @@ def _base64(array: np.ndarray) -> str:
 
 
 def _duration(
-    record: VideoAnnotation | None, maps: Sequence[dict[str, Any] | None], found: Sequence[dict[str, Any] | None]
+    record: VideoAnnotation | None, maps: Sequence[dict[str, Any] | None], detected: Sequence[dict[str, Any] | None]
 ) -> float:
-    """Length of the time axis in seconds: the video's, or the last end of anything in it."""
+    """Return the length of the time axis (seconds): the video duration if known, else the last end of its content."""
     if record is not None and record.duration is not None:
         return round(record.duration, 2)
-    ends = [one["end"] for one in maps if one is not None]
-    ends += [max(one["end"], default=0.0) for one in found if one is not None]
+    ends = [similarity["end"] for similarity in maps if similarity is not None]
+    ends += [max(detections["end"], default=0.0) for detections in detected if detections is not None]
     ends += record.segments.end.tolist() if record is not None else []
     return round(max(ends, default=0.0), 2) or 1.0

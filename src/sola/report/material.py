@@ -1,4 +1,4 @@
-"""What a report's explorer shows, gathered from studies, training runs and files that the user named."""
+"""Input of the explorer, collected from studies, training runs and files given by the user."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ OpenFeatures = Callable[[Sequence[Path]], FeatureSet]
 
 @dataclass(frozen=True)
 class FeatureView:
-    """Features, and the module that transforms them when they are read."""
+    """Features with a transform that is applied on reading."""
 
     features: FeatureSet
     through: Callable[[Video], Video] = np.asarray
@@ -29,36 +29,36 @@ class FeatureView:
 
 @dataclass
 class Material:
-    """What there is to show of single videos."""
+    """Annotations, detections and features of single videos for the explorer."""
 
     annotations: Annotations | None = None
     subset: str = "validation"
     id_prefix: str | None = None
-    """Prefix of ids in either features or annotations."""
+    """Prefix by which ids of features and annotations differ."""
     detections: dict[str, Detections] = field(default_factory=dict)
     views: dict[str, FeatureView] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """What is not shown, and why."""
+    """Reasons why sources are not shown."""
     shown: set[Path] = field(default_factory=set)
-    """Features and detections that are here already."""
+    """Paths of the features and detections added so far."""
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing but annotations."""
+        """True if there are neither detections nor features."""
         return not (self.detections or self.views)
 
     def add_features(self, name: str, where: str, paths: Sequence[Path], open_features: OpenFeatures) -> None:
-        """Open the features of a study or a run, unless they are gone or shown already."""
+        """Add the features of a study or run, unless they are missing or were added before."""
         if paths[0].resolve() in self.shown:
             return
         if not all(path.exists() for path in paths):
-            self.notes.append(f"{name} ({where}): its features are not there any more; no similarity maps of them.")
+            self.notes.append(f"{name} ({where}): its features no longer exist; similarity maps are not shown.")
             return
         self.shown.add(paths[0].resolve())
         self.views[_free(name, where, self.views)] = FeatureView(open_features(paths))
 
     def add_detections(self, name: str, where: str, path: Path) -> None:
-        """Read the detections of a study or a run, unless they are gone or shown already."""
+        """Add the detections of a study or run, unless they are missing or were added before."""
         if path.resolve() in self.shown:
             return
         if not path.is_file():
@@ -68,9 +68,9 @@ class Material:
         self.detections[_free(name, where, self.detections)] = read_detections(path)
 
     def add_run(self, run: TrainedRun, open_features: OpenFeatures) -> None:
-        """Add the features that a run was trained on, also through its module, and the detections in its folder."""
+        """Add the training features of a run, their transformed version for a module, and the run's detections."""
         if run.features and not all(path.exists() for path in run.features):
-            self.notes.append(f"{run.name}: the features that it was trained on are not there any more.")
+            self.notes.append(f"{run.name}: its training features no longer exist.")
         elif run.features:
             raw = not any(view.features.manifest.sola for view in self.views.values())
             name = RAW if raw and RAW not in self.views else f"features of {run.name}"
@@ -95,35 +95,36 @@ def gather(
     id_prefix: str | None = None,
     open_features: OpenFeatures = FeatureSet.open,
 ) -> Material:
-    """Read the files that the user named, and those of studies and runs; of the latter, missing files become notes.
+    """Read the files given by the user and the files of studies and runs.
 
-    Raises SolaError for a bad file that the user named, a name given twice, or an unknown subset.
+    Missing files of studies and runs become notes. Raises SolaError for a bad file given by the user, a duplicate name
+    or an unknown subset.
     """
     data = [study.result.data for study in studies]
     material = Material(
         subset=subset or (data[0].test_subset if data else "validation"),
-        id_prefix=id_prefix or next((one.id_prefix for one in data if one.id_prefix), None),
+        id_prefix=id_prefix or next((source.id_prefix for source in data if source.id_prefix), None),
     )
-    sources = [(one.annotations, one.label_key) for one in data]
+    sources = [(source.annotations, source.label_key) for source in data]
     sources += [(run.annotations, run.label_key) for run in runs if run.annotations is not None]
     if annotations is not None:
         material.annotations = read_annotations(annotations, label_key or (sources[0][1] if sources else "label"))
         sources = []
     for path, key in dict.fromkeys(sources):
         if not path.is_file():
-            material.notes.append(f"{path}: annotations that are not there any more.")
+            material.notes.append(f"{path}: the annotations no longer exist.")
         elif material.annotations is None:
             material.annotations = read_annotations(path, label_key or key)
         else:
-            material.notes.append(f"{path}: other annotations than the first ones; not shown.")
+            material.notes.append(f"{path}: not shown, because the page uses other annotations.")
     if material.annotations is not None:
-        material.annotations.subset(material.subset)  # raises for an unknown subset before anything is read
+        material.annotations.subset(material.subset)  # fail early on an unknown subset
 
     for flag, pairs in (("--detections", detections), ("--features", features)):
         names = [name for name, _ in pairs]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise SolaError(f"{flag} {twice}=...: the name is given twice; give each its own")
+        duplicate = next((name for name in names if names.count(name) > 1), None)
+        if duplicate is not None:
+            raise SolaError(f"{flag} {duplicate}=...: the name is given twice; use distinct names")
     material.detections.update((name, read_detections(path)) for name, path in detections)
     material.views.update((name, FeatureView(open_features((path,)))) for name, path in features)
     material.shown.update(path.resolve() for _, path in (*detections, *features))
@@ -137,7 +138,7 @@ def gather(
         material.add_run(run, open_features)
     if material.annotations is not None:
         classes = material.annotations.classes
-        material.detections = {name: found.labeled_as(classes) for name, found in material.detections.items()}
+        material.detections = {name: each.labeled_as(classes) for name, each in material.detections.items()}
     return material
 
 
@@ -146,7 +147,7 @@ def _open_as_study(study: Study, raw: bool, paths: Sequence[Path]) -> FeatureSet
 
 
 def _free(name: str, where: str, taken: Mapping[str, object]) -> str:
-    """The name, or with where it comes from if it is taken."""
+    """Return the name, with its source in parentheses if the name is taken."""
     free, number = name, 1
     while free in taken:
         free, number = f"{name} ({where})" if number == 1 else f"{name} ({where}, {number})", number + 1

@@ -1,4 +1,4 @@
-"""A self-contained HTML page: text, tables and plots in one file that opens offline."""
+"""Self-contained HTML page with text, tables and plots, readable offline."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ from sola.report.explorer import Explorer
 from sola.report.saving import inline_svg
 
 SCRIPTS = ("explorer_view.js", "explorer_timeline.js", "explorer_map.js", "explorer.js")
-"""Parts of the explorer, in the order of their dependencies."""
+"""Scripts of the explorer in dependency order."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Plot:
     """Text alternative."""
     caption: str = ""
     folded: str = ""
-    """Heading under which the plot is folded away; empty if it is not."""
+    """Heading of the collapsed section with the plot; empty if the plot is always visible."""
 
     @property
     def svg(self) -> str:
@@ -38,18 +38,18 @@ class Plot:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table with more than one line, or in a lighter style."""
+    """A table cell with small text or in a lighter style."""
 
     main: str
     small: str = ""
-    """Small text below."""
+    """Small text below the main text."""
     faint: bool = False
-    """Lighter text; if the first cell is faint, its row belongs to the row above."""
+    """Lighter text. A faint first cell means that the row belongs to the row above."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The main result of a study, in sentences."""
+    """Main result of a study, in sentences."""
 
     title: str
     small: str
@@ -59,21 +59,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a heading; rows whose name is in `strong` are bold."""
+    """A table with a header row. Rows whose name is in `strong` are bold."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
     caption: str
     strong: Sequence[str] = ()
     groups: Mapping[int, str] = field(default_factory=dict)
-    """Headings between rows, by the index of the row below."""
+    """Group headings, by the index of the first row of the group."""
     folded: str = ""
-    """Heading under which the table is folded away; empty if it is not."""
+    """Heading of the collapsed section with the table; empty if the table is always visible."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, paragraphs, and what is shown under them."""
+    """A section with a heading, paragraphs, tables and plots."""
 
     title: str
     paragraphs: Sequence[str] = ()
@@ -82,28 +82,28 @@ class Section:
     findings: Sequence[Finding] = ()
     notes: Sequence[str] = ()
     anchor: str = ""
-    """Anchor of the link at the top of the page; empty for no link."""
+    """Target of the link at the top of the page; empty for no link."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A whole report."""
+    """A report page."""
 
     title: str
     lead: str
     sections: Sequence[Section]
     numbers: Sequence[tuple[str, str]] = ()
-    """Main numbers, shown large at the top: (value, meaning)."""
+    """Main numbers, shown large at the top: (value, description)."""
     colophon: Mapping[str, Any] = field(default_factory=dict)
-    """Sources and versions, at the bottom."""
+    """Sources and versions, shown at the bottom."""
     explorer: Explorer | None = None
     appendix: Sequence[Section] = ()
     """Sections below the explorer."""
 
     def html(self) -> str:
-        """HTML of the page; every text is escaped, so a video called <script> is text.
+        """Return the HTML of the page. All text is escaped.
 
-        The page's content security policy allows no request, and no script except the explorer, by its digest.
+        The content security policy blocks all requests, and all scripts except the explorer, identified by its digest.
         """
         environment = Environment(
             loader=PackageLoader("sola", "report/web"),
@@ -122,7 +122,7 @@ class Page:
         )
 
     def write(self, path: Path) -> None:
-        """Write the page, atomically."""
+        """Write the page atomically."""
         write_text(path, self.html())
 
 

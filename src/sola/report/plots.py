@@ -1,4 +1,4 @@
-"""Plots: matplotlib figures from arrays and results."""
+"""Matplotlib figures of arrays and results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from sola.evaluation.tables import interval, mean_and_std
 
 INK, GRAY = "#1a1c23", "#8b90a0"
 KIND_COLORS = {"raw": "#8b90a0", "control": "#c9a227", "compared": "#2f6fde"}
-"""Color of a row by its kind: readable in gray and with red-green blindness."""
+"""Color by kind of row, distinguishable in grayscale and with red-green color blindness."""
 PALETTE = ("#2f6fde", "#d1495b", "#2a9d8f", "#b8901a", "#7d5ba6", "#d9663f", "#4f772d", "#3d5a80", "#9c6644", "#b0528f")
 LONGEST_NAME = 34
-"""Characters of a row's name in a plot."""
+"""Maximum length (characters) of a row name in a plot."""
 MOST_POINTS = 240
-"""Points of a line; longer lines are averaged."""
+"""Maximum number of points of a line; longer lines are averaged."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -39,31 +39,31 @@ STYLE: dict[Any, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
-    "text.parse_math": False,  # names are text
+    "text.parse_math": False,  # names may contain "$"
     "figure.constrained_layout.use": True,
 }
 
 TRAINING_PANELS = {
     "loss": "loss",
     "gate": "gate",
-    "feature_std": "spread of the features (1 = even)",
+    "feature_std": "feature standard deviation (1 = uniform)",
     "effective_rank": "effective rank",
 }
-"""Title of each value that a training log may have."""
+"""Panel title by value in the training log."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines over one pair of axes."""
+    """A plot with lines."""
 
     title: str
     x_label: str
     lines: Mapping[str, Curve]
-    """x and y by name; the line "raw" is gray."""
+    """x and y values by name; the line "raw" is gray."""
     reference: float | None = None
-    """Level of a dashed horizontal line."""
+    """y value of a dashed horizontal line."""
     logarithmic: bool = False
-    """Whether the x axis is logarithmic, to base 2."""
+    """Logarithmic x axis with base 2."""
 
     @property
     def description(self) -> str:
@@ -73,7 +73,7 @@ class Panel:
 
 
 def similarity_panels(curves: StudyCurves) -> list[Panel]:
-    """Mean cosine similarity against the distance in snippets, for whole videos and for windows."""
+    """Return panels of mean cosine similarity against temporal distance, for whole videos and for windows."""
     titles = {"whole": "cosine similarity, whole videos", "windows": "cosine similarity, sampled windows"}
     drawn = {part: drawn_lines(lines) for part, lines in curves.similarity.items()}
     return [
@@ -82,25 +82,25 @@ def similarity_panels(curves: StudyCurves) -> list[Panel]:
 
 
 def assumption_panels(curves: StudyCurves) -> list[Panel]:
-    """Share of windows that satisfy the assumption against the window's length; no panel without a line."""
+    """Return the panel of the share of windows that satisfy the assumption, against window length; empty if no data."""
     lines = drawn_lines(curves.assumption_share)
     title, x_label = "share of windows satisfying the assumption", "window (snippets); dashed: chance"
     return [Panel(title, x_label, lines, reference=CHANCE, logarithmic=True)] if lines else []
 
 
 def training_panels(logs: Mapping[str, Sequence[Mapping[str, Any]]], prefix: str = "") -> list[Panel]:
-    """Every value that training logs have, against the epoch."""
+    """Return one panel per logged value, against the epoch."""
     panels = []
     for key, title in TRAINING_PANELS.items():
         points = {name: [(row["epoch"], row[key]) for row in rows if key in row] for name, rows in logs.items()}
-        lines = drawn_lines({name: ([x for x, _ in of], [y for _, y in of]) for name, of in points.items()})
+        lines = drawn_lines({name: ([x for x, _ in line], [y for _, y in line]) for name, line in points.items()})
         if lines:
             panels.append(Panel(f"{prefix}{title}", "epoch", lines))
     return panels
 
 
 def study_curves(inspections: Mapping[str, Inspection]) -> StudyCurves:
-    """Curves of inspected feature sets."""
+    """Return the curves of inspected feature sets."""
 
     def lines(part: Callable[[Inspection], SimilarityCurve]) -> dict[str, Curve]:
         curves = {name: part(inspection) for name, inspection in inspections.items()}
@@ -108,18 +108,18 @@ def study_curves(inspections: Mapping[str, Inspection]) -> StudyCurves:
 
     shares = {name: inspection.assumption for name, inspection in inspections.items()}
     return StudyCurves(
-        similarity={"whole": lines(lambda one: one.whole), "windows": lines(lambda one: one.windows)},
+        similarity={"whole": lines(lambda result: result.whole), "windows": lines(lambda result: result.windows)},
         assumption_share={name: (share.length.tolist(), share.share.tolist()) for name, share in shares.items()},
     )
 
 
 def drawn_lines(lines: Mapping[str, Curve]) -> dict[str, Curve]:
-    """Lines that have a point, with at most `MOST_POINTS` points each."""
+    """Return the non-empty lines, averaged to at most `MOST_POINTS` points each."""
     return {name: (_averaged(xs), _averaged(ys)) for name, (xs, ys) in lines.items() if len(xs)}
 
 
 def _averaged(values: Sequence[float]) -> list[float]:
-    """Values, or at most `MOST_POINTS` averages of neighbors."""
+    """Return the values, averaged over neighbors to at most `MOST_POINTS`."""
     if len(values) <= MOST_POINTS:
         return [float(value) for value in values]
     return [float(part.mean()) for part in np.array_split(np.asarray(values, np.float64), MOST_POINTS)]
@@ -151,14 +151,14 @@ def curve_plot(panels: Sequence[Panel], columns: int = 2) -> Figure:
             axes.grid(color=GRAY, alpha=0.2, linewidth=0.6)
             axes.set_title(panel.title)
             axes.set_xlabel(panel.x_label)
-        for axes in grid:  # those left over
+        for axes in grid:  # unused grid cells
             axes.set_axis_off()
         figure.legend(handles.values(), handles, loc="outside lower center", ncols=legend_columns)
     return figure
 
 
 def _line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Gray for raw features, then the palette; dashed after its last color."""
+    """Return gray for raw features, else palette colors; the second pass through the palette is dashed."""
     styles: dict[str, dict[str, Any]] = {"raw": {"color": GRAY}}
     for number, name in enumerate(name for name in names if name != "raw"):
         dash = "-" if number < len(PALETTE) else "--"
@@ -167,9 +167,9 @@ def _line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def error_bar_plot(rows: Sequence[Row], metric: Metric, best_control: str | None = None) -> Figure:
-    """Plot one metric of every row: mean, standard deviation over the seeds, interval over the test videos.
+    """Plot one metric of all rows: mean, standard deviation over seeds, confidence interval over test videos.
 
-    Raw features, if they are one row, and the best control are dashed lines across all rows.
+    Dashed lines across all rows mark the best control and, if there is only one such row, raw features.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.4, 0.6 + 0.36 * max(1, len(rows))))
@@ -208,10 +208,10 @@ def similarity_map_plot(
     unit: str,
     classes: Sequence[str],
 ) -> Figure:
-    """Plot the cosine similarity of every snippet with every other, one panel per feature set, below its segments.
+    """Plot cosine similarity maps, one panel per feature set, with the annotated segments above.
 
-    `extent` is the start of the first snippet and the end of the last one, in `unit` ("seconds" or "snippets"). The
-    colors of a panel span the 1st to the 99th percentile off the diagonal.
+    `extent` is the start of the first and the end of the last snippet, in `unit` ("seconds" or "snippets"). The color
+    scale of each panel covers the 1st to the 99th percentile off the diagonal.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.9 * len(maps), 4.6))
@@ -252,9 +252,9 @@ def _segment_band(axes: Axes, segments: Segments | None, classes: Sequence[str],
 
 
 def diagnosis_plot(result: DetectionResult) -> Figure:
-    """Plot the share of each kind of error, and the average mAP by instance length, both in per cent.
+    """Plot the share of each error type and the average mAP by instance length, both in percent.
 
-    Raises ValueError if the result was not diagnosed.
+    Raises ValueError if the result has no diagnosis.
     """
     diagnosis = result.diagnosis
     if diagnosis is None:
@@ -272,9 +272,11 @@ def diagnosis_plot(result: DetectionResult) -> Figure:
         errors.set_xlabel("share of the error, % (count)")
         errors.set_title(f"at tIoU {threshold_name(diagnosis.tiou)}, mAP {100 * diagnosis.mean_ap:.1f} %")
 
-        ranges = [f"> {one.low:g}" if one.high == float("inf") else f"≤ {one.high:g}" for one in result.lengths]
-        names = [f"{one.name}\n{text} s\n({one.instances})" for one, text in zip(result.lengths, ranges, strict=True)]
-        lengths.bar(names, [100 * (one.mean or 0.0) for one in result.lengths], color=PALETTE[0])
+        ranges = [f"> {part.low:g}" if part.high == float("inf") else f"≤ {part.high:g}" for part in result.lengths]
+        names = [
+            f"{part.name}\n{text} s\n({part.instances})" for part, text in zip(result.lengths, ranges, strict=True)
+        ]
+        lengths.bar(names, [100 * (part.mean or 0.0) for part in result.lengths], color=PALETTE[0])
         lengths.axhline(100 * result.average_precision.mean, color=GRAY, linestyle="--", linewidth=1)
         lengths.set_ylabel("average mAP, %")
         lengths.set_xlabel("instance length (number of instances)")

@@ -1,4 +1,4 @@
-"""The page that `sola report` writes."""
+"""Assembly of the page that `sola report` writes."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -21,18 +21,18 @@ def report_page(
     title: str | None = None,
     videos: int = 12,
 ) -> Page:
-    """Assemble the page: a summary, each study, the explorer with at most `videos` videos, training curves.
+    """Assemble the page: summary, studies, explorer with at most `videos` videos, training curves.
 
-    Raises SolaError if the explorer's sources have no video in common, or a feature file is bad.
+    Raises SolaError if the sources of the explorer have no video in common or a feature file is bad.
     """
     explorer = None if material.empty else explore(material, videos=videos)
     sections = []
     if studies:
         sections.append(summary_section(studies))
-    sections += [study_section(one, f"experiment-{number}") for number, one in enumerate(studies, 1)]
+    sections += [study_section(study, f"experiment-{number}") for number, study in enumerate(studies, 1)]
     appendix = []
     logs = {kind: {run.name: Run(run.folder).rows() for run in runs if run.kind == kind} for kind in RUN_KINDS}
-    panels = [panel for kind, of_kind in logs.items() for panel in training_panels(of_kind, f"{kind}: ")]
+    panels = [panel for kind, kind_logs in logs.items() for panel in training_panels(kind_logs, f"{kind}: ")]
     if panels:
         appendix.append(Section("Training", plots=[panel_plot(panel) for panel in panels], anchor="training"))
     if material.notes:
@@ -56,29 +56,29 @@ def _title(studies: Sequence[Study], runs: Sequence[TrainedRun]) -> str:
 
 
 def _lead(studies: Sequence[Study], runs: Sequence[TrainedRun], explorer: Explorer | None) -> str:
-    """Counts of what the page shows."""
+    """Return the counts of experiments, runs, feature sets and videos on the page."""
     parts = [_count(len(studies), "experiment"), _count(len(runs), "training run")]
     if explorer is not None:
-        found, features = len(explorer.data["runs"]), len(explorer.data["features"])
-        looked = [f"the detections of {_count(found, 'run')}" if found else "", _count(features, "feature set")]
-        parts.append(f"{' and '.join(filter(None, looked))} in {_count(explorer.shown, 'video')}")
+        detecting, features = len(explorer.data["runs"]), len(explorer.data["features"])
+        sources = [f"detections of {_count(detecting, 'run')}" if detecting else "", _count(features, "feature set")]
+        parts.append(f"{' and '.join(filter(None, sources))} in {_count(explorer.shown, 'video')}")
     text = ", ".join(filter(None, parts))
-    return f"{text[:1].upper()}{text[1:]}. This page needs no other file." if text else ""
+    return f"{text[:1].upper()}{text[1:]}. This page is self-contained." if text else ""
 
 
 def _count(number: int, noun: str) -> str:
-    """A number with its noun; empty for 0."""
+    """Return a number with its noun; empty for 0."""
     return f"{number} {noun}{'s' if number != 1 else ''}" if number else ""
 
 
 def _colophon(studies: Sequence[Study], runs: Sequence[TrainedRun], material: Material) -> dict[str, str]:
-    """Sources of the page."""
+    """Return the sources of the page."""
     sources: dict[str, str] = {}
     for study in studies:
         data = study.result.data
         sources[study.result.experiment] = (
             f"{', '.join(map(str, data.features))}; annotations {data.annotations}; trained on {data.train_subset!r}, "
-            f"measured on {data.test_subset!r}; {seeds_text(study.result.seeds)}"
+            f"evaluated on {data.test_subset!r}; {seeds_text(study.result.seeds)}"
         )
     sources |= {run.name: str(run.folder) for run in runs}
     if material.annotations is not None:

@@ -1,4 +1,4 @@
-"""Plots as files, and as inline SVG for pages."""
+"""Saving of plots as files and as inline SVG."""
 
 import hashlib
 import io
@@ -20,10 +20,10 @@ VARIABLES = {color: f"--hue{number}" for number, color in enumerate(PALETTE)} | 
     GRAY: "--gray",
     KIND_COLORS["control"]: "--control",
 }
-"""CSS variables of the page, by the color they stand for in a plot."""
+"""CSS variables of the page, by plot color."""
 
 FAMILY = re.compile(r"font-family: [^;\"]*;? ?| transform=\"rotate\(-0 [^\"]*\"")
-"""Removed: text has the page's font."""
+"""Attributes to remove: the font family, since text uses the font of the page, and rotations by zero."""
 UNUSED = re.compile(
     r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<style.*?</style>|<metadata>.*?</metadata>| xmlns(?::xlink)?=\"[^\"]*\"",
     re.DOTALL,
@@ -31,18 +31,18 @@ UNUSED = re.compile(
 
 
 def write_plot(path: Path, plot: Figure, dpi: int = 160) -> None:
-    """Write the plot in the format of the path's suffix, atomically; raises SolaError for an unknown format."""
+    """Write the plot atomically, in the format of the file suffix. Raises SolaError for an unknown format."""
     if path.suffix.lower() not in FORMATS:
-        raise SolaError(f"{path}: cannot be written as a plot; expected a name that ends in {', '.join(FORMATS)}")
+        raise SolaError(f"{path}: unknown plot format; expected a file name ending in {', '.join(FORMATS)}")
     with replacing(path) as aside:
         plot.savefig(aside, format=path.suffix[1:].lower(), dpi=dpi)
 
 
 def inline_svg(plot: Figure, description: str) -> str:
-    """Return the plot as an `<svg>` element for a page; `description` is the text alternative.
+    """Return the plot as an `<svg>` element; `description` is the text alternative.
 
-    Text stays text and takes the page's font. Colors are the page's CSS variables, so that they follow its light or
-    dark mode. The same plot and description give the same bytes; ids are unique to the pair.
+    Text is kept as text in the font of the page. Colors are CSS variables, so they follow light and dark mode. The
+    output is deterministic, and its ids are unique to the plot and description.
     """
     buffer = io.StringIO()
     salt = hashlib.sha256(description.encode()).hexdigest()[:8]
@@ -53,7 +53,7 @@ def inline_svg(plot: Figure, description: str) -> str:
     used = set(re.findall(r'(?:href="|url\()#([\w-]+)', svg))
 
     def clean(tag: re.Match[str]) -> str:
-        """Clean the attributes of one tag; text between tags stays as it is."""
+        """Clean the attributes of one tag; text between tags is unchanged."""
         text = re.sub(r' id="([^"]*)"', lambda id_: f' id="{salt}-{id_[1]}"' if id_[1] in used else "", tag[0])
         text = FAMILY.sub("", re.sub(r'(href="|url\()#', rf"\1#{salt}-", text))
         for color, variable in VARIABLES.items():
@@ -65,4 +65,4 @@ def inline_svg(plot: Figure, description: str) -> str:
     width = 72 * plot.get_figwidth()
     size = f'style="min-width: {0.75 * width:.0f}px; max-width: {1.5 * width:.0f}px"'  # text stays readable
     label = f'{size} role="img" aria-label="{escape(description)}"'
-    return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', lambda found: f"<svg {found[1]} {label}>", svg, count=1)
+    return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', lambda match: f"<svg {match[1]} {label}>", svg, count=1)

@@ -1,4 +1,4 @@
-"""Folders that a report reads: studies, and training runs of modules and of detectors."""
+"""Source folders of a report: studies, and training runs of modules and detectors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ DETECTIONS = "detections.json"
 RAW = "raw"
 """Name of untransformed features."""
 ORDER = ("table1", "table2", "table3", "table5", "table6", "figure1", "sectionC")
-"""Order of the studies of a folder; others come last."""
+"""Order of the studies in a folder; other studies come last."""
 EXPECTED = (
     "expected the folder of `sola reproduce` or one of its experiments, or a run of `sola train` or "
     "`sola train-detector`"
@@ -25,27 +25,27 @@ RUN_KINDS: tuple[RunKind, ...] = get_args(RunKind)
 
 @dataclass(frozen=True)
 class Study:
-    """A study's result, and the folder that its paths are relative to."""
+    """Result of a study, and the base folder of its relative paths."""
 
     out: Path
     result: StudyResult
 
     def features(self) -> dict[str, tuple[Path, ...]]:
-        """Features of each row's first seed; several paths are joined on channels."""
-        found = {}
+        """Return the features of each row with the first seed; several paths are concatenated along channels."""
+        features = {}
         for row in self.result.ordered():
             if row.kind == "raw":  # with any detector
-                found[RAW] = self.result.data.features
+                features[RAW] = self.result.data.features
             elif row.features:
-                found.setdefault(row.base, (self.out / row.features[0],))
-        return found
+                features.setdefault(row.base, (self.out / row.features[0],))
+        return features
 
     def detections(self) -> dict[str, Path]:
-        """Detections of the first seed of each row that has a detector."""
+        """Return the path of the detections, with the first seed, of each row that has a detector."""
         return {row.name: self.out / row.detectors[0] / DETECTIONS for row in self.result.ordered() if row.detectors}
 
     def logs(self, kind: RunKind) -> dict[str, list[dict[str, Any]]]:
-        """Training log of the first seed of each row's module or detector; rows without a log are left out."""
+        """Return the training log, with the first seed, of each row's module or detector, if it has one."""
         folders = {}
         for row in self.result.ordered():
             if kind == "module" and row.modules:
@@ -64,15 +64,15 @@ class TrainedRun:
     folder: Path
     kind: RunKind
     features: tuple[Path, ...]
-    """Features it was trained on, if its config names them; several are joined on channels."""
+    """Training features, if named in its config; several are concatenated along channels."""
     annotations: Path | None
     label_key: str
 
 
 def read_sources(paths: Sequence[Path]) -> tuple[list[Study], list[TrainedRun]]:
-    """Read studies and training runs; a folder named twice is read once.
+    """Read studies and training runs. Duplicate folders are read once.
 
-    Raises SolaError for a folder that is neither, or that holds no result yet.
+    Raises SolaError for a folder that is neither a study nor a run, or has no result yet.
     """
     studies: dict[Path, Study] = {}
     runs: dict[Path, TrainedRun] = {}
@@ -99,9 +99,9 @@ def _place(result: Path) -> tuple[int, str]:
 
 
 def _trained_run(path: Path, folder: Path) -> TrainedRun:
-    """The run in a folder; SolaError when there is none."""
+    """Return the run in a folder. Raises SolaError if there is none."""
     if (folder / "modules").is_dir() or (folder / "detectors").is_dir():
-        raise SolaError(f"{path}: an experiment that has no {RESULT} yet; let `sola reproduce` finish")
+        raise SolaError(f"{path}: the experiment has no {RESULT} yet; let `sola reproduce` finish")
     if not Run(folder).is_run():
         raise SolaError(f"{path}: nothing to report on; {EXPECTED}")
     config = read_json(folder / "config.json", "a run's config")
@@ -109,7 +109,7 @@ def _trained_run(path: Path, folder: Path) -> TrainedRun:
     sources = requested.get("features") or config.get("sources") or []
     annotations = requested.get("annotations")
     if not isinstance(sources, list) or not isinstance(annotations, str | None):
-        raise SolaError(f"{folder / 'config.json'}: not the config of a run; train it again")
+        raise SolaError(f"{folder / 'config.json'}: not the config of a run; repeat the training")
     return TrainedRun(
         name=folder.name,
         folder=folder,

@@ -1,4 +1,4 @@
-"""A study on a page and on disk: its finding in words, tables, error bars and curves."""
+"""Presentation of a study on a page and on disk: main finding, tables, error bars and curves."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,13 +40,13 @@ GROUPS: Mapping[Kind, str] = {
 
 
 def headline(result: Results, group: str) -> Metric | None:
-    """Metric of the main finding of a group; None if nothing was measured."""
+    """Return the metric of a group's main finding, or None if there are no metrics."""
     wanted = [metric for metric in result.metrics if metric.key == main_metric(group)]
     return next(iter((*wanted, *result.metrics)), None)
 
 
 def finding(result: StudyResult) -> list[str]:
-    """The main finding, one sentence per group; "significant" only where the comparison says so."""
+    """Return the main finding, one sentence per group. It says "significant" only if the comparison is."""
     groups = dict.fromkeys(row.group for row in result.rows)
     sentences = [_sentence(result, group, metric) for group in groups if (metric := headline(result, group))]
     sentences = [sentence for sentence in sentences if sentence]
@@ -63,25 +63,25 @@ def _sentence(result: StudyResult, group: str, metric: Metric) -> str:
     best = max(compared, key=lambda row: row.mean(metric.key))
     text = f"{metric.title}: {best.name} {'is the best of the compared rows with' if len(compared) > 1 else 'has'} "
     text += f"{percent(best.mean(metric.key))} %"
-    found = [c for c in result.comparisons if c.row == best.name and c.metric == metric.key and c.against in rows]
+    tests = [c for c in result.comparisons if c.row == best.name and c.metric == metric.key and c.against in rows]
     for kind in ("raw", "control"):
-        against = [c for c in found if rows[c.against].kind == kind]
+        against = [c for c in tests if rows[c.against].kind == kind]
         if against:
-            one = max(against, key=lambda c: rows[c.against].mean(metric.key))
+            test = max(against, key=lambda c: rows[c.against].mean(metric.key))
             name = "raw features"
             if kind == "control":
-                is_best = one.against == result.best_control(metric.key, group)
-                name = f"the {'best ' if is_best else ''}control ({one.against})"
-            text += f"; against {name} {difference(one)}, {verdict(one)}"
-    return text + ("." if found else "; not tested against anything.")
+                is_best = test.against == result.best_control(metric.key, group)
+                name = f"the {'best ' if is_best else ''}control ({test.against})"
+            text += f"; against {name} {difference(test)}, {verdict(test)}"
+    return text + ("." if tests else "; not tested against anything.")
 
 
 def summary_section(studies: Sequence[Study]) -> Section:
-    """Title and main finding of each study."""
+    """Return a section with the title and main finding of each study."""
     findings = [
         Finding(
             study.result.title,
-            seeds_text(study.result.seeds) + (" · rehearsal (--quick), no result" if study.result.quick else ""),
+            seeds_text(study.result.seeds) + (" · rehearsal (--quick), not a result" if study.result.quick else ""),
             finding(study.result),
         )
         for study in studies
@@ -90,9 +90,9 @@ def summary_section(studies: Sequence[Study]) -> Section:
 
 
 def study_section(study: Study, anchor: str) -> Section:
-    """Everything about one study."""
+    """Return the section of one study."""
     result = study.result
-    rehearsal = "A rehearsal with shortened trainings: no result." if result.quick else ""
+    rehearsal = "A rehearsal with shortened training: not a result." if result.quick else ""
     tables = [result_table(result, result.seeds)] if result.rows and result.metrics else []
     if result.comparisons:
         tables.append(comparison_table(result))
@@ -107,7 +107,10 @@ def study_section(study: Study, anchor: str) -> Section:
 
 
 def result_table(result: Results, seeds: int) -> Table:
-    """Rows in the order raw, controls, compared: mean ± deviation over seeds, interval; published figures below."""
+    """Return the table of results: mean ± deviation over seeds, interval, and published values below.
+
+    The rows are ordered raw, controls, compared.
+    """
     rows: list[Sequence[str | Cell]] = []
     groups: dict[int, str] = {}
     before = ""
@@ -124,19 +127,19 @@ def result_table(result: Results, seeds: int) -> Table:
         ["features", *(f"{metric.title}, %" for metric in result.metrics)],
         rows,
         f"Mean ± standard deviation over {seeds_text(seeds)}"
-        + ("; below it the 95 % interval over the test videos." if _has_intervals(result) else "."),
+        + ("; below it, the 95 % confidence interval over test videos." if _has_intervals(result) else "."),
         strong=[row.name for row in result.rows if row.kind == "compared"],
         groups=groups,
     )
 
 
 def _cell(summary: Summary | None) -> Cell:
-    """Mean ± deviation, and the interval."""
+    """Return a cell with mean ± deviation and the interval."""
     return Cell("–") if summary is None else Cell(mean_and_std(summary), small=interval(summary.interval))
 
 
 def comparison_table(result: Results) -> Table:
-    """Every comparison."""
+    """Return the table of all comparisons."""
     titles = {metric.key: metric.title for metric in result.metrics}
     return Table(
         ("features", "against", "metric", "difference", "p, corrected", "verdict"),
@@ -144,13 +147,13 @@ def comparison_table(result: Results) -> Table:
             (c.row, c.against, titles.get(c.metric, c.metric), difference(c), p_value(c.p_corrected), significance(c))
             for c in result.comparisons
         ],
-        "Paired over the test videos; p is corrected for the number of comparisons.",
+        "Paired over test videos; p is corrected for the number of comparisons.",
         folded="All comparisons",
     )
 
 
 def error_bars(result: Results) -> list[Plot]:
-    """One plot per metric; all but that of the headline metric are folded away."""
+    """Return one plot per metric; only the plot of the headline metric is not collapsed."""
     groups = {row.group for row in result.rows}
     main = headline(result, result.rows[0].group if result.rows else "")
     key = "Dot: mean; thick bar: ± standard deviation over seeds; "
@@ -172,19 +175,19 @@ def _has_intervals(result: Results) -> bool:
 
 
 def study_panels(study: Study) -> list[Panel]:
-    """Curves of section C, and the training curves of the first seed's modules and detectors."""
+    """Return the curves of section C and the training curves of modules and detectors with the first seed."""
     curves = study.result.curves
     panels = [] if curves is None else [*similarity_panels(curves), *assumption_panels(curves)]
     return panels + [panel for kind in RUN_KINDS for panel in training_panels(study.logs(kind), f"{kind}: ")]
 
 
 def panel_plot(panel: Panel) -> Plot:
-    """Plot of one panel."""
+    """Return the plot of one panel."""
     return Plot(curve_plot([panel]), panel.description)
 
 
 def write_study(study: Study) -> list[Path]:
-    """Write table.md, result.json and the plots to the study's folder; return the paths, result.json last."""
+    """Write table.md, result.json and the plots to the study's folder. Return the paths, result.json last."""
     result = study.result
     folder = study.out / result.experiment
     folder.mkdir(parents=True, exist_ok=True)

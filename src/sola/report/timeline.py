@@ -1,4 +1,4 @@
-"""The timeline of one video: key frames, and below them the detections."""
+"""Timeline of one video: key frames, with the detections below."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from sola.data.segments import Segments
 from sola.report.plots import GRAY, PALETTE, STYLE
 
 LANES = 8
-"""Maximum number of classes; those of the best detections are shown."""
+"""Maximum number of lanes. The classes with the highest scores are shown."""
 FILM_HEIGHT = 0.85
 """Height of the key frames (inches)."""
 FAINTEST = 0.1
-"""Detections below this share of the video's best score are not drawn."""
+"""Minimum score of a drawn detection, as a fraction of the highest score in the video."""
 
 
 def timeline(
@@ -27,9 +27,9 @@ def timeline(
     detections: Segments,
     classes: Sequence[str],
 ) -> Figure:
-    """Draw the key frames of a video of `duration` seconds, evenly spaced, and its detections, one lane per class.
+    """Draw evenly spaced key frames of a video of `duration` seconds, and its detections in one lane per class.
 
-    A darker bar has a higher score; the highest score of each lane is printed.
+    Darker bars have higher scores. The highest score of each lane is printed.
     """
     best = float(detections.score.max(initial=0.0))
     drawn = detections.take(detections.score >= FAINTEST * best)
@@ -67,7 +67,7 @@ def clock(seconds: float) -> str:
 
 
 def _film(axes: Axes, frames: Sequence[UInt8[np.ndarray, "height width 3"]]) -> None:
-    """Key frames side by side, each in the middle of its part of the video."""
+    """Draw the key frames side by side."""
     for number, frame in enumerate(frames):
         window = axes.inset_axes((number / len(frames), 0.0, 0.98 / len(frames), 1.0))
         window.imshow(frame)
@@ -76,7 +76,7 @@ def _film(axes: Axes, frames: Sequence[UInt8[np.ndarray, "height width 3"]]) -> 
 
 
 def _lane(axes: Axes, lane: int, detections: Segments, best: float, color: str) -> None:
-    """The detections of one class, weak ones first so that strong ones lie on top."""
+    """Draw the detections of one class, highest scores last and so on top."""
     ordered = detections.take(np.argsort(detections.score, kind="stable"))
     for start, end, score in zip(ordered.start, ordered.end, ordered.score, strict=True):
         strength = score / best if best else 0.0

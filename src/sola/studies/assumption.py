@@ -1,4 +1,4 @@
-"""Section C: how far the local-similarity assumption holds in raw features, in controls and after SoLa."""
+"""Section C: test of the local-similarity assumption on raw features, controls and features transformed by SoLa."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from sola.studies.study import Progress, Study
 from sola.training.run import Run
 
 WINDOWS = 32
-"""Windows drawn from each video."""
+"""Number of windows sampled from each video."""
 GROUP = "assumption"
 METRICS = (
     Metric("assumption_share", "windows that satisfy the assumption"),
     Metric("assumption_share_repeated", "…, videos that repeat an action"),
     Metric("assumption_share_once", "…, other videos"),
 )
-"""Shares of windows of the length used in training."""
+"""Shares for windows with the length used in training."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Assumption(Study):
     """Section C on one data set."""
 
     def run(self, pool: Pool, progress: Progress) -> StudyResult:
-        """Train the modules that are missing, measure, and return the result."""
+        """Train missing modules, measure, and return the result."""
         ((variant, runs),) = self.train_modules(pool, progress).items()
         progress("similarity against distance", 0, 1)
         record = read_json(Run(runs[0]).config, "a run's config")
-        trained, several = record["training"], record["module"].get("steps")
-        step = int(max(several) if several else trained["step"])
+        trained, steps = record["training"], record["module"].get("steps")
+        step = int(max(steps) if steps else trained["step"])
         positions = int(trained["positions"])
 
         data = self.data.open()
@@ -54,12 +54,12 @@ class Assumption(Study):
         def measured(features: Dataset, change: Transform | None = None) -> Measured:
             return _measured(_shares(_read(features, change), step, positions), repeats, draws)
 
-        of_kind: dict[Kind, dict[str, list[Measured]]] = {
+        by_kind: dict[Kind, dict[str, list[Measured]]] = {
             "raw": {RAW: [measured(test)]},
             "control": {name: [measured(test, control)] for name, control in controls.items()},
             "compared": {variant: [measured(module) for module in modules]},
         }
-        metrics = [metric for metric in METRICS if metric.key in of_kind["raw"][RAW][0].values]
+        metrics = [metric for metric in METRICS if metric.key in by_kind["raw"][RAW][0].values]
         relative = tuple(map(self.workspace.relative, runs))
         folders = {"raw": self.raw_features, "compared": tuple(f"{run}/{FEATURES}" for run in relative)}
         rows = [
@@ -71,22 +71,22 @@ class Assumption(Study):
                 features=folders.get(kind, ()),
                 modules=relative if kind == "compared" else (),
             )
-            for kind, of_name in of_kind.items()
-            for name, seeds in of_name.items()
+            for kind, by_name in by_kind.items()
+            for name, seeds in by_name.items()
         ]
         shown = {RAW: _read(test), "centered": _read(test, controls["centered"]), variant: _read(modules[0])}
         lead = (
-            f"Share of windows of {positions} snippets, {step} apart, whose near snippets are more similar than "
-            f"their far ones; chance is one half. {len(test)} test videos, {int(repeats.sum())} of them with an "
-            "action more than once."
+            f"Share of windows of {positions} snippets, {step} apart, in which near snippets are more similar than "
+            f"distant snippets; chance is one half. {len(test)} test videos, of which {int(repeats.sum())} repeat an "
+            "action."
         )
-        of_seeds = {name: seeds for of_name in of_kind.values() for name, seeds in of_name.items()}
+        measurements = {name: seeds for by_name in by_kind.values() for name, seeds in by_name.items()}
         curves = _curves(shown, repeats, step, positions)
-        return self.result(rows, of_seeds, metrics, len(test), lead, curves=curves)
+        return self.result(rows, measurements, metrics, len(test), lead, curves=curves)
 
 
 def _read(features: Dataset, change: Transform | None = None) -> list[Video]:
-    """All videos in float32, transformed."""
+    """Read all videos in float32 and transform them."""
     videos = (features.read(video).astype(np.float32) for video in features.videos)
     return [video if change is None else change(video) for video in videos]
 
@@ -94,22 +94,22 @@ def _read(features: Dataset, change: Transform | None = None) -> list[Video]:
 def _curves(
     shown: Mapping[str, Sequence[Video]], repeats: Bool[np.ndarray, " videos"], step: int, positions: int
 ) -> StudyCurves:
-    """Curves of all videos; shares also of the videos that repeat an action and of the others, if there are both."""
+    """Return curves of all videos, plus shares for videos with and without repeated actions if both exist."""
     curves = study_curves({n: inspect(videos, step=step, positions=positions) for n, videos in shown.items()})
     if repeats.all() or not repeats.any():
         return curves
     shares = {}
     for name, videos in shown.items():
         shares[name] = curves.assumption_share[name]
-        for which, chosen in (("repeated", repeats), ("once", ~repeats)):
-            some = [video for video, taken in zip(videos, chosen, strict=True) if taken]
-            part = inspect(some, step=step, positions=positions).assumption
+        for which, mask in (("repeated", repeats), ("once", ~repeats)):
+            chosen = [video for video, included in zip(videos, mask, strict=True) if included]
+            part = inspect(chosen, step=step, positions=positions).assumption
             shares[f"{name}, {which}"] = (part.length.tolist(), part.share.tolist())
     return StudyCurves(curves.similarity, shares)
 
 
 def _shares(videos: Sequence[Video], step: int, positions: int) -> Float[np.ndarray, " videos"]:
-    """Share of windows that satisfy the assumption in each video; NaN for a video without a window."""
+    """Return the share of windows that satisfy the assumption by video; NaN for videos without a window."""
     generator = np.random.default_rng(0)
     shares = []
     for video in videos:
@@ -121,7 +121,7 @@ def _shares(videos: Sequence[Video], step: int, positions: int) -> Float[np.ndar
 def _measured(
     shares: Float[np.ndarray, " videos"], repeats: Bool[np.ndarray, " videos"], draws: np.ndarray
 ) -> Measured:
-    """Mean share over all videos, over those that repeat an action, and over the others; without empty groups."""
+    """Return the mean share over all videos, and over videos with and without repeated actions; skip empty groups."""
     values, drawn = {}, {}
     valid = ~np.isnan(shares)
     for key, chosen in (("", valid), ("_repeated", valid & repeats), ("_once", valid & ~repeats)):

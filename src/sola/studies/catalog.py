@@ -1,4 +1,4 @@
-"""What each experiment of the supplement compares, the published figures, and its size by default."""
+"""Definitions of the supplement's experiments: compared modules, published values and default numbers of seeds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sola.softlanding.windows import window_length
 
 ExperimentName = Literal["table1", "table2", "table3", "table5", "table6", "figure1", "sectionC"]
 Published = Mapping[str, float]
-"""Figures of ActivityNet-1.3 as fractions, by the metric's key."""
+"""Values on ActivityNet-1.3 as fractions, by metric key."""
 
 
 def _map(*values: float) -> Published:
@@ -25,21 +25,21 @@ def _recall(*values: float) -> Published:
 BASELINE = _map(0.4978, 0.3446, 0.0796, 0.3384)
 """G-TAD on raw features of ActivityNet-1.3: the first row of every table."""
 SOLA = _map(0.5117, 0.3570, 0.0831, 0.3499)
-"""The same detector after SoLa as published: adapter, similarity matching, asymmetric, K = 16, s = 8."""
+"""G-TAD after SoLa as published: adapter, similarity matching, asymmetric projector, K = 16, s = 8."""
 
 CLASSES, TRAINING_VIDEOS, TEST_VIDEOS = 200, 9000, 4600
-"""Size of ActivityNet-1.3; least numbers of videos, because some are no longer available."""
+"""Number of classes and minimum numbers of videos of ActivityNet-1.3; some videos are no longer available."""
 
 SEEDS = 3
 FIGURE_1_SEEDS: Mapping[str, int] = {"anet": 12, "hacs": 5}
-"""The supplement's seeds in Figure 1, by recipe."""
+"""Number of seeds in Figure 1 of the supplement, by recipe."""
 QUICK_SEEDS = 2
-QUICK_NOTE = "--quick: everything is small and hardly trained; these figures mean nothing."
+QUICK_NOTE = "--quick: the data are small and training is very short; these values are meaningless."
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One module of an experiment."""
+    """A module of an experiment."""
 
     name: str
     recipe: Recipe
@@ -48,18 +48,18 @@ class Variant:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Modules to compare with raw features and the controls, under each of the detectors."""
+    """Modules to compare with raw features and controls, with each of the detectors."""
 
     name: ExperimentName
     title: str
     variants: tuple[Variant, ...]
     detectors: tuple[str, ...]
     baseline: Mapping[str, Published]
-    """Published figures of raw features, by detector."""
+    """Published values on raw features, by detector."""
     published: Mapping[str, Published] | None = None
-    """Published figures after SoLa, by detector, if one module is evaluated under several."""
+    """Published values after SoLa, by detector, if one module is evaluated with several detectors."""
     stability: bool = False
-    """Whether spread and effective rank during training are shown."""
+    """Show the standard deviation and effective rank of features during training."""
 
 
 VARIANTS: Mapping[ExperimentName, tuple[str, Mapping[str, tuple[Mapping[str, Any], Published | None]]]] = {
@@ -102,27 +102,28 @@ VARIANTS: Mapping[ExperimentName, tuple[str, Mapping[str, tuple[Mapping[str, Any
     "figure1": ("Figure 1: error bars", {"SoLa": ({}, SOLA)}),
     "sectionC": ("Section C: the local-similarity assumption", {"SoLa": ({}, None)}),
 }
-"""Title of each experiment, and its modules: what they change in a recipe, and the published figures with G-TAD."""
+"""Title of each experiment, and its modules: changes to the recipe, and published values with G-TAD."""
 
 TABLE3: Mapping[str, tuple[Published, Published]] = {
     "gtad": (BASELINE, SOLA),
     "actionformer": (_map(0.5022, 0.3381, 0.0775, 0.3319), _map(0.5164, 0.3481, 0.0802, 0.3421)),
     "bmn": (_recall(0.3359, 0.5679, 0.7505, 0.6716), _recall(0.3425, 0.5775, 0.7586, 0.6807)),
 }
-"""Published figures of the supplement's detectors on raw features and after SoLa."""
+"""Published values on raw features and after SoLa, by detector."""
 
 
 def experiment(name: ExperimentName, base: Recipe, detector: str) -> Experiment:
-    """An experiment whose modules vary the recipe `base`; table3 has its own detectors, section C none.
+    """Return an experiment whose modules are variants of the recipe `base`.
 
-    Raises SolaError if the recipe does not have the settings that vary.
+    Table 3 ignores `detector` and uses all detectors; section C uses none. Raises SolaError if the recipe lacks the
+    varied settings.
     """
     title, variants = VARIANTS[name]
     if missing := sorted(_varied(name) - base.values.keys()):
         raise SolaError(
             f"{name}: varies {', '.join(missing)}, which modules at several steps do not have; pass another --recipe"
         )
-    modules = tuple(Variant(row, base.override(**changed), figures) for row, (changed, figures) in variants.items())
+    modules = tuple(Variant(row, base.override(**changed), values) for row, (changed, values) in variants.items())
     if name == "table3":
         before, after = ({key: both[i] for key, both in TABLE3.items()} for i in (0, 1))
         detectors = (*TABLE3, *(model for model in DETECTORS if model not in TABLE3))
@@ -132,20 +133,20 @@ def experiment(name: ExperimentName, base: Recipe, detector: str) -> Experiment:
 
 
 def require_windows(experiment: Experiment, longest: int) -> None:
-    """Raise SolaError if the longest training video (snippets) is shorter than the training window of a module."""
+    """Raise SolaError if the longest training video, in snippets, is shorter than the training window of a module."""
     for variant in experiment.variants:
         window = _window(variant.recipe)
         if window > longest:
             cures = [f"--recipe {name}" for name in RECIPES if _fits(experiment.name, name, longest)]
             cure = f"pass {' or '.join(cures)}" if cures else "no recipe helps: extract features with a smaller stride"
             raise SolaError(
-                f"{experiment.name}: no training video is as long as a window of {variant.name!r}: the longest has "
-                f"{longest} snippets, the window {window}; {cure}"
+                f"{experiment.name}: all training videos are shorter than a window of {variant.name!r}: the longest "
+                f"has {longest} snippets, the window {window}; {cure}"
             )
 
 
 def _fits(name: ExperimentName, recipe: str, longest: int) -> bool:
-    """Whether a recipe has the settings that an experiment varies, and windows of at most `longest` snippets."""
+    """Return True if a recipe has the varied settings of an experiment and windows of at most `longest` snippets."""
     base = RECIPES[recipe]()
     return _varied(name) <= base.values.keys() and all(
         _window(variant.recipe) <= longest for variant in experiment(name, base, "gtad").variants
@@ -153,24 +154,24 @@ def _fits(name: ExperimentName, recipe: str, longest: int) -> bool:
 
 
 def _varied(name: ExperimentName) -> set[str]:
-    """Return the settings that the modules of an experiment change."""
+    """Return the settings varied by the modules of an experiment."""
     return {setting for changed, _ in VARIANTS[name][1].values() for setting in changed}
 
 
 def _window(recipe: Recipe) -> int:
-    """Return the length of the shortest training window in snippets."""
+    """Return the length of the shortest training window (snippets)."""
     values = recipe.values
     return window_length(values["positions"], values.get("step", 1), values["margin"])
 
 
 def default_seeds(experiment: ExperimentName, recipe: str, *, quick: bool) -> int:
-    """Seeds of module and detector: the supplement's in Figure 1."""
+    """Return the default number of seeds; Figure 1 uses the number of the supplement."""
     if quick:
         return QUICK_SEEDS
     return FIGURE_1_SEEDS.get(recipe, SEEDS) if experiment == "figure1" else SEEDS
 
 
 def quick_module(recipe: Recipe) -> Recipe:
-    """The recipe, with a training so short that it only shows that everything runs."""
+    """Return the recipe with very short training, for a rehearsal."""
     small = {"hidden": 64, "projector_hidden": 64, "epochs": 30, "windows_per_video": 4, "batches": 4, "batch_size": 64}
     return recipe.override(**{name: value for name, value in small.items() if name in recipe.values})

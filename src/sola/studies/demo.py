@@ -1,4 +1,4 @@
-"""The demo: train, transform, probe and inspect on a small data set, and write a page about it."""
+"""Demo: train, transform, probe and inspect on a small data set, and write a report page."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -32,18 +32,18 @@ from sola.softlanding.transform import transform_array
 from sola.training.run import Run
 
 RECIPES: Mapping[str, str] = {"SoLa, published": "anet", "SoLa, auto": "auto"}
-"""Rows of the table, and the recipe of each."""
+"""Recipe by row of the table."""
 
 
 def demo(out: Path, *, heading: str, seeds: int, few: int, say: Callable[[str], None]) -> ProbeResult:
-    """Run everything on `out/data`, and write `out/report.html`, `out/picture.png` and `out/probe.json`.
+    """Run all steps on `out/data`, and write `out/report.html`, `out/picture.png` and `out/probe.json`.
 
     Args:
-        out: folder with nothing but `data/features` and `data/annotations.json`.
+        out: folder that contains only `data/features` and `data/annotations.json`.
         heading: heading of the page.
-        seeds: modules trained with each recipe, and repetitions of the probe.
-        few: labeled videos of the few-label probe.
-        say: called with each step's description.
+        seeds: number of modules per recipe, and of repetitions of the probe.
+        few: number of labeled videos in the few-label probe.
+        say: called with the description of each step.
     """
     at_least(1, seeds=seeds, few=few)
     data = Dataset.open(out / "data" / "features", out / "data" / "annotations.json")
@@ -51,18 +51,18 @@ def demo(out: Path, *, heading: str, seeds: int, few: int, say: Callable[[str], 
     transformed: dict[str, list[FeatureSet]] = {name: [] for name in RECIPES}
     for name, recipe in RECIPES.items():
         for seed in range(seeds):
-            say(f"{name}: train without labels, seed {seed}")
+            say(f"{name}: training without labels, seed {seed}")
             run = out / "runs" / f"{recipe}-{seed}"
             module = train(training, recipe, run, seed=seed)
             transformed[name].append(transform(module, data.features, out / "features" / run.name))
 
     results = {}
     for title, videos in (("all labels", None), (f"labels of {few} videos", few)):
-        say(f"linear evaluation beside the controls, {title}")
+        say(f"linear evaluation with controls, {title}")
         results[title] = probe(data, transformed, solver="ridge", videos=videos, seeds=seeds)
     write_json(out / "probe.json", {title: result.to_json() for title, result in results.items()})
 
-    say("inspect and draw")
+    say("inspecting similarity, writing the report")
     _page(out, heading, data, results).write(out / "report.html")
     return results["all labels"]
 
@@ -80,7 +80,7 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
     curves = study_curves(inspected)
     logs = {name: Run(out / "runs" / f"{recipe}-0").rows() for name, recipe in RECIPES.items()}
 
-    shown = min(validation.videos, key=lambda video: abs(len(video.segments) - 5))  # not chosen by its map
+    shown = min(validation.videos, key=lambda video: abs(len(video.segments) - 5))  # chosen without looking at the maps
     assert shown.duration is not None
     maps = {name: cosine_map(view(validation.read(shown))) for name, view in views.items()}
     map_plot = similarity_map_plot(maps, shown.segments, (0, shown.duration), "seconds", data.classes)
@@ -97,31 +97,31 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
     return Page(
         title=heading,
         lead=(
-            "Features of a frozen snippet encoder that never saw where an action begins or ends. A small module was "
-            "trained on them without labels, so that actions stand out. This page was written by sola demo."
+            "Features from a frozen snippet encoder that was trained without action boundaries. A small module, "
+            "trained on them without labels, makes actions stand out. This page was written by sola demo."
         ),
         numbers=[
             (auc(full, "raw"), "ROC-AUC of action against background, raw features"),
             (auc(full, best), f"the best control: {best}"),
-            (auc(full, "SoLa, auto"), "SoLa at several steps beside the input"),
+            (auc(full, "SoLa, auto"), "SoLa at several steps, concatenated with the input"),
             (auc(few, "SoLa, auto"), f"the same with {few_title} (raw: {auc(few, 'raw')})"),
         ],
         sections=[
             Section(
                 "One video, before and after",
                 [
-                    "Each square compares every moment of one validation video with every other: bright is similar, "
-                    "the scale is below. Perfect features would show one bright block for each action and nothing "
-                    "else. Colored bars are the annotated actions.",
+                    "Each map compares all pairs of times in one validation video. Bright means similar; the scale is "
+                    "below. Perfect features would show one bright block per action and nothing else. Colored bars "
+                    "are the annotated actions.",
                 ],
                 [Plot(map_plot, "Three similarity maps of one video.", f"Cosine similarity within {shown.id}.")],
             ),
             Section(
                 "Linear evaluation",
                 [
-                    "Labels are used here for the first time: a linear classifier learns action against background on "
-                    "the training videos and is measured on the validation videos. A gain that a control also gives is "
-                    "not a gain of SoLa.",
+                    "This is the first step that uses labels: a linear classifier learns action against background on "
+                    "the training videos and is evaluated on the validation videos. A gain that a control also reaches "
+                    "is not due to SoLa.",
                 ],
                 error_bars(full),
                 [result_table(full, full.settings["seeds"]), comparison_table(full)],
@@ -134,10 +134,10 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
             Section(
                 "The assumption behind it",
                 [
-                    "SoLa assumes that within a short window near snippets are more similar than far ones. First: mean "
-                    "cosine similarity of two snippets against the distance between them, in whole videos and in "
-                    "windows as they are drawn in training. Last: the share of windows in which near snippets are more "
-                    "similar than far ones.",
+                    "SoLa assumes that in a short window, snippets close in time are more similar than distant "
+                    "snippets. The first plots show the mean cosine similarity of two snippets against their distance, "
+                    "in whole videos and in windows sampled as in training. The last plot shows the share of windows "
+                    "in which near snippets are more similar than distant snippets.",
                 ],
                 [panel_plot(panel) for panel in (*similarity_panels(curves), *assumption_panels(curves))],
             ),
@@ -149,10 +149,9 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
             Section(
                 "Results and limitations",
                 [
-                    "This is one set of the project's benchmark: a drawn figure that acts, stands and walks in "
-                    "untrimmed videos with exact boundaries. The recipe auto was chosen on validation videos like "
-                    "these, so this page shows what it does but does not prove it; docs/benchmark.md has the results "
-                    "on all sets.",
+                    "This is one set of the project's benchmark: untrimmed videos of a rendered figure that acts, "
+                    "stands and walks, with exact boundaries. The recipe auto was chosen on similar validation videos, "
+                    "so this page is an illustration, not evidence. docs/benchmark.md has the results on all sets.",
                 ],
             ),
         ],

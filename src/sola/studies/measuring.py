@@ -1,4 +1,4 @@
-"""Metrics of a detector's run on the test videos and on bootstrap draws of them; summaries and comparisons of rows."""
+"""Metrics of detector runs on the test videos and on bootstrap draws; summaries and comparisons of rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,37 +21,38 @@ from sola.report.sources import DETECTIONS
 from sola.studies.runs import PROPOSALS
 
 RECALL_AT = (1, 10, 100)
-"""Proposals per video of the average recalls."""
+"""Average numbers of proposals per video at which average recall is reported."""
 DRAWS = 2000
-"""Bootstrap replicates of the test videos."""
+"""Number of bootstrap draws of the test videos."""
 
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """Metrics of one run as fractions, by key, and under each draw of the test videos."""
+    """Metrics of one run (fractions) by key, on all test videos and on each bootstrap draw."""
 
     values: Mapping[str, float]
     draws: Mapping[str, Float[np.ndarray, " draws"]]
 
 
 def metrics(tiou: Sequence[float]) -> tuple[Metric, ...]:
-    """Columns: mAP at the first, middle and last threshold, average mAP, average recalls, AUC."""
+    """Return the columns: mAP at the first, middle and last threshold, average mAP, average recalls, AUC."""
     shown = sorted({tiou[0], tiou[len(tiou) // 2], tiou[-1]})
-    at = [*(f"mAP@{threshold_name(one)}" for one in shown), "average_mAP", *(f"AR@{count}" for count in RECALL_AT)]
-    return tuple(Metric(key, key.replace("_", " ")) for key in (*at, "AUC"))
+    precision = [*(f"mAP@{threshold_name(threshold)}" for threshold in shown), "average_mAP"]
+    recall = [*(f"AR@{count}" for count in RECALL_AT), "AUC"]
+    return tuple(Metric(key, key.replace("_", " ")) for key in (*precision, *recall))
 
 
 def video_draws(videos: int) -> Int[np.ndarray, "draws videos"]:
-    """How often each test video is drawn; the same in every call."""
+    """Return how often each test video is drawn; deterministic."""
     drawn: Int[np.ndarray, "draws videos"]
     drawn = np.random.default_rng(0).multinomial(videos, np.full(videos, 1 / videos), size=DRAWS)
     return drawn
 
 
 def measure(data: DataSource, run: Path, tiou: Sequence[float]) -> Measured:
-    """Measure the detections and proposals of a finished run on the test videos.
+    """Evaluate the detections and proposals of a finished run on the test videos.
 
-    mAP is ActivityNet's at the thresholds `tiou`; average recall is taken at tIoU .5 to .95.
+    mAP is computed at the thresholds `tiou`, average recall at tIoU .5 to .95, both as ActivityNet does.
     """
     annotations = data.open_annotations().subset(data.test_subset)
     detections = join(read_detections(run / DETECTIONS), annotations, labeled=True, id_prefix=data.id_prefix)
@@ -76,7 +77,7 @@ def measure(data: DataSource, run: Path, tiou: Sequence[float]) -> Measured:
 
 
 def summaries(seeds: Sequence[Measured], metrics: Sequence[Metric]) -> dict[str, Summary]:
-    """Summary of every metric over the seeds, with its interval over the test videos."""
+    """Return the summary of every metric over seeds, with its confidence interval over test videos."""
     return {
         metric.key: summarize([seed.values[metric.key] for seed in seeds], _resampled(seeds, metric).replicates)
         for metric in metrics
@@ -86,12 +87,12 @@ def summaries(seeds: Sequence[Measured], metrics: Sequence[Metric]) -> dict[str,
 def comparisons(
     rows: Sequence[Row], measured: Mapping[str, Sequence[Measured]], metrics: Sequence[Metric], videos: int
 ) -> tuple[Comparison, ...]:
-    """Compare the rows of every group in every metric.
+    """Compare the rows within each group in every metric.
 
     Args:
-        rows: the rows.
-        measured: measurements of every seed, by the row's name.
-        metrics: the metrics.
+        rows: rows to compare.
+        measured: measurements of all seeds, by row name.
+        metrics: metrics to compare.
         videos: number of test videos.
     """
     return tuple(
@@ -107,6 +108,6 @@ def comparisons(
 
 
 def _resampled(seeds: Sequence[Measured], metric: Metric) -> Resampled:
-    """Mean of a metric over the seeds, also under each draw of the test videos."""
+    """Return the mean of a metric over seeds, on all test videos and on each draw."""
     mean = float(np.mean([seed.values[metric.key] for seed in seeds]))
     return Resampled(mean, np.mean([seed.draws[metric.key] for seed in seeds], axis=0))

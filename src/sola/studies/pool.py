@@ -1,4 +1,4 @@
-"""Runs in their own processes: several at once, each with its share of the cores, stopped together."""
+"""Process pool for parallel runs, with the cores divided among the processes."""
 
 import multiprocessing
 import os
@@ -19,9 +19,9 @@ Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Pool:
-    """`jobs` processes; a job that fails, or an interrupt, stops all of them at their next step.
+    """A pool of `jobs` processes. A failing job or an interrupt stops all of them at their next step.
 
-    A process whose parent has ended ends itself, so that it does not write into a run that the next call resumes.
+    A process ends when its parent has ended, so that it does not write to a run that the next call resumes.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -29,15 +29,15 @@ class Pool:
 
     def __enter__(self) -> "Pool":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        # spawned, not forked: a fork of a process in which torch has threads may hang
+        # spawn, because forking a process with torch threads can hang
         context = multiprocessing.get_context("spawn")
         self._executor = ProcessPoolExecutor(self.jobs, context, _begin, (max(1, cores // self.jobs),))
         return self
 
     def run(self, jobs: Sequence[Job], done: Callable[[int, int], object] = lambda done, total: None) -> list[Any]:
-        """Run all jobs and return their results in order; `done` is called with the finished jobs and their number.
+        """Run all jobs and return their results in order; `done` is called with (finished jobs, total jobs).
 
-        Raises the exception of a job, or SolaError if a process was killed.
+        Raises the first exception of a job, or SolaError if a process was killed.
         """
         futures = [self._executor.submit(call, *arguments) for call, arguments in jobs]
         done(0, len(futures))
@@ -47,7 +47,7 @@ class Pool:
                 done(count, len(futures))
         except BrokenProcessPool:
             raise SolaError(
-                "a run was killed, most likely because memory ran out; call again with fewer --jobs: it goes on"
+                "a run was killed, most likely for lack of memory; repeat the command with fewer --jobs to resume"
             ) from None
         return [future.result() for future in futures]
 
@@ -56,14 +56,14 @@ class Pool:
     ) -> None:
         if kind is not None:
             for process in multiprocessing.active_children():
-                process.terminate()  # a training writes its checkpoint first
+                process.terminate()  # training saves a checkpoint before it stops
         self._executor.shutdown(cancel_futures=True)
 
 
 def _begin(threads: int) -> None:
-    """Initialize a process."""
+    """Initialize a worker process."""
     torch.set_num_threads(threads)
-    # Ctrl-C reaches every process of a terminal: a training handles it, the parent ends the rest
+    # Ctrl-C reaches all processes of the terminal; only the parent handles it and stops the workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -1,4 +1,4 @@
-"""What one run does: each function writes one folder of a workspace, and resumes if it was stopped."""
+"""Single runs: each function writes one folder of a workspace, and resumes an interrupted run."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -31,16 +31,19 @@ FEATURES, PROPOSALS = "features", "proposals.json"
 
 
 def make_module(data: DataSource, recipe: Recipe, run: Path) -> None:
-    """Train a module on the training videos without labels, and transform training and test videos."""
+    """Train a module on the training videos without labels, and transform the training and test videos."""
     if is_finished(run / FEATURES):
         return
     everything = data.open()
     module = train(everything.subset(data.train_subset).features, recipe, run, resume=True, quiet=True)
-    transform(module, _measured(everything, data), run / FEATURES)
+    transform(module, _used_features(everything, data), run / FEATURES)
 
 
 def make_controls(data: DataSource, folders: Mapping[str, Path], like: Path, seed: int) -> None:
-    """Write the features of controls, by name; untrained ones resemble the module whose features are in `like`."""
+    """Write the features of controls, given folders by name. `like` has the features of the module to imitate.
+
+    Untrained controls have the configuration of that module.
+    """
     missing = {name: folder for name, folder in folders.items() if not is_finished(folder)}
     if not missing:
         return
@@ -48,32 +51,32 @@ def make_controls(data: DataSource, folders: Mapping[str, Path], like: Path, see
     module = Manifest.read(like).sola
     for control in fitted(everything.subset(data.train_subset), None if module is None else untrained_like(module)):
         if control.name in missing:
-            write_control(_measured(everything, data), control, seed, missing[control.name])
+            write_control(_used_features(everything, data), control, seed, missing[control.name])
 
 
 def make_detector(data: DataSource, features: Path | None, config: DetectorConfig, run: Path) -> None:
-    """Train a detector on the training videos, and write its detections in the test videos."""
+    """Train a detector on the training videos, and write its detections on the test videos."""
     if (run / DETECTIONS).is_file():
         return
     base = data.open(features)
     detector = train_detector(base.subset(data.train_subset), config, out=run, resume=True, quiet=True)
-    write_found(data, detector, base, run)
+    write_detector_output(data, detector, base, run)
 
 
-def _measured(everything: Dataset, data: DataSource) -> FeatureSet:
-    """The features of the training and test videos."""
+def _used_features(everything: Dataset, data: DataSource) -> FeatureSet:
+    """Return the features of the training and test videos."""
     parts = [everything.subset(name).features.videos for name in (data.train_subset, data.test_subset)]
     return everything.features.only(chain(*parts))
 
 
 def fitted(training: Dataset, module: Untrained | None = None) -> tuple[Control, ...]:
-    """All controls, fitted on the training videos; untrained ones only with a module that they resemble."""
+    """Return all controls, fitted on the training videos. `module` defines the untrained controls."""
     videos = (training.features.read(video).astype(np.float32) for video in training.features.videos)
     return fit_controls(videos, {} if module is None else {"": (module,)})
 
 
 def write_control(features: FeatureSet, control: Control, seed: int, out: Path) -> None:
-    """Write features as a control changes them."""
+    """Write features transformed by a control."""
     change = control.at_seed(seed)
     width = change(features.read(features.videos[0]).astype(np.float32)).shape[1]
 
@@ -86,8 +89,8 @@ def write_control(features: FeatureSet, control: Control, seed: int, out: Path) 
     run_job(RewriteJob(features, out, lambda: changed, manifest, {"control": control.name, "seed": seed}), Threads())
 
 
-def write_found(data: DataSource, detector: TrainedDetector, base: Dataset, folder: Path) -> None:
-    """Write the proposals and detections of the test videos; the detections, written last, mark a finished run."""
+def write_detector_output(data: DataSource, detector: TrainedDetector, base: Dataset, folder: Path) -> None:
+    """Write proposals and detections for the test videos. Detections are written last and mark a finished run."""
     config, test = detector.config, base.subset(data.test_subset)
     proposals = detections = propose(detector, test, device=config.device)
     if not config.predicts_classes:

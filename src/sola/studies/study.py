@@ -1,4 +1,4 @@
-"""What all studies share: the modules of every variant and seed, and the result."""
+"""Base of all studies: training of modules for all variants and seeds, and the result."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from sola.studies.runs import make_module
 from sola.studies.workspace import Workspace
 
 Progress = Callable[[str, int, int], None]
-"""Called with the current step, how much of it is done, and its total."""
+"""Called with (current step, completed units, total units)."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Study:
     seeds: int
 
     def train_modules(self, pool: Pool, progress: Progress) -> dict[str, list[Path]]:
-        """Train the modules that are missing; return the runs of each variant by name, one per seed."""
+        """Train missing modules. Return the run folders by variant, one per seed."""
         recipes = {v.name: [v.recipe.override(seed=n) for n in range(self.seeds)] for v in self.experiment.variants}
-        runs = {name: [self.workspace.module(recipe) for recipe in of_seeds] for name, of_seeds in recipes.items()}
+        runs = {name: [self.workspace.module(recipe) for recipe in by_seed] for name, by_seed in recipes.items()}
         pool.run(
             [(make_module, (self.data, recipes[name][n], runs[name][n])) for n in range(self.seeds) for name in runs],
             partial(progress, "modules"),
@@ -51,7 +51,7 @@ class Study:
         lead: str,
         **more: Any,
     ) -> StudyResult:
-        """Result of the study; `measured` has the measurements of every seed, by the row's name."""
+        """Return the result of the study; `measured` has the measurements of all seeds, by row name."""
         return StudyResult(
             experiment=self.experiment.name,
             title=self.experiment.title,

@@ -1,4 +1,4 @@
-"""The runs of one experiment: modules, controls and detectors, several at once; then its rows."""
+"""Sweep over all runs of an experiment (modules, controls and detectors) in parallel, and its result rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,19 +35,19 @@ CONTROLS: tuple[tuple[str, ...], ...] = (
     ("untrained direct",),
     ("untrained residual",),
 )
-"""Controls by kind: detectors are trained on the best of each kind in linear evaluation."""
+"""Controls by kind. Detectors are trained on the best control of each kind in linear evaluation."""
 
 
 @dataclass(frozen=True)
 class Base:
-    """Features that detectors are trained on."""
+    """Features for training detectors."""
 
     name: str
     kind: Kind
     folders: Sequence[Path | None]
-    """Features of each seed; None for raw features."""
+    """Feature folder per seed; None for raw features."""
     modules: Sequence[Path] = ()
-    """Runs of the modules, one per seed."""
+    """Run folders of the modules, one per seed."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,10 @@ class Sweep(Study):
     detectors: Mapping[str, DetectorConfig]
     tiou: tuple[float, ...]
     controls: bool = True
-    """Whether detectors are trained on controls too; linear evaluation always has all of them."""
+    """Train detectors on controls too. Linear evaluation always includes all controls."""
 
     def run(self, pool: Pool, progress: Progress) -> StudyResult:
-        """Run what is missing, measure, and return the result.
-
-        Raises SolaError for bad data.
-        """
+        """Execute missing runs, evaluate, and return the result. Raises SolaError for bad data."""
         seeds = range(self.seeds)
         modules = self.train_modules(pool, progress)
         progress("linear evaluation", 0, 1)
@@ -71,7 +68,7 @@ class Sweep(Study):
         bases = [Base(RAW, "raw", [None] * self.seeds)]
         if self.controls:
             bases += self._train_controls(best_controls(linear), list(modules.values())[-1], pool, progress)
-        bases += [Base(name, "compared", [run / FEATURES for run in of], of) for name, of in modules.items()]
+        bases += [Base(name, "compared", [run / FEATURES for run in each], each) for name, each in modules.items()]
         configs = {
             (detector, base.name, seed): replace(self.detectors[detector], seed=seed)
             for seed in seeds
@@ -93,16 +90,16 @@ class Sweep(Study):
         for detector in self.experiment.detectors:
             for base in bases:
                 keys = [(detector, base.name, seed) for seed in seeds]
-                of_seeds = [by_run[key] for key in keys]
-                rows.append(self._row(detector, base, comparable, of_seeds, [runs[key] for key in keys]))
-                measured[rows[-1].name] = of_seeds
+                by_seed = [by_run[key] for key in keys]
+                rows.append(self._row(detector, base, comparable, by_seed, [runs[key] for key in keys]))
+                measured[rows[-1].name] = by_seed
         result = self.result(
             rows, measured, metrics(self.tiou), videos, "", linear=linear, stability=self.experiment.stability
         )
         return msgspec.structs.replace(result, lead=study_lead(result, self.seeds, videos))
 
     def _linear(self, modules: Mapping[str, Sequence[Path]]) -> dict[str, Any]:
-        """Linear evaluation of raw features, all modules and every control as JSON: ridge, all labels; done once."""
+        """Return the linear evaluation of raw features, modules and controls (ridge, all labels) as JSON; cached."""
         path = self.workspace.linear([self.workspace.relative(run) for runs in modules.values() for run in runs])
         if not path.is_file():
             result = probe(
@@ -114,26 +111,26 @@ class Sweep(Study):
                 test_subset=self.data.test_subset,
             )
             write_json(path, result.to_json())
-        found: dict[str, Any] = read_json(path, "linear evaluation")
-        return found
+        values: dict[str, Any] = read_json(path, "linear evaluation")
+        return values
 
     def _train_controls(
         self, names: Sequence[str], modules: Sequence[Path], pool: Pool, progress: Progress
     ) -> list[Base]:
-        """Write the features of controls; untrained ones depend on the seed and resemble these modules."""
+        """Write the features of controls. Untrained controls depend on the seed and have the shape of `modules`."""
         folders = {
             name: [self.workspace.control(name, run if name in SEEDED else None) for run in modules] for name in names
         }
         jobs: list[Job] = []
         for seed, run in enumerate(modules):
-            of_seed = {name: folders[name][seed] for name in names if seed == 0 or name in SEEDED}
-            if not all(map(is_finished, of_seed.values())):
-                jobs.append((make_controls, (self.data, of_seed, run / FEATURES, seed)))
+            required = {name: folders[name][seed] for name in names if seed == 0 or name in SEEDED}
+            if not all(map(is_finished, required.values())):
+                jobs.append((make_controls, (self.data, required, run / FEATURES, seed)))
         pool.run(jobs, partial(progress, "controls"))
-        return [Base(name, "control", of_seeds) for name, of_seeds in folders.items()]
+        return [Base(name, "control", by_seed) for name, by_seed in folders.items()]
 
     def _is_comparable(self, data: Dataset) -> bool:
-        """Whether the data have the size of those of the published figures."""
+        """Return True if the data set is as large as ActivityNet-1.3, the data set of the published values."""
         return (
             len(data.classes) == CLASSES
             and len(data.subset(self.data.train_subset)) >= TRAINING_VIDEOS
@@ -161,7 +158,7 @@ class Sweep(Study):
 
 
 def best_controls(linear: Mapping[str, Any]) -> list[str]:
-    """The control of each kind with the best ROC-AUC on the test videos, which favors the controls."""
+    """Return the control of each kind with the best ROC-AUC. Choosing on the test videos favors the controls."""
     measured = {row["name"]: row["roc_auc"]["mean"] for row in linear["rows"] if row["kind"] == "control"}
     return [max(kind, key=lambda name: measured.get(name, -np.inf)) for kind in CONTROLS]
 
@@ -169,7 +166,10 @@ def best_controls(linear: Mapping[str, Any]) -> list[str]:
 def detector_configs(
     names: Iterable[str], detector_recipe: str | None, recipe: str, *, quick: bool
 ) -> dict[str, DetectorConfig]:
-    """Configs of detectors by name: of `detector_recipe`, or else of the module's recipe, or of "anet"."""
+    """Return the configs of detectors by name.
+
+    The recipe is `detector_recipe` if given, else the module's `recipe` if the detector has it, else "anet".
+    """
     configs = {}
     for name in names:
         family = detector_family(name)

@@ -28,12 +28,12 @@ TRANSLATION = {
 
 @pytest.fixture
 def evaluators(monkeypatch: pytest.MonkeyPatch) -> dict[str, types.ModuleType]:
-    """Their programs for detections and proposals."""
+    """ActivityNet's evaluation programs for detections and proposals."""
     clone = os.environ.get("SOLA_ACTIVITYNET_REFERENCE")
     if not clone:
         pytest.skip("no SOLA_ACTIVITYNET_REFERENCE: name a clone of ActivityNet's repository to compare with it")
     pytest.importorskip("pandas", reason="ActivityNet's evaluators need pandas")
-    parallel = types.ModuleType("joblib")  # imported, and not used by what is called here
+    parallel = types.ModuleType("joblib")  # imported, but not used by the tested functions
     parallel.Parallel = parallel.delayed = None
     monkeypatch.setitem(sys.modules, "joblib", parallel)
     modules = {}
@@ -68,7 +68,7 @@ def drawn(seed: int, scores: int, on_a_grid: bool) -> tuple[SegmentTable, Segmen
 
 @pytest.mark.parametrize("on_a_grid", [False, True], ids=["anywhere", "on-a-grid"])
 @pytest.mark.parametrize("scores", [1, 2, 5, 40])
-def test_equal_scores_fall_as_in_the_published_program(evaluators, scores, on_a_grid):
+def test_values_match_activitynet_with_equal_scores(evaluators, scores, on_a_grid):
     import pandas as pd
 
     def frame(table: SegmentTable) -> "pd.DataFrame":
@@ -89,7 +89,7 @@ def test_equal_scores_fall_as_in_the_published_program(evaluators, scores, on_a_
         ]
         result = average_precision(truth, predictions, TIOU)
         np.testing.assert_allclose(result.ap.T, ap, atol=1e-12)
-        # fewer proposals a video than there are, so that the order decides which are retrieved
+        # fewer proposals per video than available, so the order decides which are retrieved
         recall, _, number = evaluators["eval_proposal"].average_recall_vs_avg_nr_proposals(
             instances, found, 10, np.array(TIOU)
         )

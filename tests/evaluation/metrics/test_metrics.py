@@ -1,4 +1,4 @@
-"""Metrics against oracles in plain loops, written from their definitions, on hundreds of small cases."""
+"""Metrics compared with reference implementations in plain loops, on hundreds of small cases."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from sola.evaluation.metrics.matching import match
 from sola.evaluation.metrics.protocol import DATASETS, counted, thresholds
 from sola.evaluation.metrics.top_recall import top_recall
 
-# few distinct times and scores, so that ties, duplicates and segments without length are everyday
+# few distinct times and scores, so that ties, duplicates and zero-length segments are common
 times = st.one_of(st.integers(-2, 12).map(float), st.floats(0, 10, allow_nan=False))
 row = st.tuples(times, times, st.integers(0, 2), st.sampled_from([0.1, 0.5, 0.5, 0.9, 1.0]), st.integers(0, 3))
 predicted = st.lists(row, max_size=14)
@@ -36,11 +36,11 @@ def table(rows: list[Row]) -> SegmentTable:
     )
 
 
-# the oracles
+# reference implementations
 
 
 def tiou_of(a: Row, b: Row) -> float:
-    """Intersection over union; nan for 0/0, as ActivityNet's evaluator has it."""
+    """Return the intersection over union; NaN for 0/0, as in ActivityNet's evaluator."""
     intersection = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
     union = (b[1] - b[0]) + (a[1] - a[0]) - intersection
     if union == 0:
@@ -49,23 +49,24 @@ def tiou_of(a: Row, b: Row) -> float:
 
 
 def filtered(truth: list[Row]) -> list[Row]:
-    kept: list[Row] = []
-    for one in truth:
+    remaining: list[Row] = []
+    for row in truth:
         twin = any(
-            abs(one[0] - k[0]) <= 1e-3 and abs(one[1] - k[1]) <= 1e-3 and (one[2], one[4]) == (k[2], k[4]) for k in kept
+            abs(row[0] - k[0]) <= 1e-3 and abs(row[1] - k[1]) <= 1e-3 and (row[2], row[4]) == (k[2], k[4])
+            for k in remaining
         )
-        if one[1] - one[0] > 0 and not twin:
-            kept.append(one)
-    return kept
+        if row[1] - row[0] > 0 and not twin:
+            remaining.append(row)
+    return remaining
 
 
 def by_score(predictions: list[Row]) -> list[Row]:
-    """Best first, and equal scores as ActivityNet's evaluator has them, which reverses NumPy's sort."""
-    return [predictions[i] for i in np.argsort([one[3] for one in predictions])[::-1]]
+    """Sort by descending score, with ties as in ActivityNet's evaluator, which reverses NumPy's sort."""
+    return [predictions[i] for i in np.argsort([row[3] for row in predictions])[::-1]]
 
 
 def true_positives(truth: list[Row], predictions: list[Row], threshold: float, protocol: str) -> list[bool]:
-    """Of one class, in the order of scores."""
+    """Return whether each prediction of one class is a true positive, in descending order of score."""
     used: set[int] = set()
     hits = []
     for prediction in by_score(predictions):
@@ -107,7 +108,7 @@ def mean_ap(truth: list[Row], predictions: list[Row], threshold: float, protocol
 
 
 def recall_curve(truth: list[Row], proposals: list[Row], tiou: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Average number of proposals, and recall [thresholds, 100], as ActivityNet's evaluator counts."""
+    """Return the average number of proposals and the recall [thresholds, 100], as in ActivityNet's evaluator."""
     videos = sorted({one[4] for one in truth})
     ratio = 100.0 * len(videos) / len(proposals)
     retrieved = {}
@@ -133,7 +134,7 @@ def recall_curve(truth: list[Row], proposals: list[Row], tiou: list[float]) -> t
 
 @many
 @given(annotated, predicted, tious, st.sampled_from(["official", "filtered"]))
-def test_map_is_that_of_the_definition(truth, predictions, tiou, protocol):
+def test_map_matches_the_definition(truth, predictions, tiou, protocol):
     if protocol == "filtered" and not filtered(truth):
         with pytest.raises(SolaError, match="no ground truth"):
             average_precision(table(truth), table(predictions), tiou, protocol)
@@ -146,7 +147,7 @@ def test_map_is_that_of_the_definition(truth, predictions, tiou, protocol):
 
 @many
 @given(annotated, st.lists(row, min_size=1, max_size=14), tious)
-def test_recall_and_auc_are_those_of_the_definition(truth, proposals, tiou):
+def test_recall_and_auc_match_the_definition(truth, proposals, tiou):
     result = average_recall(table(truth), table(proposals), tiou)
     if not {p[4] for p in proposals} & {t[4] for t in truth}:
         assert result.auc == 0
@@ -161,7 +162,7 @@ def test_recall_and_auc_are_those_of_the_definition(truth, proposals, tiou):
 
 @many
 @given(annotated, predicted, tious, st.lists(st.integers(1, 5), min_size=1, max_size=3))
-def test_top_recall_is_that_of_the_definition(truth, predictions, tiou, ks):
+def test_top_recall_matches_the_definition(truth, predictions, tiou, ks):
     result = top_recall(table(truth), table(predictions), tiou, ks)
     for i, threshold in enumerate(tiou):
         for j, k in enumerate(ks):
@@ -179,7 +180,7 @@ def test_top_recall_is_that_of_the_definition(truth, predictions, tiou, ks):
 
 @many
 @given(annotated)
-def test_filtered_drops_duplicates_and_the_empty_in_order(truth):
+def test_filtered_drops_duplicates_and_zero_length_instances_in_order(truth):
     kept = counted(table(truth), "filtered")
     expected = table(filtered(truth))
     for column in ("start", "end", "label", "video", "score"):
@@ -187,26 +188,26 @@ def test_filtered_drops_duplicates_and_the_empty_in_order(truth):
 
 
 @pytest.mark.parametrize(("gap", "kept"), [(0.0009, 1), (0.0011, 2)])
-def test_filtered_takes_a_millisecond_for_the_same_instance(gap, kept):
+def test_filtered_drops_duplicates_within_a_millisecond(gap, kept):
     assert len(counted(table([(0, 5, 0, 1, 0), (gap, 5 + gap, 0, 1, 0)]), "filtered")) == kept
 
 
-def test_a_chain_of_near_instances_is_compared_with_the_kept_ones_only():
+def test_duplicates_are_compared_with_remaining_instances_only():
     chain = [(0.0008 * i, 5.0, 0, 1.0, 0) for i in range(4)]
     assert counted(table(chain), "filtered").start.tolist() == [0.0, 0.0016]
 
 
 @given(annotated, predicted, tious)
-def test_one_bin_of_all_lengths_is_the_map_of_all(truth, predictions, tiou):
+def test_a_single_length_bin_gives_the_overall_map(truth, predictions, tiou):
     matching = match(table(truth), table(predictions), tiou, "official")
     (one,) = average_precision_by_length(matching, table(predictions), ())
     assert one.mean == pytest.approx(average_precision(table(truth), table(predictions), tiou).mean, abs=1e-12)
     assert one.instances == len(truth)
 
 
-def test_map_by_length_ignores_what_found_instances_of_other_lengths():
+def test_map_by_length_ignores_matches_of_other_lengths():
     truth = table([(0, 1, 0, 1, 0), (10, 20, 0, 1, 0)])
-    # the long instance is found first, then comes a long false positive, then the short instance is found
+    # by score: a match of the long instance, a long false positive, a match of the short instance
     found = table([(10, 20, 0, 0.9, 0), (30, 40, 0, 0.8, 0), (0, 1, 0, 0.7, 0)])
     short, long = average_precision_by_length(match(truth, found, [0.5], "official"), found, (5.0,))
     assert (short.mean, short.instances) == (1.0, 1)
@@ -226,11 +227,11 @@ def test_a_bin_without_instances_has_no_map():
 # diagnosis
 
 
-def test_every_kind_of_error_is_told_from_the_others():
+def test_error_types_are_distinguished():
     truth = table([(0, 10, 0, 1, 0), (20, 30, 1, 1, 0), (50, 60, 0, 1, 0)])
     found = table(
         [
-            (0, 10, 0, 0.99, 0),  # right
+            (0, 10, 0, 0.99, 0),  # correct
             (0, 9, 0, 0.9, 0),  # double
             (20, 30, 0, 0.8, 0),  # confusion: another class, well placed
             (22, 40, 1, 0.7, 0),  # localization: tIoU .4
@@ -245,7 +246,7 @@ def test_every_kind_of_error_is_told_from_the_others():
 
 
 @given(annotated, predicted, st.sampled_from([0.3, 0.5, 0.75]))
-def test_what_a_kind_costs_is_what_map_gains_without_it(truth, predictions, threshold):
+def test_gain_of_an_error_type_is_the_map_without_it(truth, predictions, threshold):
     matching = match(table(truth), table(predictions), [threshold], "official")
     diagnosis = diagnose(matching, table(predictions))
     assert diagnosis.mean_ap == pytest.approx(mean_ap(truth, predictions, threshold, "official"), abs=1e-12)
@@ -255,10 +256,10 @@ def test_what_a_kind_costs_is_what_map_gains_without_it(truth, predictions, thre
     assert all(gain >= -1e-12 for gain in diagnosis.gain.values())
 
 
-# quirks and known answers
+# quirks and known values
 
 
-def test_official_counts_segments_without_length_as_matches_and_filtered_does_not():
+def test_zero_length_segments_match_in_official_but_not_in_filtered():
     truth, found = table([(3, 3, 0, 1, 0), (0, 5, 0, 1, 0)]), table([(9, 9, 0, 0.9, 0)])
     assert average_precision(truth, found, [0.5]).mean == 0.5
     assert average_precision(truth, found, [0.5], "filtered").mean == 0.0
@@ -271,7 +272,7 @@ def test_predictions_in_videos_without_ground_truth_are_false_positives():
     assert average_precision(truth, found, [0.5], "filtered").mean == 0.5
 
 
-def test_of_equal_scores_the_later_comes_first():
+def test_the_later_of_equal_scores_is_first():
     truth = table([(0, 5, 0, 1, 0)])
     right, wrong = (0, 5, 0, 1, 0), (8, 9, 0, 1, 0)
     for metric, of_both in ((average_precision, 1 / 2), (top_recall, 0.0)):
@@ -283,38 +284,38 @@ def test_of_equal_scores_the_later_comes_first():
         assert first([wrong, right]) == 1.0
         assert first([right, wrong]) == of_both
         assert first([wrong, wrong, right]) == 1.0
-    # at half of the curve one of the two proposals is retrieved
+    # at half of the curve, one of the two proposals is retrieved
     assert average_recall(truth, table([wrong, right]), [0.5], maximum=2).at(50) == 1.0
     assert average_recall(truth, table([right, wrong]), [0.5], maximum=2).at(50) == 0.0
 
 
-def test_of_equal_overlaps_the_later_instance_comes_first():
+def test_the_later_of_equal_overlaps_is_first():
     truth = table([(0, 4, 0, 1, 0), (4, 8, 0, 1, 0)])
     both = (0, 8, 0, 0.9, 0)  # overlaps each by half
     assert average_precision(truth, table([both, (0, 4, 0, 0.8, 0)]), [0.5]).mean == 1.0
     assert average_precision(truth, table([both, (4, 8, 0, 0.8, 0)]), [0.5]).mean == 0.5
 
 
-def test_a_class_without_predictions_counts_as_nothing_and_an_unknown_label_changes_nothing():
+def test_a_class_without_predictions_counts_as_zero_and_unknown_labels_are_ignored():
     truth = table([(0, 5, 0, 1, 0), (0, 5, 1, 1, 0)])
     assert average_precision(truth, table([(0, 5, 0, 0.9, 0)]), [0.5]).mean == 0.5
     assert average_precision(truth, table([(0, 5, -1, 1.0, 0), (0, 5, 0, 0.9, 0)]), [0.5]).mean == 0.5
 
 
-def test_no_prediction_is_a_map_and_a_recall_of_zero():
+def test_no_predictions_give_a_map_and_recall_of_zero():
     truth = table([(0, 5, 0, 1, 0)])
     assert average_precision(truth, table([]), [0.5]).mean == 0.0
     assert average_recall(truth, table([])).auc == 0.0
     assert top_recall(truth, table([]), [0.5]).recall.sum() == 0.0
 
 
-def test_no_instance_is_an_error_and_never_nan():
+def test_no_instances_are_an_error():
     for metric in (average_precision, average_recall, top_recall):
         with pytest.raises(SolaError, match="no ground truth"):
             metric(table([]), table([(0, 5, 0, 1, 0)]), [0.5])
 
 
-def test_the_known_answers_of_average_recall(shared_data):
+def test_average_recall_matches_known_values(shared_data):
     folder = shared_data / "golden" / "average_recall"
     annotated = json.loads((folder / "gt.json").read_text())
     found = json.loads((folder / "result.json").read_text())["results"]
@@ -332,14 +333,14 @@ def test_the_known_answers_of_average_recall(shared_data):
     assert [result.at(number) for number in (1, 5, 10, 100)] == pytest.approx([0, 0.6, 0.75, 0.75], abs=1e-12)
 
 
-def test_thresholds_are_those_of_the_official_evaluator():
+def test_thresholds_match_the_official_evaluator():
     assert DATASETS["activitynet"].tiou == DATASETS["hacs"].tiou == tuple(np.linspace(0.5, 0.95, 10).tolist())
     assert DATASETS["thumos14"].tiou == tuple(np.linspace(0.3, 0.7, 5).tolist())
     assert thresholds(0.5, 0.5, 1) == (0.5,)
 
 
 @pytest.mark.parametrize("bad", [(0, 0.5, 0.1), (0.5, 1.5, 0.1), (0.9, 0.5, 0.1), (0.5, 0.9, 0.3), (0.5, 0.9, 0)])
-def test_thresholds_that_are_none_are_refused(bad):
+def test_invalid_threshold_ranges_are_refused(bad):
     with pytest.raises(SolaError, match=r"FIRST:LAST:STEP"):
         thresholds(*bad)
 
@@ -350,7 +351,7 @@ def test_a_threshold_outside_its_range_is_refused(tiou):
         average_precision(table([(0, 5, 0, 1, 0)]), table([]), tiou)
 
 
-def test_pairs_in_many_blocks_are_those_in_one(monkeypatch):
+def test_pairs_do_not_depend_on_the_block_size(monkeypatch):
     rng = np.random.default_rng(0)
     rows = [
         (*sorted(rng.uniform(0, 9, 2)), int(rng.integers(3)), float(rng.random()), int(rng.integers(4)))

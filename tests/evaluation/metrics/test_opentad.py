@@ -1,4 +1,4 @@
-"""Figures equal to those of OpenTAD's evaluators, called from a local clone of its repository."""
+"""Metrics equal those of OpenTAD's evaluators, called from a local clone of its repository."""
 
 import importlib
 import os
@@ -20,7 +20,7 @@ TIOU = thresholds(0.5, 0.95, 0.05)
 
 @pytest.fixture
 def evaluators(monkeypatch: pytest.MonkeyPatch) -> dict[str, types.ModuleType]:
-    """Their modules of evaluation; the registry that they enter themselves into is a stand-in."""
+    """OpenTAD's evaluation modules, with a stub registry."""
     clone = os.environ.get("SOLA_OPENTAD_REFERENCE")
     if not clone:
         pytest.skip("no SOLA_OPENTAD_REFERENCE: name a clone of OpenTAD to compare with it")
@@ -37,13 +37,13 @@ def evaluators(monkeypatch: pytest.MonkeyPatch) -> dict[str, types.ModuleType]:
     registry.Registry = Registry
     monkeypatch.setitem(sys.modules, "mmengine", types.ModuleType("mmengine"))
     monkeypatch.setitem(sys.modules, "mmengine.registry", registry)
-    monkeypatch.setattr(np, "int", int, raising=False)  # which NumPy no longer has
+    monkeypatch.setattr(np, "int", int, raising=False)  # removed from NumPy
     monkeypatch.syspath_prepend(str(Path(clone) / "opentad"))
     return {name: importlib.import_module(f"evaluations.{name}") for name in ("mAP", "recall", "builder")}
 
 
 def drawn() -> tuple[SegmentTable, SegmentTable]:
-    """Instances of 40 videos, some twice or without length, and predictions around them; no two scores are equal."""
+    """Instances of 40 videos, some duplicate or zero-length, and predictions near them with distinct scores."""
     rng = np.random.default_rng(0)
     start = rng.uniform(0, 80, 90)
     length = rng.uniform(2, 40, 90)
@@ -59,7 +59,7 @@ def drawn() -> tuple[SegmentTable, SegmentTable]:
     return truth, SegmentTable(edges[0], edges[1], found, rng.permutation(2500) / 2500, video[near])
 
 
-def test_filtered_figures_are_those_of_opentad(evaluators):
+def test_filtered_values_match_opentad(evaluators):
     import pandas as pd
 
     truth, predictions = drawn()

@@ -1,4 +1,4 @@
-"""Metrics under draws of videos equal the metrics of tables in which the videos are repeated."""
+"""Resampled metrics equal the metrics of tables with repeated videos."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def repeated(videos: list[Segments], draw: np.ndarray) -> SegmentTable:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_average_precision_is_that_of_repeated_videos(seed: int) -> None:
+def test_average_precision_matches_repeated_videos(seed: int) -> None:
     truth, found = world(seed)
     predictions = SegmentTable.joined(found)
     matching = match(SegmentTable.joined(truth), predictions, TIOU, "official")
@@ -45,7 +45,7 @@ def test_average_precision_is_that_of_repeated_videos(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_average_recall_is_that_of_repeated_videos_with_as_many_proposals_each(seed: int) -> None:
+def test_average_recall_matches_repeated_videos_with_equal_numbers_of_proposals(seed: int) -> None:
     truth, found = world(seed, proposals=100)
     drawn = draws(seed, len(truth))
     expected = [average_recall(repeated(truth, draw), repeated(found, draw), TIOU).average for draw in drawn]
@@ -53,7 +53,7 @@ def test_average_recall_is_that_of_repeated_videos_with_as_many_proposals_each(s
     np.testing.assert_allclose(resampled_average_recall(*per_video, drawn), expected, atol=1e-12)
 
 
-def test_a_draw_of_each_video_once_is_the_metric_itself() -> None:
+def test_drawing_each_video_once_gives_the_metric() -> None:
     truth, found = world(9)
     once = np.ones((1, len(truth)), int)
     predictions, instances = SegmentTable.joined(found), SegmentTable.joined(truth)
@@ -64,7 +64,7 @@ def test_a_draw_of_each_video_once_is_the_metric_itself() -> None:
     np.testing.assert_allclose(resampled_average_recall(*retrieval(instances, predictions, TIOU), once)[0], curve)
 
 
-def test_videos_without_instances_count_in_no_recall() -> None:
+def test_videos_without_instances_do_not_change_recall() -> None:
     truth, found = world(5, proposals=100)
     truth[-1] = Segments.empty()
     drawn = draws(5, len(truth))

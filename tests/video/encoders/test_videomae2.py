@@ -255,7 +255,7 @@ def test_network_of_another_width_is_an_error(tmp_path: Path) -> None:
 def test_other_files_are_rejected(tmp_path: Path) -> None:
     assert "gone.pth: cannot be read (No such file or directory)" in refused(str(tmp_path / "gone.pth"))
     (tmp_path / "text.pth").write_text("no checkpoint")
-    assert "nothing else is unpickled" in refused(str(tmp_path / "text.pth"))
+    assert "not a PyTorch checkpoint" in refused(str(tmp_path / "text.pth"))
     assert "a window of 8 frames; expected 16" in refused(
         checkpoint(tmp_path / "vit.pth", weights_of(blocks=1)), window=8
     )

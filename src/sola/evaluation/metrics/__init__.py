@@ -1,5 +1,5 @@
-"""Detection and proposal metrics: pure functions over `SegmentTable`, without a loop over predictions.
+"""Detection and proposal metrics: vectorized pure functions over `SegmentTable`.
 
-Read `protocol` (thresholds, which instances count), `overlaps` (pairs and rankings), `average_precision`,
-`average_recall` and `top_recall`, then `diagnosis` (kinds of errors).
+Read `protocol` (thresholds, counted instances), `overlaps` (pairs and rankings), `average_precision`,
+`average_recall` and `top_recall`, then `diagnosis` (error types).
 """

@@ -1,4 +1,4 @@
-"""Average precision of detections: per class, per tIoU threshold, per length of the instances."""
+"""Average precision of detections by class, tIoU threshold and instance length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,37 +14,38 @@ from sola.evaluation.metrics.protocol import Protocol
 
 @dataclass(frozen=True, eq=False)
 class AveragePrecision:
-    """Average precision of every class at every threshold, as a fraction."""
+    """Average precision by threshold and class."""
 
     tiou: tuple[float, ...]
     classes: Int[np.ndarray, " classes"]
-    """Labels of the classes that have instances: the others do not count."""
+    """Labels of the classes with instances; other classes are not evaluated."""
     ap: Float[np.ndarray, "thresholds classes"]
+    """Average precision [thresholds, classes], as fractions."""
 
     @property
     def by_tiou(self) -> Float[np.ndarray, " thresholds"]:
-        """mAP at every threshold: the mean over classes."""
+        """mAP by threshold: the mean over classes."""
         mean: np.ndarray = self.ap.mean(axis=1)
         return mean
 
     @property
     def mean(self) -> float:
-        """The average mAP: the mean over thresholds."""
+        """Average mAP: the mean over classes and thresholds."""
         return float(self.by_tiou.mean())
 
 
 @dataclass(frozen=True)
 class LengthBin:
-    """Average mAP over the instances of some lengths."""
+    """Average mAP of the instances in a range of lengths."""
 
     name: str
     low: float
-    """Seconds; instances are longer than this, or without length at 0."""
+    """Lower bound (seconds), excluded, except that 0 includes zero-length instances."""
     high: float
-    """Seconds, included."""
+    """Upper bound (seconds), included."""
     instances: int
     mean: float | None
-    """Mean over classes and thresholds; None where there are no such instances."""
+    """Mean over classes and thresholds, or None if there are no instances."""
 
 
 def average_precision(
@@ -53,27 +54,29 @@ def average_precision(
     tiou: Sequence[float],
     protocol: Protocol = "official",
 ) -> AveragePrecision:
-    """Return the interpolated average precision (VOC 2011) of detections in seconds, as ActivityNet's evaluator does.
+    """Return the interpolated average precision (VOC 2011) of detections, as ActivityNet's evaluator does.
 
-    Predictions are matched in the order of scores, equal ones as `ranking` orders them. A class counts if it has
-    instances; its predictions in other videos are false positives; its average precision is 0 without predictions. A
-    label below 0 is no class. `official` keeps two quirks of ActivityNet's evaluator: duplicates and instances without
-    length count, and two segments without length always match. `filtered` drops such instances, and takes 0/0 for 0.
+    Predictions are matched in descending order of score, with ties ordered as by `ranking`. Only classes with instances
+    are evaluated. Predictions in videos without instances of the class are false positives. A class without predictions
+    has an average precision of 0. Predictions with a negative label are ignored.
+
+    `official` reproduces two quirks of ActivityNet's evaluator: duplicate and zero-length instances count, and two
+    zero-length segments always match. `filtered` drops these instances and treats their tIoU, 0/0, as 0.
 
     >>> zero = np.zeros(2, int)
     >>> truth = SegmentTable(np.array([0.0, 20.0]), np.array([10.0, 30.0]), zero, np.ones(2), zero)
-    >>> found = SegmentTable(np.array([0.0, 50.0, 21.0]), np.array([9.0, 60.0, 30.0]), np.zeros(3, int),
+    >>> detections = SegmentTable(np.array([0.0, 50.0, 21.0]), np.array([9.0, 60.0, 30.0]), np.zeros(3, int),
     ...                      np.array([0.9, 0.8, 0.7]), np.zeros(3, int))
-    >>> average_precision(truth, found, [0.5, 0.95]).by_tiou.round(4)
+    >>> average_precision(truth, detections, [0.5, 0.95]).by_tiou.round(4)
     array([0.8333, 0.    ])
 
-    Raises SolaError when there is no instance, or a threshold outside (0, 1].
+    Raises SolaError if there are no instances or a threshold is outside (0, 1].
     """
     return of_matching(match(truth, predictions, tiou, protocol), predictions)
 
 
 def of_matching(matching: Matching, predictions: SegmentTable) -> AveragePrecision:
-    """Return the average precision that a matching amounts to."""
+    """Return the average precision of a matching."""
     instances = np.bincount(matching.truth.label)
     classes = np.flatnonzero(instances)
     ap = [interpolated(predictions.label[true], matching.rank[true], instances) for true in matching.predictions]
@@ -83,10 +86,10 @@ def of_matching(matching: Matching, predictions: SegmentTable) -> AveragePrecisi
 def average_precision_by_length(
     matching: Matching, predictions: SegmentTable, edges: Sequence[float]
 ) -> tuple[LengthBin, ...]:
-    """Return the average mAP of instances by their length: bins between ascending `edges`, in seconds.
+    """Return the average mAP by instance length, in bins between ascending `edges` (seconds).
 
-    The matching is the one over all instances. In a bin, a prediction that matched an instance of another bin is
-    left out, and an unmatched one is a false positive if its own length lies in the bin (the rule of COCO's areas).
+    As for object areas in COCO, the matching is over all instances. A bin ignores predictions that match an instance of
+    another bin, and counts an unmatched prediction as a false positive if its own length is in the bin.
     """
     truth = matching.truth
     bounds = (0.0, *edges, np.inf)

@@ -1,4 +1,4 @@
-"""Diagnosis of errors: the gain in mAP without each kind of error."""
+"""Error diagnosis: the gain in mAP without each type of error."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,38 +13,44 @@ from sola.evaluation.metrics.overlaps import overlaps, places
 KINDS = ("localization", "confusion", "double", "background", "misses")
 
 NEAR = 0.1
-"""Minimum tIoU of a localization error with an instance (DETAD)."""
+"""Minimum tIoU of a localization error (DETAD)."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Errors at one threshold, by kind."""
+    """Errors at one threshold, by type."""
 
     tiou: float
     mean_ap: float
-    """mAP at that threshold, a fraction."""
+    """mAP at the threshold, as a fraction."""
     count: Mapping[str, int]
-    """Predictions of that kind; for misses, instances."""
+    """Number of predictions of each type; for misses, of instances."""
     gain: Mapping[str, float]
-    """mAP gained if that kind were gone, a fraction."""
+    """Gain in mAP without errors of each type, as a fraction."""
 
     @property
     def share(self) -> Mapping[str, float]:
-        """Gain of each kind over the sum of all gains; 0 if there is no gain."""
+        """Gain of each type divided by the sum of all gains; 0 if there is no gain."""
         total = sum(self.gain.values())
         return {kind: gain / total if total > 0 else 0.0 for kind, gain in self.gain.items()}
 
 
 def diagnose(matching: Matching, predictions: SegmentTable, threshold: int = 0) -> Diagnosis:
-    """Sort the errors at one threshold of a matching into kinds, and measure the gain in mAP without each.
+    """Classify the errors at one threshold of a matching, and compute the gain in mAP without each type.
 
-    The kind of an unmatched prediction is the first that holds: *double* if it reaches the threshold with an instance
-    of its class; *confusion* if it does with one of another class; *localization* if it overlaps one of its class by
-    .1; *confusion* if it overlaps any by .1; else *background*. A *miss* is an instance without a match. Without
-    misses, those instances are left out. After DETAD (Alwassel et al., ECCV 2018) and TIDE (Bolya et al., ECCV 2020).
+    Based on DETAD (Alwassel et al., ECCV 2018) and TIDE (Bolya et al., ECCV 2020). The type of an unmatched prediction
+    is the first that applies:
+
+    - *double*: reaches the threshold with an instance of its class,
+    - *confusion*: reaches the threshold with an instance of another class,
+    - *localization*: tIoU of at least .1 with an instance of its class,
+    - *confusion*: tIoU of at least .1 with any instance,
+    - *background*: all others.
+
+    A *miss* is an instance without a match; the gain without misses drops these instances.
     """
     truth, tiou = matching.truth, matching.tiou[threshold]
-    true, found = matching.predictions[threshold], matching.instances[threshold]
+    true, matched = matching.predictions[threshold], matching.instances[threshold]
     instances = np.bincount(truth.label)
     kind = _kinds(truth, predictions, true, tiou)
 
@@ -55,18 +61,18 @@ def diagnose(matching: Matching, predictions: SegmentTable, threshold: int = 0) 
 
     now = mean_ap(len(KINDS))
     gain = {name: mean_ap(i) - now for i, name in enumerate(KINDS[:-1])}
-    reached = np.bincount(truth.label[found], minlength=len(instances))
+    reached = np.bincount(truth.label[matched], minlength=len(instances))
     ap = interpolated(predictions.label[true], matching.rank[true], reached)
-    # classes without any match would have no instances left
+    # ignore classes without a match, which have no instances left
     gain["misses"] = float(ap[reached > 0].mean()) - now if reached.any() else 0.0
     count = {name: int((kind == i).sum()) for i, name in enumerate(KINDS[:-1])}
-    return Diagnosis(tiou, now, {**count, "misses": len(truth) - len(found)}, gain)
+    return Diagnosis(tiou, now, {**count, "misses": len(truth) - len(matched)}, gain)
 
 
 def _kinds(
     truth: SegmentTable, predictions: SegmentTable, true: Int[np.ndarray, " matches"], tiou: float
 ) -> Int[np.ndarray, " n"]:
-    """Return the index into KINDS of every prediction; -1 for true positives."""
+    """Return the index into KINDS of every prediction, or -1 for true positives."""
     near = overlaps(truth, predictions, by_class=False, at_least=min(NEAR, tiou), empty_union=0.0)
     same = truth.label[near.truth] == predictions.label[near.prediction]
 

@@ -1,4 +1,4 @@
-"""Greedy matching of detections to instances, at every tIoU threshold."""
+"""Greedy matching of detections to instances at each tIoU threshold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,33 +13,32 @@ from sola.evaluation.metrics.protocol import Protocol, checked, to_be_found
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Matches: at `tiou[i]`, prediction `predictions[i][j]` took instance `instances[i][j]`."""
+    """Matches by threshold: at `tiou[i]`, prediction `predictions[i][j]` matches instance `instances[i][j]`."""
 
     tiou: tuple[float, ...]
     truth: SegmentTable
-    """The instances that the protocol counts."""
+    """Instances counted by the protocol."""
     order: Int[np.ndarray, " n"]
-    """Predictions class by class, the highest score first."""
+    """Prediction indices by class, in descending order of score."""
     rank: Int[np.ndarray, " n"]
-    """How many predictions of its class come before each."""
+    """Rank of each prediction within its class, from 0."""
     predictions: tuple[Int[np.ndarray, " _"], ...]
     instances: tuple[Int[np.ndarray, " _"], ...]
 
 
 def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float], protocol: Protocol) -> Matching:
-    """Match each prediction, in the order of scores, to the instance of its video and class that it overlaps most.
+    """Match each prediction, in descending order of score, to the unmatched instance with the highest tIoU.
 
-    An instance is taken once; a prediction whose best instance is taken gets the next best that reaches the threshold.
-    Equal scores and equal overlaps are in the order of `ranking`. Raises SolaError when there is no instance, or a
-    threshold outside (0, 1].
+    Only instances of the same video and class that reach the threshold are candidates. Ties in score and in tIoU are
+    ordered as by `ranking`. Raises SolaError if there are no instances or a threshold is outside (0, 1].
     """
     tiou = checked(tiou)
     truth = to_be_found(truth, protocol)
     order = ranking(predictions.score, predictions.label)
-    # `official` takes 0/0, the tIoU of two segments without length, for the best overlap of all
+    # `official` treats 0/0, the tIoU of two zero-length segments, as the highest overlap
     empty_union = np.inf if protocol == "official" else 0.0
     near = overlaps(truth, predictions, by_class=True, at_least=min(tiou), empty_union=empty_union)
-    pairs = _as_they_choose(near, order)
+    pairs = _preference_order(near, order)
     _order_equal_overlaps(pairs, near, truth, predictions, empty_union)
     prediction, instance, overlap = near.prediction[pairs], near.truth[pairs], near.tiou[pairs]
     matched = [_greedy(prediction, instance, overlap >= threshold, len(truth)) for threshold in tiou]
@@ -53,13 +52,13 @@ def match(truth: SegmentTable, predictions: SegmentTable, tiou: Sequence[float],
     )
 
 
-def _as_they_choose(near: Overlaps, order: Int[np.ndarray, " n"]) -> Int[np.ndarray, " pairs"]:
-    """Return the pairs in the order of their predictions' ranks, those of one prediction by falling overlap."""
+def _preference_order(near: Overlaps, order: Int[np.ndarray, " n"]) -> Int[np.ndarray, " pairs"]:
+    """Return the pairs sorted by rank of the prediction, then by descending overlap."""
     count = np.bincount(near.prediction, minlength=len(order))
     begin = (np.cumsum(count) - count)[order]
     count = count[order]
     pairs: np.ndarray = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(len(near.prediction))
-    # few predictions have several instances: only their pairs are sorted
+    # few predictions overlap several instances; sort only their pairs
     turn = np.repeat(np.arange(len(order)), count)
     choice = np.flatnonzero(np.repeat(count > 1, count))
     chosen = pairs[choice]
@@ -70,9 +69,9 @@ def _as_they_choose(near: Overlaps, order: Int[np.ndarray, " n"]) -> Int[np.ndar
 def _order_equal_overlaps(
     pairs: Int[np.ndarray, " pairs"], near: Overlaps, truth: SegmentTable, predictions: SegmentTable, empty_union: float
 ) -> None:
-    """Put the pairs of predictions that overlap several instances equally in the order of ActivityNet's evaluator.
+    """Reorder pairs with equal overlaps as ActivityNet's evaluator does.
 
-    It reverses NumPy's default sort of the overlaps with all instances, also with those below the threshold.
+    The evaluator reverses NumPy's default sort of the overlaps with all instances, including those below the threshold.
     """
     who, overlap = near.prediction[pairs], near.tiou[pairs]
     tied = np.unique(who[1:][(who[1:] == who[:-1]) & (overlap[1:] == overlap[:-1])])
@@ -80,8 +79,8 @@ def _order_equal_overlaps(
         return
     every = overlaps(truth, predictions.take(tied), by_class=True, at_least=0.0, empty_union=empty_union)
     for index, prediction in enumerate(tied.tolist()):
-        own = every.prediction == index
-        preferred = every.truth[own][np.argsort(every.tiou[own])[::-1]].tolist()
+        rows = every.prediction == index
+        preferred = every.truth[rows][np.argsort(every.tiou[rows])[::-1]].tolist()
         place = np.flatnonzero(who == prediction)
         pairs[place] = sorted(pairs[place].tolist(), key=lambda pair: preferred.index(int(near.truth[pair])))
 
@@ -92,10 +91,11 @@ def _greedy(
     eligible: Bool[np.ndarray, " pairs"],
     instances: int,
 ) -> Int[np.ndarray, " matches"]:
-    """Return the pairs that the greedy matching takes; pairs are sorted by score, then by overlap.
+    """Return the pairs of the greedy matching, given pairs sorted by score, then by overlap.
 
     In each round, every prediction takes its best free instance unless an earlier prediction overlaps that instance.
-    The first prediction is always served, so it ends; rounds are few, because videos are independent.
+    The first remaining prediction always gets an instance, so the loop ends. Few rounds are needed, because videos are
+    independent.
     """
     alive = np.flatnonzero(eligible)
     taken = np.zeros(instances, bool)
@@ -105,7 +105,7 @@ def _greedy(
     while len(alive):
         who, what = prediction[alive], instance[alive]
         favorite = np.concatenate(([True], who[1:] != who[:-1]))
-        first[what[::-1]] = np.arange(len(alive))[::-1]  # of several pairs of an instance the first stays
+        first[what[::-1]] = np.arange(len(alive))[::-1]  # the last assignment wins: the first pair of each instance
         winners = favorite & (first[what] == np.arange(len(alive)))
         chosen.append(alive[winners])
         taken[what[winners]] = True
@@ -119,9 +119,9 @@ def interpolated(
     rank: Int[np.ndarray, " matches"],
     instances: Int[np.ndarray, " classes"],
 ) -> Float[np.ndarray, " classes"]:
-    """Return the area under the interpolated precision (VOC 2011) of every class with this number of instances.
+    """Return the interpolated average precision (VOC 2011) of each class, given its number of instances.
 
-    `label` and `rank` are the class of every true positive and the number of predictions of its class before it.
+    `label` and `rank` are the class and the rank within the class, from 0, of every true positive.
     """
     order = np.lexsort((rank, label))
     label, rank = label[order], rank[order]

@@ -1,4 +1,4 @@
-"""Overlaps of predictions with instances, and rankings of predictions."""
+"""Overlap of predictions with instances, and ranking of predictions."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,15 +9,15 @@ from jaxtyping import Bool, Float, Int
 from sola.data.segments import SegmentTable
 
 BLOCK = 1 << 20
-"""Pairs at a time, which bounds the memory and keeps the arrays in the cache."""
+"""Number of pairs processed at a time, which bounds memory and fits the cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """Overlapping pairs of a prediction and an instance of its group."""
+    """Overlapping pairs of a prediction and an instance of the same group."""
 
     prediction: Int[np.ndarray, " pairs"]
-    """Ascending."""
+    """Prediction indices, ascending."""
     truth: Int[np.ndarray, " pairs"]
     tiou: Float[np.ndarray, " pairs"]
 
@@ -25,7 +25,7 @@ class Overlaps:
 def groups(table: SegmentTable, other: SegmentTable, by_class: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the group of every row of both tables: its video, or its video and class.
 
-    A label below 0 is unknown, and no class of any instance.
+    Rows with a negative label, an unknown class, get the group -1.
     """
     if not by_class:
         return table.video, other.video
@@ -34,15 +34,15 @@ def groups(table: SegmentTable, other: SegmentTable, by_class: bool) -> tuple[np
 
 
 def ranking(score: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-    """Return predictions group by group, the highest score of each first.
+    """Return the indices of predictions by group, in descending order of score.
 
-    Equal scores are in the order of ActivityNet's evaluator, which reverses NumPy's default sort: the later one first
-    if all are equal. NumPy's sort is not stable, so other ties can fall differently on another kind of processor.
+    Ties are ordered as in ActivityNet's evaluator, which reverses NumPy's default sort. If all scores are equal, later
+    predictions come first. NumPy's sort is not stable, so the order of other ties can depend on the processor.
 
     >>> ranking(np.array([0.5, 0.9, 0.5]), np.array([0, 0, 0]))
     array([1, 2, 0])
     """
-    # a stable sort of 16-bit integers is a radix sort, many times faster than one of 64 bits
+    # NumPy sorts 16-bit integers with radix sort, which is many times faster than its 64-bit sort
     narrow = group.max(initial=0) <= np.iinfo(np.int16).max and group.min(initial=0) >= np.iinfo(np.int16).min
     order = np.argsort(group.astype(np.int16) if narrow else group, kind="stable")
     ordered, values = group[order], score[order]
@@ -55,9 +55,9 @@ def ranking(score: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"]) -> Int
 def places(
     order: Int[np.ndarray, " n"], group: Int[np.ndarray, " n"], among: Bool[np.ndarray, " n"] | None = None
 ) -> Int[np.ndarray, " n"]:
-    """Return how many predictions come before each in its group, given their ranking.
+    """Return the rank of every prediction within its group, from 0, given the order from `ranking`.
 
-    With `among`, only those that it marks are counted.
+    With `among`, the rank counts only the predictions that it marks.
 
     >>> score, group = np.array([0.3, 0.9, 0.9]), np.array([5, 5, 5])
     >>> places(ranking(score, group), group)
@@ -80,9 +80,9 @@ def overlaps(
     at_least: float,
     empty_union: float,
 ) -> Overlaps:
-    """Return the pairs of one video (and class, if `by_class`) with a tIoU of at least `at_least`.
+    """Return the pairs in the same video (and class, if `by_class`) with a tIoU of at least `at_least`.
 
-    `empty_union` is what 0/0 counts as: two segments without length.
+    `empty_union` is the tIoU of two zero-length segments, 0/0.
     """
     truth_group, group = groups(truth, predictions, by_class)
     order = np.argsort(truth_group, kind="stable")
@@ -92,7 +92,7 @@ def overlaps(
     where = np.minimum(np.searchsorted(known, group), len(known) - 1)
     meets = np.where((known[where] == group) & (group >= 0), count[where], 0)
     total = np.cumsum(meets)
-    found = []
+    columns = []
     begin = 0
     while begin < len(group):
         done = total[begin - 1] if begin else 0
@@ -101,22 +101,22 @@ def overlaps(
         prediction = np.repeat(np.arange(begin, stop), block)
         nth = np.arange(len(prediction)) - np.repeat(np.cumsum(block) - block, block)
         instance = order[np.repeat(first[where[begin:stop]], block) + nth]
-        # in the order of operations of ActivityNet's evaluator, for the same rounding
+        # same order of operations as in ActivityNet's evaluator, for identical rounding
         start, end = truth.start[instance], truth.end[instance]
         predicted_start, predicted_end = predictions.start[prediction], predictions.end[prediction]
         intersection = np.maximum(np.minimum(end, predicted_end) - np.maximum(start, predicted_start), 0.0)
         union = (end - start) + (predicted_end - predicted_start) - intersection
         tiou = np.divide(intersection, union, out=np.full(len(union), empty_union), where=union != 0)
         enough = np.flatnonzero(tiou >= at_least)
-        found.append((prediction[enough], instance[enough], tiou[enough]))
+        columns.append((prediction[enough], instance[enough], tiou[enough]))
         begin = stop
-    return Overlaps(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    return Overlaps(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
 def first_places(
     near: Overlaps, place: Int[np.ndarray, " n"], threshold: float, instances: int
 ) -> Int[np.ndarray, " instances"]:
-    """Return the place of the first prediction that reaches the threshold for each instance; the maximum if none."""
+    """Return the rank of the first prediction that reaches the threshold for each instance, or int64's maximum."""
     enough = near.tiou >= threshold
     first = np.full(instances, np.iinfo(np.int64).max)
     np.minimum.at(first, near.truth[enough], place[near.prediction[enough]])

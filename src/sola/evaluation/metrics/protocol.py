@@ -1,4 +1,4 @@
-"""Thresholds of data sets, and the instances that a protocol counts."""
+"""Evaluation settings by data set, and the instances that a protocol counts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,29 +11,29 @@ from sola.core.errors import SolaError
 from sola.data.segments import SegmentTable
 
 Protocol = Literal["official", "filtered"]
-"""`official` keeps every instance, as ActivityNet's evaluator does; `filtered` drops duplicates and empty ones."""
+"""`official` keeps all instances, as ActivityNet's evaluator does; `filtered` drops duplicate and zero-length ones."""
 
 SAME = 1e-3
-"""Difference in start and in end up to which two instances of a class are duplicates, in seconds."""
+"""Maximum difference in start and in end (seconds) between duplicate instances of a class."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Settings of a data set that its papers report."""
+    """Evaluation settings used in papers on a data set."""
 
     tiou: tuple[float, ...]
     """tIoU thresholds of mAP."""
     lengths: tuple[float, ...]
-    """Seconds between XS, S, M, L and XL instances: DETAD's (Alwassel et al., ECCV 2018) for ActivityNet and THUMOS14,
-    ours elsewhere."""
+    """Boundaries (seconds) between XS, S, M, L and XL instances: those of DETAD (Alwassel et al., ECCV 2018) for
+    ActivityNet and THUMOS14, chosen for sola otherwise."""
     subset: str
-    """The subset that is evaluated."""
+    """Evaluated subset."""
     points: int | None = None
-    """Points of each video at which classes of frames are evaluated; None is every frame."""
+    """Number of points per video for frame-level evaluation, or None for all frames."""
 
 
 def thresholds(first: float, last: float, step: float) -> tuple[float, ...]:
-    """Return the tIoU thresholds from `first` to `last`, both included, as `np.linspace` rounds them.
+    """Return the tIoU thresholds from `first` to `last`, both included, rounded as by `np.linspace`.
 
     >>> thresholds(0.5, 0.95, 0.15)
     (0.5, 0.65, 0.8, 0.95)
@@ -49,7 +49,7 @@ def thresholds(first: float, last: float, step: float) -> tuple[float, ...]:
 
 
 def checked(tiou: Sequence[float]) -> tuple[float, ...]:
-    """Return the thresholds; SolaError when there is none, or one outside (0, 1]."""
+    """Return the thresholds. Raises SolaError if there are none or any is outside (0, 1]."""
     if not tiou or not all(0 < threshold <= 1 for threshold in tiou):
         raise SolaError(f"tIoU thresholds {list(tiou)}: expected at least one, each in (0, 1]")
     return tuple(tiou)
@@ -73,7 +73,7 @@ DATASETS: Mapping[str, Dataset] = {
 
 
 def to_be_found(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
-    """Return the instances that the protocol counts; SolaError when there is none."""
+    """Return the instances that the protocol counts. Raises SolaError if there are none."""
     truth = counted(truth, protocol)
     if len(truth) == 0:
         raise SolaError("no ground truth: expected at least one instance")
@@ -83,8 +83,8 @@ def to_be_found(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
 def counted(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
     """Return the instances that the protocol counts.
 
-    `filtered` drops every instance that is no longer than 0 s, and every one that starts and ends within 1 ms of an
-    earlier one of its video and class that was kept (OpenTAD's rule); order is kept.
+    `filtered` drops zero-length instances, and instances whose start and end are within 1 ms of an earlier remaining
+    instance of the same video and class (OpenTAD's rule). The order is unchanged.
 
     >>> zero, end = np.zeros(3, int), np.array([1.0, 1.0, 3.0])
     >>> truth = SegmentTable(np.array([0.0, 0.0, 3.0]), end, zero, np.ones(3), zero)
@@ -94,7 +94,7 @@ def counted(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
     if protocol == "official":
         return truth
     keep = truth.end - truth.start > 0
-    # few instances may be duplicates: only they are compared one by one, in order
+    # only clusters of instances with close starts can have duplicates; compare those one by one, in order
     order = np.lexsort((truth.start, truth.label, truth.video))
     order = order[keep[order]]
     near = (
@@ -102,9 +102,9 @@ def counted(truth: SegmentTable, protocol: Protocol) -> SegmentTable:
     )
     cluster = np.concatenate(([0], np.cumsum(~near))) if len(order) else order
     crowded = np.bincount(cluster, minlength=1)[cluster] > 1 if len(order) else np.zeros(0, bool)
-    kept: dict[int, list[int]] = {}
+    remaining: dict[int, list[int]] = {}
     for cluster_id, index in sorted(zip(cluster[crowded], order[crowded], strict=True), key=lambda pair: pair[1]):
-        others = kept.setdefault(int(cluster_id), [])
+        others = remaining.setdefault(int(cluster_id), [])
         if any(
             abs(truth.start[index] - truth.start[other]) <= SAME and abs(truth.end[index] - truth.end[other]) <= SAME
             for other in others

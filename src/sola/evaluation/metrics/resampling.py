@@ -1,4 +1,4 @@
-"""Metrics of the same detections on test videos drawn with replacement."""
+"""Metrics of detections on test videos drawn with replacement, for the bootstrap."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -7,16 +7,16 @@ from sola.data.segments import SegmentTable
 from sola.evaluation.metrics.matching import Matching
 
 CELLS = 1 << 24
-"""Values in memory at a time: draws × predictions of one class."""
+"""Maximum number of values in memory at a time: draws × predictions of one class."""
 
 
 def resampled_average_precision(
     matching: Matching, predictions: SegmentTable, draws: Int[np.ndarray, "draws videos"]
 ) -> Float[np.ndarray, "draws thresholds"]:
-    """Return mAP at every threshold when each video occurs as often as a draw says.
+    """Return mAP at every threshold for each draw, which gives the number of occurrences of each video.
 
-    It equals `average_precision` on tables in which videos are repeated, since videos are matched one by one. A class
-    without an instance in a draw does not count in it. Predictions of videos beyond those of `draws` occur once.
+    The result equals `average_precision` on tables with repeated videos, because videos are matched independently.
+    Classes without instances in a draw are ignored in it. Predictions of videos that are not in `draws` occur once.
     """
     beyond = max(int(predictions.video.max(initial=0)) + 1 - draws.shape[1], 0)
     weights = np.pad(draws, ((0, 0), (0, beyond)), constant_values=1).astype(np.float64)
@@ -36,7 +36,7 @@ def resampled_average_precision(
             for i, true in enumerate(matching.predictions):
                 hits = np.sort(place[true[predictions.label[true] == label]])
                 gained = weight[:, hits]
-                # precision once all copies of the hit are in: the best that its recall is reached with
+                # precision after all copies of the hit, which is the highest at its recall
                 precision = np.cumsum(gained, axis=1) / np.maximum(retrieved[:, hits], 1.0)
                 best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
                 total[chosen, i] += (best * gained).sum(axis=1) / np.maximum(instances[chosen], 1.0)
@@ -45,14 +45,14 @@ def resampled_average_precision(
 
 
 def resampled_average_recall(
-    found: Float[np.ndarray, "annotated points"],
+    retrieved: Float[np.ndarray, "annotated points"],
     instances: Int[np.ndarray, " annotated"],
     draws: Int[np.ndarray, "draws videos"],
 ) -> Float[np.ndarray, "draws points"]:
-    """Return AR at every point of the curve, from `retrieval`, when each video occurs as often as a draw says.
+    """Return AR at every point of the curve for each draw, from the output of `retrieval`.
 
-    The share of its proposals that a video retrieves is that on all videos.
+    The number of retrieved proposals of each video is that of the evaluation on all videos.
     """
-    counted = draws[:, : len(instances)]  # videos after the last instance have none
-    recall: Float[np.ndarray, "draws points"] = (counted @ found) / np.maximum(counted @ instances, 1)[:, None]
+    counted = draws[:, : len(instances)]  # later videos have no instances
+    recall: Float[np.ndarray, "draws points"] = (counted @ retrieved) / np.maximum(counted @ instances, 1)[:, None]
     return recall

@@ -1,4 +1,4 @@
-"""Recall@kx: recall of the k·n best detections of a class in a video that has n instances of it."""
+"""Recall@kx: recall of the k·n highest-scored detections of a class in a video with n instances of the class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from sola.evaluation.metrics.protocol import Protocol, checked, to_be_found
 
 @dataclass(frozen=True, eq=False)
 class TopRecall:
-    """Recall@kx at every threshold and every k, the mean over classes, as a fraction."""
+    """Recall@kx by threshold and k, averaged over classes, as fractions."""
 
     tiou: tuple[float, ...]
     k: tuple[int, ...]
@@ -27,18 +27,19 @@ def top_recall(
     k: Sequence[int] = (1, 5),
     protocol: Protocol = "official",
 ) -> TopRecall:
-    """Return Recall@kx (Ego4D's, as ActionFormer prints it).
+    """Return Recall@kx as defined for Ego4D and computed by ActionFormer.
 
-    An instance is found at k if any of the k·n best-scored predictions of its video and class reaches the threshold,
-    n being its class's instances in that video; one prediction may find several. Equal scores are ordered by `ranking`.
+    An instance is retrieved at k if any of the k·n highest-scored predictions of its video and class reaches the
+    threshold, where n is the number of instances of the class in the video. One prediction may retrieve several
+    instances. Ties are ordered as by `ranking`.
 
     >>> truth = SegmentTable(np.array([0.0]), np.array([10.0]), np.array([0]), np.ones(1), np.array([0]))
-    >>> found = SegmentTable(np.array([40.0, 0.0]), np.array([50.0, 9.0]), np.zeros(2, int), np.array([0.9, 0.8]),
+    >>> detections = SegmentTable(np.array([40.0, 0.0]), np.array([50.0, 9.0]), np.zeros(2, int), np.array([0.9, 0.8]),
     ...                      np.zeros(2, int))
-    >>> top_recall(truth, found, [0.5]).recall
+    >>> top_recall(truth, detections, [0.5]).recall
     array([[0., 1.]])
 
-    Raises SolaError when there is no instance, or a threshold outside (0, 1].
+    Raises SolaError if there are no instances or a threshold is outside (0, 1].
     """
     tiou = checked(tiou)
     truth = to_be_found(truth, protocol)
@@ -52,6 +53,6 @@ def top_recall(
     for i, threshold in enumerate(tiou):
         first = first_places(near, rank, threshold, len(truth))
         for j, factor in enumerate(k):
-            found = np.bincount(truth.label[first < factor * count[inverse]], minlength=len(instances))
-            recall[i, j] = (found[classes] / instances[classes]).mean()
+            retrieved = np.bincount(truth.label[first < factor * count[inverse]], minlength=len(instances))
+            recall[i, j] = (retrieved[classes] / instances[classes]).mean()
     return TopRecall(tiou, tuple(k), recall)

@@ -1,4 +1,4 @@
-// The controls: what they set, and when what is drawn anew.
+// Controls: they update the view and redraw what depends on it.
 
 const control = (id) => document.getElementById(id);
 
@@ -36,9 +36,9 @@ function listVideos() {
   const wanted = control("filter").value.trim().toLowerCase();
   const matching = data.videos.map((one, index) => [one.id, index]).filter(([id]) => id.toLowerCase().includes(wanted));
   control("video").replaceChildren(...matching.map(([id, index]) => new Option(id, String(index))));
-  control("filter").setCustomValidity(matching.length ? "" : "no video of that name");
+  control("filter").setCustomValidity(matching.length ? "" : "no matching video");
   if (!matching.length) {
-    control("video").append(new Option("no video of that name", String(view.video)));
+    control("video").append(new Option("no matching video", String(view.video)));
     control("previous").disabled = control("next").disabled = true;
     return;
   }
@@ -135,7 +135,7 @@ control("outline").addEventListener("change", (event) => {
 control("listing").addEventListener("toggle", () => control("listing").open && listSegments());
 let width = 0;
 new ResizeObserver(([entry]) => {
-  if (entry.contentRect.width === width) return; // its height follows from what is drawn
+  if (entry.contentRect.width === width) return; // drawing changes the height
   width = entry.contentRect.width;
   draw();
 }).observe(control("viewer"));
@@ -174,8 +174,8 @@ control("outline").parentElement.hidden = !annotated;
 for (const one of document.querySelectorAll(".of-truth")) one.hidden = !annotated;
 control("filter").parentElement.hidden = data.videos.length < 2;
 control("threshold-control").hidden = control("key").hidden = !data.runs.length;
-readout.dataset.empty = "Point at a segment, or step through them with the arrow keys, to read its values.";
-mapReadout.dataset.empty = "Point at the map, or move over it with the arrow keys, to read the similarity of two moments.";
+readout.dataset.empty = "Point at a segment, or select it with the arrow keys, to see its values.";
+mapReadout.dataset.empty = "Point at the map, or move over it with the arrow keys, to see the similarity of two times.";
 if (data.features.length) drawRamp();
 const bests = best.filter((score) => score > 0);
 setRelative(least >= 0 && bests.length > 1 && Math.max(...bests) > 1.5 * Math.min(...bests));

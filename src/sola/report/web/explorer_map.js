@@ -1,11 +1,11 @@
-// The similarity maps: drawn once as they come, then cut to the time that is looked at.
+// Similarity maps: each is rendered once, then cropped to the visible time range.
 
 const colors = bytes(data.colors);
 const frame = document.getElementById("map-frame");
 const canvas = document.getElementById("map");
 const mapReadout = document.getElementById("map-readout");
-const drawn = new Map(); // by `video/features`: the cells' levels and their picture
-let cursor = null; // the cell that is read
+const drawn = new Map(); // levels and rendered image by `video/features`
+let cursor = null; // the selected cell: [column, row]
 
 function cellsOf(videoIndex, features) {
   const key = `${videoIndex}/${features}`;
@@ -49,10 +49,10 @@ function drawMap() {
   const name = data.features[view.features];
   for (const id of ["dark", "bright"]) document.getElementById(id).textContent = map ? short(map.one[id]) : "";
   if (!map) {
-    canvas.ariaLabel = mapReadout.textContent = `No features of this video: ${name}.`;
+    canvas.ariaLabel = mapReadout.textContent = `No features for this video: ${name}.`;
     return;
   }
-  canvas.ariaLabel = `Cosine similarity of every moment with every other, ${name}. Arrow keys read single cells.`;
+  canvas.ariaLabel = `Cosine similarity of all pairs of times, ${name}. Use the arrow keys to read single cells.`;
   const across = (seconds) => ((seconds - view.from) / (view.to - view.from)) * canvas.width;
   const down = (seconds) => ((seconds - view.from) / (view.to - view.from)) * canvas.height;
   context.imageSmoothingEnabled = false;
@@ -72,7 +72,7 @@ function drawMap() {
     }
   }
   mapReadout.textContent = "";
-  if (cursor) tellCell(map);
+  if (cursor) describeCell(map);
 }
 
 function drawThumbnails() {
@@ -92,7 +92,7 @@ function drawRamp() {
   context.putImageData(image, 0, 0);
 }
 
-function tellCell(map) {
+function describeCell(map) {
   const inside = (cell) => Math.min(map.side - 1, Math.max(0, cell));
   cursor = [inside(cursor[0]), inside(cursor[1])];
   const seconds = (cell) => map.begin + ((cell + 0.5) * (map.end - map.begin)) / map.side;
@@ -111,7 +111,7 @@ function cellAt(event) {
     return Math.floor(((seconds - map.begin) / (map.end - map.begin)) * map.side);
   };
   cursor = [cell((event.clientX - box.left) / box.width), cell((event.clientY - box.top) / box.height)];
-  tellCell(map);
+  describeCell(map);
 }
 
 canvas.addEventListener("pointermove", cellAt);
@@ -122,5 +122,5 @@ canvas.addEventListener("keydown", (event) => {
   if (!move || !map) return;
   event.preventDefault();
   cursor = cursor ? [cursor[0] + move[0], cursor[1] + move[1]] : [Math.floor(map.side / 2), Math.floor(map.side / 2)];
-  tellCell(map);
+  describeCell(map);
 });

@@ -1,21 +1,21 @@
-// The lanes: annotated segments and each run's detections as buttons on a time axis, and what is said of one of them.
+// Lanes: annotated segments and detections of each run as buttons on a time axis, and the readout of one segment.
 
 const MOST_ROWS = 5;
-const ROW = 1.4; // rem from one row to the next
+const ROW = 1.4; // row height (rem)
 
 function element(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   const { style = {}, data: attributes = {}, ...others } = properties;
-  Object.assign(made, others);
-  for (const [name, value] of Object.entries(style)) made.style.setProperty(name, value);
-  Object.assign(made.dataset, attributes);
-  made.append(...children);
-  return made;
+  Object.assign(created, others);
+  for (const [name, value] of Object.entries(style)) created.style.setProperty(name, value);
+  Object.assign(created.dataset, attributes);
+  created.append(...children);
+  return created;
 }
 
 const lanes = document.getElementById("lanes");
 const readout = document.getElementById("readout");
-let shownSegments = []; // in the order of lanes, each lane by time
+let shownSegments = []; // one list per lane, sorted by time
 
 function drawLanes() {
   const focused = document.activeElement?.dataset?.key;
@@ -52,7 +52,7 @@ function tally(list, found) {
 }
 
 function empty(found, list) {
-  if (!found) return "no detections of this video";
+  if (!found) return "no detections for this video";
   if (list.length) return "";
   return found.start.length ? "nothing above the threshold" : "no detections";
 }
@@ -71,7 +71,7 @@ function lane(name, small, list, colors, marks, width, nothing) {
   const placed = rows(list, MOST_ROWS);
   const hidden = placed.filter((row) => row === null).length;
   const label = element("div", { className: "lane-name" }, name, " ", element("small", { textContent: small }));
-  if (hidden) label.append(element("small", { textContent: `${hidden} weaker ones are behind these` }));
+  if (hidden) label.append(element("small", { textContent: `${hidden} with lower scores are hidden` }));
   const used = Math.max(1, ...placed.map((row) => (row ?? 0) + 1));
   const track = element("div", { className: "track", style: { height: `${used * ROW}rem` } });
   for (const mark of marks) track.append(element("i", { style: { left: `${place(mark)}%` } }));
@@ -89,7 +89,7 @@ function button(one, colors, width) {
   const wide = (place(one.end) - place(one.start)) * (width / 100);
   const score = one.score === null ? "" : short(one.score);
   const text = one.score === null ? named(one.label) : wide > 70 && named(one.label) ? `${score} ${named(one.label)}` : score;
-  const made = element("button", {
+  const segment = element("button", {
     type: "button",
     className: ["segment", one.score === null ? "truth" : "", one.hit || !video().truth ? "hit" : "", wide < 26 ? "narrow" : ""].join(" "),
     textContent: wide < 26 ? "" : text,
@@ -104,10 +104,10 @@ function button(one, colors, width) {
       "--fill": `${Math.round(one.score === null ? 38 : 10 + 40 * Math.max(strength(one.run, one.score), 0))}%`,
     },
   });
-  made.addEventListener("pointerenter", () => tell(one));
-  made.addEventListener("focus", () => tell(one));
-  made.addEventListener("click", () => made.focus()); // not every browser does
-  return made;
+  segment.addEventListener("pointerenter", () => describe(one));
+  segment.addEventListener("focus", () => describe(one));
+  segment.addEventListener("click", () => segment.focus()); // some browsers do not focus a clicked button
+  return segment;
 }
 
 function seconds(value) {
@@ -132,7 +132,7 @@ function sentence(one) {
   return `${one.name}: ${named(one.label)}, ${facts(one)}`;
 }
 
-// The runs that found an annotated segment, with the best detection that did.
+// The runs that detected an annotated segment, each with its best matching detection.
 function foundBy(one) {
   return data.runs.flatMap((name, run) => {
     const hit = view.runs[run] && detections(run).find((other) => other.hit && other.match.key === one.key);
@@ -140,7 +140,7 @@ function foundBy(one) {
   });
 }
 
-function tell(one) {
+function describe(one) {
   const parts = [`${one.name}: `, element("strong", { textContent: named(one.label) }), `, ${facts(one)}`];
   if (one.score === null && data.runs.length) {
     const by = foundBy(one);
@@ -152,7 +152,7 @@ function tell(one) {
   lanes.querySelector(`[data-key="${one.key}"]`)?.classList.add("in-readout");
 }
 
-// A band over every lane and the map.
+// Highlight a time range across all lanes and the map.
 function mark(start, end) {
   const viewer = document.getElementById("viewer");
   viewer.style.setProperty("--from", `${place(start)}%`);
@@ -166,7 +166,7 @@ function unmark() {
   readout.replaceChildren();
 }
 
-// Left and right go to the neighbor in time, up and down to the nearest in time of the next lane.
+// Left and right move to the neighbor in the lane, up and down to the segment of the next lane that is closest in time.
 function step(key, direction) {
   const laneIndex = shownSegments.findIndex((list) => list.some((one) => one.key === key));
   if (laneIndex < 0) return;
@@ -180,10 +180,10 @@ function step(key, direction) {
     goal = next.reduce((nearest, one) => (nearest && away(nearest) <= away(one) ? nearest : one), undefined);
   }
   if (!goal) return;
-  const made = lanes.querySelector(`[data-key="${goal.key}"]`);
-  for (const other of made.parentElement.querySelectorAll(".segment")) other.tabIndex = -1;
-  made.tabIndex = 0;
-  made.focus({ preventScroll: true });
+  const target = lanes.querySelector(`[data-key="${goal.key}"]`);
+  for (const other of target.parentElement.querySelectorAll(".segment")) other.tabIndex = -1;
+  target.tabIndex = 0;
+  target.focus({ preventScroll: true });
 }
 
 function listSegments() {

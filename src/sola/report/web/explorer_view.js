@@ -1,6 +1,6 @@
-// What is looked at, and what follows from it: nothing here touches the page.
+// State of the view and values computed from it. This file does not modify the page.
 
-const HIT = 0.5; // tIoU from which on a detection counts as having found an annotated segment
+const HIT = 0.5; // minimum tIoU of a detection that counts as a hit
 const HUES = 10;
 
 const data = JSON.parse(document.getElementById("explorer-data").textContent);
@@ -12,7 +12,7 @@ const view = {
   threshold: 0,
   relative: false,
   class: -1,
-  from: 0, // seconds, as everything that is a time
+  from: 0, // seconds, like all times
   to: 1,
   outline: true,
 };
@@ -34,7 +34,7 @@ function strength(run, score) {
   return best[run] > 0 ? score / best[run] : 0;
 }
 
-// What the slider is compared with: the score itself, or its share of the run's best.
+// The value to compare with the slider: the score, or the score relative to the run's best.
 function compared(run, score) {
   return view.relative ? strength(run, score) : score;
 }
@@ -64,7 +64,7 @@ function truth() {
   return segments(video().truth, -1).filter(ofClass);
 }
 
-// The run's detections that pass threshold and class, best first, each with the annotated segment that it overlaps most.
+// The run's detections that pass the threshold and class filter, best first, each with the annotated segment of highest tIoU.
 function detections(run) {
   const annotated = truth();
   return segments(video().found[run], run)
@@ -81,7 +81,7 @@ function detections(run) {
     });
 }
 
-// Rows for segments so that none lies over another, the first ones first; null for those that no row is left for.
+// Assign rows so that segments do not overlap, in list order; null for segments that do not fit.
 function rows(list, most) {
   const taken = [];
   return list.map((one) => {
@@ -96,7 +96,7 @@ function rows(list, most) {
   });
 }
 
-// Colors by class, in the order in which classes come in this video: annotated ones first.
+// Colors by class, in order of appearance in this video, annotated classes first.
 function hues() {
   const order = [];
   const see = (label) => order.includes(label) || order.push(label);
@@ -105,7 +105,7 @@ function hues() {
   return new Map(order.map((label, index) => [label, index < HUES ? `var(--hue${index})` : "var(--gray)"]));
 }
 
-// The threshold that leaves somewhat more detections than there are annotated segments, or ten a video.
+// The threshold that keeps 1.3 detections per annotated segment, or ten per video without annotations.
 function calmThreshold() {
   const all = [];
   let wanted = 0;
@@ -139,7 +139,7 @@ function clock(seconds) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
 
-// Round times within what is looked at, about `count` of them.
+// About `count` round times within the visible range.
 function times(count) {
   const rough = (view.to - view.from) / Math.max(count, 1);
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600].find((s) => s >= rough) ?? 7200;
@@ -148,7 +148,7 @@ function times(count) {
   return marks;
 }
 
-// Where a time lies, in per cent of what is looked at.
+// Position of a time, as a percentage of the visible range.
 function place(seconds) {
   return (100 * (seconds - view.from)) / (view.to - view.from);
 }
