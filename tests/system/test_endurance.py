@@ -229,7 +229,9 @@ class TestDisk:
         assert "No space left on device" in capsys.readouterr().err
         assert all(len(np.load(path)) == 100 for path in out.glob("*.npy"))
         assert {path.name for path in out.iterdir() if path.suffix != ".npy"} <= {MARK, JOURNAL}
-        assert "is not finished" in refused(capsys, "inspect", str(out), "--out", str(world / "inspection"))
+        assert "unfinished; run the same command again" in refused(
+            capsys, "inspect", str(out), "--out", str(world / "inspection")
+        )
 
     @pytest.mark.slow
     def test_a_read_only_disk_gives_an_error_and_keeps_the_checkpoint(self, world: Path, small_disk: Path) -> None:
