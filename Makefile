@@ -1,19 +1,19 @@
-# Every target does all the set-up it needs: a virtual environment in .venv, installed through constraints.txt.
+# Every target first creates the virtual environment .venv and installs the package, pinned by constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
 .PHONY: demo test check docs bench format clean
 
-demo: $(READY)  ## the whole path on features that come with the package; writes demo/report.html
+demo: $(READY)  ## run the full pipeline on the bundled features; writes demo/report.html
 	$(BIN)/sola demo --out demo --overwrite
 
-# the tests' arrays are so small that a second thread only waits for the first: a process a core instead; and the many
-# commands that they start shall not compile the package again each time, whatever the machine's environment says
-test: $(READY)  ## every test, a process a core; files with slow tests first
+# One process per core with one thread each: the test arrays are too small for multithreading to pay off.
+# PYTHONDONTWRITEBYTECODE is cleared so that the commands started by tests reuse compiled bytecode.
+test: $(READY)  ## run all tests, one process per core; files with slow tests first
 	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-check: $(READY)  ## style, spelling, types, the direction of imports, and the documentation site
+check: $(READY)  ## check style, types, import layers and spelling, and build the documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -21,10 +21,10 @@ check: $(READY)  ## style, spelling, types, the direction of imports, and the do
 	$(BIN)/codespell
 	$(MAKE) --no-print-directory docs
 
-docs: $(READY)  ## the documentation site, in site/
+docs: $(READY)  ## build the documentation in site/
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs site
 
-bench: $(READY)  ## the speed and memory figures, each beside its plain definition; writes docs/performance.md
+bench: $(READY)  ## measure speed and memory against plain reference implementations; writes docs/performance.md
 	$(BIN)/python benchmarks/speed/performance.py $(ANNOTATIONS)
 
 format: $(READY)
@@ -34,7 +34,7 @@ format: $(READY)
 clean:
 	rm -rf .venv demo site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# Debian's python3 comes without ensurepip, which venv needs; its package brings it.
+# venv needs ensurepip, which Debian packages separately in python3-venv.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; name one with PYTHON=..." >&2; exit 2; }
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -qq && apt-get install -y -qq python3-venv; } \

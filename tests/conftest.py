@@ -1,4 +1,4 @@
-"""Shapes and types of every signature are checked while the tests run; files with slow tests go first."""
+"""Check the shapes and types of every signature while the tests run, and schedule files with slow tests first."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ import pytest
 
 jaxtyping.install_import_hook("sola", "support.typechecking.check")
 
-import matplotlib  # noqa: E402  (the hook must stand before anything imports sola)
+import matplotlib  # noqa: E402  (the hook must be installed before anything imports sola)
 
 from sola.softlanding import recipes  # noqa: E402
 
@@ -21,8 +21,8 @@ matplotlib.use("Agg")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("long") and "SOLA_LONG" not in os.environ:
-            item.add_marker(pytest.mark.skip(reason="takes long: set SOLA_LONG=1"))
-    # a process takes a file at a time: the long ones first, so that none is left for the end
+            item.add_marker(pytest.mark.skip(reason="takes long: set SOLA_LONG=1 to run it"))
+    # each process takes one file at a time: schedule the slowest files first so that none starts last
     slow = Counter(item.path for item in items if runs_slowly(item))
     items.sort(key=lambda item: -slow[item.path])
 
@@ -32,8 +32,8 @@ def runs_slowly(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def no_shown_log() -> Iterator[None]:
-    """A command run in this process shows the log; the next test starts without."""
+def reset_logging() -> Iterator[None]:
+    """Remove the log handlers that a command installs when it runs in this process."""
     yield
     logging.getLogger("sola").handlers.clear()
     logging.getLogger("sola").setLevel(logging.NOTSET)
@@ -41,16 +41,16 @@ def no_shown_log() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The real data; a test that needs it is skipped where it is absent."""
+    """Folder of the real data; tests that use it are skipped if it is missing."""
     folder = Path(os.environ.get("SOLA_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; name its folder in SOLA_TEST_DATA")
+        pytest.skip(f"no real data at {folder}; set SOLA_TEST_DATA to its folder")
     return folder
 
 
 @pytest.fixture
 def short_auto(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recipe auto with a training of a few batches."""
+    """Shorten the training of the `auto` recipe to a few batches."""
     monkeypatch.setitem(
         recipes.RECIPES,  # type: ignore[arg-type]  # a dict
         "auto",

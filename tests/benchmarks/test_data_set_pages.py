@@ -1,4 +1,4 @@
-"""The commands and scripts on the pages of published data sets run as they are written there."""
+"""The commands and scripts on the documentation pages of published data sets run as written."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 def unrolled(script: str) -> str:
-    """A script without its loops over words, so that its lines can be called in this process."""
+    """Unroll the for loops of a shell script so that its lines can be called in this process."""
     return re.sub(
         r"for (\w+) in (.*?); do\n(.*?)\ndone",
         lambda loop: "\n".join(loop[3].replace(f"${loop[1]}", word) for word in loop[2].split()),
@@ -37,21 +37,21 @@ def unrolled(script: str) -> str:
 
 
 def commands(document: str) -> list[str]:
-    """The commands of a page without experiments and rehearsals, which have tests of their own."""
+    """Return the commands of a page, except experiments and rehearsals, which have their own tests."""
     lines = "\n".join(blocks(document, "sh")).replace("\\\n", " ").splitlines()
     script = "\n".join(line for line in lines if not line.startswith(("sola reproduce", "python benchmarks")))
     return [line for line in unrolled(script).splitlines() if shlex.split(line, comments=True)]
 
 
 def quick(line: str) -> str:
-    """A command with one epoch, a small network and few candidates, without warm-up."""
+    """Reduce a training command to one epoch without warm-up, a small network and few candidates."""
     if not re.search(r" train(?:-detector)? (?!.*--explain)", line):
         return line
     model = re.search("--model ([a-z]+)", line)
     pyramid = "--width 16 --length 128 --candidates 100 --max-detections 20 --warmup-epochs 0"
     settings = {"": "", "gtad": "--length 32 --max-duration 32"}.get(model[1] if model else "", pyramid)
-    unset = re.sub("--(epochs|length|candidates|max-detections) [0-9]+", "", line)
-    return f"{unset} --epochs 1 {settings}"
+    shortened = re.sub("--(epochs|length|candidates|max-detections) [0-9]+", "", line)
+    return f"{shortened} --epochs 1 {settings}"
 
 
 def run_page(document: str) -> None:
@@ -62,7 +62,7 @@ def run_page(document: str) -> None:
 
 
 def write_short_videos(name: str, folder: Path) -> None:
-    """Write four training and two evaluation videos of a minute, on average, in the layout of a data set."""
+    """Write four training and two evaluation videos of a minute or less on average, in the layout of a data set."""
     layout = LAYOUTS[name]
     layout = replace(layout, statistics=replace(layout.statistics, duration=min(layout.statistics.duration / 2, 60.0)))
     annotations = synthetic_data_set.draw_annotations(layout, 4)
@@ -131,7 +131,7 @@ def test_the_documented_commands_run_on_real_annotations(
     assert json.loads((tmp_path / "softened.json").read_text())["results"]
 
 
-def test_the_documented_way_to_activitynets_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_conversion_to_activitynet_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     record = {"duration_second": 9.0, "duration_frame": 90, "feature_frame": 80}
     record["annotations"] = [{"segment": [1.0, 2.0], "label": "Ballet"}]
@@ -142,7 +142,7 @@ def test_the_documented_way_to_activitynets_layout(tmp_path: Path, monkeypatch: 
     assert (video.video, video.features_duration) == ("one", pytest.approx(8.0))
 
 
-def test_the_documented_way_from_tsps_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_conversion_of_tsp_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for subset in ("train", "valid"):
         with h5py.File(f"r2plus1d_34-tsp_on_activitynet-{subset}_features.h5", "w") as file:
@@ -152,7 +152,7 @@ def test_the_documented_way_from_tsps_archives(tmp_path: Path, monkeypatch: pyte
     assert {video: features.length(video) for video in features.videos} == {"v_train": 7, "v_valid": 7}
 
 
-def test_the_documented_way_from_tcanets_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_conversion_of_tcanet_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("slowfast101/training").mkdir(parents=True)
     record = {"slow_feature": torch.ones(1, 2048, 30), "fast_feature": torch.zeros(1, 256, 30), "feature_frames": 9}
@@ -162,7 +162,7 @@ def test_the_documented_way_from_tcanets_pickles(tmp_path: Path, monkeypatch: py
     assert (values.shape, values.dtype, values[0, 2047], values[0, 2048]) == ((30, 2304), np.float16, 1, 0)
 
 
-def test_the_documented_way_to_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_selection_of_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     counts = {"training": 2001, "validation": 501}
     record = {"duration": "9.0", "annotations": []}
@@ -173,7 +173,7 @@ def test_the_documented_way_to_a_part(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {name: len(part.subset(name).videos) for name in counts} == {"training": 2000, "validation": 500}
 
 
-def test_the_documented_way_to_rgb_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_selection_of_rgb_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("features").mkdir()
     np.save("features/one.npy", np.arange(2 * 2048, dtype=np.float32).reshape(2, 2048))
@@ -183,7 +183,7 @@ def test_the_documented_way_to_rgb_features(tmp_path: Path, monkeypatch: pytest.
     assert features.read("one")[:, [0, -1]].tolist() == [[0, 1023], [2048, 3071]]
 
 
-def test_the_documented_way_from_the_tables_of_charades(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_conversion_of_charades_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, actions in (("train", "c092 11.90 21.20;c147 0.00 12.60"), ("test", "")):
         with Path(f"Charades_v1_{name}.csv").open("w", newline="") as file:
@@ -198,7 +198,7 @@ def test_the_documented_way_from_the_tables_of_charades(tmp_path: Path, monkeypa
     assert sorted(video.segments.end.tolist()) == [12.6, 21.2]
 
 
-def test_the_documented_way_to_subsets_of_epic_kitchens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_epic_kitchens_subsets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_short_videos("epic-kitchens-100", tmp_path)
     monkeypatch.chdir(tmp_path)
     expected = sorted(Path("subsets.csv").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""Training parity: what both programs read, the table, and a comparison where the authors' programs are at hand."""
+"""Training parity: shared input, intervals, and a comparison with the authors' code where it is available."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from support.synthetic import SyntheticWorld, write
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
 
-# with fewer or shorter actions a batch may have no positive cell, whose loss is NaN in the program of JJBOY
+# with fewer or shorter actions a batch may have no positive cell, for which the loss of JJBOY's code is NaN
 WORLD = SyntheticWorld(training_videos=6, validation_videos=6, length=60, channels=8, action_length=30)
 SMALL = {
     "actionformer": ("length=128", "width=16", "attention_window=5", "levels=3"),
@@ -32,7 +32,7 @@ def world(tmp_path: Path) -> Path:
     return tmp_path / "world"
 
 
-def test_a_unit_is_the_mean_of_its_snippets_and_lasts_as_long(world: Path, tmp_path: Path) -> None:
+def test_a_unit_averages_its_snippets_and_covers_their_time(world: Path, tmp_path: Path) -> None:
     data = Dataset.open(world / "features", world / "annotations.json")
     written = features.write(data, 4, tmp_path / "written")
     first, second = data.videos[0], written.videos[0]
@@ -44,17 +44,17 @@ def test_a_unit_is_the_mean_of_its_snippets_and_lasts_as_long(world: Path, tmp_p
     assert written.classes == data.classes
 
 
-def test_intervals_are_students_and_welchs() -> None:
-    found = compare.intervals([1.0, 2.0, 3.0], [4.0, 6.0, 5.0])
-    for low, high in found.values():
+def test_intervals_follow_student_and_welch() -> None:
+    intervals = compare.intervals([1.0, 2.0, 3.0], [4.0, 6.0, 5.0])
+    for low, high in intervals.values():
         assert (low + high) / 2 == pytest.approx(-3)
-    # differences of deviation 1, with two degrees of freedom: Student's t is 4.303
-    assert found["paired"][1] + 3 == pytest.approx(4.303 * math.sqrt(1 / 3), rel=1e-3)
-    # equal variances, with four: 2.776
-    assert found["welch"][1] + 3 == pytest.approx(2.776 * math.sqrt(1 / 3 + 1 / 3), rel=1e-3)
+    # differences with standard deviation 1 and two degrees of freedom: Student's t is 4.303
+    assert intervals["paired"][1] + 3 == pytest.approx(4.303 * math.sqrt(1 / 3), rel=1e-3)
+    # equal variances and four degrees of freedom: 2.776
+    assert intervals["welch"][1] + 3 == pytest.approx(2.776 * math.sqrt(1 / 3 + 1 / 3), rel=1e-3)
 
 
-def test_a_setting_that_does_not_exist_is_refused() -> None:
+def test_unknown_and_invalid_settings_are_rejected() -> None:
     with pytest.raises(TypeError, match="wings"):
         settings("bmn", {"wings": 2})
     with pytest.raises(SolaError, match="epochs=0"):
@@ -63,15 +63,15 @@ def test_a_setting_that_does_not_exist_is_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", REFERENCES)
-def test_the_comparison_runs_with_the_authors_program(world: Path, tmp_path: Path, model: str) -> None:
+def test_the_comparison_runs_with_the_authors_code(world: Path, tmp_path: Path, model: str) -> None:
     if not os.environ.get(REFERENCES[model]):
-        pytest.skip(f"name a clone of the authors' program in {REFERENCES[model]}")
+        pytest.skip(f"set {REFERENCES[model]} to a clone of the authors' code")
     for library in ("pandas",) if model == "bmn" else ("nms_1d_cpu", "joblib", "h5py", "yaml"):
         pytest.importorskip(library)
     command = ["--model", model, "--data", world / "features", "--annotations", world / "annotations.json"]
     command += ["--out", tmp_path / "result.json", "--seeds", "2", "--set", "epochs=3", *SMALL[model]]
     command += [] if model == "bmn" else ["warmup_epochs=1"]
-    ended = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "parity.compare", *map(str, command)],
         cwd=REPOSITORY / "benchmarks",
         capture_output=True,
@@ -81,4 +81,4 @@ def test_the_comparison_runs_with_the_authors_program(world: Path, tmp_path: Pat
     result = json.loads((tmp_path / "result.json").read_text())
     assert {side: len(rows) for side, rows in result["runs"].items()} == {"ours": 2, "authors": 2}
     assert [line["epoch"] for line in result["loss"]] == [1, 2, 3]
-    assert "| average mAP |" in ended.stdout or "| AR@100 |" in ended.stdout
+    assert "| average mAP |" in process.stdout or "| AR@100 |" in process.stdout

@@ -1,4 +1,4 @@
-"""Rehearsals of published data sets: the files that they write, their estimates, and the commands that they run."""
+"""Rehearsals of published data sets: written files, estimates and commands."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ RECORDS = [annotated("short", "training", 20.0), annotated("long", "validation",
 NAMES = ("archery", "ballet")
 
 
-def test_the_rescaled_layout_is_that_of_bsn(tmp_path: Path) -> None:
+def test_rescaled_features_have_the_layout_of_bsn(tmp_path: Path) -> None:
     synthetic_data_set.write_data_set(RECORDS, NAMES, LAYOUTS["activitynet"], 8, tmp_path)
     assert sorted(path.name for path in (tmp_path / "features").iterdir()) == ["v_long.csv", "v_short.csv"]
     features = FeatureSet.open(tmp_path / "features")
@@ -36,7 +36,7 @@ def test_the_rescaled_layout_is_that_of_bsn(tmp_path: Path) -> None:
 
 
 def test_the_sliding_layout_has_a_snippet_every_eight_frames(tmp_path: Path) -> None:
-    """20 s at 15 frames per second are 300 frames, in which 34 windows of 32 fit."""
+    """20 s at 15 frames per second are 300 frames, which hold 34 windows of 32 frames."""
     synthetic_data_set.write_data_set(RECORDS, NAMES, LAYOUTS["hacs"], 8, tmp_path)
     features = FeatureSet.open(tmp_path / "features")
     assert [features.length(video) for video in ("short", "long")] == [34, 109]
@@ -44,13 +44,13 @@ def test_the_sliding_layout_has_a_snippet_every_eight_frames(tmp_path: Path) -> 
     assert features.manifest.dim == 8
 
 
-def test_features_of_epic_kitchens_are_archives(tmp_path: Path) -> None:
+def test_epic_kitchens_features_are_npz_archives(tmp_path: Path) -> None:
     synthetic_data_set.write_data_set(RECORDS, ("0", "1"), LAYOUTS["epic-kitchens-100"], 8, tmp_path)
     with np.load(tmp_path / "features" / "long.npz") as archive:
         assert {name: array.shape for name, array in archive.items()} == {"feats": (111, 8)}
 
 
-def test_annotations_and_class_scores_are_read_like_the_real_files(tmp_path: Path) -> None:
+def test_annotations_and_class_scores_can_be_read(tmp_path: Path) -> None:
     synthetic_data_set.write_data_set(RECORDS, NAMES, LAYOUTS["activitynet"], 4, tmp_path)
     videos = read_annotations(tmp_path / "annotations.json").videos
     assert {name: (video.subset, video.duration) for name, video in videos.items()} == {
@@ -62,23 +62,23 @@ def test_annotations_and_class_scores_are_read_like_the_real_files(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_every_layout_is_read_with_its_classes_subsets_and_instances(tmp_path: Path, name: str) -> None:
+def test_every_layout_keeps_classes_subsets_and_instances(tmp_path: Path, name: str) -> None:
     layout = LAYOUTS[name]
-    drawn = synthetic_data_set.draw_annotations(layout, 4)
-    records = synthetic_data_set.first_videos(drawn, layout, 4)
-    synthetic_data_set.write_data_set(records, drawn.classes, layout, 2, tmp_path)
+    generated = synthetic_data_set.draw_annotations(layout, 4)
+    records = synthetic_data_set.first_videos(generated, layout, 4)
+    synthetic_data_set.write_data_set(records, generated.classes, layout, 2, tmp_path)
     if layout.conversion:
         paths = [tmp_path / argument if "." in str(argument) else argument for argument in layout.conversion]
         assert sola("convert", *paths, "--quiet") == 0
     read = read_annotations(tmp_path / layout.annotation_file)
     assert [len(read.subset(subset).videos) for subset in layout.subsets] == [4, 2]
-    assert len(drawn.classes) == layout.statistics.classes
+    assert len(generated.classes) == layout.statistics.classes
     for record in records:
-        found = read.videos[record.video]
-        assert found.segments.start == pytest.approx(record.segments.start)
-        assert found.segments.end == pytest.approx(record.segments.end)
-        assert [read.classes[label] for label in found.segments.label] == [
-            drawn.classes[label] for label in record.segments.label
+        video = read.videos[record.video]
+        assert video.segments.start == pytest.approx(record.segments.start)
+        assert video.segments.end == pytest.approx(record.segments.end)
+        assert [read.classes[label] for label in video.segments.label] == [
+            generated.classes[label] for label in record.segments.label
         ]
 
 
@@ -95,13 +95,13 @@ def test_synthetic_annotations_have_the_documented_counts_and_durations(name: st
     assert {layout.detector_recipe} <= set(detector_family(layout.model).recipes)
 
 
-def test_features_change_where_an_instance_begins() -> None:
+def test_features_change_at_instance_boundaries() -> None:
     classes = np.array([[0.0, 0.0], [50.0, 50.0]], np.float32)
     values = synthetic_data_set.draw_features(RECORDS[1], 60, classes, seed=0)
     assert (values[:, 0] > 25).tolist() == [1 <= second + 0.5 < 30 for second in range(60)]
 
 
-def test_a_third_of_the_chosen_videos_is_for_evaluation_and_all_have_instances() -> None:
+def test_chosen_videos_have_instances_and_a_third_is_for_evaluation() -> None:
     empty = VideoAnnotation("empty", "training", 9.0, None, Segments.empty())
     videos = [
         empty,
@@ -115,7 +115,7 @@ def test_a_third_of_the_chosen_videos_is_for_evaluation_and_all_have_instances()
     ]
 
 
-def test_estimates_lie_on_the_line_through_both_sizes() -> None:
+def test_estimates_extrapolate_linearly_from_both_sizes() -> None:
     row = Estimate("train", Measurement(10, 5.0, 100), Measurement(20, 6.0, 120, epoch=2.0), videos=100, epochs=3)
     assert row.seconds == pytest.approx(6 + 80 * 0.1 + 3 * 2.0 * 100 / 20)
     assert row.peak == pytest.approx(120 + 80 * 2)
@@ -127,25 +127,25 @@ def test_epochs_of_constant_length_are_not_scaled() -> None:
     assert row.seconds == pytest.approx(6 + 80 * 0.1 + 3 * 2.0)
 
 
-def test_time_is_proportional_and_memory_constant_where_more_videos_cost_less() -> None:
+def test_if_more_videos_cost_less_time_is_proportional_and_memory_constant() -> None:
     row = Estimate("evaluate", Measurement(10, 7.0, 200), Measurement(20, 6.0, 120), videos=100)
     assert (row.seconds, row.peak) == (pytest.approx(30.0), 120)
 
 
-def test_memory_grows_no_further_than_the_videos_that_a_step_holds_at_a_time() -> None:
+def test_memory_grows_only_up_to_the_videos_held_at_a_time() -> None:
     sizes = Measurement(10, 5.0, 100), Measurement(20, 6.0, 120)
     assert Estimate("transform", *sizes, videos=100).peak == 120
     assert Estimate("detect", *sizes, videos=10_000).peak == 120 + 2 * (VIDEOS_AT_A_TIME - 20)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.25, "0.2 s"), (90, "90 s"), (600, "10 min"), (9000, "2.5 h")])
-def test_durations_have_a_convenient_unit(seconds: float, text: str) -> None:
+def test_durations_are_shown_in_a_readable_unit(seconds: float, text: str) -> None:
     assert rehearsal.duration_text(seconds) == text
 
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_every_documented_step_runs_on_the_real_annotations(shared_data: Path, tmp_path: Path) -> None:
+def test_every_documented_step_runs_on_real_annotations(shared_data: Path, tmp_path: Path) -> None:
     layout = LAYOUTS["activitynet"]
     annotations = read_annotations(shared_data / "annotations" / "activitynet-1.3.json")
     records = synthetic_data_set.first_videos(annotations, layout, 4)

@@ -1,4 +1,4 @@
-"""The rendered benchmark's sets: principal components, what is shipped, what is measured of them."""
+"""Data sets of the rendered benchmark: principal components, packaging and the supervised upper bound."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.manifest import Manifest
 
-FOUR_A_SECOND = Manifest(dim=10, fps=8.0, stride=2.0, window=8.0, offset=-3.0, encoder="noise")
+FOUR_PER_SECOND = Manifest(dim=10, fps=8.0, stride=2.0, window=8.0, offset=-3.0, encoder="noise")
 
 
 def arrays(count: int = 4, channels: int = 10) -> list[np.ndarray]:
@@ -30,22 +30,22 @@ def arrays(count: int = 4, channels: int = 10) -> list[np.ndarray]:
 
 
 class TestReduction:
-    def test_it_is_principal_components(self) -> None:
+    def test_equals_principal_component_analysis(self) -> None:
         reduction = fit_reduction(arrays(), 4)
         values = np.concatenate(arrays()).astype(np.float64)
         _, singular, components = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
         assert reduction.share == pytest.approx((singular[:4] ** 2).sum() / (singular**2).sum())
-        turned = np.abs((reduction.directions * components[:4].T).sum(axis=0))
-        np.testing.assert_allclose(turned, 1, rtol=1e-6)
+        cosines = np.abs((reduction.directions * components[:4].T).sum(axis=0))
+        np.testing.assert_allclose(cosines, 1, rtol=1e-6)
         expected = (arrays()[1] - values.mean(axis=0)) @ reduction.directions
         np.testing.assert_allclose(reduction(arrays()[1]), expected, rtol=1e-3, atol=1e-3)
 
-    def test_directions_point_to_where_their_largest_entry_is_positive(self) -> None:
+    def test_largest_entry_of_each_direction_is_positive(self) -> None:
         directions = fit_reduction(arrays(), 10).directions
         assert (directions.max(axis=0) > -directions.min(axis=0)).all()
 
     @pytest.mark.parametrize("videos", [[], arrays()])
-    def test_more_components_than_there_are_channels_are_refused(self, videos: list[np.ndarray]) -> None:
+    def test_more_components_than_channels_are_rejected(self, videos: list[np.ndarray]) -> None:
         with pytest.raises(SolaError, match="at least 11 channels"):
             fit_reduction(videos, 11)
 
@@ -61,17 +61,19 @@ class TestSets:
             for index in range(count)
         ]
 
-    def made(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[VideoSpec]:
+    def write_set(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[VideoSpec]:
         monkeypatch.setattr(benchmark, "KEPT", 4)
         (folder / "work").mkdir(parents=True)
         for spec, array in zip(self.specs(), arrays(6), strict=True):
             np.save(folder / "work" / f"{spec.name}.npy", array.astype(np.float16))
-        benchmark.reduce_features(self.specs(), folder / "work", folder / "features", FOUR_A_SECOND)
+        benchmark.reduce_features(self.specs(), folder / "work", folder / "features", FOUR_PER_SECOND)
         write_annotations(self.specs(), folder / "annotations.json")
         return self.specs()
 
-    def test_components_are_those_of_the_training_videos(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        specs = self.made(tmp_path, monkeypatch)
+    def test_components_are_fitted_on_the_training_videos(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        specs = self.write_set(tmp_path, monkeypatch)
         features = FeatureSet.open(tmp_path / "features")
         assert sorted(features.videos) == sorted(spec.name for spec in specs)
         assert features.manifest.dim == 4
@@ -81,23 +83,21 @@ class TestSets:
         covariance = np.cov(training.astype(float).T)
         np.testing.assert_allclose(covariance - np.diag(np.diag(covariance)), 0, atol=0.02 * covariance.max())
 
-    def test_what_is_shipped_is_the_first_videos_as_they_are(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        self.made(tmp_path / "made", monkeypatch)
+    def test_packed_sets_hold_the_first_videos_unchanged(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.write_set(tmp_path / "full", monkeypatch)
         monkeypatch.setattr(shipping, "COUNTS", {"training": 2, "validation": 1})
-        shipping.pack(tmp_path / "made", tmp_path / "set.safetensors")
+        shipping.pack(tmp_path / "full", tmp_path / "set.safetensors")
         with safe_open(tmp_path / "set.safetensors", "numpy") as stored:
             assert sorted(stored.keys()) == ["training_0000", "training_0001", "validation_0000"]
-            expected = np.load(tmp_path / "made" / "features" / "training_0001.npy")
+            expected = np.load(tmp_path / "full" / "features" / "training_0001.npy")
             np.testing.assert_array_equal(stored.get_tensor("training_0001"), expected)
             assert set(stored.metadata()) == {"manifest", "annotations"}
 
 
 @pytest.mark.slow
-def test_a_supervised_network_finds_what_raw_features_hide(tmp_path: Path) -> None:
+def test_supervised_bound_is_high_on_easy_data(tmp_path: Path) -> None:
     world = SyntheticWorld(training_videos=20, validation_videos=8, length=120, channels=32, easy=True)
     write(world, tmp_path / "world")
     data = Dataset.open(tmp_path / "world" / "features", tmp_path / "world" / "annotations.json")
-    found = supervised_bound(data, smoothing=3)
-    assert 0.7 < found <= 1
+    bound = supervised_bound(data, smoothing=3)
+    assert 0.7 < bound <= 1

@@ -1,4 +1,4 @@
-"""The rendered benchmark: what it draws is exact, repeatable, and kept apart between splits."""
+"""The rendered benchmark is exact and reproducible, and its splits are disjoint."""
 
 import itertools
 import json
@@ -35,7 +35,7 @@ class TestSkeleton:
         shin = np.linalg.norm(places[:, JOINT["left_knee"]] - places[:, JOINT["left_ankle"]], axis=1)
         np.testing.assert_allclose(shin, Body().stature * Body().legs / 2)
 
-    def test_a_raised_arm_points_forward_and_a_spread_one_outward(self) -> None:
+    def test_raising_an_arm_points_it_forward_and_spreading_it_outward(self) -> None:
         places = joints(np.stack([angles(left_raise=90), angles(left_spread=90)]), Body())
         arm = places[:, JOINT["left_hand"]] - places[:, JOINT["left_shoulder"]]
         np.testing.assert_allclose(arm / np.linalg.norm(arm, axis=1, keepdims=True), [[1, 0, 0], [0, 1, 0]], atol=1e-12)
@@ -63,7 +63,7 @@ def mirrored_name(name: str) -> str:
 
 class TestTimeline:
     @pytest.mark.parametrize("name", list(TIMELINES))
-    def test_pieces_tile_the_video(self, name: str) -> None:
+    def test_pieces_cover_the_video_without_gaps(self, name: str) -> None:
         for pieces in timelines(name):
             assert pieces[0].start == 0
             assert all(before.end == after.start for before, after in itertools.pairwise(pieces))
@@ -80,16 +80,16 @@ class TestTimeline:
             assert max(lengths(pieces)) <= rule.length[1] + 1e-9
 
     @pytest.mark.parametrize("name", list(TIMELINES))
-    def test_an_instance_holds_whole_cycles(self, name: str) -> None:
+    def test_instances_contain_whole_cycles(self, name: str) -> None:
         for piece in itertools.chain.from_iterable(timelines(name, 30)):
             if piece.is_action:
                 cycles = (piece.end - piece.start) * piece.tempo / ACTIONS[piece.what].period
                 assert cycles == pytest.approx(round(cycles))
 
     @pytest.mark.parametrize("name", list(TIMELINES))
-    def test_background_takes_its_share(self, name: str) -> None:
-        drawn = timelines(name)
-        share = 1 - sum(map(sum, map(lengths, drawn))) / sum(pieces[-1].end for pieces in drawn)
+    def test_background_has_the_configured_share(self, name: str) -> None:
+        videos = timelines(name)
+        share = 1 - sum(map(sum, map(lengths, videos))) / sum(pieces[-1].end for pieces in videos)
         assert share == pytest.approx(TIMELINES[name].background, abs=0.04)
 
     @pytest.mark.parametrize("name", list(TIMELINES))
@@ -101,44 +101,44 @@ class TestTimeline:
 class TestChoreography:
     PIECES = (Piece(0, 4, "idle", 1.0), Piece(4, 10, "squat", 1.0), Piece(10, 14, "walk", 1.0))
 
-    def acted(self, pieces: tuple[Piece, ...] = PIECES, seed: int = 0) -> Choreography:
+    def choreography(self, pieces: tuple[Piece, ...] = PIECES, seed: int = 0) -> Choreography:
         return Choreography(pieces, Body(), np.random.default_rng(seed))
 
-    def test_shares_cross_at_the_border_and_sum_to_one(self) -> None:
-        found = shares(np.array([0.0, 3.85, 4.0, 4.15]), [4.0], [0.3])
-        np.testing.assert_allclose(found, [[1, 0], [1, 0], [0.5, 0.5], [0, 1]], atol=1e-12)
+    def test_shares_cross_at_the_boundary_and_sum_to_one(self) -> None:
+        actual = shares(np.array([0.0, 3.85, 4.0, 4.15]), [4.0], [0.3])
+        np.testing.assert_allclose(actual, [[1, 0], [1, 0], [0.5, 0.5], [0, 1]], atol=1e-12)
 
     def test_within_a_segment_the_pose_follows_the_action(self) -> None:
         seconds = np.arange(4.2, 9.8, 0.1)
-        knee = self.acted().pose(seconds)[:, POSE.index("left_knee")]
+        knee = self.choreography().pose(seconds)[:, POSE.index("left_knee")]
         expected = ACTIONS["squat"].cycle((seconds - 4) / ACTIONS["squat"].period)[:, POSE.index("left_knee")]
         assert np.corrcoef(knee, expected)[0, 1] > 0.99
 
-    def test_outside_a_segment_nothing_of_the_action_is_left(self) -> None:
-        calm = tuple(
+    def test_an_action_does_not_affect_poses_outside_its_segment(self) -> None:
+        without_squat = tuple(
             Piece(piece.start, piece.end, "idle" if piece.is_action else piece.what, 1.0) for piece in self.PIECES
         )
-        squatting, walking = self.acted(), self.acted(calm)
+        squatting, idle = self.choreography(), self.choreography(without_squat)
         before, within = np.arange(0, 3.8, 0.1), np.arange(4.5, 9.5, 0.1)
-        np.testing.assert_array_equal(squatting.pose(before), walking.pose(before))
-        assert np.abs(squatting.pose(within) - walking.pose(within)).max() > 1
+        np.testing.assert_array_equal(squatting.pose(before), idle.pose(before))
+        assert np.abs(squatting.pose(within) - idle.pose(within)).max() > 1
 
     def test_motion_is_continuous(self) -> None:
-        places = self.acted().joints(np.arange(0, 14, 1 / 120))
+        places = self.choreography().joints(np.arange(0, 14, 1 / 120))
         assert np.linalg.norm(np.diff(places, axis=0), axis=-1).max() < 0.12
 
-    def test_the_figure_stays_in_its_room(self) -> None:
+    def test_the_figure_stays_near_the_origin(self) -> None:
         pieces = (Piece(0, 40, "walk", 1.2), Piece(40, 80, "crawl", 1.0))
-        place = self.acted(pieces).place(np.arange(0, 80, 0.1))
+        place = self.choreography(pieces).place(np.arange(0, 80, 0.1))
         assert np.hypot(place[:, 0], place[:, 1]).max() < 1.0
 
-    def test_a_spin_turns_whole_circles_and_is_not_unwound(self) -> None:
+    def test_a_spin_makes_full_turns_and_is_not_reversed(self) -> None:
         pieces = (Piece(0, 3, "idle", 1.0), Piece(3, 9, "spin", 1.0), Piece(9, 14, "idle", 1.0))
-        heading = self.acted(pieces).place(np.array([3.5, 8.5, 13.5]))[:, 2]
+        heading = self.choreography(pieces).place(np.array([3.5, 8.5, 13.5]))[:, 2]
         assert heading[1] - heading[0] == pytest.approx(2 * np.pi * 5 / 1.5, abs=0.1)
         assert abs(heading[2] - heading[1]) < 2 * np.pi
 
-    def test_standing_about_is_not_standing_still(self) -> None:
+    def test_idle_motion_moves_the_arms(self) -> None:
         pose = Idle(30.0, 1.0, np.random.default_rng(0))(np.arange(0, 30, 0.25))
         assert pose[:, POSE.index("right_elbow")].std() > 0.1
 
@@ -150,29 +150,29 @@ class TestStyle:
             split: {tuple(int(style.CELLS * value) for value in style.square(split, generator)) for _ in range(600)}
             for split in style.SPLITS
         }
-        for one, other in itertools.combinations(style.SPLITS, 2):
-            assert not cells[one] & cells[other]
+        for first, second in itertools.combinations(style.SPLITS, 2):
+            assert not cells[first] & cells[second]
 
-    def test_no_split_leaves_the_range_of_the_others(self) -> None:
+    def test_every_split_covers_the_full_range(self) -> None:
         generator = np.random.default_rng(0)
         for split in style.SPLITS:
-            drawn = np.array([style.square(split, generator) for _ in range(400)])
-            assert (drawn.min(axis=0) < 0.1).all()
-            assert (drawn.max(axis=0) > 0.9).all()
+            samples = np.array([style.square(split, generator) for _ in range(400)])
+            assert (samples.min(axis=0) < 0.1).all()
+            assert (samples.max(axis=0) > 0.9).all()
 
     def test_no_two_splits_share_a_tempo(self) -> None:
         generator = np.random.default_rng(0)
         edges = np.exp(np.linspace(np.log(0.75), np.log(1.35), style.CELLS + 1))
         cells = {split: set(np.digitize(style.tempos(split, generator, 300), edges)) for split in style.SPLITS}
-        for one, other in itertools.combinations(style.SPLITS, 2):
-            assert not cells[one] & cells[other]
+        for first, second in itertools.combinations(style.SPLITS, 2):
+            assert not cells[first] & cells[second]
 
 
 class TestVideos:
-    """What needs OpenCV, which draws."""
+    """Tests that need OpenCV for drawing."""
 
     @pytest.fixture(autouse=True)
-    def drawn(self) -> None:
+    def require_opencv(self) -> None:
         pytest.importorskip("cv2", reason="drawing the figure needs opencv-python-headless")
 
     def spec(self, level: int = 1, timeline: str = "short", split: str = "training"):
@@ -184,17 +184,17 @@ class TestVideos:
         return np.stack(list(self.spec(level).open().frames(seconds, size)))
 
     @pytest.mark.parametrize("level", [0, 1, 2])
-    def test_the_same_seed_gives_the_same_bits(self, level: int) -> None:
+    def test_equal_seeds_give_identical_frames(self, level: int) -> None:
         seconds = np.arange(6) / 4
         np.testing.assert_array_equal(self.frames(seconds, level), self.frames(seconds, level))
 
     @pytest.mark.parametrize("level", [0, 1, 2])
-    def test_four_and_sixteen_frames_a_second_show_the_same_moments(self, level: int) -> None:
+    def test_frames_do_not_depend_on_the_frame_rate(self, level: int) -> None:
         slow, fast = np.arange(20) / 4, np.arange(80) / 16
         np.testing.assert_array_equal(self.frames(slow, level), self.frames(fast, level)[::4])
 
     @pytest.mark.parametrize("size", [(64, 64), (48, 80), (128, 128)])
-    def test_pictures_have_the_size_asked_for(self, size: tuple[int, int]) -> None:
+    def test_frames_have_the_requested_size(self, size: tuple[int, int]) -> None:
         pictures = self.frames(np.arange(2) / 4, 2, size)
         assert pictures.shape == (2, *size, 3)
         assert pictures.dtype == np.uint8
@@ -203,18 +203,18 @@ class TestVideos:
         assert self.spec(0).pieces == self.spec(2).pieces
         assert self.spec(0).who == self.spec(2).who
 
-    def test_harder_levels_move_more_outside_of_the_figure(self) -> None:
+    def test_harder_levels_have_more_motion_in_the_background(self) -> None:
         seconds = np.array([1.0, 5.0])
         plain, moving = (np.abs(np.diff(self.frames(seconds, level)[:, :20].astype(float), axis=0)) for level in (0, 2))
         assert np.median(moving) > 2 * np.median(plain)
 
-    def test_more_videos_leave_the_earlier_ones_as_they_are(self) -> None:
+    def test_adding_videos_does_not_change_the_others(self) -> None:
         from rendered.renderer.world import videos
 
         few, many = (list(videos(1, "long", {"validation": count})) for count in (2, 4))
         assert few == many[:2]
 
-    def test_annotations_name_the_segments_and_hide_those_of_unlabeled_videos(self, tmp_path: Path) -> None:
+    def test_annotations_list_segments_except_those_of_unlabeled_videos(self, tmp_path: Path) -> None:
         from rendered.renderer.world import videos, write_annotations
 
         specs = list(videos(1, "short", {"training": 2, "unlabeled": 2}))
@@ -231,24 +231,26 @@ class TestVideos:
         }
 
     @pytest.mark.parametrize(
-        ("level", "timeline", "counts", "said"),
+        ("level", "timeline", "counts", "message"),
         [
             (3, "long", {"training": 1}, "level=3: expected one of 0, 1, 2"),
             (0, "medium", {"training": 1}, "timeline='medium': expected one of long, short"),
             (0, "long", {"trimmed": 1}, "'trimmed': 1 videos"),
         ],
     )
-    def test_unknown_data_sets_are_refused(self, level: int, timeline: str, counts: dict[str, int], said: str) -> None:
+    def test_unknown_data_sets_are_rejected(
+        self, level: int, timeline: str, counts: dict[str, int], message: str
+    ) -> None:
         from rendered.renderer.world import videos
 
-        with pytest.raises(SolaError, match=said):
+        with pytest.raises(SolaError, match=message):
             next(videos(level, timeline, counts))
 
-    def test_trimmed_clips_repeat_and_go_through_the_classes(self) -> None:
+    def test_trimmed_clips_are_reproducible_and_cycle_through_the_classes(self) -> None:
         from rendered.renderer.trimmed import CLASSES, clips
 
-        drawn = list(clips(len(CLASSES) + 1))
-        assert [clip.label for clip in drawn] == [*range(len(CLASSES)), 0]
-        first = drawn[0].frames(count=4, size=(32, 32))
+        selected = list(clips(len(CLASSES) + 1))
+        assert [clip.label for clip in selected] == [*range(len(CLASSES)), 0]
+        first = selected[0].frames(count=4, size=(32, 32))
         assert first.shape == (4, 32, 32, 3)
         np.testing.assert_array_equal(first, next(clips(1)).frames(count=4, size=(32, 32)))

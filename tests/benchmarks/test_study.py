@@ -1,4 +1,4 @@
-"""The study: what its tables say, and that its parts fit."""
+"""The study: its tables, and a small run from features to tables."""
 
 import shutil
 from pathlib import Path
@@ -11,14 +11,14 @@ from support.synthetic import SyntheticWorld, write
 from sola.detectors import detector_family
 
 
-def of_row(against: str, difference: float, p: float) -> dict[str, object]:
+def row_comparison(against: str, difference: float, p: float) -> dict[str, object]:
     return {"row": "SoLa, auto", "against": against, "metric": "roc_auc", "difference": difference, "p_corrected": p}
 
 
 class TestTables:
     def test_a_significant_difference_is_bold(self) -> None:
-        assert tables.less(of_row("raw", 0.06, 0.005)) == "**+6.0 (p .005)**"
-        assert tables.less(of_row("raw", -0.01, 0.2)) == "−1.0 (p .200)"
+        assert tables.less(row_comparison("raw", 0.06, 0.005)) == "**+6.0 (p .005)**"
+        assert tables.less(row_comparison("raw", -0.01, 0.2)) == "−1.0 (p .200)"
 
     def test_verdicts_count_the_sets(self) -> None:
         names = {"raw": "raw", "centered": "control", "average 5": "control", "untrained direct": "control"}
@@ -28,10 +28,10 @@ class TestTables:
             for name, mean in means.items()
         ]
         comparisons = [
-            of_row("raw", 0.25, 0.001),
-            of_row("centered", 0.15, 0.001),
-            of_row("average 5", 0.05, 0.2),
-            of_row("untrained direct", -0.05, 0.01),
+            row_comparison("raw", 0.25, 0.001),
+            row_comparison("centered", 0.15, 0.001),
+            row_comparison("average 5", 0.05, 0.2),
+            row_comparison("untrained direct", -0.05, 0.01),
         ]
         record = {"rows": rows, "comparisons": comparisons}
         assert tables.verdicts({"a": record, "b": record}, "roc_auc") == (
@@ -49,11 +49,11 @@ def test_from_features_to_tables(
     folder, runs = tmp_path / "long-0-synthetic", tmp_path / "runs"
     write(SyntheticWorld(training_videos=16, validation_videos=8, channels=16), folder)
     features = soften(folder, runs, "anet", 0)
-    # auto takes half a minute; what is tested is what is done with its features
+    # training `auto` takes half a minute, and this test only checks how its features are used
     shutil.copytree(features, runs / folder.name / "auto-0" / "features")
     for solver, videos in tables.PROBES:
         linear.measure(folder, runs, ["anet", "auto"], "validation", solver, videos, 1, 1)
-    # as they are, three detectors take minutes; what is tested is what becomes of them
+    # full-size detectors take minutes, and this test only checks how they are used
     names = zip(detectors.DETECTORS, ("bmn", "gtad", "actionformer"), strict=True)
     small = {title: detector_family(name).recipe("quick") for title, name in names}
     monkeypatch.setattr(detectors, "detector_configs", lambda _: small)
@@ -65,8 +65,8 @@ def test_from_features_to_tables(
         detectors.measure(folder, runs, name, "validation", 1, 10)
     tables.detector_tables(runs, "validation", [folder.name])
     tables.linear_tables(runs, "validation", [folder.name], whole=True)
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for heading in ("ridge, all labels: ROC-AUC", "sgd, labels of 5 videos: class accuracy"):
-        assert f"### {heading}" in said
-    assert said.count("| SoLa, auto |") == 10
-    assert said.count(f"| ActionFormer | `{folder.name}` |") == len(detectors.METRICS)
+        assert f"### {heading}" in output
+    assert output.count("| SoLa, auto |") == 10
+    assert output.count(f"| ActionFormer | `{folder.name}` |") == len(detectors.METRICS)

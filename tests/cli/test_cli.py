@@ -1,4 +1,4 @@
-"""The commands as they are called: one after the other on real files, and every kind of bad input."""
+"""Commands on files: complete runs and every kind of bad input."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ METRICS = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "cla
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small synthetic world, written once and only read."""
+    """A small synthetic data set, shared by all tests and not modified."""
     folder = tmp_path_factory.mktemp("shared") / "world"
     write(WORLD, folder, seed=0)
     return folder
@@ -32,7 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(world: Path) -> Path:
-    """A run trained on it."""
+    """A run trained on the synthetic data set."""
     out = world.parent / "run"
     assert sola("train", world / "features", "--out", out, *TRAIN) == 0
     return out
@@ -42,10 +42,10 @@ def digest(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()}
 
 
-# --- the way through ---------------------------------------------------------------------------------------------
+# --- complete runs --------------------------------------------------------------------------------------------------
 
 
-def test_an_untrained_adapter_writes_the_values_it_read(world: Path, tmp_path: Path) -> None:
+def test_an_untrained_adapter_does_not_change_features(world: Path, tmp_path: Path) -> None:
     from sola.softlanding.network import SoLa
     from sola.softlanding.trained import TrainedModule
 
@@ -56,7 +56,7 @@ def test_an_untrained_adapter_writes_the_values_it_read(world: Path, tmp_path: P
     assert before == after
 
 
-def test_transformed_features_come_in_the_layout_they_were_in(world: Path, run: Path, tmp_path: Path) -> None:
+def test_transformed_features_keep_their_layout(world: Path, run: Path, tmp_path: Path) -> None:
     assert sola("transform", run, world / "features", "--out", tmp_path / "out", "--quiet") == 0
     names = {path.name for path in (world / "features").iterdir()}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names | {JOURNAL}
@@ -69,7 +69,7 @@ def test_transformed_features_come_in_the_layout_they_were_in(world: Path, run: 
     assert manifest["sola"]["config"]["hidden"] == 16
 
 
-def test_probe_prints_the_keys_that_others_read(world: Path, run: Path, tmp_path: Path, capsys: object) -> None:
+def test_probe_prints_json_with_all_metrics(world: Path, run: Path, tmp_path: Path, capsys: object) -> None:
     sola("transform", run, world / "features", "--out", tmp_path / "out", "--quiet")
     capsys.readouterr()
     annotations = ["--annotations", world / "annotations.json"]
@@ -85,7 +85,7 @@ def test_probe_prints_the_keys_that_others_read(world: Path, run: Path, tmp_path
 
 
 @pytest.mark.parametrize("flags", [["--compare", "a=RAW", "b=RAW"], ["--compare", "a=RAW", "--compare", "b=RAW"]])
-def test_several_sets_are_compared_after_one_flag_or_several(flags: list[str], world: Path, capsys: object) -> None:
+def test_compare_accepts_several_values_and_can_be_repeated(flags: list[str], world: Path, capsys: object) -> None:
     flags = [flag.replace("RAW", str(world / "features")) for flag in flags]
     capsys.readouterr()
     annotations = ["--annotations", world / "annotations.json"]
@@ -93,13 +93,13 @@ def test_several_sets_are_compared_after_one_flag_or_several(flags: list[str], w
     assert [row["name"] for row in json.loads(capsys.readouterr().out)["rows"]][-2:] == ["a", "b"]
 
 
-def test_train_takes_the_videos_of_a_subset(world: Path, tmp_path: Path) -> None:
+def test_train_uses_the_videos_of_a_subset(world: Path, tmp_path: Path) -> None:
     annotations = ["--annotations", world / "annotations.json", "--train-subset", "training"]
     assert sola("train", world / "features", *annotations, "--out", tmp_path / "run", *TRAIN) == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["features"]["videos"] == 6
 
 
-def test_two_streams_are_joined(world: Path, tmp_path: Path) -> None:
+def test_two_streams_are_concatenated(world: Path, tmp_path: Path) -> None:
     both = [world / "features", shutil.copytree(world / "features", tmp_path / "flow")]
     assert sola("train", *both, "--out", tmp_path / "run", *TRAIN) == 0
     assert json.loads((tmp_path / "run" / "config.json").read_text())["module"]["channels"] == 32
@@ -107,7 +107,7 @@ def test_two_streams_are_joined(world: Path, tmp_path: Path) -> None:
     assert np.load(next((tmp_path / "out").glob("*.npy"))).shape[1] == 32
 
 
-def test_skip_bad_leaves_bad_files_out_and_counts_them(world: Path, tmp_path: Path, capsys: object) -> None:
+def test_skip_bad_skips_and_counts_bad_files(world: Path, tmp_path: Path, capsys: object) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
     (features / "training_0000.npy").write_bytes(b"\x93NUMPY")
     assert sola("train", features, "--out", tmp_path / "run", *TRAIN, "--skip-bad") == 0
@@ -115,7 +115,7 @@ def test_skip_bad_leaves_bad_files_out_and_counts_them(world: Path, tmp_path: Pa
     assert json.loads((tmp_path / "run" / "config.json").read_text())["features"]["videos"] == 9
 
 
-def test_a_finished_run_is_resumed_without_reading_or_writing(run: Path, world: Path, capsys: object) -> None:
+def test_resuming_a_finished_run_writes_nothing(run: Path, world: Path, capsys: object) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     assert sola("train", world / "features", "--out", run, *TRAIN, "--resume") == 0
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
@@ -159,13 +159,13 @@ def _header_of_a_terabyte(features: Path) -> None:
 BAD_FILES = [_truncated, _nan, _wrong_width, _pickled, _bare_pickle, _scalar, _header_of_a_terabyte]
 
 
-@pytest.mark.parametrize("spoil", BAD_FILES, ids=lambda spoil: spoil.__name__[1:])
+@pytest.mark.parametrize("corrupt", BAD_FILES, ids=lambda corrupt: corrupt.__name__[1:])
 @pytest.mark.parametrize("command", ["train", "transform", "probe", "inspect"])
 def test_a_bad_file_is_named(
-    command: str, spoil: object, world: Path, run: Path, tmp_path: Path, capsys: object
+    command: str, corrupt: object, world: Path, run: Path, tmp_path: Path, capsys: object
 ) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
-    spoil(features)
+    corrupt(features)
     out = tmp_path / "out"
     arguments = {
         "train": [features, "--out", out, *TRAIN],
@@ -176,27 +176,27 @@ def test_a_bad_file_is_named(
     line = refused(capsys, command, *arguments)
     assert "training_0000.npy" in line
     assert "--skip-bad" in line
-    if command == "transform":  # an unfinished folder, which readers refuse and --skip-bad would continue
+    if command == "transform":  # the folder is marked as unfinished, and --skip-bad can continue it
         assert not out.exists() or {path.name for path in out.iterdir()} == {MARK, JOURNAL}
     else:
-        assert [path.name for path in tmp_path.iterdir()] == ["features"], "something was left behind"
+        assert [path.name for path in tmp_path.iterdir()] == ["features"], "unexpected files were left behind"
 
 
-def test_an_empty_folder(tmp_path: Path, capsys: object) -> None:
+def test_an_empty_folder_is_rejected(tmp_path: Path, capsys: object) -> None:
     (tmp_path / "empty").mkdir()
     assert "empty: no feature files" in refused(capsys, "train", tmp_path / "empty", "--out", tmp_path / "run")
 
 
-def test_a_folder_above_the_features_is_told_where_they_are(world: Path, tmp_path: Path, capsys: object) -> None:
+def test_the_parent_folder_of_features_gets_a_suggestion(world: Path, tmp_path: Path, capsys: object) -> None:
     assert "did you mean" in refused(capsys, "train", world, "--out", tmp_path / "run")
 
 
-def test_a_missing_folder(tmp_path: Path, capsys: object) -> None:
+def test_a_missing_folder_is_rejected(tmp_path: Path, capsys: object) -> None:
     line = refused(capsys, "train", tmp_path / "nowhere", "--out", tmp_path / "run")
     assert "nowhere: no such directory" in line
 
 
-def test_an_unknown_subset(world: Path, tmp_path: Path, capsys: object) -> None:
+def test_an_unknown_subset_is_rejected(world: Path, tmp_path: Path, capsys: object) -> None:
     annotations = ["--annotations", world / "annotations.json", "--train-subset", "dev"]
     line = refused(capsys, "train", world / "features", *annotations, "--out", tmp_path / "run")
     assert "dev" in line
@@ -206,29 +206,31 @@ def test_an_unknown_subset(world: Path, tmp_path: Path, capsys: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fps", "told"),
+    ("fps", "message"),
     [
-        ("30000/1001", "nowhere.json: no such file"),  # the flag is read, and the first file is not there
+        ("30000/1001", "nowhere.json: no such file"),  # the flag is accepted, and the annotations are missing
         ("30/0", "--fps 30/0: expected a number"),
         ("fast", "--fps fast: expected a number"),
     ],
 )
-def test_a_frame_rate_may_be_a_fraction(world: Path, capsys: object, fps: str, told: str) -> None:
-    assert told in refused(capsys, "probe", world / "features", "--annotations", "nowhere.json", "--fps", fps)
+def test_a_frame_rate_may_be_a_fraction(world: Path, capsys: object, fps: str, message: str) -> None:
+    assert message in refused(capsys, "probe", world / "features", "--annotations", "nowhere.json", "--fps", fps)
 
 
-def test_no_video_as_long_as_the_window(world: Path, tmp_path: Path, capsys: object) -> None:
+def test_videos_shorter_than_the_window_are_rejected(world: Path, tmp_path: Path, capsys: object) -> None:
     line = refused(capsys, "train", world / "features", "--out", tmp_path / "run", "--step", "100", "--quiet")
     assert "the window 709" in line
     assert "--step" in line
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("place", ["a file is in the way", "no permission"])
-def test_an_output_that_cannot_be_written(place: str, world: Path, run: Path, tmp_path: Path, capsys: object) -> None:
-    if place == "no permission":
+@pytest.mark.parametrize("obstacle", ["parent is a file", "no permission"])
+def test_an_output_that_cannot_be_written_is_rejected(
+    obstacle: str, world: Path, run: Path, tmp_path: Path, capsys: object
+) -> None:
+    if obstacle == "no permission":
         if os.geteuid() == 0:
-            pytest.skip("root may write anywhere")
+            pytest.skip("root can write anywhere")
         (tmp_path / "locked").mkdir()
         (tmp_path / "locked").chmod(stat.S_IRUSR | stat.S_IXUSR)
         out = tmp_path / "locked" / "out"
@@ -245,13 +247,13 @@ def test_an_output_that_cannot_be_written(place: str, world: Path, run: Path, tm
         assert "cannot be written" in line
 
 
-def test_an_existing_run_is_refused(run: Path, world: Path, capsys: object) -> None:
+def test_an_existing_run_is_rejected(run: Path, world: Path, capsys: object) -> None:
     line = refused(capsys, "train", world / "features", "--out", run, *TRAIN)
     assert "--resume" in line
     assert "--overwrite" in line
 
 
-def test_features_of_another_width_are_not_transformed(run: Path, tmp_path: Path, capsys: object) -> None:
+def test_features_with_another_number_of_channels_are_rejected(run: Path, tmp_path: Path, capsys: object) -> None:
     (tmp_path / "wide").mkdir()
     np.save(tmp_path / "wide" / "a.npy", np.zeros((30, 20), np.float32))
     assert "have 20 channels, the module was trained on 16" in refused(
@@ -260,7 +262,7 @@ def test_features_of_another_width_are_not_transformed(run: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("arguments", "message"),
     [
         (["fly"], "fly"),
         (["train", "x"], "--out is missing"),
@@ -273,15 +275,15 @@ def test_features_of_another_width_are_not_transformed(run: Path, tmp_path: Path
         (["export", "onnx", "nowhere", "--out", "f"], "nowhere"),
     ],
 )
-def test_a_bad_argument_is_one_line(arguments: list[str], named: str, capsys: object) -> None:
-    assert named in refused(capsys, *arguments)
+def test_a_bad_argument_gives_a_one_line_error(arguments: list[str], message: str, capsys: object) -> None:
+    assert message in refused(capsys, *arguments)
 
 
-# --- what must not be lost ---------------------------------------------------------------------------------------
+# --- protection of existing data, and resuming ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("content", ["{}", '{"model_type": "bert"}'])
-def test_a_folder_with_somebody_elses_config_is_not_overwritten(
+def test_a_folder_with_a_foreign_config_is_not_overwritten(
     content: str, world: Path, tmp_path: Path, capsys: object
 ) -> None:
     (tmp_path / "model").mkdir()
@@ -291,40 +293,40 @@ def test_a_folder_with_somebody_elses_config_is_not_overwritten(
     assert (tmp_path / "model" / "config.json").read_text() == content
 
 
-def test_a_subset_without_annotations_is_refused(world: Path, tmp_path: Path, capsys: object) -> None:
+def test_a_subset_without_annotations_is_rejected(world: Path, tmp_path: Path, capsys: object) -> None:
     line = refused(capsys, "train", world / "features", "--out", tmp_path / "run", *TRAIN, "--train-subset", "training")
     assert "--annotations" in line
 
 
-def test_a_finished_run_is_not_taken_for_one_on_other_features(
+def test_a_finished_run_is_not_resumed_with_other_features(
     run: Path, world: Path, tmp_path: Path, capsys: object
 ) -> None:
     other = shutil.copytree(world / "features", tmp_path / "other")
     assert "started with requested features" in refused(capsys, "train", other, "--out", run, *TRAIN, "--resume")
 
 
-def test_a_resumed_transform_takes_the_files_as_they_are_now(
+def test_a_resumed_transform_updates_changed_files(
     world: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed after three videos; one of them is replaced before it is called again."""
+    """Interrupt the command after three videos, and change one of these files before resuming."""
     features = shutil.copytree(world / "features", tmp_path / "features")
-    written, write_one = [], FeatureSet.write_like
+    written, write_like = [], FeatureSet.write_like
 
-    def dies(read: FeatureSet, video: str, array: np.ndarray, path: Path) -> None:
+    def interrupt(features: FeatureSet, video: str, array: np.ndarray, path: Path) -> None:
         if len(written) == 3:
             raise KeyboardInterrupt
-        write_one(read, video, array, path)
+        write_like(features, video, array, path)
         written.append(video)
 
-    monkeypatch.setattr(FeatureSet, "write_like", dies)
+    monkeypatch.setattr(FeatureSet, "write_like", interrupt)
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 130
-    monkeypatch.setattr(FeatureSet, "write_like", write_one)
+    monkeypatch.setattr(FeatureSet, "write_like", write_like)
     np.save(features / f"{written[0]}.npy", np.zeros((33, 16), np.float16))
     assert sola("transform", run, features, "--out", tmp_path / "out", "--quiet") == 0
     assert np.load(tmp_path / "out" / f"{written[0]}.npy").shape == (33, 16)
 
 
-def test_an_untrained_adapter_keeps_float64_to_the_bit(tmp_path: Path) -> None:
+def test_an_untrained_adapter_keeps_float64_exactly(tmp_path: Path) -> None:
     from sola.softlanding.network import SoLa
     from sola.softlanding.trained import TrainedModule
 
@@ -336,7 +338,7 @@ def test_an_untrained_adapter_keeps_float64_to_the_bit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(tmp_path / "out" / "a.npy"), values)
 
 
-def test_auto_and_inspect_skip_bad_files_wherever_they_turn_up(world: Path, tmp_path: Path) -> None:
+def test_auto_and_inspect_skip_bad_files(world: Path, tmp_path: Path) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
     _nan(features)
     auto = ["--recipe", "auto", "--epochs", "1", "--batches", "2", "--hidden", "16", "--skip-bad", "--quiet"]
@@ -344,23 +346,25 @@ def test_auto_and_inspect_skip_bad_files_wherever_they_turn_up(world: Path, tmp_
     assert sola("inspect", features, "--out", tmp_path / "look", "--skip-bad", "--quiet") == 0
 
 
-def test_inspect_says_how_far_the_assumption_holds(
+def test_inspect_reports_how_often_the_assumption_holds(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At the published step, and at the largest of a module of several."""
+    """Use the published step for features, and the largest step of a multi-scale module."""
     assert sola("inspect", world / "features", "--out", tmp_path / "look") == 0
-    shown = r"raw: \d+% of the variance .*\(chance 50%\): \d+% of 8 snippets, \d+% of 15 snippets, .*% of 57 snippets\n"
-    assert re.search(shown, capsys.readouterr().err)
+    summary = (
+        r"raw: \d+% of the variance .*\(chance 50%\): \d+% of 8 snippets, \d+% of 15 snippets, .*% of 57 snippets\n"
+    )
+    assert re.search(summary, capsys.readouterr().err)
     record = json.loads((tmp_path / "look" / "inspection.json").read_text())
     assert (sorted(record), record["step"]) == (["data", "step", "views"], 8)
-    few = ["--recipe", "auto", "--largest-step", "6", "--batches", "1", "--epochs", "1", "--hidden", "4", "--quiet"]
-    assert sola("train", world / "features", "--out", tmp_path / "run", *few) == 0
-    look = ["--run", tmp_path / "run", "--out", tmp_path / "after", "--quiet"]
-    assert sola("inspect", world / "features", *look) == 0
+    options = ["--recipe", "auto", "--largest-step", "6", "--batches", "1", "--epochs", "1", "--hidden", "4", "--quiet"]
+    assert sola("train", world / "features", "--out", tmp_path / "run", *options) == 0
+    inspect = ["--run", tmp_path / "run", "--out", tmp_path / "after", "--quiet"]
+    assert sola("inspect", world / "features", *inspect) == 0
     assert json.loads((tmp_path / "after" / "inspection.json").read_text())["step"] == 4
 
 
-def test_what_is_written_may_be_read_by_others(run: Path) -> None:
+def test_written_files_follow_the_umask(run: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     for path in (run / "module.safetensors", run / "config.json"):

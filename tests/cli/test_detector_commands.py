@@ -1,4 +1,4 @@
-"""`sola train-detector` and `sola detect` on real files: the whole path, the chain of features, and bad input."""
+"""`sola train-detector` and `sola detect` on files: complete runs, provenance of features, and bad input."""
 
 import json
 import shutil
@@ -35,14 +35,14 @@ SMALL = [
 ]  # fmt: skip
 
 
-def trained(features: Path, annotations: Path, out: Path, *more: object) -> Path:
+def train(features: Path, annotations: Path, out: Path, *more: object) -> Path:
     assert sola("train-detector", features, "--annotations", annotations, "--out", out, *SMALL, *more) == 0
     return out
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small synthetic world, written once and only read."""
+    """A small synthetic data set, shared by all tests and not modified."""
     folder = tmp_path_factory.mktemp("shared") / "world"
     write(WORLD, folder, seed=0)
     return folder
@@ -55,18 +55,18 @@ def annotations(world: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def run(world: Path, annotations: Path) -> Path:
-    """A run trained on the raw features, only read."""
-    return trained(world / "features", annotations, world.parent / "run")
+    """A run trained on the raw features; tests do not modify it."""
+    return train(world / "features", annotations, world.parent / "run")
 
 
 @pytest.fixture(scope="module")
-def through(world: Path) -> Callable[[int], Path]:
-    """The features after an untrained SoLa module of that seed."""
+def transformed_features(world: Path) -> Callable[[int], Path]:
+    """Features transformed by an untrained SoLa module with the given seed."""
 
-    def transformed(seed: int) -> Path:
+    def transform(seed: int) -> Path:
         import torch
 
-        out = world.parent / f"through{seed}"
+        out = world.parent / f"transformed{seed}"
         if not out.exists():
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
@@ -74,19 +74,19 @@ def through(world: Path) -> Callable[[int], Path]:
             assert sola("transform", world.parent / f"module{seed}", world / "features", "--out", out, "--quiet") == 0
         return out
 
-    return transformed
+    return transform
 
 
 @pytest.fixture(scope="module")
-def run_through(world: Path, annotations: Path, through: Callable[[int], Path]) -> Path:
-    """A run trained on features after the first module, only read."""
-    return trained(through(1), annotations, world.parent / "run_through")
+def run_on_transformed(world: Path, annotations: Path, transformed_features: Callable[[int], Path]) -> Path:
+    """A run trained on features transformed by module 1; tests do not modify it."""
+    return train(transformed_features(1), annotations, world.parent / "run_on_transformed")
 
 
-# --- the way through ---------------------------------------------------------------------------------------------
+# --- complete runs --------------------------------------------------------------------------------------------------
 
 
-def test_trained_run_and_evaluated(
+def test_train_detect_and_evaluate(
     run: Path, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = ["--out", tmp_path / "detections.json", "--proposals", tmp_path / "proposals.json"]
@@ -97,20 +97,20 @@ def test_trained_run_and_evaluated(
         assert sola("evaluate", tmp_path / f"{kind}.json", "--annotations", annotations, *more, "--json") == 0
         evaluated[kind] = json.loads(capsys.readouterr().out)
     truth = json.loads(annotations.read_text())["database"].values()
-    instances = sum(len(one["annotations"]) for one in truth if one["subset"] == "validation")
-    for one in evaluated.values():
-        assert one["instances"] == instances
-        assert one["predictions"] > 0
-        assert one["warnings"] == []
+    instances = sum(len(record["annotations"]) for record in truth if record["subset"] == "validation")
+    for metrics in evaluated.values():
+        assert metrics["instances"] == instances
+        assert metrics["predictions"] > 0
+        assert metrics["warnings"] == []
     assert evaluated["proposals"]["AR"]["100"] > 0
 
 
-def test_detections_are_evaluated_frame_by_frame(
+def test_detections_are_evaluated_per_frame(
     run: Path, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = tmp_path / "detections.json"
-    assert sola("detect", run, world / "features", "--out", found, "--annotations", annotations) == 0
-    call = ("evaluate", found, "--annotations", annotations)
+    detections = tmp_path / "detections.json"
+    assert sola("detect", run, world / "features", "--out", detections, "--annotations", annotations) == 0
+    call = ("evaluate", detections, "--annotations", annotations)
     capsys.readouterr()
     assert sola(*call, "--segmentation", "--fps", "10", "--min-score", "0.1", "--json") == 0
     assert set(json.loads(capsys.readouterr().out)["F1"]) == {"0.10", "0.25", "0.50"}
@@ -126,20 +126,20 @@ def test_detections_are_evaluated_frame_by_frame(
         assert message in capsys.readouterr().err
 
 
-def test_detections_are_classes_of_the_annotations_best_first(
+def test_detections_are_sorted_by_score_and_use_annotated_classes(
     run: Path, world: Path, annotations: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "detections.json"
     assert sola("detect", run, world / "features", "--out", out, "--annotations", annotations, "--quiet") == 0
     results = json.loads(out.read_text())["results"]
     assert sorted(results) == ["validation_0000", "validation_0001"]
-    for found in results.values():
-        scores = [one["score"] for one in found]
+    for detections in results.values():
+        scores = [detection["score"] for detection in detections]
         assert scores == sorted(scores, reverse=True)
-        assert {one["label"] for one in found} <= {"action_0", "action_1", "action_2"}
+        assert {detection["label"] for detection in detections} <= {"action_0", "action_1", "action_2"}
 
 
-def test_each_proposal_is_named_twice(run: Path, world: Path, annotations: Path, tmp_path: Path) -> None:
+def test_each_proposal_gets_two_classes(run: Path, world: Path, annotations: Path, tmp_path: Path) -> None:
     out = ["--out", tmp_path / "d.json", "--proposals", tmp_path / "p.json", "--annotations", annotations, "--quiet"]
     assert sola("detect", run, world / "features", *out) == 0
     detections, proposals = (read_detections(tmp_path / name) for name in ("d.json", "p.json"))
@@ -147,19 +147,19 @@ def test_each_proposal_is_named_twice(run: Path, world: Path, annotations: Path,
     assert set(detections.table.start) == set(proposals.table.start)
 
 
-def test_without_annotations_every_video_is_predicted(run: Path, world: Path, tmp_path: Path) -> None:
+def test_without_annotations_detect_uses_every_video(run: Path, world: Path, tmp_path: Path) -> None:
     assert sola("detect", run, world / "features", "--out", tmp_path / "d.json", "--quiet") == 0
     results = json.loads((tmp_path / "d.json").read_text())["results"]
     assert sorted(results) == sorted(path.stem for path in (world / "features").glob("*.npy"))
 
 
-def test_predicting_twice_gives_the_same_file(run: Path, world: Path, tmp_path: Path) -> None:
+def test_detecting_twice_gives_the_same_file(run: Path, world: Path, tmp_path: Path) -> None:
     for name in ("a", "b"):
         assert sola("detect", run, world / "features", "--out", tmp_path / name, "--quiet") == 0
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_a_run_keeps_what_repeats_it(run: Path) -> None:
+def test_a_run_records_its_configuration(run: Path) -> None:
     config = json.loads((run / "config.json").read_text())
     assert (config["training"]["model"], config["training"]["length"]) == ("gtad", 8)
     assert config["requested"]["validation"] is None
@@ -170,25 +170,25 @@ def test_a_run_keeps_what_repeats_it(run: Path) -> None:
     assert (run / "metrics.jsonl").is_file()
 
 
-def test_flags_win_over_the_recipe_and_the_recipe_over_the_defaults(
+def test_flags_override_the_recipe_and_the_recipe_overrides_defaults(
     world: Path, annotations: Path, tmp_path: Path
 ) -> None:
-    out = trained(world / "features", annotations, tmp_path / "run", "--recipe", "gtea", "--max-detections", "7")
+    out = train(world / "features", annotations, tmp_path / "run", "--recipe", "gtea", "--max-detections", "7")
     training = json.loads((out / "config.json").read_text())["training"]
     assert (training["max_detections"], training["learning_rate"], training["suppression"]) == (7, 1e-3, "gaussian")
 
 
-def test_a_finished_run_is_not_touched_by_resume(run: Path, world: Path, annotations: Path) -> None:
+def test_resuming_a_finished_run_writes_nothing(run: Path, world: Path, annotations: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
-    trained(world / "features", annotations, run, "--resume")
+    train(world / "features", annotations, run, "--resume")
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*")}
 
 
 @pytest.mark.parametrize("layout", ["json", "npy"])
-def test_an_external_classifier_names_detections(
+def test_an_external_classifier_labels_detections(
     layout: str, run: Path, world: Path, annotations: Path, tmp_path: Path
 ) -> None:
-    """The array is UntrimmedNet's, so the videos and classes are THUMOS14's here."""
+    """The array has the layout of UntrimmedNet scores, so the test uses video ids and classes of THUMOS14."""
     features = shutil.copytree(world / "features", tmp_path / "features")
     renamed = {"action_0": "Diving", "action_1": "HighJump", "action_2": "Billiards"}
     record = json.loads(annotations.read_text())
@@ -196,11 +196,11 @@ def test_an_external_classifier_names_detections(
         video = f"video_test_000000{number + 1}"
         (features / f"validation_000{number}.npy").rename(features / f"{video}.npy")
         record["database"][video] = record["database"].pop(f"validation_000{number}")
-    for one in record["database"].values():
-        for instance in one["annotations"]:
+    for video_record in record["database"].values():
+        for instance in video_record["annotations"]:
             instance["label"] = renamed[instance["label"]]
     (tmp_path / "thumos.json").write_text(json.dumps(record))
-    thumos = trained(
+    thumos = train(
         features, tmp_path / "thumos.json", tmp_path / "run", "--classifier-epochs", "0", "--classes-per-proposal", "1"
     )
     if layout == "json":
@@ -209,22 +209,22 @@ def test_an_external_classifier_names_detections(
         file.write_text(json.dumps({"results": scores, "class": ["Diving", "Billiards", "HighJump"]}))
     else:
         table = np.zeros((1574, 101), np.float32)
-        table[:2, 39] = 0.7  # UCF-101's class 40: HighJump
+        table[:2, 39] = 0.7  # class 40 of UCF-101 is HighJump
         file = tmp_path / "scores.npy"
         np.save(file, table)
     out = ["--out", tmp_path / "d.json", "--annotations", tmp_path / "thumos.json", "--quiet"]
     assert sola("detect", thumos, features, *out, "--classifier", file) == 0
     results = json.loads((tmp_path / "d.json").read_text())["results"]
-    assert {one["label"] for found in results.values() for one in found} == {"HighJump"}
+    assert {detection["label"] for detections in results.values() for detection in detections} == {"HighJump"}
 
 
-def test_skip_bad_leaves_bad_files_out_and_says_so(
+def test_skip_bad_skips_and_reports_bad_files(
     run: Path, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
     for video in ("training_0000", "validation_0000"):
         (features / f"{video}.npy").write_bytes(b"\x93NUMPY")
-    trained(features, annotations, tmp_path / "run", "--skip-bad")
+    train(features, annotations, tmp_path / "run", "--skip-bad")
     assert "2 bad files left out, the first: " in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "config.json").read_text())["features"]["videos"] == 2
     out = tmp_path / "d.json"
@@ -233,90 +233,95 @@ def test_skip_bad_leaves_bad_files_out_and_says_so(
     assert list(json.loads(out.read_text())["results"]) == ["validation_0001"]
 
 
-def test_files_that_turn_out_bad_when_they_are_read_are_in_the_config(
-    world: Path, annotations: Path, tmp_path: Path
-) -> None:
+def test_files_with_bad_values_are_recorded_in_the_config(world: Path, annotations: Path, tmp_path: Path) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
     path = features / "training_0000.npy"
     np.save(path, np.full_like(np.load(path), np.nan))
-    trained(features, annotations, tmp_path / "run", "--skip-bad")
+    train(features, annotations, tmp_path / "run", "--skip-bad")
     data = json.loads((tmp_path / "run" / "config.json").read_text())["data"]["training"]
-    assert (data["videos"], [found["count"] for found in data["findings"] if found["kind"] == "unreadable"]) == (2, [1])
+    unreadable = [finding["count"] for finding in data["findings"] if finding["kind"] == "unreadable"]
+    assert (data["videos"], unreadable) == (2, [1])
 
 
-def test_training_on_nothing_but_bad_files_is_refused_with_the_reason(
+def test_training_with_only_bad_files_is_rejected(
     world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
     for path in features.glob("*.npy"):
         np.save(path, np.full_like(np.load(path), np.nan))
-    place = ["--annotations", annotations, "--out", tmp_path / "run"]
-    line = refused(capsys, "train-detector", features, *place, *SMALL, "--skip-bad")
+    options = ["--annotations", annotations, "--out", tmp_path / "run"]
+    line = refused(capsys, "train-detector", features, *options, *SMALL, "--skip-bad")
     assert "training_0000.npy: contains NaN" in line
     assert line.endswith("; none of 3 videos is left")
 
 
-# --- the chain ---------------------------------------------------------------------------------------------------
+# --- provenance of features -----------------------------------------------------------------------------------------
 
 
-def predicted(run: Path, features: Path, tmp_path: Path) -> list[object]:
+def detect_command(run: Path, features: Path, tmp_path: Path) -> list[object]:
     return ["detect", run, features, "--out", tmp_path / "d.json", "--quiet"]
 
 
-def test_a_run_knows_the_module_that_its_features_went_through(
-    run_through: Path, through: Callable[[int], Path]
+def test_a_run_records_the_module_that_transformed_its_features(
+    run_on_transformed: Path, transformed_features: Callable[[int], Path]
 ) -> None:
-    manifest = json.loads((through(1) / "features.json").read_text())
-    config = json.loads((run_through / "config.json").read_text())
+    manifest = json.loads((transformed_features(1) / "features.json").read_text())
+    config = json.loads((run_on_transformed / "config.json").read_text())
     assert config["features"]["manifest"] == manifest
     assert len(manifest["sola"]["fingerprint"]) == 64
 
 
-def test_features_of_the_same_chain_are_accepted(
-    run_through: Path, through: Callable[[int], Path], tmp_path: Path
+def test_features_with_the_same_provenance_are_accepted(
+    run_on_transformed: Path, transformed_features: Callable[[int], Path], tmp_path: Path
 ) -> None:
-    copy = shutil.copytree(through(1), tmp_path / "elsewhere")
-    assert sola(*predicted(run_through, copy, tmp_path)) == 0
+    copy = shutil.copytree(transformed_features(1), tmp_path / "elsewhere")
+    assert sola(*detect_command(run_on_transformed, copy, tmp_path)) == 0
 
 
-def test_raw_features_are_refused_where_transformed_ones_were_learned(
-    run_through: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_raw_features_are_rejected_after_training_on_transformed_features(
+    run_on_transformed: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = refused(capsys, *predicted(run_through, world / "features", tmp_path))
+    line = refused(capsys, *detect_command(run_on_transformed, world / "features", tmp_path))
     assert "no SoLa module" in line
     assert not (tmp_path / "d.json").exists()
 
 
-def test_transformed_features_are_refused_where_raw_ones_were_learned(
-    run: Path, through: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_transformed_features_are_rejected_after_training_on_raw_features(
+    run: Path, transformed_features: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "went through the SoLa module" in refused(capsys, *predicted(run, through(1), tmp_path))
+    assert "went through the SoLa module" in refused(capsys, *detect_command(run, transformed_features(1), tmp_path))
 
 
-def test_features_of_another_module_are_refused(
-    run_through: Path, through: Callable[[int], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_features_of_another_module_are_rejected(
+    run_on_transformed: Path,
+    transformed_features: Callable[[int], Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    line = refused(capsys, *predicted(run_through, through(2), tmp_path))
+    line = refused(capsys, *detect_command(run_on_transformed, transformed_features(2), tmp_path))
     for seed in (1, 2):
-        assert json.loads((through(seed) / "features.json").read_text())["sola"]["fingerprint"][:12] in line
+        manifest = json.loads((transformed_features(seed) / "features.json").read_text())
+        assert manifest["sola"]["fingerprint"][:12] in line
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("fps", 5.0), ("stride", 2), ("window", 3), ("offset", 1), ("encoder", "another")]
 )
-def test_features_that_lie_otherwise_in_time_are_refused(
+def test_features_with_another_manifest_are_rejected(
     key: str, value: Any, run: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
     manifest = json.loads((features / "features.json").read_text())
     (features / "features.json").write_text(json.dumps(manifest | {key: value}))
-    assert f"{key}={value}" in refused(capsys, *predicted(run, features, tmp_path))
+    assert f"{key}={value}" in refused(capsys, *detect_command(run, features, tmp_path))
 
 
-def test_features_of_another_width_are_refused(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_features_with_another_number_of_channels_are_rejected(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "wide").mkdir()
     np.save(tmp_path / "wide" / "a.npy", np.zeros((30, 12), np.float32))
-    line = refused(capsys, *predicted(run, tmp_path / "wide", tmp_path), "--fps", "4")
+    line = refused(capsys, *detect_command(run, tmp_path / "wide", tmp_path), "--fps", "4")
     assert "12" in line
     assert "8" in line
 
@@ -325,7 +330,7 @@ def test_features_of_another_width_are_refused(run: Path, tmp_path: Path, capsys
 
 
 @pytest.mark.parametrize(
-    ("changed", "named"),
+    ("changed", "message"),
     [
         (["--model", "actionnet"], "--model actionnet: expected one of actionformer, bmn, gtad"),
         (["--recipe", "magic"], "--recipe magic: expected one of anet, hacs"),
@@ -341,39 +346,41 @@ def test_features_of_another_width_are_refused(run: Path, tmp_path: Path, capsys
         (["--resume", "--overwrite"], "pass one of them"),
     ],
 )
-def test_a_bad_argument_of_train_is_one_line(
-    changed: list[str], named: str, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_bad_argument_of_train_detector_gives_a_one_line_error(
+    changed: list[str], message: str, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--annotations", annotations, "--out", tmp_path / "run", *SMALL, *changed]
-    assert named in refused(capsys, "train-detector", world / "features", *arguments)
+    assert message in refused(capsys, "train-detector", world / "features", *arguments)
     assert not (tmp_path / "run").exists()
 
 
-def test_features_are_missing(annotations: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_features_are_rejected(
+    annotations: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--annotations", annotations, "--out", tmp_path / "run"]
     assert "FEATURES" in refused(capsys, "train-detector", *arguments)
     assert "FEATURES" in refused(capsys, "detect", run, "--out", tmp_path / "d.json")
 
 
-@pytest.mark.parametrize("left_out", ["--annotations", "--out", "--model"])
-def test_a_required_option_is_named(left_out: str, world: Path, tmp_path: Path, capsys: object) -> None:
-    both = {"--annotations": world / "annotations.json", "--out": tmp_path / "run", "--model": "bmn"}
-    given = [part for flag, value in both.items() if flag != left_out for part in (flag, value)]
-    assert left_out in refused(capsys, "train-detector", world / "features", *given)
+@pytest.mark.parametrize("missing", ["--annotations", "--out", "--model"])
+def test_a_required_option_is_named(missing: str, world: Path, tmp_path: Path, capsys: object) -> None:
+    options = {"--annotations": world / "annotations.json", "--out": tmp_path / "run", "--model": "bmn"}
+    arguments = [part for flag, value in options.items() if flag != missing for part in (flag, value)]
+    assert missing in refused(capsys, "train-detector", world / "features", *arguments)
 
 
 @pytest.mark.parametrize("arguments", [["fly"], ["train-detector", "--model"], ["detect"]])
-def test_half_a_command_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_incomplete_command_gives_a_one_line_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, *arguments)
 
 
-def test_a_subset_without_an_instance_is_told(
+def test_a_subset_without_instances_is_rejected(
     world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = json.loads(annotations.read_text())
-    for one in record["database"].values():
-        if one["subset"] == "validation":
-            one["annotations"] = []
+    for video_record in record["database"].values():
+        if video_record["subset"] == "validation":
+            video_record["annotations"] = []
     (tmp_path / "a.json").write_text(json.dumps(record))
     arguments = [
         "--annotations",
@@ -387,7 +394,7 @@ def test_a_subset_without_an_instance_is_told(
     assert "nothing to train on" in refused(capsys, "train-detector", world / "features", *arguments)
 
 
-def test_a_subset_without_features_is_told(
+def test_a_subset_without_features_is_rejected(
     world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
@@ -403,22 +410,22 @@ def test_a_bad_file_is_named(
     features = shutil.copytree(world / "features", tmp_path / "features")
     path = features / "training_0000.npy"
     path.write_bytes(path.read_bytes()[:-100])
-    train = ["train-detector", features, "--annotations", annotations, "--out", tmp_path / "run", *SMALL]
-    for arguments in (train, predicted(run, features, tmp_path)):
+    train_command = ["train-detector", features, "--annotations", annotations, "--out", tmp_path / "run", *SMALL]
+    for arguments in (train_command, detect_command(run, features, tmp_path)):
         line = refused(capsys, *arguments)
         assert "training_0000.npy" in line
         assert "--skip-bad" in line
-    assert [path.name for path in tmp_path.iterdir()] == ["features"], "something was left behind"
+    assert [path.name for path in tmp_path.iterdir()] == ["features"], "unexpected files were left behind"
 
 
-def test_an_existing_run_is_refused(
+def test_an_existing_run_is_rejected(
     run: Path, world: Path, annotations: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = refused(capsys, "train-detector", world / "features", "--annotations", annotations, "--out", run, *SMALL)
     assert "exists already; continue with --resume, or start again with --overwrite" in line
 
 
-def test_a_strangers_folder_is_not_overwritten(
+def test_a_foreign_folder_is_not_overwritten(
     world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "home").mkdir()
@@ -429,82 +436,84 @@ def test_a_strangers_folder_is_not_overwritten(
 
 
 @pytest.mark.parametrize("which", ["--out", "--proposals"])
-def test_existing_predictions_are_not_overwritten_unless_told_to(
+def test_existing_detections_are_only_overwritten_with_overwrite(
     which: str, run: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    there = tmp_path / "there.json"
-    there.write_text("mine")
-    flags = ["--out", there] if which == "--out" else ["--out", tmp_path / "d.json", "--proposals", there]
+    existing = tmp_path / "existing.json"
+    existing.write_text("mine")
+    flags = ["--out", existing] if which == "--out" else ["--out", tmp_path / "d.json", "--proposals", existing]
     arguments = ["detect", run, world / "features", *flags, "--quiet"]
-    assert "there.json: exists already" in refused(capsys, *arguments)
-    assert there.read_text() == "mine"
+    assert "existing.json: exists already" in refused(capsys, *arguments)
+    assert existing.read_text() == "mine"
     assert sola(*arguments, "--overwrite") == 0
-    assert "results" in json.loads(there.read_text())
+    assert "results" in json.loads(existing.read_text())
 
 
-@pytest.mark.parametrize("what", ["nowhere", "a stranger's", "a module's", "unfinished"])
-def test_what_is_no_finished_run_is_told(
-    what: str, run: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("kind", ["missing", "empty", "module", "unfinished"])
+def test_folders_without_a_finished_run_are_rejected(
+    kind: str, run: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "it"
-    if what == "unfinished":
+    folder = tmp_path / "folder"
+    if kind == "unfinished":
         shutil.copytree(run, folder)
         (folder / WEIGHTS).unlink()
-    elif what == "a module's":
+    elif kind == "module":
         TrainedModule(SoLa(8, hidden=4)).save(folder)
-    elif what == "a stranger's":
+    elif kind == "empty":
         folder.mkdir()
-    line = refused(capsys, *predicted(folder, world / "features", tmp_path))
-    assert "it: " in line
+    line = refused(capsys, *detect_command(folder, world / "features", tmp_path))
+    assert "folder: " in line
     assert "expected a finished run of `sola train-detector`" in line
 
 
-def test_a_subset_to_predict_needs_annotations(
+def test_detecting_on_a_subset_needs_annotations(
     run: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = refused(capsys, *predicted(run, world / "features", tmp_path), "--test-subset", "validation")
+    line = refused(capsys, *detect_command(run, world / "features", tmp_path), "--test-subset", "validation")
     assert "--annotations" in line
 
 
-def test_an_unknown_subset_to_predict_is_told(
+def test_detecting_on_an_unknown_subset_is_rejected(
     run: Path, world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--annotations", annotations, "--test-subset", "dev"]
-    assert "unknown subset 'dev'" in refused(capsys, *predicted(run, world / "features", tmp_path), *flags)
+    assert "unknown subset 'dev'" in refused(capsys, *detect_command(run, world / "features", tmp_path), *flags)
 
 
-def test_without_any_classifier_it_is_asked_for(
+def test_detecting_without_a_classifier_asks_for_one(
     world: Path, annotations: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = trained(world / "features", annotations, tmp_path / "run", "--classifier-epochs", "0")
-    assert "--classifier" in refused(capsys, *predicted(run, world / "features", tmp_path))
+    run = train(world / "features", annotations, tmp_path / "run", "--classifier-epochs", "0")
+    assert "--classifier" in refused(capsys, *detect_command(run, world / "features", tmp_path))
 
 
-def test_a_classifier_that_lacks_a_video_is_told(
+def test_a_classifier_without_scores_of_a_video_is_rejected(
     run: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "s.json").write_text(json.dumps({"results": {"training_0000": [1, 0, 0]}}))
-    line = refused(capsys, *predicted(run, world / "features", tmp_path), "--classifier", tmp_path / "s.json")
+    line = refused(capsys, *detect_command(run, world / "features", tmp_path), "--classifier", tmp_path / "s.json")
     assert "s.json: no video 'training_0001'" in line
 
 
-def test_features_that_nothing_times_are_told(
+def test_features_without_timing_are_rejected(
     run: Path, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     features = shutil.copytree(world / "features", tmp_path / "features")
     (features / "features.json").unlink()
-    line = refused(capsys, *predicted(run, features, tmp_path))
+    line = refused(capsys, *detect_command(run, features, tmp_path))
     assert "snippet times are unknown" in line
-    assert sola(*predicted(run, features, tmp_path), "--fps", "4") == 0
+    assert sola(*detect_command(run, features, tmp_path), "--fps", "4") == 0
 
 
-# --- killed, and seen to learn -----------------------------------------------------------------------------------
+# --- interruption and learning --------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_stopped_from_outside_it_ends_in_the_same_bits(world: Path, annotations: Path, tmp_path: Path) -> None:
-    """At a moment that falls where it falls, after the first checkpoint; `test_endurance` kills it."""
+def test_an_interrupted_and_resumed_training_gives_identical_weights(
+    world: Path, annotations: Path, tmp_path: Path
+) -> None:
+    """Terminate the training at an arbitrary time after the first epoch; `test_endurance` uses SIGKILL."""
 
     def command(run: str) -> list[str]:
         arguments = [world / "features", "--annotations", annotations, "--out", tmp_path / run, *SMALL]
@@ -521,23 +530,23 @@ def test_stopped_from_outside_it_ends_in_the_same_bits(world: Path, annotations:
         ]
         return [sys.executable, "-m", "sola", "train-detector", *map(str, arguments), *more]
 
-    killed = subprocess.Popen(command("killed"), stderr=subprocess.DEVNULL)
-    log = tmp_path / "killed" / "metrics.jsonl"
-    while killed.poll() is None and not log.exists():
+    interrupted = subprocess.Popen(command("interrupted"), stderr=subprocess.DEVNULL)
+    log = tmp_path / "interrupted" / "metrics.jsonl"
+    while interrupted.poll() is None and not log.exists():
         time.sleep(0.01)
-    killed.send_signal(signal.SIGTERM)
-    killed.wait()
-    assert not (tmp_path / "killed" / WEIGHTS).exists(), "it finished before it was killed"
-    for run in ("whole", "killed"):
+    interrupted.send_signal(signal.SIGTERM)
+    interrupted.wait()
+    assert not (tmp_path / "interrupted" / WEIGHTS).exists(), "training finished before it was interrupted"
+    for run in ("whole", "interrupted"):
         subprocess.run(command(run), check=True)
     for name in (WEIGHTS, "best.safetensors"):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "interrupted" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-@pytest.mark.long  # tests/detectors/test_overlapping_labels.py asks more of them
-@pytest.mark.parametrize("head", ["bmn", "gtad"])
-def test_on_an_easy_world_a_head_finds_nine_actions_in_ten(head: str, tmp_path: Path) -> None:
-    """AR@100 at tIoU .5 on videos it has not seen, 9 windows a video; before training it is below .5."""
+@pytest.mark.long  # tests/detectors/test_overlapping_labels.py has stricter requirements
+@pytest.mark.parametrize("model", ["bmn", "gtad"])
+def test_a_detector_finds_nine_of_ten_actions_in_easy_data(model: str, tmp_path: Path) -> None:
+    """Check AR@100 at tIoU 0.5 on validation videos of 9 windows each; it is below 0.5 before training."""
     easy = SyntheticWorld(
         training_videos=10, validation_videos=8, length=240, channels=32, action_length=16, action_spread=0.4,
         state=1.0, repetition=0, easy=True,
@@ -547,21 +556,21 @@ def test_on_an_easy_world_a_head_finds_nine_actions_in_ten(head: str, tmp_path: 
     validation = data.subset("validation")
 
     def recall(epochs: int, learning_rate: float) -> float:
-        config = detector_family(head).config(
+        config = detector_family(model).config(
             length=24, window_size=48, window_stride=24, max_duration=20, epochs=epochs, batch_size=8, decay_every=4,
             learning_rate=learning_rate, suppression="gaussian", sigma=0.5, classifier_epochs=0, precision="fp32",
             device="cpu",
         )  # fmt: skip
         out = tmp_path / f"run{epochs}"
         detector = train_detector(data.subset("training"), config, out=out, quiet=True)
-        found = propose(detector, validation, device="cpu")
+        proposed = propose(detector, validation, device="cpu")
         truth, proposals = (
-            SegmentTable.joined([one[video.id] for video in validation.videos])
-            for one in ({video.id: video.segments for video in validation.videos}, found)
+            SegmentTable.joined([segments[video.id] for video in validation.videos])
+            for segments in ({video.id: video.segments for video in validation.videos}, proposed)
         )
         return average_recall(truth, proposals, [0.5]).at(100)
 
-    before, after = recall(1, 1e-12), recall({"bmn": 5, "gtad": 6}[head], 1e-3)
-    print(f"{head}: AR@100 at tIoU .5 is {after:.3f}, untrained {before:.3f}")
+    before, after = recall(1, 1e-12), recall({"bmn": 5, "gtad": 6}[model], 1e-3)
+    print(f"{model}: AR@100 at tIoU .5 is {after:.3f}, untrained {before:.3f}")
     assert before < 0.5
     assert after >= 0.9

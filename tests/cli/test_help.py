@@ -1,4 +1,4 @@
-"""Help texts of every command, and errors of the command line itself."""
+"""Help texts of every command, and errors of the command line."""
 
 import re
 import subprocess
@@ -14,22 +14,22 @@ from sola.cli import COMMANDS
 from sola.cli.app import app
 
 SUBCOMMANDS = [[name, part] for name in COMMANDS for part in app[name] if not part.startswith("-")]
-LINES = [*([name] for name in COMMANDS), *SUBCOMMANDS]
-"""Every command and subcommand, as the application knows them."""
+ALL_COMMANDS = [*([name] for name in COMMANDS), *SUBCOMMANDS]
+"""Every command and subcommand that is registered with the application."""
 
 
-def shown(capsys: pytest.CaptureFixture[str], command: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """The whole help text of a command, in one line per option."""
+def full_help(capsys: pytest.CaptureFixture[str], command: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the complete help text of a command, with one line per option."""
     monkeypatch.setattr(app, "console", Console(width=400))
     assert sola(*command, "--help-all") == 0
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", LINES, ids=" ".join)
-def test_every_help_text(
+@pytest.mark.parametrize("command", ALL_COMMANDS, ids=" ".join)
+def test_every_help_text_is_well_formed(
     command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = shown(capsys, command, monkeypatch)
+    text = full_help(capsys, command, monkeypatch)
     assert text.startswith(f"Usage: sola {' '.join(command)}")
     for bad in (
         "None",
@@ -50,7 +50,7 @@ def test_every_help_text(
     if command != ["export"]:
         assert options
     flags = [line.strip("│ *").split()[0] for line in options]
-    assert len(set(flags)) == len(flags), "a flag stands for two things"
+    assert len(set(flags)) == len(flags), "duplicate flags"
     for line in options:
         names, _, description = line.strip("│ *").partition("  ")
         assert description.strip(), f"{names}: no description"
@@ -58,17 +58,17 @@ def test_every_help_text(
         if switch:
             assert negative == f"--no-{positive.removeprefix('--')}"
         elif not names.count(" "):
-            assert "[default" not in description, f"{names}: a flag that is off needs no default"
+            assert "[default" not in description, f"{names}: a flag that is off by default shows no default"
         else:
             assert re.fullmatch(r"--[a-z0-9-]+ [A-Z=]+(\|auto|\|none|\.\.\.)?|--help|--version", names), names
         assert not description.strip().startswith(("No ", "Do not ", "Without "))
 
 
-@pytest.mark.parametrize("command", [line for line in LINES if line != ["export"]], ids=" ".join)
+@pytest.mark.parametrize("command", [line for line in ALL_COMMANDS if line != ["export"]], ids=" ".join)
 def test_every_help_text_ends_with_examples_that_parse(
     command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, _, examples = shown(capsys, command, monkeypatch).partition("Examples:")
+    _, _, examples = full_help(capsys, command, monkeypatch).partition("Examples:")
     examples, _, _ = examples.partition("More flags:")
     lines = [line.strip() for line in examples.replace("\\\n", "").splitlines() if "sola " in line]
     assert len(lines) >= 2
@@ -77,45 +77,47 @@ def test_every_help_text_ends_with_examples_that_parse(
         app.parse_args(words, exit_on_error=False, print_error=False)
 
 
-SCREEN = 54
-"""Lines of 80 columns that a help text may take."""
+MAX_HELP_LINES = 54
+"""Maximum number of lines of a help text at 80 columns."""
 
 
-@pytest.mark.parametrize("command", [line for line in LINES if line != ["export"]], ids=" ".join)
-def test_common_flags_fit_on_a_screen(
+@pytest.mark.parametrize("command", [line for line in ALL_COMMANDS if line != ["export"]], ids=" ".join)
+def test_short_help_fits_on_a_screen(
     command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "console", Console(width=80))
     assert sola(*command, "--help") == 0
     short = capsys.readouterr().out
     assert sola(*command, "--help-all") == 0
-    everything = capsys.readouterr().out
-    assert len(short.splitlines()) <= SCREEN
-    assert set(short.splitlines()) <= set(everything.splitlines())
-    assert ("More flags:" in short) == (len(everything) > len(short))
+    complete = capsys.readouterr().out
+    assert len(short.splitlines()) <= MAX_HELP_LINES
+    assert set(short.splitlines()) <= set(complete.splitlines())
+    assert ("More flags:" in short) == (len(complete) > len(short))
     assert all(len(line.rstrip()) <= 80 for line in short.splitlines())
 
 
-def test_completion_knows_every_command() -> None:
+def test_shell_completion_includes_every_command() -> None:
     script = app.generate_completion(shell="bash")
     assert all(name in script for name in COMMANDS)
 
 
-def test_the_help_texts_are_of_all_commands_and_subcommands() -> None:
+def test_all_commands_and_subcommands_are_listed() -> None:
     assert sorted(name for name in app if not name.startswith("-")) == sorted(COMMANDS)
     assert SUBCOMMANDS == [["export", "onnx"], ["export", "opentad"], ["export", "actionformer"]]
 
 
 def test_the_overview_lists_the_commands_without_importing_torch() -> None:
     script = "import sys; from sola.cli import main\ntry: main(['--help'])\nfinally: assert 'torch' not in sys.modules"
-    printed = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
-    assert all(f" {name} " in printed for name in COMMANDS)
+    output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert all(f" {name} " in output for name in COMMANDS)
 
 
 @pytest.mark.parametrize("word", ["--subset", "--engine", "--track", "--head"])
-def test_old_words_are_gone(word: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for command in LINES:
-        assert not re.search(rf"{word}\b(?!-)", shown(capsys, command, monkeypatch)), command
+def test_renamed_flags_do_not_appear_in_help_texts(
+    word: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command in ALL_COMMANDS:
+        assert not re.search(rf"{word}\b(?!-)", full_help(capsys, command, monkeypatch)), command
 
 
 @pytest.mark.parametrize(
@@ -143,12 +145,12 @@ def test_old_words_are_gone(word: str, capsys: pytest.CaptureFixture[str], monke
         (["detect", "r", "features", "--out", "x.json", "--encoder", "e"], "--encoder: needs videos, not features"),
     ],
 )
-def test_errors_of_the_command_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_errors(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert line in refused(capsys, *arguments)
 
 
 def flags_with_choices(command: str) -> Iterator[tuple[str, list[str]]]:
-    """Every flag of a command that takes certain words, or a number or a word, and its words."""
+    """Yield every flag of a command that accepts fixed words, alone or as an alternative to a number."""
     for argument in app[command].assemble_argument_collection():
         kinds = [argument.hint, *get_args(argument.hint)]
         words = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
@@ -158,7 +160,9 @@ def flags_with_choices(command: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("command", [name for name, entry in COMMANDS.items() if entry.examples])
-def test_another_word_for_a_flag_is_one_line_with_its_words(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_choice_gives_a_one_line_error_with_the_choices(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     example = COMMANDS[command].examples.splitlines()[0].split()[1:]
     for flag, words in flags_with_choices(command):
         line = refused(capsys, *example, flag, "mps")
@@ -167,7 +171,7 @@ def test_another_word_for_a_flag_is_one_line_with_its_words(command: str, capsys
 
 
 @pytest.mark.parametrize("call", [["--version"], ["train", "--version"]])
-def test_the_version(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_version(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert sola(*call) == 0
     assert re.fullmatch(r"sola \d+\.\d+\.\d+\n", capsys.readouterr().out)
 

@@ -1,3 +1,3 @@
-"""What tests share: files rendered and folders laid out for them, and commands called as a user calls them."""
+"""Helpers shared by the tests: sample files and folders, synthetic data, and calls of the command line."""
 
-from support import typechecking as typechecking  # jaxtyping's import hook reaches it as an attribute
+from support import typechecking as typechecking  # jaxtyping's import hook accesses it as an attribute

@@ -1,4 +1,4 @@
-"""A faithful file of each format, and what it says: (start, end, class) in seconds by video."""
+"""A realistic sample file per annotation format, with its expected instances (start, end, class) in seconds."""
 # ruff: noqa: E501
 
 import json
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Sample(NamedTuple):
-    """A file, and what is read of it."""
+    """A sample file and the annotations expected from it."""
 
     name: str
     text: str
@@ -23,13 +23,13 @@ cam_1.mp4,7,9.5,fall,training
 cam_2.mp4,,,,validation
 """
 
-# annotations of the repository epic-kitchens-100-annotations, EPIC_100_train.csv, header and first rows
+# header and first rows of EPIC_100_train.csv from the repository epic-kitchens-100-annotations
 EPIC = """narration_id,participant_id,video_id,narration_timestamp,start_timestamp,stop_timestamp,start_frame,stop_frame,narration,verb,verb_class,noun,noun_class,all_nouns,all_noun_classes
 P01_01_0,P01,P01_01,00:00:01.089,00:00:00.14,00:00:03.37,8,202,open door,open,3,door,3,['door'],[3]
 P01_01_1,P01,P01_01,00:00:02.629,00:00:04.37,00:00:06.17,262,370,turn on light,turn-on,6,light,114,['light'],[114]
 """
 
-# BORIS 8.27, project format 7.0, as its observation window saves it
+# BORIS 8.27, project format 7.0, as saved by its observation window
 BORIS = json.dumps(
     {
         "time_format": "hh:mm:ss",
@@ -95,7 +95,7 @@ first,2026-03-01 10:05:00,,Media file(s),player #1:cam_1.mp4,0,20.0,20.0,25.0,an
 first,2026-03-01 10:05:00,,Media file(s),player #1:cam_1.mp4,0,20.0,20.0,25.0,anna,20.0,turn,,,POINT,4.0,4.0,NA,cam_1.mp4,100,100,NA,NA,here,
 """
 
-# ELAN 6, EAF 3.0: two time-aligned tiers, one that refers to the first, and a slot without a time
+# ELAN 6, EAF 3.0: two time-aligned tiers, a tier that refers to the first, and a time slot without a value
 ELAN = """<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT AUTHOR="" DATE="2026-03-01T10:00:00+01:00" FORMAT="3.0" VERSION="3.0"
     xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">
@@ -162,7 +162,7 @@ LABEL_STUDIO = json.dumps(
     ]
 )  # fmt: skip
 
-# the same project, export JSON_MIN; and a sound track with regions in seconds
+# the same project exported as JSON_MIN, and an audio file with regions in seconds
 LABEL_STUDIO_MIN = json.dumps(
     [
         {"video": "/data/upload/1/0f1e2d3c-cam_1.mp4", "id": 1,
@@ -173,7 +173,7 @@ LABEL_STUDIO_MIN = json.dumps(
     ]
 )  # fmt: skip
 
-# CVAT 2, "CVAT for video 1.1": a track that ends, one that comes back, one that lasts to the end
+# CVAT 2, "CVAT for video 1.1": a track that ends, reappears and ends again, and a track up to the last frame
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
 <annotations>
   <version>1.1</version>
@@ -200,7 +200,7 @@ CVAT = """<?xml version="1.0" encoding="utf-8"?>
 </annotations>
 """
 
-# CVAT 2, "CVAT for images 1.1": tags of frames
+# CVAT 2, "CVAT for images 1.1": frame tags
 CVAT_TAGS = """<?xml version="1.0" encoding="utf-8"?>
 <annotations>
   <version>1.1</version>
@@ -318,11 +318,11 @@ SAMPLES = [
         durations={"c-1": 480.0, "c-2": 480.0},
     ),
     Sample("activitynet.json", ACTIVITYNET, JUMP, durations={"cam_1": 20.0}),
-    # Audacity 3: a label, one with frequencies, one with a comma
+    # Audacity 3: a label with a frequency range
     Sample("cam_1.txt", "1.500000\t3.250000\tjump\n\\\t100.000000\t5000.000000\n", JUMP),
     Sample("cam_1.srt", "1\n00:00:01,500 --> 00:00:03,250\n<i>jump</i>\n\n", JUMP),
     Sample("cam_1.vtt", "WEBVTT - falls\n\nNOTE by anna\n\nfirst\n00:01.500 --> 00:03.250 align:start\njump\n", JUMP),
-    # GTEA's groundTruth, a class a line
+    # groundTruth of GTEA, one class per line
     Sample(
         "S1_Cheese_C1.txt",
         "background\n" * 2 + "take\n" * 3 + "open\n" * 2 + "background\n",
@@ -330,7 +330,7 @@ SAMPLES = [
         {"fps": 10.0},
         {"S1_Cheese_C1": 0.8},
     ),
-    # Breakfast's coarse segments
+    # coarse segments of Breakfast
     Sample(
         "P03_cam01_P03_cereals.txt",
         "1-30 SIL\n31-150 take_bowl\n151-200 SIL\n",

@@ -1,4 +1,4 @@
-"""How tests call the command."""
+"""Call the command line from tests."""
 
 import pytest
 
@@ -6,14 +6,14 @@ from sola.cli import main
 
 
 def sola(*arguments: object) -> int:
-    """Call the command in this process; its exit code."""
+    """Call the command in this process and return its exit code."""
     with pytest.raises(SystemExit) as stop:
         main([str(argument) for argument in arguments])
     return stop.value.code or 0
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """Call the command, which must exit with 2 after one line on stderr and nothing on stdout; the line."""
+    """Call the command, check that it exits with code 2 and prints only one line on stderr, and return the line."""
     capsys.readouterr()
     assert sola(*arguments) == 2
     out, err = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Clips with two actions each, for walk-throughs from video files to detections."""
+"""Video clips with two actions each, for tutorials that start from video files."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import numpy as np
 
 SECONDS = 16
 RATE = 8
-"""Frames a second."""
+"""Frames per second."""
 SEGMENTS = {"stripes": (3.0, 7.0), "disc": (10.0, 13.5)}
 
 
 def render(path: Path, seed: int) -> None:
-    """A noisy scene in which stripes pass for a while, and later a disc jumps about."""
+    """Write a clip with a noisy background, moving stripes and later a disc at random positions."""
     draw = np.random.default_rng(seed)
     scene = draw.integers(40, 120, (64, 96, 3), dtype=np.uint8)
     y, x = np.mgrid[:64, :96]

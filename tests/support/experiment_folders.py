@@ -1,4 +1,4 @@
-"""Folders as `sola reproduce` leaves them, small: real features, detections and logs beside a real result.json."""
+"""Small output folders of `sola reproduce`: features, detections, logs and result.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,9 @@ PUBLISHED = {"raw": 0.3384, "SoLa, direct": 0.3466, "SoLa, adapter": 0.3499}
 
 
 def world(folder: Path) -> Path:
-    """A synthetic world of 4 training and 5 validation videos; its folder."""
-    made = SyntheticWorld(training_videos=4, validation_videos=5, length=60, channels=8, action_length=8)
-    write(made, folder)
+    """Write a synthetic data set of 4 training and 5 validation videos to a folder, and return the folder."""
+    parameters = SyntheticWorld(training_videos=4, validation_videos=5, length=60, channels=8, action_length=8)
+    write(parameters, folder)
     return folder
 
 
@@ -50,7 +50,7 @@ def comparison(row: str, against: str, *, significant: bool) -> dict[str, Any]:
 
 
 def result(world: Path, **changes: Any) -> dict[str, Any]:
-    """What stands in table1/result.json."""
+    """Return the contents of table1/result.json."""
     rows = [
         {
             "name": name,
@@ -94,29 +94,33 @@ def key(name: str) -> str:
 
 
 def detections(world: Path, *, shift: float) -> dict[str, Any]:
-    """Detections in the validation videos: every annotated segment, moved, and as much that is wrong."""
+    """Return detections in the validation videos: each annotated segment, shifted, and as many false positives."""
     database = json.loads((world / "annotations.json").read_text())["database"]
     results: dict[str, list[dict[str, Any]]] = {}
     for video, record in database.items():
         if record["subset"] != "validation":
             continue
         results[video] = []
-        for number, one in enumerate(record["annotations"]):
-            start, end = one["segment"]
+        for number, annotation in enumerate(record["annotations"]):
+            start, end = annotation["segment"]
             score = round(0.9 - 0.05 * number, 3)
-            results[video].append({"segment": [start + shift, end + shift], "label": one["label"], "score": score})
-            results[video].append({"segment": [end, end + 1.0], "label": one["label"], "score": round(score / 4, 3)})
+            results[video].append(
+                {"segment": [start + shift, end + shift], "label": annotation["label"], "score": score}
+            )
+            results[video].append(
+                {"segment": [end, end + 1.0], "label": annotation["label"], "score": round(score / 4, 3)}
+            )
     return {"version": "test", "results": results, "external_data": {}}
 
 
-def write_detections(path: Path, found: Mapping[str, Any]) -> Path:
+def write_detections(path: Path, detections: Mapping[str, Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found))
+    path.write_text(json.dumps(detections))
     return path
 
 
 def experiment(folder: Path, world: Path, **changes: Any) -> Path:
-    """OUT of an experiment with one table; its folder."""
+    """Write the output folder of an experiment with one table, and return it."""
     record = result(world, **changes)
     for number, row in enumerate(record["rows"]):
         for run in row["detectors"]:
@@ -139,7 +143,7 @@ def log(folder: Path, measures: Sequence[str]) -> None:
 
 
 def copy_features(source: Path, target: Path) -> None:
-    """The same features, centered."""
+    """Copy features, subtracting the mean of each video."""
     if target.exists():
         return
     target.mkdir(parents=True)

@@ -44,8 +44,8 @@ def expected(i: int, dtype: type = np.float16) -> np.ndarray:
     return array(9 + i, seed=i, dtype=dtype)
 
 
-def refuse(source: Path | list[Path], told: str, streams: Sequence[str] = (), **options: bool) -> None:
-    """Check that opening and reading the source fails with one line, which matches."""
-    with pytest.raises(SolaError, match=told) as raised:
+def refuse(source: Path | list[Path], message: str, streams: Sequence[str] = (), **options: bool) -> None:
+    """Check that opening and reading the source fails with a one-line error that matches `message`."""
+    with pytest.raises(SolaError, match=message) as raised:
         list(FeatureSet.open(source, stream_suffixes=streams, **options).items())
     assert "\n" not in str(raised.value)

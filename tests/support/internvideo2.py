@@ -1,4 +1,4 @@
-"""InternVideo2 with random weights, and a plain definition of its network."""
+"""Random weights for InternVideo2 and a plain reference implementation of its network."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ Weights = dict[str, torch.Tensor]
 
 
 def weights_of(width: int = 384, blocks: int = 2, hidden: int = 96, frames: int = 4, channels: int = 48) -> Weights:
-    """Random weights under the authors' names, with the classifier."""
+    """Return random weights under the authors' names, including the classifier."""
     shapes: dict[str, tuple[int, ...]] = {
         "cls_token": (1, 1, width),
         "pos_embed": (1, 1 + 256 * frames, width),
@@ -32,7 +32,7 @@ def weights_of(width: int = 384, blocks: int = 2, hidden: int = 96, frames: int 
             f"clip_projector.cross_attn.{part}_bias": (width,),
         }
     for block in range(blocks):
-        inside: dict[str, tuple[int, ...]] = {
+        block_shapes: dict[str, tuple[int, ...]] = {
             "norm1.weight": (width,),
             "attn.qkv.weight": (3 * width, width),
             "attn.q_norm.weight": (width,),
@@ -47,7 +47,7 @@ def weights_of(width: int = 384, blocks: int = 2, hidden: int = 96, frames: int 
             "mlp.fc2.bias": (width,),
             "ls2.gamma": (width,),
         }
-        shapes |= {f"blocks.{block}.{name}": shape for name, shape in inside.items()}
+        shapes |= {f"blocks.{block}.{name}": shape for name, shape in block_shapes.items()}
     return {
         name: noise(*shape, seed=seed) * (1.5 / np.prod(shape[1:]) ** 0.5 if len(shape) in (2, 5) else 0.3)
         + ("norm" in name and "weight" in name)
@@ -56,7 +56,7 @@ def weights_of(width: int = 384, blocks: int = 2, hidden: int = 96, frames: int 
 
 
 def by_definition(weights: Weights, frames: np.ndarray, heads: int = 6) -> torch.Tensor:
-    """[batch, window, 224, 224, 3] to [batch, channels], in double precision."""
+    """Map frames [batch, window, 224, 224, 3] to features [batch, channels] in double precision."""
     w = {name: weight.double() for name, weight in weights.items()}
     video = ((torch.tensor(frames / 255) - MEAN) / DEVIATION).permute(0, 4, 1, 2, 3)
     x = F.conv3d(video, w["patch_embed.proj.weight"], w["patch_embed.proj.bias"], stride=(1, 14, 14))
@@ -71,26 +71,26 @@ def by_definition(weights: Weights, frames: np.ndarray, heads: int = 6) -> torch
         return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * w[f"{name}.weight"]
 
     def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int) -> torch.Tensor:
-        q, k, v = (each.unflatten(-1, (heads, -1)).transpose(1, 2) for each in (q, k, v))
-        seen = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ v
-        return seen.transpose(1, 2).flatten(2)
+        q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+        attended = (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1) @ v
+        return attended.transpose(1, 2).flatten(2)
 
     for block in range(sum(name.endswith("norm1.weight") for name in w)):
-        inside = f"blocks.{block}"
-        q, k, v = (rms(x, f"{inside}.norm1") @ w[f"{inside}.attn.qkv.weight"].T).chunk(3, -1)
-        seen = attention(rms(q, f"{inside}.attn.q_norm"), rms(k, f"{inside}.attn.k_norm"), v, heads)
-        x = x + w[f"{inside}.ls1.gamma"] * F.linear(
-            seen, w[f"{inside}.attn.proj.weight"], w[f"{inside}.attn.proj.bias"]
+        prefix = f"blocks.{block}"
+        q, k, v = (rms(x, f"{prefix}.norm1") @ w[f"{prefix}.attn.qkv.weight"].T).chunk(3, -1)
+        attended = attention(rms(q, f"{prefix}.attn.q_norm"), rms(k, f"{prefix}.attn.k_norm"), v, heads)
+        x = x + w[f"{prefix}.ls1.gamma"] * F.linear(
+            attended, w[f"{prefix}.attn.proj.weight"], w[f"{prefix}.attn.proj.bias"]
         )
-        inner = F.linear(rms(x, f"{inside}.norm2"), w[f"{inside}.mlp.fc1.weight"], w[f"{inside}.mlp.fc1.bias"])
+        inner = F.linear(rms(x, f"{prefix}.norm2"), w[f"{prefix}.mlp.fc1.weight"], w[f"{prefix}.mlp.fc1.bias"])
         inner = inner / 2 * (1 + ((2 / torch.pi) ** 0.5 * (inner + 0.044715 * inner**3)).tanh())
-        x = x + w[f"{inside}.ls2.gamma"] * F.linear(inner, w[f"{inside}.mlp.fc2.weight"], w[f"{inside}.mlp.fc2.bias"])
+        x = x + w[f"{prefix}.ls2.gamma"] * F.linear(inner, w[f"{prefix}.mlp.fc2.weight"], w[f"{prefix}.mlp.fc2.bias"])
     pool = "clip_projector"
     q, k, v = (
         F.linear(norm(tokens, f"{pool}.norm1_{part}"), w[f"{pool}.cross_attn.{part}.weight"])
         + w[f"{pool}.cross_attn.{part}_bias"]
         for part, tokens in {"q": x.mean(1, keepdim=True), "k": x, "v": x}.items()
     )
-    seen = attention(q, k, v, 16)[:, 0]
-    pooled = F.linear(seen, w[f"{pool}.cross_attn.proj.weight"], w[f"{pool}.cross_attn.proj.bias"])
+    attended = attention(q, k, v, 16)[:, 0]
+    pooled = F.linear(attended, w[f"{pool}.cross_attn.proj.weight"], w[f"{pool}.cross_attn.proj.bias"])
     return norm(pooled, "fc_norm")

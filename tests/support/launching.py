@@ -1,4 +1,4 @@
-"""Several processes that train together, forked from one that has imported the package, with no launcher."""
+"""Train in several processes without a launcher. They are forked from a server that has imported the package."""
 
 import multiprocessing
 import os
@@ -11,7 +11,7 @@ PRELOADED = ["sola.cli.train_detector", "sola.detectors.train"]
 
 
 def train_in_processes(count: int, *arguments: object) -> None:
-    """Call a command in `count` processes, with the environment that torchrun gives them; all must succeed."""
+    """Call a command in `count` processes with the environment variables of torchrun, and check that all succeed."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     with socket.socket() as free:

@@ -1,4 +1,4 @@
-"""Where the repository keeps what tests read."""
+"""Paths of the repository used by tests."""
 
 from pathlib import Path
 
@@ -6,4 +6,4 @@ REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 SUPPORT = Path(__file__).parent
 QUADRANTS = SUPPORT / "quadrants.py"
-"""An encoder of a user's own."""
+"""File with a user-defined encoder."""

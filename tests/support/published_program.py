@@ -1,4 +1,4 @@
-"""Programs with the layout of ActionFormer's, from clones that variables name, and comparisons with them."""
+"""Compare detectors with published code in the layout of ActionFormer; environment variables name the clones."""
 
 import copy
 import os
@@ -20,25 +20,28 @@ from sola.detectors.point_pyramid.points import Prediction
 from support.weights import noise
 
 Build = Callable[[str], tuple[torch.nn.Module, dict[str, Any]]]
-"""An untrained network and its configuration, by the name of one of the authors' files, or the path of another."""
+"""Builds an untrained network and its configuration from the name or path of a config file."""
 
 
 @contextmanager
 def program(variable: str) -> Iterator[Build]:
-    """Import the program from the clone that a variable names, and forget it afterwards; skip without a clone."""
+    """Import the code of the clone named by an environment variable, and unload it afterwards.
+
+    Skips the test if the variable is not set.
+    """
     clone = os.environ.get(variable)
     if not clone:
-        pytest.skip(f"name a clone of the authors' program in {variable}")
+        pytest.skip(f"set {variable} to a clone of the authors' code")
     pytest.importorskip("yaml")
-    # their suppression is a compiled extension; without it the network decodes to unsuppressed segments
+    # their NMS is a compiled extension; without it the network decodes to segments before suppression
     utils = types.ModuleType("libs.utils")
     utils.batched_nms = utils.remove_duplicate_annotations = None  # type: ignore[attr-defined]
     utils.__path__ = [str(Path(clone) / "libs" / "utils")]
-    # it imports their evaluation, with libraries of its own
+    # this module imports their evaluation, which needs further libraries
     postprocessing = types.ModuleType("libs.utils.postprocessing")
     postprocessing.postprocess_results = None  # type: ignore[attr-defined]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of their PyTorch's time
+        warnings.simplefilter("ignore")  # their code was written for an older PyTorch
         patch.setitem(sys.modules, "libs.utils", utils)
         patch.setattr(torch.jit, "script", lambda function: function)  # so that tests can change its precision
         patch.setitem(sys.modules, "libs.utils.postprocessing", postprocessing)
@@ -63,7 +66,7 @@ Examples = tuple[list[Tensor], list[Tensor], list[Tensor]]
 
 
 def examples(channels: int, classes: int) -> Examples:
-    """Two clips in double precision, with twelve instances each and their classes."""
+    """Return two clips in double precision, each with twelve instances and their classes."""
     clips = [noise(channels, length, seed=length).double() for length in (300, 200)]
     start = torch.rand(2, 12, generator=torch.Generator().manual_seed(0)) * 200
     size = 1 + 90 * torch.rand(2, 12, generator=torch.Generator().manual_seed(1)) ** 2
@@ -73,7 +76,7 @@ def examples(channels: int, classes: int) -> Examples:
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Compute in double precision, also what a program casts to single."""
+    """Compute in double precision, including values that the code casts to single precision."""
     default = torch.get_default_dtype()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.Tensor, "float", torch.Tensor.double)
@@ -86,9 +89,9 @@ def double_precision() -> Iterator[None]:
             torch.set_default_dtype(default)
 
 
-def published_losses(theirs: torch.nn.Module, data: Examples) -> dict[str, Tensor]:
-    """The losses of the authors' program, whose snippets begin half a unit later."""
-    losses: dict[str, Tensor] = theirs(
+def published_losses(reference: torch.nn.Module, data: Examples) -> dict[str, Tensor]:
+    """Return the losses of the authors' network, whose snippet times are half a unit later."""
+    losses: dict[str, Tensor] = reference(
         [
             {"feats": clip, "segments": instance - 0.5, "labels": label}
             for clip, instance, label in zip(*data, strict=True)
@@ -97,33 +100,35 @@ def published_losses(theirs: torch.nn.Module, data: Examples) -> dict[str, Tenso
     return losses
 
 
-def assert_same_segments(theirs: torch.nn.Module, ours: PointDetector, got: Prediction, clip: Tensor) -> None:
-    """Compare the unsuppressed segments; the authors cut theirs to the video."""
+def assert_same_segments(reference: torch.nn.Module, detector: PointDetector, output: Prediction, clip: Tensor) -> None:
+    """Compare the segments before suppression. The authors clip segments to the video."""
     video = {"video_id": "v", "fps": 1.0, "duration": 1e6, "feat_stride": 1, "feat_num_frames": 1}
-    (result,) = theirs([{"feats": clip, **video}])
-    (found,) = ours.decode(got)
-    assert len(found) == len(result["scores"]) > 300
-    np.testing.assert_allclose(np.sort(found.score), np.sort(result["scores"].numpy()), rtol=1e-4, atol=1e-5)
-    for column, index in ((found.start, 0), (found.end, 1)):
-        expected = np.sort(result["segments"].numpy()[:, index])
+    (expected_result,) = reference([{"feats": clip, **video}])
+    (segments,) = detector.decode(output)
+    assert len(segments) == len(expected_result["scores"]) > 300
+    np.testing.assert_allclose(
+        np.sort(segments.score), np.sort(expected_result["scores"].numpy()), rtol=1e-4, atol=1e-5
+    )
+    for column, index in ((segments.start, 0), (segments.end, 1)):
+        expected = np.sort(expected_result["segments"].numpy()[:, index])
         np.testing.assert_allclose(np.sort(column.clip(min=0)), expected, rtol=1e-4, atol=1e-3)
 
 
 def assert_same_step(
-    mine: Tensor,
-    published: Tensor,
+    loss: Tensor,
+    reference_loss: Tensor,
     models: tuple[torch.nn.Module, torch.nn.Module],
     pairs: tuple[tuple[torch.nn.Module, torch.nn.Module], ...],
 ) -> None:
-    """Compare the gradients of two losses in pairs of layers, and the weights after one step of AdamW."""
-    mine.backward()
-    published.backward()
-    for ours, theirs in pairs:
-        largest = float(theirs.weight.grad.abs().max())
-        torch.testing.assert_close(ours.weight.grad, theirs.weight.grad, rtol=1e-4, atol=1e-5 * largest)
+    """Compare gradients of pairs of layers, and their weights after one step of AdamW."""
+    loss.backward()
+    reference_loss.backward()
+    for layer, reference in pairs:
+        largest = float(reference.weight.grad.abs().max())
+        torch.testing.assert_close(layer.weight.grad, reference.weight.grad, rtol=1e-4, atol=1e-5 * largest)
     for model in models:
         torch.optim.AdamW(model.parameters(), lr=1e-3).step()
-    for ours, theirs in pairs:
+    for layer, reference in pairs:
         # where a gradient is about 0, rounding decides the step
-        near = (ours.weight - theirs.weight).abs()
-        assert float((near < 1e-5).float().mean()) > 0.999
+        difference = (layer.weight - reference.weight).abs()
+        assert float((difference < 1e-5).float().mean()) > 0.999

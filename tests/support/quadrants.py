@@ -1,4 +1,4 @@
-"""An encoder that costs nothing: the mean color of each quadrant, averaged over the window."""
+"""A cheap encoder: the mean color of each quadrant, averaged over the window."""
 
 import threading
 import time
@@ -27,26 +27,26 @@ class Quadrants:
         self.framing = framing or Framing(16, 24)
         self.pause = pause
         self.batches: list[int] = []
-        self.inside = 0
+        self.active_calls = 0
         self._lock = threading.Lock()
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         with self._lock:
-            self.inside += 1
-        assert self.inside == 1, "called from two threads at once"
+            self.active_calls += 1
+        assert self.active_calls == 1, "called from two threads at once"
         time.sleep(self.pause)
         self.batches.append(len(frames))
         features = by_definition(frames)
         with self._lock:
-            self.inside -= 1
+            self.active_calls -= 1
         return features
 
 
 def by_definition(frames: np.ndarray) -> np.ndarray:
-    """[batch, window, height, width, 3] to [batch, 12]."""
-    high, wide = frames.shape[2] // 2, frames.shape[3] // 2
-    parts = [(slice(0, high), slice(0, wide)), (slice(0, high), slice(wide, None))]
-    parts += [(slice(high, None), slice(0, wide)), (slice(high, None), slice(wide, None))]
+    """Map frames [batch, window, height, width, 3] to features [batch, 12]."""
+    middle_row, middle_column = frames.shape[2] // 2, frames.shape[3] // 2
+    parts = [(slice(0, middle_row), slice(0, middle_column)), (slice(0, middle_row), slice(middle_column, None))]
+    parts += [(slice(middle_row, None), slice(0, middle_column)), (slice(middle_row, None), slice(middle_column, None))]
     means = [frames[:, :, rows, columns].mean(axis=(1, 2, 3), dtype=np.float64) for rows, columns in parts]
     return np.concatenate(means, axis=1).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Small videos to test with: a square that moves over a shaded ground, in the containers that people have."""
+"""Small test videos of a square that moves over a color gradient, in common container formats."""
 
 import math
 import struct
@@ -22,26 +22,26 @@ CODECS = {
     ".mpg": "mpeg2video",
     ".wmv": "wmv2",
 }
-"""By suffix: what is usually in it, and PyAV can write."""
+"""Usual video codec per suffix that PyAV can write."""
 
 TONES = {".mp4": "aac", ".mov": "aac", ".mkv": "libopus", ".webm": "libopus", ".flv": "aac", ".ts": "aac"}
 QUICK = {"libx264": {"preset": "ultrafast"}, "libvpx": {"deadline": "realtime", "cpu-used": "8"}}
 BY_RATE = (".avi", ".ts", ".mpg", ".wmv")
-"""Where time stamps are multiples of 1 / rate when we write them."""
+"""Containers in which written time stamps are multiples of 1 / rate."""
 
 
 def picture(number: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """The frame of a number: each differs from its neighbors in where the square is."""
+    """Return the frame with a number; the square moves from frame to frame."""
     rows, columns = np.mgrid[:height, :width]
-    ground = np.stack([rows * 255 // height, columns * 255 // width, np.full_like(rows, 40)], -1).astype(np.uint8)
+    image = np.stack([rows * 255 // height, columns * 255 // width, np.full_like(rows, 40)], -1).astype(np.uint8)
     side = max(min(height, width) // 4, 1)
     top, left = number * 5 % max(height - side, 1), number * 11 % max(width - side, 1)
-    ground[top : top + side, left : left + side] = (250, 250 - number * 37 % 200, number * 53 % 250)
-    return ground
+    image[top : top + side, left : left + side] = (250, 250 - number * 37 % 200, number * 53 % 250)
+    return image
 
 
 def corners(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """Red, green, blue and white, from the top left corner to the right and then down."""
+    """Return an image with red, green, blue and white quadrants, in reading order."""
     colors = np.array([[(220, 30, 30), (30, 200, 30)], [(30, 30, 220), (230, 230, 230)]], np.uint8)
     return colors.repeat(height // 2, 0).repeat(width // 2, 1)
 
@@ -60,26 +60,25 @@ def render(
     muxing: dict[str, str] | None = None,
     pictures: Iterable[np.ndarray] | None = None,
 ) -> Path:
-    """Write `count` frames at `rate` a second, or one at each of `times` (seconds), and `sound` seconds of a tone.
+    """Write `count` frames at `rate` per second, or one frame at each of `times` (seconds), and a tone.
 
-    `times` are kept to the millisecond (to 1 / rate where that is not possible), and begin at `first` seconds; the
-    sound begins at `sound_first` seconds.
-    `pictures` stand in the place of the moving square.
+    `times` are rounded to milliseconds (to 1 / rate in containers that require it) and shifted by `first` seconds.
+    The tone lasts `sound` seconds and begins at `sound_first` seconds. `pictures` replace the moving square.
     """
-    shown = [picture(number) for number in range(count if times is None else len(times))]
-    shown = shown if pictures is None else list(pictures)
+    frames = [picture(number) for number in range(count if times is None else len(times))]
+    frames = frames if pictures is None else list(pictures)
     base = 1 / Fraction(rate) if times is None or path.suffix in BY_RATE else Fraction(1, 1000)
     codec = codec or CODECS[path.suffix]
     with av.open(str(path.absolute()), "w", options=muxing or {}) as file:
         stream = file.add_stream(codec, rate=rate, options=QUICK.get(codec, {}) | {"threads": "1"} | (options or {}))
-        stream.height, stream.width = shown[0].shape[:2]
+        stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.bit_rate = 400_000
         stream.gop_size = 12
         stream.codec_context.time_base = base
         tone = file.add_stream(TONES.get(path.suffix, "mp2"), rate=48000) if sound else None
-        seconds = [float(number * base) for number in range(len(shown))] if times is None else times
-        for packet in _pictures(stream, shown, [first + second for second in seconds], base):
+        seconds = [float(number * base) for number in range(len(frames))] if times is None else times
+        for packet in _pictures(stream, frames, [first + second for second in seconds], base):
             file.mux(packet)
         for packet in [] if tone is None else _tones(tone, sound, sound_first):
             file.mux(packet)
@@ -87,7 +86,7 @@ def render(
 
 
 def song(path: Path, *, cover: bool = False) -> Path:
-    """Write two seconds of sound alone, or with a picture on its cover (.mp3 and .m4a)."""
+    """Write an audio file of two seconds (.mp3 or .m4a), optionally with cover art."""
     with av.open(str(path), "w") as file:
         tone = file.add_stream("libmp3lame" if path.suffix == ".mp3" else "aac", rate=48000)
         pictures = []
@@ -108,19 +107,19 @@ def song(path: Path, *, cover: bool = False) -> Path:
 
 
 def turned(path: Path, degrees: float) -> Path:
-    """Have a .mp4 say that its pictures are to be turned clockwise by so much: the matrix in its track's header."""
+    """Set the clockwise rotation of a .mp4 in the matrix of its track header."""
     data = path.read_bytes()
     matrix = data.index(b"tkhd") + 4 + 40
     assert data[matrix - 40] == 0, "version 0 of the box"
-    one, cosine, sine = 1 << 16, math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    assert struct.unpack(">9i", data[matrix : matrix + 36]) == (one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
-    values = [round(value * one) for value in (cosine, sine, 0, -sine, cosine, 0, 0, 0)]
+    unit, cosine, sine = 1 << 16, math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    assert struct.unpack(">9i", data[matrix : matrix + 36]) == (unit, 0, 0, 0, unit, 0, 0, 0, 1 << 30)
+    values = [round(value * unit) for value in (cosine, sine, 0, -sine, cosine, 0, 0, 0)]
     path.write_bytes(data[:matrix] + struct.pack(">9i", *values, 1 << 30) + data[matrix + 36 :])
     return path
 
 
 def emptied(path: Path) -> Path:
-    """Take all frames out of an .avi: the header stays."""
+    """Remove all frames from an .avi and keep its header."""
     data = path.read_bytes()
     movie = data.index(b"movi")
     path.write_bytes(data[:4] + struct.pack("<I", movie + 4 - 8) + data[8 : movie - 4] + struct.pack("<I", 4) + b"movi")
@@ -128,9 +127,9 @@ def emptied(path: Path) -> Path:
 
 
 def _pictures(
-    stream: "av.VideoStream", shown: Sequence[np.ndarray], seconds: Sequence[float], base: Fraction
+    stream: "av.VideoStream", frames: Sequence[np.ndarray], seconds: Sequence[float], base: Fraction
 ) -> Iterator["av.Packet"]:
-    for array, second in zip(shown, seconds, strict=True):
+    for array, second in zip(frames, seconds, strict=True):
         frame = av.VideoFrame.from_ndarray(array, format="rgb24")
         frame.pts = round(second / base)
         frame.time_base = base

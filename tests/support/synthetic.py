@@ -1,4 +1,4 @@
-"""A synthetic world: snippet features of untrimmed videos, drawn from the premise of the method, boundaries known."""
+"""Synthetic snippet features of untrimmed videos with known boundaries, generated from the premise of the method."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,58 +15,59 @@ from sola.data.manifest import Manifest
 from sola.data.segments import Segments
 
 SCENE, STATE, NUISANCE, HIDDEN = 32, 8, 64, 256
-"""Dimensions of what the encoder sees of scene, state and each nuisance, and of its hidden layer."""
+"""Dimensions of the scene, the state and each nuisance process, and width of the encoder's hidden layer."""
 REPEATED = 0.25
-"""Length of actions and pauses in a repetitive video, as a share of what they are elsewhere."""
+"""Length of actions and pauses in a repetitive video, relative to other videos."""
 
 
 @dataclass(frozen=True)
 class SyntheticWorld:
-    """The knobs of the world. It is synthetic: no video, no encoder that was ever trained.
+    """Parameters of the synthetic data set. It uses no real video and no trained encoder.
 
-    A video has a *scene*, one vector for all of it; a *state*, which stays as it is between boundaries and takes
-    another value at each; and *nuisance*, Gaussian processes that know nothing of the boundaries. A fixed random
-    network (linear, ReLU, linear, ReLU) mixes them, as an encoder would, and noise is added before its last ReLU. So
-    the scene dominates the features, and the boundaries lie in weak directions that bend with the scene.
+    Each video has a *scene*, one vector for the whole video; a *state*, which is constant between boundaries and
+    changes at each boundary; and *nuisance*, Gaussian processes independent of the boundaries. A fixed random network
+    (linear, ReLU, linear, ReLU) mixes them like an encoder, with noise added before its last ReLU. The scene
+    therefore dominates the features, and boundaries show only in weak directions that depend on the scene.
 
-    What it can show: whether a method, control or choice does what its reasoning says when the premise holds, and how
-    that changes with a knob. What it cannot show: how often the premise holds, or what is gained on real video.
+    The data can show whether a method, control or setting works as intended when the premise holds, and how that
+    depends on a parameter. It cannot show how often the premise holds, or the gain on real video.
 
-    Raises SolaError for a value out of range.
+    Raises:
+        SolaError: A value is out of range.
     """
 
     training_videos: int = 80
-    """Videos of the subset `training`."""
+    """Number of videos in the subset `training`."""
     validation_videos: int = 40
-    """Videos of the subset `validation`."""
+    """Number of videos in the subset `validation`."""
     length: float = 200.0
-    """Median length of a video, in snippets; never below 16."""
+    """Median video length (snippets). Videos have at least 16 snippets."""
     length_spread: float = 0.2
-    """Standard deviation of the logarithm of a video's length."""
+    """Standard deviation of the logarithm of the video length."""
     channels: int = 128
-    """Width of the features."""
+    """Number of feature channels."""
     classes: int = 5
-    """Action classes; each instance draws its own."""
+    """Number of action classes. Each instance draws one at random."""
     action_length: float = 16.0
-    """Mean length of an action, in snippets."""
+    """Mean action length (snippets)."""
     action_spread: float = 0.8
-    """Standard deviation of the logarithm of the lengths of actions and of the background between them."""
+    """Standard deviation of the logarithm of action and background lengths."""
     background: float = 0.5
-    """Share of the time that is background."""
+    """Fraction of time that is background."""
     repetition: float = 0.2
-    """Share of videos that repeat one action in quick turn with one background, both a quarter as long as elsewhere."""
+    """Fraction of videos that quickly alternate one action and one background, each a quarter of the usual length."""
     scene: float = 2.0
-    """Strength of the scene: root mean square of what it adds to a unit of the encoder's hidden layer."""
+    """Strength of the scene: root mean square of its contribution to a hidden unit of the encoder."""
     state: float = 0.3
-    """Strength of the state, likewise."""
+    """Strength of the state, defined like `scene`."""
     nuisance: tuple[tuple[float, float], ...] = ((0.35, 2.0), (0.35, 8.0), (0.35, 40.0))
-    """(strength, time scale in snippets after which its correlation is 1/e) of each nuisance."""
+    """Strength and time scale of each nuisance process; its correlation falls to 1/e after that many snippets."""
     noise: float = 0.5
-    """Strength of the white noise in each channel."""
+    """Standard deviation of the white noise in each channel."""
     easy: bool = False
-    """The nuisance becomes white noise of the same strength: then a moving average is a good answer."""
+    """Replace the nuisance by white noise of the same strength, which a moving average removes well."""
     features_per_second: float = 4.0
-    """Snippets a second; only the annotations' seconds depend on it."""
+    """Snippets per second. It only affects the times in the annotations."""
 
     def __post_init__(self) -> None:
         at_least(1, training_videos=self.training_videos, validation_videos=self.validation_videos)
@@ -81,11 +82,11 @@ class SyntheticWorld:
 
 
 def generate(world: SyntheticWorld, seed: int = 0) -> tuple[dict[str, Float[np.ndarray, "_ channels"]], Annotations]:
-    """Draw the features [time, channels] (float16, not negative) of every video by id, and their annotations.
+    """Generate the features [time, channels] (float16, non-negative) of every video by id, and the annotations.
 
-    Everything follows from `seed`, each video from its own stream: more videos leave those before them as they are.
+    The result depends only on `seed`. Each video has its own random stream, so adding videos does not change others.
     """
-    laws = _Laws(world, np.random.default_rng([seed, 0, 0]))
+    model = _Model(world, np.random.default_rng([seed, 0, 0]))
     features, videos = {}, {}
     for number, (subset, count) in enumerate(
         (("training", world.training_videos), ("validation", world.validation_videos)), start=1
@@ -95,16 +96,17 @@ def generate(world: SyntheticWorld, seed: int = 0) -> tuple[dict[str, Float[np.n
             generator = np.random.default_rng([seed, number, index])
             length = max(16, round(world.length * np.exp(world.length_spread * generator.normal())))
             timeline = _timeline(world, length, generator)
-            features[video] = laws.encode(timeline, length, generator)
+            features[video] = model.encode(timeline, length, generator)
             duration = length / world.features_per_second
             videos[video] = VideoAnnotation(video, subset, duration, None, timeline.actions(world.features_per_second))
     return features, Annotations(videos, tuple(_class_names(world.classes)))
 
 
 def write(world: SyntheticWorld, folder: Path, seed: int = 0) -> None:
-    """Write `features/*.npy` with their manifest and `annotations.json` (ActivityNet's layout) to a new folder.
+    """Write `features/*.npy` with a manifest and `annotations.json` (ActivityNet format) to a new folder.
 
-    Raises SolaError when `folder` cannot be written or holds something already.
+    Raises:
+        SolaError: `folder` cannot be written or is not empty.
     """
     features, annotations = generate(world, seed)
     database = {
@@ -133,23 +135,23 @@ def write(world: SyntheticWorld, folder: Path, seed: int = 0) -> None:
 
 @dataclass(frozen=True)
 class _Timeline:
-    """Stretches of constant state that tile a video; times in snippets."""
+    """Intervals of constant state that cover a video; times in snippets."""
 
     start: Float[np.ndarray, " n"]
     end: Float[np.ndarray, " n"]
     label: Int[np.ndarray, " n"]
-    """Class of an action, -1 for background."""
+    """Class of each action, or -1 for background."""
     repetitive: bool
 
     def actions(self, features_per_second: float) -> Segments:
-        """Return the actions, in seconds."""
+        """Return the action segments in seconds."""
         action: Bool[np.ndarray, " n"] = self.label >= 0
         start, end = self.start[action] / features_per_second, self.end[action] / features_per_second
         return Segments(start, end, self.label[action], np.ones(len(start)))
 
 
 def _timeline(world: SyntheticWorld, length: int, generator: np.random.Generator) -> _Timeline:
-    """Draw actions and background in turn, log-normal in length, until the video is full; it begins within one."""
+    """Alternate actions and background of log-normal length until the video is full; the first interval is cut."""
     repetitive = bool(generator.random() < world.repetition)
     favorite = int(generator.integers(world.classes))
     action = bool(generator.random() >= world.background)
@@ -158,26 +160,27 @@ def _timeline(world: SyntheticWorld, length: int, generator: np.random.Generator
     while bounds[-1] < length:
         mean = world.action_length if action else world.action_length * world.background / (1 - world.background)
         mean *= REPEATED if repetitive else 1.0
-        # the logarithm's mean that gives the lengths' mean; none is shorter than a snippet
+        # mean of the logarithm such that lengths have the wanted mean; at least one snippet
         spread = world.action_spread * (REPEATED if repetitive else 1.0)
-        stretch = max(1.0, float(generator.lognormal(np.log(mean) - spread**2 / 2, spread)))
+        interval = max(1.0, float(generator.lognormal(np.log(mean) - spread**2 / 2, spread)))
         if not labels:
-            stretch *= generator.random()
-        bounds.append(min(bounds[-1] + stretch, float(length)))
-        drawn = int(generator.integers(world.classes))
-        labels.append((favorite if repetitive else drawn) if action else -1)
+            interval *= generator.random()
+        bounds.append(min(bounds[-1] + interval, float(length)))
+        label = int(generator.integers(world.classes))
+        labels.append((favorite if repetitive else label) if action else -1)
         action = not action
     return _Timeline(np.array(bounds[:-1]), np.array(bounds[1:]), np.array(labels, np.int64), repetitive)
 
 
-class _Laws:
-    """What is the same for all videos of a world: what actions look like, and the encoder."""
+class _Model:
+    """Class prototypes and encoder shared by all videos of a data set."""
 
     def __init__(self, world: SyntheticWorld, generator: np.random.Generator) -> None:
         self._world = world
-        # half of an action is what all actions share, half its class's own; background lies around zero
-        shared, own = _unit(generator.normal(size=STATE)), _unit(generator.normal(size=(world.classes, STATE)))
-        self._prototypes = np.sqrt(0.5) * (shared + own)
+        # half of a prototype's variance is shared by all actions, half is class-specific; background is around zero
+        shared = _unit(generator.normal(size=STATE))
+        specific = _unit(generator.normal(size=(world.classes, STATE)))
+        self._prototypes = np.sqrt(0.5) * (shared + specific)
         self._scene = _mixing(SCENE, HIDDEN, generator)
         self._state = _mixing(STATE, HIDDEN, generator)
         self._nuisance = [_mixing(NUISANCE, HIDDEN, generator) for _ in world.nuisance]
@@ -186,7 +189,7 @@ class _Laws:
     def encode(
         self, timeline: _Timeline, length: int, generator: np.random.Generator
     ) -> Float[np.ndarray, "time channels"]:
-        """Draw a video's scene, states, nuisance and noise, and mix them."""
+        """Draw the scene, states, nuisance and noise of a video, and mix them."""
         world = self._world
         hidden = world.state * _covered(timeline, length) @ self._states(timeline, generator) @ self._state
         hidden += world.scene * generator.normal(size=SCENE) @ self._scene
@@ -199,19 +202,19 @@ class _Laws:
         return features
 
     def _states(self, timeline: _Timeline, generator: np.random.Generator) -> Float[np.ndarray, "n state"]:
-        """Draw the state of each stretch: its class's prototype and its own variation, little where it repeats."""
+        """Draw the state of each interval: its class prototype plus variation, which is small in repetitive videos."""
         action = timeline.label >= 0
-        own = generator.normal(size=(len(action), STATE))
+        variation = generator.normal(size=(len(action), STATE))
         if timeline.repetitive:
-            looks = generator.normal(size=(2, STATE))  # of this video's one background and one action
-            own = np.sqrt(0.75) * looks[action.astype(np.int64)] + np.sqrt(0.25) * own
+            common = generator.normal(size=(2, STATE))  # of the video's background and action
+            variation = np.sqrt(0.75) * common[action.astype(np.int64)] + np.sqrt(0.25) * variation
         prototype = np.where(action[:, None], self._prototypes[timeline.label], 0.0)
-        states: np.ndarray = prototype + np.where(action, 0.5, 0.7)[:, None] * own
+        states: np.ndarray = prototype + np.where(action, 0.5, 0.7)[:, None] * variation
         return states
 
 
 def _unit(vectors: Float[np.ndarray, "*vectors state"]) -> Float[np.ndarray, "*vectors state"]:
-    """Scale vectors to a root mean square of 1, so that worlds of different seeds are equally hard."""
+    """Scale vectors to a root mean square of 1 so that different seeds are equally hard."""
     unit: np.ndarray = vectors / np.sqrt(np.mean(vectors**2, axis=-1, keepdims=True))
     return unit
 
@@ -223,7 +226,7 @@ def _mixing(rows: int, columns: int, generator: np.random.Generator) -> Float[np
 
 
 def _covered(timeline: _Timeline, length: int) -> Float[np.ndarray, "time n"]:
-    """Return the share of each snippet that lies in each stretch: a snippet across a boundary sees both sides."""
+    """Return the fraction of each snippet covered by each interval. A snippet at a boundary overlaps both sides."""
     first = np.arange(length, dtype=np.float64)[:, None]
     overlap: np.ndarray = np.minimum(timeline.end, first + 1) - np.maximum(timeline.start, first)
     return overlap.clip(0.0, 1.0)
@@ -233,10 +236,10 @@ def _drift(length: int, scale: float, generator: np.random.Generator) -> Float[n
     """Draw stationary Gaussian processes of unit variance whose correlation falls as exp(-distance / scale)."""
     drift = generator.normal(size=(length, NUISANCE))
     if scale > 0:
-        kept = np.exp(-1.0 / scale)
+        correlation = np.exp(-1.0 / scale)
         for now, before in zip(drift[1:], drift[:-1], strict=True):
-            now *= np.sqrt(1.0 - kept**2)
-            now += kept * before
+            now *= np.sqrt(1.0 - correlation**2)
+            now += correlation * before
     return drift
 
 

@@ -1,4 +1,4 @@
-"""A terminal in place of stderr."""
+"""A pseudo-terminal that replaces stderr."""
 
 import os
 import pty
@@ -12,12 +12,12 @@ import pytest
 
 
 class Terminal:
-    """What was written to the terminal, as it came, in `text` once the terminal is closed."""
+    """Raw output of a terminal; `text` is set when the terminal is closed."""
 
     text = ""
 
     def screen(self) -> list[str]:
-        """The lines left on the screen: carriage returns, "cursor up" and "erase line" are followed, styles dropped."""
+        """Return the non-empty lines on the screen. Applies carriage return, cursor up and erase line; drops styles."""
         lines, row, column, rest = [""], 0, 0, self.text
         while rest:
             if rest.startswith("\x1b["):
@@ -39,23 +39,23 @@ class Terminal:
 
 @contextmanager
 def terminal(patch: pytest.MonkeyPatch, width: int = 80) -> Iterator[Terminal]:
-    """Make stderr a terminal of `width` columns; what is written there is read back at the end."""
+    """Replace stderr with a terminal of `width` columns; its output is available when the context exits."""
     patch.setenv("TERM", "xterm")
     patch.setenv("COLUMNS", str(width))
     patch.setenv("LINES", "24")
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         patch.delenv(name, raising=False)
-    shown, chunks = Terminal(), []
+    screen, chunks = Terminal(), []
     leader, follower = pty.openpty()
     attributes = termios.tcgetattr(follower)
-    attributes[1] &= ~termios.OPOST  # the bytes as they are written
+    attributes[1] &= ~termios.OPOST  # pass bytes through unchanged
     termios.tcsetattr(follower, termios.TCSANOW, attributes)
 
     def read() -> None:
         while True:
             try:
                 chunk = os.read(leader, 65536)
-            except OSError:  # Linux reports the end in this way
+            except OSError:  # Linux reports end of file this way
                 return
             if not chunk:
                 return
@@ -66,8 +66,8 @@ def terminal(patch: pytest.MonkeyPatch, width: int = 80) -> Iterator[Terminal]:
     try:
         with os.fdopen(follower, "w", encoding="utf-8", buffering=1) as stream, patch.context() as inner:
             inner.setattr(sys, "stderr", stream)
-            yield shown
+            yield screen
     finally:
         reader.join()
         os.close(leader)
-        shown.text = b"".join(chunks).decode().replace("\n", "\r\n")
+        screen.text = b"".join(chunks).decode().replace("\n", "\r\n")

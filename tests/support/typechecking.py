@@ -1,4 +1,4 @@
-"""The type checker of the tests: beartype, with an int where a float is asked for, as Python has it (PEP 484)."""
+"""Type checker of the tests: beartype, which accepts an int where a float is expected (PEP 484)."""
 
 from beartype import BeartypeConf, beartype
 

@@ -1,4 +1,4 @@
-"""Vision transformers of published programs, from clones that variables name."""
+"""Import vision transformers from clones of published code; environment variables name the clones."""
 
 import importlib.util
 import os
@@ -17,7 +17,7 @@ PACKAGE = "models_of_the_authors"
 
 
 def stand_in(name: str, **contents: Any) -> types.ModuleType:
-    """A module that has only what a program takes from it."""
+    """Return a stub module with only the given contents."""
     module = types.ModuleType(name)
     vars(module).update(contents)
     return module
@@ -25,20 +25,21 @@ def stand_in(name: str, **contents: Any) -> types.ModuleType:
 
 @contextmanager
 def vision_program(variable: str, file: str, *stand_ins: types.ModuleType) -> Iterator[Any]:
-    """Import a file of the clone that a variable names, and forget it afterwards; skip without a clone.
+    """Import a file of the clone named by an environment variable, and unload it afterwards.
 
-    What it takes from timm has stand-ins; pass others. Those of its own package have names that begin with a period.
+    Skips the test if the variable is not set. Imports from timm are replaced by stubs; pass stubs for other imports in
+    `stand_ins`. Names of stubs for modules of the same package begin with a period.
     """
     clone = os.environ.get(variable)
     if not clone:
-        pytest.skip(f"name a clone of the authors' program in {variable}")
+        pytest.skip(f"set {variable} to a clone of the authors' code")
     path = Path(clone) / file
     modules = [
         stand_in("timm"),
         stand_in("timm.models"),
         stand_in(
             "timm.models.layers",
-            DropPath=torch.nn.Identity,  # evaluation drops nothing
+            DropPath=torch.nn.Identity,  # no path is dropped at evaluation
             drop_path=lambda x, *_: x,
             to_2tuple=lambda side: (side, side),
             trunc_normal_=torch.nn.init.trunc_normal_,
@@ -48,7 +49,7 @@ def vision_program(variable: str, file: str, *stand_ins: types.ModuleType) -> It
         *stand_ins,
     ]
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of their PyTorch's time
+        warnings.simplefilter("ignore")  # their code was written for an older PyTorch
         for module in modules:
             name = PACKAGE + module.__name__ if module.__name__.startswith(".") else module.__name__
             patch.setitem(sys.modules, name, module)

@@ -10,7 +10,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def randomized(model: torch.nn.Module) -> torch.nn.Module:
-    """Weights at which every layer matters, and scores that tell points apart."""
+    """Set random weights such that every layer affects the output and scores differ between points."""
     with torch.no_grad():
         for number, (name, weight) in enumerate(model.named_parameters()):
             draw = noise(*weight.shape, seed=number)
@@ -18,6 +18,6 @@ def randomized(model: torch.nn.Module) -> torch.nn.Module:
                 weight.copy_(0.3 * draw + (0 if name.endswith("bias") else 1))
             else:
                 weight.copy_(draw / np.prod(weight.shape[1:]) ** 0.5)
-                if weight.shape[1] == 1:  # a depthwise convolution; products of three of them grow
+                if weight.shape[1] == 1:  # depthwise; keeps the product of three of them small
                     weight.mul_(0.3)
     return model.eval()

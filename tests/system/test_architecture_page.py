@@ -1,4 +1,4 @@
-"""The tour of the code names files and functions that exist."""
+"""Files and functions named on the architecture page exist."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ STEPS = re.findall(r"^\| [^|]+ \| (`[^|]+`) \| (`[^|]+`) \|$", PAGE, flags=re.MU
 
 
 def defined(file: str) -> set[str]:
-    """The names of functions, classes and their methods, such as `Trainer.fit`, in a file."""
+    """Return the names of functions, classes and methods (like `Trainer.fit`) in a file."""
     names = set()
     for node in ast.parse((SOURCE / file).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -23,12 +23,12 @@ def defined(file: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("files", "functions"), STEPS)
-def test_a_step_names_functions_of_its_files(files: str, functions: str) -> None:
-    found = set[str]().union(*map(defined, re.findall(r"`([^`]+)`", files)))
-    assert set(re.findall(r"`([^`]+)`", functions)) <= found
+def test_functions_of_a_step_are_defined_in_its_files(files: str, functions: str) -> None:
+    names = set[str]().union(*map(defined, re.findall(r"`([^`]+)`", files)))
+    assert set(re.findall(r"`([^`]+)`", functions)) <= names
 
 
-def test_every_named_file_is_there() -> None:
+def test_every_named_file_exists() -> None:
     for path in re.findall(r"`((?:\w+/)+\w+\.py)", PAGE):
         assert (SOURCE / path).is_file(), path
     assert len(STEPS) > 40

@@ -1,4 +1,4 @@
-"""docs/data-checks.md names every kind of finding."""
+"""docs/data-checks.md explains every kind of finding."""
 
 from pathlib import Path
 
@@ -9,5 +9,5 @@ PAGE = Path(__file__).parents[2] / "docs" / "data-checks.md"
 
 def test_every_kind_of_finding_is_explained() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    for kind, (noun, wrong) in KINDS.items():
-        assert f"| `{kind}` | N {noun}s {wrong}".rstrip() in text, kind
+    for kind, (noun, problem) in KINDS.items():
+        assert f"| `{kind}` | N {noun}s {problem}".rstrip() in text, kind

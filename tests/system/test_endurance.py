@@ -1,8 +1,8 @@
-"""Long work under what machines do: killed at random moments, out of disk, out of permission.
+"""Long commands survive interruptions: killed at random times, a full disk, a read-only disk.
 
-SOLA_LONG=1 pytest tests/system/test_endurance.py        # kills every command, not only training
-SOLA_KILLS=10 ...                                        # ten kills a command instead of one
-SOLA_KILLS_SEED=1 ...                                    # at other moments
+SOLA_LONG=1 pytest tests/system/test_endurance.py        # kill every command, not only training
+SOLA_KILLS=10 ...                                        # ten kills per command instead of one
+SOLA_KILLS_SEED=1 ...                                    # at other times
 """
 
 import json
@@ -33,19 +33,21 @@ KILLS = int(os.environ.get("SOLA_KILLS", "1"))
 SEED = int(os.environ.get("SOLA_KILLS_SEED", "0"))
 WORLD = SyntheticWorld(training_videos=12, validation_videos=6, length=120.0, length_spread=0.0, channels=16)
 FULL = SyntheticWorld(training_videos=100, validation_videos=1, length=100.0, length_spread=0.0, channels=32)
-"""Does not fit in half a megabyte."""
+"""A data set that does not fit in half a megabyte."""
 MANY = replace(FULL, training_videos=1500)
-"""So many that their transformation can be killed."""
+"""Enough videos that `sola transform` can be killed."""
 MODULE = ("--hidden", "32", "--epochs", "60", "--windows-per-video", "16", "--step", "2")
-HEAD = ("--model", "gtad", "--length", "40", "--bins", "8", "--context-bins", "2", "--epochs", "8", "--batch-size", "4")
+DETECTOR = (
+    "--model", "gtad", "--length", "40", "--bins", "8", "--context-bins", "2", "--epochs", "8", "--batch-size", "4",
+)  # fmt: skip
 SLOW = f"{QUADRANTS}:slow"
 LONG = ("transform", "extract", "train-detector", "detect", "reproduce")
-"""Commands that have tests of their own where they are interrupted; here they are killed with SOLA_LONG alone."""
+"""Commands whose interruption has other tests; here they are killed only with SOLA_LONG."""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data, clips, a module and a detector."""
+    """Folder with features, annotations, clips, a module and a detector."""
     folder = tmp_path_factory.mktemp("world")
     write(WORLD, folder / "data")
     write(MANY if "SOLA_LONG" in os.environ else FULL, folder / "many")
@@ -57,26 +59,26 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert sola("train", features, "--out", str(folder / "module"), *MODULE, "--epochs", "1", "--quiet") == 0
     many = str(folder / "many" / "features")
     assert sola("train", many, "--out", str(folder / "wide"), *MODULE, "--epochs", "1", "--quiet") == 0
-    head = (*HEAD, "--epochs", "1", "--decay-every", "1")
-    assert sola("train-detector", features, *annotations, *head, "--out", str(folder / "head"), "--quiet") == 0
+    detector = (*DETECTOR, "--epochs", "1", "--decay-every", "1")
+    assert sola("train-detector", features, *annotations, *detector, "--out", str(folder / "detector"), "--quiet") == 0
     return folder
 
 
 def commands(world: Path, out: Path) -> dict[str, list[str]]:
-    """What is killed, by name; called again, each goes on or begins again by itself."""
+    """Return the commands to kill, by name. Each resumes or starts over when it is called again."""
     features = str(world / "data" / "features")
     annotations = ["--annotations", str(world / "data" / "annotations.json")]
     experiment = ["reproduce", "table6", features, *annotations, "--quick", "--seeds", "1", "--no-controls"]
-    found = {
+    arguments = {
         "train": ["train", features, *MODULE, "--resume"],
         "transform": ["transform", str(world / "wide"), str(world / "many" / "features")],
         "extract": ["extract", str(world / "clips"), "--encoder", SLOW, "--batch-size", "1"],
-        "train-detector": ["train-detector", features, *annotations, *HEAD, "--resume"],
-        "detect": ["detect", str(world / "head"), features, "--overwrite"],
+        "train-detector": ["train-detector", features, *annotations, *DETECTOR, "--resume"],
+        "detect": ["detect", str(world / "detector"), features, "--overwrite"],
         "reproduce": experiment,
     }
-    places = {"detect": out / "detections.json"}
-    return {name: [*found[name], "--out", str(places.get(name, out / "out")), "--quiet"] for name in found}
+    outputs = {"detect": out / "detections.json"}
+    return {name: [*arguments[name], "--out", str(outputs.get(name, out / "out")), "--quiet"] for name in arguments}
 
 
 def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
@@ -89,22 +91,22 @@ def start(arguments: list[str]) -> "subprocess.Popen[bytes]":
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
-    """With all that it has started, some of which ends by itself when it is gone."""
-    family = psutil.Process(process.pid).children(recursive=True)
+    """Kill a process and wait for its children, which end on their own."""
+    children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    _, alive = psutil.wait_procs(family, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
 
 
-def visible(folder: Path) -> Iterator[Path]:
-    """Files that are there for others: nothing in their path is hidden."""
+def visible_files(folder: Path) -> Iterator[Path]:
+    """Yield files without hidden parts in their path."""
     for path in folder.rglob("*"):
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
             yield path
 
 
-def must_be_whole(path: Path) -> None:
+def assert_complete(path: Path) -> None:
     if path.suffix == ".json":
         json.loads(path.read_text())
     elif path.suffix == ".jsonl":
@@ -115,69 +117,69 @@ def must_be_whole(path: Path) -> None:
         load_file(path)
 
 
-def essence(folder: Path) -> dict[str, Any]:
-    """What of every visible file does not say when and where it was made."""
-    found: dict[str, Any] = {}
-    for path in visible(folder):
+def comparable_contents(folder: Path) -> dict[str, Any]:
+    """Return the contents of visible files by name, without times and paths."""
+    contents: dict[str, Any] = {}
+    for path in visible_files(folder):
         name = str(path.relative_to(folder))
         if path.suffix == ".jsonl" or path.name in ("config.json", "data.json") or path.parent.name == "checkpoint":
-            continue  # times, paths, and how often a run was gone on with
-        found[name] = path.read_bytes()
+            continue  # these contain times, paths, and the number of resumptions
+        contents[name] = path.read_bytes()
         if path.suffix == ".json":
-            found[name] = timeless(json.loads(path.read_text()))
-    return found
+            contents[name] = without_paths(json.loads(path.read_text()))
+    return contents
 
 
-def timeless(value: Any) -> Any:
-    """JSON without paths."""
+def without_paths(value: Any) -> Any:
+    """Return a JSON value without entries that contain paths."""
     if isinstance(value, dict):
-        return {key: timeless(one) for key, one in value.items() if key not in ("run", "compared", "source")}
-    return [timeless(one) for one in value] if isinstance(value, list) else value
+        return {key: without_paths(item) for key, item in value.items() if key not in ("run", "compared", "source")}
+    return [without_paths(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["train", *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
-def test_killed_at_random_moments_it_ends_where_an_undisturbed_run_does(world: Path, tmp_path: Path, name: str) -> None:
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    began = time.monotonic()
-    process = start(commands(world, undisturbed)[name])
-    _, complaint = process.communicate()
-    assert process.returncode == 0, complaint
-    lasts = time.monotonic() - began
+def test_a_command_killed_at_random_times_gives_the_same_result(world: Path, tmp_path: Path, name: str) -> None:
+    uninterrupted, killed = tmp_path / "uninterrupted", tmp_path / "killed"
+    started_at = time.monotonic()
+    process = start(commands(world, uninterrupted)[name])
+    _, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    duration = time.monotonic() - started_at
 
-    moments, kills = random.Random(f"{SEED} {name}"), 0
+    rng, kills = random.Random(f"{SEED} {name}"), 0
     for _ in range(20 * KILLS):
         if kills == KILLS:
             break
-        began = time.monotonic()
+        started_at = time.monotonic()
         process = start(commands(world, killed)[name])
         try:
-            # the first second or two is spent on imports
-            _, complaint = process.communicate(timeout=moments.uniform(0.3, 1) * lasts)
+            # the first seconds are spent on imports
+            _, stderr = process.communicate(timeout=rng.uniform(0.3, 1) * duration)
         except subprocess.TimeoutExpired:
             kill(process)
             kills += 1
-            for path in visible(killed):
-                must_be_whole(path)
+            for path in visible_files(killed):
+                assert_complete(path)
             continue
-        assert process.returncode == 0, complaint
-        lasts = min(lasts, time.monotonic() - began)  # the machine may have been busier before
-        if kills < KILLS:  # it was done before: from the beginning
+        assert process.returncode == 0, stderr
+        duration = min(duration, time.monotonic() - started_at)  # the machine may have been busier in earlier runs
+        if kills < KILLS:  # the command finished before it was killed: start over
             shutil.rmtree(killed)
     assert kills == KILLS
     process = start(commands(world, killed)[name])
-    _, complaint = process.communicate()
-    assert process.returncode == 0, complaint
-    assert essence(killed) == essence(undisturbed)
+    _, stderr = process.communicate()
+    assert process.returncode == 0, stderr
+    assert comparable_contents(killed) == comparable_contents(uninterrupted)
     assert not list(killed.rglob("*.tmp"))
 
 
-def checkpointed(options: list[str], run: Path) -> "subprocess.Popen[bytes]":
-    """A training that has come as far as its first checkpoint."""
+def start_until_checkpoint(options: list[str], run: Path) -> "subprocess.Popen[bytes]":
+    """Start a training and return when it has written its first checkpoint."""
     process = start(options)
-    until = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while not (run / "checkpoint" / "checkpoint.safetensors").is_file():
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
     return process
@@ -186,40 +188,40 @@ def checkpointed(options: list[str], run: Path) -> "subprocess.Popen[bytes]":
 class TestDisk:
     @pytest.fixture
     def small_disk(self, tmp_path: Path) -> Iterator[Path]:
-        """Half a megabyte."""
-        place = tmp_path / "disk"
-        place.mkdir()
+        """Folder on a disk of half a megabyte."""
+        folder = tmp_path / "disk"
+        folder.mkdir()
         mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)], capture_output=True, text=True
+            ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], capture_output=True, text=True
         )
         if mounted.returncode:
             pytest.skip(f"no small disk can be mounted here ({mounted.stderr.strip()})")
-        yield place
-        subprocess.run(["umount", "-l", str(place)], check=True)
+        yield folder
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
     @pytest.mark.slow
-    def test_a_full_disk_is_told_and_the_checkpoint_before_it_stays(
+    def test_a_full_disk_gives_an_error_and_keeps_the_checkpoint(
         self, world: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         run = small_disk / "run"
         options = ["train", str(world / "data" / "features"), "--out", str(run), *MODULE, "--resume", "--quiet"]
-        kill(checkpointed(options, run))
+        kill(start_until_checkpoint(options, run))
         checkpoint = run / "checkpoint" / "checkpoint.safetensors"
         before = checkpoint.read_bytes()
-        # as when others fill it while the run stands still
-        room = os.statvfs(small_disk)
-        (small_disk / "others").write_bytes(bytes(room.f_bavail * room.f_frsize))
+        # simulate another process filling the disk while the run is stopped
+        disk = os.statvfs(small_disk)
+        (small_disk / "others").write_bytes(bytes(disk.f_bavail * disk.f_frsize))
         assert sola(*options) == 2
-        told = capsys.readouterr().err.strip()
-        assert len(told.splitlines()) == 1
-        assert "No space left on device" in told
+        error = capsys.readouterr().err.strip()
+        assert len(error.splitlines()) == 1
+        assert "No space left on device" in error
         assert checkpoint.read_bytes() == before
         assert not (run / "module.safetensors").exists()
         (small_disk / "others").unlink()
         assert sola(*options) == 0
 
     @pytest.mark.slow
-    def test_features_that_do_not_fit_leave_nothing_half_written(
+    def test_features_that_do_not_fit_leave_no_partial_files(
         self, world: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         out = small_disk / "soft"
@@ -227,12 +229,12 @@ class TestDisk:
         assert "No space left on device" in capsys.readouterr().err
         assert all(len(np.load(path)) == 100 for path in out.glob("*.npy"))
         assert {path.name for path in out.iterdir() if path.suffix != ".npy"} <= {MARK, JOURNAL}
-        assert "is not finished" in refused(capsys, "inspect", str(out), "--out", str(world / "inspection"))
+        assert "unfinished; run the same command again" in refused(
+            capsys, "inspect", str(out), "--out", str(world / "inspection")
+        )
 
     @pytest.mark.slow
-    def test_a_disk_that_becomes_read_only_is_an_error_and_the_checkpoint_stays(
-        self, world: Path, small_disk: Path
-    ) -> None:
+    def test_a_read_only_disk_gives_an_error_and_keeps_the_checkpoint(self, world: Path, small_disk: Path) -> None:
         run = small_disk / "run"
         options = [
             "train",
@@ -244,15 +246,15 @@ class TestDisk:
             "2000",
             "--resume",
         ]
-        process = checkpointed(options, run)
+        process = start_until_checkpoint(options, run)
         subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-        _, complaint = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
         assert process.returncode == 2
         assert (
-            complaint.decode()
+            stderr.decode()
             .strip()
             .splitlines()[-1]
             .endswith("cannot be written (Read-only file system); choose a place with room and write permission")
         )
-        must_be_whole(run / "checkpoint" / "checkpoint.safetensors")
+        assert_complete(run / "checkpoint" / "checkpoint.safetensors")
         assert not (run / "module.safetensors").exists()

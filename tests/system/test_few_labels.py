@@ -1,4 +1,4 @@
-"""The walk-through from a few labels to detections and back is run as it stands there, on clips rendered here."""
+"""Run the commands of docs/few-labels.md unchanged, on generated clips and simulated annotations."""
 
 import json
 import re
@@ -17,11 +17,11 @@ from sola.data.detections import read_detections
 PAGE = (DOCS / "few-labels.md").read_text(encoding="utf-8")
 CLIPS = 7
 FPS = 30
-FEW = {
+SHORT_TRAINING = {
     "train": ["--epochs", "1"],
     "train-detector": ["--epochs", "2", "--warmup-epochs", "1", "--snippets-per-unit", "1", "--length", "64"],
 }
-"""Flags for a short training: what comes of it is not what is tested here."""
+"""Flags for a short training. Its accuracy is not tested here."""
 
 
 def commands() -> list[list[str]]:
@@ -30,7 +30,7 @@ def commands() -> list[list[str]]:
 
 
 def submit(tasks: list[dict], videos: Collection[str]) -> list[dict]:
-    """What Label Studio exports once somebody has marked the actions in these videos."""
+    """Return the export of Label Studio after the actions in `videos` have been annotated."""
     for number, task in enumerate(tasks, 1):
         task["id"] = number
         task.setdefault("annotations", [])
@@ -62,19 +62,19 @@ def test_the_page_runs_from_labels_to_detections_and_back(
         render(tmp_path / "videos" / f"{video}.mp4", number)
     chosen: list[list[str]] = []
     for command in commands():
-        if "labels.json" in command:  # somebody has labeled the first five
+        if "labels.json" in command:  # an annotator has labeled the first five videos
             tasks = submit(
                 [{"data": {"video": f"/data/upload/1/0a1b2c3d-{video}.mp4"}} for video in chosen[0]], chosen[0]
             )
             Path("labels.json").write_text(json.dumps(tasks))
-        if "corrected.json" in command:  # and corrected one of the others
+        if "corrected.json" in command:  # an annotator has corrected one of the other videos
             tasks = json.loads(Path("labels.json").read_text()) + json.loads(Path("tasks.json").read_text())
             Path("corrected.json").write_text(json.dumps(submit(tasks, chosen[1][:1])))
         if command[0] == "select":
-            left = CLIPS - sum(map(len, chosen))
-            command[command.index("--videos") + 1] = str(min(5, left))
+            remaining = CLIPS - sum(map(len, chosen))
+            command[command.index("--videos") + 1] = str(min(5, remaining))
         capsys.readouterr()
-        assert sola(*command, *FEW.get(command[0], [])) == 0, command
+        assert sola(*command, *SHORT_TRAINING.get(command[0], [])) == 0, command
         if command[0] == "select":
             chosen.append(capsys.readouterr().out.split())
     assert sorted(chosen[0] + chosen[1]) == ids

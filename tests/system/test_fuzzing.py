@@ -1,4 +1,4 @@
-"""Every reader on files that are nearly valid; `support/fuzzing/fuzz_reader.py` has a fuzzer make them, for hours."""
+"""Run every reader on slightly changed files. `support/fuzzing/fuzz_reader.py` fuzzes readers for hours."""
 
 import os
 import subprocess
@@ -11,35 +11,35 @@ from support.fuzzing.readers import READERS, is_read
 from support.places import SUPPORT
 
 HARNESS = SUPPORT / "fuzzing" / "fuzz_reader.py"
-LARGEST = 16384
+MAX_SIZE = 16384
 COUNT = 2000 if "SOLA_LONG" in os.environ else 500
-"""Files for each reader; a tenth of it for detectors, which take long to build."""
+"""Number of files per reader; a tenth of this for detectors, which are slow to build."""
 
 
-def tried(reader: str) -> range:
+def mutation_seeds(reader: str) -> range:
     return range(COUNT // 10 if reader == "detector" else COUNT)
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_what_is_valid_is_read(tmp_path: Path, reader: str) -> None:
+def test_valid_files_are_read(tmp_path: Path, reader: str) -> None:
     name, read, seeds = READERS[reader]
     assert all(is_read(read, tmp_path / name, seed) for seed in seeds)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", READERS)
-def test_a_file_with_other_bytes_is_read_or_refused(tmp_path: Path, reader: str) -> None:
+def test_a_file_with_changed_bytes_is_read_or_rejected(tmp_path: Path, reader: str) -> None:
     name, read, seeds = READERS[reader]
-    for seed in tried(reader):
+    for seed in mutation_seeds(reader):
         is_read(read, tmp_path / name, bytes_changed(seeds[seed % len(seeds)], seed))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reader", [one for one, (name, _, _) in READERS.items() if ".json" in name])
-def test_a_document_with_other_values_is_read_or_refused(tmp_path: Path, reader: str) -> None:
+@pytest.mark.parametrize("reader", [reader for reader, (name, _, _) in READERS.items() if ".json" in name])
+def test_a_document_with_changed_values_is_read_or_rejected(tmp_path: Path, reader: str) -> None:
     name, read, seeds = READERS[reader]
-    for seed in tried(reader):
-        changed = values_changed(seeds[seed % len(seeds)], LARGEST, seed)
+    for seed in mutation_seeds(reader):
+        changed = values_changed(seeds[seed % len(seeds)], MAX_SIZE, seed)
         assert changed is not None
         is_read(read, tmp_path / name, changed)
 

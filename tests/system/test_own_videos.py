@@ -1,4 +1,4 @@
-"""The walk-through for a newcomer's own videos is run as it stands there, on clips rendered here."""
+"""Run the commands of docs/own-videos.md unchanged, on generated clips."""
 
 import json
 import re
@@ -18,7 +18,7 @@ PAGE = (DOCS / "own-videos.md").read_text(encoding="utf-8")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with videos/, new-videos/ and annotations.json."""
+    """Folder with videos/, new-videos/ and annotations.json."""
     root = tmp_path_factory.mktemp("own")
     database = {}
     for number in range(6):
@@ -40,9 +40,9 @@ def commands() -> list[str]:
 
 
 def quick(command: list[str]) -> list[str]:
-    """The same with few epochs: what comes of it is not what is tested here."""
-    few = {"train": ["--epochs", "1"], "train-detector": ["--epochs", "3"], "probe": ["--seeds", "1"]}
-    return command + next((more for name, more in few.items() if " ".join(command).startswith(name + " ")), [])
+    """Reduce a command to few epochs or seeds. The accuracy is not tested here."""
+    options = {"train": ["--epochs", "1"], "train-detector": ["--epochs", "3"], "probe": ["--seeds", "1"]}
+    return command + next((more for name, more in options.items() if " ".join(command).startswith(name + " ")), [])
 
 
 @pytest.mark.slow
@@ -50,13 +50,13 @@ def quick(command: list[str]) -> list[str]:
 def test_the_page_runs_from_videos_to_detections(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     names = [shlex.split(command)[1] for command in commands()]
-    wanted = ("extract", "train", "inspect", "transform", "probe", "train-detector", "detect", "evaluate", "export")
-    assert set(wanted) <= set(names)
+    expected = ("extract", "train", "inspect", "transform", "probe", "train-detector", "detect", "evaluate", "export")
+    assert set(expected) <= set(names)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     Path("mean_color.py").write_text(code)
     for command in commands():
         assert sola(*quick(shlex.split(command, comments=True)[1:])) == 0, command
     assert len(FeatureSet.open("colors").videos) == 5
-    found = read_detections(folder / "new.json")
-    assert found.videos == ("clip5",)
+    detections = read_detections(folder / "new.json")
+    assert detections.videos == ("clip5",)
     assert (folder / "new" / "clip5.png").is_file()

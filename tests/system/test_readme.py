@@ -1,4 +1,4 @@
-"""The README's commands and code are run as they stand there, in a folder with features and annotations."""
+"""Run the commands and code of the README unchanged, in a folder with features and annotations."""
 
 import re
 import shlex
@@ -20,9 +20,9 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     world = SyntheticWorld(training_videos=6, validation_videos=4, length=80, channels=16, action_length=10)
-    write(world, tmp_path / "here", seed=0)
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path / "here"
+    write(world, tmp_path / "data", seed=0)
+    monkeypatch.chdir(tmp_path / "data")
+    return tmp_path / "data"
 
 
 @pytest.mark.slow
@@ -31,7 +31,7 @@ def test_the_commands_run(folder: Path) -> None:
     commands = [
         line for block in blocks("sh") for line in block.replace("\\\n", "").splitlines() if line.startswith("sola ")
     ]
-    # the features are there already; tests/system/test_own_videos.py begins with videos
+    # the folder already has features; tests/system/test_own_videos.py covers extraction from videos
     commands = [command for command in commands if not command.startswith("sola extract")]
     assert len(commands) >= 4
     for command in commands:
@@ -52,7 +52,7 @@ def test_the_code_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert 0 <= float(printed[-1]) <= 1
 
 
-def test_every_linked_file_is_there() -> None:
+def test_every_linked_file_exists() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         if not target.startswith("http"):
             assert (REPOSITORY / target).exists(), target

@@ -1,4 +1,4 @@
-"""Files of strangers: nothing in them is run, takes memory it has no right to, or leaves its folder."""
+"""Untrusted files: no code in them is run, no excessive memory is allocated, and no path escapes the folder."""
 
 import io
 import json
@@ -33,17 +33,17 @@ TERABYTE = 10**12
 
 
 class Malicious:
-    """Makes a folder when it is unpickled."""
+    """Create a folder when unpickled."""
 
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
 
     def __reduce__(self) -> tuple[object, ...]:
-        return os.mkdir, (str(self.mark),)
+        return os.mkdir, (str(self.marker),)
 
 
 def in_zip(payload: bytes) -> bytes:
-    """The archive that torch.save writes, around a pickle of one's own."""
+    """Return an archive in the format of torch.save that contains the given pickle."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("archive/data.pkl", payload)
@@ -51,8 +51,8 @@ def in_zip(payload: bytes) -> bytes:
     return file.getvalue()
 
 
-def object_array(mark: Path, key: str | None = None) -> bytes:
-    file, array = io.BytesIO(), np.array([[Malicious(mark)]], dtype=object)
+def object_array(marker: Path, key: str | None = None) -> bytes:
+    file, array = io.BytesIO(), np.array([[Malicious(marker)]], dtype=object)
     if key is None:
         np.save(file, array, allow_pickle=True)
     else:
@@ -92,35 +92,35 @@ READERS: dict[str, Callable[[Path], object]] = {
 class TestPickles:
     @pytest.mark.parametrize("wrapped", ["bare", "zip", "npy", "npz"])
     @pytest.mark.parametrize("name", READERS)
-    def test_no_reader_runs_one(self, tmp_path: Path, name: str, wrapped: str) -> None:
-        mark = tmp_path / "was here"
+    def test_no_reader_runs_a_pickle(self, tmp_path: Path, name: str, wrapped: str) -> None:
+        marker = tmp_path / "was here"
         payload = {
-            "bare": pickle.dumps(Malicious(mark)),
-            "zip": in_zip(pickle.dumps(Malicious(mark))),
-            "npy": object_array(mark),
-            "npz": object_array(mark, "features"),
+            "bare": pickle.dumps(Malicious(marker)),
+            "zip": in_zip(pickle.dumps(Malicious(marker))),
+            "npy": object_array(marker),
+            "npz": object_array(marker, "features"),
         }[wrapped]
         path = tmp_path / "files" / name
         path.parent.mkdir()
         path.write_bytes(payload)
         with pytest.raises(SolaError):
             READERS[name](path)
-        assert not mark.exists()
+        assert not marker.exists()
 
-    def test_the_pickle_does_what_it_should_where_it_is_run(self, tmp_path: Path) -> None:
+    def test_the_malicious_pickle_works_when_unpickled(self, tmp_path: Path) -> None:
         pickle.loads(pickle.dumps(Malicious(tmp_path / "was here")))
         assert (tmp_path / "was here").is_dir()
 
     @pytest.mark.slow
-    def test_no_run_is_gone_on_with_from_one(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_no_run_is_resumed_from_a_pickle(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         write(WORLD, tmp_path / "world")
         options = ("train", str(tmp_path / "world" / "features"), "--out", str(tmp_path / "run"), "--resume")
         assert sola(*options, "--hidden", "8", "--epochs", "1", "--step", "1", "--quiet") == 0
         (tmp_path / "run" / WEIGHTS).unlink()
         checkpoint = tmp_path / "run" / "checkpoint" / "checkpoint.safetensors"
         checkpoint.write_bytes(in_zip(pickle.dumps(Malicious(tmp_path / "was here"))))
-        told = refused(capsys, *options, "--hidden", "8", "--epochs", "1", "--step", "1", "--quiet")
-        assert "checkpoint.safetensors: not a checkpoint of this run" in told
+        line = refused(capsys, *options, "--hidden", "8", "--epochs", "1", "--step", "1", "--quiet")
+        assert "checkpoint.safetensors: not a checkpoint of this run" in line
         assert not (tmp_path / "was here").exists()
 
 
@@ -133,7 +133,7 @@ def terabyte_npy() -> bytes:
 
 
 def terabyte_npz() -> bytes:
-    """Its directory claims a terabyte as well."""
+    """Return an archive whose directory also claims a terabyte."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("features.npy", terabyte_npy())
@@ -142,14 +142,14 @@ def terabyte_npz() -> bytes:
 
 
 def terabyte_pt() -> bytes:
-    """One number that stands for all."""
+    """Return a tensor that expands one number to a terabyte."""
     file = io.BytesIO()
     torch.save(torch.zeros(1, 1).expand(TERABYTE // 400, 100), file)
     return file.getvalue()
 
 
 def terabyte_h5() -> bytes:
-    """Nothing is written of it, and HDF5 would answer with zeros."""
+    """Return a dataset without stored chunks, which HDF5 reads as zeros."""
     file = io.BytesIO()
     with h5py.File(file, "w") as archive:
         archive.create_dataset("v", (TERABYTE // 400, 100), np.float32, chunks=(100, 100), compression="gzip")
@@ -161,28 +161,30 @@ TERABYTES = {"v.npy": terabyte_npy, "v.npz": terabyte_npz, "v.pt": terabyte_pt, 
 
 class TestSizes:
     @pytest.mark.parametrize("name", TERABYTES)
-    def test_a_terabyte_is_refused_before_memory_is_taken(self, tmp_path: Path, name: str) -> None:
+    def test_a_terabyte_is_rejected_before_allocation(self, tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_bytes(TERABYTES[name]())
         assert (tmp_path / name).stat().st_size < 100_000
         with pytest.raises(SolaError, match=r"header describes|stores .* bytes"):
             read_set(tmp_path / name)
 
-    def test_zeros_that_are_packed_well_are_read(self, tmp_path: Path) -> None:
+    def test_highly_compressed_zeros_are_read(self, tmp_path: Path) -> None:
         np.savez_compressed(tmp_path / "v.npz", np.zeros((100_000, 100), np.float32))
         assert FeatureSet.open(tmp_path).read("v").shape == (100_000, 100)
 
-    def test_a_config_takes_no_memory_that_its_weights_do_not(self, tmp_path: Path) -> None:
+    def test_a_config_larger_than_its_weights_is_rejected(self, tmp_path: Path) -> None:
         module = SoLa(3, hidden=2)
         config = {**module.config(), "hidden": TERABYTE // 4}
         (tmp_path / CONFIG).write_text(json.dumps({"module": config}))
-        (tmp_path / WEIGHTS).write_bytes(save({name: one.contiguous() for name, one in module.state_dict().items()}))
+        (tmp_path / WEIGHTS).write_bytes(
+            save({name: tensor.contiguous() for name, tensor in module.state_dict().items()})
+        )
         with pytest.raises(SolaError, match="do not match"):
             TrainedModule.load(tmp_path)
 
 
 class TestPaths:
     @pytest.mark.parametrize("kind", ["external link", "soft link", "external data", "virtual"])
-    def test_an_archive_shows_only_what_is_in_it(self, tmp_path: Path, kind: str) -> None:
+    def test_an_archive_cannot_refer_to_other_files(self, tmp_path: Path, kind: str) -> None:
         values = np.ones((4, 3), np.float32)
         (tmp_path / "secret.raw").write_bytes(values.tobytes())
         with h5py.File(tmp_path / "secret.h5", "w") as secret:
@@ -204,7 +206,7 @@ class TestPaths:
             read_set(tmp_path / "set" / "a.h5")
 
     @pytest.mark.parametrize("name", ["../outside.npy", "/outside.npy"])
-    def test_a_member_of_a_zip_archive_is_not_written_anywhere(self, tmp_path: Path, name: str) -> None:
+    def test_a_zip_member_is_not_written_outside(self, tmp_path: Path, name: str) -> None:
         file = io.BytesIO()
         np.save(file, np.ones((4, 3), np.float32))
         with zipfile.ZipFile(tmp_path / "v.npz", "w") as archive:

@@ -1,4 +1,4 @@
-"""Streams in one folder, and ids that contain folders, through the commands."""
+"""Commands with several streams in one folder, and with video ids that contain folders."""
 
 import json
 from pathlib import Path
@@ -67,8 +67,8 @@ def test_ids_with_folders(world: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert read_detections(out).videos == tuple(f"P{number}/cam" for number in range(6))
     capsys.readouterr()
     assert sola("evaluate", out, "--annotations", truth, "--json") == 0
-    noted = json.loads(capsys.readouterr().out)["warnings"][0]
-    assert noted == (
+    warning = json.loads(capsys.readouterr().out)["warnings"][0]
+    assert warning == (
         "ids differ by the folder 'videos/' and the suffix '.mp4' (predictions have 'P4/cam', "
         "annotations 'videos/P4/cam.mp4')"
     )

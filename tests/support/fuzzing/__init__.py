@@ -1,1 +1,1 @@
-"""Fuzzing: damaged inputs, and the readers that must refuse them in one line."""
+"""Fuzzing: corrupted inputs, and the readers that must reject them with a one-line error."""

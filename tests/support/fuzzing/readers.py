@@ -1,6 +1,6 @@
-"""The readers that are fuzzed: the name of the file, what reads it, and valid files to begin from.
+"""Readers to fuzz: the file name, the function that reads the file, and valid files to start from.
 
-A reader gets the path of the file alone in a folder of its own, and puts there what else belongs beside it.
+Each reader gets the path of a file in its own folder, and writes other files that it needs to that folder.
 """
 
 import io
@@ -46,7 +46,7 @@ SEGMENT = {"segment": [1.5, 4], "label": "run"}
 
 
 def is_read(read: Callable[[Path], object], path: Path, content: bytes) -> bool:
-    """Whether a reader takes a file of this content, or refuses it as it should: in one line, and with no warning."""
+    """Return True if a reader accepts the content and False if it raises a one-line SolaError. Warnings are errors."""
     path.write_bytes(content)
     try:
         with warnings.catch_warnings():
@@ -60,7 +60,7 @@ def is_read(read: Callable[[Path], object], path: Path, content: bytes) -> bool:
 
 
 def read_features(path: Path) -> np.ndarray:
-    """Header and values, as a FeatureSet asks for them."""
+    """Read header and values in the same way as FeatureSet."""
     format_ = FORMATS[path.suffix]
     format_.header(path)
     values = np.asarray(format_.read(path))
@@ -68,20 +68,20 @@ def read_features(path: Path) -> np.ndarray:
     return values
 
 
-def saved(write: Callable[[io.BytesIO], object]) -> bytes:
+def written_bytes(write: Callable[[io.BytesIO], object]) -> bytes:
     file = io.BytesIO()
     write(file)
     return file.getvalue()
 
 
-def archived(file: io.BytesIO) -> None:
+def write_archive(file: io.BytesIO) -> None:
     with h5py.File(file, "w") as archive:
         archive["v1"] = VALUES
         archive.create_dataset("v2", data=VALUES.astype(np.float16), compression="gzip", chunks=(2, 3))
 
 
 def read_archive(path: Path) -> None:
-    """Every video of an archive."""
+    """Read every video of an HDF5 archive."""
     from sola.data.formats import hdf5
 
     for video in hdf5.videos(path):
@@ -118,7 +118,7 @@ def detector_config(config: DetectorConfig) -> bytes:
 
 
 def read_detector(path: Path) -> None:
-    """The config of a run of `sola train-detector`, beside the weights of the detector that it names."""
+    """Load the config of a run of `sola train-detector`, next to weights of the detector it names."""
     (path.parent / LOCALIZER_WEIGHTS).write_bytes(
         DETECTOR_WEIGHTS["bmn" if '"bmn"' in decoded(path.read_bytes(), "replace") else "actionformer"]
     )
@@ -148,7 +148,7 @@ MANIFEST = {"dim": 4, "fps": 25.0, "stride": 8, "window": 16, "offset": 0.5, "la
 MODULE = weights_of(module())
 BMN = BMNConfig(length=6)
 ACTIONFORMER = ActionFormerConfig(width=8, levels=2, length=4)
-DETECTOR_WEIGHTS = {one.model: weights_of(one.build(4, 2), "model/") for one in (BMN, ACTIONFORMER)}
+DETECTOR_WEIGHTS = {config.model: weights_of(config.build(4, 2), "model/") for config in (BMN, ACTIONFORMER)}
 RUN = {"requested": {"features": ["f"], "annotations": "a.json", "label_key": "label"}, "module": {}, "sources": ["f"]}
 EPOCH = {"epoch": 1, "loss": 0.5, "windows_per_s": 3.0}
 SUMMARY = {"mean": 0.5, "std": 0.1, "values": [0.4, 0.6], "interval": [0.4, 0.6]}
@@ -169,25 +169,31 @@ DATABASE = {"v1": {"subset": "training", "duration": "9.5", "fps": 25, "annotati
 SCORED = {"results": {"v1": [{**SEGMENT, "score": 0.5}]}, "version": "1", "external_data": {}}
 
 READERS: dict[str, tuple[str, Callable[[Path], object], list[bytes]]] = {
-    "npy": ("v.npy", read_features, [saved(lambda file: np.save(file, VALUES)), saved(lambda f: np.save(f, VALUES.T))]),
+    "npy": (
+        "v.npy",
+        read_features,
+        [written_bytes(lambda file: np.save(file, VALUES)), written_bytes(lambda f: np.save(f, VALUES.T))],
+    ),
     "npz": (
         "v.npz",
         read_features,
         [
-            saved(lambda file: np.savez(file, features=VALUES)),
-            saved(lambda file: np.savez_compressed(file, VALUES)),
+            written_bytes(lambda file: np.savez(file, features=VALUES)),
+            written_bytes(lambda file: np.savez_compressed(file, VALUES)),
         ],
     ),
     "pt": (
         "v.pt",
         read_features,
         [
-            saved(lambda file: torch.save(torch.from_numpy(VALUES), file)),
-            saved(lambda file: torch.save({"features": torch.zeros(2, 2)}, file, _use_new_zipfile_serialization=False)),
+            written_bytes(lambda file: torch.save(torch.from_numpy(VALUES), file)),
+            written_bytes(
+                lambda file: torch.save({"features": torch.zeros(2, 2)}, file, _use_new_zipfile_serialization=False)
+            ),
         ],
     ),
     "csv": ("v.csv", read_features, [b"a,b,c\n0,1,2\n3,4,5\n", b"0.5,1e3,-2\n", b"0,1\n1,2\n"]),
-    "h5": ("v.h5", read_archive, [saved(archived)]),
+    "h5": ("v.h5", read_archive, [written_bytes(write_archive)]),
     "annotations": ("a.json", read_annotations, [encoded({"database": DATABASE})]),
     **{
         f"annotations-{sample.name}": (sample.name, partial(read_videos, **sample.options), [sample.text.encode()])
@@ -204,7 +210,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object], list[bytes]]] = {
     "published": (
         "w.pth",
         published_weights,
-        [saved(lambda file: torch.save({"state_dict": {"module.a": torch.zeros(2)}}, file))],
+        [written_bytes(lambda file: torch.save({"state_dict": {"module.a": torch.zeros(2)}}, file))],
     ),
     "module": (WEIGHTS, read_module, [MODULE]),
     "config": (CONFIG, read_config, [encoded({"module": module().config()})]),

@@ -1,4 +1,4 @@
-"""A toy detector: all that a new detector provides, one folder and one line in `sola.detectors.DETECTORS`."""
+"""A minimal detector. A new detector needs one package like this and one line in `sola.detectors.DETECTORS`."""
 
 from sola.detectors.base import DetectorFamily
 from support.toy_detector.config import ToyConfig

@@ -12,7 +12,7 @@ from sola.detectors.base import Detector
 
 
 class Toy(Detector):
-    """A linear probability of action per unit; a proposal is a run of units above one half."""
+    """Predict a probability of action per unit with a linear layer. Runs of units above 0.5 are proposals."""
 
     predicts_classes = False
 
