@@ -195,7 +195,7 @@ def test_a_network_of_another_width(tmp_path: Path) -> None:
 def test_other_files(tmp_path: Path) -> None:
     assert "gone.bin: cannot be read (No such file or directory)" in refused(str(tmp_path / "gone.bin"))
     (tmp_path / "text.bin").write_text("no checkpoint")
-    assert "nothing else is unpickled" in refused(str(tmp_path / "text.bin"))
+    assert "not a PyTorch checkpoint" in refused(str(tmp_path / "text.bin"))
     (tmp_path / "text.safetensors").write_text("no tensors")
     assert "text.safetensors: cannot be read" in refused(str(tmp_path / "text.safetensors"))
     source = checkpoint(tmp_path / "a.pth", weights_of(blocks=1))
