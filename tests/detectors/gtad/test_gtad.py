@@ -307,7 +307,7 @@ def test_checkpoint_whose_shapes_do_not_fit_is_refused(saved: Callable[..., Path
         (None, "cannot be read"),
         ([1, 2], "expected a state dict"),
         ({"state_dict": {"weight": 1}}, "expected a state dict"),
-        ({"state_dict": {}, "options": argparse.Namespace()}, "more than weights"),
+        ({"state_dict": {}, "options": argparse.Namespace()}, "objects other than weights"),
     ],
     ids=["text", "empty", "absent", "list", "numbers", "objects"],
 )
