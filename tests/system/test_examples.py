@@ -76,7 +76,7 @@ def test_examples_give_what_they_say(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     text = path.read_text(encoding="utf-8")
-    needed = "videos" if '"video_detector"' in text else "files"
+    needed = "videos" if '"new_videos"' in text else "files"
     if "import sola" in text:
         shutil.copytree(request.getfixturevalue(needed), tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)

@@ -151,17 +151,12 @@ def extract(
             files.
 
     Examples:
-        >>> from pathlib import Path
-        >>> import av, numpy, sola, torch
-        >>> with av.open("gray.mp4", "w") as file:  # a gray video of two seconds
-        ...     stream = file.add_stream("mpeg4", rate=10, width=64, height=48)
-        ...     frame = av.VideoFrame.from_ndarray(numpy.full((48, 64, 3), 128, numpy.uint8))
-        ...     packets = [packet for _ in range(20) for packet in stream.encode(frame)]
-        ...     file.mux([*packets, *stream.encode()])
+        >>> import sola
+        >>> import torch
         >>> encoder = sola.load_encoder("efficientnet-lite0", torch.device("cpu"))
-        >>> features = sola.extract({"gray": Path("gray.mp4")}, encoder, "extracted", fps=4, stride=2)
-        >>> features.videos, features.read("gray").shape  # two snippets per second
-        (('gray',), (4, 1280))
+        >>> features = sola.extract(sola.find_videos(["new_videos"]), encoder, "extracted", fps=4, stride=2)
+        >>> features.videos, features.read("c").shape  # a video of 8 s, two snippets per second
+        (('c',), (16, 1280))
     """
     job = ExtractJob(videos, encoder, out, source=source, overwrite=overwrite, **options)
     skipped = run_job(job, executor, skip_bad=skip_bad, progress=progress)
