@@ -36,7 +36,7 @@ from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
 from sola.studies.runs import fitted, write_control, write_detector_output
 
-AUTO, UNTRAINED, CONTROL = RECIPES_SHOWN["auto"], "untrained likeness", "best control"
+AUTO, UNTRAINED, CONTROL = RECIPES_SHOWN["auto"], "untrained control", "best control"
 BASES = ("raw", CONTROL, RECIPES_SHOWN["anet"], UNTRAINED, AUTO)
 WHOLE = ("long", "urfd", "sfinge3d")
 """Sets, by first word of the name, whose videos are rescaled as a whole; other videos are split into windows."""

@@ -45,7 +45,7 @@ def compared_with(record: Record, row: str, metric: str) -> dict[str, Record]:
     return {each["against"]: each for each in comparisons if each.get("metric", metric) == metric}
 
 
-def likeness(record: Record) -> str:
+def untrained_row(record: Record) -> str:
     """Return the row name of the untrained module with the configuration of `auto`."""
     return next(
         row["name"] for row in record["rows"] if row["name"] in (f"untrained direct ({AUTO})", "untrained direct")
@@ -63,7 +63,7 @@ def linear_table(records: Mapping[str, Record], metric: str) -> str:
     lines = []
     for name, record in records.items():
         rows = {row["name"]: percent(row[metric]) for row in record["rows"]}
-        best, untrained = best_control(record, metric), likeness(record)
+        best, untrained = best_control(record, metric), untrained_row(record)
         against = compared_with(record, AUTO, metric)
         figures = [rows["raw"], f"{rows[best]} ({best})", rows[untrained], rows[AUTO]]
         lines.append([f"`{name}`", *figures, *(less(against[other]) for other in ("raw", best, untrained))])
@@ -73,7 +73,7 @@ def linear_table(records: Mapping[str, Record], metric: str) -> str:
 
 def verdicts(records: Mapping[str, Record], metric: str) -> str:
     """Format the numbers of sets on which `auto` is significantly better or worse than raw, best control, untrained."""
-    kinds = {"raw": lambda _: "raw", "the best control": lambda one: best_control(one, metric), "untrained": likeness}
+    kinds = {"raw": lambda _: "raw", "the best control": lambda one: best_control(one, metric), "untrained": untrained_row}
     parts = []
     for title, name in kinds.items():
         comparisons = [compared_with(record, AUTO, metric)[name(record)] for record in records.values()]
