@@ -73,7 +73,11 @@ def linear_table(records: Mapping[str, Record], metric: str) -> str:
 
 def verdicts(records: Mapping[str, Record], metric: str) -> str:
     """Format the numbers of sets on which `auto` is significantly better or worse than raw, best control, untrained."""
-    kinds = {"raw": lambda _: "raw", "the best control": lambda one: best_control(one, metric), "untrained": untrained_row}
+    kinds = {
+        "raw": lambda _: "raw",
+        "the best control": lambda row: best_control(row, metric),
+        "untrained": untrained_row,
+    }
     parts = []
     for title, name in kinds.items():
         comparisons = [compared_with(record, AUTO, metric)[name(record)] for record in records.values()]
