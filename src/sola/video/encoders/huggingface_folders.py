@@ -49,6 +49,10 @@ class ModelFolder:
         config = read_json(path / "config.json", "the config of a Hugging Face model")
         return cls(source, path, name, config if isinstance(config, dict) else {})
 
+    def is_a(self, family: str) -> bool:
+        """Return True if config.json names this family of models, such as "videomaev2"."""
+        return any(family in str(self.config.get(key)).lower() for key in ("model_type", "architectures"))
+
     @property
     def license(self) -> str:
         """License in the model card, or "unknown"."""

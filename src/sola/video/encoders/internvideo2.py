@@ -1,12 +1,11 @@
-"""InternVideo2: the authors' fine-tuned checkpoints, with clips as long and as dense as those of published features.
+"""InternVideo2: the authors' fine-tuned checkpoints, with the sampling of published features.
 
-Wang et al., "InternVideo2: Scaling Foundation Models for Multimodal Video Understanding", ECCV 2024; the network is
+Wang et al., "InternVideo2: Scaling Foundation Models for Multimodal Video Understanding", ECCV 2024. Network:
 `InternVideo2/single_modality/models/internvideo2.py` in the authors' repository, github.com/OpenGVLab/InternVideo.
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,26 +14,26 @@ from sola.core.errors import SolaError
 from sola.core.published import building, check_names, load_renamed, weights_and_biases
 from sola.video.encoders.huggingface_families import IMAGENET
 from sola.video.encoders.internvideo2_network import PATCH, InternVideo2Network
-from sola.video.encoders.published_checkpoints import SIDE, Checkpoint, PublishedEncoder
+from sola.video.encoders.published_checkpoints import CLASSIFIER, SIDE, Checkpoint, PublishedEncoder, block_count
 
 HEADS = {384: 6, 768: 12, 1024: 16, 1408: 16, 3200: 25}
-"""Attention heads by channels, of S, B, L, 1B and 6B. Weights show all other sizes."""
+"""Attention heads by number of channels, for S, B, L, 1B and 6B. All other sizes follow from the weights."""
 FRAMES = (4, 8, 16)
-"""Numbers of frames that published weights have positions for."""
+"""Numbers of frames of the published position embeddings."""
 GRID = (SIDE // PATCH) ** 2
-"""Patches of a frame."""
+"""Number of patches per frame."""
 
 OUTER = {"patches": "patch_embed.proj", "pooling.output": "clip_projector.cross_attn.proj", "norm": "fc_norm"} | {
     f"pooling.{ours}_norm": f"clip_projector.norm1_{theirs}"
     for ours, theirs in {"query": "q", "key": "k", "value": "v"}.items()
 }
-"""Layers outside the blocks, ours and the authors'."""
+"""Layers outside the blocks: the names here and in the authors' code."""
 PROJECTIONS = {
     f"pooling.{ours}.{kind}": f"clip_projector.cross_attn.{theirs}{separator}{kind}"
     for ours, theirs in {"query": "q", "key": "k", "value": "v"}.items()
     for kind, separator in {"weight": ".", "bias": "_"}.items()
 }
-"""Weights of the pooling's projections, whose biases have names of their own."""
+"""Weights and biases of the projections for pooling. The authors name the biases differently."""
 BLOCK_LAYERS = {"0.layer.output": "attn.proj", "1.layer.inner": "mlp.fc1", "1.layer.outer": "mlp.fc2"}
 BLOCK_WEIGHTS = {
     "0.norm.weight": "norm1.weight",
@@ -45,36 +44,29 @@ BLOCK_WEIGHTS = {
     "1.norm.weight": "norm2.weight",
     "1.scale": "ls2.gamma",
 }
-CLASSIFIER = {"head.weight", "head.bias"}
-"""Weights that make no feature."""
 POSITIONS = {"pos_embed"}
 SEPARATE_POSITIONS = {"pos_embed_spatial", "pos_embed_temporal", "pos_embed_cls"}
 PRETRAINING = ("clip_decoder.", "final_clip_decoder.", "mae_decoder.", "vision_encoder.")
-"""Beginnings of the names of weights that only models have that were not fine-tuned."""
-
-
-def is_internvideo2(config: Mapping[str, Any]) -> bool:
-    """Return whether a config.json of the hub is that of InternVideo2, which `transformers` does not have."""
-    return any("internvideo2" in str(config.get(key)).lower() for key in ("model_type", "architectures"))
+"""Prefixes of weights that only models without fine-tuning have."""
 
 
 def has_internvideo2(names: Iterable[str]) -> bool:
-    """Return whether weights with these names are those of InternVideo2, at any stage of its training."""
+    """Return True if weights with these names are from InternVideo2, at any stage of its training."""
     return any(name.removeprefix("vision_encoder.").startswith(("clip_projector.", "cls_token")) for name in names)
 
 
 class InternVideo2Encoder(PublishedEncoder):
-    """A frozen InternVideo2, as an `Encoder`: the pooled tokens, normalized, as its classifier reads them.
+    """A frozen InternVideo2, as an `Encoder`. The feature is the input of the classifier: pooled, normalized tokens.
 
-    The network sees as many frames of a window as its weights have positions for, evenly spaced.
+    The network reads evenly spaced frames of a window, as many as its weights have position embeddings for.
 
     Args:
         checkpoint: weights of a fine-tuned model.
         device: device of the model.
-        window: frames per snippet; a multiple of the frames that the network sees.
+        window: frames per snippet; a multiple of the number of frames that the network reads.
 
     Raises:
-        SolaError: if the weights are not those of InternVideo2, or not fine-tuned.
+        SolaError: if the weights are not fine-tuned InternVideo2 weights.
     """
 
     mean, deviation = IMAGENET["image_mean"], IMAGENET["image_std"]
@@ -88,7 +80,10 @@ class InternVideo2Encoder(PublishedEncoder):
         self.window = window or PublishedEncoder.window
         if self.window % frames:
             raise SolaError(f"{place}: a window of {window} frames; expected a multiple of {frames}")
-        with building(place, "InternVideo2"), torch.device("meta"):  # no initial weights, which take a minute at 6B
+        with (
+            building(place, "InternVideo2"),
+            torch.device("meta"),
+        ):  # skips a slow random initialization
             network = InternVideo2Network(**sizes, tokens=len(positions))
         network = network.to_empty(device="cpu").eval().requires_grad_(False)
         state = {ours: weights[theirs] for ours, theirs in names.items()} | {"positions": positions}
@@ -98,15 +93,15 @@ class InternVideo2Encoder(PublishedEncoder):
 
 
 def _names(place: Path, weights: Mapping[str, Tensor]) -> dict[str, str]:
-    """Return our names of the weights and the authors'. Raises SolaError if a name is missing or unexpected."""
+    """Return the authors' name of each weight. Raises SolaError if a weight is missing or unexpected."""
     if any(name.startswith(PRETRAINING) for name in weights):
         raise SolaError(
             f"{place}: a model of pretraining, distillation or stage 2, which lacks the norm of features; expected a "
             "fine-tuned checkpoint, such as 1B_ft_k710_ft_k400_f16.pth or S14_ft_k710_f8/pytorch_model.bin"
         )
     names = weights_and_biases(OUTER) | PROJECTIONS | {"class_token": "cls_token"}
-    for block in range(_blocks(weights)):
-        inside = weights_and_biases(BLOCK_LAYERS) | BLOCK_WEIGHTS
+    inside = weights_and_biases(BLOCK_LAYERS) | BLOCK_WEIGHTS
+    for block in range(block_count(weights)):
         names |= {
             f"layers.{2 * block + int(ours[0])}{ours[1:]}": f"blocks.{block}.{theirs}"
             for ours, theirs in inside.items()
@@ -116,12 +111,8 @@ def _names(place: Path, weights: Mapping[str, Tensor]) -> dict[str, str]:
     return names
 
 
-def _blocks(weights: Mapping[str, Tensor]) -> int:
-    return max(1, len({name.split(".")[1] for name in weights if name.startswith("blocks.")}))
-
-
 def _sizes(place: Path, weights: Mapping[str, Tensor]) -> dict[str, int]:
-    """Return the sizes of the network that the shapes of weights show."""
+    """Return the sizes of the network, from the shapes of the weights."""
     patches, hidden, pooled = (
         tuple(weights[name].shape)
         for name in ("patch_embed.proj.weight", "blocks.0.mlp.fc1.weight", "clip_projector.cross_attn.proj.weight")
@@ -138,13 +129,13 @@ def _sizes(place: Path, weights: Mapping[str, Tensor]) -> dict[str, int]:
         "width": patches[0],
         "heads": HEADS[patches[0]],
         "hidden": hidden[0],
-        "blocks": _blocks(weights),
+        "blocks": block_count(weights),
         "channels": pooled[0],
     }
 
 
 def _positions(place: Path, weights: Mapping[str, Tensor], width: int) -> Tensor:
-    """Return the positions of the class token and of all patches, [tokens, width]."""
+    """Return the position embeddings of the class token and all patches [tokens, width]."""
     expected = {
         "pos_embed": [(1, 1 + frames * GRID, width) for frames in FRAMES],
         "pos_embed_cls": [(1, 1, width)],

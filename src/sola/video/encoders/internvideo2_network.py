@@ -1,4 +1,4 @@
-"""The network of InternVideo2 up to its classifier, in plain PyTorch."""
+"""Network of InternVideo2 without its classifier, in plain PyTorch."""
 
 import torch
 from jaxtyping import Float
@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 PATCH = 14
-"""Side of a patch (pixels). A patch has a single frame."""
+"""Side length of a patch (pixels). A patch covers one frame."""
 EPSILON = 1e-6
-"""Added to the mean square in the normalization of blocks."""
+"""Epsilon of RMS normalization in blocks."""
 POOL_HEADS = 16
-"""Attention heads of the pooling, at every size."""
+"""Number of attention heads of the pooling, for every model size."""
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Float[Tensor, "batch queries channels"]:
@@ -20,7 +20,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Float[T
 
 
 class SelfAttention(nn.Module):
-    """Attention among tokens, with queries and keys normalized over all heads."""
+    """Self-attention with queries and keys normalized over all heads."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -37,9 +37,9 @@ class SelfAttention(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """Two linear layers.
+    """Two linear layers with a GELU between them.
 
-    Their GELU is the tanh approximation of flash-attn's `FusedMLP`, with which the authors train every published model.
+    GELU is the tanh approximation, like that of flash-attn's `FusedMLP`, with which all published models were trained.
     """
 
     def __init__(self, width: int, hidden: int) -> None:
@@ -53,7 +53,7 @@ class Perceptron(nn.Module):
 
 
 class Residual(nn.Module):
-    """A layer that reads normalized tokens and adds to them, with a scale per channel (LayerScale)."""
+    """Residual connection around a layer, with pre-normalization and a scale per channel (LayerScale)."""
 
     def __init__(self, width: int, layer: nn.Module) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Residual(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """One vector of all tokens, by attention whose query is their mean."""
+    """Attention pooling of all tokens into one vector. The query is the mean of the tokens."""
 
     def __init__(self, width: int, channels: int) -> None:
         super().__init__()
@@ -88,15 +88,15 @@ class AttentionPooling(nn.Module):
 
 
 class InternVideo2Network(nn.Module):
-    """InternVideo2 up to what its classifier reads.
+    """InternVideo2 without its classifier.
 
     Args:
-        width: channels of a token.
-        heads: attention heads of a block.
-        hidden: hidden channels of a block's perceptron.
+        width: number of channels of a token.
+        heads: number of attention heads per block.
+        hidden: number of hidden channels of the perceptron in a block.
         blocks: number of blocks.
-        tokens: number of tokens, with the class token.
-        channels: channels of a feature.
+        tokens: number of tokens, including the class token.
+        channels: number of channels of a feature.
     """
 
     def __init__(self, *, width: int, heads: int, hidden: int, blocks: int, tokens: int, channels: int) -> None:
@@ -110,7 +110,7 @@ class InternVideo2Network(nn.Module):
         self.norm = nn.LayerNorm(channels)
 
     def forward(self, frames: Float[Tensor, "batch window 3 height width"]) -> Float[Tensor, "batch channels"]:
-        """Return one feature for each window of normalized frames."""
+        """Return one feature per window of normalized frames."""
         patches = self.patches(frames.flatten(0, 1)).flatten(2).transpose(1, 2)  # [batch * window, patches, width]
         tokens = patches.unflatten(0, frames.shape[:2]).flatten(1, 2)
         tokens = torch.cat([self.class_token.expand(len(tokens), 1, -1), tokens], dim=1)

@@ -69,21 +69,21 @@ def _load_hugging_face(source: str, device: "torch.device", window: int | None) 
     """Load a Hugging Face model from a folder or by its hub id."""
     from sola.video.encoders.huggingface import HuggingFaceEncoder
     from sola.video.encoders.huggingface_folders import ModelFolder
-    from sola.video.encoders.internvideo2 import InternVideo2Encoder, is_internvideo2
+    from sola.video.encoders.internvideo2 import InternVideo2Encoder
     from sola.video.encoders.published_checkpoints import Checkpoint
-    from sola.video.encoders.videomae2 import VideoMAE2Encoder, check_config, is_videomae2
+    from sola.video.encoders.videomae2 import VideoMAE2Encoder, check_config
 
     model = ModelFolder.find(source)
-    if is_internvideo2(model.config):
+    if model.is_a("internvideo2"):  # transformers supports neither of these two families
         return InternVideo2Encoder(Checkpoint.of_folder(model), device, window=window)
-    if is_videomae2(model.config):
+    if model.is_a("videomaev2"):
         check_config(model)
         return VideoMAE2Encoder(Checkpoint.of_folder(model), device, window=window)
     return HuggingFaceEncoder(model, device, window=window)
 
 
 def _load_checkpoint(path: Path, device: "torch.device", window: int | None) -> Encoder:
-    """Load the encoder of a checkpoint file, by the names of its weights."""
+    """Load the encoder of a checkpoint file. The names of its weights tell which."""
     from sola.video.encoders.internvideo2 import InternVideo2Encoder, has_internvideo2
     from sola.video.encoders.published_checkpoints import Checkpoint
     from sola.video.encoders.videomae2 import VideoMAE2Encoder

@@ -1,4 +1,4 @@
-"""Video encoders read from their authors' checkpoints, sampled as the published features of THUMOS14 were."""
+"""Shared parts of encoders that read their authors' checkpoints, with the sampling of published THUMOS14 features."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +19,16 @@ from sola.video.encoders.transformers_models import digest
 from sola.video.framing import Framing
 
 SIDE = 224
-"""Side of frames (pixels)."""
+"""Side length of frames (pixels)."""
 UNNAMED = ("pytorch_model.bin", "model.safetensors")
-"""Files whose folders have the name of the model."""
+"""File names that say nothing about the model; its name is that of the folder."""
+CLASSIFIER = {"head.weight", "head.bias"}
+"""Weights that do not contribute to features."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of a model under the authors' names."""
+    """Weights of a model under the authors' names."""
 
     place: Path
     """File or folder, for error messages."""
@@ -38,7 +40,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
-        """Read safetensors or a PyTorch checkpoint, of which only tensors and plain containers are unpickled.
+        """Read a safetensors file or a PyTorch checkpoint. Only tensors and plain containers are unpickled.
 
         Raises SolaError if the file cannot be read or holds more than weights.
         """
@@ -48,12 +50,17 @@ class Checkpoint:
 
     @classmethod
     def of_folder(cls, model: ModelFolder) -> "Checkpoint":
-        """Read the safetensors of a model of the hub. Raises SolaError if a file cannot be read."""
+        """Read the safetensors of a hub model. Raises SolaError if a file cannot be read."""
         weights: dict[str, Tensor] = {}
         for path in sorted(model.path.glob("model*.safetensors")):
             weights |= _safetensors(path)
         weights = {name.removeprefix("model."): weight for name, weight in weights.items()}
         return cls(model.path, model.name, model.license, weights)
+
+
+def block_count(weights: Mapping[str, Tensor]) -> int:
+    """Return the number of transformer blocks in the weights, at least 1."""
+    return max(1, len({name.split(".")[1] for name in weights if name.startswith("blocks.")}))
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -64,18 +71,18 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 class PublishedEncoder:
-    """A frozen video encoder of a published checkpoint, as an `Encoder`.
+    """A frozen video encoder from a published checkpoint, as an `Encoder`.
 
-    The defaults are those of features of THUMOS14, whose videos have 30 frames per second: a window of 16 consecutive
-    frames begins every 4 frames, the first one at frame 0. Whole frames are resized to 224×224.
+    The defaults are those of published THUMOS14 features, for videos at 30 frames per second: a window of 16
+    consecutive frames starts every 4 frames, from frame 0 on. Whole frames are resized to 224×224.
 
     Args:
-        checkpoint: source of the weights.
-        tower: network from pixels [batch, window, 3, 224, 224] to features [batch, channels].
-        dim: channels of a feature.
+        checkpoint: weights, name and license.
+        tower: network from pixels [batch, frames, 3, 224, 224] to features [batch, channels].
+        dim: number of channels of a feature.
         device: device of the model.
-        settings: what else changes features.
-        step: the network sees the first of every `step` frames of a window.
+        settings: other settings that change the features, for the identity of the encoder.
+        step: stride of the network in a window (frames).
     """
 
     fps = 30.0
@@ -84,9 +91,9 @@ class PublishedEncoder:
     offset = 0
     framing = Framing(SIDE, SIDE, interpolation="bilinear")
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Mean of red, green and blue, from 0 to 1."""
+    """Mean of red, green and blue, on a scale from 0 to 1."""
     deviation: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Standard deviation of red, green and blue."""
+    """Standard deviation of red, green and blue, on the same scale."""
 
     def __init__(
         self,
@@ -110,7 +117,7 @@ class PublishedEncoder:
     def __call__(
         self, frames: UInt8[np.ndarray, "batch {self.window} {self.framing.height} {self.framing.width} 3"]
     ) -> Float32[np.ndarray, "batch {self.dim}"]:
-        """Return one feature for each window of frames."""
+        """Return one feature per window of frames."""
         pixels = torch.from_numpy(frames[:, :: self._step]).to(self.device).permute(0, 1, 4, 2, 3).float() / 255
         features: np.ndarray = self._tower((pixels - self._mean) / self._deviation).cpu().numpy()
         return features

@@ -15,7 +15,7 @@ from sola.core.errors import SolaError
 from sola.core.published import check_names, load_renamed, weights_and_biases
 from sola.video.encoders.huggingface_families import VideoTower
 from sola.video.encoders.huggingface_folders import ModelFolder
-from sola.video.encoders.published_checkpoints import SIDE, Checkpoint, PublishedEncoder
+from sola.video.encoders.published_checkpoints import CLASSIFIER, SIDE, Checkpoint, PublishedEncoder, block_count
 from sola.video.encoders.transformers_models import LOADING, check_loaded, loading, missing_weights, transformers_class
 
 WINDOW = PublishedEncoder.window
@@ -36,8 +36,6 @@ BLOCK = {
 }
 """Names of the layers of a block in `transformers`, and in the authors' code."""
 NORM = {"weight": "fc_norm.weight", "bias": "fc_norm.bias"}
-CLASSIFIER = {"head.weight", "head.bias"}
-"""Weights that do not contribute to features."""
 DECODER = ("decoder.", "encoder_to_decoder.", "mask_token")
 """Prefixes of weights used only in pretraining."""
 CONFIG = {
@@ -51,13 +49,10 @@ CONFIG = {
 """Required `model_config` settings of a hub model that do not follow from the weights."""
 
 
-def is_videomae2(config: Mapping[str, Any]) -> bool:
-    """Return True for the config.json of a VideoMAE V2 hub model, which `transformers` does not support."""
-    return any("videomaev2" in str(config.get(key)).lower() for key in ("model_type", "architectures"))
-
-
 class VideoMAE2Encoder(PublishedEncoder):
-    """A frozen VideoMAE V2, as an `Encoder`: the mean of the tokens, normalized. Values from 0 to 1 are not normalized.
+    """A frozen VideoMAE V2, as an `Encoder`. The feature is the mean of the tokens after the norm.
+
+    Pixels are scaled to [0, 1], without color normalization.
 
     Args:
         checkpoint: weights of a fine-tuned or distilled model.
@@ -76,7 +71,7 @@ class VideoMAE2Encoder(PublishedEncoder):
 
 
 def check_config(model: ModelFolder) -> None:
-    """Raise SolaError if the config of a model of the hub has settings that are not supported."""
+    """Raise SolaError if the config of a hub model has unsupported settings."""
     stated = model.config.get("model_config")
     for key, expected in CONFIG.items():
         if isinstance(stated, Mapping) and stated.get(key, expected) != expected:
@@ -92,7 +87,7 @@ def _tower(place: Path, weights: Mapping[str, Tensor]) -> VideoTower:
             f"{place}: a pretraining checkpoint, which lacks the feature norm; expected a fine-tuned or distilled "
             "checkpoint, such as vit_g_hybrid_pt_1200e_k710_ft.pth or vit_b_k710_dl_from_giant.pth"
         )
-    blocks = max(1, len({name.split(".")[1] for name in weights if name.startswith("blocks.")}))
+    blocks = block_count(weights)
     layers = EMBEDDING | {
         f"encoder.layer.{block}.{name}": f"blocks.{block}.{published}"
         for block in range(blocks)
