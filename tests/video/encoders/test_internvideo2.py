@@ -1,4 +1,4 @@
-"""Networks of InternVideo2 with random weights, in the layouts that are published, against a plain definition."""
+"""InternVideo2 with random weights in the published layouts, compared with a plain definition."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,31 +8,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from support.calling import sola
+from support.encoder_checkpoints import CPU, checkpoint, refused, some_frames
 from support.internvideo2 import DEVIATION, MEAN, Weights, by_definition, weights_of
-from support.rendering import render
 from support.vision_programs import stand_in, vision_program
 from support.weights import noise, randomized
 
 from sola.core.errors import SolaError
 from sola.core.files import write_json
-from sola.data.manifest import Manifest
-from sola.video.decoding import shown_frames
 from sola.video.encoders.base import Encoder
 from sola.video.encoders.internvideo2 import InternVideo2Encoder
 from sola.video.encoders.loading import load_encoder
-
-CPU = torch.device("cpu")
-
-
-def some_frames(batch: int, window: int = 16) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (batch, window, 224, 224, 3), np.uint8)
-
-
-def checkpoint(path: Path, weights: Weights, entry: str | None = "module") -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({entry: weights} if entry else weights, path)
-    return str(path)
 
 
 def hub_folder(path: Path, weights: Weights, *, prefix: str = "model.", **config: Any) -> str:
@@ -44,7 +29,7 @@ def hub_folder(path: Path, weights: Weights, *, prefix: str = "model.", **config
 
 
 @pytest.mark.parametrize(("width", "heads", "blocks"), [(384, 6, 2), (1408, 16, 1)])
-def test_features_are_those_of_the_definition(width: int, heads: int, blocks: int, tmp_path: Path) -> None:
+def test_features_equal_the_definition(width: int, heads: int, blocks: int, tmp_path: Path) -> None:
     weights, frames = weights_of(width, blocks), some_frames(1)
     encoder = load_encoder(checkpoint(tmp_path / "1B_ft_k710_f8.pth", weights), CPU)
     assert isinstance(encoder, Encoder)
@@ -55,12 +40,7 @@ def test_features_are_those_of_the_definition(width: int, heads: int, blocks: in
     np.testing.assert_allclose(got, by_definition(weights, frames[:, ::4], heads), atol=1e-5)
 
 
-def test_a_feature_does_not_depend_on_its_batch(tmp_path: Path) -> None:
-    encoder, frames = load_encoder(checkpoint(tmp_path / "a.pth", weights_of(blocks=1)), CPU), some_frames(3)
-    np.testing.assert_allclose(np.concatenate([encoder(one[None]) for one in frames]), encoder(frames), atol=1e-5)
-
-
-def test_the_same_weights_in_all_layouts_are_the_same_encoder(tmp_path: Path) -> None:
+def test_equal_weights_in_all_layouts_give_the_same_encoder(tmp_path: Path) -> None:
     weights, frames = weights_of(blocks=1), some_frames(1)
     sources = [checkpoint(tmp_path / f"{entry}.pth", weights, entry) for entry in ("module", "model", None)]
     sources += [
@@ -93,21 +73,8 @@ def test_positions_of_space_and_time_are_added(tmp_path: Path) -> None:
     assert len(identities) == 1
 
 
-def test_other_weights_are_another_encoder(tmp_path: Path) -> None:
-    weights = weights_of(blocks=1)
-    one = load_encoder(checkpoint(tmp_path / "one.pth", weights), CPU)
-    weights["fc_norm.bias"][0] += 1
-    assert load_encoder(checkpoint(tmp_path / "two.pth", weights), CPU).identity != one.identity
-
-
-def test_weights_in_half_precision_are_used_in_single(tmp_path: Path) -> None:
-    weights, frames = {name: weight.bfloat16() for name, weight in weights_of(blocks=1).items()}, some_frames(1)
-    encoder = load_encoder(checkpoint(tmp_path / "half.pth", weights), CPU)
-    np.testing.assert_allclose(encoder(frames), by_definition(weights, frames[:, ::4]), atol=1e-5)
-
-
 @pytest.mark.parametrize(("frames", "window"), [(4, None), (8, None), (4, 4), (4, 12)])
-def test_the_network_sees_frames_evenly_spaced_over_the_window(frames: int, window: int | None, tmp_path: Path) -> None:
+def test_the_network_reads_evenly_spaced_frames_of_a_window(frames: int, window: int | None, tmp_path: Path) -> None:
     weights = weights_of(blocks=1, frames=frames)
     encoder = load_encoder(checkpoint(tmp_path / "a.pth", weights), CPU, window=window)
     assert encoder.window == (window or 16)
@@ -121,37 +88,15 @@ def test_windows_differ_in_identity(tmp_path: Path) -> None:
     assert len({load_encoder(source, CPU, window=window).identity for window in (None, 16, 8)}) == 2
 
 
-def test_the_command(tmp_path: Path) -> None:
-    """A video of 30 frames per second has the windows of the published features, and three more."""
-    path = render(tmp_path / "a.mp4", count=40, rate=30)
-    source = checkpoint(tmp_path / "B14_ft_k710_f8" / "pytorch_model.bin", weights_of(blocks=1, frames=8))
-    assert sola("extract", str(path), "--encoder", source, "--out", str(tmp_path / "f"), "--dtype", "float32") == 0
-    got = np.load(tmp_path / "f" / "a.npy")
-    shown = np.array([InternVideo2Encoder.framing(one.frame) for one in shown_frames(path)])
-    published = np.array([shown[begin : begin + 16] for begin in range(0, 40 - 15, 4)])
-    assert got.shape == (10, 48)
-    np.testing.assert_allclose(got[:7], load_encoder(source, CPU)(published), atol=1e-5)
-    manifest = Manifest.read(tmp_path / "f")
-    assert manifest.timing() == {"fps": 30.0, "stride": 4.0, "window": 16.0, "offset": 0.0}
-    assert (manifest.encoder, manifest.dim) == ("B14_ft_k710_f8", 48)
-
-
-def refused(source: str, window: int | None = None) -> str:
-    with pytest.raises(SolaError) as error:
-        load_encoder(source, CPU, window=window)
-    assert "\n" not in str(error.value)
-    return str(error.value)
-
-
 @pytest.mark.parametrize("extra", ["clip_decoder.0.head.weight", "final_clip_decoder.norm.bias"])
-def test_a_checkpoint_of_pretraining_is_named(extra: str, tmp_path: Path) -> None:
+def test_error_names_a_pretraining_checkpoint(extra: str, tmp_path: Path) -> None:
     weights = {name: weight for name, weight in weights_of(blocks=1).items() if not name.startswith("fc_norm")}
-    said = refused(checkpoint(tmp_path / "pt.pth", weights | {extra: torch.zeros(4)}, "model"))
-    assert "pt.pth: a model of pretraining, distillation or stage 2" in said
-    assert "1B_ft_k710_ft_k400_f16.pth" in said
+    message = refused(checkpoint(tmp_path / "pt.pth", weights | {extra: torch.zeros(4)}, "model"))
+    assert "pt.pth: a model of pretraining, distillation or stage 2" in message
+    assert "1B_ft_k710_ft_k400_f16.pth" in message
 
 
-def test_a_checkpoint_of_stage_2_is_named(tmp_path: Path) -> None:
+def test_error_names_a_stage_2_checkpoint(tmp_path: Path) -> None:
     weights = {f"vision_encoder.{name}": weight for name, weight in weights_of(blocks=1).items()}
     assert "expected a fine-tuned checkpoint" in refused(checkpoint(tmp_path / "stage2.pth", weights))
 
@@ -178,7 +123,7 @@ Change = Callable[[Weights], object]
         (lambda w: w.update({"clip_projector.cross_attn.k_bias": torch.ones(2)}), r"cross_attn.k_bias is \[2\]"),
     ],
 )
-def test_weights_of_something_else(change: Change, words: str, tmp_path: Path) -> None:
+def test_other_weights_are_rejected(change: Change, words: str, tmp_path: Path) -> None:
     weights = weights_of(blocks=1)
     change(weights)
     source = checkpoint(tmp_path / "a.pth", weights)
@@ -187,12 +132,12 @@ def test_weights_of_something_else(change: Change, words: str, tmp_path: Path) -
     assert refused(source).startswith(source)
 
 
-def test_a_network_of_another_width(tmp_path: Path) -> None:
-    said = refused(checkpoint(tmp_path / "a.pth", weights_of(width=192, blocks=1)))
-    assert "expected InternVideo2 of 384, 768, 1024, 1408, 3200 channels" in said
+def test_network_of_another_width_is_an_error(tmp_path: Path) -> None:
+    message = refused(checkpoint(tmp_path / "a.pth", weights_of(width=192, blocks=1)))
+    assert "expected InternVideo2 of 384, 768, 1024, 1408, 3200 channels" in message
 
 
-def test_other_files(tmp_path: Path) -> None:
+def test_other_files_are_rejected(tmp_path: Path) -> None:
     assert "gone.bin: cannot be read (No such file or directory)" in refused(str(tmp_path / "gone.bin"))
     (tmp_path / "text.bin").write_text("no checkpoint")
     assert "not a PyTorch checkpoint" in refused(str(tmp_path / "text.bin"))
@@ -212,8 +157,11 @@ def test_other_files(tmp_path: Path) -> None:
         pytest.param("1B", 8, marks=pytest.mark.long),
     ],
 )
-def test_features_are_those_of_the_authors_network(size: str, frames: int, tmp_path: Path) -> None:
-    """Up to the classifier. Without flash-attn the authors' GELU is exact; trained networks have the approximation."""
+def test_features_equal_the_authors_network(size: str, frames: int, tmp_path: Path) -> None:
+    """Compare without the classifier.
+
+    Without flash-attn the authors' GELU is exact, but trained networks have the approximation.
+    """
     settings: dict[str, Any] = dict.fromkeys(("use_flash_attn", "use_fused_rmsnorm", "use_fused_mlp"), False)
     settings |= {"num_frames": frames, "num_classes": 5, "sep_pos_embed": "separate" in size}
     stand_ins = (

@@ -10,94 +10,19 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from support.calling import sola
-from support.rendering import render
+from support.encoder_checkpoints import CPU, checkpoint, refused, some_frames
+from support.videomae2 import Weights, by_definition, weights_of
 from support.vision_programs import vision_program
-from support.weights import noise, randomized
-from torch.nn import functional as F
+from support.weights import randomized
 
 from sola.core.errors import SolaError
 from sola.core.files import write_json
-from sola.data.manifest import Manifest
-from sola.video.decoding import shown_frames
 from sola.video.encoders.base import Encoder
 from sola.video.encoders.loading import load_encoder
 from sola.video.encoders.videomae2 import VideoMAE2Encoder
 from sola.video.snippets import windows
 
 pytest.importorskip("transformers")
-
-CPU = torch.device("cpu")
-Weights = dict[str, torch.Tensor]
-
-
-def weights_of(width: int = 384, blocks: int = 2, hidden: int = 96, patch: int = 16, classes: int = 5) -> Weights:
-    """Return random weights under the authors' names, with the classifier."""
-    shapes = {
-        "patch_embed.proj.weight": (width, 3, 2, patch, patch),
-        "patch_embed.proj.bias": (width,),
-        "fc_norm.weight": (width,),
-        "fc_norm.bias": (width,),
-        "head.weight": (classes, width),
-        "head.bias": (classes,),
-    }
-    for block in range(blocks):
-        inside = {
-            "norm1.weight": (width,),
-            "norm1.bias": (width,),
-            "attn.q_bias": (width,),
-            "attn.v_bias": (width,),
-            "attn.qkv.weight": (3 * width, width),
-            "attn.proj.weight": (width, width),
-            "attn.proj.bias": (width,),
-            "norm2.weight": (width,),
-            "norm2.bias": (width,),
-            "mlp.fc1.weight": (hidden, width),
-            "mlp.fc1.bias": (hidden,),
-            "mlp.fc2.weight": (width, hidden),
-            "mlp.fc2.bias": (width,),
-        }
-        shapes |= {f"blocks.{block}.{name}": shape for name, shape in inside.items()}
-    return {
-        name: noise(*shape, seed=seed) * (1.5 / np.prod(shape[1:]) ** 0.5 if len(shape) > 1 else 0.3)
-        + ("norm" in name and "weight" in name)
-        for seed, (name, shape) in enumerate(shapes.items())
-    }
-
-
-def by_definition(weights: Weights, frames: np.ndarray, heads: int = 6) -> torch.Tensor:
-    """Map frames [batch, 16, 224, 224, 3] to features [batch, channels] in double precision."""
-    w = {name: weight.double() for name, weight in weights.items()}
-    width, patch = len(w["fc_norm.weight"]), w["patch_embed.proj.weight"].shape[-1]
-    video = torch.tensor(frames / 255).permute(0, 4, 1, 2, 3)
-    x = F.conv3d(video, w["patch_embed.proj.weight"], w["patch_embed.proj.bias"], stride=(2, patch, patch))
-    x = x.flatten(2).transpose(1, 2)
-    angle = torch.arange(x.shape[1])[:, None] / 10000 ** (torch.arange(width).double() // 2 * 2 / width)
-    x = x + torch.where(torch.arange(width) % 2 == 0, angle.sin(), angle.cos())
-
-    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
-        x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-6).sqrt()
-        return x * w[f"{name}.weight"] + w[f"{name}.bias"]
-
-    for block in range(sum(name.endswith("norm1.bias") for name in w)):
-        own = f"blocks.{block}"
-        bias = torch.cat([w[f"{own}.attn.q_bias"], torch.zeros(width), w[f"{own}.attn.v_bias"]])
-        qkv = norm(x, f"{own}.norm1") @ w[f"{own}.attn.qkv.weight"].T + bias
-        q, k, v = qkv.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
-        seen = (q @ k.transpose(-2, -1) / (width // heads) ** 0.5).softmax(-1) @ v
-        x = x + F.linear(seen.transpose(1, 2).flatten(2), w[f"{own}.attn.proj.weight"], w[f"{own}.attn.proj.bias"])
-        inner = F.gelu(F.linear(norm(x, f"{own}.norm2"), w[f"{own}.mlp.fc1.weight"], w[f"{own}.mlp.fc1.bias"]))
-        x = x + F.linear(inner, w[f"{own}.mlp.fc2.weight"], w[f"{own}.mlp.fc2.bias"])
-    return norm(x.mean(1), "fc_norm")
-
-
-def some_frames(batch: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (batch, 16, 224, 224, 3), np.uint8)
-
-
-def checkpoint(path: Path, weights: Weights, entry: str | None = "module") -> str:
-    torch.save({entry: weights} if entry else weights, path)
-    return str(path)
 
 
 def hub_folder(path: Path, weights: Weights, *, prefix: str = "model.", files: int = 1, **settings: Any) -> str:
@@ -128,11 +53,6 @@ def test_features_equal_the_definition(width: int, heads: int, patch: int, block
     np.testing.assert_allclose(got, by_definition(weights, frames, heads), atol=1e-5)
 
 
-def test_a_feature_does_not_depend_on_its_batch(tmp_path: Path) -> None:
-    encoder, frames = load_encoder(checkpoint(tmp_path / "vit.pth", weights_of(blocks=1)), CPU), some_frames(3)
-    np.testing.assert_allclose(np.concatenate([encoder(one[None]) for one in frames]), encoder(frames), atol=1e-5)
-
-
 def test_equal_weights_in_all_layouts_give_the_same_encoder(tmp_path: Path) -> None:
     weights, frames = weights_of(blocks=1), some_frames(1)
     sources = [checkpoint(tmp_path / f"{entry}.pth", weights, entry) for entry in ("module", "model", None)]
@@ -146,19 +66,6 @@ def test_equal_weights_in_all_layouts_give_the_same_encoder(tmp_path: Path) -> N
     for encoder in encoders:
         np.testing.assert_array_equal(encoder(frames), encoders[0](frames))
     assert (encoders[3].name, encoders[3].license) == ("hub", "cc-by-nc-4.0")
-
-
-def test_other_weights_give_another_encoder(tmp_path: Path) -> None:
-    weights = weights_of(blocks=1)
-    one = load_encoder(checkpoint(tmp_path / "one.pth", weights), CPU)
-    weights["fc_norm.bias"][0] += 1
-    assert load_encoder(checkpoint(tmp_path / "two.pth", weights), CPU).identity != one.identity
-
-
-def test_half_precision_weights_are_used_in_single_precision(tmp_path: Path) -> None:
-    weights, frames = {name: weight.half() for name, weight in weights_of(blocks=1).items()}, some_frames(1)
-    encoder = load_encoder(checkpoint(tmp_path / "half.pth", weights), CPU)
-    np.testing.assert_allclose(encoder(frames), by_definition(weights, frames), atol=1e-5)
 
 
 def test_hub_id_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,28 +91,6 @@ def test_windows_start_like_those_of_the_published_features(frames: int, stride:
     assert taken[: len(published)] == published
     assert all(window[-1] == window[-2] == frames - 1 for window in taken[len(published) :])
     assert len(taken) <= len(published) + 16 / stride
-
-
-def test_extract_command(tmp_path: Path) -> None:
-    """A video at 30 frames per second has the published windows at the published times, and three more."""
-    path = render(tmp_path / "a.mp4", count=40, rate=30)
-    source = checkpoint(tmp_path / "vit.pth", weights_of(blocks=1))
-    assert sola("extract", str(path), "--encoder", source, "--out", str(tmp_path / "f"), "--dtype", "float32") == 0
-    got = np.load(tmp_path / "f" / "a.npy")
-    shown = np.array([VideoMAE2Encoder.framing(one.frame) for one in shown_frames(path)])
-    published = np.array([shown[begin : begin + 16] for begin in range(0, 40 - 15, 4)])
-    assert got.shape == (10, 384)
-    np.testing.assert_allclose(got[:7], load_encoder(source, CPU)(published), atol=1e-5)
-    manifest = Manifest.read(tmp_path / "f")
-    assert manifest.timing() == {"fps": 30.0, "stride": 4.0, "window": 16.0, "offset": 0.0}
-    assert (manifest.encoder, manifest.dim) == ("vit", 384)
-
-
-def refused(source: str, window: int | None = None) -> str:
-    with pytest.raises(SolaError) as error:
-        load_encoder(source, CPU, window=window)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def test_error_names_a_pretraining_checkpoint(tmp_path: Path) -> None:
