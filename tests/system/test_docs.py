@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.documents import shell_lines
 from support.places import DOCS
 
 from sola.cli.app import app
@@ -15,11 +16,10 @@ PAGES = sorted(path for path in DOCS.glob("*.md") if path.name != "index.md")
 
 def commands(page: Path) -> Iterator[str]:
     """Command lines of `sola` in the shell blocks of a page, without comments and shell syntax around them."""
-    for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            _, found, command = line.partition("sola ")
-            if found and not line.lstrip().startswith(("#", "pip ")):
-                yield re.split(r"[|;>]| && ", command)[0]
+    for line in shell_lines(page):
+        _, separator, command = line.partition("sola ")
+        if separator and not line.lstrip().startswith(("#", "pip ")):
+            yield re.split(r"[|;>]| && ", command)[0]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

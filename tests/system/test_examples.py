@@ -4,7 +4,6 @@ import ast
 import doctest
 import importlib
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 import torch
 from support.annotation_samples import BORIS
 from support.calling import sola as call
+from support.documents import shell_lines
 from support.places import REPOSITORY
 from support.rendering import render
 from support.synthetic import SyntheticWorld, write
@@ -91,14 +91,14 @@ def test_examples_give_what_they_say(
     assert runner.summarize(verbose=False).failed == 0
 
 
-README = re.sub(r" \\\n +", " ", (REPOSITORY / "README.md").read_text(encoding="utf-8"))
+README_LINES = shell_lines(REPOSITORY / "README.md")
 ELSEWHERE = ("sola demo", "sola reproduce", "torchrun", "s3://", "videos/")
 """Parts of examples that take long or need more than files; other tests run these commands."""
 EXAMPLES = [
     line
     for entry in COMMANDS.values()
     for line in entry.examples.splitlines()
-    if line not in README and not any(part in line for part in ELSEWHERE)
+    if line not in README_LINES and not any(part in line for part in ELSEWHERE)
 ]
 
 

@@ -1,7 +1,6 @@
 """Run the commands of docs/few-labels.md unchanged, on generated clips and simulated annotations."""
 
 import json
-import re
 import shlex
 from collections.abc import Collection
 from pathlib import Path
@@ -9,12 +8,13 @@ from pathlib import Path
 import pytest
 from support.calling import sola
 from support.clips import SEGMENTS, render
+from support.documents import shell_lines
 from support.places import DOCS
 
 from sola.data.annotations import read_annotations
 from sola.data.detections import read_detections
 
-PAGE = (DOCS / "few-labels.md").read_text(encoding="utf-8")
+PAGE = DOCS / "few-labels.md"
 CLIPS = 7
 FPS = 30
 SHORT_TRAINING = {
@@ -25,8 +25,7 @@ SHORT_TRAINING = {
 
 
 def commands() -> list[list[str]]:
-    blocks = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
-    return [shlex.split(line)[1:] for line in "".join(blocks).splitlines() if line.startswith("sola ")]
+    return [shlex.split(line)[1:] for line in shell_lines(PAGE) if line.startswith("sola ")]
 
 
 def submit(tasks: list[dict], videos: Collection[str]) -> list[dict]:

@@ -1,19 +1,19 @@
 """Run the commands of docs/own-videos.md unchanged, on generated clips."""
 
 import json
-import re
 import shlex
 from pathlib import Path
 
 import pytest
 from support.calling import sola
 from support.clips import SECONDS, SEGMENTS, render
+from support.documents import blocks, shell_lines
 from support.places import DOCS
 
 from sola.data.detections import read_detections
 from sola.data.features import FeatureSet
 
-PAGE = (DOCS / "own-videos.md").read_text(encoding="utf-8")
+PAGE = DOCS / "own-videos.md"
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [line for line in lines if line.startswith("sola ")]
+    return [line for line in shell_lines(PAGE) if line.startswith("sola ")]
 
 
 def quick(command: list[str]) -> list[str]:
@@ -52,7 +50,7 @@ def test_the_page_runs_from_videos_to_detections(folder: Path, monkeypatch: pyte
     names = [shlex.split(command)[1] for command in commands()]
     expected = ("extract", "train", "inspect", "transform", "probe", "train-detector", "detect", "evaluate", "export")
     assert set(expected) <= set(names)
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    (code,) = blocks(PAGE, "python")
     Path("mean_color.py").write_text(code)
     for command in commands():
         assert sola(*quick(shlex.split(command, comments=True)[1:])) == 0, command

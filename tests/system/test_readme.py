@@ -5,16 +5,13 @@ import shlex
 from pathlib import Path
 
 import pytest
+from support.documents import blocks, shell_lines
 from support.places import REPOSITORY
 from support.synthetic import SyntheticWorld, write
 
 from sola.cli import main
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+README = REPOSITORY / "README.md"
 
 
 @pytest.fixture
@@ -28,9 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_auto")
 def test_the_commands_run(folder: Path) -> None:
-    commands = [
-        line for block in blocks("sh") for line in block.replace("\\\n", "").splitlines() if line.startswith("sola ")
-    ]
+    commands = [line for line in shell_lines(README) if line.startswith("sola ")]
     # the folder already has features; tests/system/test_own_videos.py covers extraction from videos
     commands = [command for command in commands if not command.startswith("sola extract")]
     assert len(commands) >= 4
@@ -45,7 +40,7 @@ def test_the_commands_run(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_auto")
 def test_the_code_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = blocks("python")
+    (code,) = blocks(README, "python")
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out.split()
     assert {"raw", "sola"} <= set(printed)
@@ -53,6 +48,6 @@ def test_the_code_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_every_linked_file_exists() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+    for target in re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             assert (REPOSITORY / target).exists(), target
