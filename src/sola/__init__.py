@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sola.data.annotations import Annotations as Annotations
     from sola.data.annotations import read_annotations as read_annotations
     from sola.data.dataset import Dataset as Dataset
-    from sola.data.dataset import Video as Video
+    from sola.data.dataset_video import Video as Video
     from sola.data.detections import Detections as Detections
     from sola.data.detections import read_detections as read_detections
     from sola.data.detections import write_detections as write_detections
@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 _NAMES = {
     "core.errors": "SolaError",
     "data.annotations": "Annotations read_annotations",
-    "data.dataset": "Dataset Video",
+    "data.dataset": "Dataset",
+    "data.dataset_video": "Video",
     "data.detections": "Detections read_detections write_detections",
     "data.features": "FeatureSet",
     "data.segments": "Segments",

@@ -16,7 +16,7 @@ from sola.core.files import new_folder, write_json
 from sola.core.log import show_log
 
 if TYPE_CHECKING:
-    from sola.data.dataset import Video
+    from sola.data.dataset_video import Video
     from sola.data.segments import Segments
     from sola.evaluation.similarity import Inspection
     from sola.evaluation.similarity import Video as VideoArray

@@ -11,55 +11,15 @@ from jaxtyping import Float
 
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations, VideoAnnotation, read_annotations
+from sola.data.dataset_video import Video, timed_video
 from sola.data.features import FeatureSet, none_left
 from sola.data.findings import Finding, feature_findings
 from sola.data.ids import VideoMatch, match_videos
-from sola.data.manifest import MANIFEST_NAME, Manifest
-from sola.data.segments import Segments
+from sola.data.manifest import MANIFEST_NAME
 from sola.data.summary import Summary, summarize
-from sola.data.timing import SnippetGrid, resolve_grid
 
 Sources = FeatureSet | str | Path | Sequence[str | Path]
 """An opened feature set, or paths of feature folders or archives."""
-
-
-@dataclass(frozen=True, eq=False)
-class Video:
-    """One video of a `Dataset`.
-
-    Examples:
-        >>> import sola
-        >>> video = sola.Dataset.open("features", "annotations.json").videos[0]
-        >>> video.id, video.subset, len(video.segments) > 0
-        ('training_0000', 'training', True)
-        >>> video.grid.seconds(0.0) < video.grid.seconds(video.length - 1) < video.duration
-        True
-    """
-
-    id: str
-    """Video id in the annotations, or in the features if there are no annotations."""
-    feature_id: str
-    """Video id in the features."""
-    length: int
-    """Number of snippets."""
-    segments: Segments
-    """Annotated segments (seconds), empty without annotations."""
-    duration: float | None
-    """Video duration (seconds), or None if unknown."""
-    subset: str | None
-    """Subset name, or None without annotations."""
-    timing: SnippetGrid | None
-    """Snippet times, or None if unknown."""
-
-    @property
-    def grid(self) -> SnippetGrid:
-        """Snippet times. Raises SolaError if they are unknown."""
-        if self.timing is None:
-            raise SolaError(
-                f"video {self.id!r}: snippet times are unknown; expected fps in features.json or as --fps "
-                "(and --stride, --window, --offset), or fps or duration in the annotations"
-            )
-        return self.timing
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +86,7 @@ class Dataset:
         if not isinstance(features, FeatureSet):
             features = FeatureSet.open(features, channels_first=channels_first, skip_bad=skip_bad)
         if not isinstance(annotations, Annotations | None):
-            annotations = read_annotations(Path(annotations), label_key)
+            annotations = read_annotations(annotations, label_key)
         features = features.with_timing(timing or {})
         records: dict[str, VideoAnnotation | None] = dict.fromkeys(features.videos)
         notes: list[Finding] = []
@@ -145,7 +105,9 @@ class Dataset:
         if not headers:
             raise none_left({**features.unreadable, **bad}, len(matched) or len(records))
         features = features.without(bad)
-        videos = tuple(_video(id_, header.shape[0], features.manifest, records[id_]) for id_, header in headers.items())
+        videos = tuple(
+            timed_video(id_, header.shape[0], features.manifest, records[id_]) for id_, header in headers.items()
+        )
         data = cls(features, annotations, videos, tuple(notes), matched)
         _ = data.summary  # raises SolaError for wrong timing
         return data
@@ -263,7 +225,7 @@ class Dataset:
                     "expected features computed from the raw features"
                 )
             record = None if self.annotations is None else self.annotations.videos[video.id]
-            videos.append(replace(_video(ids[video.id], length, features.manifest, record), id=video.id))
+            videos.append(replace(timed_video(ids[video.id], length, features.manifest, record), id=video.id))
         videos.sort(key=lambda video: video.feature_id)
         return replace(self, features=features.only(ids.values()), videos=tuple(videos))
 
@@ -289,19 +251,6 @@ class Dataset:
     def _part(self, videos: tuple[Video, ...], annotations: Annotations | None) -> "Dataset":
         features = self.features.only(video.feature_id for video in videos)
         return replace(self, features=features, annotations=annotations, videos=videos)
-
-
-def _video(feature_id: str, length: int, manifest: Manifest, record: VideoAnnotation | None) -> Video:
-    """Return a video with timing from the manifest, or else from the annotation."""
-    timing = resolve_grid(
-        length,
-        **manifest.timing(),
-        annotation_fps=None if record is None else record.fps,
-        duration=None if record is None else record.features_duration,
-    )
-    if record is None:
-        return Video(feature_id, feature_id, length, Segments.empty(), None, None, timing)
-    return Video(record.video, feature_id, length, record.segments, record.duration, record.subset, timing)
 
 
 def _ids_in_features(videos: Sequence[Video], others: Collection[str], name: str) -> dict[str, str]:

@@ -14,7 +14,8 @@ from sola.data.segments import SegmentTable
 from sola.data.time_checks import Ends, check_durations, check_rate
 
 if TYPE_CHECKING:
-    from sola.data.dataset import Dataset, Video
+    from sola.data.dataset import Dataset
+    from sola.data.dataset_video import Video
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sola.core.errors import SolaError
 from sola.data.findings import TOLERANCE, Finding, seconds
 
 if TYPE_CHECKING:
-    from sola.data.dataset import Video
+    from sola.data.dataset_video import Video
 
 SNIPPETS = 2
 """Accepted difference between the end of the features and the end of the video (strides)."""

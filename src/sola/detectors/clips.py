@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from sola.core.checks import at_least
 from sola.core.errors import SolaError
-from sola.data.dataset import Dataset, Video
+from sola.data.dataset import Dataset
+from sola.data.dataset_video import Video
 from sola.data.features import none_left
 from sola.data.findings import Finding, seconds
 from sola.data.ragged import allocate

@@ -1,6 +1,6 @@
 """Describe how a detector converts a video from frames to seconds to units, and back."""
 
-from sola.data.dataset import Video
+from sola.data.dataset_video import Video
 from sola.detectors.clips import Clipping
 
 SHOWN = 5

@@ -10,7 +10,8 @@ from sola.core.errors import SolaError
 from sola.data.annotations import Annotations
 from sola.data.dataset import Dataset
 from sola.data.detections import Detections
-from sola.evaluation.detections import DetectionResult, annotations_of, evaluate
+from sola.evaluation.detections import DetectionResult, evaluate
+from sola.evaluation.joining import annotations_of
 from sola.evaluation.metrics.protocol import EPIC_KITCHENS, Protocol
 
 SEPARATOR = ","

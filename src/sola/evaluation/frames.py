@@ -14,7 +14,7 @@ from sola.data.annotations import Annotations
 from sola.data.dataset import Dataset
 from sola.data.detections import Detections
 from sola.data.segments import SegmentTable, frame_labels, frame_spans
-from sola.evaluation.detections import annotations_of, join
+from sola.evaluation.joining import annotations_of, join
 from sola.evaluation.metrics.frame_precision import frame_average_precision
 from sola.evaluation.metrics.segmentation import OVERLAPS, Segmentation, segmentation
 

@@ -42,9 +42,8 @@ def to_fiftyone(detections: Detections, videos: Mapping[str, Any]) -> dict[str, 
 
     Examples:
         >>> import sola
-        >>> from pathlib import Path
         >>> from sola.export import VideoFrames
-        >>> detections = sola.read_detections(Path("detections.json"))
+        >>> detections = sola.read_detections("detections.json")
         >>> frames = {video: VideoFrames(frame_rate=25.0, total_frame_count=500) for video in detections.videos}
         >>> converted = sola.to_fiftyone(detections, frames)  # doctest: +SKIP
         >>> converted["validation_0000"].detections[0].support  # doctest: +SKIP

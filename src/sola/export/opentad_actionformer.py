@@ -10,7 +10,8 @@ import numpy as np
 
 from sola.core.errors import SolaError
 from sola.core.files import new_folder, write_json, write_text
-from sola.data.dataset import Dataset, Video
+from sola.data.dataset import Dataset
+from sola.data.dataset_video import Video
 from sola.data.features import none_left
 from sola.data.formats.base import to_dtype
 from sola.data.names import file_of

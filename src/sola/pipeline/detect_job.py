@@ -14,7 +14,8 @@ from sola.core.device import Device
 from sola.core.errors import SolaError
 from sola.core.storage import Storage
 from sola.data.class_scores import VideoScores
-from sola.data.dataset import Dataset, Video
+from sola.data.dataset import Dataset
+from sola.data.dataset_video import Video
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.segments import Segments
 from sola.detectors.detect import VIDEOS_AT_A_TIME, name_proposals, propose

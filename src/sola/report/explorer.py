@@ -13,7 +13,8 @@ from jaxtyping import Float
 from sola.core.checks import at_least
 from sola.core.errors import SolaError
 from sola.data.annotations import Annotations, VideoAnnotation
-from sola.data.dataset import Dataset, Video
+from sola.data.dataset import Dataset
+from sola.data.dataset_video import Video
 from sola.data.detections import Detections
 from sola.data.ids import match_videos
 from sola.data.segments import Segments

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 
 from sola.data.detections import read_detections
 from sola.data.source import DataSource
-from sola.evaluation.detections import join, threshold_name
+from sola.evaluation.detections import threshold_name
+from sola.evaluation.joining import join
 from sola.evaluation.metrics.average_precision import of_matching
 from sola.evaluation.metrics.average_recall import average_recall, retrieval
 from sola.evaluation.metrics.matching import match
