@@ -144,6 +144,12 @@ def test_frame_labels_are_read_as_predictions(tmp_path: Path, name: str, text: s
     assert evaluate_segmentation(found, truth).figures == Segmentation(1.0, 1.0, (1.0,) * 3)
 
 
+def test_a_result_of_ms_tcn_without_frames_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "v").write_text("### Frame level recognition: ###\n\n")
+    with pytest.raises(SolaError, match="v: line 2: is missing; expected the classes of all frames"):
+        read_detections(tmp_path, fps=5.0)
+
+
 def test_a_submission_to_epic_kitchens_has_a_verb_and_a_noun(tmp_path: Path) -> None:
     row = {"verb": 3, "noun": 12, "action": "3,12", "score": 0.5, "segment": [1.0, 2.0]}
     (tmp_path / "s.json").write_text(json.dumps({"version": "0.2", "results": {"P01_11": [row]}}))

@@ -18,20 +18,25 @@ BACKGROUND = frozenset({"background", "bg", "sil", "none", "null", "other", "act
 """Classes that are not actions, in lower case: those of GTEA, Breakfast and 50 Salads, and other common names."""
 WRITTEN_BACKGROUND = "background"
 RANGE = re.compile(r"(\d+)-(\d+)\s+(\S+)")
-"""A line of Breakfast's coarse segments: first and last frame, from 1, and the class."""
+"""A line of Breakfast's coarse segments: first and last frame (counted from 1) and class."""
 RESULT_HEADER = "### Frame level recognition: ###"
-"""First line of a result file of MS-TCN and of programs that follow it."""
-LOOKED_AT = 20
-"""Lines by which the format is recognized."""
+"""First line of result files of MS-TCN."""
+LINES_CHECKED = 20
+"""Number of lines from which the format is recognized."""
 
 
 def read(source: Source) -> Videos:
-    """Read the file of one video. Raises SolaError without a frame rate, or for a line that is not a class."""
+    """Read the file of one video. Raises SolaError for a missing frame rate or a line that is not a class."""
     rate = source.rate(None, "a label for each frame")
     lines = source.text.split("\n")
     while lines and not lines[-1].strip():
         lines.pop()
-    labels = lines[1].split() if _is_result(lines) else [line.strip() for line in lines]
+    if lines[0].strip() == RESULT_HEADER:
+        labels = " ".join(lines[1:]).split()
+        if not labels:
+            raise source.bad("line 2", "is missing; expected the classes of all frames")
+    else:
+        labels = [line.strip() for line in lines]
     record = VideoRecord(fps=rate)
     if RANGE.fullmatch(labels[0]):
         for number, label in enumerate(labels, 1):
@@ -55,11 +60,6 @@ def read(source: Source) -> Videos:
     return {source.only_video: record}
 
 
-def _is_result(lines: list[str]) -> bool:
-    """Return True if the lines are a result file of MS-TCN with at least one frame."""
-    return len(lines) == 2 and lines[0].strip() == RESULT_HEADER and bool(lines[1].strip())
-
-
 def write(videos: Videos, path: Path, fps: float | None = None) -> None:
     """Write the class of every frame of one video. Where instances overlap, the highest score wins."""
     ((video, record),) = videos.items()
@@ -73,10 +73,10 @@ def write(videos: Videos, path: Path, fps: float | None = None) -> None:
 
 
 def fits(text: str) -> bool:
-    """Return True for MS-TCN's header, for segments of frames, or for single words of which one repeats."""
+    """Return True for MS-TCN's header, for frame ranges, or for single words with a repetition."""
     if text.startswith(RESULT_HEADER):
         return True
-    lines = [line.strip() for line in text.split("\n", LOOKED_AT)[:LOOKED_AT]]
+    lines = [line.strip() for line in text.split("\n", LINES_CHECKED)[:LINES_CHECKED]]
     while lines and not lines[-1]:
         lines.pop()
     if all(RANGE.fullmatch(line) for line in lines):
