@@ -1,6 +1,7 @@
 """`sola reproduce`: from features to tables, shared runs, resuming after kills, and refused input."""
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 from support.calling import refused, sola
+from support.documents import shell_lines
+from support.places import DOCS
 from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
@@ -39,11 +42,14 @@ LITTLE = ("--seeds", "1", "--no-controls")
 
 
 @pytest.fixture(scope="module")
-def out(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with Table 1 and its controls; tests add other experiments."""
-    folder = tmp_path_factory.mktemp("sweep") / "out"
-    assert sola(*call(data, "table1", folder, "--seeds", "1")) == 0
-    return folder
+def out(data: Path) -> Path:
+    """A workspace with Table 1 and its controls, by the commands of the guide; tests add other experiments."""
+    reproduce, report = (shlex.split(line)[1:] for line in shell_lines(DOCS / "guides" / "reproduce.md"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(data)
+        assert sola(*reproduce, "--quick", "--quiet", "--jobs", "2", "--seeds", "1") == 0
+        assert sola(*report) == 0
+    return data / "experiments"
 
 
 def result_of(out: Path, name: str) -> dict[str, object]:
