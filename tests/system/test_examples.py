@@ -3,8 +3,10 @@
 import ast
 import doctest
 import importlib
+import inspect
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +27,16 @@ WITH_EXAMPLES = [path for path in sorted(SOURCE.rglob("*.py")) if ">>> " in path
 
 
 def docstrings(path: Path) -> list[tuple[str, str]]:
-    """Names and docstrings of the module, and of its classes and functions."""
+    """Names and docstrings of the module, of its classes and functions, and of its constants."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, kinds)]
-    return [(getattr(node, "name", path.stem), ast.get_docstring(node) or "") for node in nodes]
+    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    found = [(getattr(node, "name", path.stem), ast.get_docstring(node) or "") for node in nodes]
+    for constant, below in pairwise(tree.body):
+        match constant, below:
+            case ast.Assign() | ast.AnnAssign(), ast.Expr(ast.Constant(str(text))):
+                found.append((ast.unparse(constant).partition(":")[0], inspect.cleandoc(text)))
+    return found
 
 
 @pytest.fixture(scope="module")
