@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from support.calling import refused, sola
 from support.documents import shell_lines
 from support.places import DOCS
@@ -195,6 +196,15 @@ class TestPool:
             assert pool.run([(pow, (2, n)) for n in range(4)]) == [1, 2, 4, 8]
             with pytest.raises(SolaError, match="no such video"):
                 pool.run([(fail, ("no such video",))])
+
+    def test_processes_share_the_threads(self) -> None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(4)
+        try:
+            with Pool(2) as pool:
+                assert pool.run([(torch.get_num_threads, ())]) == [2]
+        finally:
+            torch.set_num_threads(before)
 
     def test_the_error_of_a_killed_job_suggests_fewer_jobs(self) -> None:
         with pytest.raises(SolaError, match="fewer --jobs"), Pool(1) as pool:
