@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.documents import shell_lines
-from support.places import DOCS
+from support.documents import blocks, shell_lines
+from support.places import DOCS, REPOSITORY
 
 from sola.cli.app import app
 
 PARTS = ("tutorials", "datasets", "guides", "explanation", "results")
 PAGES = sorted(path for folder in PARTS for path in (DOCS / folder).glob("*.md"))
+
+WIDTH = 88
+"""Number of columns of a code block on the documentation site."""
 
 
 def commands(page: Path) -> Iterator[str]:
@@ -33,3 +36,11 @@ def test_every_command_parses(page: Path) -> None:
 def test_the_site_leads_to_every_page() -> None:
     linked = re.findall(r"^(?:.*<)?([\w/-]+)>?$", (DOCS / "index.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert {page.relative_to(DOCS).with_suffix("").as_posix() for page in PAGES} <= set(linked)
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"], ids=lambda page: page.stem
+)
+def test_code_fits_the_width_of_the_site(page: Path) -> None:
+    code = "".join(blocks(page, r"\w*"))
+    assert [line for line in code.splitlines() if len(line) > WIDTH] == []
