@@ -78,7 +78,7 @@ def write_short_videos(name: str, folder: Path) -> None:
         (
             "epic-kitchens.md",
             "epic-kitchens-100",
-            ("features-verbs.json", "features-nouns.json", "softened-verbs.json", "softened-actions.json"),
+            ("features-verbs.json", "features-nouns.json", "features-actions.json", "softened-actions.json"),
         ),
         ("ego4d.md", "ego4d-mq", ("features.json", "softened.json")),
         ("fineaction.md", "fineaction", ("features.json", "softened-proposals.json")),
