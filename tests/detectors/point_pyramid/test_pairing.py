@@ -33,9 +33,9 @@ CHANNELS, VERBS, NOUNS = 6, 12, 15
 SMALL = {"levels": 3, "width": 16, "length": 32}
 
 
-def detector(model: str, classes: int, seed: int = 0, **changes: Any) -> TrainedDetector:
+def detector(model: str, classes: int, seed: int = 0, recipe: str = "epic-verb", **changes: Any) -> TrainedDetector:
     """A small detector with random weights, of classes named by numbers."""
-    config = replace(detector_family(model).recipe("epic-verb"), **{**SMALL, **changes})
+    config = replace(detector_family(model).recipe(recipe), **{**SMALL, **changes})
     torch.manual_seed(seed)
     network = randomized(config.build(CHANNELS, classes))
     if hasattr(network, "offset_scale"):
@@ -45,7 +45,7 @@ def detector(model: str, classes: int, seed: int = 0, **changes: Any) -> Trained
 
 
 def pair(model: str = "actionformer", nouns: str | None = None, **changes: Any) -> TrainedDetector:
-    return pair_detectors(detector(model, VERBS), detector(nouns or model, NOUNS, seed=1), **changes)
+    return pair_detectors(detector(model, VERBS), detector(nouns or model, NOUNS, 1, "epic-noun"), **changes)
 
 
 def predicted(pairs: PairDetector, *lengths: int) -> tuple[Prediction, Prediction]:
