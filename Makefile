@@ -24,7 +24,7 @@ check: $(READY)  ## check style, types, import layers and spelling, and build th
 docs: $(READY)  ## build the documentation in site/
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs site
 
-bench: $(READY)  ## measure speed and memory against plain reference implementations; writes docs/performance.md
+bench: $(READY)  ## measure speed and memory against plain reference implementations; writes docs/explanation/performance.md
 	$(BIN)/python benchmarks/speed/performance.py $(ANNOTATIONS)
 
 format: $(READY)

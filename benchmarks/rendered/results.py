@@ -45,7 +45,7 @@ SHOWN = (
         "sfinge3d",
         "table3",
         ("--recipe", "auto", *RENDERED, "--dataset", "thumos14", "--seeds", "2", "--no-controls"),
-        "two seeds instead of three, without controls; docs/benchmark.md has them",
+        "two seeds instead of three, without controls; docs/explanation/benchmark.md has them",
     ),
     Shown(
         "long-1-efficientnet",

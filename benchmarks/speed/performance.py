@@ -1,7 +1,7 @@
-"""Run all speed and memory benchmarks, and write docs/performance.md.
+"""Run all speed and memory benchmarks, and write docs/explanation/performance.md.
 
 Each benchmark measures sola and a plain counterpart in the same run. The output of the benchmarks is stored in
-docs/performance.json. Run this on an otherwise idle machine; ratios are more reliable than absolute values.
+docs/explanation/performance.json. Run this on an otherwise idle machine; ratios are more reliable than absolute values.
 
     python benchmarks/speed/performance.py ANNOTATIONS.json [--only training_step ...]
 
@@ -25,7 +25,7 @@ import torch
 from sola.core.files import read_json, write_json, write_text
 
 HERE = Path(__file__).parent
-DOCS = HERE.parents[1] / "docs"
+DOCS = HERE.parents[1] / "docs" / "explanation"
 JSON = DOCS / "performance.json"
 
 
@@ -177,7 +177,7 @@ TEXT = """# Performance
 This page is written by `python benchmarks/speed/performance.py ANNOTATIONS.json` (`make bench ANNOTATIONS=...`), which
 runs the listed benchmarks. Their full output is in [performance.json](performance.json). Each benchmark measures a
 plain counterpart in the same run, because ratios vary less between machines than absolute values. For GPU results see
-[scale.md](scale.md).
+[scale.md](../guides/scale.md).
 
 | what | sola | for comparison | measured by |
 |---|---|---|---|

@@ -16,8 +16,8 @@ import synthetic_data_set
 import torch
 from published_layouts import LAYOUTS
 from support.calling import sola
-from support.documents import blocks, shell_lines
-from support.places import DOCS
+from support.documents import run_script, shell_lines
+from support.places import DATASET_PAGES
 
 from sola.data.annotations import read_annotations
 from sola.data.features import FeatureSet
@@ -35,7 +35,7 @@ def unrolled(script: str) -> str:
 
 def commands(document: str) -> list[str]:
     """Return the commands of a page, except experiments and rehearsals, which have their own tests."""
-    lines = shell_lines(DOCS / document)
+    lines = shell_lines(DATASET_PAGES / document)
     script = "\n".join(line for line in lines if not line.startswith(("sola reproduce", "python benchmarks")))
     return [line for line in unrolled(script).splitlines() if shlex.split(line, comments=True)]
 
@@ -134,7 +134,7 @@ def test_the_documented_conversion_to_activitynet_json(tmp_path: Path, monkeypat
     record["annotations"] = [{"segment": [1.0, 2.0], "label": "Ballet"}]
     Path("anet_anno_action.json").write_text(json.dumps({"v_one": record}))
     Path("video_info_new.csv").write_text("video,numFrame,subset\nv_one,90,training\n")
-    exec(compile(blocks(DOCS / "activitynet.md", "python")[0], "activitynet.md", "exec"), {})
+    run_script(DATASET_PAGES / "activitynet.md")
     (video,) = read_annotations(Path("activitynet-1.3.json")).subset("training").videos.values()
     assert (video.video, video.features_duration) == ("one", pytest.approx(8.0))
 
@@ -144,7 +144,7 @@ def test_the_documented_conversion_of_tsp_archives(tmp_path: Path, monkeypatch: 
     for subset in ("train", "valid"):
         with h5py.File(f"r2plus1d_34-tsp_on_activitynet-{subset}_features.h5", "w") as file:
             file[f"v_{subset}"] = np.ones((7, 512), np.float32)
-    exec(compile(blocks(DOCS / "activitynet.md", "python")[1], "activitynet.md", "exec"), {})
+    run_script(DATASET_PAGES / "activitynet.md", 1)
     features = FeatureSet.open("features")
     assert {video: features.length(video) for video in features.videos} == {"v_train": 7, "v_valid": 7}
 
@@ -154,7 +154,7 @@ def test_the_documented_conversion_of_tcanet_pickles(tmp_path: Path, monkeypatch
     Path("slowfast101/training").mkdir(parents=True)
     record = {"slow_feature": torch.ones(1, 2048, 30), "fast_feature": torch.zeros(1, 256, 30), "feature_frames": 9}
     Path("slowfast101/training/one.pkl").write_bytes(pickle.dumps(record))
-    exec(compile(blocks(DOCS / "hacs.md", "python")[0], "hacs.md", "exec"), {})
+    run_script(DATASET_PAGES / "hacs.md")
     values = FeatureSet.open("features").read("one")
     assert (values.shape, values.dtype, values[0, 2047], values[0, 2048]) == ((30, 2304), np.float16, 1, 0)
 
@@ -165,7 +165,7 @@ def test_the_documented_selection_of_a_part(tmp_path: Path, monkeypatch: pytest.
     record = {"duration": "9.0", "annotations": []}
     database = {f"{name}{i}": {"subset": name, **record} for name, count in counts.items() for i in range(count)}
     Path("HACS_segments_v1.1.1.json").write_text(json.dumps({"database": database}))
-    exec(compile(blocks(DOCS / "hacs.md", "python")[1], "hacs.md", "exec"), {})
+    run_script(DATASET_PAGES / "hacs.md", 1)
     part = read_annotations(Path("part.json"))
     assert {name: len(part.subset(name).videos) for name in counts} == {"training": 2000, "validation": 500}
 
@@ -174,7 +174,7 @@ def test_the_documented_selection_of_rgb_features(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     Path("features").mkdir()
     np.save("features/one.npy", np.arange(2 * 2048, dtype=np.float32).reshape(2, 2048))
-    exec(compile(blocks(DOCS / "multithumos.md", "python")[0], "multithumos.md", "exec"), {})
+    run_script(DATASET_PAGES / "multithumos.md")
     features = FeatureSet.open("rgb")
     assert features.manifest.dim == 1024
     assert features.read("one")[:, [0, -1]].tolist() == [[0, 1023], [2048, 3071]]
@@ -187,7 +187,7 @@ def test_the_documented_conversion_of_charades_tables(tmp_path: Path, monkeypatc
             table = csv.DictWriter(file, ["id", "actions", "length"])
             table.writeheader()
             table.writerow({"id": name, "actions": actions, "length": "24.83"})
-    exec(compile(blocks(DOCS / "charades.md", "python")[0], "charades.md", "exec"), {})
+    run_script(DATASET_PAGES / "charades.md")
     annotations = read_annotations(Path("charades.json"))
     assert {video.subset for video in annotations.videos.values()} == {"training", "testing"}
     (video,) = annotations.subset("training").videos.values()
@@ -200,5 +200,5 @@ def test_the_documented_epic_kitchens_subsets(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     expected = sorted(Path("subsets.csv").read_text().splitlines())
     Path("subsets.csv").unlink()
-    exec(compile(blocks(DOCS / "epic-kitchens.md", "python")[0], "epic-kitchens.md", "exec"), {})
+    run_script(DATASET_PAGES / "epic-kitchens.md")
     assert sorted(Path("subsets.csv").read_text().splitlines()) == expected

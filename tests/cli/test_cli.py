@@ -111,7 +111,7 @@ def test_skip_bad_skips_and_counts_bad_files(world: Path, tmp_path: Path, capsys
     features = shutil.copytree(world / "features", tmp_path / "features")
     (features / "training_0000.npy").write_bytes(b"\x93NUMPY")
     assert sola("train", features, "--out", tmp_path / "run", *TRAIN, "--skip-bad") == 0
-    assert "1 bad files left out, the first: training_0000" in capsys.readouterr().err
+    assert "1 bad file left out, the first: training_0000" in capsys.readouterr().err
     assert json.loads((tmp_path / "run" / "config.json").read_text())["features"]["videos"] == 9
 
 

@@ -617,7 +617,7 @@ def test_the_command_reports_skipped_files(
     arguments = ("extract", clips["mp4"], bad, "--out", tmp_path / "f", "--encoder", ENCODER)
     assert "bad.mkv: truncated" in refused(capsys, *arguments)
     assert sola(*arguments, "--skip-bad", "--quiet") == 0
-    assert capsys.readouterr().err.startswith(f"1 bad files left out, the first: bad: {bad}: truncated")
+    assert capsys.readouterr().err.startswith(f"1 bad file left out, the first: bad: {bad}: truncated")
 
 
 @pytest.mark.parametrize(

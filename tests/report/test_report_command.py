@@ -136,7 +136,7 @@ def test_videos_that_are_left_out_are_counted(out: Path, tmp_path: Path, capsys:
     html = (tmp_path / "r.html").read_text()
     assert [video["id"] for video in explored(html)["videos"]] == ["validation_0000", "validation_0004"]
     assert "2 of 5 videos are on this page" in html
-    assert "3 are left out" in capsys.readouterr().err
+    assert "3 left out" in capsys.readouterr().err
 
 
 def test_missing_features_are_reported_and_the_rest_is_shown(

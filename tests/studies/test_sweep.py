@@ -1,6 +1,7 @@
 """`sola reproduce`: from features to tables, shared runs, resuming after kills, and refused input."""
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from support.calling import refused, sola
+from support.documents import shell_lines
+from support.places import DOCS
 from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
@@ -39,11 +43,14 @@ LITTLE = ("--seeds", "1", "--no-controls")
 
 
 @pytest.fixture(scope="module")
-def out(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with Table 1 and its controls; tests add other experiments."""
-    folder = tmp_path_factory.mktemp("sweep") / "out"
-    assert sola(*call(data, "table1", folder, "--seeds", "1")) == 0
-    return folder
+def out(data: Path) -> Path:
+    """A workspace with Table 1 and its controls, by the commands of the guide; tests add other experiments."""
+    reproduce, report = (shlex.split(line)[1:] for line in shell_lines(DOCS / "guides" / "reproduce.md"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(data)
+        assert sola(*reproduce, "--quick", "--quiet", "--jobs", "2", "--seeds", "1") == 0
+        assert sola(*report) == 0
+    return data / "experiments"
 
 
 def result_of(out: Path, name: str) -> dict[str, object]:
@@ -189,6 +196,15 @@ class TestPool:
             assert pool.run([(pow, (2, n)) for n in range(4)]) == [1, 2, 4, 8]
             with pytest.raises(SolaError, match="no such video"):
                 pool.run([(fail, ("no such video",))])
+
+    def test_processes_share_the_threads(self) -> None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(4)
+        try:
+            with Pool(2) as pool:
+                assert pool.run([(torch.get_num_threads, ())]) == [2]
+        finally:
+            torch.set_num_threads(before)
 
     def test_the_error_of_a_killed_job_suggests_fewer_jobs(self) -> None:
         with pytest.raises(SolaError, match="fewer --jobs"), Pool(1) as pool:

@@ -1,8 +1,13 @@
 """Call the command line from tests."""
 
+from typing import Any
+
 import pytest
 
 from sola.cli import main
+
+SHORT_TRAINING: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "width": 32, "quiet": True}
+"""Settings of a short training of ActionFormer."""
 
 
 def sola(*arguments: object) -> int:

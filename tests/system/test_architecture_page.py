@@ -6,7 +6,7 @@ import re
 import pytest
 from support.places import DOCS, REPOSITORY
 
-PAGE = (DOCS / "architecture.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
 SOURCE = REPOSITORY / "src" / "sola"
 STEPS = re.findall(r"^\| [^|]+ \| (`[^|]+`) \| (`[^|]+`) \|$", PAGE, flags=re.MULTILINE)
 

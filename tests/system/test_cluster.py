@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,8 @@ import numpy as np
 import psutil
 import pytest
 from support.calling import refused, sola
-from support.places import QUADRANTS
+from support.documents import shell_lines
+from support.places import DOCS, QUADRANTS
 from support.rendering import render
 from support.synthetic import SyntheticWorld, write
 
@@ -279,6 +281,39 @@ def test_detections_match_one_process(cluster: Cluster, world: Path, tmp_path: P
                 np.testing.assert_allclose(
                     [item[key] for item in expected[video]], [item[key] for item in actual[video]], atol=1e-5
                 )
+
+
+@pytest.mark.long  # other tests run the same commands
+@on_cluster
+def test_the_commands_of_the_guide_run(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3fs
+
+    lines = shell_lines(DOCS / "guides" / "scale.md")
+    extract, transform, detect = (shlex.split(line)[1:] for line in lines if line.startswith("sola "))
+    at = extract.index("--worker-gpus")
+    del extract[at : at + 2]
+    monkeypatch.chdir(tmp_path)
+    Path("clips").mkdir()
+    for number in range(3):
+        render(Path("clips") / f"{number}.mp4", count=160)
+    upload(Path("clips"), "2026")
+    for bucket in ("features", "detections"):
+        s3fs.S3FileSystem().mkdir(bucket)
+    assert sola(*extract, "--quiet") == 0
+    features = download("s3://features/2026", tmp_path / "features")
+    assert sola("train", features, "--out", "runs/module", *MODULE) == 0
+    assert sola(*transform, "--quiet") == 0
+    softened = download("s3://features/2026-sola", tmp_path / "softened")
+    instances = [{"segment": [1.0, 3.0], "label": "move"}, {"segment": [5.0, 6.0], "label": "stop"}]
+    video = {"subset": "training", "duration": 8.0, "annotations": instances}
+    database = {"database": dict.fromkeys(FeatureSet.open(softened).videos, video)}
+    Path("annotations.json").write_text(json.dumps(database))
+    training = ("--model", "bmn", "--recipe", "quick", "--epochs", "1", "--decay-every", "1", "--quiet")
+    train = ("train-detector", softened, "--annotations", "annotations.json", "--out", "runs/detector")
+    assert sola(*train, *training) == 0
+    assert sola(*detect, "--quiet") == 0
+    found = Storage.of("s3://detections").read_json("2026.json")["results"]
+    assert sorted(found) == ["0", "1", "2"]
 
 
 @pytest.mark.long

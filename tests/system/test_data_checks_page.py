@@ -1,10 +1,10 @@
-"""docs/data-checks.md explains every kind of finding."""
+"""docs/guides/data-checks.md explains every kind of finding."""
 
-from pathlib import Path
+from support.places import DOCS
 
 from sola.data.findings import KINDS
 
-PAGE = Path(__file__).parents[2] / "docs" / "data-checks.md"
+PAGE = DOCS / "guides" / "data-checks.md"
 
 
 def test_every_kind_of_finding_is_explained() -> None:

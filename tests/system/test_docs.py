@@ -11,7 +11,8 @@ from support.places import DOCS
 
 from sola.cli.app import app
 
-PAGES = sorted(path for path in DOCS.glob("*.md") if path.name != "index.md")
+PARTS = ("tutorials", "datasets", "guides", "explanation", "results")
+PAGES = sorted(path for folder in PARTS for path in (DOCS / folder).glob("*.md"))
 
 
 def commands(page: Path) -> Iterator[str]:
@@ -31,4 +32,4 @@ def test_every_command_parses(page: Path) -> None:
 
 def test_the_site_leads_to_every_page() -> None:
     linked = re.findall(r"^(?:.*<)?([\w/-]+)>?$", (DOCS / "index.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert {page.stem for page in PAGES} <= set(linked)
+    assert {page.relative_to(DOCS).with_suffix("").as_posix() for page in PAGES} <= set(linked)

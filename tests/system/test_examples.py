@@ -3,20 +3,21 @@
 import ast
 import doctest
 import importlib
+import inspect
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from support.annotation_samples import BORIS
+from support.calling import SHORT_TRAINING
 from support.calling import sola as call
 from support.documents import shell_lines
 from support.places import REPOSITORY
 from support.rendering import render
-from support.synthetic import SyntheticWorld, write
 
 import sola
 from sola.cli import COMMANDS
@@ -26,30 +27,16 @@ WITH_EXAMPLES = [path for path in sorted(SOURCE.rglob("*.py")) if ">>> " in path
 
 
 def docstrings(path: Path) -> list[tuple[str, str]]:
-    """Names and docstrings of the module, and of its classes and functions."""
+    """Names and docstrings of the module, of its classes and functions, and of its constants."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, kinds)]
-    return [(getattr(node, "name", path.stem), ast.get_docstring(node) or "") for node in nodes]
-
-
-SHORT: dict[str, Any] = {"epochs": 2, "warmup_epochs": 1, "width": 32, "quiet": True}
-"""Settings of a short training of a detector."""
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that examples name: features, annotations, a trained module and detector, and what they give."""
-    folder = tmp_path_factory.mktemp("examples") / "files"
-    world = SyntheticWorld(training_videos=6, validation_videos=3, length=80, channels=16, classes=2)
-    write(world, folder)
-    features, annotations = folder / "features", folder / "annotations.json"
-    module = sola.train(features, "auto", out=folder / "run", batches=2, quiet=True)
-    softened = sola.transform(module, sola.FeatureSet.open(features), out=folder / "softened")
-    data = sola.Dataset.open(softened, annotations)
-    detector = sola.train_detector(data.subset("training"), "actionformer", "gtea", out=folder / "detector", **SHORT)
-    found = sola.detect(detector, data.subset("validation"))
-    sola.write_detections(folder / "detections.json", found.by_video(), found.classes)
-    return folder
+    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    found = [(getattr(node, "name", path.stem), ast.get_docstring(node) or "") for node in nodes]
+    for constant, below in pairwise(tree.body):
+        match constant, below:
+            case ast.Assign() | ast.AnnAssign(), ast.Expr(ast.Constant(str(text))):
+                found.append((ast.unparse(constant).partition(":")[0], inspect.cleandoc(text)))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +54,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = sola.train(features, "anet", out=folder / "run", step=2, epochs=1, hidden=8, quiet=True)
     softened = sola.transform(module, features, out=folder / "softened")
     data = sola.Dataset.open(softened, folder / "annotations.json")
-    sola.train_detector(data, "actionformer", "gtea", out=folder / "video_detector", **SHORT)
+    sola.train_detector(data, "actionformer", "gtea", out=folder / "video_detector", **SHORT_TRAINING)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Run the commands of docs/few-labels.md unchanged, on generated clips and simulated annotations."""
+"""Run the commands of docs/tutorials/few-labels.md unchanged, on generated clips and simulated annotations."""
 
 import json
 import shlex
@@ -14,7 +14,7 @@ from support.places import DOCS
 from sola.data.annotations import read_annotations
 from sola.data.detections import read_detections
 
-PAGE = DOCS / "few-labels.md"
+PAGE = DOCS / "tutorials" / "few-labels.md"
 CLIPS = 7
 FPS = 30
 SHORT_TRAINING = {

@@ -1,4 +1,4 @@
-"""Run the commands of docs/own-videos.md unchanged, on generated clips."""
+"""Run the commands of docs/tutorials/own-videos.md unchanged, on generated clips."""
 
 import json
 import shlex
@@ -13,7 +13,7 @@ from support.places import DOCS
 from sola.data.detections import read_detections
 from sola.data.features import FeatureSet
 
-PAGE = DOCS / "own-videos.md"
+PAGE = DOCS / "tutorials" / "own-videos.md"
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from support.calling import sola
+from support.documents import shell_lines
 from support.launching import train_in_processes
+from support.places import DOCS
 from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
@@ -97,6 +101,28 @@ class TestTorchrun:
         weights = load_file(many / "module.safetensors")
         for name, value in load_file(tmp_path / "one" / "module.safetensors").items():
             torch.testing.assert_close(weights[name], value, atol=1e-5, rtol=1e-3)
+
+    def test_the_commands_of_the_guide_run(self, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One machine with two processes, and two machines with one process each."""
+        machine, machines = (
+            shlex.split(line)[1:] for line in shell_lines(DOCS / "guides" / "scale.md") if line.startswith("torchrun ")
+        )
+        machine[machine.index("--nproc-per-node") + 1] = "2"
+        machines[machines.index("--nproc-per-node") + 1] = "1"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            machines[machines.index("--rdzv-endpoint") + 1] = f"127.0.0.1:{free.getsockname()[1]}"
+        machine += [*MODULE, "--epochs", "1", "--quiet", "--out", str(tmp_path / "module")]
+        machines += [*DETECTORS["gtad"], "--epochs", "1", "--quiet", "--out", str(tmp_path / "detector")]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        launcher = [sys.executable, "-m", "torch.distributed.run"]
+        started = [
+            subprocess.Popen([*launcher, *words], cwd=world, env=environment, stderr=subprocess.DEVNULL)
+            for words in (machine, machines, machines)
+        ]
+        assert [process.wait(120) for process in started] == [0, 0, 0]
+        for run in ("module", "detector"):
+            assert json.loads((tmp_path / run / "config.json").read_text())["environment"]["processes"] == 2
 
     @pytest.mark.parametrize("detector", sorted(DETECTORS))
     def test_a_detector_matches_one_process(self, world: Path, tmp_path: Path, detector: str) -> None:

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from support.documents import blocks, shell_lines
+from support.documents import run_script, shell_lines
 from support.places import REPOSITORY
 from support.synthetic import SyntheticWorld, write
 
@@ -40,8 +40,7 @@ def test_the_commands_run(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_auto")
 def test_the_code_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = blocks(README, "python")
-    exec(compile(code, "README.md", "exec"), {})
+    run_script(README)
     printed = capsys.readouterr().out.split()
     assert {"raw", "sola"} <= set(printed)
     assert 0 <= float(printed[-1]) <= 1

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from sola.cli import options
-from sola.core.log import show_log
+from sola.core.log import counted, show_log
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +58,9 @@ def convert(
         assign_subsets(videos, split_of(split), files[0])
     address(videos, media)
     written = write_videos(videos, to, out, fps=fps)
-    count = sum(len(record.instances) for record in videos.values())
+    instances = counted(sum(len(record.instances) for record in videos.values()), "instance")
     unlabeled = sum(not record.annotated for record in videos.values())
-    log.info("%d videos with %d instances%s", len(videos), count, f", {dropped} left out" if dropped else "")
+    log.info("%s with %s%s", counted(len(videos), "video"), instances, f", {dropped} left out" if dropped else "")
     if unlabeled:
-        log.info("%d videos are not annotated", unlabeled)
+        log.info("%s without annotation", counted(unlabeled, "video"))
     log.info("%s", out if len(written) == 1 else f"{out}: {len(written)} files")

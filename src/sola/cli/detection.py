@@ -11,6 +11,7 @@ from sola.cli import options
 from sola.cli.detect import FeatureOptions, VideoOptions
 from sola.core.device import Device
 from sola.core.errors import SolaError
+from sola.core.log import counted
 from sola.core.progress import progress_bar
 from sola.core.storage import Storage, StoredFile
 from sola.data.annotations import read_annotations
@@ -66,8 +67,9 @@ class Target:
         write_segments(self.out, found.detections, classes)
         self.workspace.delete()
         options.report_skipped(unreadable, found.skipped)
-        count, place = sum(map(len, found.detections.values())), options.place_of(self.out)
-        log.info("%s: %d detections in %d videos%s", place, count, len(found.detections), also)
+        detections = counted(sum(map(len, found.detections.values())), "detection")
+        videos = counted(len(found.detections), "video")
+        log.info("%s: %s in %s%s", options.place_of(self.out), detections, videos, also)
 
 
 def detect_in_features(

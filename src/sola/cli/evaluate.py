@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from sola.cli import options
 from sola.cli.help import secondary
 from sola.core.errors import SolaError
-from sola.core.log import show_log
+from sola.core.log import counted, show_log
 from sola.data.detections import Format
 from sola.evaluation.metrics.protocol import DATASETS, Protocol, checked, thresholds
 
@@ -149,8 +149,11 @@ def evaluate(
         return
     for warning in result.warnings:
         log.warning("note: %s", warning)
-    counted = f"{result.frames:,} frames" if isinstance(result, FrameResult) else f"{result.instances:,} instances"
-    log.info("%s predictions, %s", f"{result.predictions:,}", counted)
+    if isinstance(result, FrameResult):
+        truth = counted(result.frames, "frame")
+    else:
+        truth = counted(result.instances, "instance")
+    log.info("%s, %s", counted(result.predictions, "prediction"), truth)
     for table in tables:
         Console().print(table)
 

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from sola.cli import options
 from sola.cli.help import epilogue
-from sola.core.log import show_log
+from sola.core.log import counted, show_log
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,6 @@ def opentad(
     options.report_skipped(data.features.unreadable, skipped)
     options.report_data(*split_summaries(data, train_subset, test_subset))
     if written.left_out:
-        log.info(
-            "%d training videos left out, such as %s: no instance in them", len(written.left_out), written.left_out[0]
-        )
-    log.info("%s: %d videos, %d classes", out, len(written.videos), len(written.classes))
+        left_out = counted(len(written.left_out), "training video")
+        log.info("%s without instances left out, such as %s", left_out, written.left_out[0])
+    log.info("%s: %s, %s", out, counted(len(written.videos), "video"), counted(len(written.classes), "class"))

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sola.cli import options
-from sola.core.log import show_log
+from sola.core.log import counted, show_log
 from sola.video.encoders.base import DEFAULT_ENCODER
 from sola.video.extraction import DType
 
@@ -74,11 +74,10 @@ def extract(
     with progress_bar("extract", total=len(found), quiet=quiet) as bar:
         skipped = run_job(job, executor, skip_bad=skip_bad, progress=options.bar_progress(bar))
     options.report_skipped(skipped)
-    count = len(found) - len(skipped)
     log.info(
-        "%s: %d videos; next: sola train %s%s --recipe auto --out RUN",
+        "%s: %s; next: sola train %s%s --recipe auto --out RUN",
         options.place_of(out),
-        count,
+        counted(len(found) - len(skipped), "video"),
         options.place_of(out),
         " --id-from path" if id_from == "path" else "",
     )

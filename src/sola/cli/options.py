@@ -13,6 +13,7 @@ from cyclopts.validators import Number
 from sola.cli.help import secondary
 from sola.core.device import Device
 from sola.core.errors import SolaError
+from sola.core.log import counted
 from sola.data.names import IdFrom
 from sola.data.numbers import parsed
 
@@ -253,7 +254,7 @@ def report_skipped(*skipped: Mapping[str, str]) -> None:
     reasons = {video: reason for part in skipped for video, reason in part.items()}
     if reasons:
         video, reason = next(iter(reasons.items()))
-        log.warning("%d bad files left out, the first: %s: %s", len(reasons), video, reason)
+        log.warning("%s left out, the first: %s: %s", counted(len(reasons), "bad file"), video, reason)
 
 
 def place_of(place: Path) -> str:

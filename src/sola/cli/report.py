@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from sola.cli import options
 from sola.core.errors import SolaError
-from sola.core.log import show_log
+from sola.core.log import counted, show_log
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,6 @@ def report(
     for note in material.notes:
         log.info("%s", note)
     if page.explorer is not None and page.explorer.left_out:
-        log.info(
-            "the explorer holds %d videos, %d are left out (--max-videos)", page.explorer.shown, page.explorer.left_out
-        )
+        shown = counted(page.explorer.shown, "video")
+        log.info("the explorer holds %s, %d left out (--max-videos)", shown, page.explorer.left_out)
     log.info("open %s", out)

@@ -59,7 +59,7 @@ def train_detector(
 
     Args:
         model: Detector to train.
-        recipe: Named settings, as published where the authors have published them (see docs/detectors.md).
+        recipe: Named settings, as published where the authors have published them (see docs/guides/detectors.md).
         explain: Print how frames of this video become seconds and detector units, and back; do not train.
         out: Folder of the run.
     """

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sola.cli import options
-from sola.core.log import show_log
+from sola.core.log import counted, show_log
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,6 @@ def transform(
     job = transform_job(module, opened, Storage.of(out), device=device, overwrite=overwrite)
     with progress_bar("transform", total=len(opened.videos), quiet=quiet) as bar:
         skipped = run_job(job, executor, skip_bad=reading.skip_bad, progress=options.bar_progress(bar))
-    count = len(opened.videos) - len(skipped)
+    videos = counted(len(opened.videos) - len(skipped), "video")
     options.report_skipped(opened.unreadable, skipped)
-    log.info("%s: %d videos", options.place_of(out), count)
+    log.info("%s: %s", options.place_of(out), videos)

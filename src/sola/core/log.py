@@ -1,4 +1,7 @@
-"""Log messages as plain lines on stderr. Library code logs; commands call `show_log` to display the messages."""
+"""Log messages as plain lines on stderr, and counts in them.
+
+Library code logs; commands call `show_log` to display the messages.
+"""
 
 import logging
 import sys
@@ -13,6 +16,16 @@ def show_log(quiet: bool = False) -> None:
     logger = logging.getLogger("sola")
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.addHandler(_lines)  # no effect if it is already added
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "video"), counted(1200, "class")
+    ('1 video', '1,200 classes')
+    """
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"
 
 
 @contextmanager

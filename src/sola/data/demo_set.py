@@ -1,6 +1,6 @@
 """Demo data set included in the package: features of rendered videos of a moving figure, with annotations.
 
-It is the data set `long-1-efficientnet` of the rendered benchmark; see docs/benchmark.md.
+It is the data set `long-1-efficientnet` of the rendered benchmark; see docs/explanation/benchmark.md.
 """
 
 from importlib.resources import as_file, files

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from sola.core.log import counted
 from sola.data.annotations import Annotations
 from sola.data.findings import TOLERANCE, Finding, describe_times, instance_findings, instances_of, unseen_classes
 from sola.data.instance_checks import check_instances, check_last_instances
@@ -44,7 +45,7 @@ class Summary:
     def counts(self) -> str:
         """The counts as a line of text."""
         if not self.name:
-            return f"{_counted(self.videos, 'video')} with features"
+            return f"{counted(self.videos, 'video')} with features"
         videos = _of(self.videos, self.annotated_videos, "annotated video")
         instances = _of(self.instances, self.annotated_instances, "instance")
         return f"{self.name}: {videos} with {instances}"
@@ -75,12 +76,8 @@ def lines_of(*summaries: Summary) -> list[str]:
     return list(dict.fromkeys(line for summary in summaries for line in summary.lines))
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' if count != 1 else ''}"
-
-
 def _of(used: int, annotated: int, noun: str) -> str:
-    return _counted(annotated, noun) if used == annotated else f"{used:,} of {_counted(annotated, noun)}"
+    return counted(annotated, noun) if used == annotated else f"{used:,} of {counted(annotated, noun)}"
 
 
 def summarize(

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from sola.core.errors import SolaError
+from sola.core.log import counted
 from sola.data.dataset import Dataset
 from sola.data.findings import seen_labels, unseen_classes
 from sola.data.snippet_labels import most_classes_together
@@ -115,8 +116,8 @@ def train_detector(
             },
         }
         notes = [
-            f"{len(clips)} clips of {len(clips.videos)} videos with {sum(map(len, clips.instances))} instances, "
-            f"{clips.values.shape[1]} channels",
+            f"{counted(len(clips), 'clip')} of {counted(len(clips.videos), 'video')} with "
+            f"{counted(sum(map(len, clips.instances)), 'instance')}, {counted(clips.values.shape[1], 'channel')}",
             *class_notes,
         ]
         task = DetectionTask(config, clips, len(classes), place.device, held_out)

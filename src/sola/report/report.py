@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from sola.core.log import counted
 from sola.evaluation.tables import seeds_text
 from sola.report.explorer import Explorer, explore
 from sola.report.material import Material
@@ -57,18 +58,18 @@ def _title(studies: Sequence[Study], runs: Sequence[TrainedRun]) -> str:
 
 def _lead(studies: Sequence[Study], runs: Sequence[TrainedRun], explorer: Explorer | None) -> str:
     """Return the counts of experiments, runs, feature sets and videos on the page."""
-    parts = [_count(len(studies), "experiment"), _count(len(runs), "training run")]
+    parts = [_some(len(studies), "experiment"), _some(len(runs), "training run")]
     if explorer is not None:
         detecting, features = len(explorer.data["runs"]), len(explorer.data["features"])
-        sources = [f"detections of {_count(detecting, 'run')}" if detecting else "", _count(features, "feature set")]
-        parts.append(f"{' and '.join(filter(None, sources))} in {_count(explorer.shown, 'video')}")
+        sources = [f"detections of {_some(detecting, 'run')}" if detecting else "", _some(features, "feature set")]
+        parts.append(f"{' and '.join(filter(None, sources))} in {_some(explorer.shown, 'video')}")
     text = ", ".join(filter(None, parts))
     return f"{text[:1].upper()}{text[1:]}. This page is self-contained." if text else ""
 
 
-def _count(number: int, noun: str) -> str:
+def _some(number: int, noun: str) -> str:
     """Return a number with its noun; empty for 0."""
-    return f"{number} {noun}{'s' if number != 1 else ''}" if number else ""
+    return counted(number, noun) if number else ""
 
 
 def _colophon(studies: Sequence[Study], runs: Sequence[TrainedRun], material: Material) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from sola.core.errors import SolaError
+from sola.core.log import counted
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.ragged import PackedFeatures, pack
@@ -148,8 +149,8 @@ def _notes(features: FeatureSet, packed: PackedFeatures, config: Config, reasons
         )
     notes = [f"{name} = {getattr(config, name)}: {reason}" for name, reason in reasons.items()]
     notes.append(
-        f"{len(lengths)} videos of {lengths.min()} to {lengths.max()} snippets, {packed.values.shape[1]} channels; "
-        f"windows of {config.window} snippets"
+        f"{counted(len(lengths), 'video')} of {lengths.min()} to {lengths.max()} snippets, "
+        f"{counted(packed.values.shape[1], 'channel')}; windows of {config.window} snippets"
     )
     if short:
         notes.append(

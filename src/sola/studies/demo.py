@@ -151,7 +151,8 @@ def _page(out: Path, heading: str, data: Dataset, results: Mapping[str, ProbeRes
                 [
                     "This is one set of the project's benchmark: untrimmed videos of a rendered figure that acts, "
                     "stands and walks, with exact boundaries. The recipe auto was chosen on similar validation videos, "
-                    "so this page is an illustration, not evidence. docs/benchmark.md has the results on all sets.",
+                    "so this page is an illustration, not evidence. docs/explanation/benchmark.md has the results on "
+                    "all sets.",
                 ],
             ),
         ],

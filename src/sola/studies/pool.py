@@ -1,4 +1,4 @@
-"""Process pool for parallel runs, with the cores divided among the processes."""
+"""Process pool for parallel runs, with the threads divided among the processes."""
 
 import multiprocessing
 import os
@@ -28,10 +28,10 @@ class Pool:
         self.jobs = jobs
 
     def __enter__(self) -> "Pool":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        threads = torch.get_num_threads()  # the number of cores, or OMP_NUM_THREADS
         # spawn, because forking a process with torch threads can hang
         context = multiprocessing.get_context("spawn")
-        self._executor = ProcessPoolExecutor(self.jobs, context, _begin, (max(1, cores // self.jobs),))
+        self._executor = ProcessPoolExecutor(self.jobs, context, _begin, (max(1, threads // self.jobs),))
         return self
 
     def run(self, jobs: Sequence[Job], done: Callable[[int, int], object] = lambda done, total: None) -> list[Any]:

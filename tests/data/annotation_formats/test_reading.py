@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.annotation_samples import SAMPLES, Sample
+from support.annotation_samples import EPIC, SAMPLES, Sample
 
 from sola.data.annotations import read_annotations, read_videos
 
@@ -33,3 +33,12 @@ def test_sample_is_read_as_annotations(sample: Sample, tmp_path: Path) -> None:
     annotations = read_annotations(sample_file(tmp_path, sample), **sample.options)
     assert set(annotations.videos) == set(sample.expected)
     assert annotations.classes == tuple(sorted({label for rows in sample.expected.values() for *_, label in rows}))
+
+
+@pytest.mark.parametrize(
+    ("name", "subset"), [("EPIC_100_train", "training"), ("EPIC_100_validation", "validation"), ("mine", "training")]
+)
+def test_published_file_names_of_epic_kitchens_give_the_subset(name: str, subset: str, tmp_path: Path) -> None:
+    path = tmp_path / f"{name}.csv"
+    path.write_text(EPIC)
+    assert {video.subset for video in read_annotations(path).videos.values()} == {subset}

@@ -5,8 +5,8 @@
 
 Starting from valid files, atheris changes bytes (in JSON mostly whole values) and keeps inputs that reach new lines of
 the readers of sola and NumPy. FOLDER holds the corpus and the file that is read; a folder in memory (/dev/shm) is
-fastest. `tests/system/test_fuzzing.py` runs every reader on a few changed files. docs/safety.md reports how long the
-readers have been fuzzed.
+fastest. `tests/system/test_fuzzing.py` runs every reader on a few changed files. docs/guides/safety.md reports how long
+the readers have been fuzzed.
 """
 
 import json

@@ -1,0 +1,1 @@
+"""A data set of smartwatch recordings, to evaluate recipes on accelerometers."""

@@ -1,0 +1,110 @@
+"""Write features and annotations of untrimmed smartwatch recordings.
+
+pip install seglearn
+cd benchmarks && python -m smartwatch.data_set OUT
+
+seglearn (BSD license) contains recordings of shoulder exercises: acceleration and rotation at 50 Hz, 10 subjects, both
+arms, 7 exercises (Burns et al., Shoulder physiotherapy exercise recognition, 2018). The recordings are trimmed: each
+has one exercise. For each subject and arm, this script joins parts of 8 to 20 s in random order into one recording.
+Four exercises are actions, the other three are background. Subjects 1 to 6 are for training, 7 to 10 for validation.
+
+Features are statistics of one second, 5 times per second: mean, deviation, minimum, maximum, and the amplitude in four
+frequency bands, of each of the 6 sensor axes. No parameter was chosen by its effect on a recipe.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from sola.core.files import replacing, write_json
+from sola.data.manifest import Manifest
+
+FPS, STRIDE, WINDOW = 50, 10, 50
+"""Samples per second, and stride and window of a snippet (samples)."""
+BANDS = ((1, 2), (2, 4), (4, 8), (8, 25))
+"""Frequency bands (Hz)."""
+ACTIONS = ("PEN", "ABD", "FEL", "IR")
+"""Exercises that are annotated."""
+SHORTEST, LONGEST = 8.0, 20.0
+"""Duration of a part (seconds)."""
+REPEATED = 4
+"""Number of exercises in a recording that occur twice."""
+TRAINING_SUBJECTS = 6
+
+
+class Recording(NamedTuple):
+    """A recording of one exercise."""
+
+    samples: Float[np.ndarray, "time axes"]
+    exercise: str
+
+
+def recordings() -> dict[tuple[int, str], list[Recording]]:
+    """Return the recordings in seglearn by subject and arm."""
+    from seglearn.datasets import load_watch
+
+    data = load_watch()
+    by_arm: dict[tuple[int, str], list[Recording]] = {}
+    for samples, exercise, subject, side in zip(data["X"], data["y"], data["subject"], data["side"], strict=True):
+        key = (int(subject), "right" if side else "left")
+        by_arm.setdefault(key, []).append(Recording(np.asarray(samples, np.float64), data["y_labels"][exercise]))
+    return by_arm
+
+
+def parts(recorded: Sequence[Recording], generator: np.random.Generator) -> Iterator[Recording]:
+    """Cut a part from every recording in random order, then from `REPEATED` of them again."""
+    order = [*generator.permutation(len(recorded)), *generator.permutation(len(recorded))[:REPEATED]]
+    for index in order:
+        samples, exercise = recorded[index]
+        length = min(round(generator.uniform(SHORTEST, LONGEST) * FPS), len(samples))
+        first = generator.integers(len(samples) - length + 1)
+        yield Recording(samples[first : first + length], exercise)
+
+
+def features(samples: Float[np.ndarray, "time axes"]) -> Float[np.ndarray, "snippets channels"]:
+    """Return the statistics of each snippet."""
+    windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW, axis=0)[::STRIDE]
+    centered = windows - windows.mean(-1, keepdims=True)
+    amplitude = np.abs(np.fft.rfft(centered, axis=-1)) / WINDOW
+    bands = [amplitude[..., low:high].sum(-1) for low, high in BANDS]  # one bin is 1 Hz
+    statistics = (windows.mean(-1), windows.std(-1), windows.min(-1), windows.max(-1), *bands)
+    return np.concatenate(statistics, axis=1).astype(np.float32)
+
+
+def write(folder: Path) -> None:
+    """Write `features/*.npy` with a manifest, and `annotations.json`, to a new folder."""
+    database = {}
+    with replacing(folder) as aside:
+        (aside / "features").mkdir(parents=True)
+        for (subject, side), recorded in sorted(recordings().items()):
+            chosen = list(parts(recorded, np.random.default_rng([subject, side == "right"])))
+            ends = np.cumsum([len(part.samples) for part in chosen]) / FPS
+            starts = [0.0, *ends[:-1].tolist()]
+            video = f"subject{subject:02d}_{side}"
+            values = features(np.concatenate([part.samples for part in chosen]))
+            np.save(aside / "features" / f"{video}.npy", values)
+            database[video] = {
+                "subset": "training" if subject <= TRAINING_SUBJECTS else "validation",
+                "duration": float(ends[-1]),
+                "annotations": [
+                    {"segment": [start, end], "label": part.exercise}
+                    for start, end, part in zip(starts, ends.tolist(), chosen, strict=True)
+                    if part.exercise in ACTIONS
+                ],
+            }
+        Manifest(dim=values.shape[1], fps=FPS, stride=STRIDE, window=WINDOW).write(aside / "features")
+        write_json(aside / "annotations.json", {"database": database})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    write(parser.parse_args().out)
+
+
+if __name__ == "__main__":
+    main()
