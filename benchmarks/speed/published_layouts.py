@@ -180,7 +180,7 @@ LAYOUTS = {
         files=("EPIC_100_train.csv", "EPIC_100_validation.csv"),
         conversion=(
             *("EPIC_100_train.csv", "EPIC_100_validation.csv", "--label-key", "verb_class"),
-            *("--split", "subsets.csv", "--to", "activitynet", "--out", "verbs.json"),
+            *("--to", "activitynet", "--out", "verbs.json"),
         ),
         videos=("P01_{:03d}", "P02_{:03d}"),
         detector_recipe="epic-verb",

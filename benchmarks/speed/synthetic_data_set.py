@@ -169,7 +169,7 @@ def _write_action_lists(records: Sequence[VideoAnnotation], names: Sequence[str]
 def _write_epic_kitchens(
     records: Sequence[VideoAnnotation], names: Sequence[str], layout: Layout, folder: Path
 ) -> None:
-    """Write a table for each subset, with nouns drawn at random, and `subsets.csv` as on the page."""
+    """Write a table for each subset, with nouns drawn at random."""
     generator = np.random.default_rng(0)
     for subset, name in zip(layout.subsets, layout.files, strict=True):
         with (folder / name).open("w", newline="") as file:
@@ -189,7 +189,6 @@ def _write_epic_kitchens(
                         + [f"verb{label} noun{noun}", f"verb{label}", label, f"noun{noun}", noun]
                         + [[f"noun{noun}"], [noun]]
                     )
-    (folder / "subsets.csv").write_text("".join(f"{record.video},{record.subset}\n" for record in records))
 
 
 def _write_ego4d(records: Sequence[VideoAnnotation], names: Sequence[str], layout: Layout, folder: Path) -> None:

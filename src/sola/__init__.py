@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sola.detectors.detect import detect as detect
     from sola.detectors.detect import name_proposals as name_proposals
     from sola.detectors.detect import propose as propose
+    from sola.detectors.point_pyramid.pairing import pair_detectors as pair_detectors
     from sola.detectors.train import train_detector as train_detector
     from sola.detectors.trained import TrainedDetector as TrainedDetector
     from sola.evaluation.actions import evaluate_actions as evaluate_actions
@@ -63,6 +64,7 @@ _NAMES = {
     "data.timing": "SnippetGrid",
     "detectors": "DETECTORS detector_family",
     "detectors.detect": "detect name_proposals propose",
+    "detectors.point_pyramid.pairing": "pair_detectors",
     "detectors.train": "train_detector",
     "detectors.trained": "TrainedDetector",
     "evaluation.actions": "evaluate_actions",

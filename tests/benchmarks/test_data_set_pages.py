@@ -78,7 +78,7 @@ def write_short_videos(name: str, folder: Path) -> None:
         (
             "epic-kitchens.md",
             "epic-kitchens-100",
-            ("features-verbs.json", "features-nouns.json", "softened-verbs.json", "softened-actions.json"),
+            ("features-verbs.json", "features-nouns.json", "features-actions.json", "softened-actions.json"),
         ),
         ("ego4d.md", "ego4d-mq", ("features.json", "softened.json")),
         ("fineaction.md", "fineaction", ("features.json", "softened-proposals.json")),
@@ -193,12 +193,3 @@ def test_the_documented_conversion_of_charades_tables(tmp_path: Path, monkeypatc
     (video,) = annotations.subset("training").videos.values()
     assert sorted(annotations.classes[label] for label in video.segments.label) == ["147", "92"]
     assert sorted(video.segments.end.tolist()) == [12.6, 21.2]
-
-
-def test_the_documented_epic_kitchens_subsets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_short_videos("epic-kitchens-100", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    expected = sorted(Path("subsets.csv").read_text().splitlines())
-    Path("subsets.csv").unlink()
-    run_script(DATASET_PAGES / "epic-kitchens.md")
-    assert sorted(Path("subsets.csv").read_text().splitlines()) == expected

@@ -90,6 +90,24 @@ def test_detections_equal_those_of_separate_commands(world: Path, tmp_path: Path
     assert min(map(len, content(out).values())) > 0
 
 
+def test_actions_of_two_detectors_equal_those_of_separate_commands(world: Path, tmp_path: Path) -> None:
+    annotations, features, expected, out = (tmp_path / name for name in ("verbs.json", "new", "e.json", "out.json"))
+    small = ["--levels", "2", "--width", "8", "--length", "64", "--epochs", "1", "--warmup-epochs", "0", "--quiet"]
+    for run, names in (("verbs", "ab"), ("nouns", "cd")):
+        text = (world / "annotations.json").read_text(encoding="utf-8")
+        annotations.write_text(text.replace('"a"', f'"{names[0]}"').replace('"b"', f'"{names[1]}"'), encoding="utf-8")
+        files = [world / "features", "--annotations", annotations, "--out", tmp_path / run]
+        assert sola("train-detector", *files, "--model", "actionformer", "--recipe", "gtea", *small) == 0
+    assert sola("extract", world / "new", "--out", features, "--encoder", ENCODER, "--quiet") == 0
+    pair = ["--nouns", tmp_path / "nouns"]
+    assert sola("detect", tmp_path / "verbs", features, *pair, "--out", expected, "--quiet") == 0
+    assert sola(*predict(world, tmp_path / "verbs", out, *pair)) == 0
+    assert content(out) == content(expected)
+    found = {detection["label"] for detections in content(out).values() for detection in detections}
+    assert found == {"a,c", "a,d", "b,c", "b,d"}
+    assert (tmp_path / "out" / "n0.png").is_file()
+
+
 def test_each_video_is_drawn_and_no_other_files_remain(world: Path, tmp_path: Path) -> None:
     assert sola(*predict(world, "plain", tmp_path / "out.json")) == 0
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [

@@ -58,6 +58,7 @@ def detect(
     ],
     /,
     *,
+    nouns: Annotated[Path | None, Parameter(group=options.INPUTS, metavar="RUN")] = None,
     reading: options.Reading = options.Reading(),
     for_features: FeatureOptions = FeatureOptions(),
     for_videos: VideoOptions = VideoOptions(),
@@ -72,19 +73,20 @@ def detect(
     """Run `sola detect`.
 
     Args:
+        nouns: Detector of nouns, if RUN detects verbs: detect actions, with classes such as "3,12" (EPIC-Kitchens).
         out: File of detections to write, in ActivityNet's JSON layout: segments in seconds, labels, scores.
     """
     from sola.cli.detection import Target, detect_in_features, detect_in_videos
 
     show_log(quiet)
-    target = Target(out, overwrite, quiet)
+    target, runs = Target(out, overwrite, quiet), (run, nouns)
     if are_videos(sources):
         others = dataclasses.replace(reading, skip_bad=False, id_from="name")
         refuse("needs features, not videos", for_features, timing, execution, others)
-        detect_in_videos(run, sources, target, for_videos, decoding, device, reading)
+        detect_in_videos(runs, sources, target, for_videos, decoding, device, reading)
     else:
         refuse("needs videos, not features", for_videos, decoding)
-        detect_in_features(run, sources, target, for_features, reading, timing, execution, device)
+        detect_in_features(runs, sources, target, for_features, reading, timing, execution, device)
 
 
 def are_videos(sources: tuple[Path, ...]) -> bool:

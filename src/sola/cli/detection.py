@@ -21,6 +21,7 @@ from sola.data.detections import UNLABELED, write_detections
 from sola.data.findings import unknown_classes
 from sola.data.names import file_of
 from sola.data.segments import Segments
+from sola.detectors.point_pyramid.pairing import pair_detectors
 from sola.detectors.trained import TrainedDetector
 from sola.pipeline.detect_job import DetectJob, Found, load_detector
 from sola.pipeline.executors import Threads
@@ -33,6 +34,8 @@ from sola.video.key_frames import key_frames
 
 log = logging.getLogger(__name__)
 
+Runs = tuple[Path, Path | None]
+"""Run of the detector, and of a detector of nouns if they are paired."""
 KEY_FRAMES = 8
 """Number of frames in a timeline."""
 KEY_FRAME_HEIGHT = 144
@@ -70,7 +73,7 @@ class Target:
 
 
 def detect_in_features(
-    run: Path,
+    runs: Runs,
     sources: tuple[Path, ...],
     target: Target,
     chosen: FeatureOptions,
@@ -84,11 +87,11 @@ def detect_in_features(
         raise SolaError(f"--test-subset {chosen.test_subset}: needs --annotations, which list its videos")
     if chosen.proposals is not None and chosen.proposals.absolute() == target.out.absolute():
         raise SolaError(f"--proposals {chosen.proposals}: is --out too; name another file")
-    places = (run, *sources, target.out, chosen.proposals, chosen.annotations, chosen.classifier)
+    places = (*runs, *sources, target.out, chosen.proposals, chosen.annotations, chosen.classifier)
     executor = execution.executor_for(*places)
     target.must_be_new(chosen.proposals, "file")
-    detector = load_detector(run)
-    must_know_classes(run, detector, chosen.classifier)
+    detector = load_detectors(runs)
+    must_know_classes(runs[0], detector, chosen.classifier)
     features = reading.open_stored(sources, timing.given())
     annotations, scores = None, None
     if chosen.annotations is not None:
@@ -115,6 +118,19 @@ def detect_in_features(
     target.write(found, detector.classes, data.features.unreadable)
 
 
+def load_detectors(runs: Runs) -> TrainedDetector:
+    """Load the detector of a run, or the pair of two. Raises SolaError that names the runs if they do not fit."""
+    run, nouns = runs
+    detector = load_detector(run)
+    if nouns is None:
+        return detector
+    other = load_detector(nouns)
+    try:
+        return pair_detectors(detector, other)
+    except SolaError as error:
+        raise SolaError(f"{run} --nouns {nouns}: {error}") from None
+
+
 def must_know_classes(run: Path, detector: TrainedDetector, classifier: Path | None) -> None:
     """Raise SolaError unless exactly one of detector and classifier predicts the classes."""
     if classifier is not None and detector.config.predicts_classes:
@@ -130,7 +146,7 @@ def write_segments(place: Path, segments: Mapping[str, Segments], classes: tuple
 
 
 def detect_in_videos(
-    run: Path,
+    runs: Runs,
     sources: tuple[Path, ...],
     target: Target,
     chosen: VideoOptions,
@@ -144,7 +160,7 @@ def detect_in_videos(
         raise SolaError(f"--out {target.out}: needs a suffix, such as .json; its pictures go to the name without")
     target.must_be_new(pictures, "place")
     videos = find_videos(sources, reading.id_from)
-    detector = TrainedDetector.load(run)
+    detector = load_detectors(runs)
     chain = rebuild_chain(detector, device, encoder=chosen.encoder, modules=chosen.modules)
     classes = detector.classes or (UNLABELED,)
     with progress_bar(quiet=target.quiet) as bar:

@@ -165,7 +165,8 @@ def seen_labels(data: "Dataset") -> set[int]:
 
 def unknown_classes(data: "Dataset", known: Collection[str]) -> list[Finding]:
     """Return a finding for instances of classes not in `known`, or no finding if `known` is empty."""
-    unknown = {label for label, name in enumerate(data.classes) if name not in set(known)} if known else set()
+    names = set(known)
+    unknown = {label for label, name in enumerate(data.classes) if name not in names} if names else set()
     instances = [(video, label) for video in data.videos for label in video.segments.label.tolist() if label in unknown]
     if not instances:
         return []

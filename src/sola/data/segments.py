@@ -75,6 +75,17 @@ class SegmentTable(Segments):
         )
 
 
+def grouped(label: Int[np.ndarray, " n"]) -> dict[int, Int[np.ndarray, " _"]]:
+    """Return the positions of each label, in ascending order.
+
+    >>> grouped(np.array([4, 2, 4]))
+    {2: array([1]), 4: array([0, 2])}
+    """
+    order = np.argsort(label, kind="stable")
+    labels, first = np.unique(label[order], return_index=True)
+    return dict(zip(labels.tolist(), np.split(order, first[1:]), strict=True)) if len(label) else {}
+
+
 def frame_spans(segments: Segments, frames: int, rate: float) -> Iterator[tuple[int, slice]]:
     """Yield the label and frame slice of each segment, for a video of `frames` frames at `rate` frames per second."""
     first, last = (

@@ -125,11 +125,11 @@ class DetectJob(VideoJob):
         if self.videos and not columns:
             raise SolaError(f"{next(iter(skipped.values()))}; none of {total} videos is left")
         order = [video for video in self._feature_ids if video in columns]
-        detections, proposals = ({video: _segments(columns[video][which]) for video in order} for which in (1, 0))
+        detections, proposals = ({video: _segments(columns[video][which]) for video in order} for which in (-1, 0))
         return Found(detections, proposals, skipped)
 
     def _detected(self, data: Dataset) -> tuple[dict[str, list[Columns]], dict[str, str]]:
-        """Return proposals and detections by video, and reasons for skipped videos by id in the features."""
+        """Return proposals and detections by video, once if they are the same, and reasons for skipped videos."""
         bad: dict[str, str] = {}
         try:
             proposals = propose(self._detector, data, device=self._device, skipped=bad)
@@ -140,7 +140,8 @@ class DetectJob(VideoJob):
         detections = proposals
         if not self._detector.config.predicts_classes and (self._scores or self._detector.classifier):
             detections = name_proposals(self._detector, data, proposals, scores=self._scores, combine=self._combine)
-        return {video: [_columns(proposals[video]), _columns(detections[video])] for video in proposals}, bad
+        kinds = (proposals,) if detections is proposals else (proposals, detections)
+        return {video: [_columns(kind[video]) for kind in kinds] for video in proposals}, bad
 
     def _state(self, first: str) -> list[list[list[int]]]:
         return [self._data.features.state(self._feature_ids[video]) for video in self._groups[first]]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Float, Int
 
 from sola.core.checks import at_least, finite, fraction, not_negative, positive
 from sola.core.errors import SolaError
-from sola.data.segments import Segments
+from sola.data.segments import Segments, grouped
 
 SCALE_TOLERANCE = 1e-9
 """Maximum difference between the candidates of two videos that count as equal, as a share of the shortest candidate."""
@@ -183,7 +184,7 @@ def _greedy(video: Segments, candidates: "_Candidates", max_detections: int, min
             break
         picks.append(best)
         scores.append(score)
-        np.multiply(current, candidates.factors(best), out=current)
+        candidates.lower(current, best)
     chosen = video.take(np.array(picks, np.int64))
     return Segments(chosen.start, chosen.end, chosen.label, np.array(scores, np.float64))
 
@@ -196,10 +197,14 @@ class _Candidates:
         self.end = video.end.astype(np.float64)
         self.length = self.end - self.start
         self.duration, self.decay = duration, decay
-        self.mixed = class_aware and len(video) > 0 and bool((video.label != video.label[0]).any())
-        self.label: Int[np.ndarray, " n"] = video.label if self.mixed else np.zeros(len(video), np.int64)
-        self.cached: dict[int, Float[np.ndarray, " n"]] = {}
+        self.label: Int[np.ndarray, " n"] = video.label if class_aware else np.zeros(len(video), np.int64)
+        self.cached: dict[int, Float[np.ndarray, " _"]] = {}
         self.room = CACHE_BYTES // (8 * max(len(video), 1))
+
+    @cached_property
+    def by_label(self) -> dict[int, Int[np.ndarray, " _"]]:
+        """Positions of the candidates of each label."""
+        return grouped(self.label)
 
     def serves(self, other: "_Candidates") -> bool:
         """Return whether `other` has the same decay factors."""
@@ -224,24 +229,35 @@ class _Candidates:
                 return False
         return True
 
-    def factors(self, pick: int) -> Float[np.ndarray, " n"]:
-        """Return the factors of all scores for a pick; its own factor is 0, so that it is not picked again."""
+    def lower(self, scores: Float[np.ndarray, " n"], pick: int) -> None:
+        """Multiply the scores of the rivals of a pick by their factors, in place."""
+        rivals, factors = self.rivals(pick), self.factors(pick)
+        if isinstance(rivals, slice):
+            np.multiply(scores, factors, out=scores)
+        else:
+            scores[rivals] *= factors
+
+    def rivals(self, pick: int) -> Int[np.ndarray, " _"] | slice:
+        """Return the positions of the candidates whose scores a pick lowers: those with its label."""
+        return self.by_label[int(self.label[pick])] if len(self.by_label) > 1 else slice(None)
+
+    def factors(self, pick: int) -> Float[np.ndarray, " _"]:
+        """Return the factors of the scores of all rivals; that of the pick is 0, so that it is not picked again."""
         factors = self.cached.get(pick)
         if factors is None:
-            factors = self.decay.factor(self._iou(pick), float(self.length[pick]) / self.duration)
-            if self.mixed:
-                factors[self.label != self.label[pick]] = 1.0
-            factors[pick] = 0.0
+            rivals = self.rivals(pick)
+            factors = self.decay.factor(self._iou(pick, rivals), float(self.length[pick]) / self.duration)
+            factors[pick if isinstance(rivals, slice) else np.searchsorted(rivals, pick)] = 0.0
             if len(self.cached) < self.room:
                 self.cached[pick] = factors
         return factors
 
-    def _iou(self, pick: int) -> Float[np.ndarray, " n"]:
-        """Return the tIoU of a pick with all candidates; in place, because this takes most of the time."""
-        intersection: np.ndarray = np.minimum(self.end, self.end[pick])
-        intersection -= np.maximum(self.start, self.start[pick])
+    def _iou(self, pick: int, rivals: Int[np.ndarray, " _"] | slice) -> Float[np.ndarray, " _"]:
+        """Return the tIoU of a pick with its rivals; in place, because this takes most of the time."""
+        intersection: np.ndarray = np.minimum(self.end[rivals], self.end[pick])
+        intersection -= np.maximum(self.start[rivals], self.start[pick])
         np.maximum(intersection, 0.0, out=intersection)
-        union = self.length + self.length[pick]
+        union = self.length[rivals] + self.length[pick]
         union -= intersection
         np.maximum(union, LEAST, out=union)  # if the union is 0, so is the intersection
         intersection /= union

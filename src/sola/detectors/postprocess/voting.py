@@ -6,7 +6,10 @@ import numpy as np
 
 from sola.core.checks import fraction
 from sola.core.errors import SolaError
-from sola.data.segments import Segments, temporal_iou
+from sola.data.segments import Segments, grouped, temporal_iou
+
+NOBODY = np.empty(0, np.int64)
+"""Positions of no candidates."""
 
 
 def vote(
@@ -20,7 +23,7 @@ def vote(
     """Average start and end of each segment over the candidates with a tIoU of at least `iou`.
 
     A segment without votes does not change. Time and memory grow with the product of the numbers of segments and
-    candidates.
+    candidates, of each class if voting is by class.
 
     Args:
         picks: segments after suppression.
@@ -40,11 +43,15 @@ def vote(
     fraction("(0, 1]", iou=iou)
     if not (np.isfinite(candidates.score) & (candidates.score >= 0)).all():
         raise SolaError("a candidate's score is negative or not finite; voting needs weights of 0 or more")
-    overlap = temporal_iou(picks.start, picks.end, candidates.start, candidates.end)
-    votes = overlap >= iou
     if class_aware:
-        votes &= picks.label[:, None] == candidates.label
-    weights = np.where(votes, candidates.score.astype(np.float64), 0.0)
+        start, end, voters = picks.start.astype(np.float64), picks.end.astype(np.float64), grouped(candidates.label)
+        for label, rows in grouped(picks.label).items():
+            mine, others = picks.take(rows), candidates.take(voters.get(label, NOBODY))
+            voted = vote(mine, others, iou=iou, weight=weight, class_aware=False)
+            start[rows], end[rows] = voted.start, voted.end
+        return Segments(start, end, picks.label, picks.score)
+    overlap = temporal_iou(picks.start, picks.end, candidates.start, candidates.end)
+    weights = np.where(overlap >= iou, candidates.score.astype(np.float64), 0.0)
     if weight == "score_iou":
         weights *= overlap
     total = weights.sum(1)
