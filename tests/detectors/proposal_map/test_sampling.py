@@ -44,7 +44,7 @@ def test_the_gradient_of_sampling_equals_finite_differences(operator: dict[str, 
     assert torch.autograd.gradcheck(sampling, projected)
 
 
-def test_dense_sampling_weights() -> None:
+def test_dense_weights_sum_entries_of_the_same_place() -> None:
     cell, sample, time = np.array([1, 1, 0]), np.array([0, 0, 1]), np.array([2, 2, 0])
     sampling = LinearSampling(cell, sample, time, np.array([0.5, 0.25, 2.0]), cells=2, samples=2, length=3)
     expected = torch.zeros(2, 2, 3)
