@@ -145,7 +145,9 @@ def test_renamed_flags_do_not_appear_in_help_texts(
         (["detect", "r", "features", "--out", "x.json", "--encoder", "e"], "--encoder: needs videos, not features"),
     ],
 )
-def test_command_line_errors(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_command_line_gives_a_one_line_error(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert line in refused(capsys, *arguments)
 
 
@@ -171,7 +173,7 @@ def test_an_invalid_choice_gives_a_one_line_error_with_the_choices(
 
 
 @pytest.mark.parametrize("call", [["--version"], ["train", "--version"]])
-def test_version(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert sola(*call) == 0
     assert re.fullmatch(r"sola \d+\.\d+\.\d+\n", capsys.readouterr().out)
 

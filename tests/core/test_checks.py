@@ -26,7 +26,7 @@ Color = Literal["red", "green"]
         (fraction, ("(0, 1)",), (0.5,), (0, 1, math.nan), "a number in (0, 1)"),
     ],
 )
-def test_numbers(
+def test_numbers_out_of_range_are_refused(
     check: Callable[..., None], first: tuple[Any, ...], good: tuple[float, ...], bad: tuple[float, ...], expected: str
 ) -> None:
     for value in (*good, None):

@@ -69,7 +69,7 @@ def test_a_bar_inside_another_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("why", ["quiet", "not the first process"])
-def test_nothing_is_shown(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_shown_if_quiet_or_not_the_first_process(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if why != "quiet":
         monkeypatch.setenv("RANK", "1")
         monkeypatch.setenv("WORLD_SIZE", "2")

@@ -105,7 +105,7 @@ def test_fps_agrees_with_a_short_video_without_its_last_window():
     assert resolve_grid(19, annotation_fps=30.0, duration=3.1, stride=4.0, window=16.0) == SnippetGrid.covering(3.1, 19)
 
 
-def test_duration_comes_last():
+def test_the_duration_is_used_if_nothing_else_gives_times():
     assert resolve_grid(50, duration=100.0) == SnippetGrid.covering(100.0, 50)
 
 

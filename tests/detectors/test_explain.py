@@ -81,7 +81,7 @@ def test_windows_are_described(world, capsys):
     assert "clips of 32 snippets in 16 units" in text
 
 
-def test_nothing_is_trained(world, capsys, tmp_path, monkeypatch):
+def test_explain_writes_no_files(world, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     explained(capsys, world, "--model", "bmn")
     assert not list(tmp_path.iterdir())

@@ -68,7 +68,7 @@ def test_lines_and_json_of_the_same_predictions_give_the_same_values(tmp_path, c
 GOOD = {"a": found((0, 10, "jump", 0.9), (12, 20, "jump", 0.4)), "b": found((5, 21, "run", 0.8))}
 
 
-def test_detections_as_json(evaluate):
+def test_metrics_of_detections_are_printed_as_json(evaluate):
     code, out, err = evaluate("detections", GOOD, "--json", "--tiou", ".5,.95")
     values = json.loads(out)
     assert code == 0
@@ -81,7 +81,7 @@ def test_detections_as_json(evaluate):
     assert set(values["seconds"]) == {"read", "evaluate"}
 
 
-def test_proposals_as_json(evaluate):
+def test_metrics_of_proposals_are_printed_as_json(evaluate):
     code, out, _ = evaluate(
         "proposals", {"a": [{"segment": [0, 10], "score": 1}], "b": found((5, 21, "?", 0.8))}, "--json"
     )
@@ -93,7 +93,7 @@ def test_proposals_as_json(evaluate):
     assert (values["predictions"], values["instances"]) == (2, 2)
 
 
-def test_printed_tables(evaluate, tmp_path):
+def test_metrics_are_printed_as_tables(evaluate, tmp_path):
     figure = tmp_path / "errors.png"
     code, out, err = evaluate("detections", GOOD, "--recall-at", "1", "5", "--diagnosis", str(figure))
     assert code == 0
@@ -149,14 +149,14 @@ def test_warning_about_zero_length_instances(evaluate, annotations, protocol, ef
     assert effect in warning
 
 
-def test_no_predictions(evaluate):
+def test_without_predictions_the_map_is_zero_and_a_warning_says_so(evaluate):
     _, out, _ = evaluate("detections", {}, "--json")
     values = json.loads(out)
     assert values["average_mAP"] == 0
     assert values["warnings"] == ["there is no prediction"]
 
 
-def test_thumos_lines(tmp_path, annotations, capsys):
+def test_detections_in_lines_of_thumos14_are_evaluated(tmp_path, annotations, capsys):
     (tmp_path / "p.txt").write_text("a 0 10 jump 0.9\nb 5 25 run 0.9\n")
     with pytest.raises(SystemExit):
         main(["evaluate", str(tmp_path / "p.txt"), "--annotations", str(annotations), "--json"])

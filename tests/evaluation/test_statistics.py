@@ -156,7 +156,7 @@ def test_p_is_uniform_under_the_null():
     assert 2 <= rejected <= 22  # 10 expected
 
 
-def test_holm_by_hand():
+def test_holm_equals_values_computed_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
     assert holm([0.6, 0.7]) == (1.0, 1.0)
     assert holm([]) == ()
@@ -174,7 +174,7 @@ def test_holm_rejects_what_the_step_down_procedure_rejects(p):
         assert {index for index, value in enumerate(corrected) if value < level} == rejected
 
 
-def test_summary():
+def test_a_summary_has_the_mean_the_deviation_and_the_values():
     summary = summarize([1.0, 2.0, 4.0])
     assert summary.mean == pytest.approx(7 / 3)
     assert summary.std == pytest.approx(np.sqrt(((1 - 7 / 3) ** 2 + (2 - 7 / 3) ** 2 + (4 - 7 / 3) ** 2) / 2))

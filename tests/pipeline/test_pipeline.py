@@ -133,7 +133,7 @@ def test_pictures_of_ids_with_folders_are_in_folders(world: Path, tmp_path: Path
     assert actual == {"P1/cam": expected["n0"], "P2/cam": expected["n1"]}
 
 
-def test_no_pictures(world: Path, tmp_path: Path) -> None:
+def test_no_pictures_writes_only_the_detections(world: Path, tmp_path: Path) -> None:
     assert sola(*predict(world, "plain", tmp_path / "out.json", "--no-pictures")) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
 

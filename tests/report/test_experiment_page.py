@@ -47,7 +47,7 @@ def test_only_the_best_control_is_called_best() -> None:
     assert "best control" not in sentence
 
 
-def test_finding_without_rows() -> None:
+def test_the_finding_without_rows_says_that_nothing_was_measured() -> None:
     assert finding(result(rows=[])) == ["Nothing was measured."]
 
 

@@ -267,7 +267,7 @@ def test_no_content_is_wider_than_the_page(width: int, opened: WebDriver, page: 
     assert widths[0] <= widths[1] == width
 
 
-def test_dark_mode(opened: WebDriver) -> None:
+def test_dark_mode_has_light_text_on_a_dark_background(opened: WebDriver) -> None:
     def lightness(name: str) -> int:
         return sum(map(int, re.findall(r"\d+", one(opened, "body").value_of_css_property(name))[:3]))
 

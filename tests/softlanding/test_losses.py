@@ -82,7 +82,7 @@ def test_anchor_gets_no_gradient() -> None:
     assert g.grad is not None
 
 
-def test_cosine_probability() -> None:
+def test_a_cosine_becomes_a_probability_inside_the_open_interval() -> None:
     cosine = torch.tensor([-1.0, -0.5, 0.0, 1 - 1e-6, 1.0])
     assert matching_probability(cosine).tolist() == pytest.approx([EDGE, 0.25, 0.5, 1 - 5e-7, 1 - EDGE], abs=1e-7)
 

@@ -107,7 +107,9 @@ def shared_by_halves(videos: list[np.ndarray]) -> float:
 
 
 @pytest.mark.parametrize(("scene", "least", "most"), [(10.0, 0.95, 1.0), (0.0, 0.0, 0.3)])
-def test_scene_share(scene: float, least: float, most: float) -> None:
+def test_the_scene_share_is_high_if_videos_differ_and_low_if_only_snippets_differ(
+    scene: float, least: float, most: float
+) -> None:
     """It is near 1 if each video has its own offset, and near 0 if only the snippets differ."""
     generator = np.random.default_rng(0)
     videos = [generator.normal(size=(60, 8)) + scene * generator.normal(size=8) for _ in range(200)]

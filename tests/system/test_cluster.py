@@ -14,15 +14,16 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 from support.calling import refused, sola
 from support.documents import shell_lines
+from support.extraction import contents, rows_of
 from support.places import DOCS, QUADRANTS
 from support.rendering import render
+from support.stores import put
 from support.synthetic import SyntheticWorld, write
 
 from sola.core.errors import SolaError
@@ -31,7 +32,6 @@ from sola.data.features import FeatureSet
 from sola.data.journal import JOURNAL, MARK, read_rows
 from sola.data.manifest import Manifest
 from sola.pipeline.stored_features import StoredFeatures
-from sola.video.files import find_videos
 
 MODULE = ("--hidden", "16", "--epochs", "1", "--windows-per-video", "4", "--step", "1", "--quiet")
 WORLD = SyntheticWorld(training_videos=6, validation_videos=4, length=80.0, length_spread=0.2, channels=16)
@@ -141,11 +141,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def put(storage: Storage, path: Path, name: str) -> None:
-    with storage.writing(name) as aside:
-        shutil.copyfile(path, aside)
-
-
 def upload(folder: Path, name: str) -> str:
     """Upload a folder to the bucket and return its location."""
     storage = Storage.of(f"s3://videos/{name}")
@@ -159,15 +154,6 @@ def download(location: str, folder: Path) -> Path:
     with storage.fetched(*storage.names()) as fetched:
         shutil.copytree(fetched, folder)
     return folder
-
-
-def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
-    return {row["video"]: row for row in read_rows(folder / JOURNAL) if "video" in row}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return the files of a folder except the journal, whose rows have no fixed order."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != JOURNAL}
 
 
 def assert_same_features(first: Path, second: Path) -> None:
@@ -355,135 +341,3 @@ def test_object_store_paths_need_the_ray_executor(world: Path, capsys: pytest.Ca
     assert "s3://videos/raw: is in an object store; pass --executor ray" in line
     line = refused(capsys, "extract", world / "clips", "--out", "x", "--executor", "ray", "--workers", "0")
     assert "--workers" in line
-
-
-@pytest.mark.parametrize("kind", ["local", "remote"])
-def test_local_folders_and_object_stores_behave_alike(kind: str, tmp_path: Path) -> None:
-    storage = Storage.of(tmp_path / "folder" if kind == "local" else f"memory://{tmp_path.name}/folder")
-    assert storage.files() == []
-    (tmp_path / "file").write_bytes(b"12345")
-    for name in ("b.npy", "a.npy", ".hidden", "inner/c.npy"):
-        put(storage, tmp_path / "file", name)
-    storage.write_json("manifest.json", {"dim": 3})
-    assert storage.names() == ["a.npy", "b.npy", "manifest.json"]
-    assert [file.name for file in storage.files(recursive=True)] == ["a.npy", "b.npy", "inner/c.npy", "manifest.json"]
-    assert [file.size for file in storage.files()][:2] == [5, 5]
-    assert storage.has("a.npy")
-    assert not storage.has("c.npy")
-    assert storage.read_json("manifest.json") == {"dim": 3}
-    assert storage.read_json("other.json") is None
-    with storage.fetched("inner/c.npy") as folder:
-        assert (folder / "inner/c.npy").read_bytes() == b"12345"
-    storage.remove("a.npy")
-    storage.remove("a.npy")
-    assert storage.names() == ["b.npy", "manifest.json"]
-    storage.delete()
-    storage.delete()
-    assert storage.files(recursive=True) == []
-
-
-def test_a_missing_file_in_a_store_is_named(tmp_path: Path) -> None:
-    storage = Storage.of(f"memory://{tmp_path.name}/folder")
-    with pytest.raises(SolaError, match=r"folder/a\.npy: no such file"), storage.fetched("a.npy"):
-        pass
-
-
-def test_a_url_collapsed_by_path_is_restored() -> None:
-    assert Storage.of(Path("s3://bucket/folder/")).location == "s3://bucket/folder"
-    assert Storage.of("gs:///bucket").location == "gs://bucket"
-    assert Storage.of(Path("/folder")).local == Path("/folder")
-
-
-def test_a_file_is_uploaded_only_when_it_is_complete(tmp_path: Path) -> None:
-    storage = Storage.of(f"memory://{tmp_path.name}")
-    with pytest.raises(FileNotFoundError), storage.writing("out.json") as path:
-        path.with_name("not there").rename(path)
-    assert storage.names() == []
-    with storage.writing("out.json") as path:
-        path.write_text("{}")
-    assert storage.read_json("out.json") == {}
-
-
-def test_an_unreadable_location_gives_a_one_line_error(tmp_path: Path) -> None:
-    with pytest.raises(SolaError, match=r"^nonsense://bucket: cannot be listed \("):
-        Storage.of("nonsense://bucket").names()
-
-
-def test_inconsistent_feature_folders_are_rejected(world: Path, tmp_path: Path) -> None:
-    features = world / "data" / "features"
-    shutil.copytree(features, tmp_path / "fewer")
-    removed = sorted((tmp_path / "fewer").glob("*.npy"))[0]
-    removed.unlink()
-    with pytest.raises(SolaError, match=f"fewer: the videos differ from those of .*, the first is '{removed.stem}'"):
-        StoredFeatures.of([features, tmp_path / "fewer"])
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(SolaError, match="empty: holds no feature files"):
-        StoredFeatures.of([tmp_path / "empty"])
-    (tmp_path / "empty" / "all.h5").touch()
-    with pytest.raises(SolaError, match="expected one file per video"):
-        StoredFeatures.of([tmp_path / "empty"])
-
-
-def store_arrays(folder: Path, arrays: dict[str, np.ndarray]) -> Storage:
-    """Write arrays to files in an object store."""
-    storage = Storage.of(f"memory://{folder.name}/features")
-    for name, values in arrays.items():
-        np.save(folder / "file.npy", values)
-        put(storage, folder / "file.npy", name)
-    return storage
-
-
-def test_streams_in_one_folder_of_a_store_are_concatenated(tmp_path: Path) -> None:
-    rgb, flow = np.ones((5, 2), np.float32), np.zeros((4, 3), np.float32)
-    storage = store_arrays(tmp_path, {"a_rgb.npy": rgb, "a_flow.npy": flow})
-    with pytest.raises(
-        SolaError, match=r"'a_rgb' and 'a_flow' are streams of the same video; join them with --streams"
-    ):
-        StoredFeatures.of([storage.location])
-    features = StoredFeatures.of([storage.location], stream_suffixes=["rgb", "flow"])
-    assert (features.videos, features.file_name("a")) == (("a",), "a.npy")
-    assert features.locations == [storage.location]
-    assert len(features.state("a")) == 2
-    with features.fetched("a") as local:
-        np.testing.assert_array_equal(local.read("a"), np.concatenate([rgb[:4], flow], axis=1))
-
-
-def test_video_ids_in_a_store_may_contain_folders(tmp_path: Path) -> None:
-    storage = store_arrays(tmp_path, {"P1/cam.npy": np.ones((5, 2)), "P2/cam.npy": np.full((2, 2), np.nan)})
-    features = StoredFeatures.of([storage.location], id_from="path")
-    assert features.videos == ("P1/cam", "P2/cam")
-    with features.fetched("P1/cam") as local:
-        assert local.file_name("P1/cam") == features.file_name("P1/cam") == "P1/cam.npy"
-        assert local.read("P1/cam").shape == (5, 2)
-    with (
-        pytest.raises(
-            SolaError, match=f"^{storage}/P2/cam.npy: contains NaN .*; repair or remove it, or pass --skip-bad$"
-        ),
-        features.fetched("P2/cam") as local,
-    ):
-        local.read("P2/cam")
-
-
-def test_an_error_names_the_remote_file(world: Path, tmp_path: Path) -> None:
-    storage = Storage.of(f"memory://{tmp_path.name}/bad")
-    (tmp_path / "bad.npy").write_bytes(b"no array")
-    put(storage, tmp_path / "bad.npy", "bad.npy")
-    with (
-        pytest.raises(SolaError, match=rf"^memory://{tmp_path.name}/bad/bad\.npy: "),
-        StoredFeatures.of([storage.location]).fetched("bad"),
-    ):
-        pass
-
-
-def test_local_and_remote_videos_are_found_together(world: Path, tmp_path: Path) -> None:
-    storage = Storage.of(f"memory://{tmp_path.name}/clips")
-    put(storage, world / "clips" / "0.mp4", "inner/9.mp4")
-    videos = find_videos([world / "clips", storage.location])
-    assert list(videos) == ["0", "1", "2", "3", "4", "9"]
-    assert videos["9"].location == f"{storage.location}/inner/9.mp4"
-    assert find_videos([f"{storage.location}/inner/9.mp4"])["9"].location == videos["9"].location
-    with pytest.raises(SolaError, match="neither a video nor a folder with videos"):
-        find_videos([f"memory://{tmp_path.name}/none"])
-    put(storage, world / "clips" / "0.mp4", "0.mp4")
-    with pytest.raises(SolaError, match=r"clips/0\.mp4: same video id '0' as"):
-        find_videos([world / "clips", storage.location])

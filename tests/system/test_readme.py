@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_auto")
-def test_the_commands_run(folder: Path) -> None:
+def test_the_commands_of_the_readme_run(folder: Path) -> None:
     commands = [line for line in shell_lines(README) if line.startswith("sola ")]
     # the folder already has features; tests/system/test_own_videos.py covers extraction from videos
     commands = [command for command in commands if not command.startswith("sola extract")]
@@ -39,7 +39,7 @@ def test_the_commands_run(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("short_auto")
-def test_the_code_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_code_of_the_readme_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_script(README)
     printed = capsys.readouterr().out.split()
     assert {"raw", "sola"} <= set(printed)

@@ -48,7 +48,7 @@ def test_streams_in_one_folder(world: Path, tmp_path: Path, capsys: pytest.Captu
     assert {"raw", "sola"} <= {row["name"] for row in json.loads(capsys.readouterr().out)["rows"]}
 
 
-def test_ids_with_folders(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_accept_ids_with_folders(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     annotations = json.loads((world / "annotations.json").read_text())
     database = {}
     for number, (video, values) in enumerate(sorted(arrays(world).items())):

@@ -54,7 +54,7 @@ def test_frames_of_constant_rate_have_equal_display_times(suffix: str, tmp_path:
 
 
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), 25, 60])
-def test_television_frame_rates(rate: Fraction | int, tmp_path: Path) -> None:
+def test_television_frame_rates_have_exact_display_times(rate: Fraction | int, tmp_path: Path) -> None:
     frames = list(shown_frames(render(tmp_path / "a.mp4", count=70, rate=rate)))
     np.testing.assert_allclose([shown.end for shown in frames], np.arange(1, 71) / float(rate), atol=1e-4)
 
@@ -222,11 +222,11 @@ def test_stream_without_timestamps_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("muxing", [{"movflags": "frag_keyframe+empty_moov"}, {"movflags": "faststart"}])
-def test_other_mp4_layouts(muxing: dict[str, str], tmp_path: Path) -> None:
+def test_other_mp4_layouts_are_decoded_completely(muxing: dict[str, str], tmp_path: Path) -> None:
     assert len(starts(render(tmp_path / "a.mp4", muxing=muxing))) == 40
 
 
-def test_recording_with_incomplete_header(tmp_path: Path) -> None:
+def test_a_recording_with_an_incomplete_header_is_decoded_completely(tmp_path: Path) -> None:
     path = render(tmp_path / "a.mkv", muxing={"live": "1"})
     assert stated_duration(path) is None
     assert len(starts(path)) == 40

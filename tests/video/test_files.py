@@ -1,10 +1,12 @@
-"""Finding video files."""
+"""Videos are found in files, folders and object stores."""
 
 from pathlib import Path
 
 import pytest
+from support.stores import put
 
 from sola.core.errors import SolaError
+from sola.core.storage import Storage
 from sola.data.names import VIDEO_SUFFIXES
 from sola.video.files import find_videos
 
@@ -102,3 +104,19 @@ def test_circular_links_terminate(tmp_path: Path) -> None:
 def test_suffixes_are_not_case_sensitive(suffix: str, tmp_path: Path) -> None:
     touch(tmp_path / f"a{suffix.upper()}", tmp_path / f"b{suffix}")
     assert list(find_videos([tmp_path])) == ["a", "b"]
+
+
+def test_local_and_remote_videos_are_found_together(tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    touch(*(clips / name for name in ("0.mp4", "1.mp4", "2.mp4", "more/3.mp4", "4.mp4")))
+    storage = Storage.of(f"memory://{tmp_path.name}/clips")
+    put(storage, clips / "0.mp4", "inner/9.mp4")
+    videos = find_videos([clips, storage.location])
+    assert list(videos) == ["0", "1", "2", "3", "4", "9"]
+    assert videos["9"].location == f"{storage.location}/inner/9.mp4"
+    assert find_videos([f"{storage.location}/inner/9.mp4"])["9"].location == videos["9"].location
+    with pytest.raises(SolaError, match="neither a video nor a folder with videos"):
+        find_videos([f"memory://{tmp_path.name}/none"])
+    put(storage, clips / "0.mp4", "0.mp4")
+    with pytest.raises(SolaError, match=r"clips/0\.mp4: same video id '0' as"):
+        find_videos([clips, storage.location])

@@ -44,7 +44,7 @@ def test_weights_equal_the_kernel(regions: list[tuple[float, float]], bins: int,
     ("at", "expected"),
     [(-1.01, 0.0), (-1.0, 1.0), (-0.3, 1.0), (0.25, 1.25), (8.5, 9.5), (9.5, 10.0), (10.0, 10.0), (10.01, 0.0)],
 )
-def test_ends(at: float, expected: float) -> None:
+def test_points_up_to_one_snippet_outside_the_clip_have_the_value_of_its_end(at: float, expected: float) -> None:
     # a region of length 1 with one bin has one point, at its center
     assert (dense([at - 0.5], [at + 0.5], 1, 10)[0] @ ROW).item() == pytest.approx(expected, abs=1e-9)
 

@@ -55,7 +55,7 @@ def test_columns_name_a_json_file_without_names(tmp_path: Path) -> None:
     assert got.scores.tolist() == [[0.2, 0.7]]
 
 
-def test_nested_rows(tmp_path: Path) -> None:
+def test_scores_in_a_nested_row_are_read(tmp_path: Path) -> None:
     got = read_classifier(write(tmp_path, {"a": [[0.1, 0.7, 0.2]]}), videos=["a"], classes=NAMES)
     assert got.scores.tolist() == [[0.1, 0.7, 0.2]]
 

@@ -221,7 +221,7 @@ def test_empty_videos_have_empty_results() -> None:
     assert [result.start.tolist() for result in got] == [[0], [], [2]]
 
 
-def test_no_videos() -> None:
+def test_no_videos_give_no_results() -> None:
     assert suppress([], Gaussian(0.8), max_detections=2) == []
 
 

@@ -258,7 +258,7 @@ def test_weights_are_initialized_as_published() -> None:
     assert full == 15_989_604
 
 
-def test_overlapping_ranges() -> None:
+def test_overlapping_ranges_are_those_of_epic_kitchens() -> None:
     epic = [(0, 4), (2, 8), (4, 16), (8, 32), (16, 64), (32, 10_000)]
     assert overlapping(6) == epic
 

@@ -77,7 +77,7 @@ def test_feature_of_a_window_is_the_mean_of_its_frames(window: int, encoder: Eff
     np.testing.assert_allclose(got, singly.mean(1), rtol=1e-5, atol=1e-6)
 
 
-def test_encoder_properties(encoder: EfficientNetEncoder) -> None:
+def test_the_encoder_has_the_documented_rate_window_and_framing(encoder: EfficientNetEncoder) -> None:
     assert (encoder.name, encoder.dim, encoder.fps, encoder.window, encoder.stride) == (
         "efficientnet-lite0",
         1280,

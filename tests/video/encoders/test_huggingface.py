@@ -167,7 +167,9 @@ def test_feature_does_not_depend_on_batch_or_call_order(kind: str, tmp_path: Pat
         ("dinov2", 4.0, 1, 1),
     ],
 )
-def test_sampling(kind: str, fps: float, window: int, stride: int, tmp_path: Path) -> None:
+def test_the_rate_window_and_stride_depend_on_the_model(
+    kind: str, fps: float, window: int, stride: int, tmp_path: Path
+) -> None:
     encoder = encoder_of(saved(MODELS[kind](), tmp_path))
     assert (encoder.fps, encoder.window, encoder.stride) == (fps, window, stride)
 
@@ -228,7 +230,9 @@ DEFAULTS = {
         ({"size": {"shortest_edge": 230, "longest_edge": None}, "do_resize": None}, Framing(224, 224, 230)),
     ],
 )
-def test_sizes(settings: dict[str, Any], framing: Framing, tmp_path: Path) -> None:
+def test_framing_follows_the_sizes_of_the_preprocessor(
+    settings: dict[str, Any], framing: Framing, tmp_path: Path
+) -> None:
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
     assert read_preprocessing(tmp_path, DEFAULTS).framing == framing
 

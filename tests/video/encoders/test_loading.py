@@ -159,7 +159,7 @@ def test_window_not_supported_by_a_custom_encoder_is_an_error() -> None:
         load_encoder("support.quadrants:quick", CPU, window=4)
 
 
-def test_default_encoder() -> None:
+def test_the_default_encoder_is_loaded_by_name() -> None:
     encoder = load_encoder("efficientnet-lite0", CPU, window=5)
     assert isinstance(encoder, EfficientNetEncoder)
     assert isinstance(encoder, Encoder)

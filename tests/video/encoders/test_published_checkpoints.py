@@ -90,7 +90,7 @@ def test_half_precision_weights_are_used_in_single_precision(case: Case, tmp_pat
     np.testing.assert_allclose(encoder(frames), case.by_definition(weights, frames[:, :: case.step]), atol=1e-5)
 
 
-def test_extract_command(case: Case, tmp_path: Path) -> None:
+def test_extract_encodes_the_published_windows(case: Case, tmp_path: Path) -> None:
     """A video at 30 frames per second has the published windows at the published times, and three more."""
     path = render(tmp_path / "a.mp4", count=40, rate=30)
     source = checkpoint(tmp_path / case.file, case.weights())
