@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sola.data.timing import SnippetGrid as SnippetGrid
     from sola.detectors import DETECTORS as DETECTORS
     from sola.detectors import detector_family as detector_family
+    from sola.detectors.detect import classify_proposals as classify_proposals
     from sola.detectors.detect import detect as detect
-    from sola.detectors.detect import name_proposals as name_proposals
     from sola.detectors.detect import propose as propose
     from sola.detectors.point_pyramid.pairing import pair_detectors as pair_detectors
     from sola.detectors.train import train_detector as train_detector
@@ -63,7 +63,7 @@ _NAMES = {
     "data.segments": "Segments",
     "data.timing": "SnippetGrid",
     "detectors": "DETECTORS detector_family",
-    "detectors.detect": "detect name_proposals propose",
+    "detectors.detect": "detect classify_proposals propose",
     "detectors.point_pyramid.pairing": "pair_detectors",
     "detectors.train": "train_detector",
     "detectors.trained": "TrainedDetector",

@@ -20,7 +20,7 @@ from sola.data.manifest import Manifest
 from sola.data.segments import Segments
 from sola.data.timing import Placement
 from sola.detectors.clips import Clips, rescale
-from sola.detectors.detect import in_seconds, name_proposals, propose, relative
+from sola.detectors.detect import classify_proposals, in_seconds, propose, relative
 from sola.detectors.trained import TrainedDetector
 
 
@@ -138,7 +138,7 @@ def test_bad_files_can_be_skipped(
     proposals = propose(detector, data, device="cpu", skipped=skipped)
     assert set(proposals) == {each.id for each in data.videos} - {video}
     assert list(skipped) == [video]
-    assert set(name_proposals(detector, data, proposals)) == set(proposals)
+    assert set(classify_proposals(detector, data, proposals)) == set(proposals)
 
 
 def test_skipping_all_files_is_refused(detector: TrainedDetector, tmp_path: Path) -> None:

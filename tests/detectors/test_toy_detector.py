@@ -23,7 +23,7 @@ from sola.data.dataset import Dataset
 from sola.data.timing import Placement
 from sola.detectors import DETECTORS, detector_family
 from sola.detectors.clips import Clips
-from sola.detectors.detect import candidates, name_proposals, propose
+from sola.detectors.detect import candidates, classify_proposals, propose
 from sola.detectors.task import DetectionTask
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
@@ -102,7 +102,7 @@ def test_the_detector_is_trained_loaded_and_run_by_the_library(tmp_path: Path) -
     assert loaded.config == trained.config == ToyConfig(classifier_epochs=2, device="cpu")
     proposals = propose(loaded, test, device="cpu")
     assert set(proposals) == {video.id for video in test.videos}
-    detections = name_proposals(loaded, test, proposals)
+    detections = classify_proposals(loaded, test, proposals)
     assert all(len(detections[video]) == 2 * len(proposals[video]) for video in proposals)
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from sola.core.errors import SolaError
 from sola.data.dataset import Dataset
 from sola.data.manifest import Manifest
-from sola.detectors.detect import detect, name_proposals, propose
+from sola.detectors.detect import classify_proposals, detect, propose
 from sola.detectors.trained import WEIGHTS, TrainedDetector
 
 
@@ -28,7 +28,7 @@ def test_a_loaded_detector_equals_the_saved_detector(
     validation, results = data.subset("validation"), []
     for each in (detector, TrainedDetector.load(copy)):
         proposals = propose(each, validation, device="cpu")
-        results.append(name_proposals(each, validation, proposals))
+        results.append(classify_proposals(each, validation, proposals))
     assert results[0].keys() == results[1].keys() == {video.id for video in validation.videos}
     for video in results[0]:
         for name in ("start", "end", "label", "score"):

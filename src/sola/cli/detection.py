@@ -23,7 +23,7 @@ from sola.data.names import file_of
 from sola.data.segments import Segments
 from sola.detectors.point_pyramid.pairing import pair_detectors
 from sola.detectors.trained import TrainedDetector
-from sola.pipeline.detect_job import DetectJob, Found, load_detector
+from sola.pipeline.detect_job import DetectJob, VideoDetections, load_detector
 from sola.pipeline.executors import Threads
 from sola.pipeline.pipeline import predict, rebuild_chain
 from sola.pipeline.stored_features import match_features
@@ -62,13 +62,15 @@ class Target:
                 place = options.place_of(path)
                 raise SolaError(f"{place}: exists already; choose another {kind}, or pass --overwrite")
 
-    def write(self, found: Found, classes: tuple[str, ...], unreadable: Mapping[str, str], also: str = "") -> None:
+    def write(
+        self, detected: VideoDetections, classes: tuple[str, ...], unreadable: Mapping[str, str], also: str = ""
+    ) -> None:
         """Write the detections, delete the workspace, and log the counts."""
-        write_segments(self.out, found.detections, classes)
+        write_segments(self.out, detected.detections, classes)
         self.workspace.delete()
-        options.report_skipped(unreadable, found.skipped)
-        detections = counted(sum(map(len, found.detections.values())), "detection")
-        videos = counted(len(found.detections), "video")
+        options.report_skipped(unreadable, detected.skipped)
+        detections = counted(sum(map(len, detected.detections.values())), "detection")
+        videos = counted(len(detected.detections), "video")
         log.info("%s: %s in %s%s", options.place_of(self.out), detections, videos, also)
 
 
@@ -108,14 +110,14 @@ def detect_in_features(
     if isinstance(data, Dataset):
         options.report_data(data.summary.plus(*unknown_classes(data, detector.trained_classes or detector.classes)))
     with progress_bar("detect", total=len(data.videos), quiet=target.quiet) as bar:
-        found = job.detect(skip_bad=reading.skip_bad, progress=lambda done, total, snippets: bar.update(done, total))
+        detected = job.detect(skip_bad=reading.skip_bad, progress=lambda done, total, snippets: bar.update(done, total))
     if chosen.proposals is not None:
         unlabeled = {
             video: dataclasses.replace(segments, label=np.zeros_like(segments.label))
-            for video, segments in found.proposals.items()
+            for video, segments in detected.proposals.items()
         }
         write_segments(chosen.proposals, unlabeled, (UNLABELED,))
-    target.write(found, detector.classes, data.features.unreadable)
+    target.write(detected, detector.classes, data.features.unreadable)
 
 
 def load_detectors(runs: Runs) -> TrainedDetector:
@@ -164,7 +166,7 @@ def detect_in_videos(
     chain = rebuild_chain(detector, device, encoder=chosen.encoder, modules=chosen.modules)
     classes = detector.classes or (UNLABELED,)
     with progress_bar(quiet=target.quiet) as bar:
-        found = predict(
+        detected = predict(
             videos,
             chain,
             target.workspace,
@@ -175,14 +177,14 @@ def detect_in_videos(
             progress=lambda step, done, total, snippets: bar.update(done, total, line=step),
         )
         if pictures is not None:
-            draw(pictures, videos, found, classes)
-    target.write(found, classes, {}, "" if pictures is None else f", pictures in {pictures}")
+            draw(pictures, videos, detected, classes)
+    target.write(detected, classes, {}, "" if pictures is None else f", pictures in {pictures}")
 
 
-def draw(folder: Path, videos: Mapping[str, StoredFile], found: Found, classes: tuple[str, ...]) -> None:
+def draw(folder: Path, videos: Mapping[str, StoredFile], detected: VideoDetections, classes: tuple[str, ...]) -> None:
     """Draw the timeline of every video."""
-    for video, detections in found.detections.items():
-        duration = found.durations[video]
+    for video, detections in detected.detections.items():
+        duration = detected.durations[video]
         middles = [(number + 0.5) * duration / KEY_FRAMES for number in range(KEY_FRAMES)]
         frames = key_frames(Path(videos[video].location), middles, KEY_FRAME_HEIGHT)
         write_plot(folder / file_of(video, ".png"), timeline(video, duration, frames, detections, classes), dpi=120)

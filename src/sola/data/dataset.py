@@ -45,9 +45,9 @@ class Dataset:
     """Annotations, including those of videos without features."""
     videos: tuple[Video, ...]
     """Videos with features and, if annotations are given, with annotations, sorted by `feature_id`."""
-    notes: tuple[Finding, ...] = ()
+    id_findings: tuple[Finding, ...] = ()
     """Findings about video ids; a subset has those of the whole data set."""
-    matched: Mapping[str, str] = field(default_factory=dict)
+    annotated_ids: Mapping[str, str] = field(default_factory=dict)
     """Annotated id by feature id for the whole data set, including unreadable files."""
 
     @classmethod
@@ -122,11 +122,11 @@ class Dataset:
         """Counts of usable videos and instances, and the problems found in the data."""
         padding, bad, annotations = self.features.padding(), self.features.unreadable, self.annotations
         if annotations is None:
-            notes = (*feature_findings(self.features, padding, bad), *self.notes)
+            notes = (*feature_findings(self.features, padding, bad), *self.id_findings)
             return Summary("", len(self), len(self), 0, 0, notes)
-        ids = {self.matched[video]: video for video in bad if self.matched.get(video) in annotations.videos}
+        ids = {self.annotated_ids[video]: video for video in bad if self.annotated_ids.get(video) in annotations.videos}
         unreadable = {video: bad[video] for video in ids.values()}
-        notes = (*feature_findings(self.features, padding, unreadable), *self.notes)
+        notes = (*feature_findings(self.features, padding, unreadable), *self.id_findings)
         origin = _timing_origin(self.features)
         return summarize(self.videos, annotations, notes, unreadable=ids, padding=padding, origin=origin)
 

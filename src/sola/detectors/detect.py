@@ -71,7 +71,7 @@ def detect(
         return Detections.of(segments, detector.classes)
     if scores is None and detector.classifier is None:
         return Detections.of(segments, (UNLABELED,))
-    return Detections.of(name_proposals(detector, data, segments, scores=scores, combine=combine), detector.classes)
+    return Detections.of(classify_proposals(detector, data, segments, scores=scores, combine=combine), detector.classes)
 
 
 @torch.inference_mode()
@@ -86,7 +86,7 @@ def propose(
     """Return the segments of each video after suppression.
 
     A detector with classes returns detections. A detector without classes returns proposals with label 0, and
-    `name_proposals` assigns their classes. The candidates of all clips of a video are merged before suppression.
+    `classify_proposals` assigns their classes. The candidates of all clips of a video are merged before suppression.
 
     Args:
         detector: trained detector.
@@ -174,7 +174,7 @@ def in_seconds(segments: Segments, clips: Clips, first: int) -> Segments:
     return replace(segments, start=base.origin + scale * segments.start, end=base.origin + scale * segments.end)
 
 
-def name_proposals(
+def classify_proposals(
     detector: TrainedDetector,
     data: Dataset,
     proposals: Mapping[str, Segments],
@@ -207,7 +207,7 @@ def name_proposals(
         >>> settings = {"length": 16, "epochs": 1, "classifier_epochs": 1, "max_detections": 10}
         >>> detector = sola.train_detector(data.subset("training"), "bmn", "quick", out="bmn", quiet=True, **settings)
         >>> proposals = sola.propose(detector, data.subset("validation"))
-        >>> detections = sola.name_proposals(detector, data, proposals)
+        >>> detections = sola.classify_proposals(detector, data, proposals)
         >>> len(proposals["validation_0000"]), len(detections["validation_0000"])  # two classes for each proposal
         (10, 20)
     """

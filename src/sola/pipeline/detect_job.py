@@ -18,7 +18,7 @@ from sola.data.dataset import Dataset
 from sola.data.dataset_video import Video
 from sola.data.journal import JobFolder, Report, Row
 from sola.data.segments import Segments
-from sola.detectors.detect import VIDEOS_AT_A_TIME, name_proposals, propose
+from sola.detectors.detect import VIDEOS_AT_A_TIME, classify_proposals, propose
 from sola.detectors.trained import CONFIG, WEIGHTS, TrainedDetector
 from sola.pipeline.executors import ONE_AT_A_TIME, Executor, Progress, Threads, VideoJob, no_progress, run_job
 from sola.pipeline.stored_features import Data, StoredDataset
@@ -29,7 +29,7 @@ Columns = list[list[float]]
 
 
 @dataclass(frozen=True)
-class Found:
+class VideoDetections:
     """Results by video id in the annotations, or in the features if there are no annotations."""
 
     detections: dict[str, Segments]
@@ -102,9 +102,9 @@ class DetectJob(VideoJob):
                 columns, skipped = self._detected(data)
         except SolaError as error:
             raise BadVideo(str(error)) if isinstance(source, StoredDataset) else error from None
-        return {"video": video, "read": self._state(video), "found": columns, "skipped": skipped}
+        return {"video": video, "read": self._state(video), "detections": columns, "skipped": skipped}
 
-    def detect(self, *, skip_bad: bool = False, progress: Progress = no_progress) -> Found:
+    def detect(self, *, skip_bad: bool = False, progress: Progress = no_progress) -> VideoDetections:
         """Run the job and return the results of all videos, in the order of the data; see `run_job`.
 
         Raises:
@@ -119,14 +119,14 @@ class DetectJob(VideoJob):
         columns: dict[str, list[Columns]] = {}
         for first in self.videos:
             row = self.folder.rows[first]
-            if "found" in row:
-                columns |= row["found"]
+            if "detections" in row:
+                columns |= row["detections"]
                 skipped |= row["skipped"]
         if self.videos and not columns:
             raise SolaError(f"{next(iter(skipped.values()))}; none of {total} videos is left")
         order = [video for video in self._feature_ids if video in columns]
         detections, proposals = ({video: _segments(columns[video][which]) for video in order} for which in (-1, 0))
-        return Found(detections, proposals, skipped)
+        return VideoDetections(detections, proposals, skipped)
 
     def _detected(self, data: Dataset) -> tuple[dict[str, list[Columns]], dict[str, str]]:
         """Return proposals and detections by video, once if they are the same, and reasons for skipped videos."""
@@ -139,7 +139,7 @@ class DetectJob(VideoJob):
             proposals = {}  # other groups may have good videos
         detections = proposals
         if not self._detector.config.predicts_classes and (self._scores or self._detector.classifier):
-            detections = name_proposals(self._detector, data, proposals, scores=self._scores, combine=self._combine)
+            detections = classify_proposals(self._detector, data, proposals, scores=self._scores, combine=self._combine)
         kinds = (proposals,) if detections is proposals else (proposals, detections)
         return {video: [_columns(kind[video]) for kind in kinds] for video in proposals}, bad
 

@@ -12,7 +12,7 @@ from sola.core.errors import SolaError
 from sola.core.storage import Storage, StoredFile
 from sola.data.names import id_from_of
 from sola.detectors.trained import TrainedDetector
-from sola.pipeline.detect_job import DetectJob, Found
+from sola.pipeline.detect_job import DetectJob, VideoDetections
 from sola.pipeline.executors import TWO_AT_A_TIME, Executor, Threads, run_job
 from sola.pipeline.extract_job import EncoderSource, ExtractJob
 from sola.pipeline.stored_features import match_features, open_features
@@ -123,7 +123,7 @@ def predict(
     device: Device = "auto",
     executor: Executor = TWO_AT_A_TIME,
     progress: Callable[[str, float, int, int], None] = lambda step, done, total, snippets: None,
-) -> Found:
+) -> VideoDetections:
     """Detect actions in video files.
 
     This extracts features, transforms them with the modules of the chain, and runs the detector. A call that was

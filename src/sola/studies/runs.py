@@ -16,7 +16,7 @@ from sola.data.journal import is_finished
 from sola.data.manifest import Manifest
 from sola.data.source import DataSource
 from sola.detectors.base import DetectorConfig
-from sola.detectors.detect import name_proposals, propose
+from sola.detectors.detect import classify_proposals, propose
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
 from sola.evaluation.controls import Control, fit_controls
@@ -97,6 +97,6 @@ def write_detector_output(data: DataSource, detector: TrainedDetector, base: Dat
         scores = None
         if data.classifier is not None:
             scores = read_classifier(data.classifier, [video.id for video in test.videos], detector.classes)
-        detections = name_proposals(detector, test, proposals, scores=scores)
+        detections = classify_proposals(detector, test, proposals, scores=scores)
     write_detections(folder / PROPOSALS, proposals, base.classes if config.predicts_classes else (UNLABELED,))
     write_detections(folder / DETECTIONS, detections, base.classes)

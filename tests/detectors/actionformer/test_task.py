@@ -17,7 +17,7 @@ from sola.data.dataset import Dataset
 from sola.data.segments import SegmentTable
 from sola.detectors.actionformer.config import ActionFormerConfig
 from sola.detectors.clips import cut
-from sola.detectors.detect import name_proposals, propose
+from sola.detectors.detect import classify_proposals, propose
 from sola.detectors.task import DetectionTask
 from sola.detectors.train import train_detector
 from sola.detectors.trained import TrainedDetector
@@ -288,7 +288,7 @@ def test_each_proposal_of_a_detector_without_classes_gets_two_classes(world, tmp
     validation = world.subset("validation")
     proposals = propose(detector, validation)
     assert all((segments.label == 0).all() for segments in proposals.values())
-    named = name_proposals(detector, validation, proposals, combine=combine)
+    named = classify_proposals(detector, validation, proposals, combine=combine)
     for video, segments in named.items():
         assert len(segments) == 2 * len(proposals[video]) > 0
         assert (np.diff(segments.score) <= 0).all()

@@ -13,7 +13,7 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.data.segments import Segments
 from sola.data.timing import SnippetGrid
-from sola.detectors.detect import name_proposals
+from sola.detectors.detect import classify_proposals
 from sola.detectors.snippet_classifier import SnippetClassifier
 from sola.detectors.trained import TrainedDetector
 
@@ -23,7 +23,7 @@ PROPOSALS = Segments(np.array([0.0, 2.0]), np.array([2.0, 4.0]), np.zeros(2, np.
 def test_classes_from_an_external_classifier(detector: TrainedDetector, data: Dataset, features: FeatureSet) -> None:
     video = features.videos[0]
     scores = VideoScores((video,), detector.classes, np.array([[0.1, 0.2, 0.7]]))
-    detections = name_proposals(detector, data, {video: PROPOSALS}, scores=scores)[video]
+    detections = classify_proposals(detector, data, {video: PROPOSALS}, scores=scores)[video]
     assert detections.label.tolist() == [2, 2, 1, 1]
     assert detections.score.tolist() == pytest.approx([0.56, 0.35, 0.16, 0.1])
     assert detections.start.tolist() == [0.0, 2.0, 0.0, 2.0]
@@ -32,7 +32,7 @@ def test_classes_from_an_external_classifier(detector: TrainedDetector, data: Da
 def test_scores_can_be_combined_by_square_root(detector: TrainedDetector, data: Dataset, features: FeatureSet) -> None:
     video = features.videos[0]
     scores = VideoScores((video,), detector.classes, np.array([[0.0, 0.0, 0.5]]))
-    detections = name_proposals(detector, data, {video: PROPOSALS}, scores=scores, combine="sqrt")[video]
+    detections = classify_proposals(detector, data, {video: PROPOSALS}, scores=scores, combine="sqrt")[video]
     assert detections.score[:2].tolist() == pytest.approx([0.4**0.5, 0.25**0.5])
 
 
@@ -41,7 +41,7 @@ def test_the_snippet_classifier_uses_the_snippets_inside_a_proposal(
 ) -> None:
     video = features.videos[0]
     assert detector.classifier is not None
-    detections = name_proposals(detector, data, {video: PROPOSALS})[video]
+    detections = classify_proposals(detector, data, {video: PROPOSALS})[video]
     array = features.read(video)
     probabilities = detector.classifier.probabilities(array)
     expected = []
@@ -63,8 +63,8 @@ def test_an_external_classifier_takes_precedence_over_the_snippet_classifier(
     classifier = SnippetClassifier(np.zeros((8, 3), np.float32), np.array([100.0, 0, 0], np.float32))
     detector = replace(detector, classifier=classifier, config=replace(TINY, classes_per_proposal=1))
     scores = VideoScores((video,), detector.classes, np.array([[0.0, 1.0, 0.0]]))
-    assert name_proposals(detector, data, {video: PROPOSALS})[video].label.tolist() == [0, 0]
-    detections = name_proposals(detector, data, {video: PROPOSALS}, scores=scores)
+    assert classify_proposals(detector, data, {video: PROPOSALS})[video].label.tolist() == [0, 0]
+    detections = classify_proposals(detector, data, {video: PROPOSALS}, scores=scores)
     assert detections[video].label.tolist() == [1, 1]
 
 
@@ -73,14 +73,14 @@ def test_the_number_of_classes_per_proposal_is_limited_to_all_classes(
 ) -> None:
     video = features.videos[0]
     detector = replace(detector, config=replace(TINY, classes_per_proposal=50))
-    detections = name_proposals(detector, data, {video: PROPOSALS})[video]
+    detections = classify_proposals(detector, data, {video: PROPOSALS})[video]
     assert sorted(detections.label.tolist()) == [0, 0, 1, 1, 2, 2]
     assert (np.diff(detections.score) <= 0).all()
 
 
 def test_assigning_classes_without_a_classifier_is_refused(detector: TrainedDetector, data: Dataset) -> None:
     with pytest.raises(SolaError, match=r"--classifier"):
-        name_proposals(replace(detector, classifier=None), data, {"a": PROPOSALS})
+        classify_proposals(replace(detector, classifier=None), data, {"a": PROPOSALS})
 
 
 def test_a_video_without_class_scores_is_reported(
@@ -89,7 +89,7 @@ def test_a_video_without_class_scores_is_reported(
     video = features.videos[0]
     scores = VideoScores(("other",), detector.classes, np.ones((1, 3)))
     with pytest.raises(SolaError, match=f"video '{video}': no class scores"):
-        name_proposals(detector, data, {video: PROPOSALS}, scores=scores)
+        classify_proposals(detector, data, {video: PROPOSALS}, scores=scores)
 
 
 def test_scores_of_other_classes_are_refused(detector: TrainedDetector, data: Dataset, features: FeatureSet) -> None:
@@ -97,7 +97,7 @@ def test_scores_of_other_classes_are_refused(detector: TrainedDetector, data: Da
     video = features.videos[0]
     scores = VideoScores((video,), detector.classes[::-1], np.ones((1, 3)))
     with pytest.raises(SolaError, match="classes"):
-        name_proposals(detector, data, {video: PROPOSALS}, scores=scores)
+        classify_proposals(detector, data, {video: PROPOSALS}, scores=scores)
 
 
 def test_classes_from_the_array_of_untrimmednet_for_thumos14(
@@ -113,6 +113,8 @@ def test_classes_from_the_array_of_untrimmednet_for_thumos14(
     )
     data = replace(data, videos=(replace(data.videos[0], id="video_test_0000004"),))
     detector = replace(detector, classes=classes, config=replace(TINY, classes_per_proposal=1))
-    detections = name_proposals(detector, data, {"video_test_0000004": PROPOSALS}, scores=scores)["video_test_0000004"]
+    detections = classify_proposals(detector, data, {"video_test_0000004": PROPOSALS}, scores=scores)[
+        "video_test_0000004"
+    ]
     assert detections.label.tolist() == [1, 1]
     assert detections.score.tolist() == pytest.approx([0.72, 0.45])
