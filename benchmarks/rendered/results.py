@@ -2,9 +2,9 @@
 
     python benchmarks/rendered/results.py OUT --gtea GTEA --rendered SETS [--only long-1-efficientnet ...] [--jobs 2]
 
-GTEA contains split1 to split4; SETS contains the output of `rendered.renderer.benchmark`, and sfinge3d. Runs are stored
-in OUT and are resumed after an interruption. All results are on validation videos; the test subset of the rendered
-benchmark is not used.
+GTEA contains split1 to split4; SETS contains the output of `rendered.renderer.benchmark`, sfinge3d, and the data of
+`sola demo` as demo. Runs are stored in OUT and are resumed after an interruption. All results are on validation videos;
+the test subset of the rendered benchmark is not used.
 """
 
 import argparse
@@ -40,18 +40,17 @@ SHOWN = (
     *(Shown("gtea-split1", name, GTEA) for name in NAMES),
     *(Shown(f"gtea-split{split}", "table1", (*GTEA, "--seeds", "1"), FEW) for split in (2, 3, 4)),
     *(Shown("long-1-efficientnet", name, ("--recipe", "anet", *RENDERED)) for name in NAMES),
-    Shown("long-1-efficientnet", "table3", ("--recipe", "auto", *RENDERED)),
+    Shown(
+        "demo",
+        "table3",
+        ("--recipe", "auto", *RENDERED, "--controls", "untrained"),
+        "of the controls only the untrained modules",
+    ),
     Shown(
         "sfinge3d",
         "table3",
-        ("--recipe", "auto", *RENDERED, "--dataset", "thumos14", "--seeds", "2", "--no-controls"),
+        ("--recipe", "auto", *RENDERED, "--dataset", "thumos14", "--seeds", "2", "--controls", "none"),
         "two seeds instead of three, without controls; docs/explanation/benchmark.md has them",
-    ),
-    Shown(
-        "long-1-efficientnet",
-        "figure1",
-        ("--recipe", "auto", *RENDERED, "--seeds", "6", "--no-controls"),
-        "six seeds instead of twelve, without controls; table3 has them",
     ),
 )
 

@@ -39,7 +39,7 @@ def call(data: Path, name: str, out: Path, *more: str) -> list[str]:
     return ["reproduce", name, *where, "--quick", "--quiet", *jobs, *more]
 
 
-LITTLE = ("--seeds", "1", "--no-controls")
+LITTLE = ("--seeds", "1", "--controls", "none")
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,11 @@ class TestSweep:
         # asymmetric module, and G-TAD on it and on raw features
         assert len(list((out / "modules").iterdir())) == modules + 1
         assert len(list((out / "detectors").iterdir())) == detectors + 1 + 2 * (len(DETECTORS) - 1)
+
+    def test_controls_can_be_limited_to_untrained_modules(self, data: Path, out: Path) -> None:
+        assert sola(*call(data, "figure1", out, "--seeds", "1", "--controls", "untrained")) == 0
+        names = [row["name"] for row in result_of(out, "figure1")["rows"]]  # type: ignore[attr-defined]
+        assert names == ["raw", "untrained direct", "untrained residual", "SoLa"]
 
     def test_section_c_measures_windows_and_draws_curves(self, data: Path, out: Path) -> None:
         assert sola(*call(data, "sectionC", out, *LITTLE)) == 0

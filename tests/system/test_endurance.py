@@ -68,7 +68,7 @@ def commands(world: Path, out: Path) -> dict[str, list[str]]:
     """Return the commands to kill, by name. Each resumes or starts over when it is called again."""
     features = str(world / "data" / "features")
     annotations = ["--annotations", str(world / "data" / "annotations.json")]
-    experiment = ["reproduce", "table6", features, *annotations, "--quick", "--seeds", "1", "--no-controls"]
+    experiment = ["reproduce", "table6", features, *annotations, "--quick", "--seeds", "1", "--controls", "none"]
     arguments = {
         "train": ["train", features, *MODULE, "--resume"],
         "transform": ["transform", str(world / "wide"), str(world / "many" / "features")],

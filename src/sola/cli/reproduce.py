@@ -12,7 +12,7 @@ from sola.core.log import show_log
 from sola.detectors import DETECTORS
 from sola.evaluation.metrics.protocol import DATASETS
 from sola.softlanding.recipes import RECIPES
-from sola.studies.catalog import ExperimentName
+from sola.studies.catalog import ControlChoice, ExperimentName
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def reproduce(
     detector_recipe: Annotated[str | None, Parameter(group=options.MORE)] = None,
     dataset: Annotated[str, Parameter(group=options.MORE, choices=tuple(DATASETS))] = "activitynet",
     seeds: Annotated[int | None, Parameter(validator=options.AT_LEAST_ONE)] = None,
-    controls: Annotated[bool, Parameter(negative_bool="no-")] = True,
+    controls: ControlChoice = "all",
     quick: bool = False,
     timing: options.Timing = options.Timing(),
     jobs: Annotated[int, Parameter(group=options.EXECUTION, validator=options.AT_LEAST_ONE)] = 1,
@@ -49,7 +49,7 @@ def reproduce(
         detector_recipe: Recipe of the detector. Without it, --recipe, or anet if the detector has no such recipe.
         dataset: Dataset that sets the tIoU thresholds of mAP.
         seeds: Number of modules, each with its own detectors. Without it, 3; for figure1, 12 with anet and 5 with hacs.
-        controls: Also train detectors on controls, to see whether a moving average gains as much.
+        controls: Controls on which detectors are also trained, to see whether they gain as much.
         quick: Train small models for a few steps, to try the command; without FEATURES, on the demo data set.
         jobs: Number of runs in parallel; they share the cores.
         out: Folder of all experiments on these features.

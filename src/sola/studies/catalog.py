@@ -10,6 +10,8 @@ from sola.softlanding.recipes import RECIPES, Recipe
 from sola.softlanding.windows import window_length
 
 ExperimentName = Literal["table1", "table2", "table3", "table5", "table6", "figure1", "sectionC"]
+ControlChoice = Literal["all", "untrained", "none"]
+"""All controls, only the untrained modules, or none."""
 Published = Mapping[str, float]
 """Values on ActivityNet-1.3 as fractions, by metric key."""
 

@@ -19,7 +19,7 @@ from sola.evaluation.probe import probe
 from sola.evaluation.results import Kind, Row, StudyResult
 from sola.evaluation.tables import study_lead
 from sola.report.sources import RAW
-from sola.studies.catalog import CLASSES, TEST_VIDEOS, TRAINING_VIDEOS
+from sola.studies.catalog import CLASSES, TEST_VIDEOS, TRAINING_VIDEOS, ControlChoice
 from sola.studies.measuring import Measured, measure, metrics, summaries
 from sola.studies.pool import Job, Pool
 from sola.studies.runs import FEATURES, make_controls, make_detector
@@ -56,8 +56,8 @@ class Sweep(Study):
 
     detectors: Mapping[str, DetectorConfig]
     tiou: tuple[float, ...]
-    controls: bool = True
-    """Train detectors on controls too. Linear evaluation always includes all controls."""
+    controls: ControlChoice = "all"
+    """Controls on which detectors are trained. Linear evaluation always includes all controls."""
 
     def run(self, pool: Pool, progress: Progress) -> StudyResult:
         """Execute missing runs, evaluate, and return the result. Raises SolaError for bad data."""
@@ -66,8 +66,9 @@ class Sweep(Study):
         progress("linear evaluation", 0, 1)
         linear = self._linear(modules)
         bases = [Base(RAW, "raw", [None] * self.seeds)]
-        if self.controls:
-            bases += self._train_controls(best_controls(linear), list(modules.values())[-1], pool, progress)
+        names = [name for name in best_controls(linear) if self.controls == "all" or name in SEEDED]
+        if self.controls != "none":
+            bases += self._train_controls(names, list(modules.values())[-1], pool, progress)
         bases += [Base(name, "compared", [run / FEATURES for run in each], each) for name, each in modules.items()]
         configs = {
             (detector, base.name, seed): replace(self.detectors[detector], seed=seed)
