@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -20,6 +20,8 @@ from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.pipeline.transform_job import transform
 from sola.softlanding.train import train
+
+T = TypeVar("T")
 
 RECIPES_SHOWN: dict[str, str] = {"anet": "SoLa, published", "auto": "SoLa, auto"}
 """Row name by recipe."""
@@ -52,11 +54,14 @@ def set_names(out: Path, chosen: list[str] | None) -> list[str]:
     return chosen or sorted(path.parent.name for path in out.glob("*/annotations.json"))
 
 
-def in_parallel(work: Callable[..., object], jobs: Iterable[tuple[Any, ...]], workers: int) -> None:
-    """Call `work` with the arguments of each job in single-threaded processes, and print the return values."""
+def in_parallel(work: Callable[..., T], jobs: Iterable[tuple[Any, ...]], workers: int) -> list[T]:
+    """Call `work` with the arguments of each job in single-threaded processes. Print and return the return values."""
+    results = []
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for done in as_completed([pool.submit(work, *job) for job in jobs]):
-            print(done.result(), flush=True)
+            results.append(done.result())
+            print(results[-1], flush=True)
+    return results
 
 
 def arguments(description: str | None, seeds: int) -> argparse.ArgumentParser:
