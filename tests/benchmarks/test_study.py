@@ -4,10 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rendered.study import detectors, linear, tables
+from rendered.study import detectors, linear, rounds, tables
 from rendered.study.softening import soften
 from support.synthetic import SyntheticWorld, write
 
+from sola.data.dataset import Dataset
 from sola.detectors import detector_family
 
 
@@ -39,6 +40,19 @@ class TestTables:
             "the best control: ahead on 0, behind on 0; untrained: ahead on 0, behind on 2.\n"
         )
         assert "| 80.0 (average 5) |" in tables.linear_table({"a": record}, "roc_auc")
+
+
+def test_a_second_round_adds_videos_to_the_first(tmp_path: Path) -> None:
+    write(SyntheticWorld(training_videos=12, validation_videos=1, length=40, channels=16), tmp_path / "set")
+    training = Dataset.open(tmp_path / "set" / "features", tmp_path / "set" / "annotations.json").subset("training")
+    labeled = {name: set(videos) for name, videos in rounds.rounds(training, 0).items()}
+    assert {name: len(videos) for name, videos in labeled.items()} == {
+        "first round": 5,
+        "second round": 10,
+        "random": 5,
+        "all": 12,
+    }
+    assert labeled["first round"] < labeled["second round"] < labeled["all"]
 
 
 @pytest.mark.slow
