@@ -4,17 +4,13 @@ from pathlib import Path
 
 import pytest
 from support.detector_commands import train
-from support.synthetic import SyntheticWorld, write
-
-WORLD = SyntheticWorld(training_videos=3, validation_videos=2, length=32, channels=8, action_length=8, classes=3)
+from support.synthetic import SMALL, write
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic data set, which tests only read."""
-    folder = tmp_path_factory.mktemp("shared") / "world"
-    write(WORLD, folder, seed=0)
-    return folder
+    return write(SMALL, tmp_path_factory.mktemp("shared") / "world")
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,7 @@ METRICS = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "cla
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic data set, shared by all tests and not modified."""
-    folder = tmp_path_factory.mktemp("shared") / "world"
-    write(WORLD, folder, seed=0)
-    return folder
+    return write(WORLD, tmp_path_factory.mktemp("shared") / "world")
 
 
 @pytest.fixture(scope="module")

@@ -4,22 +4,18 @@ from pathlib import Path
 
 import pytest
 from support.detector_runs import TINY, trained
-from support.synthetic import SyntheticWorld, write
+from support.synthetic import SMALL, write
 
 from sola.data.annotations import Annotations
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
 from sola.detectors.trained import TrainedDetector
 
-WORLD = SyntheticWorld(training_videos=3, validation_videos=2, length=32, channels=8, action_length=8, classes=3)
-
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic data set, which tests only read."""
-    folder = tmp_path_factory.mktemp("world") / "world"
-    write(WORLD, folder, seed=0)
-    return folder
+    return write(SMALL, tmp_path_factory.mktemp("world") / "world")
 
 
 @pytest.fixture(scope="session")

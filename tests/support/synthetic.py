@@ -102,8 +102,8 @@ def generate(world: SyntheticWorld, seed: int = 0) -> tuple[dict[str, Float[np.n
     return features, Annotations(videos, tuple(_class_names(world.classes)))
 
 
-def write(world: SyntheticWorld, folder: Path, seed: int = 0) -> None:
-    """Write `features/*.npy` with a manifest and `annotations.json` (ActivityNet format) to a new folder.
+def write(world: SyntheticWorld, folder: Path, seed: int = 0) -> Path:
+    """Write `features/*.npy` with a manifest and `annotations.json` (ActivityNet format) to a new folder. Return it.
 
     Raises:
         SolaError: `folder` cannot be written or is not empty.
@@ -131,6 +131,11 @@ def write(world: SyntheticWorld, folder: Path, seed: int = 0) -> None:
             np.save(aside / "features" / f"{video}.npy", array)
         manifest.write(aside / "features")
         write_json(aside / "annotations.json", {"version": "synthetic", "database": database})
+    return folder
+
+
+SMALL = SyntheticWorld(training_videos=3, validation_videos=2, length=32, channels=8, action_length=8, classes=3)
+"""A world on which a tiny detector is trained in a second."""
 
 
 @dataclass(frozen=True)
