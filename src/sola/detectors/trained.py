@@ -31,6 +31,11 @@ CHAIN = ("encoder", "fps", "stride", "window", "offset", "dim")
 """Manifest fields that must agree between training and detection features if both are known."""
 
 
+def same_period(before: float, now: float) -> bool:
+    """Return True if two snippet periods (seconds) count as equal."""
+    return abs(now / before - 1) <= SAME_PERIOD
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedDetector:
     """A trained network with everything needed to run it on more features of the same kind.
@@ -143,7 +148,7 @@ class TrainedDetector:
     def check_timing(self, data: Dataset) -> None:
         """Raise SolaError if the time between snippets differs from that of the training features."""
         before, now = self.snippet_period, data.snippet_period
-        if before is not None and now is not None and abs(now / before - 1) > SAME_PERIOD:
+        if before is not None and now is not None and not same_period(before, now):
             raise SolaError(
                 f"the features have a snippet every {now:.4g} s, the detector was trained on features with one every "
                 f"{before:.4g} s: fps or stride of one of them looks wrong by a factor of "

@@ -21,7 +21,7 @@ from sola.detectors.base import Detector
 from sola.detectors.point_pyramid.config import PointPyramidConfig
 from sola.detectors.point_pyramid.detector import PointDetector
 from sola.detectors.point_pyramid.points import Prediction
-from sola.detectors.trained import SAME_PERIOD, TrainedDetector
+from sola.detectors.trained import TrainedDetector, same_period
 
 CLASSES_PER_POINT = 10
 """Maximum number of verbs, and of nouns, that are paired at a point (OpenTAD)."""
@@ -206,7 +206,7 @@ def _must_match(verbs: TrainedDetector, nouns: TrainedDetector) -> None:
     except SolaError as error:
         raise SolaError(f"the detector of nouns does not fit the training features of that of verbs: {error}") from None
     before, now = nouns.snippet_period, verbs.snippet_period
-    if before is not None and now is not None and abs(now / before - 1) > SAME_PERIOD:
+    if before is not None and now is not None and not same_period(before, now):
         raise SolaError(
             f"the detectors of verbs and nouns were trained on features with a snippet every {now:.4g} s and "
             f"{before:.4g} s; train both on the same features"
