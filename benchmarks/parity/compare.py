@@ -1,7 +1,7 @@
 """Train a detector with the authors' program and with sola on the same features, and compare the results.
 
 cd benchmarks && SOLA_ACTIONFORMER_REFERENCE=CLONE python -m parity.compare --model actionformer --data FEATURES
-    --annotations FILE --out RESULT.json [--seeds 5] [--snippets 1] [--set epochs=20 batch_size=4]
+    --annotations FILE --out RESULT.json [--seeds 5] [--first-seed 0] [--snippets 1] [--set epochs=20 batch_size=4]
 
 Both read the means of every --snippets snippets, train on the subset `training`, and detect in `validation`. The
 settings are from `parity.settings`, with changes by --set. Both are evaluated by sola: average mAP at tIoU .3:.1:.7,
@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--runs", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--snippets", type=int, default=1)
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
@@ -118,7 +119,7 @@ def main() -> None:
         raise SystemExit(f"{len(data.subset('training'))} training videos: expected a multiple of the batch size")
     rows: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
     loads = []
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         for side in SIDES:
             out = runs / f"{side}-{seed}"
             if not (out / LOSSES).exists():

@@ -38,7 +38,7 @@ from sola.studies.runs import fitted, write_control, write_detector_output
 
 AUTO, UNTRAINED, CONTROL = RECIPES_SHOWN["auto"], "untrained control", "best control"
 BASES = ("raw", CONTROL, RECIPES_SHOWN["anet"], UNTRAINED, AUTO)
-WHOLE = ("long", "urfd", "sfinge3d")
+WHOLE = ("long", "urfd", "sfinge3d", "tug")
 """Sets, by first word of the name, whose videos are rescaled as a whole; other videos are split into windows."""
 DETECTORS = ("BMN", "G-TAD", "ActionFormer")
 METRICS = {"average_mAP": "average mAP", "AR@100": "AR@100"}

@@ -1,15 +1,14 @@
 """Write features and annotations of untrimmed smartwatch recordings.
 
 pip install seglearn
-cd benchmarks && python -m smartwatch.data_set OUT
+cd benchmarks && python -m sensors.smartwatch OUT
 
 seglearn (BSD license) contains recordings of shoulder exercises: acceleration and rotation at 50 Hz, 10 subjects, both
 arms, 7 exercises (Burns et al., Shoulder physiotherapy exercise recognition, 2018). The recordings are trimmed: each
 has one exercise. For each subject and arm, this script joins parts of 8 to 20 s in random order into one recording.
 Four exercises are actions, the other three are background. Subjects 1 to 6 are for training, 7 to 10 for validation.
 
-Features are statistics of one second, 5 times per second: mean, deviation, minimum, maximum, and the amplitude in four
-frequency bands, of each of the 6 sensor axes. No parameter was chosen by its effect on a recipe.
+Features are statistics of one second (`sensors.statistics`), 5 times per second, of each of the 6 sensor axes.
 """
 
 import argparse
@@ -20,13 +19,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from sensors.statistics import STRIDE, WINDOW, features
 from sola.core.files import replacing, write_json
 from sola.data.manifest import Manifest
 
-FPS, STRIDE, WINDOW = 50, 10, 50
-"""Samples per second, and stride and window of a snippet (samples)."""
-BANDS = ((1, 2), (2, 4), (4, 8), (8, 25))
-"""Frequency bands (Hz)."""
+FPS = 50
+"""Samples per second."""
 ACTIONS = ("PEN", "ABD", "FEL", "IR")
 """Exercises that are annotated."""
 SHORTEST, LONGEST = 8.0, 20.0
@@ -63,16 +61,6 @@ def parts(recorded: Sequence[Recording], generator: np.random.Generator) -> Iter
         length = min(round(generator.uniform(SHORTEST, LONGEST) * FPS), len(samples))
         first = generator.integers(len(samples) - length + 1)
         yield Recording(samples[first : first + length], exercise)
-
-
-def features(samples: Float[np.ndarray, "time axes"]) -> Float[np.ndarray, "snippets channels"]:
-    """Return the statistics of each snippet."""
-    windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW, axis=0)[::STRIDE]
-    centered = windows - windows.mean(-1, keepdims=True)
-    amplitude = np.abs(np.fft.rfft(centered, axis=-1)) / WINDOW
-    bands = [amplitude[..., low:high].sum(-1) for low, high in BANDS]  # one bin is 1 Hz
-    statistics = (windows.mean(-1), windows.std(-1), windows.min(-1), windows.max(-1), *bands)
-    return np.concatenate(statistics, axis=1).astype(np.float32)
 
 
 def write(folder: Path) -> None:

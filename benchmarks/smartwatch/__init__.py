@@ -1,1 +1,0 @@
-"""A data set of smartwatch recordings, to evaluate recipes on accelerometers."""
