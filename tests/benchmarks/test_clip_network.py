@@ -10,14 +10,14 @@ from safetensors.torch import save_file
 
 pytest.importorskip("cv2", reason="drawing the figure needs opencv-python-headless")
 
-from rendered.renderer import pretraining
-from rendered.renderer.clip_encoder import ClipEncoder
-from rendered.renderer.clip_network import CHANNELS, SIDE, WINDOW, ClipNetwork
-from rendered.renderer.features import features_of, write_features
-from rendered.renderer.timeline import Piece
-from rendered.renderer.trimmed import KNOWN, clips, known
-from rendered.renderer.video import Video
-from rendered.renderer.world import VideoSpec, videos
+from rendered import pretraining
+from rendered.clip_encoder import ClipEncoder
+from rendered.clip_network import CHANNELS, SIDE, WINDOW, ClipNetwork
+from rendered.features import features_of, write_features
+from rendered.timeline import Piece
+from rendered.trimmed import KNOWN, clips, known
+from rendered.video import Video
+from rendered.world import VideoSpec, videos
 
 from sola.core.errors import SolaError
 from sola.data.features import FeatureSet

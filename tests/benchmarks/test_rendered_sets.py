@@ -7,11 +7,11 @@ import pytest
 
 pytest.importorskip("cv2", reason="drawing the figure needs opencv-python-headless")
 
-from rendered.renderer import benchmark, shipping
-from rendered.renderer.facts import supervised_bound
-from rendered.renderer.reduction import fit_reduction
-from rendered.renderer.timeline import Piece
-from rendered.renderer.world import VideoSpec, videos, write_annotations
+from rendered import benchmark, shipping
+from rendered.facts import supervised_bound
+from rendered.reduction import fit_reduction
+from rendered.timeline import Piece
+from rendered.world import VideoSpec, videos, write_annotations
 from safetensors import safe_open
 from support.synthetic import SyntheticWorld, write
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rendered.renderer import style
-from rendered.renderer.actions import ACTIONS
-from rendered.renderer.background import GESTURES, STANCES, WALK, Idle
-from rendered.renderer.choreography import Choreography
-from rendered.renderer.curves import shares
-from rendered.renderer.skeleton import JOINT, POSE, Body, angles, joints, mirrored
-from rendered.renderer.timeline import TIMELINES, Piece, draw
+from rendered import style
+from rendered.actions import ACTIONS
+from rendered.background import GESTURES, STANCES, WALK, Idle
+from rendered.choreography import Choreography
+from rendered.curves import shares
+from rendered.skeleton import JOINT, POSE, Body, angles, joints, mirrored
+from rendered.timeline import TIMELINES, Piece, draw
 
 from sola.core.errors import SolaError
 from sola.data.annotations import read_annotations
@@ -176,7 +176,7 @@ class TestVideos:
         pytest.importorskip("cv2", reason="drawing the figure needs opencv-python-headless")
 
     def spec(self, level: int = 1, timeline: str = "short", split: str = "training"):
-        from rendered.renderer.world import videos
+        from rendered.world import videos
 
         return next(videos(level, timeline, {split: 1}, seed=3))
 
@@ -209,13 +209,13 @@ class TestVideos:
         assert np.median(moving) > 2 * np.median(plain)
 
     def test_adding_videos_does_not_change_the_others(self) -> None:
-        from rendered.renderer.world import videos
+        from rendered.world import videos
 
         few, many = (list(videos(1, "long", {"validation": count})) for count in (2, 4))
         assert few == many[:2]
 
     def test_annotations_list_segments_except_those_of_unlabeled_videos(self, tmp_path: Path) -> None:
-        from rendered.renderer.world import videos, write_annotations
+        from rendered.world import videos, write_annotations
 
         specs = list(videos(1, "short", {"training": 2, "unlabeled": 2}))
         write_annotations(specs, tmp_path / "a.json")
@@ -241,13 +241,13 @@ class TestVideos:
     def test_unknown_data_sets_are_rejected(
         self, level: int, timeline: str, counts: dict[str, int], message: str
     ) -> None:
-        from rendered.renderer.world import videos
+        from rendered.world import videos
 
         with pytest.raises(SolaError, match=message):
             next(videos(level, timeline, counts))
 
     def test_trimmed_clips_are_reproducible_and_cycle_through_the_classes(self) -> None:
-        from rendered.renderer.trimmed import CLASSES, clips
+        from rendered.trimmed import CLASSES, clips
 
         selected = list(clips(len(CLASSES) + 1))
         assert [clip.label for clip in selected] == [*range(len(CLASSES)), 0]

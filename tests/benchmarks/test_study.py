@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rendered.study import detectors, linear, rounds, tables
-from rendered.study.softening import soften
+from study import detectors, linear, rounds, tables
+from study.softening import soften
 from support.synthetic import SyntheticWorld, write
 
 from sola.data.dataset import Dataset

@@ -1,9 +1,9 @@
 """Train a module without labels for each recipe, seed and set, and transform the labeled videos.
 
-cd benchmarks && python -m rendered.study.softening OUT RUNS [--seeds 10] [--sets NAME ...] [--recipes auto]
+cd benchmarks && python -m study.softening OUT RUNS [--seeds 10] [--sets NAME ...] [--recipes auto]
     [--workers 2]
 
-OUT/SET contains features/ and annotations.json: a set written by `rendered.renderer.benchmark`, or any other set. Runs
+OUT/SET contains features/ and annotations.json: a set written by `rendered.benchmark`, or any other set. Runs
 are written to RUNS/SET/RECIPE-SEED/, with the transformed videos in features/. Modules are trained on the training
 videos.
 """

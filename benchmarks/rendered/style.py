@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from rendered.renderer.skeleton import Body
+from rendered.skeleton import Body
 
 SPLITS = ("training", "validation", "testing", "unlabeled", "trimmed")
 """The four subsets of a data set, and the trimmed clips for training the encoder."""

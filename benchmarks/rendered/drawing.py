@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from rendered.renderer.camera import Views
-from rendered.renderer.canvas import CIRCLE, Color, fill, fill_hull, pixels
-from rendered.renderer.skeleton import JOINT, SIDES
-from rendered.renderer.style import Colors, Person
+from rendered.camera import Views
+from rendered.canvas import CIRCLE, Color, fill, fill_hull, pixels
+from rendered.skeleton import JOINT, SIDES
+from rendered.style import Colors, Person
 
 PARTS: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = (
     ("trousers", (("left_hip", 0.05), ("right_hip", 0.05), ("waist", 0.062))),

@@ -1,8 +1,8 @@
 """Run the experiments shown in docs/results, and write a table and a JSON file for each.
 
-    python benchmarks/rendered/results.py OUT --gtea GTEA --rendered SETS [--only long-1-efficientnet ...] [--jobs 2]
+    python benchmarks/study/results.py OUT --gtea GTEA --rendered SETS [--only long-1-efficientnet ...] [--jobs 2]
 
-GTEA contains split1 to split4; SETS contains the output of `rendered.renderer.benchmark`, sfinge3d, and the data of
+GTEA contains split1 to split4; SETS contains the output of `rendered.benchmark`, sfinge3d, and the data of
 `sola demo` as demo. Runs are stored in OUT and are resumed after an interruption. All results are on validation videos;
 the test subset of the rendered benchmark is not used.
 """

@@ -9,8 +9,8 @@ from jaxtyping import Float32, UInt8
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from rendered.renderer.clip_network import CHANNELS, SIDE, WINDOW, ClipNetwork
-from rendered.renderer.trimmed import KNOWN
+from rendered.clip_network import CHANNELS, SIDE, WINDOW, ClipNetwork
+from rendered.trimmed import KNOWN
 from sola.core.errors import SolaError
 from sola.video.framing import Framing
 
@@ -21,7 +21,7 @@ ON_CPU = 4
 class ClipEncoder:
     """Encoder with 256 channels per window of 8 frames (1 s), and four windows per second.
 
-    The weights are written by `rendered.renderer.pretraining`. Raises SolaError if the file is missing or invalid.
+    The weights are written by `rendered.pretraining`. Raises SolaError if the file is missing or invalid.
     """
 
     name = "figure-clip-cnn"
@@ -35,7 +35,7 @@ class ClipEncoder:
     def __init__(self, weights: Path, device: torch.device) -> None:
         self.device = device
         self.network = ClipNetwork(len(KNOWN))
-        cure = f"write it with: python -m rendered.renderer.pretraining {weights}"
+        cure = f"write it with: python -m rendered.pretraining {weights}"
         try:
             content = weights.read_bytes()
             self.network.load_state_dict(load(content))

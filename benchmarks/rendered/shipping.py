@@ -1,6 +1,6 @@
-"""Pack the demo data set of the package: the first videos of a set written by `rendered.renderer.benchmark`.
+"""Pack the demo data set of the package: the first videos of a set written by `rendered.benchmark`.
 
-cd benchmarks && python -m rendered.renderer.shipping OUT        # writes ../src/sola/data/demo_set.safetensors
+cd benchmarks && python -m rendered.shipping OUT        # writes ../src/sola/data/demo_set.safetensors
 """
 
 import argparse
@@ -16,7 +16,7 @@ from sola.data.manifest import MANIFEST_NAME
 
 COUNTS = {"training": 56, "validation": 20}
 """Number of videos by subset. With 128 float16 channels at 4 Hz, a video has 70 KB; the limit is 12 MB."""
-TARGET = Path(__file__).parents[3] / "src" / "sola" / "data" / FILE
+TARGET = Path(__file__).parents[2] / "src" / "sola" / "data" / FILE
 
 
 def pack(folder: Path, path: Path) -> None:
@@ -33,7 +33,7 @@ def pack(folder: Path, path: Path) -> None:
 def main() -> None:
     """Pack the demo data set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="output folder of rendered.renderer.benchmark")
+    parser.add_argument("out", type=Path, help="output folder of rendered.benchmark")
     given = parser.parse_args()
     pack(given.out / NAME, TARGET)
 

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from rendered.renderer.camera import UP, Views
-from rendered.renderer.canvas import Color, fill, pixels, to_pixels
+from rendered.camera import UP, Views
+from rendered.canvas import Color, fill, pixels, to_pixels
 
 Texture = UInt8[np.ndarray, "rows columns 3"]
 FLOOR = np.array([[-9.0, -9.0], [9.0, 9.0]])

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rendered.renderer.style import SPLITS, Person, person, tempos
-from rendered.renderer.timeline import TIMELINES, Piece, draw
-from rendered.renderer.video import LEVELS, Video
+from rendered.style import SPLITS, Person, person, tempos
+from rendered.timeline import TIMELINES, Piece, draw
+from rendered.video import LEVELS, Video
 from sola.core.errors import SolaError
 from sola.core.files import write_json
 

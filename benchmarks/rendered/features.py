@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from rendered.renderer.video import Video
-from rendered.renderer.world import VideoSpec
+from rendered.video import Video
+from rendered.world import VideoSpec
 from sola.core.files import replacing
 from sola.data.manifest import Manifest
 from sola.video.encoders.base import Encoder

@@ -3,12 +3,12 @@
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from rendered.renderer.camera import Views
-from rendered.renderer.canvas import CIRCLE, fill, pixels
-from rendered.renderer.choreography import Choreography
-from rendered.renderer.curves import Noise
-from rendered.renderer.style import Person, person, tempos
-from rendered.renderer.timeline import BACKGROUND, Piece
+from rendered.camera import Views
+from rendered.canvas import CIRCLE, fill, pixels
+from rendered.choreography import Choreography
+from rendered.curves import Noise
+from rendered.style import Person, person, tempos
+from rendered.timeline import BACKGROUND, Piece
 
 
 class Thing:

@@ -1,6 +1,6 @@
 """Train the clip network on trimmed clips, in which every frame shows the action, and write its weights.
 
-cd benchmarks && python -m rendered.renderer.pretraining OUT.safetensors [--work FOLDER] [--seed 0]
+cd benchmarks && python -m rendered.pretraining OUT.safetensors [--work FOLDER] [--seed 0]
 
 Renders 1,600 training clips of half of the classes at the two lower levels, and 480 test clips of these classes (other
 people, views and rooms) at all three levels, and prints the test accuracy. Training on all classes and levels would
@@ -23,9 +23,9 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
-from rendered.renderer.clip_network import SIDE, WINDOW, ClipNetwork
-from rendered.renderer.trimmed import KNOWN, Clip, clips, known
-from rendered.renderer.video import LEVELS
+from rendered.clip_network import SIDE, WINDOW, ClipNetwork
+from rendered.trimmed import KNOWN, Clip, clips, known
+from rendered.video import LEVELS
 from sola.core.files import replacing
 
 CLIPS, OTHERS = 4800, 960

@@ -1,6 +1,6 @@
 """Print the results of the study on one subset as Markdown tables.
 
-cd benchmarks && python -m rendered.study.tables RUNS [--part validation|testing] [--sets NAME ...] [--every-row]
+cd benchmarks && python -m study.tables RUNS [--part validation|testing] [--sets NAME ...] [--every-row]
 """
 
 import argparse
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rendered.study.detectors import AUTO, BASES, DETECTORS, METRICS
-from rendered.study.linear import FEW, PARTS, SOLVERS, measured_at
 from sola.core.files import read_json
 from sola.evaluation.statistics import LEVEL
 from sola.evaluation.tables import p_value
+from study.detectors import AUTO, BASES, DETECTORS, METRICS
+from study.linear import FEW, PARTS, SOLVERS, measured_at
 
 Record = Mapping[str, Any]
 PROBES = [(solver, videos) for solver in SOLVERS for videos in (None, FEW)]

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from rendered.renderer.actions import GUARD, HANDS_ON_HIPS, STAND
-from rendered.renderer.curves import Cycle, Noise, shares
-from rendered.renderer.skeleton import PLACE, POSE, angles, mirrored
+from rendered.actions import GUARD, HANDS_ON_HIPS, STAND
+from rendered.curves import Cycle, Noise, shares
+from rendered.skeleton import PLACE, POSE, angles, mirrored
 
 STANCES = {
     "relaxed": angles(**STAND),

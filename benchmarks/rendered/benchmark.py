@@ -1,11 +1,11 @@
 """Generate the benchmark: features of rendered videos from two frozen encoders, 128 principal components, float16.
 
-cd benchmarks && python -m rendered.renderer.benchmark OUT [--levels 1 2] [--timelines long short] [--workers 2]
+cd benchmarks && python -m rendered.benchmark OUT [--levels 1 2] [--timelines long short] [--workers 2]
 
 OUT/{timeline}-{level}-{encoder}/ contains features/ and annotations.json for `sola`. OUT/work/ contains intermediate
 files, so that an interrupted call can be repeated. The clip network is trained first. With two CPU cores, two levels
 and both timelines take an hour and a half. On another machine, features are equal within float16 rounding, except those
-of the clip network, whose weights differ (see `rendered.renderer.pretraining`).
+of the clip network, whose weights differ (see `rendered.pretraining`).
 """
 
 import argparse
@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 import torch
 
-from rendered.renderer.clip_encoder import ClipEncoder
-from rendered.renderer.features import manifest_of, write_features
-from rendered.renderer.pretraining import write_encoder
-from rendered.renderer.reduction import fit_reduction
-from rendered.renderer.timeline import TIMELINES
-from rendered.renderer.video import LEVELS
-from rendered.renderer.world import VideoSpec, videos, write_annotations
+from rendered.clip_encoder import ClipEncoder
+from rendered.features import manifest_of, write_features
+from rendered.pretraining import write_encoder
+from rendered.reduction import fit_reduction
+from rendered.timeline import TIMELINES
+from rendered.video import LEVELS
+from rendered.world import VideoSpec, videos, write_annotations
 from sola.core.files import replacing
 from sola.data.manifest import Manifest
 from sola.video.encoders.base import Encoder

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rendered.renderer.actions import ACTIONS
+from rendered.actions import ACTIONS
 
 BACKGROUND = ("idle", "walk")
 

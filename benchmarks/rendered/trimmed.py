@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from rendered.renderer.actions import ACTIONS
-from rendered.renderer.style import SPLITS, Person, person, tempos
-from rendered.renderer.timeline import Piece
-from rendered.renderer.video import LEVELS, Video
+from rendered.actions import ACTIONS
+from rendered.style import SPLITS, Person, person, tempos
+from rendered.timeline import Piece
+from rendered.video import LEVELS, Video
 
 CLASSES = tuple(ACTIONS)
 """Class names; a clip's label is an index into this list."""

@@ -1,6 +1,6 @@
 """Overview image of the benchmark: all classes at all levels, and film strips of whole videos.
 
-cd benchmarks && python -m rendered.renderer.contact_sheet OUT.png [--seed 0]    (OUT.jpg is five times smaller)
+cd benchmarks && python -m rendered.contact_sheet OUT.png [--seed 0]    (OUT.jpg is five times smaller)
 """
 
 import argparse
@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from rendered.renderer.actions import ACTIONS
-from rendered.renderer.trimmed import CLASSES, clips
-from rendered.renderer.video import LEVELS
-from rendered.renderer.world import VideoSpec, videos
+from rendered.actions import ACTIONS
+from rendered.trimmed import CLASSES, clips
+from rendered.video import LEVELS
+from rendered.world import VideoSpec, videos
 from sola.core.files import replacing
 
 STRIP = 16

@@ -1,9 +1,9 @@
 """Three detectors on raw features, the best control, SoLa with each recipe, and an untrained module.
 
-cd benchmarks && python -m rendered.study.detectors OUT RUNS [--sets NAME ...] [--part validation|testing] [--seeds 3]
+cd benchmarks && python -m study.detectors OUT RUNS [--sets NAME ...] [--part validation|testing] [--seeds 3]
     [--detectors BMN ...] [--videos 10]
 
-The best control is the one of linear evaluation on validation videos (ridge, all labels), by `rendered.study.linear`.
+The best control is the one of linear evaluation on validation videos (ridge, all labels), by `study.linear`.
 Seed i of a detector uses the features of seed i of the module and, with --videos, the i-th draw of labeled videos. The
 detectors use their recipes with fewer epochs, for 80 videos of one minute, chosen with raw features on validation
 videos. The last epoch is evaluated. Writes runs to RUNS/SET/detectors/, and RUNS/SET/PART-DETECTOR-LABELS.json.
@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 from msgspec import to_builtins
 
-from rendered.study.linear import PARTS, measured_at
-from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, labeled, set_names, softened
 from sola.core.files import read_json, write_json
 from sola.data.dataset import Dataset
 from sola.data.features import FeatureSet
@@ -35,6 +33,8 @@ from sola.report.sources import DETECTIONS
 from sola.studies.measuring import Measured
 from sola.studies.measuring import measure as measure_run
 from sola.studies.runs import fitted, write_control, write_detector_output
+from study.linear import PARTS, measured_at
+from study.softening import RECIPES_SHOWN, arguments, in_parallel, labeled, set_names, softened
 
 AUTO, UNTRAINED, CONTROL = RECIPES_SHOWN["auto"], "untrained control", "best control"
 BASES = ("raw", CONTROL, RECIPES_SHOWN["anet"], UNTRAINED, AUTO)

@@ -1,6 +1,6 @@
 """Linear evaluation of SoLa, all controls and untrained modules, with all and with few labels, and both solvers.
 
-cd benchmarks && python -m rendered.study.linear OUT RUNS [--part validation|testing] [--seeds 10] [--sets NAME ...]
+cd benchmarks && python -m study.linear OUT RUNS [--part validation|testing] [--seeds 10] [--sets NAME ...]
 
 Writes RUNS/SET/PART-SOLVER-LABELS.json in the format of `sola probe --json`. Seed i determines the labeled videos and
 uses the i-th module, cyclically.
@@ -9,10 +9,10 @@ uses the i-th module, cyclically.
 from collections.abc import Sequence
 from pathlib import Path
 
-from rendered.study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
 from sola.core.files import write_json
 from sola.data.dataset import Dataset
 from sola.evaluation.probe import Solver, probe
+from study.softening import RECIPES_SHOWN, arguments, in_parallel, set_names, softened
 
 FEW = 5
 """Number of labeled videos in few-label evaluation."""

@@ -1,8 +1,8 @@
 """Measure properties of the benchmark: raw features, all controls, a supervised bound, similarity against distance.
 
-cd benchmarks && python -m rendered.renderer.facts OUT [--sets NAME ...]
+cd benchmarks && python -m rendered.facts OUT [--sets NAME ...]
 
-OUT is written by `rendered.renderer.benchmark`; adds OUT/facts.json and OUT/similarity.png. Uses the labels of the
+OUT is written by `rendered.benchmark`; adds OUT/facts.json and OUT/similarity.png. Uses the labels of the
 training videos and evaluates on the validation videos. The test subset is not read.
 """
 
@@ -111,7 +111,7 @@ def similarity_curves(known: Mapping[str, Mapping[str, Any]]) -> Figure:
 def main() -> None:
     """Measure all sets that have no results yet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="output folder of rendered.renderer.benchmark")
+    parser.add_argument("out", type=Path, help="output folder of rendered.benchmark")
     parser.add_argument("--sets", nargs="+", help="sets to measure; all by default")
     given = parser.parse_args()
     names = given.sets or sorted(path.parent.name for path in given.out.glob("*/annotations.json"))

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from rendered.renderer.curves import Cycle
-from rendered.renderer.skeleton import angles
+from rendered.curves import Cycle
+from rendered.skeleton import angles
 
 STAND = {"spread": 8, "elbow": 15, "inward": 10, "thigh": 3, "knee": 5, "splay": 3, "planted": 1.0}
 """Standing pose: the defaults of key poses."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from rendered.renderer.curves import Noise
+from rendered.curves import Noise
 
 UP = np.array([0.0, 0.0, 1.0])
 

@@ -1,8 +1,8 @@
 """ActionFormer after rounds of labeling: videos chosen by `sola select`, drawn at random, or all.
 
-cd benchmarks && python -m rendered.study.rounds OUT RUNS --sets urfd --recipes auto [--seeds 3]
+cd benchmarks && python -m study.rounds OUT RUNS --sets urfd --recipes auto [--seeds 3]
 
-OUT and RUNS are those of `rendered.study.softening`. Videos are chosen from the training videos, and the detector is
+OUT and RUNS are those of `study.softening`. Videos are chosen from the training videos, and the detector is
 evaluated on the validation videos: average mAP at tIoU .3:.1:.7. Seed i uses the i-th module, and determines the
 choice and the detector. Detectors on raw features are trained on the videos chosen with `auto`. The settings are those
 of the recipe `gtea`. Writes RUNS/SET/rounds.json.
@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from rendered.study.linear import FEW
-from rendered.study.softening import arguments, in_parallel, labeled, set_names, softened
 from sola.core.files import write_json
 from sola.data.dataset import Dataset
 from sola.detectors.detect import detect
@@ -22,6 +20,8 @@ from sola.detectors.train import train_detector
 from sola.evaluation.detections import evaluate
 from sola.evaluation.metrics.protocol import thresholds
 from sola.evaluation.selection import select_videos
+from study.linear import FEW
+from study.softening import arguments, in_parallel, labeled, set_names, softened
 
 FIRST, SECOND, RANDOM, ALL = "first round", "second round", "random", "all"
 BASES = ("auto", "raw")

@@ -8,11 +8,11 @@ from jaxtyping import Float
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from rendered.renderer.actions import ACTIONS
-from rendered.renderer.background import STRIDE, WALK, WALKING_SPEED, Idle
-from rendered.renderer.curves import Noise, shares
-from rendered.renderer.skeleton import PLACE, POSE, Body, joints, mirrored
-from rendered.renderer.timeline import Piece
+from rendered.actions import ACTIONS
+from rendered.background import STRIDE, WALK, WALKING_SPEED, Idle
+from rendered.curves import Noise, shares
+from rendered.skeleton import PLACE, POSE, Body, joints, mirrored
+from rendered.timeline import Piece
 
 Motion = Callable[[Float[np.ndarray, " frames"]], Float[np.ndarray, "frames pose"]]
 """Function from times since the start of a piece (seconds) to poses."""

@@ -1,8 +1,8 @@
 """Few-label evaluation with the videos chosen by `sola select`, compared with random and with the longest videos.
 
-cd benchmarks && python -m rendered.study.selection OUT RUNS [--part validation|testing] [--seeds 5] [--sets NAME ...]
+cd benchmarks && python -m study.selection OUT RUNS [--part validation|testing] [--seeds 5] [--sets NAME ...]
 
-OUT and RUNS are those of `rendered.study.softening`. Ridge regression is fitted on the features of `auto`. Seed i uses
+OUT and RUNS are those of `study.softening`. Ridge regression is fitted on the features of `auto`. Seed i uses
 the i-th module and determines the clusters of the selection and `RANDOM` random choices. Random choices without both
 action and background are redrawn; selections are not. Writes RUNS/SET/PART-selection.json.
 """
@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from rendered.study.linear import FEW, PARTS
-from rendered.study.softening import arguments, in_parallel, labeled, set_names, softened
 from sola.core.files import write_json
 from sola.data.dataset import Dataset
 from sola.data.snippet_labels import LabeledVideos, label_videos, reader
 from sola.evaluation.selection import select_videos
 from sola.evaluation.statistics import roc_auc
 from sola.training.linear import fit_ridge
+from study.linear import FEW, PARTS
+from study.softening import arguments, in_parallel, labeled, set_names, softened
 
 RANDOM = 10
 """Number of random choices per seed."""

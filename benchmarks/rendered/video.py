@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from rendered.renderer.camera import Camera
-from rendered.renderer.choreography import Choreography
-from rendered.renderer.distractors import Flicker, Thing, bystander
-from rendered.renderer.drawing import DrawnFigure
-from rendered.renderer.scene import Room
-from rendered.renderer.style import Person, viewpoint
-from rendered.renderer.timeline import Piece
+from rendered.camera import Camera
+from rendered.choreography import Choreography
+from rendered.distractors import Flicker, Thing, bystander
+from rendered.drawing import DrawnFigure
+from rendered.scene import Room
+from rendered.style import Person, viewpoint
+from rendered.timeline import Piece
 
 Picture = UInt8[np.ndarray, "height width 3"]
 LEVELS = (0, 1, 2)
