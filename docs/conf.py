@@ -2,6 +2,8 @@
 
 import importlib.metadata
 
+from docutils import nodes
+
 project = "sola"
 author = "The sola developers"
 copyright = "The sola developers"
@@ -17,6 +19,8 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = f"sola {release}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_theme_options = {"source_repository": "", "top_of_page_buttons": []}
 exclude_patterns = ["_build"]
 default_role = "code"
@@ -37,3 +41,16 @@ autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 100
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+
+
+def keep_together(app, doctree, docname):  # type: ignore[no-untyped-def]
+    """Do not break a line inside "77.8 ± 3.6" or "(p .005)"."""
+    for text in doctree.findall(nodes.Text):
+        kept = text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").replace("(p ", "(p\N{NO-BREAK SPACE}")
+        if kept != text:
+            text.parent.replace(text, nodes.Text(kept))
+
+
+def setup(app):  # type: ignore[no-untyped-def]
+    """Register `keep_together`."""
+    app.connect("doctree-resolved", keep_together)
