@@ -44,11 +44,10 @@ napoleon_numpy_docstring = False
 
 
 def keep_together(app, doctree, docname):  # type: ignore[no-untyped-def]
-    """Do not break a line inside "77.8 ± 3.6" or "(p .005)"."""
-    for text in doctree.findall(nodes.Text):
+    """Do not break a line inside "77.8 ± 3.6" or "(p .005)" in a cell of a table."""
+    for text in [text for cell in doctree.findall(nodes.entry) for text in cell.findall(nodes.Text)]:
         kept = text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").replace("(p ", "(p\N{NO-BREAK SPACE}")
-        if kept != text:
-            text.parent.replace(text, nodes.Text(kept))
+        text.parent.replace(text, nodes.Text(kept))
 
 
 def setup(app):  # type: ignore[no-untyped-def]

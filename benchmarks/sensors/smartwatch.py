@@ -19,9 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sensors.statistics import STRIDE, WINDOW, features
-from sola.core.files import replacing, write_json
-from sola.data.manifest import Manifest
+from sensors.writing import Untrimmed, write_data_set
 
 FPS = 50
 """Samples per second."""
@@ -63,29 +61,23 @@ def parts(recorded: Sequence[Recording], generator: np.random.Generator) -> Iter
         yield Recording(samples[first : first + length], exercise)
 
 
+def joined() -> Iterator[Untrimmed]:
+    """Yield one recording for each subject and arm, joined from parts, with the exercises in `ACTIONS` annotated."""
+    for (subject, side), recorded in sorted(recordings().items()):
+        chosen = list(parts(recorded, np.random.default_rng([subject, side == "right"])))
+        ends = (np.cumsum([len(part.samples) for part in chosen]) / FPS).tolist()
+        annotations = [
+            {"segment": [start, end], "label": part.exercise}
+            for start, end, part in zip([0.0, *ends[:-1]], ends, chosen, strict=True)
+            if part.exercise in ACTIONS
+        ]
+        samples = np.concatenate([part.samples for part in chosen])
+        yield Untrimmed(f"subject{subject:02d}_{side}", subject <= TRAINING_SUBJECTS, samples, annotations)
+
+
 def write(folder: Path) -> None:
-    """Write `features/*.npy` with a manifest, and `annotations.json`, to a new folder."""
-    database = {}
-    with replacing(folder) as aside:
-        (aside / "features").mkdir(parents=True)
-        for (subject, side), recorded in sorted(recordings().items()):
-            chosen = list(parts(recorded, np.random.default_rng([subject, side == "right"])))
-            ends = np.cumsum([len(part.samples) for part in chosen]) / FPS
-            starts = [0.0, *ends[:-1].tolist()]
-            video = f"subject{subject:02d}_{side}"
-            values = features(np.concatenate([part.samples for part in chosen]))
-            np.save(aside / "features" / f"{video}.npy", values)
-            database[video] = {
-                "subset": "training" if subject <= TRAINING_SUBJECTS else "validation",
-                "duration": float(ends[-1]),
-                "annotations": [
-                    {"segment": [start, end], "label": part.exercise}
-                    for start, end, part in zip(starts, ends.tolist(), chosen, strict=True)
-                    if part.exercise in ACTIONS
-                ],
-            }
-        Manifest(dim=values.shape[1], fps=FPS, stride=STRIDE, window=WINDOW).write(aside / "features")
-        write_json(aside / "annotations.json", {"database": database})
+    """Write the data set to a new folder."""
+    write_data_set(folder, FPS, joined())
 
 
 def main() -> None:

@@ -16,14 +16,10 @@ import argparse
 import csv
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
-from sensors.statistics import STRIDE, WINDOW, features
-from sola.core.files import replacing, write_json
-from sola.data.manifest import Manifest
+from sensors.writing import Untrimmed, write_data_set
 
 FPS = 100
 """Samples per second, after interpolation."""
@@ -35,14 +31,7 @@ DEVICES = {"tug-watch": "sw", "tug-phone": "sp"}
 """Ending of the file names by data set."""
 
 
-class Recording(NamedTuple):
-    """A recording at a constant rate, with its annotated actions."""
-
-    samples: Float[np.ndarray, "time axes"]
-    annotations: list[dict[str, Any]]
-
-
-def read(path: Path) -> Recording:
+def read(path: Path) -> Untrimmed:
     """Read a recording; an action lasts from its first sample to the first sample after it."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -51,32 +40,20 @@ def read(path: Path) -> Recording:
     values = np.array([[float(row[axis]) for axis in AXES] for row in rows])
     regular = np.arange(0, time[-1], 1 / FPS)
     samples = np.stack([np.interp(regular, time, axis) for axis in values.T], axis=1)
-    annotations = []
-    for label, indices in groupby(range(len(rows)), key=lambda index: rows[index]["label"]):
-        first, *rest = indices
-        end = time[min(first + len(rest) + 1, len(rows) - 1)]
+    annotations, first = [], 0
+    for label, group in groupby(row["label"] for row in rows):
+        after = first + len(list(group))
         if label in ACTIONS:
+            end = time[min(after, len(rows) - 1)]
             annotations.append({"segment": [float(time[first]), float(end)], "label": label})
-    return Recording(samples, annotations)
+        first = after
+    name, _, _ = path.stem.rpartition("_")
+    return Untrimmed(name, int(name[1:3]) <= TRAINING_SUBJECTS, samples, annotations)
 
 
 def write(clone: Path, device: str, folder: Path) -> None:
-    """Write `features/*.npy` with a manifest, and `annotations.json`, to a new folder."""
-    database = {}
-    with replacing(folder) as aside:
-        (aside / "features").mkdir(parents=True)
-        for path in sorted(clone.glob(f"DATA/s*/s*_{device}.csv")):
-            recording = read(path)
-            video = path.stem.removesuffix(f"_{device}")
-            values = features(recording.samples)
-            np.save(aside / "features" / f"{video}.npy", values)
-            database[video] = {
-                "subset": "training" if int(video[1:3]) <= TRAINING_SUBJECTS else "validation",
-                "duration": len(recording.samples) / FPS,
-                "annotations": recording.annotations,
-            }
-        Manifest(dim=values.shape[1], fps=FPS, stride=STRIDE, window=WINDOW).write(aside / "features")
-        write_json(aside / "annotations.json", {"database": database})
+    """Write the data set of one device to a new folder."""
+    write_data_set(folder, FPS, map(read, sorted(clone.glob(f"DATA/s*/s*_{device}.csv"))))
 
 
 def main() -> None:
